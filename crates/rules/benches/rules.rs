@@ -1,0 +1,58 @@
+//! How long each pure step takes for the documented pod.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, drift, parse, render};
+
+const DUMP: &str = include_str!("../tests/anchor/documented-dump.nat.v4.txt");
+const SAVED: &str = include_str!("../tests/anchor/iptables-save.v4.txt");
+
+fn steps(criterion: &mut Criterion) {
+    let annotations = BTreeMap::from([
+        (
+            "traffic.sidecar.istio.io/excludeInboundPorts".to_owned(),
+            "22,15020".to_owned(),
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundPorts".to_owned(),
+            "15020".to_owned(),
+        ),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundIPRanges".to_owned(),
+            "192.168.0.1/32".to_owned(),
+        ),
+    ]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    let interception = settings.resolve().expect("the settings parse").interception;
+    let compiled = || compile(black_box(&interception), Dialect::Asm, Family::V4);
+    let rules = compiled().expect("nothing unsupported is asked for");
+
+    criterion.bench_function("settings", |bench| {
+        bench.iter(|| black_box(&settings).resolve());
+    });
+    criterion.bench_function("compile", |bench| bench.iter(compiled));
+    criterion.bench_function("render restore", |bench| {
+        bench.iter(|| render::restore(black_box(&rules)));
+    });
+    criterion.bench_function("render list", |bench| {
+        bench.iter(|| Listing::of(black_box(&rules), TableName::Nat).to_string());
+    });
+    criterion.bench_function("parse list", |bench| {
+        bench.iter(|| Listing::parse(black_box(DUMP)));
+    });
+    criterion.bench_function("parse save", |bench| {
+        bench.iter(|| parse::save(black_box(SAVED), Family::V4));
+    });
+    criterion.bench_function("drift", |bench| {
+        bench.iter(|| drift(black_box(&rules), black_box(&rules)));
+    });
+}
+
+criterion_group!(benches, steps);
+criterion_main!(benches);

@@ -1,0 +1,40 @@
+//! The chains of sidecar interception, spelled as Istio and the documented dump spell them.
+
+use crate::ruleset::{BuiltinChain, ChainName};
+
+/// The kernel's chain for packets that arrive.
+pub const PREROUTING: ChainName = ChainName::fixed(BuiltinChain::Prerouting.as_str());
+/// The kernel's chain for packets that a process here sends.
+pub const OUTPUT: ChainName = ChainName::fixed(BuiltinChain::Output.as_str());
+
+/// Which inbound connections are captured.
+pub const INBOUND: ChainName = ChainName::fixed("ISTIO_INBOUND");
+/// Sends to the proxy's outbound port.
+pub const REDIRECT: ChainName = ChainName::fixed("ISTIO_REDIRECT");
+/// Sends to the proxy's inbound port.
+pub const IN_REDIRECT: ChainName = ChainName::fixed("ISTIO_IN_REDIRECT");
+/// Which outbound connections are captured.
+pub const OUTPUT_RULES: ChainName = ChainName::fixed("ISTIO_OUTPUT");
+/// Drops packets that belong to no connection.
+pub const DROP: ChainName = ChainName::fixed("ISTIO_DROP");
+
+/// Every chain that is ours, in the order in which a full rule set first uses them.
+///
+/// A listing shows them in this order, whatever order the kernel gave them back in.
+/// `ISTIO_DIVERT`, `ISTIO_TPROXY` and `ISTIO_OUTPUT_DNS` are not made by this version, but
+/// recognised and removed where an `istio-init` left them.
+pub const OURS: [ChainName; 8] = [
+    DROP,
+    INBOUND,
+    REDIRECT,
+    IN_REDIRECT,
+    ChainName::fixed("ISTIO_DIVERT"),
+    ChainName::fixed("ISTIO_TPROXY"),
+    OUTPUT_RULES,
+    ChainName::fixed("ISTIO_OUTPUT_DNS"),
+];
+
+/// Whether a chain of that name belongs to sidecar interception.
+pub fn is_ours(name: &ChainName) -> bool {
+    OURS.contains(name)
+}

@@ -1,0 +1,95 @@
+//! A listing from a rule set: every chain the documented command would show, in its order.
+
+use super::{Heading, ListedChain, ListedRule, Listing, wording};
+use crate::chains;
+use crate::ruleset::{Chain, ChainName, Family, Match, Policy, Rule, RuleSet, Table, TableName};
+
+pub(super) fn list(rules: &RuleSet, name: TableName) -> Listing {
+    let empty = Table::new(name);
+    let table = rules.table(name).unwrap_or(&empty);
+    let builtin = name.builtin_chains().iter().map(|chain| {
+        let name = ChainName::from(*chain);
+        match table.chain(&name) {
+            Some(chain) => list_chain(table, chain, rules.family),
+            None => list_chain(table, &Chain::new(name), rules.family),
+        }
+    });
+    let others = in_order(table)
+        .into_iter()
+        .map(|chain| list_chain(table, chain, rules.family));
+    Listing {
+        chains: builtin.chain(others).collect(),
+    }
+}
+
+/// The chains that programs made: ours in order of first use, then others as they stand.
+fn in_order(table: &Table) -> Vec<&Chain> {
+    let user_chains = table.chains.iter();
+    let mut user_chains: Vec<_> = user_chains
+        .filter(|chain| chain.name.builtin().is_none())
+        .collect();
+    user_chains.sort_by_key(|chain| {
+        let ours = chains::OURS.iter().position(|ours| *ours == chain.name);
+        ours.unwrap_or(chains::OURS.len())
+    });
+    user_chains
+}
+
+fn list_chain(table: &Table, chain: &Chain, family: Family) -> ListedChain {
+    let heading = match chain.policy {
+        Some(Policy { verdict, counters }) => Heading::Policy(verdict, counters),
+        None => Heading::References(table.references(&chain.name)),
+    };
+    let numbered = chain.rules.iter().zip(1..);
+    ListedChain {
+        name: chain.name.to_string(),
+        heading,
+        rules: numbered
+            .map(|(rule, number)| list_rule(rule, number, family))
+            .collect(),
+    }
+}
+
+fn list_rule(rule: &Rule, number: usize, family: Family) -> ListedRule {
+    let mut listed = ListedRule {
+        number,
+        counters: rule.counters,
+        target: wording::target(&rule.target),
+        protocol: "all".to_owned(),
+        options: "--".to_owned(),
+        in_interface: "*".to_owned(),
+        out_interface: "*".to_owned(),
+        source: family.anywhere().to_owned(),
+        destination: family.anywhere().to_owned(),
+        details: wording::details(rule, family),
+    };
+    for condition in &rule.matches {
+        fill_column(&mut listed, condition);
+    }
+    listed
+}
+
+fn fill_column(listed: &mut ListedRule, condition: &Match) {
+    match condition {
+        Match::Source(sense, range) => listed.source = wording::address(*sense, *range),
+        Match::Destination(sense, range) => listed.destination = wording::address(*sense, *range),
+        Match::InInterface(sense, name) => {
+            listed.in_interface = format!("{}{name}", wording::bang(*sense));
+        }
+        Match::OutInterface(sense, name) => {
+            listed.out_interface = format!("{}{name}", wording::bang(*sense));
+        }
+        Match::Protocol(sense, protocol) => {
+            listed.protocol = format!("{}{protocol}", wording::bang(*sense));
+        }
+        Match::SourcePort(..)
+        | Match::DestinationPort(..)
+        | Match::DestinationPorts(..)
+        | Match::OwnerUid(..)
+        | Match::OwnerGid(..)
+        | Match::Mark(..)
+        | Match::Connmark(..)
+        | Match::ConntrackState(..)
+        | Match::Opaque(_) => {}
+    }
+}

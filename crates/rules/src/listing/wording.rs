@@ -1,0 +1,116 @@
+//! How the listing words a match or a target; the words are those of the iptables extensions.
+
+use ipnetwork::IpNetwork;
+
+use crate::render::{joined, rule_spec};
+use crate::ruleset::{Family, Match, Protocol, Rule, Sense, Target};
+
+/// The `target` column.
+pub(super) fn target(target: &Target) -> String {
+    match target {
+        Target::Return => "RETURN".to_owned(),
+        Target::Accept => "ACCEPT".to_owned(),
+        Target::Drop => "DROP".to_owned(),
+        Target::Jump(chain) => chain.to_string(),
+        Target::Redirect(_) => "REDIRECT".to_owned(),
+        Target::Tproxy { .. } => "TPROXY".to_owned(),
+        Target::SetMark(_) => "MARK".to_owned(),
+        Target::SaveMark | Target::RestoreMark => "CONNMARK".to_owned(),
+        Target::ConntrackZone(_) => "CT".to_owned(),
+        Target::Opaque(words) => words.split_whitespace().nth(1).unwrap_or("").to_owned(),
+    }
+}
+
+/// Everything behind the columns: the matches that have none, then the target's own words.
+pub(super) fn details(rule: &Rule, family: Family) -> String {
+    let protocol = rule.matches.iter().find_map(|condition| match condition {
+        Match::Protocol(Sense::Is, protocol) => Some(*protocol),
+        _ => None,
+    });
+    let matches = rule.sorted_matches().into_iter();
+    let words = matches.filter_map(|condition| match_words(condition, protocol));
+    let words = words.chain(target_words(&rule.target, family));
+    joined(words, " ")
+}
+
+fn match_words(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
+    let transport = protocol.map_or("", Protocol::as_str);
+    let words = match condition {
+        Match::Source(..)
+        | Match::Destination(..)
+        | Match::InInterface(..)
+        | Match::OutInterface(..)
+        | Match::Protocol(..) => return None,
+        Match::SourcePort(sense, port) => format!("{transport} spt:{}{port}", bang(*sense)),
+        Match::DestinationPort(sense, port) => format!("{transport} dpt:{}{port}", bang(*sense)),
+        // Two blanks where it is negated: so iptables has it.
+        Match::DestinationPorts(Sense::IsNot, ports) => {
+            format!("multiport dports  !{}", joined(ports, ","))
+        }
+        Match::DestinationPorts(Sense::Is, ports) => {
+            format!("multiport dports {}", joined(ports, ","))
+        }
+        Match::OwnerUid(sense, user) => format!("{}owner UID match {user}", bang_blank(*sense)),
+        Match::OwnerGid(sense, group) => format!("{}owner GID match {group}", bang_blank(*sense)),
+        Match::Mark(sense, mark) => format!("mark match {}{mark}", bang_blank(*sense)),
+        Match::Connmark(sense, mark) => format!("connmark match {}{mark}", bang_blank(*sense)),
+        Match::ConntrackState(sense, states) => {
+            let states = joined(states.iter().map(|state| state.as_str()), ",");
+            format!("{}ctstate {states}", bang_blank(*sense))
+        }
+        Match::Opaque(words) => words.clone(),
+    };
+    Some(words)
+}
+
+fn target_words(target: &Target, family: Family) -> Option<String> {
+    match target {
+        Target::Return | Target::Accept | Target::Drop | Target::Jump(_) => None,
+        Target::Redirect(port) => Some(format!("redir ports {port}")),
+        Target::Tproxy { port, mark } => {
+            let address = match family {
+                Family::V4 => "0.0.0.0",
+                Family::V6 => "::",
+            };
+            let (value, mask) = (mark.value, mark.mask);
+            Some(format!(
+                "TPROXY redirect {address}:{port} mark {value:#x}/{mask:#x}"
+            ))
+        }
+        Target::SetMark(mark) => Some(format!("MARK set {mark}")),
+        Target::SaveMark => Some("CONNMARK save".to_owned()),
+        Target::RestoreMark => Some("CONNMARK restore".to_owned()),
+        Target::ConntrackZone(zone) => Some(format!("CT zone {zone}")),
+        Target::Opaque(words) => words
+            .split_whitespace()
+            .nth(2)
+            .map(|_| rule_spec(&Rule::new([], target.clone()))),
+    }
+}
+
+/// An address column: a single host without its prefix, `!` in front of what must not be.
+pub(super) fn address(sense: Sense, range: IpNetwork) -> String {
+    let full = match range {
+        IpNetwork::V4(_) => 32,
+        IpNetwork::V6(_) => 128,
+    };
+    if range.prefix() == full {
+        format!("{}{}", bang(sense), range.ip())
+    } else {
+        format!("{}{range}", bang(sense))
+    }
+}
+
+pub(super) fn bang(sense: Sense) -> &'static str {
+    match sense {
+        Sense::Is => "",
+        Sense::IsNot => "!",
+    }
+}
+
+fn bang_blank(sense: Sense) -> &'static str {
+    match sense {
+        Sense::Is => "",
+        Sense::IsNot => "! ",
+    }
+}

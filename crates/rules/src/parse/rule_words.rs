@@ -1,0 +1,155 @@
+//! One rule from its words: typed where this crate could have written it, else in its own words.
+
+use super::words::join;
+use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, Sense, Target};
+use crate::value::{Gid, InterfaceName, Port, Uid, list, network_or_address};
+
+/// The matches and the target; `is_chain` says whether the table has a chain of that name.
+pub(super) fn read(words: &[String], is_chain: impl Fn(&str) -> bool) -> (Vec<Match>, Target) {
+    let at = words.iter().position(|word| word == "-j" || word == "-g");
+    let (conditions, target) = words.split_at(at.unwrap_or(words.len()));
+    let matches = Conditions { words: conditions }
+        .read()
+        .unwrap_or_else(|| vec![Match::Opaque(join(conditions))]);
+    let target = read_target(target, is_chain).unwrap_or_else(|| Target::Opaque(join(target)));
+    (matches, target)
+}
+
+struct Conditions<'line> {
+    words: &'line [String],
+}
+
+impl<'line> Conditions<'line> {
+    /// Every condition, or nothing where one is not known.
+    fn read(mut self) -> Option<Vec<Match>> {
+        let mut matches = Vec::new();
+        let mut module = "";
+        while let Some(word) = self.next() {
+            let (sense, option) = match word {
+                "!" => (Sense::IsNot, self.next()?),
+                option => (Sense::Is, option),
+            };
+            let value = self.next()?;
+            if option == "-m" {
+                module = value;
+            } else {
+                matches.push(condition(module, option, sense, value)?);
+            }
+        }
+        Some(matches)
+    }
+
+    fn next(&mut self) -> Option<&'line str> {
+        let (first, rest) = self.words.split_first()?;
+        self.words = rest;
+        Some(first)
+    }
+}
+
+fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Match> {
+    let condition = match (module, option) {
+        ("", "-s") => Match::Source(sense, network_or_address(value)?),
+        ("", "-d") => Match::Destination(sense, network_or_address(value)?),
+        ("", "-i") => Match::InInterface(sense, InterfaceName::parse(value)?),
+        ("", "-o") => Match::OutInterface(sense, InterfaceName::parse(value)?),
+        ("", "-p") => Match::Protocol(sense, protocol(value)?),
+        ("" | "tcp" | "udp", "--sport") => Match::SourcePort(sense, Port::parse(value)?),
+        ("" | "tcp" | "udp", "--dport") => Match::DestinationPort(sense, Port::parse(value)?),
+        ("multiport", "--dports") => Match::DestinationPorts(sense, ports(value)?),
+        ("owner", "--uid-owner") => Match::OwnerUid(sense, Uid::parse(value)?),
+        ("owner", "--gid-owner") => Match::OwnerGid(sense, Gid::parse(value)?),
+        ("mark", "--mark") => Match::Mark(sense, mark(value)?),
+        ("connmark", "--mark") => Match::Connmark(sense, mark(value)?),
+        ("conntrack", "--ctstate") => Match::ConntrackState(sense, states(value)?),
+        _ => return None,
+    };
+    Some(condition)
+}
+
+fn read_target(words: &[String], is_chain: impl Fn(&str) -> bool) -> Option<Target> {
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let target = match words.as_slice() {
+        ["-j", "RETURN"] => Target::Return,
+        ["-j", "ACCEPT"] => Target::Accept,
+        ["-j", "DROP"] => Target::Drop,
+        ["-j", "REDIRECT", "--to-ports" | "--to-port", port] => {
+            Target::Redirect(Port::parse(port)?)
+        }
+        ["-j", "TPROXY", options @ ..] => tproxy(options)?,
+        ["-j", "MARK", "--set-xmark" | "--set-mark", value] => Target::SetMark(mark(value)?),
+        ["-j", "CONNMARK", option, rest @ ..] => connmark(option, rest)?,
+        ["-j", "CT", "--zone", zone] => Target::ConntrackZone(zone.parse().ok()?),
+        ["-j", name] if is_chain(name) => Target::Jump(ChainName::new(name).ok()?),
+        _ => return None,
+    };
+    Some(target)
+}
+
+fn tproxy(options: &[&str]) -> Option<Target> {
+    let (mut port, mut written) = (None, None);
+    for pair in options.chunks(2) {
+        match pair {
+            ["--on-port", value] => port = Port::parse(value),
+            ["--on-ip", "0.0.0.0" | "::"] => {}
+            ["--tproxy-mark", value] => written = mark(value),
+            _ => return None,
+        }
+    }
+    Some(Target::Tproxy {
+        port: port?,
+        mark: written?,
+    })
+}
+
+/// The masks are written out by `iptables-save`; only full ones are ours.
+fn connmark(option: &str, masks: &[&str]) -> Option<Target> {
+    let full = masks
+        .chunks(2)
+        .all(|pair| matches!(pair, ["--nfmask" | "--ctmask" | "--mask", "0xffffffff"]));
+    match option {
+        "--save-mark" if full => Some(Target::SaveMark),
+        "--restore-mark" if full => Some(Target::RestoreMark),
+        _ => None,
+    }
+}
+
+fn protocol(text: &str) -> Option<Protocol> {
+    match text {
+        "tcp" | "6" => Some(Protocol::Tcp),
+        "udp" | "17" => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
+fn ports(text: &str) -> Option<Vec<Port>> {
+    list(text, Port::parse, Port::EXPECTED).ok()
+}
+
+fn mark(text: &str) -> Option<Mark> {
+    match text.split_once('/') {
+        Some((value, mask)) => Some(Mark {
+            value: number(value)?,
+            mask: number(mask)?,
+        }),
+        None => Some(Mark::exact(number(text)?)),
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn states(text: &str) -> Option<Vec<ConntrackState>> {
+    let mut states = Vec::new();
+    for name in text.split(',') {
+        let state = ConntrackState::ALL
+            .into_iter()
+            .find(|state| state.as_str() == name)?;
+        states.push(state);
+    }
+    states.sort_unstable();
+    Some(states)
+}

@@ -1,0 +1,55 @@
+//! Splitting a saved line into words, and joining them again: quotes as iptables writes them.
+
+/// A quotation without an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UnbalancedQuote;
+
+/// Splits at blanks; `"…"` is one word, in which `\` takes the next character as it is.
+pub(super) fn split(line: &str) -> Result<Vec<String>, UnbalancedQuote> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' if quoted => {
+                let next = characters.next().ok_or(UnbalancedQuote)?;
+                word.get_or_insert_default().push(next);
+            }
+            blank if blank.is_whitespace() && !quoted => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    if quoted {
+        Err(UnbalancedQuote)
+    } else {
+        Ok(words)
+    }
+}
+
+/// The inverse of [`split`].
+pub(super) fn join(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    words.join(" ")
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in word.chars() {
+        if matches!(character, '"' | '\\' | '\'') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,13 @@
+//! Render — rules as text: the input of `iptables-restore`, and JSON.
+//!
+//! The third form, the documented listing, is a type of its own: [`Listing`](crate::Listing).
+
+mod json;
+mod restore;
+mod rule_spec;
+
+pub use json::json;
+pub use restore::restore;
+pub(crate) use restore::{push_line, user_chains, write_rules};
+pub(crate) use rule_spec::joined;
+pub use rule_spec::rule_spec;

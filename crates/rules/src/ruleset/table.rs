@@ -1,0 +1,98 @@
+//! A netfilter table and its chains.
+
+use std::fmt;
+
+use super::{BuiltinChain, Chain, ChainName, Target};
+
+/// The netfilter tables that interception uses, in the order in which they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableName {
+    /// `filter`: whether a packet may pass.
+    Filter,
+    /// `mangle`: marks and transparent proxying.
+    Mangle,
+    /// `nat`: redirection of a connection's first packet.
+    Nat,
+    /// `raw`: before connection tracking.
+    Raw,
+}
+
+/// One table with its chains in order of first use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Table {
+    /// Which table.
+    pub name: TableName,
+    /// Its chains; a chain of the kernel's own stands here once it has a rule or was read back.
+    pub chains: Vec<Chain>,
+}
+
+impl TableName {
+    /// Every table, in alphabetical order.
+    pub const ALL: [Self; 4] = [Self::Filter, Self::Mangle, Self::Nat, Self::Raw];
+
+    /// The name as `iptables -t` takes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Mangle => "mangle",
+            Self::Nat => "nat",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// The table of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.as_str() == name)
+    }
+
+    /// The chains that the kernel gives this table, in the order in which the documented
+    /// command lists them.
+    pub fn builtin_chains(self) -> &'static [BuiltinChain] {
+        use BuiltinChain::{Forward, Input, Output, Postrouting, Prerouting};
+        match self {
+            Self::Filter => &[Input, Forward, Output],
+            Self::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
+            Self::Nat => &[Prerouting, Input, Postrouting, Output],
+            Self::Raw => &[Prerouting, Output],
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Table {
+    /// A table without chains.
+    pub fn new(name: TableName) -> Self {
+        Self {
+            name,
+            chains: Vec::new(),
+        }
+    }
+
+    /// The chain of that name.
+    pub fn chain(&self, name: &ChainName) -> Option<&Chain> {
+        self.chains.iter().find(|chain| &chain.name == name)
+    }
+
+    /// The chain of that name, made at the end where it is missing.
+    pub fn chain_mut(&mut self, name: ChainName) -> &mut Chain {
+        let known = self.chains.iter().position(|chain| chain.name == name);
+        let at = known.unwrap_or_else(|| {
+            self.chains.push(Chain::new(name));
+            self.chains.len() - 1
+        });
+        &mut self.chains[at]
+    }
+
+    /// How many rules jump to that chain, as `iptables -L` counts its references.
+    pub fn references(&self, name: &ChainName) -> usize {
+        let rules = self.chains.iter().flat_map(|chain| &chain.rules);
+        let jumps = rules.filter(|rule| matches!(&rule.target, Target::Jump(to) if to == name));
+        jumps.count()
+    }
+}

@@ -1,0 +1,147 @@
+//! Settings — an interception from what a pod says: its annotations and its proxy's container.
+
+mod annotation;
+mod reader;
+
+pub use annotation::Annotation;
+pub use reader::{InvalidSetting, SettingName};
+
+use std::collections::BTreeMap;
+
+use reader::{Reader, owner};
+
+use crate::interception::{
+    DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
+};
+use crate::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Selected, Uid, network};
+
+/// Environment of the proxy that says whether DNS is captured.
+const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
+/// Environment of the proxy that says whether invalid packets are dropped.
+const INVALID_DROP: &str = "INVALID_DROP";
+/// Environment of the proxy that says whether both families are programmed.
+const DUAL_STACK: &str = "ISTIO_DUAL_STACK";
+
+/// Everything in a pod that has a say in its interception.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodSettings<'pod> {
+    /// The pod's annotations.
+    pub annotations: Option<&'pod BTreeMap<String, String>>,
+    /// Values under the same keys, used where the pod has no such annotation.
+    pub defaults: Option<&'pod BTreeMap<String, String>>,
+    /// The literal environment of the proxy's container.
+    pub proxy_env: Option<&'pod BTreeMap<String, String>>,
+    /// `securityContext.runAsUser` of the proxy's container.
+    pub run_as_user: Option<i64>,
+    /// `securityContext.runAsGroup` of the proxy's container.
+    pub run_as_group: Option<i64>,
+}
+
+/// An interception together with what was odd, but not wrong, about its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// What to capture.
+    pub interception: Interception,
+    /// One line each, for the log.
+    pub warnings: Vec<String>,
+}
+
+impl PodSettings<'_> {
+    /// The interception that these settings ask for.
+    ///
+    /// The first setting that does not parse refuses the whole, with its name, its value and
+    /// the position.
+    pub fn resolve(&self) -> Result<Resolved, InvalidSetting> {
+        let mut reader = Reader::new(self);
+        let mut interception = Interception::pod_default();
+        self.read_owners(&mut interception)?;
+        read_inbound(&reader, &mut interception)?;
+        read_outbound(&reader, &mut interception)?;
+        read_interfaces(&reader, &mut interception)?;
+        reader.single(Annotation::StatusPort, Port::parse, Port::EXPECTED)?;
+        if reader.flag(DNS_CAPTURE) {
+            interception.dns = DnsCapture::All;
+        }
+        interception.drop_invalid = reader.flag(INVALID_DROP);
+        interception.dual_stack = reader.flag(DUAL_STACK);
+        Ok(Resolved {
+            interception,
+            warnings: reader.warnings,
+        })
+    }
+
+    fn read_owners(&self, to: &mut Interception) -> Result<(), InvalidSetting> {
+        let user = owner("runAsUser", self.run_as_user, Uid::EXPECTED)?;
+        let group = owner("runAsGroup", self.run_as_group, Gid::EXPECTED)?;
+        if let Some(user) = user {
+            to.proxy_uids = vec![Uid(user)];
+        }
+        if let Some(group) = group.or(user) {
+            to.proxy_gids = vec![Gid(group)];
+        }
+        Ok(())
+    }
+}
+
+fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
+    let mode = reader.single(Annotation::InterceptionMode, Mode::parse, Mode::EXPECTED)?;
+    to.mode = mode.unwrap_or(to.mode);
+
+    let mut excluded = reader
+        .ports(Annotation::ExcludeInboundPorts)?
+        .unwrap_or_default();
+    for port in agent_ports() {
+        if !excluded.contains(&port) {
+            excluded.push(port);
+        }
+    }
+
+    let included = Annotation::IncludeInboundPorts;
+    to.inbound = match reader.wildcard_or_list(included, Port::parse, Port::EXPECTED)? {
+        None | Some(Selected::All) => InboundCapture::AllExcept(excluded),
+        Some(Selected::Only(ports)) => InboundCapture::only(ports),
+    };
+    Ok(())
+}
+
+fn read_outbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
+    let included = Annotation::IncludeOutboundIpRanges;
+    to.outbound_ranges = match reader.wildcard_or_list(included, network, EXPECTED_NETWORK)? {
+        None | Some(Selected::All) => OutboundRanges::All,
+        Some(Selected::Only(ranges)) => OutboundRanges::Only(ranges),
+    };
+    let excluded = Annotation::ExcludeOutboundIpRanges;
+    set(
+        &mut to.exclude_outbound_ranges,
+        reader.list(excluded, network, EXPECTED_NETWORK)?,
+    );
+    set(
+        &mut to.outbound_ports,
+        reader.ports(Annotation::IncludeOutboundPorts)?,
+    );
+    set(
+        &mut to.exclude_outbound_ports,
+        reader.ports(Annotation::ExcludeOutboundPorts)?,
+    );
+    Ok(())
+}
+
+fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
+    let interfaces =
+        |annotation| reader.list(annotation, InterfaceName::parse, InterfaceName::EXPECTED);
+    let deprecated = interfaces(Annotation::KubevirtInterfaces)?;
+    let rerouted = interfaces(Annotation::RerouteVirtualInterfaces)?;
+    set(
+        &mut to.exclude_interfaces,
+        interfaces(Annotation::ExcludeInterfaces)?,
+    );
+    set(&mut to.reroute_interfaces, rerouted.or(deprecated));
+    Ok(())
+}
+
+/// Takes what was found, keeps the default where nothing was.
+fn set<T>(to: &mut T, found: Option<T>) {
+    if let Some(found) = found {
+        *to = found;
+    }
+}

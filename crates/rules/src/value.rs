@@ -1,0 +1,27 @@
+//! Single values of interception settings, and the one way in which their texts are read.
+
+mod interface_name;
+mod list;
+mod network;
+mod number;
+
+pub use interface_name::InterfaceName;
+pub use list::{Selected, list, single, wildcard_or_list};
+pub(crate) use network::network_or_address;
+pub use network::{EXPECTED as EXPECTED_NETWORK, network};
+pub use number::{Gid, Port, Uid};
+
+use thiserror::Error;
+
+/// An item of a setting that does not parse, and where it stands in the setting's text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{item}` at position {position} is not {expected}")]
+#[non_exhaustive]
+pub struct InvalidItem {
+    /// The item as it was written, blanks around it removed.
+    pub item: String,
+    /// Where it begins, counted in characters from 1.
+    pub position: usize,
+    /// What would be taken there.
+    pub expected: &'static str,
+}

@@ -1,0 +1,41 @@
+//! Address ranges.
+
+use std::net::IpAddr;
+
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+
+/// What an address range has to look like.
+pub const EXPECTED: &str = "an address range: allowed are CIDRs such as 10.0.0.0/8 or fd00::/8";
+
+/// Reads a CIDR; the host's bits are cleared, as the kernel does.
+///
+/// The length of the prefix has to be there: a bare address is refused, as Istio does.
+pub fn network(text: &str) -> Option<IpNetwork> {
+    let (_, prefix) = text.split_once('/')?;
+    if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let network: IpNetwork = text.parse().ok()?;
+    Some(clear_host_bits(network))
+}
+
+/// The range with every bit behind its prefix cleared.
+fn clear_host_bits(network: IpNetwork) -> IpNetwork {
+    match network {
+        IpNetwork::V4(range) => {
+            Ipv4Network::new(range.network(), range.prefix()).map_or(network, IpNetwork::V4)
+        }
+        IpNetwork::V6(range) => {
+            Ipv6Network::new(range.network(), range.prefix()).map_or(network, IpNetwork::V6)
+        }
+    }
+}
+
+/// Reads a CIDR, or an address as the range that holds it alone.
+pub(crate) fn network_or_address(text: &str) -> Option<IpNetwork> {
+    if text.contains('/') {
+        network(text)
+    } else {
+        text.parse::<IpAddr>().ok().map(IpNetwork::from)
+    }
+}

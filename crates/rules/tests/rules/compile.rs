@@ -1,0 +1,148 @@
+//! One snapshot for each setting that changes the rules.
+
+use mesh_cni_rules::interception::OwnerGroups;
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::value::Gid;
+use mesh_cni_rules::{Dialect, Interception, Unsupported, compile, render};
+
+use crate::support::{annotations, asm, assert_snapshot, interception, productpage};
+
+fn restore(pairs: &[(&str, &str)]) -> String {
+    render::restore(&asm(&interception(&annotations(pairs))))
+}
+
+#[test]
+fn included_ports_are_captured_alone() {
+    assert_snapshot!(
+        "include-ports.asm.v4.restore",
+        "inbound 9080 and 9443 alone go to ISTIO_IN_REDIRECT and exclusions are gone; outbound \
+         3306 goes to ISTIO_REDIRECT whatever its address, before the ranges",
+        restore(&[
+            ("traffic.sidecar.istio.io/includeInboundPorts", "9080, 9443"),
+            ("traffic.sidecar.istio.io/excludeInboundPorts", "22"),
+            ("traffic.sidecar.istio.io/includeOutboundPorts", "3306"),
+        ])
+    );
+}
+
+#[test]
+fn empty_lists_capture_nothing() {
+    assert_snapshot!(
+        "include-nothing.asm.v4.restore",
+        "no jump from PREROUTING, no rule into ISTIO_REDIRECT: only what the proxy needs stands",
+        restore(&[
+            ("traffic.sidecar.istio.io/includeInboundPorts", ""),
+            ("traffic.sidecar.istio.io/includeOutboundIPRanges", ""),
+        ])
+    );
+}
+
+#[test]
+fn included_ranges_are_captured_alone() {
+    assert_snapshot!(
+        "include-ranges.asm.v4.restore",
+        "10.96.0.0/12 with its host bits cleared is captured, 10.96.0.10/32 is not, fd00::/8 is \
+         not of this family; there is no catch-all at the end",
+        restore(&[
+            (
+                "traffic.sidecar.istio.io/includeOutboundIPRanges",
+                "10.97.1.2/12,fd00::/8"
+            ),
+            (
+                "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+                "10.96.0.10/32"
+            ),
+        ])
+    );
+}
+
+#[test]
+fn a_loopback_range_captures_the_application_talking_to_itself() {
+    assert_snapshot!(
+        "include-loopback.asm.v4.restore",
+        "the two rules that let others than the proxy over lo (! --uid-owner, ! --gid-owner) are \
+         gone, and 127.1.1.0/24 is captured",
+        restore(&[(
+            "traffic.sidecar.istio.io/includeOutboundIPRanges",
+            "127.1.1.0/24"
+        )])
+    );
+}
+
+#[test]
+fn interfaces_are_left_alone_or_rerouted() {
+    assert_snapshot!(
+        "interfaces.asm.v4.restore",
+        "net1 returns first in PREROUTING and OUTPUT; what comes from docker0 goes out through \
+         the proxy, that rule first of all, and never meets the inbound chain",
+        restore(&[
+            ("traffic.sidecar.istio.io/excludeInterfaces", "net1"),
+            ("istio.io/reroute-virtual-interfaces", "docker0"),
+            ("traffic.sidecar.istio.io/kubevirtInterfaces", "ignored0"),
+        ])
+    );
+}
+
+#[test]
+fn owners_groups_and_invalid_packets() {
+    let mut interception = productpage();
+    interception.owner_groups = OwnerGroups::Only(vec![Gid(1000), Gid(1001)]);
+    interception.drop_invalid = true;
+    assert_snapshot!(
+        "owner-groups.asm.v4.restore",
+        "mangle drops what belongs to no connection; one rule returns for senders that are in \
+         neither group 1000 nor 1001, after the proxy's own rules",
+        render::restore(&asm(&interception))
+    );
+    interception.owner_groups = OwnerGroups::Except(vec![Gid(7), Gid(8)]);
+    let text = render::restore(&asm(&interception));
+    assert!(
+        text.contains("--gid-owner 7 -j RETURN\n-A ISTIO_OUTPUT -m owner --gid-owner 8 -j RETURN")
+    );
+}
+
+#[test]
+fn ipv6_has_its_own_loopback_and_only_its_own_ranges() {
+    let interception = interception(&annotations(&[(
+        "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+        "192.168.0.1/32,fd00:1::/32",
+    )]));
+    let rules = compile(&interception, Dialect::Asm, Family::V6).unwrap();
+    assert_snapshot!(
+        "exclude-ranges.asm.v6.restore",
+        "::6 and ::1 in place of 127.0.0.6 and 127.0.0.1, fd00:1::/32 excluded, no IPv4 range",
+        render::restore(&rules)
+    );
+}
+
+#[test]
+fn the_istio_dialect_differs_where_the_contract_says() {
+    let rules = compile(&productpage(), Dialect::Istio, Family::V4).unwrap();
+    assert_snapshot!(
+        "productpage.istio.v4.restore",
+        "OUTPUT jumps for every protocol, UDP 15020 returns too, and the proxy's way to its own \
+         pod is for TCP other than 15008",
+        render::restore(&rules)
+    );
+}
+
+#[test]
+fn what_cannot_be_carried_out_is_refused() {
+    let refuse = |interception: &Interception| compile(interception, Dialect::Asm, Family::V4);
+    let tproxy = interception(&annotations(&[(
+        "sidecar.istio.io/interceptionMode",
+        "TPROXY",
+    )]));
+    assert_eq!(refuse(&tproxy), Err(Unsupported::Tproxy));
+
+    let mut dns = productpage();
+    dns.dns = mesh_cni_rules::interception::DnsCapture::All;
+    assert_eq!(refuse(&dns), Err(Unsupported::DnsCapture));
+}
+
+#[test]
+fn the_command_without_flags_captures_nothing() {
+    let text = render::restore(&asm(&Interception::command_default()));
+    assert!(!text.contains("-A PREROUTING"), "{text}");
+    assert!(!text.contains("-j ISTIO_REDIRECT"), "{text}");
+}

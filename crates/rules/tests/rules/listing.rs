@@ -1,0 +1,79 @@
+//! The listing: texts that are none, rules of others, and the order of chains.
+
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::{Listing, parse};
+
+fn problem(text: &str) -> String {
+    Listing::parse(text)
+        .expect_err("this is no listing")
+        .to_string()
+}
+
+#[test]
+fn a_text_that_is_no_listing_is_refused_with_its_line() {
+    let heading = "Chain INPUT (policy ACCEPT 0 packets, 0 bytes)";
+    let texts = [
+        "1 0 0 RETURN all -- * * 0.0.0.0/0 0.0.0.0/0".to_owned(),
+        "Chain INPUT".to_owned(),
+        "Chain INPUT (policy MAYBE 0 packets, 0 bytes)".to_owned(),
+        format!("{heading}\n1 0 0 RETURN all --"),
+        format!("{heading}\n1 x 0 RETURN all -- * * 0.0.0.0/0 0.0.0.0/0"),
+        format!("{heading}\n2 0 0 RETURN all -- * * 0.0.0.0/0 0.0.0.0/0"),
+    ];
+    let problems: Vec<_> = texts.iter().map(|text| problem(text)).collect();
+    crate::support::assert_snapshot!(
+        "listing-problems",
+        "each text is refused with the number of the line, the line, and what should stand there",
+        problems.join("\n")
+    );
+}
+
+#[test]
+fn a_rule_without_a_target_keeps_its_columns() {
+    let text = "Chain INPUT (policy ACCEPT 7 packets, 420 bytes)\n\
+                num pkts bytes target prot opt in out source destination\n\
+                1 7 420 all -- * * 0.0.0.0/0 0.0.0.0/0 /* counts */\n";
+    let listing = Listing::parse(text).unwrap();
+    assert_eq!(listing.chains[0].rules[0].target, "");
+    assert_eq!(listing.print(Layout::Folded), text);
+}
+
+#[test]
+fn chains_stand_in_the_documented_order_whatever_order_they_came_in() {
+    let saved = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ISTIO_OUTPUT - [0:0]\n\
+                 :ISTIO_IN_REDIRECT - [0:0]\n:ISTIO_INBOUND - [0:0]\n:ANOTHER - [0:0]\n\
+                 :ISTIO_REDIRECT - [0:0]\n-A OUTPUT -m comment --comment \"two words\" -j ANOTHER\n\
+                 -A ANOTHER -j LOG --log-prefix \"a b\"\nCOMMIT\n";
+    let rules = parse::save(saved, Family::V4).unwrap();
+    insta::assert_snapshot!(Listing::of(&rules, TableName::Nat).print(Layout::Folded), @r#"
+    Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)
+    num pkts bytes target prot opt in out source destination
+
+    Chain INPUT (policy ACCEPT 0 packets, 0 bytes)
+    num pkts bytes target prot opt in out source destination
+
+    Chain POSTROUTING (policy ACCEPT 0 packets, 0 bytes)
+    num pkts bytes target prot opt in out source destination
+
+    Chain OUTPUT (policy ACCEPT 0 packets, 0 bytes)
+    num pkts bytes target prot opt in out source destination
+    1 0 0 ANOTHER all -- * * 0.0.0.0/0 0.0.0.0/0 -m comment --comment "two words"
+
+    Chain ISTIO_INBOUND (0 references)
+    num pkts bytes target prot opt in out source destination
+
+    Chain ISTIO_REDIRECT (0 references)
+    num pkts bytes target prot opt in out source destination
+
+    Chain ISTIO_IN_REDIRECT (0 references)
+    num pkts bytes target prot opt in out source destination
+
+    Chain ISTIO_OUTPUT (0 references)
+    num pkts bytes target prot opt in out source destination
+
+    Chain ANOTHER (1 references)
+    num pkts bytes target prot opt in out source destination
+    1 0 0 LOG all -- * * 0.0.0.0/0 0.0.0.0/0 -j LOG --log-prefix "a b"
+    "#);
+}

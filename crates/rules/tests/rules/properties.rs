@@ -1,0 +1,127 @@
+//! Properties that hold for any settings, and for any text.
+
+use std::collections::BTreeMap;
+
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::settings::Annotation;
+use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, drift, parse, render, transaction};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::support::as_saved;
+
+fn ports() -> impl Strategy<Value = String> {
+    let list = prop::collection::vec(1_u16..=u16::MAX, 0..6);
+    list.prop_map(|ports| {
+        ports
+            .iter()
+            .map(u16::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    })
+}
+
+fn ranges() -> impl Strategy<Value = String> {
+    let v4 = (any::<[u8; 4]>(), 0_u8..=32)
+        .prop_map(|(ip, prefix)| format!("{}/{prefix}", std::net::Ipv4Addr::from(ip)));
+    let v6 = (any::<[u8; 16]>(), 0_u8..=128)
+        .prop_map(|(ip, prefix)| format!("{}/{prefix}", std::net::Ipv6Addr::from(ip)));
+    prop::collection::vec(prop_oneof![v4, v6], 0..5).prop_map(|ranges| ranges.join(","))
+}
+
+fn interfaces() -> impl Strategy<Value = String> {
+    subsequence(vec!["eth1", "net1", "docker0", "br-+"], 0..=3).prop_map(|names| names.join(","))
+}
+
+fn valid_annotations() -> impl Strategy<Value = BTreeMap<String, String>> {
+    use Annotation as A;
+    let star = || Just("*".to_owned());
+    let each: Vec<(A, BoxedStrategy<String>)> = vec![
+        (A::IncludeInboundPorts, prop_oneof![star(), ports()].boxed()),
+        (A::ExcludeInboundPorts, ports().boxed()),
+        (A::IncludeOutboundPorts, ports().boxed()),
+        (A::ExcludeOutboundPorts, ports().boxed()),
+        (
+            A::IncludeOutboundIpRanges,
+            prop_oneof![star(), ranges()].boxed(),
+        ),
+        (A::ExcludeOutboundIpRanges, ranges().boxed()),
+        (A::ExcludeInterfaces, interfaces().boxed()),
+        (A::RerouteVirtualInterfaces, interfaces().boxed()),
+    ];
+    let (keys, values): (Vec<_>, Vec<_>) = each
+        .into_iter()
+        .map(|(annotation, value)| (annotation.key().to_owned(), prop::option::of(value)))
+        .unzip();
+    values.prop_map(move |values| {
+        let pairs = keys.iter().cloned().zip(values);
+        pairs
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
+    })
+}
+
+fn dialect() -> impl Strategy<Value = Dialect> {
+    select(vec![Dialect::Asm, Dialect::Istio])
+}
+
+fn family() -> impl Strategy<Value = Family> {
+    select(vec![Family::V4, Family::V6])
+}
+
+proptest! {
+    #[test]
+    fn what_we_write_is_what_we_read(
+        annotations in valid_annotations(), dialect in dialect(), family in family()
+    ) {
+        let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
+        let interception = settings.resolve().unwrap().interception;
+        let rules = compile(&interception, dialect, family).unwrap();
+        let found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
+        prop_assert_eq!(drift(&rules, &found), None);
+        prop_assert_eq!(transaction::replace(&rules, &found), "");
+        prop_assert_eq!(compile(&interception, dialect, family).unwrap(), rules);
+    }
+
+    #[test]
+    fn a_listing_survives_both_layouts(annotations in valid_annotations()) {
+        let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
+        let interception = settings.resolve().unwrap().interception;
+        let rules = compile(&interception, Dialect::Asm, Family::V4).unwrap();
+        let listing = Listing::of(&rules, TableName::Nat);
+        for layout in [Layout::Aligned, Layout::Folded] {
+            prop_assert_eq!(&Listing::parse(&listing.print(layout)).unwrap(), &listing);
+        }
+    }
+
+    #[test]
+    fn no_annotation_panics(values in prop::collection::vec("\\PC*", 11)) {
+        let keys = Annotation::ALL.iter().map(|annotation| annotation.key().to_owned());
+        let annotations = keys.zip(values).collect();
+        let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
+        let _outcome = settings.resolve();
+    }
+
+    #[test]
+    fn no_item_is_lost(items in prop::collection::vec("[0-9a-z ]{0,6}", 1..6)) {
+        let text = items.join(",");
+        let key = Annotation::ExcludeOutboundPorts.key().to_owned();
+        let annotations = BTreeMap::from([(key, text.clone())]);
+        let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
+        if let Ok(resolved) = settings.resolve() {
+            let ports = resolved.interception.exclude_outbound_ports;
+            let asked = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            for item in asked {
+                let number: u16 = item.parse().unwrap();
+                prop_assert!(ports.iter().any(|port| port.get() == number));
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_panics_the_parsers(text in "(?s)[*:\\[\\]A-Za-z0-9 \"\\\\!./-]*(\n[*:\\[\\]A-Z0-9 -]*){0,8}") {
+        let _saved = parse::save(&text, Family::V4);
+        let _listing = Listing::parse(&text);
+    }
+}

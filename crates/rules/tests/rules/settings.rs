@@ -1,0 +1,179 @@
+//! Annotations, defaults and the proxy's environment: what they say, and how errors name them.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use mesh_cni_rules::PodSettings;
+use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::settings::Annotation;
+use mesh_cni_rules::value::{Gid, Uid};
+
+use crate::support::annotations;
+
+fn refusal(key: &str, value: &str) -> String {
+    let annotations = annotations(&[(key, value)]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    let error = settings.resolve().expect_err("the value is wrong");
+    format!(
+        "{error}: {}",
+        error.source().expect("an error has its cause")
+    )
+}
+
+#[test]
+fn a_wrong_value_is_named_with_annotation_item_and_position() {
+    let wrong: BTreeMap<_, _> = [
+        (Annotation::InterceptionMode, "tproxy"),
+        (Annotation::StatusPort, "15020,15021"),
+        (Annotation::IncludeInboundPorts, "80,*"),
+        (Annotation::ExcludeInboundPorts, "22, http"),
+        (Annotation::IncludeOutboundPorts, "3306,"),
+        (Annotation::ExcludeOutboundPorts, "0"),
+        (
+            Annotation::IncludeOutboundIpRanges,
+            "10.0.0.0/8,10.0.0.0/33",
+        ),
+        (Annotation::ExcludeOutboundIpRanges, "192.168.0.1"),
+        (Annotation::ExcludeInterfaces, "eth0,-j ACCEPT"),
+        (
+            Annotation::RerouteVirtualInterfaces,
+            "a-name-that-is-too-long",
+        ),
+        (Annotation::KubevirtInterfaces, "a/b"),
+    ]
+    .into();
+    assert_eq!(
+        wrong.len(),
+        Annotation::ALL.len(),
+        "each annotation has its wrong value"
+    );
+    let refusals: Vec<_> = wrong
+        .iter()
+        .map(|(annotation, value)| refusal(annotation.key(), value))
+        .collect();
+    crate::support::assert_snapshot!(
+        "refusals",
+        "one line for each annotation: its name, its whole value, the item, the position, and \
+         what is allowed",
+        refusals.join("\n")
+    );
+}
+
+#[test]
+fn a_default_counts_where_the_pod_says_nothing_and_is_named_as_a_default() {
+    let key = Annotation::ExcludeOutboundPorts.key();
+    let (of_node, of_pod) = (annotations(&[(key, "x")]), annotations(&[(key, "3306")]));
+    let mut settings = PodSettings {
+        defaults: Some(&of_node),
+        ..PodSettings::default()
+    };
+    let error = settings.resolve().unwrap_err();
+    assert_eq!(error.to_string(), format!("defaults entry {key} = `x`"));
+
+    settings.annotations = Some(&of_pod);
+    let ports = settings
+        .resolve()
+        .unwrap()
+        .interception
+        .exclude_outbound_ports;
+    assert_eq!(
+        ports.iter().map(|port| port.get()).collect::<Vec<_>>(),
+        [3306]
+    );
+}
+
+#[test]
+fn the_proxy_runs_as_its_security_context_says_unless_root() {
+    let owners = |run_as_user, run_as_group| {
+        let settings = PodSettings {
+            run_as_user,
+            run_as_group,
+            ..PodSettings::default()
+        };
+        let interception = settings.resolve().unwrap().interception;
+        (interception.proxy_uids, interception.proxy_gids)
+    };
+    assert_eq!(owners(None, None), (vec![Uid(1337)], vec![Gid(1337)]));
+    assert_eq!(owners(Some(0), Some(0)), (vec![Uid(1337)], vec![Gid(1337)]));
+    assert_eq!(owners(Some(2102), None), (vec![Uid(2102)], vec![Gid(2102)]));
+    assert_eq!(owners(Some(2102), Some(7)), (vec![Uid(2102)], vec![Gid(7)]));
+    assert_eq!(owners(None, Some(7)), (vec![Uid(1337)], vec![Gid(7)]));
+
+    for id in [-1, i64::from(u32::MAX)] {
+        let settings = PodSettings {
+            run_as_user: Some(id),
+            ..PodSettings::default()
+        };
+        let error = settings.resolve().unwrap_err();
+        assert!(
+            error.to_string().starts_with("securityContext.runAsUser"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_agent_ports_are_excluded_once_each() {
+    let annotations = annotations(&[(Annotation::ExcludeInboundPorts.key(), "15090,22")]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    let InboundCapture::AllExcept(ports) = settings.resolve().unwrap().interception.inbound else {
+        panic!("all ports are captured");
+    };
+    let ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
+    assert_eq!(ports, [15090, 22, 15020, 15021]);
+}
+
+#[test]
+fn booleans_of_the_proxy_are_read_as_go_reads_them() {
+    let env = annotations(&[
+        ("ISTIO_META_DNS_CAPTURE", "T"),
+        ("INVALID_DROP", "yes"),
+        ("ISTIO_DUAL_STACK", "1"),
+    ]);
+    let settings = PodSettings {
+        proxy_env: Some(&env),
+        ..PodSettings::default()
+    };
+    let resolved = settings.resolve().unwrap();
+    assert_eq!(resolved.interception.dns, DnsCapture::All);
+    assert!(resolved.interception.dual_stack);
+    assert!(!resolved.interception.drop_invalid);
+    assert_eq!(
+        resolved.warnings,
+        ["environment INVALID_DROP=`yes` of the proxy is no boolean and counts as false"]
+    );
+}
+
+#[test]
+fn the_mode_is_spelled_in_capitals() {
+    let annotations = annotations(&[(Annotation::InterceptionMode.key(), " TPROXY ")]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    let mode = settings.resolve().unwrap().interception.mode;
+    assert!(matches!(mode, Mode::Tproxy(_)));
+}
+
+#[test]
+fn families_follow_the_first_usable_address() {
+    let families = |dual_stack, addresses: &[&str]| {
+        let mut interception = crate::support::productpage();
+        interception.dual_stack = dual_stack;
+        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        interception.families(&addresses)
+    };
+    let (v4, both) = (vec![Family::V4], vec![Family::V4, Family::V6]);
+    assert_eq!(families(false, &["10.0.0.2", "fd00::2"]), v4);
+    assert_eq!(families(true, &["10.0.0.2", "fd00::2"]), both);
+    assert_eq!(families(false, &["fe80::1", "fd00::2", "10.0.0.2"]), both);
+    assert_eq!(families(true, &["10.0.0.2", "fe80::1", "::1"]), v4);
+    assert_eq!(families(false, &[]), v4);
+}
