@@ -1,0 +1,71 @@
+# What people and the CI run. `make` alone lists it; CONTRIBUTING.md says more.
+
+CARGO      ?= cargo
+CARGOFLAGS ?=
+TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
+BENCH_ARGS ?= --warm-up-time 0.5 --measurement-time 2
+# Features without which a crate's tests are not built.
+TEST_FEATURES ?= mesh-cni-plan/schema
+# Crates whose tests behind the feature `root-tests` need root.
+ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
+# Arguments of the demo: `make demo ARGS=--keep`.
+ARGS       ?=
+
+# Where the tests find the CNI runtime and the plugins that are not ours.
+export CNITOOL           ?= $(CURDIR)/.cache/bin/cnitool
+export CNI_REFERENCE_DIR ?= /usr/lib/cni
+export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
+
+# Cargo builds as the caller and runs what it built as root.
+AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-root fmt fmt-check clippy docs deny audit bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a pod on this machine, real traffic, the documented dump (needs root)
+	scripts/setup demo
+	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni --bin mesh-cnictl
+	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
+
+test: ## every test, then those that need root
+	scripts/setup test
+	$(CARGO) build $(CARGOFLAGS) --workspace --bins
+	$(CARGO) test $(CARGOFLAGS) --workspace --features $(TEST_FEATURES)
+	$(MAKE) --no-print-directory test-root
+
+test-root: ## only the tests that need root
+	$(CARGO) build $(CARGOFLAGS) --workspace --bins
+	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+fmt-check: ## fail where the sources are not formatted
+	$(CARGO) fmt --all --check
+
+clippy: ## every lint, every target, every feature
+	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
+
+docs: ## the API documentation, without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGOFLAGS) --workspace --no-deps
+
+deny: ## licences, sources and banned crates
+	scripts/setup deny
+	cargo-deny $(CARGOFLAGS) check bans licenses sources
+
+audit: ## known vulnerabilities (fetches the advisory database)
+	scripts/setup deny
+	cargo-deny $(CARGOFLAGS) check advisories
+
+bench: ## the pure crates, then a whole ADD beside its floor (needs root)
+	scripts/setup demo
+	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
+	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni
+	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
+
+clean: ## remove what was built, and the tools of .cache
+	$(CARGO) clean
+	rm -rf .cache

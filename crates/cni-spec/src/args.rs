@@ -1,0 +1,115 @@
+//! `CNI_ARGS`, and the pod's name in it by the convention of Kubernetes' runtimes.
+
+/// The pairs of `CNI_ARGS`, `KEY=VALUE;KEY=VALUE`, in their order.
+///
+/// Reading never fails: empty parts (a trailing `;`) count for nothing, a value may hold `=`, and
+/// parts without `=` are set aside in [`CniArgs::malformed`] for whoever wants to log them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CniArgs {
+    pairs: Vec<(String, String)>,
+    malformed: Vec<String>,
+}
+
+/// Which pod the call is for, as containerd and CRI-O say it in `CNI_ARGS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodArgs {
+    /// `K8S_POD_NAMESPACE`.
+    pub namespace: String,
+    /// `K8S_POD_NAME`.
+    pub name: String,
+    /// `K8S_POD_INFRA_CONTAINER_ID`, the sandbox.
+    pub infra_container_id: Option<String>,
+    /// `K8S_POD_UID`; older runtimes do not set it.
+    pub uid: Option<String>,
+}
+
+impl CniArgs {
+    /// Reads the value of `CNI_ARGS`.
+    pub fn parse(text: &str) -> Self {
+        let mut args = Self::default();
+        for part in text.split(';').filter(|part| !part.is_empty()) {
+            match part.split_once('=') {
+                Some((key, value)) => args.pairs.push((key.to_owned(), value.to_owned())),
+                None => args.malformed.push(part.to_owned()),
+            }
+        }
+        args
+    }
+
+    /// The value of a key; of several the last one counts.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let pair = self.pairs.iter().rev().find(|(known, _)| known == key)?;
+        Some(&pair.1)
+    }
+
+    /// Every pair in its order, duplicates included.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The parts that have no `=`.
+    pub fn malformed(&self) -> &[String] {
+        &self.malformed
+    }
+
+    /// The pod; `None` when namespace or name is missing or empty, so for every caller that is
+    /// not a Kubernetes runtime.
+    pub fn pod(&self) -> Option<PodArgs> {
+        let non_empty = |key| Some(self.get(key)?.to_owned()).filter(|value| !value.is_empty());
+        Some(PodArgs {
+            namespace: non_empty("K8S_POD_NAMESPACE")?,
+            name: non_empty("K8S_POD_NAME")?,
+            infra_container_id: non_empty("K8S_POD_INFRA_CONTAINER_ID"),
+            uid: non_empty("K8S_POD_UID"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_containerd_sends() {
+        let args = CniArgs::parse(
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;\
+             K8S_POD_INFRA_CONTAINER_ID=abc;K8S_POD_UID=1-2",
+        );
+        let pod = args.pod().unwrap();
+        assert_eq!(
+            (pod.namespace.as_str(), pod.name.as_str()),
+            ("default", "web-0")
+        );
+        assert_eq!(
+            (pod.infra_container_id.as_deref(), pod.uid.as_deref()),
+            (Some("abc"), Some("1-2"))
+        );
+    }
+
+    #[test]
+    fn odd_spellings_are_read() {
+        let args = CniArgs::parse(";A=1;;flag;B=x=y;A=2;C=;=v;");
+        let pairs: Vec<_> = args.iter().collect();
+        assert_eq!(
+            pairs,
+            [("A", "1"), ("B", "x=y"), ("A", "2"), ("C", ""), ("", "v")]
+        );
+        assert_eq!(args.get("A"), Some("2"), "the last one counts");
+        assert_eq!(args.malformed(), ["flag"]);
+        assert_eq!(args.get("D"), None);
+    }
+
+    #[test]
+    fn half_a_pod_is_no_pod() {
+        for text in [
+            "",
+            "K8S_POD_NAME=a",
+            "K8S_POD_NAMESPACE=a",
+            "K8S_POD_NAMESPACE=;K8S_POD_NAME=a",
+        ] {
+            assert_eq!(CniArgs::parse(text).pod(), None, "{text}");
+        }
+    }
+}

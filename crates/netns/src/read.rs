@@ -1,0 +1,105 @@
+//! Reading the rules that stand in a namespace, whichever back end put them there.
+
+use std::fs;
+use std::io;
+
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::{RuleSet, only_ours};
+use thiserror::Error;
+
+use crate::backend::{Backend, BackendChoice};
+use crate::enter::EnterError;
+use crate::handle::NetNs;
+use crate::name_service;
+use crate::xtables::{Xtables, XtablesError};
+
+/// The rules of a namespace, with counters.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// The back end that holds them.
+    pub backend: Backend,
+    /// One rule set for each family that was asked for.
+    pub rule_sets: Vec<RuleSet>,
+}
+
+/// Rules that could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The namespace could not be entered.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// No back end could read; one line for each that was tried.
+    #[error("no back end can read the rules: {}", .0.join("; "))]
+    NoneWorks(Vec<String>),
+}
+
+/// Reads the rules of these families.
+///
+/// With [`BackendChoice::Auto`] the back end that holds rules of ours is read; where none does,
+/// the first that works.
+pub fn read(
+    netns: &NetNs,
+    xtables: &Xtables,
+    choice: BackendChoice,
+    families: &[Family],
+) -> Result<Found, ReadError> {
+    netns.run(|| {
+        // Without it, look-ups of users may be slow; they are not wrong.
+        let _hidden = name_service::keep_local();
+        read_here(xtables, choice, families)
+    })?
+}
+
+fn read_here(
+    xtables: &Xtables,
+    choice: BackendChoice,
+    families: &[Family],
+) -> Result<Found, ReadError> {
+    let mut candidates = choice.candidates();
+    if choice == BackendChoice::Auto && has_legacy_tables(Family::V4) {
+        // Most hosts have but one flavour in use; where x_tables is, look there first.
+        candidates.reverse();
+    }
+    let mut readable: Vec<Found> = Vec::new();
+    let mut refusals = Vec::new();
+    for backend in candidates {
+        match save_all(xtables, backend, families) {
+            Ok(found) if found.rule_sets.iter().any(is_ours) => return Ok(found),
+            Ok(found) => readable.push(found),
+            Err(error) => refusals.push(error.to_string()),
+        }
+    }
+    let first = readable.into_iter().next();
+    first.ok_or(ReadError::NoneWorks(refusals))
+}
+
+fn save_all(
+    xtables: &Xtables,
+    backend: Backend,
+    families: &[Family],
+) -> Result<Found, XtablesError> {
+    let rule_sets = families.iter().map(|family| xtables.save(backend, *family));
+    Ok(Found {
+        backend,
+        rule_sets: rule_sets.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Whether anything in these rules is ours.
+pub(crate) fn is_ours(rules: &RuleSet) -> bool {
+    !only_ours(rules).tables.is_empty()
+}
+
+/// Whether `x_tables` holds any table of that family in the calling thread's namespace.
+///
+/// Asking the programs would make the tables.
+pub(crate) fn has_legacy_tables(family: Family) -> bool {
+    let names = match family {
+        Family::V4 => "/proc/thread-self/net/ip_tables_names",
+        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
+    };
+    let read: io::Result<String> = fs::read_to_string(names);
+    read.is_ok_and(|names| !names.trim().is_empty())
+}

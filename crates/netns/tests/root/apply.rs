@@ -1,0 +1,165 @@
+//! Applying: created, unchanged, replaced, removed, on both back ends and both families.
+
+use mesh_cni_netns::{ApplyError, Backend, BackendChoice, Change, apply, read, remove};
+use mesh_cni_rules::drift;
+use mesh_cni_rules::ruleset::Family;
+
+use crate::support::{
+    BOTH, in_namespace, interception, must, only, productpage, rules, saved, scratch, xtables,
+};
+
+/// Rules of somebody else in every chain that ours touch.
+const FOREIGN: &str = "*nat\n:THEIRS - [0:0]\n\
+    -A PREROUTING -i eth9 -m comment --comment \"not ours\" -j RETURN\n\
+    -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\n\
+    -A OUTPUT -d 127.0.0.11/32 -j THEIRS\n-A THEIRS -j RETURN\nCOMMIT\n\
+    *filter\n-A INPUT -p tcp -m tcp --dport 1 -j DROP\nCOMMIT\n";
+
+#[test]
+fn a_second_time_changes_nothing_and_keeps_the_counters() {
+    for backend in BOTH {
+        let netns = scratch();
+        let wanted = [rules(&productpage(), Family::V4)];
+        let apply = || apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        assert_eq!(apply().change, Change::Created);
+
+        must(&netns, "ip", &["link", "set", "lo", "up"], "");
+        // Nobody listens: the packet is counted all the same.
+        in_namespace(&netns, "bash", &["-c", ": < /dev/tcp/127.0.0.1/9"], "");
+        let before = read(&netns, &xtables(), only(backend), &[Family::V4])
+            .unwrap()
+            .rule_sets;
+        assert_eq!(apply().change, Change::Unchanged);
+        let after = read(&netns, &xtables(), only(backend), &[Family::V4])
+            .unwrap()
+            .rule_sets;
+        assert_eq!(before, after);
+        let nat = &after[0].tables[0];
+        let counted = nat.chains.iter().flat_map(|chain| &chain.rules);
+        assert!(
+            counted.map(|rule| rule.counters.packets).sum::<u64>() > 0,
+            "{backend}"
+        );
+        assert_eq!(drift(&wanted[0], &after[0]), None);
+    }
+}
+
+#[test]
+fn another_set_of_ours_is_replaced_and_the_rules_of_others_stay() {
+    for backend in BOTH {
+        let netns = scratch();
+        let flavour = backend.as_str().trim_start_matches("iptables-");
+        must(
+            &netns,
+            &format!("iptables-{flavour}-restore"),
+            &["--noflush"],
+            FOREIGN,
+        );
+        let foreign = saved(&netns, backend, Family::V4);
+
+        let older = interception(&[
+            ("traffic.sidecar.istio.io/excludeInterfaces", "net1,net2"),
+            ("traffic.sidecar.istio.io/includeInboundPorts", "80"),
+            ("istio.io/reroute-virtual-interfaces", "docker0"),
+        ]);
+        for wanted in [older, productpage()] {
+            let wanted = rules(&wanted, Family::V4);
+            apply(
+                &netns,
+                &xtables(),
+                only(backend),
+                std::slice::from_ref(&wanted),
+            )
+            .unwrap();
+            let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
+            assert_eq!(drift(&wanted, &found.rule_sets[0]), None);
+            for line in foreign.lines().filter(|line| line.starts_with("-A")) {
+                assert!(
+                    saved(&netns, backend, Family::V4).contains(line),
+                    "{backend}: {line}"
+                );
+            }
+            assert!(
+                !saved(&netns, backend, Family::V4).contains("net1") || wanted.rule_count() != 21
+            );
+        }
+
+        let removed = remove(&netns, &xtables(), only(backend)).unwrap();
+        assert_eq!(removed.change, Change::Removed);
+        assert_eq!(saved(&netns, backend, Family::V4), foreign, "{backend}");
+        let again = remove(&netns, &xtables(), only(backend)).unwrap();
+        assert_eq!(again.change, Change::Unchanged);
+    }
+}
+
+#[test]
+fn both_families_are_applied_and_a_family_that_is_no_longer_wanted_goes() {
+    for backend in BOTH {
+        let netns = scratch();
+        let (four, six) = (
+            rules(&productpage(), Family::V4),
+            rules(&productpage(), Family::V6),
+        );
+        let both = [four.clone(), six];
+        let applied = apply(&netns, &xtables(), only(backend), &both).unwrap();
+        assert_eq!(applied.change, Change::Created);
+        let found = read(&netns, &xtables(), only(backend), &Family::ALL)
+            .unwrap()
+            .rule_sets;
+        let pairs = both.iter().zip(&found);
+        assert_eq!(
+            pairs
+                .filter_map(|(wanted, found)| drift(wanted, found))
+                .next(),
+            None
+        );
+
+        let applied = apply(&netns, &xtables(), only(backend), &[four]).unwrap();
+        assert_eq!(applied.change, Change::Replaced, "{backend}");
+        assert!(!saved(&netns, backend, Family::V6).contains("ISTIO"));
+    }
+}
+
+#[test]
+fn rules_of_ours_in_one_back_end_keep_the_other_out() {
+    for (standing, chosen) in [
+        (Backend::IptablesNft, Backend::IptablesLegacy),
+        (Backend::IptablesLegacy, Backend::IptablesNft),
+    ] {
+        let netns = scratch();
+        let wanted = [rules(&productpage(), Family::V4)];
+        apply(&netns, &xtables(), only(standing), &wanted).unwrap();
+        let refused = apply(&netns, &xtables(), only(chosen), &wanted);
+        assert!(
+            matches!(refused, Err(ApplyError::Elsewhere { .. })),
+            "{refused:?}"
+        );
+        let auto = apply(&netns, &xtables(), BackendChoice::Auto, &wanted).unwrap();
+        assert_eq!((auto.backend, auto.change), (standing, Change::Unchanged));
+        let removed = remove(&netns, &xtables(), BackendChoice::Auto).unwrap();
+        assert_eq!(
+            (removed.backend, removed.change),
+            (standing, Change::Removed)
+        );
+    }
+}
+
+#[test]
+fn namespaces_are_programmed_at_the_same_time() {
+    for backend in BOTH {
+        let wanted = [rules(&productpage(), Family::V4)];
+        let namespaces: Vec<_> = (0..16).map(|_| scratch()).collect();
+        std::thread::scope(|scope| {
+            for netns in &namespaces {
+                let wanted = &wanted;
+                scope.spawn(move || {
+                    apply(netns, &xtables(), only(backend), wanted).unwrap();
+                });
+            }
+        });
+        for netns in &namespaces {
+            let found = read(netns, &xtables(), only(backend), &[Family::V4]).unwrap();
+            assert_eq!(drift(&wanted[0], &found.rule_sets[0]), None);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Entering: the work is there, the caller stays here, and what is no namespace is refused.
+
+use std::fs;
+use std::path::Path;
+
+use mesh_cni_netns::{EnterError, NetNs, OpenError};
+
+use crate::support::scratch;
+
+#[test]
+fn the_work_runs_in_the_namespace_and_the_caller_stays_where_it_was() {
+    let (here, there) = (NetNs::current().unwrap(), scratch());
+    let inside = there.run(|| NetNs::current().unwrap()).unwrap();
+    assert!(inside.is_same(&there));
+    assert!(!inside.is_same(&here));
+    assert!(NetNs::current().unwrap().is_same(&here));
+}
+
+#[test]
+fn a_namespace_is_found_by_its_path_while_it_is_held() {
+    let netns = scratch();
+    let path = netns.path().to_owned();
+    assert!(NetNs::open(&path).unwrap().is_same(&netns));
+    drop(netns);
+    assert!(!NetNs::open(&path).is_ok_and(|other| other.path() != path));
+}
+
+#[test]
+fn a_panic_in_the_namespace_is_an_error_here() {
+    let outcome = scratch().run(|| panic!("on purpose"));
+    assert!(matches!(outcome, Err(EnterError::Panicked { .. })));
+}
+
+#[test]
+fn what_is_no_network_namespace_is_refused() {
+    assert!(matches!(
+        NetNs::open(Path::new("/no/such/netns")),
+        Err(OpenError::Missing { .. })
+    ));
+    assert!(matches!(
+        NetNs::open(Path::new("/etc/hostname")),
+        Err(OpenError::Foreign { .. })
+    ));
+}
+
+#[test]
+fn another_kind_of_namespace_is_refused_when_entered() {
+    assert!(fs::exists("/proc/self/ns/uts").unwrap());
+    let uts = NetNs::open(Path::new("/proc/self/ns/uts")).unwrap();
+    assert!(matches!(uts.run(|| ()), Err(EnterError::Refused { .. })));
+}

@@ -1,0 +1,111 @@
+//! The live listing: read back from a real namespace, it is the documented dump, and it says what
+//! the documented command says.
+
+use mesh_cni_netns::{Backend, apply, read};
+use mesh_cni_rules::Listing;
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
+
+use crate::support::{BOTH, must, only, productpage, rules, scratch, xtables};
+
+const DUMP: &str = include_str!("../../../rules/tests/anchor/documented-dump.nat.v4.txt");
+/// Every match and target that the rule model knows, and rules of others.
+const EVERYTHING: &str = include_str!("../../../rules/tests/anchor/iptables-save.v4.txt");
+
+fn live(backend: Backend) -> RuleSet {
+    let netns = scratch();
+    apply(
+        &netns,
+        &xtables(),
+        only(backend),
+        &[rules(&productpage(), Family::V4)],
+    )
+    .unwrap();
+    let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
+    found.rule_sets.into_iter().next().unwrap()
+}
+
+#[test]
+fn the_live_listing_is_the_documented_dump_on_both_back_ends() {
+    let masked = |text: &str| {
+        text.replace("127.0.0.6", "127.0.X.X")
+            .replace("127.0.0.1", "127.0.X.X")
+    };
+    let documented = Listing::parse(DUMP)
+        .unwrap()
+        .without_counters()
+        .print(Layout::Folded);
+    for backend in BOTH {
+        let listing = Listing::of(&live(backend), TableName::Nat);
+        let listing = listing.without_counters().print(Layout::Folded);
+        assert_eq!(masked(&listing), documented, "{backend}");
+        insta::with_settings!({
+            snapshot_path => "../snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => "read back from a live namespace, the same on both back ends: the \
+                documented dump, 127.0.0.6 in rule 2 of ISTIO_OUTPUT and 127.0.0.1 elsewhere",
+        }, { insta::assert_snapshot!("productpage.live.list", listing) });
+    }
+}
+
+/// Chains by name, each with its rules, folded, the protocol as a name: the order of chains is our
+/// own, and some versions of iptables print protocols as numbers.
+fn chains(listing: Listing) -> Vec<String> {
+    let folded = listing.without_counters().print(Layout::Folded);
+    let named = |line: &str| {
+        let mut words: Vec<_> = line.split_whitespace().collect();
+        if let Some(at) = words.iter().position(|word| *word == "--") {
+            words[at - 1] = match words[at - 1] {
+                "6" => "tcp",
+                "17" => "udp",
+                "0" => "all",
+                other => other,
+            };
+        }
+        words.join(" ")
+    };
+    let mut chains: Vec<String> = folded
+        .split("\n\n")
+        .map(|chain| chain.lines().map(named).collect::<Vec<_>>().join("\n"))
+        .collect();
+    chains.sort();
+    chains
+}
+
+#[test]
+fn our_listing_says_what_the_documented_command_says() {
+    for backend in BOTH {
+        let netns = scratch();
+        let flavour = backend.as_str().trim_start_matches("iptables-");
+        must(
+            &netns,
+            &format!("iptables-{flavour}-restore"),
+            &[],
+            EVERYTHING,
+        );
+        let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
+        for table in [TableName::Mangle, TableName::Raw, TableName::Nat] {
+            let arguments = [
+                "-t",
+                table.as_str(),
+                "-L",
+                "-n",
+                "-v",
+                "--line-numbers",
+                "-x",
+            ];
+            let text = must(&netns, &format!("iptables-{flavour}"), &arguments, "");
+            let theirs = chains(Listing::parse(&text).unwrap());
+            let ours = chains(Listing::of(&found.rule_sets[0], table));
+            // A comment and a DNAT of others keep the words of iptables-save in our listing.
+            let foreign = |chain: &&String| !chain.contains("DOCKER");
+            let (ours, theirs): (Vec<_>, Vec<_>) = (
+                ours.iter().filter(foreign).collect(),
+                theirs.iter().filter(foreign).collect(),
+            );
+            assert!(!ours.is_empty());
+            assert_eq!(ours, theirs, "{backend} {table}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests that need root: real namespaces, real iptables of both flavours.
+//!
+//! Built with the feature `root-tests`. Without root they fail, they do not skip.
+
+mod apply;
+mod atomic;
+mod enter;
+mod listing;
+mod support;

@@ -1,0 +1,152 @@
+//! Scratch namespaces, programs run in them, and faults put in place of the host's programs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
+use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
+
+pub(crate) const BOTH: [Backend; 2] = Backend::ALL;
+
+pub(crate) fn scratch() -> NetNs {
+    NetNs::scratch().expect("these tests need root: run `make test`, or cargo under sudo")
+}
+
+pub(crate) fn xtables() -> Xtables {
+    Xtables::search(std::env::var_os("PATH").as_deref())
+}
+
+pub(crate) fn only(backend: Backend) -> BackendChoice {
+    BackendChoice::Only(backend)
+}
+
+pub(crate) fn interception(annotations: &[(&str, &str)]) -> Interception {
+    let owned = annotations
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let annotations: BTreeMap<_, _> = owned.collect();
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    settings
+        .resolve()
+        .expect("the annotations parse")
+        .interception
+}
+
+pub(crate) fn productpage() -> Interception {
+    interception(&[
+        ("traffic.sidecar.istio.io/excludeInboundPorts", "22,15020"),
+        ("traffic.sidecar.istio.io/excludeOutboundPorts", "15020"),
+        (
+            "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+            "192.168.0.1/32",
+        ),
+    ])
+}
+
+pub(crate) fn rules(interception: &Interception, family: Family) -> RuleSet {
+    compile(interception, Dialect::Asm, family).expect("nothing unsupported is asked for")
+}
+
+/// A program of the host, run in the namespace to its end.
+pub(crate) fn in_namespace(
+    netns: &NetNs,
+    program: &str,
+    arguments: &[&str],
+    input: &str,
+) -> Output {
+    let run = || {
+        let file = tempfile::tempfile().expect("a temporary file can be made");
+        write_and_rewind(&file, input);
+        Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::from(file))
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {program}: {error}; run `make test`"))
+    };
+    netns.run(run).expect("the namespace can be entered")
+}
+
+fn write_and_rewind(mut file: &fs::File, text: &str) {
+    use std::io::{Seek, Write};
+    file.write_all(text.as_bytes())
+        .expect("a temporary file can be written");
+    file.rewind().expect("a temporary file can be rewound");
+}
+
+/// The same, and it must succeed.
+pub(crate) fn must(netns: &NetNs, program: &str, arguments: &[&str], input: &str) -> String {
+    let output = in_namespace(netns, program, arguments, input);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Everything that stands, by the back end's own program, without dates and counters.
+pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
+    let flavour = backend.as_str().trim_start_matches("iptables-");
+    let program = match family {
+        Family::V4 => format!("iptables-{flavour}-save"),
+        Family::V6 => format!("ip6tables-{flavour}-save"),
+    };
+    let text = must(netns, &program, &[], "");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| format!("{}\n", without_counters(line)))
+        .collect()
+}
+
+fn without_counters(line: &str) -> &str {
+    if line.starts_with(':') {
+        line.split(" [").next().unwrap_or(line)
+    } else {
+        line
+    }
+}
+
+/// A directory of programs that stand for the host's: each a link to the real one, but for those
+/// that a test replaces by a fault.
+pub(crate) struct Programs {
+    directory: tempfile::TempDir,
+}
+
+impl Programs {
+    pub(crate) fn of_host() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        for family in ["iptables", "ip6tables"] {
+            for flavour in ["nft", "legacy"] {
+                for role in ["restore", "save"] {
+                    let name = format!("{family}-{flavour}-{role}");
+                    let real = Path::new("/usr/sbin").join(&name);
+                    std::os::unix::fs::symlink(real, directory.path().join(name))
+                        .expect("a link can be made");
+                }
+            }
+        }
+        Self { directory }
+    }
+
+    pub(crate) fn without(self, name: &str) -> Self {
+        fs::remove_file(self.directory.path().join(name)).expect("the link is there");
+        self
+    }
+
+    /// Puts a script in the program's place.
+    pub(crate) fn with_fault(self, name: &str, script: &str) -> Self {
+        let programs = self.without(name);
+        let path = programs.directory.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the script can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("and made executable");
+        programs
+    }
+
+    pub(crate) fn xtables(&self) -> Xtables {
+        Xtables::in_directories(vec![PathBuf::from(self.directory.path())])
+    }
+}

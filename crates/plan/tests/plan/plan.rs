@@ -1,0 +1,94 @@
+//! Plans: the documented pod, and pods that have no answer.
+
+use mesh_cni_plan::{MeshConf, Plan, PlanError, plan};
+use mesh_cni_rules::Listing;
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_selector::{PodFacts, SkipReason};
+use serde_json::json;
+
+const PRODUCTPAGE: &str = include_str!("../../../../examples/bookinfo/productpage.yaml");
+const DUMP: &str = include_str!("../../../rules/tests/anchor/documented-dump.nat.v4.txt");
+
+fn productpage() -> PodFacts {
+    PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod")
+}
+
+fn conf(entry: &serde_json::Value) -> MeshConf {
+    let entry = entry.as_object().expect("an entry is an object");
+    MeshConf::decode(entry).expect("the entry is good").conf
+}
+
+#[test]
+fn the_documented_pod_gets_the_documented_rules() {
+    let Plan::Redirect(redirection) = plan(&productpage(), &MeshConf::default(), &[]).unwrap()
+    else {
+        panic!("the documented pod is redirected");
+    };
+    assert_eq!(redirection.warnings, Vec::<String>::new());
+    let [rules] = redirection.rule_sets.as_slice() else {
+        panic!("a pod without an IPv6 address gets IPv4 rules alone");
+    };
+    let wanted = Listing::parse(DUMP)
+        .unwrap()
+        .without_counters()
+        .print(Layout::Folded);
+    let masked = |text: &str| {
+        text.replace("127.0.0.6", "127.0.X.X")
+            .replace("127.0.0.1", "127.0.X.X")
+    };
+    assert_eq!(
+        masked(&Listing::of(rules, TableName::Nat).print(Layout::Folded)),
+        wanted
+    );
+}
+
+#[test]
+fn a_pod_with_an_ipv6_address_first_gets_both_families() {
+    let addresses = ["fd00::7".parse().unwrap(), "10.0.0.7".parse().unwrap()];
+    let Plan::Redirect(redirection) =
+        plan(&productpage(), &MeshConf::default(), &addresses).unwrap()
+    else {
+        panic!("the documented pod is redirected");
+    };
+    let families = redirection.rule_sets.iter().map(|rules| rules.family);
+    assert_eq!(families.collect::<Vec<_>>(), Family::ALL);
+}
+
+#[test]
+fn an_excluded_namespace_is_skipped_with_its_reason() {
+    let conf = conf(&json!({"exclude_namespaces": ["def*"]}));
+    let Plan::Skip(reason) = plan(&productpage(), &conf, &[]).unwrap() else {
+        panic!("the namespace is excluded");
+    };
+    assert!(
+        matches!(reason, SkipReason::NamespaceExcluded { .. }),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_wrong_annotation_and_an_unsupported_mode_have_no_answer() {
+    let mut facts = productpage();
+    let mode = "sidecar.istio.io/interceptionMode".to_owned();
+    facts.annotations.insert(mode.clone(), "TPROXY".to_owned());
+    let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
+    assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
+    facts.annotations.insert(mode, "NONE".to_owned());
+    let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
+    assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
+}
+
+#[test]
+fn an_environment_that_cannot_be_read_is_told() {
+    let mut facts = productpage();
+    let proxy = facts
+        .containers
+        .iter_mut()
+        .find(|container| container.name == "istio-proxy");
+    proxy.unwrap().env_from.push("INVALID_DROP".to_owned());
+    let Plan::Redirect(redirection) = plan(&facts, &MeshConf::default(), &[]).unwrap() else {
+        panic!("the documented pod is redirected");
+    };
+    insta::assert_snapshot!(redirection.warnings.join("\n"), @"environment INVALID_DROP of the proxy is no literal value and counts as false");
+}

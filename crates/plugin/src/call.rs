@@ -1,0 +1,134 @@
+//! What ADD and CHECK have in common: the namespace, the pod, and what should stand.
+
+use std::net::IpAddr;
+
+use mesh_cni_netns::{Backend, BackendChoice, NetNs};
+use mesh_cni_plan::{BackendName, Decoded, MeshConf, Plan, plan};
+use mesh_cni_selector::SkipReason;
+use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, PodArgs};
+
+use crate::error;
+use crate::journal::{Echo, Journal};
+use crate::pod_source;
+
+/// A call on one attachment, its configuration decoded and its journal open.
+pub(crate) struct Call<'request> {
+    request: &'request AddRequest,
+    pub(crate) conf: MeshConf,
+    pub(crate) journal: Journal,
+}
+
+/// What is to be done about the attachment.
+pub(crate) enum Answer {
+    /// It belongs to no Kubernetes pod.
+    NoPod,
+    /// The pod is left alone.
+    Skip(SkipReason),
+    /// These rules should stand.
+    Redirect(Box<mesh_cni_plan::Redirection>),
+}
+
+impl<'request> Call<'request> {
+    pub(crate) fn new(
+        command: &'static str,
+        echo: Echo,
+        request: &'request AddRequest,
+    ) -> Result<Self, CniError> {
+        let Decoded { conf, unknown, .. } = decode(&request.conf)?;
+        let journal = Journal::open(&conf, command, &subject(request), echo);
+        if !unknown.is_empty() {
+            let fields = unknown.join(", ");
+            journal.warn(&format!(
+                "unknown fields of the configuration are ignored: {fields}"
+            ));
+        }
+        Ok(Self {
+            request,
+            conf,
+            journal,
+        })
+    }
+
+    /// The attachment's namespace, which must not be our own.
+    pub(crate) fn namespace(&self) -> Result<NetNs, CniError> {
+        let netns = NetNs::open(&self.request.netns).map_err(|e| error::namespace(&e))?;
+        if !self.request.netns_override {
+            let own = NetNs::current().map_err(|e| error::namespace(&e))?;
+            if own.is_same(&netns) {
+                return Err(error::own_namespace(
+                    &self.request.netns.display().to_string(),
+                ));
+            }
+        }
+        Ok(netns)
+    }
+
+    /// Which back ends may be used.
+    pub(crate) fn backend(&self) -> Result<BackendChoice, CniError> {
+        backend(&self.conf)
+    }
+
+    /// Looks the pod up and decides; an excluded namespace is decided without asking anyone.
+    pub(crate) fn answer(&self) -> Result<Answer, CniError> {
+        let Some(pod) = self.request.args.pod() else {
+            return Ok(Answer::NoPod);
+        };
+        if let Some(reason) = self.conf.policy().exclude_by_name(&pod.namespace) {
+            return Ok(Answer::Skip(reason));
+        }
+        let facts = pod_source::facts(&self.conf, &pod).map_err(|e| error::facts(&e))?;
+        let addresses = self.addresses()?;
+        match plan(&facts, &self.conf, &addresses) {
+            Ok(Plan::Skip(reason)) => Ok(Answer::Skip(reason)),
+            Ok(Plan::Redirect(redirection)) => {
+                for warning in &redirection.warnings {
+                    self.journal.warn(warning);
+                }
+                Ok(Answer::Redirect(redirection))
+            }
+            Err(e) => Err(error::plan(&name(&pod), &e)),
+        }
+    }
+
+    fn addresses(&self) -> Result<Vec<IpAddr>, CniError> {
+        let result = self.request.conf.decoded_prev_result()?;
+        let ips = result
+            .map(|result: CniResult| result.ips)
+            .unwrap_or_default();
+        Ok(ips.iter().map(|ip| ip.address.ip()).collect())
+    }
+}
+
+pub(crate) fn decode(conf: &NetConf) -> Result<Decoded, CniError> {
+    MeshConf::decode(&conf.raw).map_err(|e| error::configuration(&e))
+}
+
+/// The back ends of this version for the configured name.
+pub(crate) fn backend(conf: &MeshConf) -> Result<BackendChoice, CniError> {
+    match conf.backend {
+        BackendName::Auto => Ok(BackendChoice::Auto),
+        BackendName::IptablesNft => Ok(BackendChoice::Only(Backend::IptablesNft)),
+        BackendName::IptablesLegacy => Ok(BackendChoice::Only(Backend::IptablesLegacy)),
+        name @ (BackendName::Netlink | BackendName::NftNative) => {
+            let message = format!("field `backend`: this version has no back end `{name}`");
+            Err(CniError::config(message)
+                .with_details("set `backend` to auto, iptables-nft or iptables-legacy"))
+        }
+    }
+}
+
+fn subject(request: &AddRequest) -> String {
+    let container = &request.container_id;
+    match request.args.pod() {
+        Some(pod) => format!(
+            "pod={} container={container} netns={}",
+            name(&pod),
+            request.netns.display()
+        ),
+        None => format!("container={container} netns={}", request.netns.display()),
+    }
+}
+
+fn name(pod: &PodArgs) -> String {
+    format!("{}/{}", pod.namespace, pod.name)
+}

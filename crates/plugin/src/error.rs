@@ -1,0 +1,155 @@
+//! Every error of a call as the CNI code, the one line and the remedy that the runtime shows.
+
+use std::error::Error;
+
+use mesh_cni_netns::{ApplyError, EnterError, OpenError, ReadError, XtablesError};
+use mesh_cni_plan::{ConfError, PlanError};
+use mesh_cni_rules::Drift;
+use mesh_cni_spec::CniError;
+
+use crate::pod_source::FactsError;
+
+/// Codes of our own; 100 and up are a plugin's.
+pub mod codes {
+    /// No back end could program the namespace.
+    pub const NOT_PROGRAMMED: u32 = 100;
+    /// Rules of sidecar interception stand in another back end.
+    pub const STANDING_ELSEWHERE: u32 = 101;
+    /// The live rules are not the wanted ones.
+    pub const DRIFT: u32 = 102;
+    /// The network namespace could not be entered.
+    pub const NOT_ENTERED: u32 = 103;
+    /// The live rules could not be read.
+    pub const NOT_READ: u32 = 104;
+}
+
+const NO_PROGRAM: &str = "install the distribution's package iptables on the node, which brings \
+    iptables-restore and ip6tables-restore, or set `backend` to one that the node has";
+const KERNEL: &str = "load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and \
+    xt_tcpudp (iptable_nat in place of the first two for iptables-legacy) on the node, or set \
+    `backend` to one that its kernel has";
+
+pub(crate) fn configuration(error: &ConfError) -> CniError {
+    CniError::config(chain(error)).with_details(
+        "mend the entry of type mesh-cni in the network configuration list on the node; \
+         docs/network-configuration.schema.json names every field",
+    )
+}
+
+pub(crate) fn namespace(error: &OpenError) -> CniError {
+    let remedy = match error {
+        OpenError::Missing { .. } => {
+            "the sandbox is gone; the runtime makes a new one when it tries again"
+        }
+        OpenError::Foreign { .. } => {
+            "CNI_NETNS must name a network namespace such as /run/netns/NAME or /proc/PID/ns/net"
+        }
+        _ => "the plugin must run as root on the node, with the right to open CNI_NETNS",
+    };
+    CniError::environment(format!("CNI_NETNS: {}", chain(error))).with_details(remedy)
+}
+
+pub(crate) fn own_namespace(path: &str) -> CniError {
+    CniError::environment(format!(
+        "CNI_NETNS: `{path}` is the plugin's own network namespace"
+    ))
+    .with_details(
+        "rules there would redirect the node's traffic; call the plugin from another \
+             namespace, or set CNI_NETNS_OVERRIDE=1 where this is wanted",
+    )
+}
+
+pub(crate) fn facts(error: &FactsError) -> CniError {
+    let message = chain(error);
+    match error {
+        FactsError::NotYet { .. } | FactsError::Predecessor { .. } => CniError::try_again(message),
+        FactsError::PodName { .. } => CniError::environment(message),
+        _ => CniError::config(message),
+    }
+    .with_details(error.remedy())
+}
+
+pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
+    let remedy = match error {
+        PlanError::MissingFacts(_) => {
+            "pod source `file` knows no labels of namespaces: remove exclude_namespace_selector, \
+             or use exclude_namespaces"
+        }
+        PlanError::InvalidSetting(_) => {
+            "mend the value in the pod's template, or under defaults in the plugin's entry; \
+             `mesh-cnictl render --pod FILE` tries it without a cluster"
+        }
+        _ => "the pod is not started without what it asks for",
+    };
+    CniError::config(format!("pod {pod}: {}", chain(error))).with_details(remedy)
+}
+
+pub(crate) fn not_applied(error: &ApplyError) -> CniError {
+    let (code, remedy) = match error {
+        ApplyError::Enter(error) => return not_entered(error),
+        ApplyError::Elsewhere { .. } => (
+            codes::STANDING_ELSEWHERE,
+            "set `backend` to where the rules stand, or remove them with \
+             `mesh-cnictl init --cleanup-only` in the namespace",
+        ),
+        ApplyError::NoneWorks(attempts) => {
+            let missing = |error: &XtablesError| {
+                matches!(
+                    error,
+                    XtablesError::NoProgram { .. } | XtablesError::Program { .. }
+                )
+            };
+            let all_missing = attempts.iter().all(|attempt| missing(&attempt.error));
+            (
+                codes::NOT_PROGRAMMED,
+                if all_missing { NO_PROGRAM } else { KERNEL },
+            )
+        }
+        _ => (codes::NOT_PROGRAMMED, KERNEL),
+    };
+    CniError::plugin(code, format!("traffic is not redirected: {}", chain(error)))
+        .with_details(remedy)
+}
+
+pub(crate) fn not_read(error: &ReadError) -> CniError {
+    match error {
+        ReadError::Enter(error) => not_entered(error),
+        _ => CniError::plugin(codes::NOT_READ, chain(error)).with_details(NO_PROGRAM),
+    }
+}
+
+pub(crate) fn drift(drift: &Drift) -> CniError {
+    CniError::plugin(
+        codes::DRIFT,
+        format!("the rules are not as they should be: {drift}"),
+    )
+    .with_details(
+        "something else changed the pod's rules; start the pod again, or let the node's \
+             agent repair it",
+    )
+}
+
+pub(crate) fn no_program(error: &XtablesError) -> CniError {
+    CniError::not_available(chain(error)).with_details(NO_PROGRAM)
+}
+
+pub(crate) fn unavailable(error: &FactsError) -> CniError {
+    CniError::not_available(chain(error)).with_details(error.remedy())
+}
+
+fn not_entered(error: &EnterError) -> CniError {
+    CniError::plugin(codes::NOT_ENTERED, chain(error))
+        .with_details("the plugin must run as root on the node, with CAP_SYS_ADMIN")
+}
+
+/// The error with every cause, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,105 @@
+//! The plugin's log: a file of limited size in the run directory, and stderr. Never stdout.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use mesh_cni_plan::{LogLevel, MeshConf};
+
+/// How large the file may get; then it becomes `plugin.log.1` and a new one begins.
+const SIZE_LIMIT: u64 = 1024 * 1024;
+
+/// Writes lines about one call.
+pub(crate) struct Journal {
+    level: LogLevel,
+    subject: String,
+    file: Option<File>,
+    echo: Echo,
+}
+
+/// Where lines go besides the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Echo {
+    Stderr,
+    Nowhere,
+}
+
+impl Journal {
+    /// Opens the log. A log that cannot be written is no reason to keep a pod from starting: stderr
+    /// says so, and gets every line anyway.
+    pub(crate) fn open(conf: &MeshConf, command: &str, subject: &str, echo: Echo) -> Self {
+        let path = conf.cni_agent_run_dir.join("plugin.log");
+        let (file, problem) = match open(&path) {
+            Ok(file) => (Some(file), None),
+            Err(error) => (None, Some(error)),
+        };
+        let journal = Self {
+            level: conf.plugin_log_level,
+            subject: format!("{command} {subject}"),
+            file,
+            echo,
+        };
+        if let Some(problem) = problem {
+            journal.warn(&format!("no log file `{}`: {problem}", path.display()));
+        }
+        journal
+    }
+
+    pub(crate) fn error(&self, message: &str) {
+        self.write(LogLevel::Error, "ERROR", message);
+    }
+
+    pub(crate) fn warn(&self, message: &str) {
+        self.write(LogLevel::Warn, "WARN", message);
+    }
+
+    pub(crate) fn info(&self, message: &str) {
+        self.write(LogLevel::Info, "INFO", message);
+    }
+
+    /// One write for one line, so that lines of calls at the same time do not mix. Where nothing
+    /// can be written there is nobody left to tell.
+    fn write(&self, level: LogLevel, name: &str, message: &str) {
+        if level > self.level {
+            return;
+        }
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let line = format!("{time} {name} {}: {message}", self.subject);
+        let line = line.replace(['\n', '\r'], " ") + "\n";
+        if self.echo == Echo::Stderr {
+            drop(io::stderr().write_all(line.as_bytes()));
+        }
+        if let Some(mut file) = self.file.as_ref() {
+            drop(file.write_all(line.as_bytes()));
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+    }
+    let file = append_to(path)?;
+    if file.metadata()?.len() < SIZE_LIMIT {
+        return Ok(file);
+    }
+    // Calls at the same time may both rename: then a little of the older log is lost, no line of
+    // the newer one.
+    let mut older = path.as_os_str().to_owned();
+    older.push(".1");
+    fs::rename(path, PathBuf::from(older))?;
+    append_to(path)
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+}

@@ -1,0 +1,9 @@
+//! Black-box tests of the plugin: the binary called as a container runtime calls it. No root: what
+//! would program a namespace is tested in the package `mesh-cni-tests`.
+
+mod journal;
+mod pass_through;
+mod properties;
+mod refusals;
+mod status;
+mod support;

@@ -1,0 +1,164 @@
+//! Pods that are left alone, and commands that do nothing: the previous result goes out as it came
+//! in, and nobody is asked.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Node, productpage};
+
+const PREVIOUS: &str = r#"{"ips":[{"interface":0,"address":"10.1.2.3/24","com.example":{"b":1,"a":[2.50]}}],"cniVersion":"1.0.0","interfaces":[{"name":"eth0","mac":"0a:58:0a:f4:01:11","sandbox":"/x"}],"zz":12345678901234567890123,"dns":{"search":["svc"]},"kubernetes.io/unknown":null}"#;
+
+/// A configuration as text, so that the previous result stands in it byte for byte.
+fn conf_with(node: &Node, previous: &str) -> String {
+    let mut conf = node.conf();
+    conf.as_object_mut().unwrap().remove("prevResult");
+    let text = conf.to_string();
+    format!(
+        "{},\"prevResult\":{previous}}}",
+        text.strip_suffix('}').unwrap()
+    )
+}
+
+#[test]
+fn the_previous_result_goes_out_byte_for_byte() {
+    let node = Node::new();
+    let excluded = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns";
+    for args in ["", "IgnoreUnknown=1", excluded] {
+        let call = node
+            .call("ADD")
+            .with("CNI_ARGS", args)
+            .stdin(conf_with(&node, PREVIOUS));
+        let answer = call.run();
+        assert_eq!(answer.code, 0, "{}", answer.stdout);
+        assert_eq!(answer.stdout.trim_end(), PREVIOUS);
+    }
+}
+
+#[test]
+fn an_excluded_namespace_is_decided_without_the_pod_source() {
+    let node = Node::new();
+    fs::remove_dir_all(node.pods()).unwrap();
+    let excluded = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns";
+    let answer = node.call("ADD").with("CNI_ARGS", excluded).run();
+    assert_eq!(answer.code, 0, "{}", answer.stdout);
+    assert!(
+        answer.stderr.contains("[namespace-excluded]"),
+        "{}",
+        answer.stderr
+    );
+}
+
+#[test]
+fn a_pod_without_a_sidecar_passes_with_its_reason_in_the_log() {
+    let node = Node::new();
+    node.write_pod(
+        "default_plain.yaml",
+        "{kind: Pod, metadata: {name: plain}, spec: {containers: [{name: a}, {name: b}]}}"
+            .replace("{kind", "# no JSON\n{kind")
+            .as_str(),
+    );
+    let plain = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=plain";
+    let answer = node.call("ADD").with("CNI_ARGS", plain).run();
+    assert_eq!(answer.code, 0, "{}", answer.stdout);
+    assert!(
+        answer.stderr.contains("[no-istio-proxy]"),
+        "{}",
+        answer.stderr
+    );
+    let check = node.call("CHECK").with("CNI_ARGS", plain).run();
+    assert_eq!((check.code, check.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn results_of_every_family_of_versions_pass() {
+    let node = Node::new();
+    let ip4 = json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.1.2.3/24"}});
+    let ips = json!({"cniVersion": "0.4.0", "ips": [{"version": "4", "address": "10.1.2.3/24"}]});
+    let new = json!({"cniVersion": "1.1.0", "ips": [{"address": "10.1.2.3/24"}]});
+    for (version, previous) in [
+        ("0.1.0", &ip4),
+        ("0.2.0", &ip4),
+        ("0.3.0", &ips),
+        ("0.3.1", &ips),
+        ("0.4.0", &ips),
+        ("1.0.0", &new),
+        ("1.1.0", &new),
+    ] {
+        let mut conf = node.conf();
+        conf["cniVersion"] = json!(version);
+        conf["prevResult"] = previous.clone();
+        let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+        let mut expected = previous.clone();
+        expected["cniVersion"] = json!(version);
+        assert_eq!(answer.json(), expected, "{version}");
+    }
+}
+
+#[test]
+fn stand_alone_answers_an_empty_result() {
+    let node = Node::new();
+    let mut conf = node.conf();
+    conf["standalone"] = json!(true);
+    conf["prevResult"] = Value::Null;
+    let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+    assert_eq!(answer.code, 0);
+    assert_eq!(answer.json()["cniVersion"], "1.0.0");
+}
+
+#[test]
+fn del_succeeds_whatever_is_gone() {
+    let node = Node::new();
+    fs::remove_dir_all(node.pods()).unwrap();
+    let mut odd = node.conf();
+    odd["profile"] = json!(["odd"]);
+    odd["prevResult"] = json!("gone");
+    let calls = [
+        node.call("DEL"),
+        node.call("DEL").without("CNI_NETNS"),
+        node.call("DEL").with("CNI_NETNS", ""),
+        node.call("DEL")
+            .with("CNI_NETNS", "/run/netns/no-such-namespace"),
+        node.call("DEL").with("CNI_NETNS", "/etc/hostname"),
+        node.call("DEL").with("CNI_NETNS", "/proc/self/ns/net"),
+        node.call("DEL").without("CNI_ARGS"),
+        node.call("DEL").stdin(odd),
+    ];
+    for call in calls.iter().chain(&calls) {
+        let answer = call.run();
+        assert_eq!(
+            (answer.code, answer.stdout.as_str()),
+            (0, ""),
+            "{}",
+            answer.stderr
+        );
+    }
+}
+
+#[test]
+fn gc_keeps_everything_since_there_is_nothing_to_remove() {
+    let node = Node::new();
+    let mut conf = node.conf();
+    conf["cniVersion"] = json!("1.1.0");
+    conf["cni.dev/valid-attachments"] = json!([{"containerID": "a", "ifname": "eth0"}]);
+    let answer = node.call("GC").stdin(conf).run();
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn without_a_command_it_says_what_it_is() {
+    let node = Node::new();
+    let answer = node.call("").without("CNI_COMMAND").run();
+    assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
+    assert!(answer.stderr.starts_with("mesh-cni "), "{}", answer.stderr);
+    assert!(
+        answer
+            .stderr
+            .contains("0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0")
+    );
+}
+
+#[test]
+fn the_documented_manifest_is_selected() {
+    assert!(productpage().contains("name: istio-proxy"));
+}

@@ -1,0 +1,179 @@
+//! Pod facts as JSON, which programs of different ages exchange; and the agreement of the two
+//! ways to ask for a decision, over pods of all kinds.
+
+use std::collections::BTreeMap;
+
+use mesh_cni_selector::{
+    ContainerFacts, Decision, PodFacts, Policy, RestartPolicy, Selection, conditions, select,
+};
+use proptest::prelude::*;
+
+use crate::support::{INJECT, STATUS, meshed};
+
+#[test]
+fn the_least_that_is_read() {
+    let facts: PodFacts =
+        serde_json::from_str(r#"{"namespace":"a","name":"b","later":[1]}"#).unwrap();
+    assert_eq!(
+        facts,
+        PodFacts {
+            namespace: "a".into(),
+            name: "b".into(),
+            ..PodFacts::default()
+        }
+    );
+    let container: ContainerFacts =
+        serde_json::from_str(r#"{"name":"c","restart_policy":"sometimes","later":{}}"#).unwrap();
+    assert_eq!(container.restart_policy, RestartPolicy::Other);
+}
+
+#[test]
+fn who_the_pod_is_must_be_said() {
+    let error = serde_json::from_str::<PodFacts>(r#"{"namespace":"a"}"#).unwrap_err();
+    assert!(
+        error.to_string().starts_with("missing field `name`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_shape() {
+    let mut facts = meshed();
+    facts.containers.truncate(1);
+    insta::with_settings!({
+        description => "Names in snake case; `uid`, `run_as_user`, `run_as_group` and `namespace_labels` \
+                        are absent where they are unknown. A change here breaks agents and plugins of other versions.",
+        omit_expression => true,
+    }, {
+        insta::assert_json_snapshot!(facts);
+    });
+}
+
+fn texts() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let key = prop::sample::select(vec![INJECT, STATUS, "mesh", "other"]).prop_map(str::to_owned);
+    let value = prop::sample::select(vec!["true", "false", "0", "T", "", "maybe", "off"])
+        .prop_map(str::to_owned);
+    prop::collection::btree_map(key, value, 0..4)
+}
+
+fn containers() -> impl Strategy<Value = Vec<ContainerFacts>> {
+    let name = prop::sample::select(vec!["istio-proxy", "istio-init", "app", "other"])
+        .prop_map(str::to_owned);
+    let arg = prop::sample::select(vec!["proxy", "sidecar", "router", ""]).prop_map(str::to_owned);
+    let value = prop::sample::select(vec!["true", "false", "x"]);
+    let env = prop::option::of(value).prop_map(|value| {
+        value
+            .into_iter()
+            .map(|value| ("DISABLE_ENVOY".to_owned(), value.to_owned()))
+            .collect()
+    });
+    let restart = prop::sample::select(vec![
+        RestartPolicy::Inherited,
+        RestartPolicy::Always,
+        RestartPolicy::Other,
+    ]);
+    let container = (
+        name,
+        prop::collection::vec(arg, 0..3),
+        env,
+        any::<Option<i64>>(),
+        restart,
+    )
+        .prop_map(
+            |(name, args, env, run_as_user, restart_policy)| ContainerFacts {
+                name,
+                args,
+                env,
+                env_from: vec!["POD_NAME".to_owned()],
+                run_as_user,
+                run_as_group: run_as_user,
+                restart_policy,
+            },
+        );
+    prop::collection::vec(container, 0..3)
+}
+
+fn facts() -> impl Strategy<Value = PodFacts> {
+    let namespace =
+        prop::sample::select(vec!["default", "kube-system", "shop"]).prop_map(str::to_owned);
+    let parts = (
+        namespace,
+        any::<bool>(),
+        texts(),
+        texts(),
+        containers(),
+        containers(),
+        prop::option::of(texts()),
+    );
+    parts.prop_map(
+        |(
+            namespace,
+            host_network,
+            labels,
+            annotations,
+            containers,
+            init_containers,
+            namespace_labels,
+        )| {
+            PodFacts {
+                namespace,
+                name: "pod".to_owned(),
+                uid: None,
+                host_network,
+                labels,
+                annotations,
+                containers,
+                init_containers,
+                namespace_labels,
+            }
+        },
+    )
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    let include = prop::option::of(Just("default,kube-*".parse().unwrap()));
+    let selector = prop::option::of(Just("mesh=off".parse().unwrap()));
+    (prop::sample::select(&Selection::ALL[..]), include, selector).prop_map(
+        |(selection, include_namespaces, exclude_namespace_selector)| Policy {
+            selection,
+            include_namespaces,
+            exclude_namespace_selector,
+            ..Policy::default()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn facts_survive_json(facts in facts()) {
+        let text = serde_json::to_string(&facts).unwrap();
+        prop_assert_eq!(serde_json::from_str::<PodFacts>(&text).unwrap(), facts);
+    }
+
+    #[test]
+    fn the_decision_is_the_first_condition_that_fails(facts in facts(), policy in policies()) {
+        let conditions = conditions(&facts, &policy);
+        let broken = conditions.iter().find(|condition| !condition.holds).map(|condition| condition.fact.clone());
+        match select(&facts, &policy) {
+            Ok(Decision::Redirect(kind)) => {
+                prop_assert_eq!(broken, None);
+                prop_assert_eq!(Some(kind), facts.proxy().map(|proxy| proxy.kind));
+            }
+            Ok(Decision::Skip(reason)) => prop_assert_eq!(broken, Some(reason.to_string())),
+            Err(missing) => prop_assert_eq!(broken, Some(missing.to_string())),
+        }
+    }
+
+    #[test]
+    fn exclusion_by_name_needs_no_facts(facts in facts(), policy in policies()) {
+        if let Some(reason) = policy.exclude_by_name(&facts.namespace) {
+            let expected = if facts.host_network { "host-network" } else { reason.code() };
+            match select(&facts, &policy) {
+                Ok(Decision::Skip(found)) => prop_assert_eq!(found.code(), expected),
+                other => prop_assert!(false, "expected a skip, got {:?}", other),
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The plugin on a real namespace: the documented dump stands, twice is once, CHECK sees.
+
+use std::path::Path;
+use std::process::Command;
+
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
+use mesh_cni_rules::Listing;
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_tests::{Attachment, Call, Finished, must, run};
+use serde_json::{Value, json};
+
+const DUMP: &str = include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
+
+fn call(attachment: &Attachment, command: &str, netns: &NetNs) -> Finished {
+    let node = NetNs::current().unwrap();
+    attachment.call(&Call {
+        command,
+        node: &node,
+        netns: netns.path(),
+        path: None,
+    })
+}
+
+fn error(finished: &Finished) -> Value {
+    serde_json::from_str(&finished.stdout).expect("an error is one JSON document")
+}
+
+#[test]
+fn the_documented_dump_stands_after_an_add_on_both_back_ends() {
+    for backend in Backend::ALL {
+        let (attachment, netns) = (Attachment::new(backend.as_str()), NetNs::scratch().unwrap());
+        let added = call(&attachment, "ADD", &netns);
+        assert_eq!(added.code, 0, "{}", added.stdout);
+        let result: Value = serde_json::from_str(&added.stdout).unwrap();
+        assert_eq!(result, attachment.conf["prevResult"]);
+
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        let found = read(
+            &netns,
+            &xtables,
+            BackendChoice::Only(backend),
+            &[Family::V4],
+        )
+        .unwrap();
+        let live = Listing::of(&found.rule_sets[0], TableName::Nat).without_counters();
+        let wanted = Listing::parse(DUMP).unwrap().without_counters();
+        let masked = live
+            .print(Layout::Folded)
+            .replace("127.0.0.6", "127.0.X.X")
+            .replace("127.0.0.1", "127.0.X.X");
+        assert_eq!(masked, wanted.print(Layout::Folded), "{backend}");
+    }
+}
+
+#[test]
+fn a_second_add_changes_nothing_and_check_agrees() {
+    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    for expected in ["created", "unchanged"] {
+        let added = call(&attachment, "ADD", &netns);
+        assert_eq!(added.code, 0, "{}", added.stdout);
+        assert!(added.stderr.contains(expected), "{}", added.stderr);
+        let checked = call(&attachment, "CHECK", &netns);
+        assert_eq!((checked.code, checked.stdout.as_str()), (0, ""));
+    }
+}
+
+#[test]
+fn check_names_what_was_changed_and_add_mends_it() {
+    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    call(&attachment, "ADD", &netns);
+    must(&netns, "iptables-nft -t nat -F ISTIO_REDIRECT");
+    let checked = call(&attachment, "CHECK", &netns);
+    assert_eq!(
+        (checked.code, error(&checked)["code"].as_i64()),
+        (1, Some(102))
+    );
+    let msg = error(&checked)["msg"].to_string();
+    assert!(
+        msg.contains("chain ISTIO_REDIRECT: rule 1 is missing"),
+        "{msg}"
+    );
+    assert!(call(&attachment, "ADD", &netns).stderr.contains("replaced"));
+    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+}
+
+#[test]
+fn del_leaves_the_namespace_alone_and_works_without_it() {
+    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    call(&attachment, "ADD", &netns);
+    for _ in 0..2 {
+        let deleted = call(&attachment, "DEL", &netns);
+        assert_eq!((deleted.code, deleted.stdout.as_str()), (0, ""));
+    }
+    let path = netns.path().to_owned();
+    drop(netns);
+    let node = NetNs::current().unwrap();
+    let gone = Call {
+        command: "DEL",
+        node: &node,
+        netns: &path,
+        path: None,
+    };
+    assert_eq!(attachment.call(&gone).code, 0);
+}
+
+#[test]
+fn pods_start_at_the_same_time() {
+    let attachment = Attachment::new("auto");
+    let namespaces: Vec<_> = (0..50).map(|_| NetNs::scratch().unwrap()).collect();
+    for batch in namespaces.chunks(16) {
+        std::thread::scope(|scope| {
+            for netns in batch {
+                scope.spawn(|| {
+                    let added = call(&attachment, "ADD", netns);
+                    assert_eq!(added.code, 0, "{}", added.stdout);
+                });
+            }
+        });
+    }
+    for netns in &namespaces {
+        assert_eq!(call(&attachment, "CHECK", netns).code, 0);
+    }
+    let log = std::fs::read_to_string(attachment.path().join("run/plugin.log")).unwrap();
+    assert_eq!(
+        log.lines()
+            .filter(|line| line.contains("redirected: "))
+            .count(),
+        50
+    );
+}
+
+#[test]
+fn a_pod_with_an_ipv6_address_first_gets_both_families() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    attachment.conf["prevResult"]["ips"] =
+        json!([{"address": "fd00:99::2/64"}, {"address": "10.99.0.2/24"}]);
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
+}
+
+#[test]
+fn a_pod_that_is_left_alone_has_no_rule() {
+    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    let mut command = Command::new(mesh_cni_tests::mesh_cni());
+    let environment = [
+        ("CNI_COMMAND", "ADD"),
+        ("CNI_CONTAINERID", "0123456789abcdef"),
+        ("CNI_IFNAME", "eth0"),
+        (
+            "CNI_ARGS",
+            "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns",
+        ),
+    ];
+    command.envs(environment).env("CNI_NETNS", netns.path());
+    let added = run(
+        &NetNs::current().unwrap(),
+        &mut command,
+        &attachment.conf.to_string(),
+    );
+    assert_eq!(added.code, 0);
+    assert_eq!(must(&netns, "nft list ruleset"), "");
+    assert!(Path::new(&attachment.path().join("run/plugin.log")).exists());
+}

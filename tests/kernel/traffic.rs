@@ -1,0 +1,134 @@
+//! Real connections through the documented rules: each ends where the contract says.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use mesh_cni_netns::{Backend, BackendChoice, Xtables, apply};
+use mesh_cni_tests::{Arrival, PodNet, Sender, productpage_rules};
+
+const ON_POD: [u16; 7] = [15001, 15006, 15008, 15020, 15021, 9080, 22];
+const ON_PEER: [u16; 2] = [9080, 15020];
+
+struct Connection {
+    story: &'static str,
+    from_pod: bool,
+    sender: Sender,
+    to: (Ipv4Addr, u16),
+    arrives: (&'static str, u16),
+}
+
+fn inbound(story: &'static str, port: u16, arrives: u16) -> Connection {
+    Connection {
+        story,
+        from_pod: false,
+        sender: Sender::APP,
+        to: (PodNet::POD, port),
+        arrives: ("pod", arrives),
+    }
+}
+
+fn outbound(
+    story: &'static str,
+    sender: Sender,
+    to: (Ipv4Addr, u16),
+    arrives: (&'static str, u16),
+) -> Connection {
+    Connection {
+        story,
+        from_pod: true,
+        sender,
+        to,
+        arrives,
+    }
+}
+
+fn connections() -> Vec<Connection> {
+    use Sender as S;
+    let (pod, peer, excluded) = (PodNet::POD, PodNet::PEER, PodNet::EXCLUDED);
+    let local = Ipv4Addr::LOCALHOST;
+    vec![
+        inbound("in to a captured port", 9080, 15006),
+        inbound("in to a port where nobody listens", 7, 15006),
+        inbound("in to the tunnel port", 15008, 15008),
+        inbound("in to an excluded port", 22, 22),
+        inbound("in to the proxy agent's health port", 15021, 15021),
+        outbound("application out", S::APP, (peer, 9080), ("pod", 15001)),
+        outbound(
+            "application out to an excluded port",
+            S::APP,
+            (peer, 15020),
+            ("peer", 15020),
+        ),
+        outbound(
+            "application out to an excluded range",
+            S::APP,
+            (excluded, 9080),
+            ("peer", 9080),
+        ),
+        outbound(
+            "application to 127.0.0.1",
+            S::APP,
+            (local, 9080),
+            ("pod", 9080),
+        ),
+        outbound(
+            "application to the pod's own address",
+            S::APP,
+            (pod, 9080),
+            ("pod", 9080),
+        ),
+        outbound("proxy out", S::PROXY, (peer, 9080), ("peer", 9080)),
+        outbound(
+            "proxy's group out",
+            S::PROXY_GROUP,
+            (peer, 9080),
+            ("peer", 9080),
+        ),
+        outbound(
+            "proxy to the pod's own address",
+            S::PROXY,
+            (pod, 9080),
+            ("pod", 15006),
+        ),
+        outbound("proxy to 127.0.0.1", S::PROXY, (local, 9080), ("pod", 9080)),
+    ]
+}
+
+#[test]
+fn every_connection_ends_where_the_contract_says_on_both_back_ends() {
+    for backend in Backend::ALL {
+        let net = PodNet::new();
+        net.listen(&ON_POD, &ON_PEER);
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        let choice = BackendChoice::Only(backend);
+        apply(&net.pod, &xtables, choice, &[productpage_rules()]).unwrap();
+        for connection in connections() {
+            let from = if connection.from_pod {
+                &net.pod
+            } else {
+                &net.peer
+            };
+            let arrival = net.connect(from, connection.sender, connection.to);
+            let (side, port) = connection.arrives;
+            let expected = Arrival {
+                side: side.to_owned(),
+                port,
+                original: SocketAddrV4::new(connection.to.0, connection.to.1),
+            };
+            assert_eq!(arrival, Some(expected), "{backend}: {}", connection.story);
+        }
+    }
+}
+
+#[test]
+fn without_rules_everything_goes_as_addressed() {
+    let net = PodNet::new();
+    net.listen(&ON_POD, &ON_PEER);
+    let to_pod = net
+        .connect(&net.peer, Sender::APP, (PodNet::POD, 9080))
+        .unwrap();
+    let to_peer = net
+        .connect(&net.pod, Sender::APP, (PodNet::PEER, 9080))
+        .unwrap();
+    assert_eq!((to_pod.port, to_peer.port), (9080, 9080));
+    assert_eq!(net.connect(&net.peer, Sender::APP, (PodNet::POD, 7)), None);
+}

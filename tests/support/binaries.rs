@@ -1,0 +1,49 @@
+//! Where the binaries are: ours beside the test's own, others where `scripts/setup` puts them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The plugin of this build.
+pub fn mesh_cni() -> PathBuf {
+    sibling("mesh-cni")
+}
+
+/// The CNI project's own runtime for the command line.
+pub fn cnitool() -> PathBuf {
+    let named = env::var_os("CNITOOL").map(PathBuf::from);
+    existing(named.unwrap_or_else(|| repository().join(".cache/bin/cnitool")))
+}
+
+/// The directory of the CNI project's reference plugins.
+pub fn reference_plugins() -> PathBuf {
+    let named = env::var_os("CNI_REFERENCE_DIR").map(PathBuf::from);
+    let directory = named.unwrap_or_else(|| PathBuf::from("/usr/lib/cni"));
+    existing(directory.join("bridge"));
+    directory
+}
+
+/// A binary of this build: cargo puts tests into `deps`, beside which the binaries are.
+fn sibling(name: &str) -> PathBuf {
+    let own = env::current_exe().expect("a running program has a path");
+    let mut directories = own.ancestors().skip(1).take(2);
+    let found = directories.find_map(|directory| {
+        let path = directory.join(name);
+        path.is_file().then_some(path)
+    });
+    found.unwrap_or_else(|| panic!("no {name} beside {}: run `make test`", own.display()))
+}
+
+fn existing(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is missing: run `make test`",
+        path.display()
+    );
+    path
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the package is in the repository")
+}

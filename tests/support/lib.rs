@@ -1,0 +1,15 @@
+//! Test support — namespaces, the binaries under test, and calls as a container runtime makes them.
+
+#![forbid(unsafe_code)]
+
+mod binaries;
+mod pod;
+mod pod_net;
+mod program;
+mod runtime;
+
+pub use binaries::{cnitool, mesh_cni, reference_plugins};
+pub use pod::{PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules};
+pub use pod_net::{Arrival, PodNet, Sender};
+pub use program::{Finished, must, run};
+pub use runtime::{Attachment, Call};

@@ -1,0 +1,22 @@
+//! The documented pod and the rules that it must get.
+
+use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_rules::RuleSet;
+use mesh_cni_selector::PodFacts;
+
+/// The productpage pod of bookinfo with its injected sidecar.
+pub const PRODUCTPAGE: &str = include_str!("../../examples/bookinfo/productpage.yaml");
+
+/// Its name, in namespace `default`.
+pub const PRODUCTPAGE_NAME: &str = "productpage-v1-7d4c9b5f6d-x2k8q";
+
+/// The IPv4 rules that it must get.
+pub fn productpage_rules() -> RuleSet {
+    let facts = PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod");
+    let planned = plan(&facts, &MeshConf::default(), &[]).expect("the pod has an answer");
+    let Plan::Redirect(redirection) = planned else {
+        panic!("the documented pod is redirected");
+    };
+    let mut rule_sets = redirection.rule_sets.into_iter();
+    rule_sets.next().expect("IPv4 is always there")
+}

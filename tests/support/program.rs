@@ -1,0 +1,45 @@
+//! Programs run in a namespace, to their end.
+
+use std::io::{Seek, Write};
+use std::process::{Command, Stdio};
+
+use mesh_cni_netns::NetNs;
+
+/// What a program left.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; -1 where a signal ended it.
+    pub code: i32,
+    /// What it said.
+    pub stdout: String,
+    /// What it said aside.
+    pub stderr: String,
+}
+
+/// Runs the command in the namespace with that input.
+pub fn run(netns: &NetNs, command: &mut Command, input: &str) -> Finished {
+    let mut file = tempfile::tempfile().expect("a temporary file can be made");
+    file.write_all(input.as_bytes())
+        .expect("a temporary file can be written");
+    file.rewind().expect("a temporary file can be rewound");
+    command.stdin(Stdio::from(file));
+    let output = netns
+        .run(|| command.output())
+        .expect("the namespace can be entered");
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}: run `make test`"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Finished {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// Runs a program that must succeed, words separated by blanks, and gives back its output.
+pub fn must(netns: &NetNs, words: &str) -> String {
+    let mut words = words.split_whitespace();
+    let mut command = Command::new(words.next().expect("a program is named"));
+    let finished = run(netns, command.args(words), "");
+    assert_eq!(finished.code, 0, "{command:?}: {}", finished.stderr);
+    finished.stdout
+}

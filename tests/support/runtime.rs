@@ -1,0 +1,94 @@
+//! Calls of a plugin as a container runtime makes them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mesh_cni_netns::NetNs;
+use serde_json::{Value, json};
+
+use crate::{Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, mesh_cni, run};
+
+/// One attachment of the documented pod: the directory its facts come from, and its configuration.
+#[derive(Debug)]
+pub struct Attachment {
+    directory: tempfile::TempDir,
+    /// The plugin's entry with what the runtime adds.
+    pub conf: Value,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call<'call> {
+    /// `CNI_COMMAND`.
+    pub command: &'call str,
+    /// The namespace from which the runtime calls.
+    pub node: &'call NetNs,
+    /// `CNI_NETNS`.
+    pub netns: &'call Path,
+    /// `PATH`, where it is not the test's own.
+    pub path: Option<&'call Path>,
+}
+
+impl Attachment {
+    /// A pod directory with the documented pod, and a chained entry with that back end.
+    pub fn new(backend: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let pods = directory.path().join("pods");
+        std::fs::create_dir(&pods).expect("the pod directory can be made");
+        let manifest = pods.join(format!("default_{PRODUCTPAGE_NAME}.yaml"));
+        std::fs::write(manifest, PRODUCTPAGE).expect("the manifest can be written");
+        let conf = json!({
+            "cniVersion": "1.0.0",
+            "name": "pod-network",
+            "type": "mesh-cni",
+            "backend": backend,
+            "pod_source": "file",
+            "pod_dir": pods,
+            "cni_agent_run_dir": directory.path().join("run"),
+            "prevResult": {
+                "cniVersion": "1.0.0",
+                "interfaces": [{"name": "eth0", "sandbox": "/run/netns/pod"}],
+                "ips": [{"address": "10.99.0.2/24", "interface": 0}],
+                "dns": {}
+            }
+        });
+        Self { directory, conf }
+    }
+
+    /// The entry as it stands in a list, without what the runtime adds.
+    pub fn entry(&self) -> Value {
+        let mut entry = self.conf.clone();
+        if let Some(fields) = entry.as_object_mut() {
+            for added in ["cniVersion", "name", "prevResult"] {
+                fields.remove(added);
+            }
+        }
+        entry
+    }
+
+    /// The directory that holds everything of this attachment.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// `CNI_ARGS` of the documented pod.
+    pub fn args() -> String {
+        format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={PRODUCTPAGE_NAME}")
+    }
+
+    /// Calls the plugin.
+    pub fn call(&self, call: &Call<'_>) -> Finished {
+        let mut command = Command::new(mesh_cni());
+        command
+            .env("CNI_COMMAND", call.command)
+            .env("CNI_CONTAINERID", "0123456789abcdef")
+            .env("CNI_NETNS", call.netns)
+            .env("CNI_IFNAME", "eth0")
+            .env("CNI_PATH", "/opt/cni/bin")
+            .env("CNI_ARGS", Self::args());
+        if let Some(path) = call.path {
+            command.env("PATH", path);
+        }
+        run(call.node, &mut command, &self.conf.to_string())
+    }
+}
