@@ -1,6 +1,7 @@
 //! Test support — namespaces, the binaries under test, and calls as a container runtime makes them.
 
 #![forbid(unsafe_code)]
+#![expect(clippy::panic, reason = "a test ends where it fails")]
 
 mod binaries;
 mod pod;
