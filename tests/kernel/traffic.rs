@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use mesh_cni_netns::{Backend, BackendChoice, Xtables, apply};
-use mesh_cni_tests::{Arrival, PodNet, Sender, productpage_rules};
+use mesh_cni_tests::{Arrival, PodNet, Resolver, Sender, productpage_rules, rules_with_proxy_env};
 
 const ON_POD: [u16; 7] = [15001, 15006, 15008, 15020, 15021, 9080, 22];
 const ON_PEER: [u16; 2] = [9080, 15020];
@@ -116,6 +116,62 @@ fn every_connection_ends_where_the_contract_says_on_both_back_ends() {
             };
             assert_eq!(arrival, Some(expected), "{backend}: {}", connection.story);
         }
+    }
+}
+
+#[test]
+fn queries_go_to_the_proxy_and_its_own_go_out() {
+    for backend in Backend::ALL {
+        let net = PodNet::new();
+        net.listen(&[15053], &[53]);
+        let _proxy = Resolver::start(
+            &net.pod,
+            Sender::PROXY,
+            (Ipv4Addr::LOCALHOST, 15053),
+            "proxy",
+        );
+        let _server = Resolver::start(
+            &net.peer,
+            Sender::ROOT,
+            (Ipv4Addr::UNSPECIFIED, 53),
+            "server",
+        );
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        let rules = rules_with_proxy_env(&[("ISTIO_META_DNS_CAPTURE", "true")]);
+        apply(&net.pod, &xtables, BackendChoice::Only(backend), &[rules]).unwrap();
+
+        let ask = |sender, server| Resolver::ask(&net.pod, sender, (server, 53));
+        assert_eq!(
+            ask(Sender::APP, PodNet::PEER).as_deref(),
+            Some("proxy"),
+            "{backend}"
+        );
+        assert_eq!(
+            ask(Sender::APP, PodNet::EXCLUDED).as_deref(),
+            Some("proxy"),
+            "{backend}"
+        );
+        assert_eq!(
+            ask(Sender::PROXY, PodNet::PEER).as_deref(),
+            Some("server"),
+            "{backend}"
+        );
+        assert_eq!(
+            ask(Sender::PROXY_GROUP, PodNet::PEER).as_deref(),
+            Some("server"),
+            "{backend}"
+        );
+
+        let port = |sender| {
+            net.connect(&net.pod, sender, (PodNet::PEER, 53))
+                .unwrap()
+                .port
+        };
+        assert_eq!(
+            (port(Sender::APP), port(Sender::PROXY)),
+            (15053, 53),
+            "{backend}"
+        );
     }
 }
 

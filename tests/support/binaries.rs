@@ -8,6 +8,11 @@ pub fn mesh_cni() -> PathBuf {
     sibling("mesh-cni")
 }
 
+/// A program that answers datagrams, for a process with a user of its own.
+pub fn udp_echo() -> PathBuf {
+    sibling("udp-echo")
+}
+
 /// The CNI project's own runtime for the command line.
 pub fn cnitool() -> PathBuf {
     let named = env::var_os("CNITOOL").map(PathBuf::from);

@@ -7,10 +7,12 @@ mod binaries;
 mod pod;
 mod pod_net;
 mod program;
+mod resolver;
 mod runtime;
 
-pub use binaries::{cnitool, mesh_cni, reference_plugins};
-pub use pod::{PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules};
+pub use binaries::{cnitool, mesh_cni, reference_plugins, udp_echo};
+pub use pod::{PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules, rules_with_proxy_env};
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use program::{Finished, must, run};
+pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};

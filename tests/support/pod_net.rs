@@ -47,6 +47,8 @@ impl Sender {
         user: 1000,
         group: 1000,
     };
+    /// A process that may take any port.
+    pub const ROOT: Self = Self { user: 0, group: 0 };
     /// The sidecar proxy.
     pub const PROXY: Self = Self {
         user: 1337,

@@ -18,20 +18,25 @@ pub const OUTPUT_RULES: ChainName = ChainName::fixed("ISTIO_OUTPUT");
 /// Drops packets that belong to no connection.
 pub const DROP: ChainName = ChainName::fixed("ISTIO_DROP");
 
+/// Marks a connection that is the proxy's already, and lets it in (TPROXY).
+pub const DIVERT: ChainName = ChainName::fixed("ISTIO_DIVERT");
+/// Hands inbound connections to the proxy unchanged.
+pub const TPROXY: ChainName = ChainName::fixed("ISTIO_TPROXY");
+/// Which DNS queries are captured.
+pub const OUTPUT_DNS: ChainName = ChainName::fixed("ISTIO_OUTPUT_DNS");
+
 /// Every chain that is ours, in the order in which a full rule set first uses them.
 ///
 /// A listing shows them in this order, whatever order the kernel gave them back in.
-/// `ISTIO_DIVERT`, `ISTIO_TPROXY` and `ISTIO_OUTPUT_DNS` are not made by this version, but
-/// recognised and removed where an `istio-init` left them.
 pub const OURS: [ChainName; 8] = [
     DROP,
     INBOUND,
     REDIRECT,
     IN_REDIRECT,
-    ChainName::fixed("ISTIO_DIVERT"),
-    ChainName::fixed("ISTIO_TPROXY"),
+    DIVERT,
+    TPROXY,
     OUTPUT_RULES,
-    ChainName::fixed("ISTIO_OUTPUT_DNS"),
+    OUTPUT_DNS,
 ];
 
 /// Whether a chain of that name belongs to sidecar interception.

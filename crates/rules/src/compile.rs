@@ -1,5 +1,6 @@
 //! Compile — an interception into the rules that carry it out, in the order of the contract.
 
+mod dns;
 mod inbound;
 mod outbound;
 mod shorthand;
@@ -9,7 +10,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::interception::{DnsCapture, Interception, Mode};
+use crate::interception::{Interception, Mode};
 use crate::ruleset::{Family, RuleSet};
 
 /// Which of the two known rule sets to produce (`ruleset` in the network configuration).
@@ -39,15 +40,9 @@ pub enum Unsupported {
          set `sidecar.istio.io/interceptionMode` to REDIRECT"
     )]
     Tproxy,
-    /// Capture of DNS queries.
-    #[error(
-        "DNS capture is not carried out by this version: \
-         set ISTIO_META_DNS_CAPTURE to false in the proxy's environment"
-    )]
-    DnsCapture,
 }
 
-/// The rules for one family.
+/// The rules for one family, in the order of the contract.
 ///
 /// The same interception always gives the same rules.
 pub fn compile(
@@ -55,22 +50,17 @@ pub fn compile(
     dialect: Dialect,
     family: Family,
 ) -> Result<RuleSet, Unsupported> {
-    refuse_unsupported(interception)?;
-    let mut rules = RuleSet::new(family);
-    inbound::compile(interception, &mut rules);
-    outbound::compile(interception, dialect, &mut rules);
-    Ok(rules)
-}
-
-fn refuse_unsupported(interception: &Interception) -> Result<(), Unsupported> {
     match interception.mode {
         Mode::Redirect => {}
         Mode::Tproxy(_) => return Err(Unsupported::Tproxy),
     }
-    match interception.dns {
-        DnsCapture::Off => Ok(()),
-        DnsCapture::All | DnsCapture::Servers(_) => Err(Unsupported::DnsCapture),
-    }
+    let mut rules = RuleSet::new(family);
+    inbound::compile(interception, &mut rules);
+    outbound::enter(interception, dialect, &mut rules);
+    outbound::pass_proxy_through(interception, dialect, &mut rules);
+    dns::compile(interception, &mut rules);
+    outbound::capture(interception, &mut rules);
+    Ok(rules)
 }
 
 impl FromStr for Dialect {

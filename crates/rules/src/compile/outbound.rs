@@ -2,40 +2,34 @@
 
 use ipnetwork::IpNetwork;
 
-use super::Dialect;
 use super::shorthand::{
     by_group, by_user, comes_in, from, not_to, not_to_port, over_loopback, tcp, to, to_port, udp,
 };
+use super::{Dialect, dns};
 use crate::chains::{IN_REDIRECT, OUTPUT, OUTPUT_RULES, PREROUTING, REDIRECT};
 use crate::interception::{Interception, OutboundRanges, OwnerGroups};
 use crate::ruleset::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
 
-/// Steps 6 to 16 of the contract.
-pub(super) fn compile(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
-    enter(dialect, rules);
-    exclude_ports(interception, dialect, rules);
-    pass_proxy_through(interception, dialect, rules);
-    exclude_groups(interception, rules);
-    exclude_ranges(interception, rules);
-    capture_ports(interception, rules);
-    capture_ranges(interception, rules);
-}
-
 fn append(rules: &mut RuleSet, matches: impl Into<Vec<Match>>, target: Target) {
     rules.append(NAT, OUTPUT_RULES, Rule::new(matches, target));
 }
 
-fn enter(dialect: Dialect, rules: &mut RuleSet) {
-    let matches = match dialect {
-        Dialect::Asm => vec![tcp()],
-        Dialect::Istio => vec![],
-    };
-    rules.append(NAT, OUTPUT, Rule::new(matches, Target::Jump(OUTPUT_RULES)));
-}
-
-fn exclude_ports(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
+/// Steps 6 and 7: the way into the chain, and the ports that leave it at once.
+pub(super) fn enter(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
+    let jump = || Target::Jump(OUTPUT_RULES);
+    match dialect {
+        Dialect::Asm => {
+            rules.append(NAT, OUTPUT, Rule::new([tcp()], jump()));
+            if dns::captures(interception, rules.family) {
+                // The dump has TCP alone; queries over UDP need a way in too.
+                let queries = [udp(), to_port(dns::QUERIES)];
+                rules.append(NAT, OUTPUT, Rule::new(queries, jump()));
+            }
+        }
+        Dialect::Istio => rules.append(NAT, OUTPUT, Rule::new([], jump())),
+    }
     for port in &interception.exclude_outbound_ports {
         append(rules, [tcp(), to_port(*port)], Target::Return);
         match dialect {
@@ -45,38 +39,74 @@ fn exclude_ports(interception: &Interception, dialect: Dialect, rules: &mut Rule
     }
 }
 
-/// The proxy's own traffic: what it passes on to the application, what it sends to the pod's own
-/// address (which is inbound again), and what it sends out.
-fn pass_proxy_through(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
+/// Steps 8 to 11, the proxy's own traffic: what it passes on to the application, what it sends to
+/// the pod's own address (which is inbound again), and what it sends out; then the groups whose
+/// traffic is not captured.
+pub(super) fn pass_proxy_through(
+    interception: &Interception,
+    dialect: Dialect,
+    rules: &mut RuleSet,
+) {
     let passthrough = from(rules.family.inbound_passthrough());
     append(rules, [over_loopback(), passthrough], Target::Return);
 
     let users = interception.proxy_uids.iter().copied();
     for user in users {
-        pass_owner_through(interception, dialect, rules, |sense| by_user(sense, user));
+        let to_itself = tcp_to_itself(interception, dialect, rules.family, Owner::User);
+        pass_owner_through(interception, rules, to_itself, |sense| by_user(sense, user));
     }
     let groups = interception.proxy_gids.iter().copied();
     for group in groups {
-        pass_owner_through(interception, dialect, rules, |sense| by_group(sense, group));
+        let to_itself = tcp_to_itself(interception, dialect, rules.family, Owner::Group);
+        pass_owner_through(interception, rules, to_itself, |sense| {
+            by_group(sense, group)
+        });
+    }
+    exclude_groups(interception, rules);
+}
+
+enum Owner {
+    User,
+    Group,
+}
+
+/// What else is asked of the proxy's connections to the pod's own address: not to the tunnel port
+/// and, where DNS is captured, no query.
+fn tcp_to_itself(
+    interception: &Interception,
+    dialect: Dialect,
+    family: Family,
+    owner: Owner,
+) -> Vec<Match> {
+    let tunnel = interception.tunnel_port;
+    match (dialect, dns::captures(interception, family), owner) {
+        (Dialect::Asm, false, _) => vec![],
+        (Dialect::Asm, true, _) => vec![tcp(), not_to_port(dns::QUERIES)],
+        (Dialect::Istio, true, Owner::User) => {
+            let ports = vec![dns::QUERIES, tunnel];
+            vec![tcp(), Match::DestinationPorts(Sense::IsNot, ports)]
+        }
+        (Dialect::Istio, ..) => vec![tcp(), not_to_port(tunnel)],
     }
 }
 
 fn pass_owner_through(
     interception: &Interception,
-    dialect: Dialect,
     rules: &mut RuleSet,
+    to_itself: Vec<Match>,
     owner: impl Fn(Sense) -> Match,
 ) {
-    let mut to_itself = vec![over_loopback(), not_to(interception.loopback(rules.family))];
-    match dialect {
-        Dialect::Asm => {}
-        Dialect::Istio => to_itself.extend([tcp(), not_to_port(interception.tunnel_port)]),
-    }
-    to_itself.push(owner(Sense::Is));
-    append(rules, to_itself, Target::Jump(IN_REDIRECT));
+    let mut inbound_again = vec![over_loopback(), not_to(interception.loopback(rules.family))];
+    inbound_again.extend(to_itself);
+    inbound_again.push(owner(Sense::Is));
+    append(rules, inbound_again, Target::Jump(IN_REDIRECT));
 
     if !captures_loopback(interception) {
-        let by_others = [over_loopback(), owner(Sense::IsNot)];
+        let mut by_others = vec![over_loopback()];
+        if dns::captures(interception, rules.family) {
+            by_others.extend([tcp(), not_to_port(dns::QUERIES)]);
+        }
+        by_others.push(owner(Sense::IsNot));
         append(rules, by_others, Target::Return);
     }
     append(rules, [owner(Sense::Is)], Target::Return);
@@ -106,6 +136,13 @@ fn exclude_groups(interception: &Interception, rules: &mut RuleSet) {
             append(rules, none_of, Target::Return);
         }
     }
+}
+
+/// Steps 13 to 16: what goes as addressed, and what is captured.
+pub(super) fn capture(interception: &Interception, rules: &mut RuleSet) {
+    exclude_ranges(interception, rules);
+    capture_ports(interception, rules);
+    capture_ranges(interception, rules);
 }
 
 fn exclude_ranges(interception: &Interception, rules: &mut RuleSet) {

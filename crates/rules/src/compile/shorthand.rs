@@ -52,3 +52,7 @@ pub(super) fn by_user(sense: Sense, user: Uid) -> Match {
 pub(super) fn by_group(sense: Sense, group: Gid) -> Match {
     Match::OwnerGid(sense, group)
 }
+
+pub(super) fn from_port(port: Port) -> Match {
+    Match::SourcePort(Sense::Is, port)
+}

@@ -72,6 +72,11 @@ impl TproxyRouting {
         mark: 1337,
         table: 133,
     };
+
+    /// The mark of what the proxy sends to the pod's own address: the next one, 1338.
+    pub fn outbound_mark(self) -> u32 {
+        self.mark.wrapping_add(1)
+    }
 }
 
 impl Mode {

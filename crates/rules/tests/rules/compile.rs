@@ -1,6 +1,6 @@
 //! One snapshot for each setting that changes the rules.
 
-use mesh_cni_rules::interception::OwnerGroups;
+use mesh_cni_rules::interception::{DnsCapture, OwnerGroups};
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::value::Gid;
 use mesh_cni_rules::{Dialect, Interception, Unsupported, compile, render};
@@ -134,10 +134,46 @@ fn what_cannot_be_carried_out_is_refused() {
         "TPROXY",
     )]));
     assert_eq!(refuse(&tproxy), Err(Unsupported::Tproxy));
+}
 
+#[test]
+fn dns_is_captured_in_zones_of_its_own() {
     let mut dns = productpage();
-    dns.dns = mesh_cni_rules::interception::DnsCapture::All;
-    assert_eq!(refuse(&dns), Err(Unsupported::DnsCapture));
+    dns.dns = DnsCapture::All;
+    assert_snapshot!(
+        "dns-all.asm.v4.restore",
+        "nat: UDP queries get a second jump from OUTPUT, ISTIO_OUTPUT_DNS comes behind the proxy's \
+         own rules and sends port 53 to 15053, the rules over lo leave queries alone; raw: the \
+         proxy's queries are in zone 1, everybody else's in zone 2",
+        render::restore(&asm(&dns))
+    );
+    let istio = compile(&dns, Dialect::Istio, Family::V4).unwrap();
+    assert_snapshot!(
+        "dns-all.istio.v4.restore",
+        "as asm, but one jump from OUTPUT for every protocol, and the proxy's way to its own pod \
+         leaves out 53 and 15008 by user, 15008 by group",
+        render::restore(&istio)
+    );
+}
+
+#[test]
+fn dns_of_named_servers_is_captured_in_their_family() {
+    let mut dns = productpage();
+    dns.dns = DnsCapture::Servers(vec![
+        "10.96.0.10".parse().unwrap(),
+        "10.96.0.11".parse().unwrap(),
+        "fd00::a".parse().unwrap(),
+    ]);
+    assert_snapshot!(
+        "dns-servers.asm.v4.restore",
+        "each rule about DNS names one of the two IPv4 servers, all TCP rules before all UDP rules",
+        render::restore(&asm(&dns))
+    );
+    dns.dns = DnsCapture::Servers(vec!["fd00::a".parse().unwrap()]);
+    assert!(
+        !render::restore(&asm(&dns)).contains("--dport 53"),
+        "no server of this family"
+    );
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! The flags, and the settings that they stand for.
+
+mod entry;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use mesh_cni_installer::{BinaryFate, Chaining, ConfName, Entry, Leaving, NodePaths, Settings};
+
+use crate::report::Failure;
+use entry::EntryFlags;
+
+/// The node agent of mesh-cni: puts the plugin and its chain entry on a node, and takes them out
+/// again. A run that is killed at any point leaves a network that the runtime can load, and is
+/// mended by running it again.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 the answer is no, 2 wrong use or bad input, 3 the \
+                        environment failed."
+)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Install(Box<Install>),
+    Uninstall(Uninstall),
+    Status(StatusFlags),
+}
+
+/// Put the binary and the chain entry in place, once.
+#[derive(Args)]
+#[command(
+    after_help = "Example: mesh-cni-agent install --exclude-namespaces kube-system \
+                        --pod-source agent --wait 300"
+)]
+pub(crate) struct Install {
+    #[command(flatten)]
+    paths: PathFlags,
+    #[command(flatten)]
+    plugin_binary: PluginBinary,
+    #[command(flatten)]
+    conf_name: ConfNameFlag,
+    /// Be the last plugin of the network's own list; with `false`, write a network of mesh-cni
+    /// alone, for Multus and the like (file YYY-mesh-cni.conflist or --cni-conf-name)
+    #[arg(long, env = "CHAINED_CNI_PLUGIN", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    chained: bool,
+    /// How long to wait for a network configuration that is not there yet
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u32,
+    #[command(flatten)]
+    entry: EntryFlags,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+}
+
+/// Take the chain entry and the binary out again, and put back what was converted.
+#[derive(Args)]
+#[command(
+    after_help = "Example: mesh-cni-agent uninstall --cni-conf-dir /host/etc/cni/net.d \
+                        --cni-bin-dir /host/opt/cni/bin"
+)]
+pub(crate) struct Uninstall {
+    #[command(flatten)]
+    pub(crate) paths: PathFlags,
+    /// How long the runtime may take to load the list before the binary goes
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    grace: u32,
+    /// Leave the binary, for runtimes that tear a sandbox down with the list it was made with
+    /// (CRI-O); its DEL does nothing
+    #[arg(long)]
+    keep_binary: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+}
+
+/// Say whether binary and entry are in place; exit code 0 if they are, 1 if not.
+#[derive(Args)]
+#[command(after_help = "Example: mesh-cni-agent status --output json")]
+pub(crate) struct StatusFlags {
+    #[command(flatten)]
+    pub(crate) paths: PathFlags,
+    #[command(flatten)]
+    pub(crate) plugin_binary: PluginBinary,
+    #[command(flatten)]
+    pub(crate) conf_name: ConfNameFlag,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+}
+
+#[derive(Args)]
+pub(crate) struct PathFlags {
+    /// The directory where the runtime looks for plugins
+    #[arg(
+        long,
+        env = "CNI_BIN_DIR",
+        value_name = "DIR",
+        default_value = "/opt/cni/bin"
+    )]
+    cni_bin_dir: PathBuf,
+    /// The directory where the runtime looks for network configurations
+    #[arg(
+        long,
+        env = "MOUNTED_CNI_NET_DIR",
+        value_name = "DIR",
+        default_value = "/etc/cni/net.d"
+    )]
+    cni_conf_dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct PluginBinary {
+    /// The plugin to install [default: mesh-cni beside this program]
+    #[arg(long, value_name = "FILE")]
+    plugin_binary: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct ConfNameFlag {
+    /// The network configuration to work on [default: the first one in the order of names, which
+    /// is the one that the runtime takes]
+    #[arg(long, env = "CNI_CONF_NAME", value_name = "NAME")]
+    cni_conf_name: Option<String>,
+}
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct OutputFlag {
+    /// What stdout is for
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+impl Install {
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let entry = Entry::new(self.entry.fields()?).map_err(|error| {
+            Failure::wrong_use(
+                &error,
+                "mend the field by its flag, or in the --conf-entry file",
+            )
+        })?;
+        let mut settings = Settings::new(self.paths.paths(), entry);
+        settings.plugin_binary = self.plugin_binary.path()?;
+        settings.conf_name = self.conf_name.name()?;
+        if !self.chained {
+            settings.chaining = Chaining::StandAlone;
+        }
+        Ok(settings)
+    }
+
+    pub(crate) fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait.into())
+    }
+}
+
+impl Uninstall {
+    pub(crate) fn leaving(&self) -> Leaving {
+        let binary = if self.keep_binary {
+            BinaryFate::Keep
+        } else {
+            BinaryFate::Remove
+        };
+        let grace = Duration::from_secs(self.grace.into());
+        Leaving { binary, grace }
+    }
+}
+
+impl PathFlags {
+    pub(crate) fn paths(&self) -> NodePaths {
+        NodePaths {
+            bin_dir: self.cni_bin_dir.clone(),
+            conf_dir: self.cni_conf_dir.clone(),
+        }
+    }
+}
+
+impl PluginBinary {
+    pub(crate) fn path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.plugin_binary {
+            return Ok(path.clone());
+        }
+        let own = std::env::current_exe().map_err(|error| {
+            Failure::environment(&error, "name the binary of mesh-cni with --plugin-binary")
+        })?;
+        Ok(own.with_file_name("mesh-cni"))
+    }
+}
+
+impl ConfNameFlag {
+    /// Charts set the variable to nothing where they mean the default.
+    pub(crate) fn name(&self) -> Result<Option<ConfName>, Failure> {
+        let given = self.cni_conf_name.as_deref();
+        let given = given.filter(|name| !name.is_empty());
+        given.map(ConfName::new).transpose().map_err(|error| {
+            Failure::wrong_use(&error, "name a file of --cni-conf-dir with --cni-conf-name")
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! The plugin's own configuration, checked before it is put into anyone's list.
+
+use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
+use serde_json::{Map, Value};
+
+/// The plugin's entry of a network configuration list: `type`, and the fields that were asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    fields: Map<String, Value>,
+    unknown: Vec<String>,
+}
+
+/// Why an entry would not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// The plugin itself would refuse it.
+    #[error("the plugin would refuse this entry")]
+    Refused(#[from] ConfError),
+    /// It is an entry of another plugin.
+    #[error("field `type` of the entry is `{0}`, but must be `mesh-cni` or left out")]
+    Type(Value),
+}
+
+impl Entry {
+    /// Checks the fields as the plugin does. `type` may be left out.
+    pub fn new(mut given: Map<String, Value>) -> Result<Self, EntryError> {
+        let own_type = Value::from(PLUGIN_TYPE);
+        if let Some(other) = given
+            .shift_remove("type")
+            .filter(|found| *found != own_type)
+        {
+            return Err(EntryError::Type(other));
+        }
+        let mut fields = Map::from_iter([("type".to_owned(), own_type)]);
+        fields.append(&mut given);
+        let unknown = MeshConf::decode(&fields)?.unknown;
+        Ok(Self { fields, unknown })
+    }
+
+    /// The fields that the plugin does not know and will pass over.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    pub(crate) fn chained(&self) -> Value {
+        Value::Object(self.fields.clone())
+    }
+
+    pub(crate) fn stand_alone(&self) -> Value {
+        let mut fields = self.fields.clone();
+        fields.insert("standalone".to_owned(), Value::Bool(true));
+        Value::Object(fields)
+    }
+}
+
+impl Default for Entry {
+    /// `{"type": "mesh-cni"}`, which is a whole entry.
+    fn default() -> Self {
+        Self::new(Map::new()).expect("every field has a default")
+    }
+}

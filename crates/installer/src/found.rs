@@ -1,0 +1,92 @@
+//! What a node's disk holds, as far as it matters here.
+
+use std::path::PathBuf;
+
+use mesh_cni_spec::{ConfList, ConfListError};
+use serde_json::Value;
+
+use crate::{ConfKind, ConfName};
+
+/// What a node's disk holds. The default is a node with both directories and nothing in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The directory of plugin binaries.
+    pub bin_dir: Directory,
+    /// The plugin's binary.
+    pub binary: Binary,
+    /// The directory of network configurations.
+    pub conf_dir: Directory,
+    /// Every file there that the runtime would take, in its order.
+    pub confs: Vec<ConfFile>,
+    /// Files that an install has set aside, under the names that they had.
+    pub saved: Vec<ConfFile>,
+    /// Half-written files of an install or uninstall that was killed.
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// Is a directory there?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Directory {
+    /// It is.
+    #[default]
+    Present,
+    /// It is not.
+    Missing,
+}
+
+/// The plugin's binary on the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binary {
+    /// There is none.
+    #[default]
+    Missing,
+    /// There is one with another content than the agent's own.
+    Differs,
+    /// There is one with the right content and permissions other than 0755.
+    Mode(u32),
+    /// It is as it should be.
+    Ready,
+}
+
+/// A network configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfFile {
+    /// Its name.
+    pub name: ConfName,
+    /// Its content.
+    pub text: String,
+}
+
+impl ConfFile {
+    /// The content as a list, whichever kind of file it is.
+    pub(crate) fn list(&self) -> Result<ConfList, ConfListError> {
+        match self.name.kind() {
+            ConfKind::List => ConfList::parse(&self.text),
+            ConfKind::Single => ConfList::from_conf(&self.text),
+        }
+    }
+
+    /// Is this list, apart from its white space, what the file's content would be as a list?
+    pub(crate) fn says(&self, list: &ConfList) -> bool {
+        self.list().is_ok_and(|own| same(&own, list))
+    }
+}
+
+impl Found {
+    pub(crate) fn conf(&self, name: &ConfName) -> Option<&ConfFile> {
+        self.confs.iter().find(|conf| conf.name == *name)
+    }
+
+    pub(crate) fn saved(&self, name: &ConfName) -> Option<&ConfFile> {
+        self.saved.iter().find(|saved| saved.name == *name)
+    }
+}
+
+/// Do two lists say the same, apart from the white space and the order of keys?
+pub(crate) fn same(one: &ConfList, other: &ConfList) -> bool {
+    document(one) == document(other)
+}
+
+fn document(list: &ConfList) -> Value {
+    serde_json::from_str(&list.to_text()).expect("a list is written as JSON")
+}

@@ -1,0 +1,133 @@
+//! Reading what a node's disk holds.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::{Binary, ConfFile, ConfName, Directory, Found, NodePaths};
+
+/// What the names of half-written files begin and end with. No runtime reads such a name.
+pub(crate) const LEFTOVER: (&str, &str) = (".mesh-cni-", ".tmp");
+
+/// The disk refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiskError {
+    /// A file or directory cannot be read, written, renamed or removed.
+    #[error("cannot {action} `{path}`")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file has another content than it had when it was looked at.
+    #[error("`{path}` was changed by another program in between")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl DiskError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Reads what the node holds. `plugin_binary` is what the node's binary is compared with; without
+/// it, the content of the node's binary is taken as right.
+pub fn look(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Found, DiskError> {
+    let mut found = Found {
+        binary: look_at_binary(&paths.binary(), plugin_binary)?,
+        ..Found::default()
+    };
+    found.bin_dir = each_file(&paths.bin_dir, |path, name| {
+        found.leftovers.extend(is_leftover(name).then_some(path));
+        Ok(())
+    })?;
+    found.conf_dir = each_file(&paths.conf_dir, |path, name| {
+        if is_leftover(name) {
+            found.leftovers.push(path);
+        } else if let Some(name) = ConfName::of_saved(name) {
+            found.saved.extend(read_conf(&path, name)?);
+        } else if let Ok(name) = ConfName::new(name) {
+            found.confs.extend(read_conf(&path, name)?);
+        }
+        Ok(())
+    })?;
+    found.confs.sort_by(|one, other| one.name.cmp(&other.name));
+    found.saved.sort_by(|one, other| one.name.cmp(&other.name));
+    found.leftovers.sort();
+    Ok(found)
+}
+
+fn is_leftover(name: &str) -> bool {
+    name.starts_with(LEFTOVER.0) && name.ends_with(LEFTOVER.1)
+}
+
+fn look_at_binary(path: &Path, wanted: Option<&Path>) -> Result<Binary, DiskError> {
+    let Some(metadata) = some(fs::metadata(path)).map_err(DiskError::io("read", path))? else {
+        return Ok(Binary::Missing);
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode != 0o755 {
+        return Ok(Binary::Mode(mode));
+    }
+    let Some(wanted) = wanted else {
+        return Ok(Binary::Ready);
+    };
+    let read = |path: &Path| fs::read(path).map_err(DiskError::io("read", path));
+    Ok(if read(path)? == read(wanted)? {
+        Binary::Ready
+    } else {
+        Binary::Differs
+    })
+}
+
+fn each_file(
+    directory: &Path,
+    mut visit: impl FnMut(PathBuf, &str) -> Result<(), DiskError>,
+) -> Result<Directory, DiskError> {
+    let failed = || DiskError::io("list", directory);
+    let Some(entries) = some(fs::read_dir(directory)).map_err(failed())? else {
+        return Ok(Directory::Missing);
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed())?;
+        let is_directory = entry.file_type().map_err(failed())?.is_dir();
+        // Endings are ASCII, so what stands for other bytes hides none.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_directory {
+            visit(entry.path(), &name)?;
+        }
+    }
+    Ok(Directory::Present)
+}
+
+/// `None` where the file has gone since its directory was listed.
+fn read_conf(path: &Path, name: ConfName) -> Result<Option<ConfFile>, DiskError> {
+    let gone = || fs::symlink_metadata(path).is_err();
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && gone() => Ok(None),
+        text => {
+            let text = text.map_err(DiskError::io("read", path))?;
+            Ok(Some(ConfFile { name, text }))
+        }
+    }
+}
+
+fn some<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,229 @@
+//! What is planned to install on nodes of every kind.
+
+use std::path::PathBuf;
+
+use mesh_cni_installer::{
+    Binary, Directory, Entry, EntryError, Found, Refusal, Step, plan_install,
+};
+use serde_json::{Map, json};
+
+use crate::assert_snapshot;
+use crate::situation::{
+    BRIDGE, CALICO, installing, name_of, node, settings, stand_alone, with_binary, with_saved,
+};
+
+const OLDER_IN_THE_MIDDLE: &str = r#"{
+  "name": "k8s",
+  "plugins": [{"type": "calico"}, {"type": "mesh-cni", "profile": "istio"}, {"type": "portmap"}]
+}"#;
+
+const TWO_ENTRIES: &str = r#"{
+  "name": "k8s",
+  "plugins": [{"type": "calico"}, {"type": "mesh-cni"}, {"type": "portmap"}, {"type": "mesh-cni"}]
+}"#;
+
+const OURS_FIRST: &str =
+    r#"{"name": "k8s", "plugins": [{"type": "mesh-cni"}, {"type": "calico"}]}"#;
+
+const BROKEN: &str = r#"{"name": "k8s", "plugins": [{"type": "cali"#;
+
+#[test]
+fn a_fresh_node() {
+    assert_snapshot!(
+        "install-fresh-node",
+        "the binary comes before the list that names it; the entry is the list's last plugin",
+        installing(&settings(), &node(&[("10-calico.conflist", CALICO)]))
+    );
+}
+
+#[test]
+fn older_entries_are_replaced_where_they_stand() {
+    assert_snapshot!(
+        "install-older-entry",
+        "the new entry stands between calico and portmap, and the binary is not written again",
+        installing(
+            &settings(),
+            &with_binary(node(&[("10-calico.conflist", OLDER_IN_THE_MIDDLE)]))
+        )
+    );
+    assert_snapshot!(
+        "install-two-entries",
+        "one entry is left, in the place of the first",
+        installing(&settings(), &node(&[("10-calico.conflist", TWO_ENTRIES)]))
+    );
+    assert_snapshot!(
+        "install-entry-first",
+        "the entry moves behind calico, since the first plugin has no result to pass on",
+        installing(&settings(), &node(&[("10-calico.conflist", OURS_FIRST)]))
+    );
+}
+
+#[test]
+fn a_single_plugins_file_becomes_a_list() {
+    assert_snapshot!(
+        "install-conf",
+        "first the binary, then the list, and only then the .conf is set aside",
+        installing(&settings(), &node(&[("10-lab.conf", BRIDGE)]))
+    );
+    assert_snapshot!(
+        "install-conf-beside-foreign-list",
+        "the list that others wrote under the same name is not overwritten: refused",
+        installing(
+            &settings(),
+            &node(&[("10-lab.conf", BRIDGE), ("10-lab.conflist", CALICO)])
+        )
+    );
+}
+
+#[test]
+fn a_single_plugins_file_that_came_back_becomes_a_list_again() {
+    let converted = list_of(&node(&[("10-lab.conf", BRIDGE)]));
+    let changed = BRIDGE.replace("host-local", "dhcp");
+    let found = node(&[("10-lab.conf", &changed), ("10-lab.conflist", &converted)]);
+    assert_snapshot!(
+        "install-conf-rewritten",
+        "the list is made anew (ipam dhcp), since what is set aside shows that we made the old one",
+        installing(&settings(), &with_saved(found, "10-lab.conf", BRIDGE))
+    );
+}
+
+#[test]
+fn a_converted_file_goes_by_its_old_name() {
+    let converted = list_of(&node(&[("10-lab.conf", BRIDGE)]));
+    let found = with_binary(node(&[
+        ("00-other.conflist", CALICO),
+        ("10-lab.conflist", &converted),
+    ]));
+    let mut settings = settings();
+    settings.conf_name = Some(name_of("10-lab.conf"));
+    let plan = plan_install(&settings, &with_saved(found, "10-lab.conf", BRIDGE)).unwrap();
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn a_named_file_wins_over_the_first() {
+    let mut settings = settings();
+    settings.conf_name = Some(name_of("20-calico.conflist"));
+    assert_snapshot!(
+        "install-named",
+        "the second file is edited, the first is not touched",
+        installing(
+            &settings,
+            &node(&[("10-lab.conf", BRIDGE), ("20-calico.conflist", CALICO)])
+        )
+    );
+}
+
+#[test]
+fn the_first_file_is_the_runtimes() {
+    // Runtimes order by bytes and take hidden files too.
+    let found = node(&[
+        ("a.conflist", CALICO),
+        (".b.conflist", CALICO),
+        ("B.conflist", CALICO),
+    ]);
+    let plan = plan_install(&settings(), &found).unwrap();
+    let written = plan.steps.last().and_then(Step::path).unwrap();
+    assert_eq!(written, PathBuf::from("/etc/cni/net.d/.b.conflist"));
+}
+
+#[test]
+fn an_installed_node_needs_nothing() {
+    let installed = list_of(&node(&[("10-calico.conflist", CALICO)]));
+    assert_snapshot!(
+        "install-again",
+        "no steps",
+        installing(
+            &settings(),
+            &with_binary(node(&[("10-calico.conflist", &installed)]))
+        )
+    );
+}
+
+#[test]
+fn half_written_files_are_swept() {
+    let found = Found {
+        binary: Binary::Differs,
+        leftovers: vec![PathBuf::from("/opt/cni/bin/.mesh-cni-a1b2c3.tmp")],
+        ..node(&[("10-calico.conflist", CALICO)])
+    };
+    assert_snapshot!(
+        "install-leftovers",
+        "the leftover goes first, and the older binary is replaced",
+        installing(&settings(), &found)
+    );
+}
+
+#[test]
+fn alone() {
+    let fresh = node(&[("10-calico.conflist", CALICO)]);
+    assert_snapshot!(
+        "install-alone",
+        "a file of our own that sorts last, entry with standalone: true; calico is not touched",
+        installing(&stand_alone(), &fresh)
+    );
+    let mut named = stand_alone();
+    named.conf_name = Some(name_of("10-calico.conflist"));
+    let refusal = plan_install(&named, &fresh).unwrap_err();
+    assert!(matches!(refusal, Refusal::NotOurs { .. }), "{refusal}");
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    let missing = |directory| Found {
+        bin_dir: if directory == "bin" {
+            Directory::Missing
+        } else {
+            Directory::Present
+        },
+        conf_dir: if directory == "conf" {
+            Directory::Missing
+        } else {
+            Directory::Present
+        },
+        ..node(&[])
+    };
+    let empty = r#"{"name": "k8s", "plugins": []}"#;
+    let list_as_json = node(&[("10-calico.json", CALICO)]);
+    let mut named = settings();
+    named.conf_name = Some(name_of("20-calico.conflist"));
+    let refusals = [
+        installing(&settings(), &missing("bin")),
+        installing(&settings(), &missing("conf")),
+        installing(&settings(), &node(&[])),
+        installing(&named, &node(&[("10-lab.conf", BRIDGE)])),
+        installing(&settings(), &node(&[("10-calico.conflist", BROKEN)])),
+        installing(&settings(), &list_as_json),
+        installing(&settings(), &node(&[("10-a.conflist", empty)])),
+    ];
+    assert_snapshot!(
+        "install-refusals",
+        "each is refused before any step, names the path and ends with a way out",
+        refusals.join("\n")
+    );
+}
+
+#[test]
+fn entries_are_checked_as_the_plugin_checks_them() {
+    let refuse =
+        |fields: serde_json::Value| Entry::new(fields.as_object().unwrap().clone()).unwrap_err();
+    let error = refuse(json!({"backend": "iptable"}));
+    assert!(matches!(error, EntryError::Refused(_)), "{error}");
+    let error = refuse(json!({"type": "istio-cni"}));
+    assert_eq!(
+        error.to_string(),
+        "field `type` of the entry is `\"istio-cni\"`, but must be `mesh-cni` or left out"
+    );
+    let odd = Map::from_iter([("colour".to_owned(), json!("red"))]);
+    assert_eq!(Entry::new(odd).unwrap().unknown(), ["colour"]);
+}
+
+/// The list that an install writes on this node.
+fn list_of(found: &Found) -> String {
+    let plan = plan_install(&settings(), found).unwrap();
+    let mut texts = plan.steps.into_iter().filter_map(|step| match step {
+        Step::WriteList { text, .. } => Some(text),
+        _ => None,
+    });
+    texts.next().unwrap()
+}

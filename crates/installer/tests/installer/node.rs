@@ -1,0 +1,119 @@
+//! A node in a directory of its own, and what a runtime makes of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use mesh_cni_installer::{NodePaths, Settings};
+use mesh_cni_spec::ConfList;
+use tempfile::TempDir;
+
+use crate::situation::settings;
+
+/// What stands in for the plugin.
+pub(crate) const PLUGIN: &str = "the plugin";
+
+/// A node with the binaries of the lists that the tests put on it.
+pub(crate) struct Node {
+    root: TempDir,
+    pub(crate) paths: NodePaths,
+}
+
+impl Node {
+    pub(crate) fn new() -> Self {
+        let root = TempDir::new().unwrap();
+        let paths = NodePaths {
+            bin_dir: root.path().join("bin"),
+            conf_dir: root.path().join("net.d"),
+        };
+        for directory in [&paths.bin_dir, &paths.conf_dir] {
+            fs::create_dir(directory).unwrap();
+        }
+        for plugin in ["bridge", "calico", "portmap"] {
+            fs::write(paths.bin_dir.join(plugin), plugin).unwrap();
+        }
+        fs::write(root.path().join("mesh-cni"), PLUGIN).unwrap();
+        Self { root, paths }
+    }
+
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let node = Self::new();
+        for (name, text) in files {
+            fs::write(node.conf(name), text).unwrap();
+        }
+        node
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = settings();
+        settings.paths = self.paths.clone();
+        settings.plugin_binary = self.plugin_binary();
+        settings
+    }
+
+    pub(crate) fn plugin_binary(&self) -> PathBuf {
+        self.root.path().join("mesh-cni")
+    }
+
+    pub(crate) fn conf(&self, name: &str) -> PathBuf {
+        self.paths.conf_dir.join(name)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.conf(name)).unwrap()
+    }
+
+    /// Every file of both directories, sorted, with mode and content.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
+        let directories = [&self.paths.bin_dir, &self.paths.conf_dir];
+        let entries = directories
+            .iter()
+            .flat_map(|directory| fs::read_dir(directory).unwrap());
+        let mut files: Vec<_> = entries
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let mode = mode(&path);
+                let content = fs::read(&path).unwrap();
+                (path, mode, content)
+            })
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// The list that a runtime loads: of the first file in the order of names. Fails where it is
+    /// none, or where it names a plugin without a binary.
+    pub(crate) fn load(&self) -> ConfList {
+        let entries = fs::read_dir(&self.paths.conf_dir).unwrap();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| {
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            matches!(ending, Some("conflist" | "conf" | "json"))
+        });
+        paths.sort();
+        let first = paths.first().expect("a runtime needs a network");
+        let text = fs::read_to_string(first).unwrap();
+        let is_list = first.extension().is_some_and(|ending| ending == "conflist");
+        let list = if is_list {
+            ConfList::parse(&text)
+        } else {
+            ConfList::from_conf(&text)
+        };
+        let list = list.unwrap();
+        assert!(!list.plugins().is_empty());
+        for plugin in list.plugins() {
+            let binary = plugin["type"].as_str().unwrap();
+            assert!(self.paths.bin_dir.join(binary).exists(), "{binary}: {text}");
+        }
+        let ours = list
+            .plugins()
+            .iter()
+            .filter(|plugin| plugin["type"] == "mesh-cni");
+        assert!(ours.count() <= 1, "{text}");
+        list
+    }
+}
+
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}

@@ -1,0 +1,133 @@
+//! A node as a value, and a plan for it as text.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use mesh_cni_installer::{
+    Binary, BinaryFate, Chaining, ConfFile, ConfName, Entry, Found, Leaving, NodePaths, Plan,
+    Refusal, Settings, Step, one_line, plan_install, plan_uninstall,
+};
+use serde_json::{Value, json};
+
+pub(crate) const CALICO: &str = r#"{
+  "name": "k8s-pod-network",
+  "cniVersion": "0.3.1",
+  "plugins": [
+    {"type": "calico", "mtu": 0},
+    {"type": "portmap", "capabilities": {"portMappings": true}}
+  ]
+}
+"#;
+
+pub(crate) const BRIDGE: &str = r#"{
+  "cniVersion": "0.4.0",
+  "name": "lab",
+  "type": "bridge",
+  "ipam": {"type": "host-local"}
+}
+"#;
+
+pub(crate) fn file(name: &str, text: &str) -> ConfFile {
+    ConfFile {
+        name: name_of(name),
+        text: text.to_owned(),
+    }
+}
+
+pub(crate) fn name_of(name: &str) -> ConfName {
+    ConfName::new(name).unwrap()
+}
+
+/// A node with these network configurations.
+pub(crate) fn node(confs: &[(&str, &str)]) -> Found {
+    let mut confs: Vec<_> = confs.iter().map(|(name, text)| file(name, text)).collect();
+    confs.sort_by(|one, other| one.name.cmp(&other.name));
+    Found {
+        confs,
+        ..Found::default()
+    }
+}
+
+/// The same node with the binary in place.
+pub(crate) fn with_binary(found: Found) -> Found {
+    Found {
+        binary: Binary::Ready,
+        ..found
+    }
+}
+
+/// The same node with a file that was set aside.
+pub(crate) fn with_saved(mut found: Found, name: &str, text: &str) -> Found {
+    found.saved.push(file(name, text));
+    found
+}
+
+pub(crate) fn entry(fields: Value) -> Entry {
+    let Value::Object(fields) = fields else {
+        panic!("an entry is an object");
+    };
+    Entry::new(fields).unwrap()
+}
+
+pub(crate) fn settings() -> Settings {
+    let entry = entry(json!({"exclude_namespaces": ["kube-system"]}));
+    Settings::new(NodePaths::default(), entry)
+}
+
+pub(crate) fn stand_alone() -> Settings {
+    let mut settings = settings();
+    settings.chaining = Chaining::StandAlone;
+    settings
+}
+
+pub(crate) fn leaving() -> Leaving {
+    Leaving {
+        binary: BinaryFate::Remove,
+        grace: Duration::from_secs(2),
+    }
+}
+
+pub(crate) fn installing(settings: &Settings, found: &Found) -> String {
+    told(found, plan_install(settings, found))
+}
+
+pub(crate) fn uninstalling(found: &Found) -> String {
+    told(
+        found,
+        plan_uninstall(&NodePaths::default(), found, &leaving()),
+    )
+}
+
+fn told(found: &Found, plan: Result<Plan, Refusal>) -> String {
+    let mut text = String::from("the node\n");
+    let mut line = |indent: &str, line: &str| writeln!(text, "{indent}{line}").unwrap();
+    line("  ", &format!("binary: {:?}", found.binary));
+    for conf in &found.confs {
+        line("  ", conf.name.as_str());
+        conf.text.lines().for_each(|json| line("    ", json));
+    }
+    for saved in &found.saved {
+        line("  ", &format!("{} set aside", saved.name));
+        saved.text.lines().for_each(|json| line("    ", json));
+    }
+    match plan {
+        Err(refusal) => {
+            line("", "refused");
+            line("  ", &one_line(&refusal));
+            line("  ", &format!("hint: {}", refusal.remedy()));
+        }
+        Ok(plan) => {
+            line("", "the steps");
+            for step in &plan.steps {
+                line("  ", &step.to_string());
+                if let Step::WriteList { text, .. } = step {
+                    text.lines().for_each(|json| line("    ", json));
+                }
+            }
+            line("", "the notes");
+            let notes = plan.notes.iter();
+            notes.for_each(|note| line("  ", &note.to_string()));
+        }
+    }
+    text
+}

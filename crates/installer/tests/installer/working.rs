@@ -1,0 +1,168 @@
+//! What is done on a real disk.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
+
+use mesh_cni_installer::{BinaryFate, Leaving};
+use mesh_cni_installer::{
+    DiskError, Error, Event, Refusal, Step, apply, install, look, plan_install, uninstall,
+};
+
+use crate::node::{Node, PLUGIN, mode};
+use crate::situation::{BRIDGE, CALICO, stand_alone};
+
+const LEAVING: Leaving = Leaving {
+    binary: BinaryFate::Remove,
+    grace: Duration::ZERO,
+};
+
+#[test]
+fn installing_twice_does_nothing_the_second_time() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let first = install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    assert_eq!(first.steps.len(), 2);
+    let files = node.files();
+    let second = install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    assert_eq!(second.steps, []);
+    assert_eq!(node.files(), files);
+}
+
+#[test]
+fn a_binary_in_use_is_replaced_and_not_written_into() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let binary = node.paths.binary();
+    fs::write(&binary, "an older one").unwrap();
+    let older = fs::metadata(&binary).unwrap().ino();
+    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    assert_eq!(fs::read_to_string(&binary).unwrap(), PLUGIN);
+    assert_ne!(fs::metadata(&binary).unwrap().ino(), older);
+    assert_eq!(mode(&binary), 0o755);
+}
+
+#[test]
+fn a_binary_that_cannot_be_executed_is_mended() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    fs::set_permissions(node.paths.binary(), Permissions::from_mode(0o644)).unwrap();
+    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    assert_eq!(mode(&node.paths.binary()), 0o755);
+}
+
+#[test]
+fn leftovers_and_directories_are_no_network() {
+    let node = Node::with(&[("10-calico.conflist", CALICO), (".mesh-cni-x.tmp", "{")]);
+    fs::write(node.paths.bin_dir.join(".mesh-cni-y.tmp"), "half").unwrap();
+    fs::create_dir(node.conf("00-dropins.conf")).unwrap();
+    let outcome = install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    let swept = outcome
+        .steps
+        .iter()
+        .filter(|step| step.name() == "remove-leftover");
+    assert_eq!(swept.count(), 2);
+    assert!(!node.conf(".mesh-cni-x.tmp").exists());
+}
+
+#[test]
+fn a_network_of_our_own_comes_and_goes() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let before = node.files();
+    let mut settings = node.settings();
+    settings.chaining = stand_alone().chaining;
+    install(&settings, Duration::ZERO, |_| ()).unwrap();
+    assert!(
+        node.read("YYY-mesh-cni.conflist")
+            .contains("\"standalone\": true")
+    );
+    assert_eq!(node.read("10-calico.conflist"), CALICO);
+    assert_eq!(
+        install(&settings, Duration::ZERO, |_| ()).unwrap().steps,
+        []
+    );
+    uninstall(&node.paths, &LEAVING, |_| ()).unwrap();
+    assert_eq!(node.files(), before);
+}
+
+#[test]
+fn a_list_that_comes_late_is_waited_for() {
+    let node = Node::new();
+    let mut reasons = Vec::new();
+    let day = Duration::from_secs(86_400);
+    install(&node.settings(), day, |event| {
+        if let Event::Waiting(refusal) = event {
+            reasons.push(refusal.to_string());
+            fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
+        }
+    })
+    .unwrap();
+    let [reason] = &reasons[..] else {
+        panic!("the reason is told once: {reasons:?}");
+    };
+    assert!(
+        reason.contains("holds no network configuration"),
+        "{reason}"
+    );
+    assert!(node.load().contains("mesh-cni"));
+}
+
+#[test]
+fn a_broken_list_is_not_waited_for() {
+    let node = Node::with(&[("10-calico.conflist", "{")]);
+    let day = Duration::from_secs(86_400);
+    let error = install(&node.settings(), day, |_| ()).unwrap_err();
+    assert!(
+        matches!(error, Error::Refused(Refusal::Unreadable { .. })),
+        "{error}"
+    );
+    assert!(!node.paths.binary().exists());
+}
+
+#[test]
+fn what_others_change_in_between_is_not_overwritten() {
+    for (name, text) in [("10-calico.conflist", CALICO), ("10-lab.conf", BRIDGE)] {
+        let node = Node::with(&[(name, text)]);
+        let found = look(&node.paths, Some(&node.plugin_binary())).unwrap();
+        let plan = plan_install(&node.settings(), &found).unwrap();
+        fs::write(node.conf(name), "changed").unwrap();
+        let error = apply(&plan.steps, |_| ()).unwrap_err();
+        assert!(matches!(error, DiskError::Changed { .. }), "{error}");
+        assert_eq!(node.read(name), "changed");
+        let files = node.files();
+        let temporary = files
+            .iter()
+            .filter(|(path, ..)| path.to_string_lossy().ends_with(".tmp"));
+        assert_eq!(temporary.count(), 0);
+    }
+}
+
+#[test]
+fn a_binary_stays_while_another_program_puts_the_entry_back() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+    let chained = node.read("10-calico.conflist");
+    let leaving = Leaving {
+        grace: Duration::from_millis(1),
+        ..LEAVING
+    };
+    let error = uninstall(&node.paths, &leaving, |event| {
+        if let Event::Done(Step::WriteList { .. }) = event {
+            fs::write(node.conf("10-calico.conflist"), &chained).unwrap();
+        }
+    })
+    .unwrap_err();
+    assert!(matches!(error, Error::Contested(_)), "{error}");
+    assert!(node.load().contains("mesh-cni"));
+}
+
+#[test]
+fn a_missing_plugin_changes_nothing() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    fs::remove_file(node.plugin_binary()).unwrap();
+    let before = node.files();
+    let error = install(&node.settings(), Duration::ZERO, |_| ()).unwrap_err();
+    assert!(
+        matches!(error, Error::Refused(Refusal::NoPluginBinary { .. })),
+        "{error}"
+    );
+    assert_eq!(node.files(), before);
+}

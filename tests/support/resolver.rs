@@ -1,0 +1,67 @@
+//! A resolver that runs as a user of its own, and queries to it.
+
+use std::io::{BufRead, BufReader};
+use std::net::Ipv4Addr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use mesh_cni_netns::NetNs;
+
+use crate::{Sender, run, udp_echo};
+
+/// A process that answers datagrams on a port of a namespace; it ends with this value.
+#[derive(Debug)]
+pub struct Resolver {
+    process: Child,
+}
+
+impl Resolver {
+    /// Starts one on that address that answers these words.
+    ///
+    /// A proxy's resolver listens on 127.0.0.1, to which queries are redirected: from any other
+    /// address its answers would not be known as such.
+    pub fn start(netns: &NetNs, owner: Sender, address: (Ipv4Addr, u16), words: &str) -> Self {
+        let mut command = Command::new(udp_echo());
+        command
+            .args([&format!("{}:{}", address.0, address.1), words])
+            .uid(owner.user)
+            .gid(owner.group)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let started = netns
+            .run(|| command.spawn())
+            .expect("the namespace can be entered");
+        let mut process = started.expect("the resolver starts");
+        let stdout = process.stdout.as_mut().expect("stdout is a pipe");
+        let mut line = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the resolver says that it listens");
+        assert_eq!(
+            line, "ready\n",
+            "{address:?} is taken, or not for user {}",
+            owner.user
+        );
+        Self { process }
+    }
+
+    /// Asks a server from a namespace; none where nobody answers.
+    pub fn ask(from: &NetNs, sender: Sender, server: (Ipv4Addr, u16)) -> Option<String> {
+        let script = "exec 3<>\"/dev/udp/$0/$1\" && echo query >&3 && \
+            timeout 5 dd bs=64 count=1 status=none <&3";
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", script, &server.0.to_string(), &server.1.to_string()])
+            .uid(sender.user)
+            .gid(sender.group);
+        let finished = run(from, &mut command, "");
+        (!finished.stdout.is_empty()).then_some(finished.stdout)
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
