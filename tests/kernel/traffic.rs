@@ -1,12 +1,18 @@
 //! Real connections through the documented rules: each ends where the contract says.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use mesh_cni_netns::{Backend, BackendChoice, Xtables, apply};
-use mesh_cni_tests::{Arrival, PodNet, Resolver, Sender, productpage_rules, rules_with_proxy_env};
+use mesh_cni_tests::{
+    PodNet, Resolver, Sender, productpage_rules, rules_with_annotation, rules_with_proxy_env,
+};
 
 const ON_POD: [u16; 7] = [15001, 15006, 15008, 15020, 15021, 9080, 22];
 const ON_PEER: [u16; 2] = [9080, 15020];
+
+fn xtables() -> Xtables {
+    Xtables::search(std::env::var_os("PATH").as_deref())
+}
 
 struct Connection {
     story: &'static str,
@@ -93,29 +99,61 @@ fn connections() -> Vec<Connection> {
     ]
 }
 
+/// Where each connection really arrived, against where it should.
+fn follow(net: &PodNet, connections: Vec<Connection>, what: &str) {
+    for connection in connections {
+        let from = if connection.from_pod {
+            &net.pod
+        } else {
+            &net.peer
+        };
+        let arrival = net.connect(from, connection.sender, connection.to);
+        let arrival = arrival.map(|arrival| (arrival.side, arrival.port, arrival.original));
+        let (side, port) = connection.arrives;
+        let expected = (side.to_owned(), port, SocketAddr::from(connection.to));
+        assert_eq!(arrival, Some(expected), "{what}: {}", connection.story);
+    }
+}
+
 #[test]
 fn every_connection_ends_where_the_contract_says_on_both_back_ends() {
     for backend in Backend::ALL {
         let net = PodNet::new();
         net.listen(&ON_POD, &ON_PEER);
-        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let choice = BackendChoice::Only(backend);
-        apply(&net.pod, &xtables, choice, &[productpage_rules()]).unwrap();
-        for connection in connections() {
-            let from = if connection.from_pod {
-                &net.pod
-            } else {
-                &net.peer
-            };
-            let arrival = net.connect(from, connection.sender, connection.to);
-            let (side, port) = connection.arrives;
-            let expected = Arrival {
-                side: side.to_owned(),
-                port,
-                original: SocketAddrV4::new(connection.to.0, connection.to.1),
-            };
-            assert_eq!(arrival, Some(expected), "{backend}: {}", connection.story);
-        }
+        apply(&net.pod, &xtables(), choice, &[productpage_rules()]).unwrap();
+        follow(&net, connections(), backend.as_str());
+    }
+}
+
+#[test]
+fn tproxy_keeps_source_and_destination() {
+    for backend in Backend::ALL {
+        let net = PodNet::new();
+        net.listen(&[15001, 15020, 15021, 9080, 22], &ON_PEER);
+        net.listen_transparently(15006);
+        let choice = BackendChoice::Only(backend);
+        let mode = ("sidecar.istio.io/interceptionMode", "TPROXY");
+        apply(&net.pod, &xtables(), choice, &[rules_with_annotation(mode)]).unwrap();
+
+        let to = (PodNet::POD, 9080);
+        let arrival = net.connect(&net.peer, Sender::APP, to).unwrap();
+        assert_eq!(
+            (arrival.side.as_str(), arrival.port),
+            ("pod", 15006),
+            "{backend}"
+        );
+        assert_eq!(
+            arrival.local,
+            SocketAddr::from(to),
+            "{backend}: destination unchanged"
+        );
+        assert_eq!(arrival.from, PodNet::PEER, "{backend}: source unchanged");
+
+        // The tunnel port's exception stands in nat, which TPROXY passes by.
+        let mut others = connections();
+        others.retain(|connection| connection.to.1 != 15008);
+        follow(&net, others, backend.as_str());
     }
 }
 
@@ -136,9 +174,8 @@ fn queries_go_to_the_proxy_and_its_own_go_out() {
             (Ipv4Addr::UNSPECIFIED, 53),
             "server",
         );
-        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let rules = rules_with_proxy_env(&[("ISTIO_META_DNS_CAPTURE", "true")]);
-        apply(&net.pod, &xtables, BackendChoice::Only(backend), &[rules]).unwrap();
+        apply(&net.pod, &xtables(), BackendChoice::Only(backend), &[rules]).unwrap();
 
         let ask = |sender, server| Resolver::ask(&net.pod, sender, (server, 53));
         assert_eq!(

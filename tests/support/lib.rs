@@ -11,7 +11,9 @@ mod resolver;
 mod runtime;
 
 pub use binaries::{cnitool, mesh_cni, reference_plugins, udp_echo};
-pub use pod::{PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules, rules_with_proxy_env};
+pub use pod::{
+    PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules, rules_with_annotation, rules_with_proxy_env,
+};
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use program::{Finished, must, run};
 pub use resolver::Resolver;

@@ -12,19 +12,34 @@ pub const PRODUCTPAGE_NAME: &str = "productpage-v1-7d4c9b5f6d-x2k8q";
 
 /// The IPv4 rules that it must get.
 pub fn productpage_rules() -> RuleSet {
-    rules_with_proxy_env(&[])
+    rules_of(&productpage())
 }
 
 /// The IPv4 rules that it must get where its proxy has these variables too.
 pub fn rules_with_proxy_env(environment: &[(&str, &str)]) -> RuleSet {
-    let mut facts = PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod");
+    let mut facts = productpage();
     let mut containers = facts.containers.iter_mut();
     let proxy = containers.find(|container| container.name == "istio-proxy");
     let proxy = proxy.expect("the documented pod has a sidecar");
     for (name, value) in environment {
         proxy.env.insert((*name).to_owned(), (*value).to_owned());
     }
-    let planned = plan(&facts, &MeshConf::default(), &[]).expect("the pod has an answer");
+    rules_of(&facts)
+}
+
+/// The IPv4 rules that it must get with one more annotation.
+pub fn rules_with_annotation((key, value): (&str, &str)) -> RuleSet {
+    let mut facts = productpage();
+    facts.annotations.insert(key.to_owned(), value.to_owned());
+    rules_of(&facts)
+}
+
+fn productpage() -> PodFacts {
+    PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod")
+}
+
+fn rules_of(facts: &PodFacts) -> RuleSet {
+    let planned = plan(facts, &MeshConf::default(), &[]).expect("the pod has an answer");
     let Plan::Redirect(redirection) = planned else {
         panic!("the documented pod is redirected");
     };

@@ -2,13 +2,16 @@
 //! say where a connection really was for.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
 
 use mesh_cni_netns::NetNs;
-use nix::sys::socket::{getsockopt, sockopt::OriginalDst};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, getsockopt, setsockopt, socket, sockopt,
+};
 
 use crate::{must, run};
 
@@ -38,7 +41,11 @@ pub struct Arrival {
     /// The port on which it was accepted.
     pub port: u16,
     /// Where it was for before anything rewrote it.
-    pub original: SocketAddrV4,
+    pub original: SocketAddr,
+    /// Where it is for by its own account.
+    pub local: SocketAddr,
+    /// Whence it comes by its own account.
+    pub from: IpAddr,
 }
 
 impl Sender {
@@ -96,12 +103,15 @@ impl PodNet {
     pub fn listen(&self, on_pod: &[u16], on_peer: &[u16]) {
         for (netns, side, ports) in [(&self.pod, "pod", on_pod), (&self.peer, "peer", on_peer)] {
             for port in ports {
-                let bind = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port));
-                let listener = netns.run(bind).expect("the namespace can be entered");
-                let listener = listener.expect("the port is free in a fresh namespace");
-                thread::spawn(move || serve(&listener, side));
+                listen(netns, side, *port, Listening::Plain);
             }
         }
+    }
+
+    /// Listens on a port of the pod for connections to any address (`IP_TRANSPARENT`), as a proxy
+    /// does under TPROXY.
+    pub fn listen_transparently(&self, port: u16) {
+        listen(&self.pod, "pod", port, Listening::Transparent);
     }
 
     /// Opens a connection from a namespace and says where it arrived; none where it was refused.
@@ -124,28 +134,51 @@ impl Default for PodNet {
     }
 }
 
-fn serve(listener: &TcpListener, side: &str) {
+#[derive(Clone, Copy)]
+enum Listening {
+    Plain,
+    Transparent,
+}
+
+fn listen(netns: &NetNs, side: &'static str, port: u16, how: Listening) {
+    let bind = || -> nix::Result<TcpListener> {
+        let (family, kind) = (AddressFamily::Inet, SockType::Stream);
+        let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        if matches!(how, Listening::Transparent) {
+            setsockopt(&fd, sockopt::IpTransparent, &true)?;
+        }
+        let anywhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        nix::sys::socket::bind(fd.as_raw_fd(), &SockaddrIn::from(anywhere))?;
+        nix::sys::socket::listen(&fd, Backlog::new(16)?)?;
+        Ok(TcpListener::from(fd))
+    };
+    let listener = netns.run(bind).expect("the namespace can be entered");
+    let listener = listener.expect("the port is free in a fresh namespace");
+    thread::spawn(move || serve(&listener, side, port));
+}
+
+fn serve(listener: &TcpListener, side: &str, port: u16) {
     for stream in listener.incoming() {
-        let answered = stream.and_then(|stream| answer(stream, side));
+        let answered = stream.and_then(|stream| answer(stream, side, port));
         // A connection that was given up meanwhile is the client's business.
         drop(answered);
     }
 }
 
-fn answer(mut stream: TcpStream, side: &str) -> std::io::Result<()> {
+fn answer(mut stream: TcpStream, side: &str, port: u16) -> std::io::Result<()> {
     let local = stream.local_addr()?;
-    let original = match getsockopt(&stream, OriginalDst) {
+    let original = match getsockopt(&stream, sockopt::OriginalDst) {
         Ok(address) => SocketAddrV4::new(
             Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)),
             u16::from_be(address.sin_port),
-        ),
+        )
+        .into(),
         // Without connection tracking nothing was rewritten.
-        Err(_) => match local {
-            std::net::SocketAddr::V4(local) => local,
-            std::net::SocketAddr::V6(_) => return Ok(()),
-        },
+        Err(_) => local,
     };
-    writeln!(stream, "{side} {} {original}", local.port())
+    let from = stream.peer_addr()?.ip();
+    writeln!(stream, "{side} {port} {original} {local} {from}")
 }
 
 fn parse(line: &str) -> Option<Arrival> {
@@ -154,5 +187,7 @@ fn parse(line: &str) -> Option<Arrival> {
         side: words.next()?.to_owned(),
         port: words.next()?.parse().ok()?,
         original: words.next()?.parse().ok()?,
+        local: words.next()?.parse().ok()?,
+        from: words.next()?.parse().ok()?,
     })
 }

@@ -26,7 +26,7 @@
 //!
 //! let netns = NetNs::open("/run/netns/pod".as_ref())?;
 //! let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-//! let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4)?;
+//! let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
 //! let applied = apply(&netns, &xtables, BackendChoice::Auto, &[rules])?;
 //! println!("{} by {}", applied.change, applied.backend);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,8 +40,10 @@ mod backend;
 mod enter;
 mod handle;
 mod name_service;
+mod policy_route;
 mod program;
 mod read;
+mod rtnetlink;
 mod xtables;
 
 pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};

@@ -1,16 +1,18 @@
 //! The host's iptables programs: found by name, run on one family's rules.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::parse::{self, InvalidSave};
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::ruleset::{Family, PolicyRouting, Target};
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendChoice};
+use crate::policy_route;
 use crate::program::{Finished, ProgramError, RunLimits, run};
 
 /// Where the host's programs are, and how much they may take.
@@ -54,6 +56,15 @@ pub enum XtablesError {
         rule: Option<String>,
         /// What it said, on one line.
         stderr: String,
+    },
+    /// The policy routing that goes with the rules could not be read or changed.
+    #[error("{backend}: the policy routing of TPROXY could not be read or changed")]
+    Routing {
+        /// The back end.
+        backend: Backend,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// What it printed is no saved rules.
     #[error("{backend}: `{program}` printed what it never should")]
@@ -139,11 +150,15 @@ impl Xtables {
         let program = name_of(&command);
         let finished = self.run(backend, command, "")?;
         let text = String::from_utf8_lossy(&finished.stdout);
-        parse::save(&text, family).map_err(|source| XtablesError::Unreadable {
+        let unreadable = |source| XtablesError::Unreadable {
             backend,
             program,
             source,
-        })
+        };
+        let mut rules = parse::save(&text, family).map_err(unreadable)?;
+        rules.routing =
+            standing_routing(&rules).map_err(|source| XtablesError::Routing { backend, source })?;
+        Ok(rules)
     }
 
     fn run(
@@ -220,6 +235,22 @@ impl Xtables {
             }
         }
         named.join(":")
+    }
+}
+
+/// The policy routing that goes with the rules: that of the mark which they give to packets.
+fn standing_routing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
+    let chains = rules.tables.iter().flat_map(|table| &table.chains);
+    let mut targets = chains
+        .flat_map(|chain| &chain.rules)
+        .map(|rule| &rule.target);
+    let mark = targets.find_map(|target| match target {
+        Target::Tproxy { mark, .. } => Some(mark.value),
+        _ => None,
+    });
+    match mark {
+        Some(mark) => policy_route::find(rules.family, mark),
+        None => Ok(None),
     }
 }
 

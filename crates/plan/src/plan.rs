@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use mesh_cni_rules::settings::InvalidSetting;
-use mesh_cni_rules::{Interception, PodSettings, RuleSet, Unsupported, compile};
+use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
 use mesh_cni_selector::{Decision, MissingFacts, PodFacts, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
@@ -42,9 +42,6 @@ pub enum PlanError {
     /// A setting of the pod does not parse.
     #[error(transparent)]
     InvalidSetting(#[from] InvalidSetting),
-    /// The pod asks for what this version cannot do.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
 }
 
 /// Environment variables of the proxy that steer the rules.
@@ -61,7 +58,7 @@ pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<P
     let families = interception.families(addresses).into_iter();
     let rule_sets = families
         .map(|family| compile(&interception, conf.dialect(), family))
-        .collect::<Result<_, _>>()?;
+        .collect();
     let mut warnings = resolved.warnings;
     warnings.extend(unreadable_environment(facts));
     Ok(Plan::Redirect(Box::new(Redirection {

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         annotations: Some(&annotations),
         ..PodSettings::default()
     };
-    let rules = compile(&settings.resolve()?.interception, Dialect::Asm, Family::V4)?;
+    let rules = compile(&settings.resolve()?.interception, Dialect::Asm, Family::V4);
     println!("# what iptables-restore reads\n{}", render::restore(&rules));
     println!("# what iptables -t nat -L -n -v --line-numbers -x prints");
     println!("{}", Listing::of(&rules, TableName::Nat));

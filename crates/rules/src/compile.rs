@@ -4,6 +4,7 @@ mod dns;
 mod inbound;
 mod outbound;
 mod shorthand;
+mod tproxy;
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,39 +29,21 @@ pub enum Dialect {
 #[error("`{0}` is no rule set: allowed are `asm` and `istio`")]
 pub struct UnknownDialect(String);
 
-/// A setting that this version reads but cannot carry out.
-///
-/// A pod that asks for it is refused: it would otherwise start without what it asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Unsupported {
-    /// Transparent proxying.
-    #[error(
-        "interception mode TPROXY is not carried out by this version: \
-         set `sidecar.istio.io/interceptionMode` to REDIRECT"
-    )]
-    Tproxy,
-}
-
 /// The rules for one family, in the order of the contract.
 ///
 /// The same interception always gives the same rules.
-pub fn compile(
-    interception: &Interception,
-    dialect: Dialect,
-    family: Family,
-) -> Result<RuleSet, Unsupported> {
-    match interception.mode {
-        Mode::Redirect => {}
-        Mode::Tproxy(_) => return Err(Unsupported::Tproxy),
-    }
+pub fn compile(interception: &Interception, dialect: Dialect, family: Family) -> RuleSet {
     let mut rules = RuleSet::new(family);
     inbound::compile(interception, &mut rules);
     outbound::enter(interception, dialect, &mut rules);
     outbound::pass_proxy_through(interception, dialect, &mut rules);
     dns::compile(interception, &mut rules);
     outbound::capture(interception, &mut rules);
-    Ok(rules)
+    match interception.mode {
+        Mode::Redirect => {}
+        Mode::Tproxy(routing) => tproxy::keep_track(interception, routing, &mut rules),
+    }
+    rules
 }
 
 impl FromStr for Dialect {

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::chains;
 use crate::ownership::ours;
 use crate::render::rule_spec;
-use crate::ruleset::{Chain, ChainName, Rule, RuleSet, Table, TableName};
+use crate::ruleset::{Chain, ChainName, PolicyRouting, Rule, RuleSet, Table, TableName};
 
 /// The first difference, in the words of the iptables command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,6 +51,14 @@ pub enum Drift {
         /// The rule.
         found: String,
     },
+    /// The policy routing is not the wanted one.
+    #[error("policy routing: wanted {}, found {}", words(*wanted), words(*found))]
+    Routing {
+        /// What should stand.
+        wanted: Option<PolicyRouting>,
+        /// What stands.
+        found: Option<PolicyRouting>,
+    },
     /// Another rule stands in its place.
     #[error(
         "table {table}, chain {chain}: rule {number} differs, wanted `{wanted}`, found `{found}`"
@@ -74,12 +82,23 @@ pub enum Drift {
 /// In our own chains every rule counts, whoever put it there. In the kernel's chains those rules
 /// count that lead to our chains.
 pub fn drift(wanted: &RuleSet, found: &RuleSet) -> Option<Drift> {
-    TableName::ALL.into_iter().find_map(|name| {
+    let in_tables = TableName::ALL.into_iter().find_map(|name| {
         let empty = Table::new(name);
         let wanted = wanted.table(name).unwrap_or(&empty);
         let found = found.table(name).unwrap_or(&empty);
         table_drift(wanted, found)
+    });
+    in_tables.or_else(|| {
+        let (wanted, found) = (wanted.routing, found.routing);
+        (wanted != found).then_some(Drift::Routing { wanted, found })
     })
+}
+
+fn words(routing: Option<PolicyRouting>) -> String {
+    match routing {
+        Some(PolicyRouting { mark, table }) => format!("`fwmark {mark} lookup {table}`"),
+        None => "none".to_owned(),
+    }
 }
 
 fn table_drift(wanted: &Table, found: &Table) -> Option<Drift> {

@@ -2,7 +2,7 @@
 
 mod selection;
 
-pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups, TproxyRouting};
+pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};
 
 use std::net::IpAddr;
 

@@ -35,7 +35,7 @@
 //!     ..PodSettings::default()
 //! };
 //! let resolved = settings.resolve()?;
-//! let rules = compile(&resolved.interception, Dialect::Asm, Family::V4)?;
+//! let rules = compile(&resolved.interception, Dialect::Asm, Family::V4);
 //!
 //! assert!(render::restore(&rules).contains("-A ISTIO_OUTPUT -d 192.168.0.1/32 -j RETURN"));
 //! println!("{}", Listing::of(&rules, TableName::Nat));
@@ -58,7 +58,7 @@ pub mod value;
 mod compile;
 mod ownership;
 
-pub use compile::{Dialect, UnknownDialect, Unsupported, compile};
+pub use compile::{Dialect, UnknownDialect, compile};
 pub use drift::{Drift, drift};
 pub use interception::Interception;
 pub use listing::Listing;

@@ -77,7 +77,7 @@ impl Listing {
     /// use mesh_cni_rules::{Dialect, Interception, Listing, compile};
     /// use mesh_cni_rules::ruleset::{Family, TableName};
     ///
-    /// let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4).unwrap();
+    /// let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
     /// let listing = Listing::of(&rules, TableName::Nat);
     /// assert!(listing.to_string().contains("redir ports 15001"));
     /// ```

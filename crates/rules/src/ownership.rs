@@ -1,20 +1,22 @@
 //! Ownership — which of the rules that stand in a namespace are ours.
 //!
 //! A chain is ours by its name. In the kernel's own chains a rule is ours when it jumps to one of
-//! our chains. A rule that leaves an interface alone (`-i IF -j RETURN`) names no chain. It is
-//! ours where a rule set of ours put it: directly before such a jump; in `PREROUTING` also where
-//! its twin `-o IF -j RETURN` stands so in `OUTPUT`, or where `-i IF` leads to a chain of ours;
-//! and wherever it is one of the rules that are wanted.
+//! our chains, and when it keeps the marks of TPROXY: those that our chains give to packets, or
+//! 1337, which is sidecar interception's by convention. A rule that leaves an interface alone
+//! (`-i IF -j RETURN`) names neither. It is ours where a rule set of ours put it: directly before
+//! a rule that is ours by itself; in one chain where its twin stands so in another, or where
+//! `-i IF` leads to a chain of ours; and wherever it is one of the rules that are wanted.
 
 use std::collections::BTreeSet;
 
 use crate::chains;
-use crate::ruleset::{Chain, Match, Rule, RuleSet, Sense, Table, Target};
+use crate::ruleset::{Chain, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, Table, Target};
 use crate::value::InterfaceName;
 
 /// Only what is ours: our chains whole, and our rules in the kernel's chains.
 pub fn only_ours(found: &RuleSet) -> RuleSet {
     let mut only = RuleSet::new(found.family);
+    only.routing = found.routing;
     for table in &found.tables {
         for chain in &table.chains {
             let rules = match chain.name.builtin() {
@@ -37,31 +39,69 @@ pub(crate) fn ours<'found>(
     found: &'found Table,
     wanted: &Table,
 ) -> Vec<&'found Rule> {
-    let interfaces = interfaces_of_ours(found);
+    let marks = Marks::of(found);
+    let interfaces = interfaces_of_ours(found, &marks);
     let wanted = wanted.chain(&chain.name);
     let is_ours = |(at, rule): &(usize, &Rule)| match interface_left_alone(rule) {
         Some(interface) => {
-            interfaces.contains(interface)
-                || leads_to_jump(&chain.rules[*at..])
-                || wanted.is_some_and(|wanted| holds(wanted, rule))
+            interfaces.contains(interface) || leads_to_ours(&chain.rules[*at..], &marks)
         }
-        None => jumps_to_ours(rule),
+        None => is_ours_by_itself(rule, &marks),
     };
-    let rules = chain.rules.iter().enumerate().filter(is_ours);
+    let is_wanted = |rule: &Rule| wanted.is_some_and(|wanted| holds(wanted, rule));
+    let rules = chain.rules.iter().enumerate();
+    let rules = rules.filter(|found| is_ours(found) || is_wanted(found.1));
     rules.map(|(_, rule)| rule).collect()
 }
 
+/// The marks by which TPROXY recognises packets, as far as a table shows.
+struct Marks(BTreeSet<u32>);
+
+impl Marks {
+    fn of(table: &Table) -> Self {
+        let rules = table.chains.iter().flat_map(|chain| &chain.rules);
+        let marks = rules.filter_map(|rule| match &rule.target {
+            Target::Tproxy { mark, .. } => Some(mark.value),
+            _ => None,
+        });
+        Self(marks.chain([PolicyRouting::ISTIO.mark]).collect())
+    }
+
+    /// Whether a rule asks for such a mark, or gives the one that goes with it.
+    fn are_kept_by(&self, rule: &Rule) -> bool {
+        let asks = rule.matches.iter().any(|condition| match condition {
+            Match::Mark(Sense::Is, mark) | Match::Connmark(Sense::Is, mark) => self.has(*mark),
+            _ => false,
+        });
+        match &rule.target {
+            Target::SaveMark | Target::RestoreMark | Target::Return => asks,
+            Target::SetMark(mark) => self
+                .0
+                .iter()
+                .any(|known| known.wrapping_add(1) == mark.value),
+            _ => false,
+        }
+    }
+
+    fn has(&self, mark: Mark) -> bool {
+        self.0.contains(&mark.value)
+    }
+}
+
 /// Interfaces that a rule set of ours speaks of, as far as the table shows.
-fn interfaces_of_ours(table: &Table) -> BTreeSet<&InterfaceName> {
+fn interfaces_of_ours<'found>(
+    table: &'found Table,
+    marks: &Marks,
+) -> BTreeSet<&'found InterfaceName> {
     let mut interfaces = BTreeSet::new();
-    for chain in table
+    let builtin = table
         .chains
         .iter()
-        .filter(|chain| chain.name.builtin().is_some())
-    {
+        .filter(|chain| chain.name.builtin().is_some());
+    for chain in builtin {
         for (at, rule) in chain.rules.iter().enumerate() {
             match interface_left_alone(rule) {
-                Some(interface) if leads_to_jump(&chain.rules[at..]) => {
+                Some(interface) if leads_to_ours(&chain.rules[at..], marks) => {
                     interfaces.insert(interface);
                 }
                 None if jumps_to_ours(rule) => interfaces.extend(interface_of(rule)),
@@ -72,12 +112,17 @@ fn interfaces_of_ours(table: &Table) -> BTreeSet<&InterfaceName> {
     interfaces
 }
 
-/// Whether only rules that leave interfaces alone stand before a jump to a chain of ours.
-fn leads_to_jump(rules: &[Rule]) -> bool {
+/// Whether only rules that leave interfaces alone stand before one that is ours by itself.
+fn leads_to_ours(rules: &[Rule], marks: &Marks) -> bool {
     let mut rest = rules
         .iter()
         .skip_while(|rule| interface_left_alone(rule).is_some());
-    rest.next().is_some_and(jumps_to_ours)
+    rest.next()
+        .is_some_and(|rule| is_ours_by_itself(rule, marks))
+}
+
+fn is_ours_by_itself(rule: &Rule, marks: &Marks) -> bool {
+    jumps_to_ours(rule) || marks.are_kept_by(rule)
 }
 
 fn holds(chain: &Chain, rule: &Rule) -> bool {

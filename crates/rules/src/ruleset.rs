@@ -4,6 +4,7 @@ mod chain;
 mod chain_name;
 mod family;
 mod packet_match;
+mod policy_routing;
 mod rule;
 mod table;
 mod target;
@@ -12,6 +13,7 @@ pub use chain::{Chain, Policy, PolicyVerdict};
 pub use chain_name::{BuiltinChain, ChainName, InvalidChainName};
 pub use family::Family;
 pub use packet_match::{ConntrackState, Mark, Match, Protocol, Sense};
+pub use policy_routing::PolicyRouting;
 pub use rule::{Counters, Rule};
 pub use table::{Table, TableName};
 pub use target::Target;
@@ -27,6 +29,8 @@ pub struct RuleSet {
     pub family: Family,
     /// The tables that hold something, sorted by name.
     pub tables: Vec<Table>,
+    /// The policy routing that the rules count on.
+    pub routing: Option<PolicyRouting>,
 }
 
 impl RuleSet {
@@ -35,6 +39,7 @@ impl RuleSet {
         Self {
             family,
             tables: Vec::new(),
+            routing: None,
         }
     }
 

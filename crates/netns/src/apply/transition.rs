@@ -7,6 +7,7 @@ use mesh_cni_rules::{RuleSet, only_ours, render, transaction};
 
 use super::Change;
 use crate::backend::Backend;
+use crate::policy_route;
 use crate::xtables::{Xtables, XtablesError};
 
 pub(super) struct Transition<'run> {
@@ -103,7 +104,7 @@ impl<'run> Transition<'run> {
             return Err(refusal);
         }
         if change != Change::Unchanged
-            && let Err(error) = self.restore(backend, rules.family, &input)
+            && let Err(error) = self.program(backend, rules, &before, &input)
         {
             self.put_back(backend, &before);
             return Err(error);
@@ -134,7 +135,7 @@ impl<'run> Transition<'run> {
         if input.is_empty() {
             return Ok(Change::Unchanged);
         }
-        self.restore(backend, found.family, &input)?;
+        self.program(backend, &RuleSet::new(found.family), found, &input)?;
         Ok(Change::Removed)
     }
 
@@ -145,8 +146,36 @@ impl<'run> Transition<'run> {
         if let Ok(found) = self.xtables.save(backend, before.family) {
             let input = transaction::replace(before, &found);
             if !input.is_empty() {
-                let _outcome = self.restore(backend, before.family, &input);
+                let _outcome = self.program(backend, before, &found, &input);
             }
+        }
+    }
+
+    /// Rules that mark packets stand only where the routing for the mark does.
+    fn program(
+        &self,
+        backend: Backend,
+        wanted: &RuleSet,
+        found: &RuleSet,
+        input: &str,
+    ) -> Result<(), XtablesError> {
+        let family = wanted.family;
+        let failed = |source| XtablesError::Routing { backend, source };
+        if let Some(routing) = wanted.routing {
+            policy_route::add(family, routing).map_err(failed)?;
+        }
+        if let Err(refusal) = self.restore(backend, family, input) {
+            if let (Some(routing), None) = (wanted.routing, found.routing) {
+                // The refusal is the one to tell.
+                let _outcome = policy_route::remove(family, routing);
+            }
+            return Err(refusal);
+        }
+        match found.routing {
+            Some(stale) if wanted.routing != Some(stale) => {
+                policy_route::remove(family, stale).map_err(failed)
+            }
+            _ => Ok(()),
         }
     }
 

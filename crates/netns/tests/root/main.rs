@@ -7,3 +7,4 @@ mod atomic;
 mod enter;
 mod listing;
 mod support;
+mod tproxy;

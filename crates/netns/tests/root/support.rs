@@ -51,7 +51,7 @@ pub(crate) fn productpage() -> Interception {
 }
 
 pub(crate) fn rules(interception: &Interception, family: Family) -> RuleSet {
-    compile(interception, Dialect::Asm, family).expect("nothing unsupported is asked for")
+    compile(interception, Dialect::Asm, family)
 }
 
 /// A program of the host, run in the namespace to its end.

@@ -68,12 +68,9 @@ fn an_excluded_namespace_is_skipped_with_its_reason() {
 }
 
 #[test]
-fn a_wrong_annotation_and_an_unsupported_mode_have_no_answer() {
+fn a_wrong_annotation_has_no_answer() {
     let mut facts = productpage();
     let mode = "sidecar.istio.io/interceptionMode".to_owned();
-    facts.annotations.insert(mode.clone(), "TPROXY".to_owned());
-    let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
-    assert!(matches!(error, PlanError::Unsupported(_)), "{error}");
     facts.annotations.insert(mode, "NONE".to_owned());
     let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
     assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");

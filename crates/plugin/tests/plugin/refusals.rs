@@ -115,7 +115,6 @@ fn situations(node: &Node) -> Vec<(&'static str, Call)> {
             ),
         ),
         ("an annotation that does not parse", pod("ports")),
-        ("a mode of a later version", pod("tproxy")),
         ("a namespace that cannot be entered", add()),
         (
             "CHECK without a previous result",
@@ -142,13 +141,6 @@ fn write_pods(node: &Node) {
     node.write_pod(
         "default_ports.yaml",
         &named("ports").replace("\"22,15020\"", "\"22, 99999\""),
-    );
-    node.write_pod(
-        "default_tproxy.yaml",
-        &named("tproxy").replace(
-            "  annotations:\n",
-            "  annotations:\n    sidecar.istio.io/interceptionMode: TPROXY\n",
-        ),
     );
 }
 

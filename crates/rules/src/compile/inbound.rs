@@ -1,8 +1,9 @@
 //! What happens to packets that arrive: excluded and rerouted interfaces, and the inbound chain.
 
 use super::shorthand::{comes_in, goes_out, tcp, to_port};
+use super::tproxy;
 use crate::chains::{DROP, IN_REDIRECT, INBOUND, OUTPUT, PREROUTING, REDIRECT};
-use crate::interception::{InboundCapture, Interception};
+use crate::interception::{InboundCapture, Interception, Mode};
 use crate::ruleset::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
@@ -19,24 +20,20 @@ pub(super) fn compile(interception: &Interception, rules: &mut RuleSet) {
 
 fn leave_interfaces_alone(interception: &Interception, rules: &mut RuleSet) {
     for interface in &interception.exclude_interfaces {
-        rules.append(
-            NAT,
-            PREROUTING,
-            Rule::new([comes_in(interface)], Target::Return),
-        );
-        rules.append(
-            NAT,
-            OUTPUT,
-            Rule::new([goes_out(interface)], Target::Return),
-        );
+        let tables: &[_] = match interception.mode {
+            Mode::Redirect => &[NAT],
+            Mode::Tproxy(_) => &[NAT, TableName::Mangle],
+        };
+        for table in tables {
+            let comes_in = Rule::new([comes_in(interface)], Target::Return);
+            let goes_out = Rule::new([goes_out(interface)], Target::Return);
+            rules.append(*table, PREROUTING, comes_in);
+            rules.append(*table, OUTPUT, goes_out);
+        }
     }
     for interface in &interception.reroute_interfaces {
-        rules.insert(
-            NAT,
-            PREROUTING,
-            1,
-            Rule::new([comes_in(interface)], Target::Return),
-        );
+        let rule = Rule::new([comes_in(interface)], Target::Return);
+        rules.insert(NAT, PREROUTING, 1, rule);
     }
 }
 
@@ -57,23 +54,32 @@ fn send_to_proxy(interception: &Interception, rules: &mut RuleSet) {
     rules.append(NAT, IN_REDIRECT, Rule::new([tcp()], inbound));
 }
 
+/// Captured connections go to the proxy: by NAT, or handed over by TPROXY.
 fn capture(interception: &Interception, rules: &mut RuleSet) {
-    let mut inbound = |matches: Vec<Match>, target| {
-        rules.append(NAT, INBOUND, Rule::new(matches, target));
-    };
-    match &interception.inbound {
+    let (excluded, captured) = match &interception.inbound {
         InboundCapture::None => return,
-        InboundCapture::AllExcept(excluded) => {
-            for port in excluded {
-                inbound(vec![tcp(), to_port(*port)], Target::Return);
-            }
-            inbound(vec![tcp()], Target::Jump(IN_REDIRECT));
-        }
+        InboundCapture::AllExcept(excluded) => (excluded.as_slice(), vec![vec![tcp()]]),
         InboundCapture::Only(ports) => {
-            for port in ports {
-                inbound(vec![tcp(), to_port(*port)], Target::Jump(IN_REDIRECT));
-            }
+            let ports = ports.iter().map(|port| vec![tcp(), to_port(*port)]);
+            (&[][..], ports.collect())
+        }
+    };
+    let (table, ways) = match interception.mode {
+        Mode::Redirect => (NAT, vec![(None, Target::Jump(IN_REDIRECT))]),
+        Mode::Tproxy(routing) => {
+            tproxy::hand_over(interception, routing, rules);
+            (TableName::Mangle, tproxy::ways_in())
+        }
+    };
+    rules.append(table, PREROUTING, Rule::new([tcp()], Target::Jump(INBOUND)));
+    for port in excluded {
+        let rule = Rule::new([tcp(), to_port(*port)], Target::Return);
+        rules.append(table, INBOUND, rule);
+    }
+    for connection in captured {
+        for (state, target) in &ways {
+            let matches: Vec<_> = connection.iter().chain(state).cloned().collect();
+            rules.append(table, INBOUND, Rule::new(matches, target.clone()));
         }
     }
-    rules.append(NAT, PREROUTING, Rule::new([tcp()], Target::Jump(INBOUND)));
 }

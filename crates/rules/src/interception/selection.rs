@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::ruleset::PolicyRouting;
 use crate::value::{Gid, Port};
 use ipnetwork::IpNetwork;
 
@@ -12,16 +13,7 @@ pub enum Mode {
     /// and its own node as the source of what it passes on.
     Redirect,
     /// They are handed over unchanged (`TPROXY`), which keeps the source address.
-    Tproxy(TproxyRouting),
-}
-
-/// The mark and the routing table by which a TPROXY packet is delivered locally.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TproxyRouting {
-    /// The packet mark, 1337.
-    pub mark: u32,
-    /// The routing table, 133.
-    pub table: u32,
+    Tproxy(PolicyRouting),
 }
 
 /// Which inbound ports are captured.
@@ -66,19 +58,6 @@ pub enum DnsCapture {
     Servers(Vec<IpAddr>),
 }
 
-impl TproxyRouting {
-    /// Mark 1337, table 133: what Istio uses.
-    pub const ISTIO: Self = Self {
-        mark: 1337,
-        table: 133,
-    };
-
-    /// The mark of what the proxy sends to the pod's own address: the next one, 1338.
-    pub fn outbound_mark(self) -> u32 {
-        self.mark.wrapping_add(1)
-    }
-}
-
 impl Mode {
     /// What a mode has to look like.
     pub const EXPECTED: &'static str = "an interception mode: allowed are `REDIRECT` and `TPROXY`";
@@ -87,7 +66,7 @@ impl Mode {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "REDIRECT" => Some(Self::Redirect),
-            "TPROXY" => Some(Self::Tproxy(TproxyRouting::ISTIO)),
+            "TPROXY" => Some(Self::Tproxy(PolicyRouting::ISTIO)),
             _ => None,
         }
     }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::render::rule_spec;
-use crate::ruleset::{Chain, Counters, Mark, Match, Rule, RuleSet, Sense, Table, Target};
+use crate::ruleset::{
+    Chain, Counters, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, Table, Target,
+};
 
 /// Rule sets as a JSON array with a final newline.
 ///
@@ -21,7 +23,13 @@ pub fn json(rule_sets: &[RuleSet]) -> String {
 fn rule_set(rules: &RuleSet) -> String {
     let family = json!(rules.family.to_string());
     let tables = array(rules.tables.iter().map(table), 4);
-    format!("{{\n    \"family\": {family},\n    \"tables\": {tables}\n  }}")
+    let routing = match rules.routing {
+        Some(PolicyRouting { mark, table }) => json!({ "mark": mark, "table": table }),
+        None => Value::Null,
+    };
+    format!(
+        "{{\n    \"family\": {family},\n    \"routing\": {routing},\n    \"tables\": {tables}\n  }}"
+    )
 }
 
 fn table(table: &Table) -> String {

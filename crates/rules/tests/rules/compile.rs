@@ -1,9 +1,9 @@
 //! One snapshot for each setting that changes the rules.
 
-use mesh_cni_rules::interception::{DnsCapture, OwnerGroups};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::Gid;
-use mesh_cni_rules::{Dialect, Interception, Unsupported, compile, render};
+use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
+use mesh_cni_rules::ruleset::{Family, PolicyRouting};
+use mesh_cni_rules::value::{Gid, InterfaceName, Port};
+use mesh_cni_rules::{Dialect, Interception, compile, render};
 
 use crate::support::{annotations, asm, assert_snapshot, interception, productpage};
 
@@ -107,7 +107,7 @@ fn ipv6_has_its_own_loopback_and_only_its_own_ranges() {
         "traffic.sidecar.istio.io/excludeOutboundIPRanges",
         "192.168.0.1/32,fd00:1::/32",
     )]));
-    let rules = compile(&interception, Dialect::Asm, Family::V6).unwrap();
+    let rules = compile(&interception, Dialect::Asm, Family::V6);
     assert_snapshot!(
         "exclude-ranges.asm.v6.restore",
         "::6 and ::1 in place of 127.0.0.6 and 127.0.0.1, fd00:1::/32 excluded, no IPv4 range",
@@ -117,7 +117,7 @@ fn ipv6_has_its_own_loopback_and_only_its_own_ranges() {
 
 #[test]
 fn the_istio_dialect_differs_where_the_contract_says() {
-    let rules = compile(&productpage(), Dialect::Istio, Family::V4).unwrap();
+    let rules = compile(&productpage(), Dialect::Istio, Family::V4);
     assert_snapshot!(
         "productpage.istio.v4.restore",
         "OUTPUT jumps for every protocol, UDP 15020 returns too, and the proxy's way to its own \
@@ -127,13 +127,27 @@ fn the_istio_dialect_differs_where_the_contract_says() {
 }
 
 #[test]
-fn what_cannot_be_carried_out_is_refused() {
-    let refuse = |interception: &Interception| compile(interception, Dialect::Asm, Family::V4);
-    let tproxy = interception(&annotations(&[(
-        "sidecar.istio.io/interceptionMode",
-        "TPROXY",
-    )]));
-    assert_eq!(refuse(&tproxy), Err(Unsupported::Tproxy));
+fn tproxy_hands_connections_over_unchanged() {
+    let mut tproxy = productpage();
+    tproxy.mode = Mode::Tproxy(PolicyRouting::ISTIO);
+    tproxy.exclude_interfaces = vec![InterfaceName::parse("net1").unwrap()];
+    let rules = asm(&tproxy);
+    assert_eq!(rules.routing, Some(PolicyRouting::ISTIO));
+    assert_snapshot!(
+        "tproxy.asm.v4.restore",
+        "mangle: known connections are diverted, new ones handed to 15006, 127.0.0.1 left alone; \
+         three rules stand first in ISTIO_INBOUND (marked 1337, from 127.0.0.6, over lo not by the \
+         proxy); marks are saved and restored; net1 is left alone in both tables; nat has no jump \
+         from PREROUTING",
+        render::restore(&rules)
+    );
+    tproxy.inbound = InboundCapture::Only(vec![Port::new(9080).unwrap(), Port::new(9443).unwrap()]);
+    assert_snapshot!(
+        "tproxy-include-ports.istio.v6.restore",
+        "for each of the two ports one rule for known connections and one for new ones; ::1 and \
+         ::6 for the loopback addresses",
+        render::restore(&compile(&tproxy, Dialect::Istio, Family::V6))
+    );
 }
 
 #[test]
@@ -147,7 +161,7 @@ fn dns_is_captured_in_zones_of_its_own() {
          proxy's queries are in zone 1, everybody else's in zone 2",
         render::restore(&asm(&dns))
     );
-    let istio = compile(&dns, Dialect::Istio, Family::V4).unwrap();
+    let istio = compile(&dns, Dialect::Istio, Family::V4);
     assert_snapshot!(
         "dns-all.istio.v4.restore",
         "as asm, but one jump from OUTPUT for every protocol, and the proxy's way to its own pod \

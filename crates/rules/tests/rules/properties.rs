@@ -37,7 +37,9 @@ fn interfaces() -> impl Strategy<Value = String> {
 fn valid_annotations() -> impl Strategy<Value = BTreeMap<String, String>> {
     use Annotation as A;
     let star = || Just("*".to_owned());
+    let mode = select(vec!["REDIRECT".to_owned(), "TPROXY".to_owned()]);
     let each: Vec<(A, BoxedStrategy<String>)> = vec![
+        (A::InterceptionMode, mode.boxed()),
         (A::IncludeInboundPorts, prop_oneof![star(), ports()].boxed()),
         (A::ExcludeInboundPorts, ports().boxed()),
         (A::IncludeOutboundPorts, ports().boxed()),
@@ -62,6 +64,17 @@ fn valid_annotations() -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
+fn proxy_environment() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let names = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DUAL_STACK"];
+    let chosen = subsequence(names.to_vec(), 0..=3);
+    chosen.prop_map(|names| {
+        let pairs = names.into_iter();
+        pairs
+            .map(|name| (name.to_owned(), "true".to_owned()))
+            .collect()
+    })
+}
+
 fn dialect() -> impl Strategy<Value = Dialect> {
     select(vec![Dialect::Asm, Dialect::Istio])
 }
@@ -73,22 +86,31 @@ fn family() -> impl Strategy<Value = Family> {
 proptest! {
     #[test]
     fn what_we_write_is_what_we_read(
-        annotations in valid_annotations(), dialect in dialect(), family in family()
+        annotations in valid_annotations(),
+        environment in proxy_environment(),
+        dialect in dialect(),
+        family in family(),
     ) {
-        let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            proxy_env: Some(&environment),
+            ..PodSettings::default()
+        };
         let interception = settings.resolve().unwrap().interception;
-        let rules = compile(&interception, dialect, family).unwrap();
-        let found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
+        let rules = compile(&interception, dialect, family);
+        let mut found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
+        // The programs of iptables know nothing of routing.
+        found.routing = rules.routing;
         prop_assert_eq!(drift(&rules, &found), None);
         prop_assert_eq!(transaction::replace(&rules, &found), "");
-        prop_assert_eq!(compile(&interception, dialect, family).unwrap(), rules);
+        prop_assert_eq!(compile(&interception, dialect, family), rules);
     }
 
     #[test]
     fn a_listing_survives_both_layouts(annotations in valid_annotations()) {
         let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
         let interception = settings.resolve().unwrap().interception;
-        let rules = compile(&interception, Dialect::Asm, Family::V4).unwrap();
+        let rules = compile(&interception, Dialect::Asm, Family::V4);
         let listing = Listing::of(&rules, TableName::Nat);
         for layout in [Layout::Aligned, Layout::Folded] {
             prop_assert_eq!(&Listing::parse(&listing.print(layout)).unwrap(), &listing);

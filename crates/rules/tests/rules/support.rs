@@ -42,7 +42,7 @@ pub(crate) fn interception(annotations: &BTreeMap<String, String>) -> Intercepti
 }
 
 pub(crate) fn asm(interception: &Interception) -> RuleSet {
-    compile(interception, Dialect::Asm, Family::V4).expect("nothing unsupported is asked for")
+    compile(interception, Dialect::Asm, Family::V4)
 }
 
 /// What `iptables-save` would print after that input was applied to an empty namespace.

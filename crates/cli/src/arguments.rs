@@ -1,0 +1,163 @@
+//! The commands, their flags and their help, as clap's derive reads them.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::init::flags::GivenFlags;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Sidecar traffic interception, for people: decide, render, program, demonstrate
+#[derive(Debug, Parser)]
+#[command(
+    name = "mesh-cnictl",
+    version,
+    styles = STYLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Exit code: 0 done, 1 the answer is no, 2 wrong use or bad input, \
+                  3 the environment failed.\n\
+                  Example: mesh-cnictl render --pod pod.yaml"
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say whether a pod's traffic would be redirected, and why
+    ///
+    /// Exit code 0: it would. 1: it would not.
+    #[command(after_help = "Example: kubectl get pod NAME -o yaml | mesh-cnictl select --pod -")]
+    Select(SelectArguments),
+    /// Print the rules that a pod would get
+    ///
+    /// Exit code 1: none, for the reason on stderr.
+    #[command(after_help = "Example: mesh-cnictl render --pod pod.yaml --format restore")]
+    Render(RenderArguments),
+    /// Program the rules, as istio-init does in its pod
+    ///
+    /// Flags, environment names and defaults are those of Istio's istio-iptables command, mode
+    /// REDIRECT. A flag wins over its environment variable; an empty variable counts as unset.
+    #[command(
+        after_help = "Example: mesh-cnictl init -p 15001 -z 15006 -u 1337 -m REDIRECT \
+                      -i '*' -b '*' -d 15020,15021,15090 --dry-run"
+    )]
+    Init(GivenFlags),
+    /// Show on this machine, without a cluster, how a pod's traffic goes through its proxy
+    ///
+    /// Two pods in network namespaces of their own, the reference plugin bridge and then mesh-cni
+    /// called as a container runtime calls them, real requests, the documented dump. Everything is
+    /// gone afterwards. Needs root. Exit code 1: something was not as documented.
+    #[command(after_help = "Example: sudo mesh-cnictl demo --keep")]
+    Demo(DemoArguments),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example: mesh-cnictl completions bash > /etc/bash_completion.d/mesh-cnictl"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Example: mesh-cnictl man > /usr/share/man/man1/mesh-cnictl.1")]
+    Man,
+}
+
+/// A pod, and the configuration under which it is looked at.
+#[derive(Debug, Args)]
+pub(crate) struct Subject {
+    /// The pod's manifest, YAML or JSON; `-` reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pod: PathBuf,
+    /// The plugin's entry of a network configuration, or a whole list that has it; `-` reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) conf: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelectArguments {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RenderArguments {
+    #[command(flatten)]
+    pub(crate) subject: Subject,
+    /// How the rules are written
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    /// 4 or 6 [default: 4, and 6 where `status.podIPs` of the manifest asks for it]
+    #[arg(long, value_enum)]
+    pub(crate) family: Option<FamilyNumber>,
+    /// Which table `--format list` lists [default: nat]
+    #[arg(long, value_enum)]
+    pub(crate) table: Option<ListedTable>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Leave the pods running, to play with
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// End the pods that an earlier `--keep` left running, and do nothing else
+    #[arg(long, conflicts_with = "keep")]
+    pub(crate) cleanup: bool,
+    /// Where the reference plugins are [default: /usr/lib/cni, then /opt/cni/bin]
+    #[arg(long, value_name = "DIR", env = "CNI_PATH", hide_env_values = true)]
+    pub(crate) cni_bin_dir: Option<PathBuf>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Words and columns
+    #[default]
+    Text,
+    /// One JSON document
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// What `iptables -L -n -v --line-numbers -x` prints
+    #[default]
+    List,
+    /// The input of iptables-restore
+    Restore,
+    /// Typed rules
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FamilyNumber {
+    /// IPv4
+    #[value(name = "4")]
+    Four,
+    /// IPv6
+    #[value(name = "6")]
+    Six,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListedTable {
+    Nat,
+    Mangle,
+    Raw,
+    Filter,
+}

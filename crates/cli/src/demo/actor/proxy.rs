@@ -1,0 +1,152 @@
+//! The proxy stand-in: takes redirected connections, reads where they were meant to go, and
+//! forwards them there. Inbound ones leave from 127.0.0.6, as Envoy's do.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, getsockopt, socket, sockopt,
+};
+use nix::unistd::getuid;
+use serde::{Deserialize, Serialize};
+
+use super::http::{Answer, read_request, response};
+use super::{listen, write_all};
+
+const OUTBOUND: u16 = 15001;
+const INBOUND: u16 = 15006;
+const HEALTH: u16 = 15021;
+/// From where an inbound connection goes on to the application.
+const PASSTHROUGH: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection that the rules sent to the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Connection {
+    /// The proxy's port.
+    pub(crate) port: u16,
+    /// Who opened it.
+    pub(crate) peer: SocketAddr,
+    /// Where it was meant to go; none where nothing had redirected it.
+    pub(crate) original: Option<SocketAddr>,
+}
+
+/// The connections since the last report.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log(Arc<Mutex<Vec<Connection>>>);
+
+/// Listens on the capture ports and the health port.
+pub(super) fn start() -> io::Result<Log> {
+    let log = Log::default();
+    for port in [OUTBOUND, INBOUND] {
+        let log = log.clone();
+        listen(any(port), move |stream| {
+            // A connection that cannot be passed on is closed, as a proxy does.
+            let _outcome = pass_on(&stream, port, &log);
+        })?;
+    }
+    listen(any(HEALTH), |stream| {
+        if let Ok(answer) = health(&stream) {
+            write_all(&stream, &response(&answer));
+        }
+    })?;
+    Ok(log)
+}
+
+impl Log {
+    /// What came since, as one line of JSON.
+    pub(super) fn take(&self) -> String {
+        let connections = std::mem::take(&mut *self.lock());
+        serde_json::to_string(&connections).expect("numbers and addresses are always JSON")
+    }
+
+    fn add(&self, connection: Connection) {
+        self.lock().push(connection);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // A list of what came is whole at every moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+fn health(stream: &TcpStream) -> io::Result<Answer> {
+    read_request(stream)?;
+    Ok(Answer {
+        who: "proxy".to_owned(),
+        uid: getuid().as_raw(),
+        at: stream.local_addr()?,
+        peer: stream.peer_addr()?,
+        upstream: None,
+    })
+}
+
+/// Notes the connection before it goes on, so that whoever has an answer finds it noted.
+fn pass_on(stream: &TcpStream, port: u16, log: &Log) -> io::Result<()> {
+    let original = original_destination(stream);
+    log.add(Connection {
+        port,
+        peer: stream.peer_addr()?,
+        original: original.map(SocketAddr::V4),
+    });
+    // Without it the connection would be meant for the proxy itself, and go round in circles.
+    let Some(original) = original else {
+        return Ok(());
+    };
+    let onward = match port {
+        INBOUND => connect_from(PASSTHROUGH, original)?,
+        _ => TcpStream::connect_timeout(&original.into(), PATIENCE)?,
+    };
+    forward(stream, &onward)
+}
+
+fn original_destination(stream: &TcpStream) -> Option<SocketAddrV4> {
+    let raw = getsockopt(stream, sockopt::OriginalDst).ok()?;
+    let address = Ipv4Addr::from(u32::from_be(raw.sin_addr.s_addr));
+    Some(SocketAddrV4::new(address, u16::from_be(raw.sin_port)))
+}
+
+fn connect_from(source: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let any_port = SocketAddrV4::new(source, 0);
+    bind(socket.as_raw_fd(), &SockaddrIn::from(any_port))?;
+    connect(socket.as_raw_fd(), &SockaddrIn::from(to))?;
+    Ok(TcpStream::from(socket))
+}
+
+/// Both ways at once, until both sides have said everything.
+fn forward(one: &TcpStream, other: &TcpStream) -> io::Result<()> {
+    for stream in [one, other] {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+    }
+    thread::scope(|scope| {
+        scope.spawn(|| copy(one, other));
+        copy(other, one);
+    });
+    Ok(())
+}
+
+fn copy(mut from: &TcpStream, mut to: &TcpStream) {
+    let mut buffer = [0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    // The other side may have hung up already.
+    let _shut = to.shutdown(Shutdown::Write);
+}

@@ -1,0 +1,170 @@
+//! The documented command, run on the demo's pod, and its comparison with the documented dump.
+
+use std::process::Command;
+
+use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::{Listing, RuleSet, only_ours};
+use nix::unistd::Pid;
+
+use super::error::DemoError;
+use super::node::Node;
+use super::patience::Patience;
+use super::program;
+use super::tools::Tools;
+
+/// The dump of the documentation, as it is: folded, with two addresses masked.
+const DOCUMENTED: &str = include_str!("../../demo/documented-dump.txt");
+const MASKED: &str = "127.0.X.X";
+
+/// The program of the documented command, and which kernel interface it reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Iptables {
+    /// What it says of its version, such as `iptables v1.8.9 (nf_tables)`.
+    pub(crate) version: String,
+}
+
+impl Iptables {
+    pub(crate) fn ask(
+        tools: &Tools,
+        node: &Node,
+        patience: Patience<'_>,
+    ) -> Result<Self, DemoError> {
+        let mut command = Command::new(&tools.iptables);
+        command.arg("--version");
+        let finished = program::run(&node.netns, command, "", patience)?;
+        let version = finished.successful("iptables --version")?.stdout;
+        Ok(Self {
+            version: version.trim().to_owned(),
+        })
+    }
+
+    /// The back end whose rules the documented command prints.
+    pub(crate) fn backend(&self) -> &'static str {
+        if self.version.contains("nf_tables") {
+            "iptables-nft"
+        } else {
+            "iptables-legacy"
+        }
+    }
+}
+
+/// The documented command for a process, as one would type it.
+pub(crate) fn documented_command(pid: Pid) -> String {
+    format!("nsenter -t {pid} -n iptables -L -t nat -n -v --line-numbers -x")
+}
+
+/// Runs it and gives back what it printed.
+pub(crate) fn print(
+    pid: Pid,
+    tools: &Tools,
+    node: &Node,
+    patience: Patience<'_>,
+) -> Result<String, DemoError> {
+    let text = documented_command(pid);
+    let mut command = Command::new(&tools.nsenter);
+    command
+        .args(text.split(' ').skip(1))
+        .env("PATH", &tools.path)
+        .env("XTABLES_LOCKFILE", node.xtables_lock());
+    let finished = program::run(&node.netns, command, "", patience)?;
+    Ok(finished.successful(&text)?.stdout)
+}
+
+/// Our own reading of the same table, with live counters.
+pub(crate) fn listing(netns: &NetNs, tools: &Tools) -> Result<Option<Listing>, DemoError> {
+    let xtables = Xtables::search(Some(&tools.path));
+    let found = read(netns, &xtables, BackendChoice::Auto, &[Family::V4])?;
+    let ours = found.rule_sets.first().filter(|rules| {
+        let nat = only_ours(rules);
+        !nat.tables.is_empty()
+    });
+    Ok(ours.map(|rules| Listing::of(rules, TableName::Nat)))
+}
+
+/// What there is to list where nothing of ours stands.
+pub(crate) fn nothing() -> Listing {
+    Listing::of(&RuleSet::new(Family::V4), TableName::Nat)
+}
+
+/// The first line that differs from the documented dump: what is there, and what should be.
+pub(crate) fn difference(listing: Listing) -> Option<(String, String)> {
+    let found = in_documented_words(listing).print(Layout::Folded);
+    let wanted = documented().print(Layout::Folded);
+    let longest = found.lines().count().max(wanted.lines().count());
+    (0..longest).find_map(|at| {
+        let line = |text: &str| text.lines().nth(at).unwrap_or("nothing").to_owned();
+        let (found, wanted) = (line(&found), line(&wanted));
+        (found != wanted).then_some((found, wanted))
+    })
+}
+
+/// The documented dump with the addresses that it masks, counters aside.
+fn documented() -> Listing {
+    let lines = DOCUMENTED.lines().map(|line| {
+        let passthrough = line.contains(&format!("* lo {MASKED} 0.0.0.0/0"));
+        let address = if passthrough {
+            "127.0.0.6"
+        } else {
+            "127.0.0.1"
+        };
+        line.replace(MASKED, address) + "\n"
+    });
+    let text: String = lines.collect();
+    let listing =
+        Listing::parse(&text).expect("the documented dump is a listing, which a test reads");
+    listing.without_counters()
+}
+
+/// Without counters, chains in the documented order, protocols by name: iptables 1.8.9 prints
+/// their numbers.
+fn in_documented_words(listing: Listing) -> Listing {
+    let mut listing = listing.without_counters();
+    let order: Vec<_> = documented()
+        .chains
+        .into_iter()
+        .map(|chain| chain.name)
+        .collect();
+    let place = |name: &String| order.iter().position(|documented| documented == name);
+    listing
+        .chains
+        .sort_by_key(|chain| place(&chain.name).unwrap_or(order.len()));
+    for rule in listing.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+        let name = match rule.protocol.as_str() {
+            "6" => "tcp",
+            "17" => "udp",
+            "0" => "all",
+            _ => continue,
+        };
+        name.clone_into(&mut rule.protocol);
+    }
+    listing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_dump_is_like_itself() {
+        assert_eq!(difference(documented()), None);
+    }
+
+    #[test]
+    fn numbers_and_another_order_make_no_difference() {
+        let mut listing = documented();
+        listing.chains.reverse();
+        listing.chains[0].rules[1].protocol = "0".to_owned();
+        assert_eq!(difference(listing), None);
+    }
+
+    #[test]
+    fn another_rule_makes_one() {
+        let mut listing = documented();
+        listing.chains[0].rules.clear();
+        let (found, wanted) = difference(listing).unwrap();
+        assert_eq!(found, "");
+        assert!(wanted.contains("ISTIO_INBOUND"), "{wanted}");
+    }
+}

@@ -1,0 +1,54 @@
+//! What can be wrong with a setting of `init`, and where it was written.
+
+use std::fmt;
+
+use mesh_cni_rules::value::InvalidItem;
+use thiserror::Error;
+
+/// A setting whose value cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum SettingError {
+    /// An item does not parse.
+    #[error("{origin} = `{value}`")]
+    Item {
+        origin: Origin,
+        value: String,
+        #[source]
+        problem: InvalidItem,
+    },
+    /// One rule would have to name them all.
+    #[error("environment {variable} = `{value}`: {count} groups, at most {most} are allowed")]
+    TooManyGroups {
+        variable: &'static str,
+        value: String,
+        count: usize,
+        most: usize,
+    },
+    /// Only these and all but those contradict each other.
+    #[error(
+        "environment {include} = `{included}` and {exclude} = `{excluded}`: \
+         only one of both can be set"
+    )]
+    BothGroups {
+        include: &'static str,
+        included: String,
+        exclude: &'static str,
+        excluded: String,
+    },
+}
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    Environment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag --{name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The flags of Istio's istio-iptables command as data: names, environment, default, help.
+
+mod table;
+
+pub(crate) use table::*;
+
+use std::collections::BTreeMap;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+/// One flag. Its environment variable is its long name in capitals with `_` for `-`.
+#[derive(Debug)]
+pub(crate) struct Flag {
+    /// The long name, without the dashes; empty where only the environment sets it.
+    pub(crate) long: &'static str,
+    /// The one-letter name.
+    pub(crate) short: Option<char>,
+    /// A further environment variable, which Istio reads too.
+    pub(crate) variable: Option<&'static str>,
+    /// What it takes.
+    pub(crate) takes: Takes,
+    /// Its value where nobody sets it.
+    pub(crate) default: &'static str,
+    /// What it is for.
+    pub(crate) help: &'static str,
+}
+
+/// What a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// A value, with its name in the help.
+    Value(&'static str),
+    /// Nothing, or `=true` or `=false`.
+    Switch,
+}
+
+/// What stands on the command line, as it was written; nothing is read into it yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GivenFlags {
+    values: BTreeMap<&'static str, String>,
+}
+
+impl Flag {
+    /// The environment variables that set it, the first that is set and not empty wins.
+    pub(crate) fn variables(&self) -> Vec<String> {
+        let own = self.long.to_uppercase().replace('-', "_");
+        let further = self.variable.map(str::to_owned);
+        further
+            .into_iter()
+            .chain((!own.is_empty()).then_some(own))
+            .collect()
+    }
+
+    fn argument(&'static self) -> Arg {
+        let argument = Arg::new(self.long)
+            .long(self.long)
+            .help(self.help_text())
+            .action(ArgAction::Set)
+            .overrides_with(self.long);
+        let argument = match self.short {
+            Some(short) => argument.short(short),
+            None => argument,
+        };
+        match self.takes {
+            // As in Go, the word behind the flag is its value, whatever it looks like.
+            Takes::Value(name) => argument
+                .value_name(name)
+                .num_args(1)
+                .allow_hyphen_values(true),
+            Takes::Switch => argument
+                .value_name("BOOL")
+                .hide_possible_values(true)
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true"),
+        }
+    }
+
+    fn help_text(&self) -> String {
+        let variables = self.variables().join(", ");
+        match (self.takes, self.default) {
+            (Takes::Value(_), "") | (Takes::Switch, _) => {
+                format!("{} [env: {variables}]", self.help)
+            }
+            (Takes::Value(_), default) => {
+                format!("{} [env: {variables}] [default: {default}]", self.help)
+            }
+        }
+    }
+}
+
+impl GivenFlags {
+    /// The value as it was written on the command line.
+    pub(crate) fn get(&self, flag: &Flag) -> Option<&str> {
+        self.values.get(flag.long).map(String::as_str)
+    }
+}
+
+impl Args for GivenFlags {
+    fn augment_args(command: Command) -> Command {
+        command.args(FLAGS.iter().map(|flag| flag.argument()))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for GivenFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut given = Self::default();
+        given.update_from_arg_matches(matches)?;
+        Ok(given)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for flag in FLAGS {
+            if let Some(value) = matches.get_one::<String>(flag.long) {
+                self.values.insert(flag.long, value.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_stands_twice() {
+        let names: BTreeSet<_> = FLAGS.iter().map(|flag| flag.long).collect();
+        assert_eq!(names.len(), FLAGS.len());
+        let shorts: Vec<_> = FLAGS.iter().filter_map(|flag| flag.short).collect();
+        assert_eq!(shorts.iter().collect::<BTreeSet<_>>().len(), shorts.len());
+        let variables: Vec<_> = FLAGS.iter().flat_map(|flag| flag.variables()).collect();
+        assert_eq!(
+            variables.iter().collect::<BTreeSet<_>>().len(),
+            variables.len()
+        );
+    }
+
+    #[test]
+    fn the_variable_is_the_name_in_capitals() {
+        assert_eq!(SERVICE_CIDR.variables(), ["ISTIO_SERVICE_CIDR"]);
+        assert_eq!(DROP_INVALID.variables(), ["INVALID_DROP", "DROP_INVALID"]);
+    }
+}

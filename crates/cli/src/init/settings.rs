@@ -1,0 +1,259 @@
+//! From flags, environment and defaults to an interception; every wrong value is refused by name.
+
+use std::str::FromStr;
+
+use mesh_cni_netns::{Backend, BackendChoice};
+use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
+use mesh_cni_rules::value::{
+    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, list, network, single,
+    wildcard_or_list,
+};
+use mesh_cni_rules::{Dialect, Interception};
+
+use super::error::{Origin, SettingError};
+use super::flags::{self, Flag, GivenFlags, Takes};
+use super::go::{boolean, duration};
+use super::groups;
+
+/// Reads a variable of the environment.
+pub(crate) type Lookup<'env> = &'env dyn Fn(&str) -> Option<String>;
+
+/// Flags over environment over defaults.
+pub(crate) struct Settings<'env> {
+    given: &'env GivenFlags,
+    lookup: Lookup<'env>,
+    /// What was odd, one line each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A value and where it came from.
+struct Found {
+    value: String,
+    origin: Origin,
+}
+
+type Outcome<T> = Result<T, SettingError>;
+
+impl<'env> Settings<'env> {
+    pub(crate) fn new(given: &'env GivenFlags, lookup: Lookup<'env>) -> Self {
+        Self {
+            given,
+            lookup,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The interception that the settings ask for.
+    pub(crate) fn interception(&mut self) -> Outcome<Interception> {
+        let mut to = Interception::command_default();
+        self.read_ports(&mut to)?;
+        self.read_owners(&mut to)?;
+        self.read_inbound(&mut to)?;
+        self.read_outbound(&mut to)?;
+        to.exclude_interfaces = self.interfaces(&flags::EXCLUDE_INTERFACES)?;
+        to.reroute_interfaces = self.interfaces(&flags::REROUTE_INTERFACES)?;
+        to.owner_groups = groups::owner_groups(self.lookup)?;
+        to.drop_invalid = self.switch(&flags::DROP_INVALID)?;
+        to.dual_stack = self.switch(&flags::DUAL_STACK)?;
+        self.check_what_steers_nothing()?;
+        Ok(to)
+    }
+
+    /// Which rules.
+    pub(crate) fn dialect(&self) -> Outcome<Dialect> {
+        let expected = "a rule set: allowed are `asm` and `istio`";
+        self.one(
+            &flags::RULESET,
+            |text| Dialect::from_str(text).ok(),
+            expected,
+        )
+    }
+
+    /// Which back end.
+    pub(crate) fn backend(&self) -> Outcome<BackendChoice> {
+        let expected = "a kind of iptables: allowed are `nft` and `legacy`";
+        let parse = |text: &str| match text {
+            "" => Some(BackendChoice::Auto),
+            "nft" | "iptables-nft" => Some(BackendChoice::Only(Backend::IptablesNft)),
+            "legacy" | "iptables-legacy" => Some(BackendChoice::Only(Backend::IptablesLegacy)),
+            _ => None,
+        };
+        self.one(&flags::FORCE_IPTABLES_BINARY, parse, expected)
+    }
+
+    /// The value as a text; empty where nobody set it.
+    pub(crate) fn text(&self, flag: &Flag) -> String {
+        self.found(flag).value
+    }
+
+    /// Whether a switch is on. Only from the environment may a value be no boolean: then it counts
+    /// as false, with a warning, as in Istio.
+    pub(crate) fn switch(&mut self, flag: &Flag) -> Outcome<bool> {
+        let found = self.found(flag);
+        match (boolean(&found.value), &found.origin) {
+            (Some(on), _) => Ok(on),
+            (None, Origin::Environment(variable)) => {
+                self.warn(format!(
+                    "environment {variable}=`{}` is no boolean and counts as false",
+                    found.value
+                ));
+                Ok(false)
+            }
+            (None, Origin::Flag(_)) => {
+                let expected = "a boolean: allowed are `true` and `false`";
+                let parsed = single(&found.value, boolean, expected);
+                parsed.map_err(refusal(found))
+            }
+        }
+    }
+
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Where the value was written.
+    pub(crate) fn origin(&self, flag: &Flag) -> Origin {
+        self.found(flag).origin
+    }
+
+    /// Switches that change nothing here must be booleans nevertheless.
+    pub(crate) fn check_accepted(&mut self) -> Outcome<()> {
+        for flag in [&flags::RECONCILE, &flags::FORCE_APPLY, &flags::CNI_MODE] {
+            self.switch(flag)?;
+        }
+        Ok(())
+    }
+
+    fn read_ports(&self, to: &mut Interception) -> Outcome<()> {
+        to.outbound_capture_port = self.port(&flags::ENVOY_PORT)?;
+        to.inbound_capture_port = self.port(&flags::INBOUND_CAPTURE_PORT)?;
+        to.tunnel_port = self.port(&flags::INBOUND_TUNNEL_PORT)?;
+        Ok(())
+    }
+
+    fn read_owners(&self, to: &mut Interception) -> Outcome<()> {
+        to.proxy_uids = self.list(&flags::PROXY_UID, Uid::parse, Uid::EXPECTED)?;
+        to.proxy_gids = self.list(&flags::PROXY_GID, Gid::parse, Gid::EXPECTED)?;
+        if to.proxy_gids.is_empty() {
+            to.proxy_gids = to.proxy_uids.iter().map(|uid| Gid(uid.0)).collect();
+        }
+        Ok(())
+    }
+
+    fn read_inbound(&self, to: &mut Interception) -> Outcome<()> {
+        let mode = |text: &str| match text {
+            "" => Some(Mode::Redirect),
+            text => Mode::parse(text),
+        };
+        to.mode = self.one(&flags::INTERCEPTION_MODE, mode, Mode::EXPECTED)?;
+        let excluded = self.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
+        let captured = self.selected(&flags::INBOUND_PORTS, Port::parse, Port::EXPECTED)?;
+        to.inbound = match captured {
+            Selected::All => InboundCapture::AllExcept(excluded),
+            Selected::Only(ports) => InboundCapture::only(ports),
+        };
+        Ok(())
+    }
+
+    fn read_outbound(&self, to: &mut Interception) -> Outcome<()> {
+        let captured = self.selected(&flags::SERVICE_CIDR, network, EXPECTED_NETWORK)?;
+        to.outbound_ranges = match captured {
+            Selected::All => OutboundRanges::All,
+            Selected::Only(ranges) => OutboundRanges::Only(ranges),
+        };
+        to.exclude_outbound_ranges =
+            self.list(&flags::EXCLUDE_SERVICE_CIDR, network, EXPECTED_NETWORK)?;
+        to.exclude_outbound_ports = self.ports(&flags::EXCLUDE_OUTBOUND_PORTS)?;
+        to.outbound_ports = self.ports(&flags::OUTBOUND_PORTS)?;
+        if let Some(loopback) = groups::ipv4_loopback(self.lookup)? {
+            to.ipv4_loopback = loopback;
+        }
+        Ok(())
+    }
+
+    /// Values that no rule needs must be right nevertheless: a typo is told today.
+    fn check_what_steers_nothing(&self) -> Outcome<()> {
+        let mark = |text: &str| text.parse::<u32>().ok();
+        let expected = "a number: allowed are whole numbers from 0 to 4294967295";
+        self.one(&flags::TPROXY_MARK, mark, expected)?;
+        self.one(&flags::TPROXY_TABLE, mark, expected)?;
+        self.port(&flags::PROBE_PORT)?;
+        let expected = "a duration: allowed are forms such as `5s`, `1m30s` and `500ms`";
+        self.one(&flags::PROBE_TIMEOUT, duration, expected)
+    }
+
+    fn port(&self, flag: &Flag) -> Outcome<Port> {
+        self.one(flag, Port::parse, Port::EXPECTED)
+    }
+
+    fn ports(&self, flag: &Flag) -> Outcome<Vec<Port>> {
+        self.list(flag, Port::parse, Port::EXPECTED)
+    }
+
+    fn interfaces(&self, flag: &Flag) -> Outcome<Vec<InterfaceName>> {
+        self.list(flag, InterfaceName::parse, InterfaceName::EXPECTED)
+    }
+
+    fn one<T>(
+        &self,
+        flag: &Flag,
+        parse: impl Fn(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Outcome<T> {
+        let found = self.found(flag);
+        let parsed = single(&found.value, parse, expected);
+        parsed.map_err(refusal(found))
+    }
+
+    fn list<T: PartialEq>(
+        &self,
+        flag: &Flag,
+        parse: impl Fn(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Outcome<Vec<T>> {
+        let found = self.found(flag);
+        let parsed = list(&found.value, parse, expected);
+        parsed.map_err(refusal(found))
+    }
+
+    fn selected<T: PartialEq>(
+        &self,
+        flag: &Flag,
+        parse: impl Fn(&str) -> Option<T>,
+        expected: &'static str,
+    ) -> Outcome<Selected<T>> {
+        let found = self.found(flag);
+        let parsed = wildcard_or_list(&found.value, parse, expected);
+        parsed.map_err(refusal(found))
+    }
+
+    fn found(&self, flag: &Flag) -> Found {
+        let origin = Origin::Flag(flag.long);
+        if let Some(value) = self.given.get(flag) {
+            let value = value.to_owned();
+            return Found { value, origin };
+        }
+        let mut variables = flag.variables().into_iter();
+        let set = variables.find_map(|variable| {
+            let value = (self.lookup)(&variable).filter(|value| !value.is_empty())?;
+            let origin = Origin::Environment(variable);
+            Some(Found { value, origin })
+        });
+        let value = match (flag.takes, flag.default) {
+            (Takes::Switch, "") => "false".to_owned(),
+            (_, default) => default.to_owned(),
+        };
+        set.unwrap_or(Found { value, origin })
+    }
+}
+
+fn refusal(found: Found) -> impl FnOnce(InvalidItem) -> SettingError {
+    let Found { value, origin } = found;
+    move |problem| SettingError::Item {
+        origin,
+        value,
+        problem,
+    }
+}

@@ -1,0 +1,230 @@
+//! What a command reads: the pod's manifest and the plugin's configuration, from files or stdin.
+
+use std::fs;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
+use mesh_cni_selector::{ManifestError, PodFacts};
+use mesh_cni_spec::{ConfList, ConfListError};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::arguments::Subject;
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// Larger than any manifest or configuration that makes sense.
+const LIMIT: u64 = 16 << 20;
+
+/// A pod and the configuration under which it is looked at.
+pub(crate) struct Case {
+    pub(crate) facts: PodFacts,
+    pub(crate) conf: MeshConf,
+    /// What `status.podIPs` of the manifest says.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum InputError {
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{}` is longer than {LIMIT} bytes", path.display())]
+    TooLong { path: PathBuf },
+    #[error("pod manifest `{}`", path.display())]
+    Manifest {
+        path: PathBuf,
+        #[source]
+        source: ManifestError,
+    },
+    #[error("configuration `{}` is not JSON", path.display())]
+    NotJson {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("configuration `{}`", path.display())]
+    List {
+        path: PathBuf,
+        #[source]
+        source: ConfListError,
+    },
+    #[error("configuration `{}` has no entry of type `{PLUGIN_TYPE}`, found {found}", path.display())]
+    NoEntry { path: PathBuf, found: String },
+    #[error("configuration `{}`", path.display())]
+    Entry {
+        path: PathBuf,
+        #[source]
+        source: ConfError,
+    },
+    #[error("--pod and --conf are both `-`, but there is one stdin")]
+    OneStdin,
+}
+
+impl Case {
+    pub(crate) fn read(subject: &Subject, console: &mut Console<'_>) -> Result<Self, Failure> {
+        let conf_path = subject.conf.as_deref();
+        if is_stdin(&subject.pod) && conf_path.is_some_and(is_stdin) {
+            return Err(Failure::wrong(InputError::OneStdin)
+                .hint("write one of them to a file and name that"));
+        }
+        let conf = match conf_path {
+            Some(path) => conf(path, console)?,
+            None => MeshConf::default(),
+        };
+        let manifest = text(&subject.pod)?;
+        let facts = PodFacts::from_manifest(&manifest).map_err(|source| {
+            Failure::wrong(InputError::Manifest {
+                path: subject.pod.clone(),
+                source,
+            })
+        })?;
+        Ok(Self {
+            facts,
+            conf,
+            addresses: addresses(&manifest),
+        })
+    }
+
+    /// `namespace/name`.
+    pub(crate) fn pod(&self) -> String {
+        format!("{}/{}", self.facts.namespace, self.facts.name)
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn text(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if is_stdin(path) {
+        io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+    };
+    let bytes = read.map_err(|source| {
+        let path = path.to_owned();
+        Failure::wrong(InputError::Unreadable { path, source })
+    })?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > LIMIT) {
+        let path = path.to_owned();
+        return Err(Failure::wrong(InputError::TooLong { path }));
+    }
+    Ok(text)
+}
+
+fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
+    let text = text(path)?;
+    let document: Value = serde_json::from_str(&text).map_err(|source| {
+        let path = path.to_owned();
+        Failure::wrong(InputError::NotJson { path, source })
+    })?;
+    let entry = entry(path, &text, &document).map_err(Failure::wrong)?;
+    let decoded = MeshConf::decode(&entry).map_err(|source| {
+        let path = path.to_owned();
+        Failure::wrong(InputError::Entry { path, source })
+    })?;
+    for field in decoded.unknown {
+        console.warn(format_args!(
+            "configuration `{}`: field `{field}` is not known and steers nothing",
+            path.display()
+        ));
+    }
+    Ok(decoded.conf)
+}
+
+/// The plugin's entry: the document itself, or the one among its `plugins`.
+fn entry(path: &Path, text: &str, document: &Value) -> Result<Map<String, Value>, InputError> {
+    let plugins = if document.get("plugins").is_some() {
+        let list = ConfList::parse(text).map_err(|source| InputError::List {
+            path: path.to_owned(),
+            source,
+        })?;
+        list.plugins().to_vec()
+    } else {
+        vec![document.clone()]
+    };
+    let mut ours = plugins.iter().filter(|plugin| is_ours(plugin));
+    let entry = ours.next().and_then(Value::as_object);
+    entry.cloned().ok_or_else(|| InputError::NoEntry {
+        path: path.to_owned(),
+        found: types(&plugins),
+    })
+}
+
+fn is_ours(plugin: &Value) -> bool {
+    plugin.get("type").and_then(Value::as_str) == Some(PLUGIN_TYPE)
+}
+
+fn types(plugins: &[Value]) -> String {
+    let types: Vec<_> = plugins
+        .iter()
+        .map(|plugin| match plugin.get("type") {
+            Some(named) => format!("`{}`", named.as_str().unwrap_or("no text")),
+            None => "no `type`".to_owned(),
+        })
+        .collect();
+    if types.is_empty() {
+        return "no plugin at all".to_owned();
+    }
+    types.join(", ")
+}
+
+#[derive(Deserialize)]
+struct StatusOnly {
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    #[serde(rename = "podIP")]
+    pod_ip: Option<IpAddr>,
+    #[serde(rename = "podIPs")]
+    pod_ips: Vec<PodIp>,
+}
+
+#[derive(Deserialize)]
+struct PodIp {
+    ip: IpAddr,
+}
+
+/// The pod's addresses as far as its manifest tells them; a template tells none.
+fn addresses(manifest: &str) -> Vec<IpAddr> {
+    let Ok(read) = serde_saphyr::from_str::<StatusOnly>(manifest) else {
+        return Vec::new();
+    };
+    let several: Vec<_> = read.status.pod_ips.iter().map(|each| each.ip).collect();
+    if several.is_empty() {
+        return read.status.pod_ip.into_iter().collect();
+    }
+    several
+}
+
+#[cfg(test)]
+mod tests {
+    use super::addresses;
+
+    #[test]
+    fn a_manifest_tells_the_addresses_it_has() {
+        let both = "status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}";
+        assert_eq!(addresses(both).len(), 2);
+        assert_eq!(addresses("status: {podIP: 'fd00::1'}").len(), 1);
+        assert_eq!(
+            addresses("{\"status\": {\"podIP\": \"10.0.0.1\"}}").len(),
+            1
+        );
+        assert!(addresses("metadata: {name: template}").is_empty());
+        assert!(addresses("status: {phase: Pending}").is_empty());
+        assert!(addresses("- no\n- pod").is_empty());
+    }
+}

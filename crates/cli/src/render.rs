@@ -1,0 +1,87 @@
+//! `render`: the rules that a pod would get, in one of the forms that people and programs read.
+
+use mesh_cni_plan::{Plan, PlanError, Redirection, plan};
+use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::{Listing, RuleSet, compile, render};
+
+use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::input::Case;
+
+/// Prints the rules, or on stderr why there are none.
+pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    if arguments.table.is_some() && arguments.format != Format::List {
+        let error = "--table is for `--format list` alone: the other formats have every table";
+        return Err(Failure::wrong(error).hint("leave --table out"));
+    }
+    let case = Case::read(&arguments.subject, console)?;
+    let planned = plan(&case.facts, &case.conf, &case.addresses);
+    let redirection = match planned.map_err(|error| refuse(&case, error))? {
+        Plan::Redirect(redirection) => redirection,
+        Plan::Skip(reason) => {
+            console.note(format_args!("{} gets no rules: {reason}", case.pod()));
+            return Ok(Exit::No);
+        }
+    };
+    for warning in &redirection.warnings {
+        console.warn(warning);
+    }
+    let rule_sets = rule_sets(&case, *redirection, arguments.family);
+    let text = match arguments.format {
+        Format::List => list(&rule_sets, arguments.table),
+        Format::Restore => rule_sets.iter().map(render::restore).collect(),
+        Format::Json => render::json(&rule_sets),
+    };
+    console.result(&text)?;
+    Ok(Exit::Done)
+}
+
+fn refuse(case: &Case, error: PlanError) -> Failure {
+    let hint = match &error {
+        PlanError::MissingFacts(_) => {
+            "a manifest does not tell its namespace's labels: \
+             leave `exclude_namespace_selector` out of the configuration"
+        }
+        _ => "the plugin would refuse this pod: its sandbox would not start",
+    };
+    let pod = case.pod();
+    Failure::wrong(error).about(format!("pod {pod}")).hint(hint)
+}
+
+fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>) -> Vec<RuleSet> {
+    let Some(family) = family else {
+        return redirection.rule_sets;
+    };
+    let dialect = case.conf.dialect();
+    vec![compile(&redirection.interception, dialect, family.into())]
+}
+
+fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
+    let table = table.map_or(TableName::Nat, TableName::from);
+    let listings: Vec<_> = rule_sets
+        .iter()
+        .map(|rules| Listing::of(rules, table).to_string())
+        .collect();
+    listings.join("\n")
+}
+
+impl From<FamilyNumber> for Family {
+    fn from(number: FamilyNumber) -> Self {
+        match number {
+            FamilyNumber::Four => Self::V4,
+            FamilyNumber::Six => Self::V6,
+        }
+    }
+}
+
+impl From<ListedTable> for TableName {
+    fn from(table: ListedTable) -> Self {
+        match table {
+            ListedTable::Nat => Self::Nat,
+            ListedTable::Mangle => Self::Mangle,
+            ListedTable::Raw => Self::Raw,
+            ListedTable::Filter => Self::Filter,
+        }
+    }
+}

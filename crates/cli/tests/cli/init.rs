@@ -1,0 +1,208 @@
+//! `init --dry-run`: the flags, environment names and defaults of Istio's command.
+
+use std::fs;
+
+use crate::support::{PRODUCTPAGE, Run, assert_snapshot, run};
+
+/// What injectors pass to istio-init for a pod without annotations, and what the plugin excludes.
+const USUAL: [&str; 18] = [
+    "init",
+    "--dry-run",
+    "-p",
+    "15001",
+    "-z",
+    "15006",
+    "-u",
+    "1337",
+    "-m",
+    "REDIRECT",
+    "-i",
+    "*",
+    "-x",
+    "",
+    "-b",
+    "*",
+    "-d",
+    "15020,15021,15090",
+];
+
+/// The IPv4 transaction; whether an IPv6 one follows depends on the machine's addresses.
+fn four(stdout: &str) -> &str {
+    let end = stdout.find("COMMIT\n").expect("a transaction ends") + "COMMIT\n".len();
+    &stdout[..end]
+}
+
+fn dry_run(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let mut run = Run::new(arguments);
+    for (name, value) in environment {
+        run = run.env(name, value);
+    }
+    four(&run.with_input("").result()).to_owned()
+}
+
+fn rendered(annotations: &str, conf: &str) -> String {
+    let pod = format!(
+        "kind: Pod\nmetadata: {{name: web, annotations: {{{annotations}}}}}\n\
+         spec: {{containers: [{{name: web}}, {{name: istio-proxy}}]}}"
+    );
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join(format!("conf-{}.json", conf.len()));
+    fs::write(&path, conf).unwrap();
+    let conf = path.to_str().unwrap();
+    let arguments = [
+        "render", "--pod", "-", "--conf", conf, "--format", "restore",
+    ];
+    Run::new(&arguments).with_input(&pod).result()
+}
+
+#[test]
+fn the_usual_flags_are_the_plugins_defaults() {
+    let flags = [&USUAL[..], &["-o", "15020"]].concat();
+    assert_eq!(
+        dry_run(&flags, &[]),
+        rendered("", r#"{"type": "mesh-cni"}"#)
+    );
+    let flags = [&flags[..], &["--ruleset", "istio"]].concat();
+    assert_eq!(
+        dry_run(&flags, &[]),
+        rendered("", r#"{"type": "mesh-cni", "ruleset": "istio"}"#)
+    );
+}
+
+#[test]
+fn the_documented_pod_can_be_said_in_flags() {
+    let flags = [
+        "init",
+        "-n",
+        "-i",
+        "*",
+        "-b",
+        "*",
+        "-d",
+        "22,15020,15021,15090",
+        "-o",
+        "15020",
+        "-x",
+        "192.168.0.1/32",
+    ];
+    let rendered = run(&["render", "--pod", PRODUCTPAGE, "--format", "restore"]).result();
+    assert_eq!(dry_run(&flags, &[]), rendered);
+}
+
+#[test]
+fn without_flags_nothing_is_captured() {
+    assert_snapshot!(
+        "init-nothing",
+        "no inbound capture and no outbound capture: PREROUTING has no rule, and ISTIO_OUTPUT ends \
+         without ISTIO_REDIRECT",
+        dry_run(&["init", "--dry-run"], &[])
+    );
+}
+
+#[test]
+fn every_flag_of_the_mode_is_carried_out() {
+    let flags = [
+        "init",
+        "-n",
+        "-p",
+        "16001",
+        "-z",
+        "16006",
+        "-e",
+        "16008",
+        "-u",
+        "1337,1338",
+        "-g",
+        "99",
+        "-b",
+        "80,8080",
+        "-i",
+        "10.0.0.0/8,172.16.0.0/12",
+        "-x",
+        "10.1.0.0/16",
+        "-o",
+        "25",
+        "-q",
+        "443",
+        "-c",
+        "eth9",
+        "-k",
+        "net1",
+        "--drop-invalid",
+        "-t",
+        "7",
+        "-r",
+        "8",
+        "--cni-mode",
+        "--reconcile",
+        "--force-apply",
+        "--iptables-probe-port",
+        "15002",
+        "--probe-timeout",
+        "10s",
+        "--log_output_level",
+        "default:info",
+        "--ruleset",
+        "istio",
+    ];
+    let loopback = ("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", "127.0.0.0/8");
+    let groups = ("ISTIO_OUTBOUND_OWNER_GROUPS", "root,1000");
+    let text = Run::new(&flags)
+        .env(loopback.0, loopback.1)
+        .env(groups.0, groups.1)
+        .with_input("")
+        .result();
+    assert_snapshot!(
+        "init-every-flag",
+        "ports 16001, 16006, 16008; two users and one group; inbound 80 and 8080 alone; two ranges \
+         in, one out; ports 25 and 443; eth9 left alone, net1 rerouted; invalid packets dropped; \
+         groups 0 and 1000; 127.0.0.0/8 as loopback",
+        // Two tables, so two transactions, of IPv4.
+        text.split_inclusive("COMMIT\n").take(2).collect::<String>()
+    );
+}
+
+#[test]
+fn the_environment_is_read_and_flags_win() {
+    let from_flags = dry_run(&["init", "-n", "-b", "80", "--drop-invalid=false"], &[]);
+    let environment = [
+        ("ISTIO_INBOUND_PORTS", "80"),
+        ("DRY_RUN", "true"),
+        // As good as not set.
+        ("ISTIO_SERVICE_CIDR", ""),
+    ];
+    assert_eq!(dry_run(&["init"], &environment), from_flags);
+    let both = [("ISTIO_INBOUND_PORTS", "99"), ("INVALID_DROP", "true")];
+    let flags = ["init", "-n", "-b", "80", "--drop-invalid=false"];
+    assert_eq!(dry_run(&flags, &both), from_flags);
+}
+
+#[test]
+fn the_last_of_two_flags_counts() {
+    let twice = dry_run(&["init", "-n", "-b", "99", "-b", "80"], &[]);
+    assert_eq!(twice, dry_run(&["init", "-n", "-b", "80"], &[]));
+}
+
+#[test]
+fn the_group_is_the_user_where_none_is_given() {
+    let text = dry_run(&["init", "-n", "-i", "*", "-u", "2102"], &[]);
+    assert!(text.contains("--gid-owner 2102"), "{text}");
+}
+
+#[test]
+fn an_odd_boolean_in_the_environment_is_told_and_counts_as_false() {
+    let ended = Run::new(&["init", "-n"])
+        .env("INVALID_DROP", "yes")
+        .with_input("");
+    let wanted = "warning: environment INVALID_DROP=`yes` is no boolean and counts as false";
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
+    assert!(!ended.stdout.contains("INVALID"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_check_of_the_settings_changes_nothing() {
+    let ended = run(&["init", "--skip-rule-apply", "-b", "*"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
+    assert!(ended.stderr.starts_with("note: --skip-rule-apply"));
+}

@@ -1,0 +1,9 @@
+//! Black-box tests of mesh-cnictl: stdout, stderr and exit code, without root.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod documents;
+mod init;
+mod refusals;
+mod render;
+mod select;
+mod support;

@@ -1,0 +1,171 @@
+//! Bad input: the exit code, and a line that names the thing, its value and what is allowed.
+
+use std::fmt::Write;
+
+use crate::support::{PRODUCTPAGE, Run, assert_snapshot};
+
+/// Every command line with what it reads, how it ended and what it said.
+fn told(cases: &[(&[&str], &str)]) -> String {
+    let mut text = String::new();
+    for (arguments, input) in cases {
+        let ended = Run::new(arguments).with_input(input);
+        assert_eq!(ended.stdout, "", "{arguments:?} has a result");
+        let code = ended.code.unwrap();
+        let shown = arguments.join(" ");
+        writeln!(text, "$ mesh-cnictl {shown}\nexit {code}\n{}", ended.stderr).unwrap();
+    }
+    text
+}
+
+fn pod_with(annotation: &str) -> String {
+    format!(
+        "kind: Pod\nmetadata: {{name: web, annotations: {{{annotation}}}}}\n\
+         spec: {{containers: [{{name: web}}, {{name: istio-proxy}}]}}"
+    )
+}
+
+#[test]
+fn manifests() {
+    let select: &[&str] = &["select", "--pod", "-"];
+    let render: &[&str] = &["render", "--pod", "-"];
+    let ports = pod_with("traffic.sidecar.istio.io/excludeInboundPorts: '22,http'");
+    let ranges = pod_with("traffic.sidecar.istio.io/excludeOutboundIPRanges: '10.0.0.1'");
+    assert_snapshot!(
+        "refusals-manifests",
+        "exit 2 each; the field, line or annotation is named with its value and position",
+        told(&[
+            (&["select", "--pod", "no/such/file"], ""),
+            (select, ""),
+            (select, "kind: Service\nmetadata: {name: web}"),
+            (
+                select,
+                "kind: Pod\nmetadata: {name: [web]}\nspec: {containers: []}"
+            ),
+            (select, "kind: Pod\n  metadata: {}\n"),
+            (render, &ports),
+            (render, &ranges),
+        ])
+    );
+}
+
+#[test]
+fn configurations() {
+    let conf: &[&str] = &["select", "--pod", PRODUCTPAGE, "--conf", "-"];
+    assert_snapshot!(
+        "refusals-configurations",
+        "exit 2 each; the field is named with its value and what is allowed",
+        told(&[
+            (conf, "{"),
+            (conf, "[]"),
+            (conf, r#"{"type": "istio-cni"}"#),
+            (
+                conf,
+                r#"{"name": "n", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}"#
+            ),
+            (conf, r#"{"plugins": []}"#),
+            (conf, r#"{"type": "mesh-cni", "ruleset": "linkerd"}"#),
+            (
+                conf,
+                r#"{"type": "mesh-cni", "defaults": {"excludeInboundPorts": "http"}}"#
+            ),
+            (
+                conf,
+                r#"{"type": "mesh-cni", "exclude_namespace_selector": "mesh=off"}"#
+            ),
+            (&["select", "--pod", "-", "--conf", "-"], ""),
+        ])
+    );
+}
+
+#[test]
+fn flags_of_init() {
+    assert_snapshot!(
+        "refusals-init",
+        "exit 2 each; the flag or variable is named with its value, the position and what is \
+         allowed; what this version does not do is refused and never passed over",
+        told(&[
+            (&["init", "-n", "-p", "http"], ""),
+            (&["init", "-n", "-b", "80,,443"], ""),
+            (&["init", "-n", "-d", "15020,70000"], ""),
+            (&["init", "-n", "-i", "10.0.0.0/8,*"], ""),
+            (&["init", "-n", "-x", "*"], ""),
+            (&["init", "-n", "-u", "envoy"], ""),
+            (&["init", "-n", "-g", "-1"], ""),
+            (&["init", "-n", "-g=-1"], ""),
+            (&["init", "-n", "-c", "a/b"], ""),
+            (&["init", "-n", "-m", "redirect"], ""),
+            (&["init", "-n", "-m", "TPROXY"], ""),
+            (&["init", "-n", "--ruleset", "linkerd"], ""),
+            (&["init", "-n", "--force-iptables-binary", "ebtables"], ""),
+            (&["init", "-n", "--probe-timeout", "soon"], ""),
+            (&["init", "--dry-run=maybe"], ""),
+            (&["init", "-n", "--redirect-dns"], ""),
+            (&["init", "-n", "--capture-all-dns=true"], ""),
+            (&["init", "-n", "--run-validation"], ""),
+            (&["init", "-n", "--native-nftables"], ""),
+            (
+                &["init", "-n", "--network-namespace", "/no/such/namespace"],
+                ""
+            ),
+            (
+                &["init", "-n", "--network-namespace", "/proc/self/status"],
+                ""
+            ),
+        ])
+    );
+}
+
+#[test]
+fn environment_of_init() {
+    let many: Vec<_> = (1..=65).map(|group| group.to_string()).collect();
+    let cases = [
+        ("ENVOY_PORT", "0"),
+        ("ISTIO_OUTBOUND_OWNER_GROUPS", "no-such-group-here"),
+        ("ISTIO_OUTBOUND_OWNER_GROUPS", &many.join(",")),
+        ("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", "::1/128"),
+        ("REDIRECT_DNS", "true"),
+    ];
+    let mut text = String::new();
+    for (name, value) in cases {
+        let ended = Run::new(&["init", "-n"]).env(name, value).with_input("");
+        let (code, stderr) = (ended.code.unwrap(), ended.stderr);
+        writeln!(text, "$ {name}={value}\nexit {code}\n{stderr}").unwrap();
+    }
+    let both = Run::new(&["init", "-n"])
+        .env("ISTIO_OUTBOUND_OWNER_GROUPS", "1")
+        .env("ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE", "2")
+        .with_input("");
+    text.push_str(&both.stderr);
+    assert_snapshot!(
+        "refusals-environment",
+        "exit 2 each; the variable is named with its value and what is allowed",
+        text
+    );
+}
+
+#[test]
+fn wrong_use() {
+    assert_snapshot!(
+        "refusals-use",
+        "exit 2 each; the usage, and nothing on stdout",
+        told(&[
+            (&["select"], ""),
+            (&["render", "--pod", PRODUCTPAGE, "--format", "nft"], ""),
+            (&["render", "--pod", PRODUCTPAGE, "--family", "5"], ""),
+            (
+                &[
+                    "render",
+                    "--pod",
+                    PRODUCTPAGE,
+                    "--format",
+                    "json",
+                    "--table",
+                    "nat",
+                ],
+                "",
+            ),
+            (&["expose"], ""),
+            (&["demo", "--keep", "--cleanup"], ""),
+        ])
+    );
+}

@@ -1,0 +1,84 @@
+//! Running the program, and snapshots of everything that it says.
+
+use std::fmt;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+pub(crate) const PRODUCTPAGE: &str = "../../examples/bookinfo/productpage.yaml";
+pub(crate) const REVIEWS: &str = "../../examples/bookinfo/reviews.yaml";
+
+/// A run of the program that has ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A run to come, in the crate's folder and without any environment.
+pub(crate) struct Run(Command);
+
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    Run::new(arguments).with_input("")
+}
+
+impl Run {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cnictl"));
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self(command)
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub(crate) fn with_input(mut self, input: &str) -> Ended {
+        let mut child = self.0.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A program that refuses its arguments reads nothing.
+        let _written = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    /// The result of a run that had to succeed.
+    pub(crate) fn result(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.expect("no signal ended it");
+        write!(f, "exit {code}\n--- stdout\n{}", self.stdout)?;
+        write!(f, "--- stderr\n{}", self.stderr)
+    }
+}
+
+/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+macro_rules! assert_snapshot {
+    ($name:literal, $description:literal, $value:expr) => {
+        insta::with_settings!({
+            snapshot_path => "../snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => $description,
+        }, { insta::assert_snapshot!($name, $value) })
+    };
+}
+pub(crate) use assert_snapshot;

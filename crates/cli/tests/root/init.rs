@@ -1,0 +1,141 @@
+//! `init` in a namespace of its own: applied, unchanged, replaced, removed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::machine::{alone, mesh_cnictl, output, stderr, stdout};
+
+/// A network namespace that ends with the test.
+struct Scratch(Child);
+
+impl Scratch {
+    fn new() -> Self {
+        let mut pause = mesh_cnictl(&["demo-actor", "pause"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        let mut said = BufReader::new(pause.stdout.take().unwrap());
+        said.read_line(&mut ready).unwrap();
+        assert_eq!(ready, "ready\n");
+        Self(pause)
+    }
+
+    fn with_addresses(addresses: &[&str]) -> Self {
+        let scratch = Self::new();
+        scratch.inside(&["ip", "link", "set", "lo", "up"]);
+        for address in addresses {
+            scratch.inside(&["ip", "address", "add", address, "dev", "lo"]);
+        }
+        scratch
+    }
+
+    fn path(&self) -> String {
+        format!("/proc/{}/ns/net", self.0.id())
+    }
+
+    fn inside(&self, command: &[&str]) -> String {
+        let pid = self.0.id().to_string();
+        let mut nsenter = Command::new("nsenter");
+        let ended = output(nsenter.args(["-t", &pid, "-n"]).args(command));
+        assert!(ended.status.success(), "{command:?}: {}", stderr(&ended));
+        stdout(&ended)
+    }
+
+    /// The exit code and both streams of `init` with these flags.
+    fn init(&self, flags: &[&str]) -> (Option<i32>, String, String) {
+        let path = self.path();
+        let arguments = [&["init", "--network-namespace", &path], flags].concat();
+        let ended = output(mesh_cnictl(&arguments).env_remove("DRY_RUN"));
+        (ended.status.code(), stdout(&ended), stderr(&ended))
+    }
+
+    fn done(&self, flags: &[&str]) -> String {
+        let (code, stdout, stderr) = self.init(flags);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{flags:?}");
+        stdout
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ended = self.0.wait();
+    }
+}
+
+const ALL: [&str; 4] = ["-i", "*", "-b", "*"];
+
+#[test]
+fn rules_come_stay_change_and_go() {
+    let _alone = alone();
+    for (binary, backend) in [("nft", "iptables-nft"), ("legacy", "iptables-legacy")] {
+        let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+        let chosen = [&ALL[..], &["--force-iptables-binary", binary]].concat();
+        let changed = [&chosen[..], &["-d", "22"]].concat();
+        let said = |change: &str| format!("IPv4 rules {change} by {backend}\n");
+        assert_eq!(scratch.done(&chosen), said("created"));
+        assert_eq!(scratch.done(&chosen), said("unchanged"));
+        assert_eq!(scratch.done(&changed), said("replaced"));
+        let save = format!("iptables-{binary}-save");
+        let saved = scratch.inside(&[&save, "-t", "nat"]);
+        assert!(
+            saved.contains("-A ISTIO_INBOUND -p tcp -m tcp --dport 22 -j RETURN"),
+            "{saved}"
+        );
+        // Whatever back end holds them.
+        let removed = format!("rules removed by {backend}\n");
+        assert!(
+            scratch
+                .done(&["--cleanup-only", "--dry-run"])
+                .contains("-X ISTIO_OUTPUT")
+        );
+        assert_eq!(scratch.done(&["--cleanup-only"]), removed);
+        assert_eq!(scratch.done(&["--cleanup-only"]), "");
+        let saved = scratch.inside(&[&save, "-t", "nat"]);
+        assert!(!saved.contains("ISTIO"), "{saved}");
+    }
+}
+
+#[test]
+fn ipv6_follows_the_addresses_of_the_namespace() {
+    let _alone = alone();
+    let both = Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"]);
+    let transactions = |text: &str| text.matches("COMMIT\n").count();
+    let dry = [&ALL[..], &["--dry-run"]].concat();
+    assert_eq!(transactions(&both.done(&dry)), 1);
+    let dual = [&ALL[..], &["--dual-stack"]].concat();
+    let dry_dual = [&dual[..], &["--dry-run"]].concat();
+    let text = both.done(&dry_dual);
+    assert_eq!(transactions(&text), 2);
+    assert!(text.find("127.0.0.6/32") < text.find("::6/128"), "{text}");
+    let said = both.done(&dual);
+    assert!(
+        said.starts_with("IPv4 and IPv6 rules created by "),
+        "{said}"
+    );
+
+    let six = Scratch::with_addresses(&["fd09::9/128"]);
+    assert_eq!(transactions(&six.done(&dry)), 2);
+}
+
+#[test]
+fn a_namespace_without_an_address_is_an_error() {
+    let _alone = alone();
+    let bare = Scratch::with_addresses(&["169.254.0.1/32"]);
+    let (code, stdout, stderr) = bare.init(&ALL);
+    assert_eq!((code, stdout.as_str()), (Some(3), ""));
+    assert!(
+        stderr.starts_with("error: the namespace has no address but loopback"),
+        "{stderr}"
+    );
+    // A dry run shows what it can, and says so.
+    let (code, stdout, stderr) = bare.init(&["-n"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with("*nat\n"), "{stdout}");
+    assert!(
+        stderr.starts_with("warning: the namespace has no address"),
+        "{stderr}"
+    );
+}

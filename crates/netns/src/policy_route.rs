@@ -1,0 +1,117 @@
+//! The policy routing of TPROXY: packets with a mark are delivered here, whatever their address.
+//!
+//! `ip rule add fwmark MARK lookup TABLE` and `ip route add local default dev lo table TABLE`.
+
+use std::io;
+
+use mesh_cni_rules::ruleset::{Family, PolicyRouting};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::route::{
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+
+use crate::rtnetlink::Rtnetlink;
+
+/// The loopback interface is the first of every network namespace (`LOOPBACK_IFINDEX`,
+/// `net/net_namespace.h`).
+const LOOPBACK: u32 = 1;
+
+/// Makes the routing stand in the calling thread's namespace; what stands already stays.
+pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
+    let mut netlink = Rtnetlink::open()?;
+    let new = NLM_F_CREATE | NLM_F_EXCL;
+    // The route first: no packet meets a rule that leads to an empty table.
+    let route = RouteNetlinkMessage::NewRoute(route(family, routing));
+    unless(Errno::EEXIST, netlink.change(route, new))?;
+    let rule = RouteNetlinkMessage::NewRule(rule(family, routing));
+    unless(Errno::EEXIST, netlink.change(rule, new))
+}
+
+/// Takes the routing away; what is gone already is no error.
+pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
+    let mut netlink = Rtnetlink::open()?;
+    let rule = RouteNetlinkMessage::DelRule(rule(family, routing));
+    unless(Errno::ENOENT, netlink.change(rule, 0))?;
+    let route = RouteNetlinkMessage::DelRoute(route(family, routing));
+    unless(Errno::ESRCH, netlink.change(route, 0))
+}
+
+/// The routing that stands for packets with that mark.
+pub(crate) fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
+    let mut all = RuleMessage::default();
+    all.header.family = address_family(family);
+    let rules = Rtnetlink::open()?.dump(RouteNetlinkMessage::GetRule(all))?;
+    let tables = rules.into_iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRule(rule) => table_of(&rule, mark),
+        _ => None,
+    });
+    Ok(tables.map(|table| PolicyRouting { mark, table }).next())
+}
+
+/// The table to which a rule sends all packets with that mark.
+fn table_of(rule: &RuleMessage, mark: u32) -> Option<u32> {
+    let has = |wanted: &RuleAttribute| rule.attributes.contains(wanted);
+    let marked = has(&RuleAttribute::FwMark(mark)) && has(&RuleAttribute::FwMask(u32::MAX));
+    let tables = rule
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RuleAttribute::Table(table) => Some(*table),
+            _ => None,
+        });
+    tables.filter(|_| marked && rule.header.action == RuleAction::ToTable)
+}
+
+fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
+    let mut rule = RuleMessage::default();
+    rule.header = RuleHeader {
+        family: address_family(family),
+        action: RuleAction::ToTable,
+        ..RuleHeader::default()
+    };
+    rule.attributes = vec![
+        RuleAttribute::FwMark(routing.mark),
+        RuleAttribute::FwMask(u32::MAX),
+        RuleAttribute::Table(routing.table),
+        RuleAttribute::Protocol(RouteProtocol::Boot),
+    ];
+    rule
+}
+
+fn route(family: Family, routing: PolicyRouting) -> RouteMessage {
+    let mut route = RouteMessage::default();
+    route.header = RouteHeader {
+        address_family: address_family(family),
+        protocol: RouteProtocol::Boot,
+        scope: match family {
+            Family::V4 => RouteScope::Host,
+            // IPv6 has no scopes.
+            Family::V6 => RouteScope::Universe,
+        },
+        kind: RouteType::Local,
+        ..RouteHeader::default()
+    };
+    route.attributes = vec![
+        RouteAttribute::Table(routing.table),
+        RouteAttribute::Oif(LOOPBACK),
+    ];
+    route
+}
+
+fn address_family(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    }
+}
+
+/// One errno means that the wish is fulfilled already.
+fn unless(fulfilled: Errno, outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.raw_os_error() == Some(fulfilled as i32) => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -1,0 +1,87 @@
+//! Requests to the kernel's routing over netlink: one at a time, each answered before the next.
+
+use std::io;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// Enough for every answer the kernel gives in one datagram (`NLMSG_GOODSIZE` is at most 32 KiB).
+const DATAGRAM: usize = 64 * 1024;
+
+/// A socket in the calling thread's network namespace.
+pub(crate) struct Rtnetlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Rtnetlink {
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+        })
+    }
+
+    /// Asks for a change and waits until the kernel says that it is made.
+    pub(crate) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        self.send(message, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+        self.answers(|_answer| {})
+    }
+
+    /// Asks for all that there is of a kind.
+    pub(crate) fn dump(
+        &mut self,
+        message: RouteNetlinkMessage,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        self.send(message, NLM_F_REQUEST | NLM_F_DUMP)?;
+        let mut found = Vec::new();
+        self.answers(|answer| found.push(answer))?;
+        Ok(found)
+    }
+
+    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        self.sequence += 1;
+        let mut header = NetlinkHeader::default();
+        header.flags = flags;
+        header.sequence_number = self.sequence;
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map(|_sent| ())
+    }
+
+    /// Every answer to the last request, until an acknowledgement, an error or the end.
+    fn answers(&self, mut each: impl FnMut(RouteNetlinkMessage)) -> io::Result<()> {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            let size = self.socket.recv(&mut &mut buffer[..], 0)?;
+            let mut rest = &buffer[..size];
+            while !rest.is_empty() {
+                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                let length = usize::try_from(answer.header.length).unwrap_or(usize::MAX);
+                // Messages begin at multiples of four (`NLMSG_ALIGN`).
+                let next = length.next_multiple_of(4).min(rest.len());
+                rest = &rest[next..];
+                if answer.header.sequence_number != self.sequence {
+                    continue;
+                }
+                match answer.payload {
+                    NetlinkPayload::Done(_) => return Ok(()),
+                    NetlinkPayload::Error(error) if error.raw_code() == 0 => return Ok(()),
+                    NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    NetlinkPayload::InnerMessage(message) => each(message),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

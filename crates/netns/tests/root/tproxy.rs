@@ -1,0 +1,107 @@
+//! TPROXY: the rules and their policy routing come and go together.
+
+use mesh_cni_netns::{Change, apply, read, remove};
+use mesh_cni_rules::interception::Mode;
+use mesh_cni_rules::ruleset::{Family, PolicyRouting, RuleSet};
+use mesh_cni_rules::{Drift, drift};
+
+use crate::support::{BOTH, Programs, must, only, productpage, rules, saved, scratch, xtables};
+
+fn tproxy(routing: PolicyRouting) -> [RuleSet; 2] {
+    let mut interception = productpage();
+    interception.mode = Mode::Tproxy(routing);
+    Family::ALL.map(|family| rules(&interception, family))
+}
+
+/// What `ip` says of the routing, for both families.
+fn routing(netns: &mesh_cni_netns::NetNs) -> String {
+    let mut said = String::new();
+    for family in ["-4", "-6"] {
+        for words in [
+            ["rule", "list"].as_slice(),
+            &["route", "list", "table", "133"],
+        ] {
+            let arguments: Vec<_> = [family].iter().chain(words).copied().collect();
+            let output = crate::support::in_namespace(netns, "ip", &arguments, "");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let ours = text
+                .lines()
+                .filter(|line| line.contains("fwmark") || line.contains("local"));
+            let ours = ours.filter(|line| !line.contains("lookup local"));
+            said.extend(ours.map(|line| format!("{family} {}\n", line.trim())));
+        }
+    }
+    said
+}
+
+#[test]
+fn rules_and_routing_come_and_go_together() {
+    for backend in BOTH {
+        let netns = scratch();
+        must(&netns, "ip", &["link", "set", "lo", "up"], "");
+        let wanted = tproxy(PolicyRouting::ISTIO);
+        let first = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        assert_eq!(first.change, Change::Created, "{backend}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(routing(&netns), @"
+            -4 32765:	from all fwmark 0x539 lookup 133 proto boot
+            -4 local default dev lo scope host
+            -6 32765:	from all fwmark 0x539 lookup 133 proto boot
+            -6 local default dev lo metric 1024 pref medium
+            ");
+        }
+        let found = read(&netns, &xtables(), only(backend), &Family::ALL)
+            .unwrap()
+            .rule_sets;
+        let mut pairs = wanted.iter().zip(&found);
+        assert_eq!(pairs.find_map(|(wanted, found)| drift(wanted, found)), None);
+        let again = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        assert_eq!(again.change, Change::Unchanged);
+
+        let redirect = Family::ALL.map(|family| rules(&productpage(), family));
+        let replaced = apply(&netns, &xtables(), only(backend), &redirect).unwrap();
+        assert_eq!(replaced.change, Change::Replaced);
+        assert_eq!(routing(&netns), "", "{backend}");
+
+        apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        remove(&netns, &xtables(), only(backend)).unwrap();
+        assert_eq!(routing(&netns), "", "{backend}");
+        assert!(!saved(&netns, backend, Family::V4).contains("ISTIO"));
+        assert!(!saved(&netns, backend, Family::V4).contains("MARK"));
+    }
+}
+
+#[test]
+fn routing_that_is_gone_is_a_drift_and_is_mended() {
+    let netns = scratch();
+    must(&netns, "ip", &["link", "set", "lo", "up"], "");
+    let [wanted, _] = tproxy(PolicyRouting { mark: 7, table: 77 });
+    let wanted = [wanted];
+    apply(&netns, &xtables(), only(BOTH[0]), &wanted).unwrap();
+    must(&netns, "ip", &["rule", "del", "fwmark", "7"], "");
+    let found = read(&netns, &xtables(), only(BOTH[0]), &[Family::V4]).unwrap();
+    let difference = drift(&wanted[0], &found.rule_sets[0]);
+    assert!(
+        matches!(difference, Some(Drift::Routing { .. })),
+        "{difference:?}"
+    );
+    let mended = apply(&netns, &xtables(), only(BOTH[0]), &wanted).unwrap();
+    assert_eq!(mended.change, Change::Replaced);
+    let found = read(&netns, &xtables(), only(BOTH[0]), &[Family::V4]).unwrap();
+    assert_eq!(drift(&wanted[0], &found.rule_sets[0]), None);
+}
+
+#[test]
+fn a_refusal_leaves_neither_rules_nor_routing() {
+    let netns = scratch();
+    must(&netns, "ip", &["link", "set", "lo", "up"], "");
+    let programs = Programs::of_host().with_fault("iptables-nft-restore", "echo no >&2; exit 1");
+    let refused = apply(
+        &netns,
+        &programs.xtables(),
+        only(BOTH[0]),
+        &tproxy(PolicyRouting::ISTIO),
+    );
+    assert!(refused.is_err());
+    assert_eq!(routing(&netns), "");
+}
