@@ -50,7 +50,10 @@ pub(crate) fn run(
     let spawned = netns.run(move || command.spawn())?;
     let start = DemoError::system(format!("start `{program}`"));
     let mut running = Running(spawned.map_err(start)?);
-    if let Some(mut stdin) = running.0.stdin.take() {
+    // Where there is nothing to read, stdin stays open: our own programs end with it.
+    if !input.is_empty()
+        && let Some(mut stdin) = running.0.stdin.take()
+    {
         // A program that does not read its input says itself what is wrong.
         let _written = stdin.write_all(input.as_bytes());
     }

@@ -1,6 +1,9 @@
-//! The client: one request, the answer on stdout.
+//! The client: one request, the answer on stdout. It too ends with the demo, answer or not.
 
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use super::http::get;
 use crate::console::Console;
@@ -8,7 +11,19 @@ use crate::failure::{Exit, Failure};
 
 /// Asks and prints the answer as JSON.
 pub(super) fn ask(to: SocketAddr, path: &str, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    let answer = get(to, path).map_err(Failure::environment)?;
+    let (answered, first) = channel();
+    let (ended, path) = (answered.clone(), path.to_owned());
+    thread::spawn(move || answered.send(Some(get(to, &path))));
+    thread::spawn(move || {
+        let mut nothing = Vec::new();
+        // However it ends, nobody waits for the answer any more.
+        let _read = io::stdin().read_to_end(&mut nothing);
+        ended.send(None)
+    });
+    let answer = match first.recv() {
+        Ok(Some(answer)) => answer.map_err(Failure::environment)?,
+        Ok(None) | Err(_) => return Err(Failure::environment("the demo has ended")),
+    };
     let text = serde_json::to_string(&answer).expect("texts and numbers are always JSON");
     console.line(text)?;
     Ok(Exit::Done)
