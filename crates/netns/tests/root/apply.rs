@@ -106,13 +106,9 @@ fn both_families_are_applied_and_a_family_that_is_no_longer_wanted_goes() {
         let found = read(&netns, &xtables(), only(backend), &Family::ALL)
             .unwrap()
             .rule_sets;
-        let pairs = both.iter().zip(&found);
-        assert_eq!(
-            pairs
-                .filter_map(|(wanted, found)| drift(wanted, found))
-                .next(),
-            None
-        );
+        let mut pairs = both.iter().zip(&found);
+        let difference = pairs.find_map(|(wanted, found)| drift(wanted, found));
+        assert_eq!(difference, None, "{backend}");
 
         let applied = apply(&netns, &xtables(), only(backend), &[four]).unwrap();
         assert_eq!(applied.change, Change::Replaced, "{backend}");

@@ -2,6 +2,12 @@
 //!
 //! Built with the feature `root-tests`. Without root they fail, they do not skip.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends where it fails"
+)]
+
 mod apply;
 mod atomic;
 mod enter;

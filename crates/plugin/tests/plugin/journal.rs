@@ -38,7 +38,7 @@ fn the_level_is_kept() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["plugin_log_level"] = json!("error");
-    let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+    let answer = node.call("ADD").with("CNI_ARGS", "").conf(&conf).run();
     assert_eq!((answer.code, answer.stderr.as_str()), (0, ""));
 }
 
@@ -48,7 +48,7 @@ fn unknown_fields_are_one_warning() {
     let mut conf = node.conf();
     conf["ambient_enabled"] = json!(false);
     conf["native_nftables"] = json!(true);
-    let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+    let answer = node.call("ADD").with("CNI_ARGS", "").conf(&conf).run();
     let warnings: Vec<_> = answer
         .stderr
         .lines()

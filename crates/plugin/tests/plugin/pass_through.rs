@@ -28,7 +28,7 @@ fn the_previous_result_goes_out_byte_for_byte() {
         let call = node
             .call("ADD")
             .with("CNI_ARGS", args)
-            .stdin(conf_with(&node, PREVIOUS));
+            .stdin(&conf_with(&node, PREVIOUS));
         let answer = call.run();
         assert_eq!(answer.code, 0, "{}", answer.stdout);
         assert_eq!(answer.stdout.trim_end(), PREVIOUS);
@@ -88,7 +88,7 @@ fn results_of_every_family_of_versions_pass() {
         let mut conf = node.conf();
         conf["cniVersion"] = json!(version);
         conf["prevResult"] = previous.clone();
-        let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+        let answer = node.call("ADD").with("CNI_ARGS", "").conf(&conf).run();
         let mut expected = previous.clone();
         expected["cniVersion"] = json!(version);
         assert_eq!(answer.json(), expected, "{version}");
@@ -101,7 +101,7 @@ fn stand_alone_answers_an_empty_result() {
     let mut conf = node.conf();
     conf["standalone"] = json!(true);
     conf["prevResult"] = Value::Null;
-    let answer = node.call("ADD").with("CNI_ARGS", "").stdin(conf).run();
+    let answer = node.call("ADD").with("CNI_ARGS", "").conf(&conf).run();
     assert_eq!(answer.code, 0);
     assert_eq!(answer.json()["cniVersion"], "1.0.0");
 }
@@ -122,7 +122,7 @@ fn del_succeeds_whatever_is_gone() {
         node.call("DEL").with("CNI_NETNS", "/etc/hostname"),
         node.call("DEL").with("CNI_NETNS", "/proc/self/ns/net"),
         node.call("DEL").without("CNI_ARGS"),
-        node.call("DEL").stdin(odd),
+        node.call("DEL").conf(&odd),
     ];
     for call in calls.iter().chain(&calls) {
         let answer = call.run();
@@ -141,7 +141,7 @@ fn gc_keeps_everything_since_there_is_nothing_to_remove() {
     let mut conf = node.conf();
     conf["cniVersion"] = json!("1.1.0");
     conf["cni.dev/valid-attachments"] = json!([{"containerID": "a", "ifname": "eth0"}]);
-    let answer = node.call("GC").stdin(conf).run();
+    let answer = node.call("GC").conf(&conf).run();
     assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
 }
 

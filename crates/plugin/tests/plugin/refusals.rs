@@ -6,129 +6,119 @@ use serde_json::{Value, json};
 
 use crate::support::{Call, Node, productpage};
 
-/// The situations, each with the call that meets it.
-fn situations(node: &Node) -> Vec<(&'static str, Call)> {
-    let add = || node.call("ADD");
-    let conf = |change: &dyn Fn(&mut Value)| {
-        let mut conf = node.conf();
-        change(&mut conf);
-        add().stdin(conf)
-    };
-    let pod = |name: &str| {
-        add().with(
-            "CNI_ARGS",
-            &format!("K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}"),
-        )
-    };
+type Situation = (&'static str, Call);
+
+/// A good ADD with a change in its configuration.
+fn with(node: &Node, change: impl FnOnce(&mut Value)) -> Call {
+    let mut conf = node.conf();
+    change(&mut conf);
+    node.call("ADD").conf(&conf)
+}
+
+/// A good ADD with one field of its configuration set to that.
+fn set(node: &Node, field: &str, value: Value) -> Call {
+    with(node, |conf| conf[field] = value)
+}
+
+fn input_and_configuration(node: &Node) -> Vec<Situation> {
+    let input = |text| node.call("ADD").stdin(text);
+    let defaults = json!({"excludeInboundPorts": "22,ssh"});
+    let set = |field, value| set(node, field, value);
     vec![
         (
             "configuration is no JSON",
-            add().stdin("{\"cniVersion\": \"1.0.0\","),
+            input("{\"cniVersion\": \"1.0.0\","),
         ),
-        ("configuration is empty", add().stdin("")),
-        ("configuration is a list", add().stdin("[]")),
+        ("configuration is empty", input("")),
+        ("configuration is a list", input("[]")),
         (
             "a version that nobody speaks",
-            conf(&|conf| conf["cniVersion"] = json!("9.9.9")),
+            set("cniVersion", json!("9.9.9")),
         ),
-        ("no name", conf(&|conf| conf["name"] = json!(""))),
+        ("no name", set("name", json!(""))),
         (
             "a field of the wrong type",
-            conf(&|conf| conf["exclude_namespaces"] = json!("all")),
+            set("exclude_namespaces", json!("all")),
         ),
-        (
-            "an unknown profile",
-            conf(&|conf| conf["profile"] = json!("linkerd")),
-        ),
-        (
-            "a default that does not parse",
-            conf(&|conf| {
-                conf["defaults"] = json!({"excludeInboundPorts": "22,ssh"});
-            }),
-        ),
+        ("an unknown profile", set("profile", json!("linkerd"))),
+        ("a default that does not parse", set("defaults", defaults)),
         (
             "a back end of a later version",
-            conf(&|conf| conf["backend"] = json!("netlink")),
+            set("backend", json!("netlink")),
         ),
         (
             "a pod source of a later version",
-            conf(&|conf| conf["pod_source"] = json!("agent")),
+            set("pod_source", json!("agent")),
         ),
-        (
-            "no pod directory",
-            conf(&|conf| conf["pod_dir"] = Value::Null),
-        ),
+        ("no pod directory", set("pod_dir", Value::Null)),
         (
             "a pod directory that is not there",
-            conf(&|conf| conf["pod_dir"] = json!("/no/pods")),
-        ),
-        (
-            "no previous result",
-            conf(&|conf| conf["prevResult"] = Value::Null),
-        ),
-        (
-            "a previous result that is none",
-            conf(&|conf| conf["prevResult"] = json!("eth0")),
-        ),
-        (
-            "an address that is none",
-            conf(&|conf| {
-                conf["prevResult"]["ips"] = json!([{"address": "10.0.0.300/24"}]);
-            }),
+            set("pod_dir", json!("/no/pods")),
         ),
         (
             "a selector that needs labels",
-            conf(&|conf| {
-                conf["exclude_namespace_selector"] = json!("mesh=off");
-            }),
+            set("exclude_namespace_selector", json!("mesh=off")),
         ),
+    ]
+}
+
+fn previous_results(node: &Node) -> Vec<Situation> {
+    let address = with(node, |conf| {
+        conf["prevResult"]["ips"] = json!([{"address": "10.0.0.300/24"}]);
+    });
+    let mut unchained = node.conf();
+    unchained["prevResult"] = Value::Null;
+    vec![
+        ("no previous result", set(node, "prevResult", Value::Null)),
         (
-            "nothing in the environment",
-            add()
-                .without("CNI_CONTAINERID")
-                .without("CNI_NETNS")
-                .without("CNI_IFNAME"),
+            "a previous result that is none",
+            set(node, "prevResult", json!("eth0")),
         ),
+        ("an address that is none", address),
+        (
+            "CHECK without a previous result",
+            node.call("CHECK").conf(&unchained),
+        ),
+    ]
+}
+
+fn environments(node: &Node) -> Vec<Situation> {
+    let add = || node.call("ADD");
+    let netns = |path| add().with("CNI_NETNS", path);
+    let nothing = add()
+        .without("CNI_CONTAINERID")
+        .without("CNI_NETNS")
+        .without("CNI_IFNAME");
+    vec![
+        ("nothing in the environment", nothing),
         (
             "a namespace that is not there",
-            add().with("CNI_NETNS", "/run/netns/no-such-namespace"),
+            netns("/run/netns/no-such-namespace"),
         ),
+        ("a namespace that is none", netns("/etc/hostname")),
+        ("the plugin's own namespace", netns("/proc/self/ns/net")),
+        ("a namespace that cannot be entered", add()),
         (
-            "a namespace that is none",
-            add().with("CNI_NETNS", "/etc/hostname"),
-        ),
-        (
-            "the plugin's own namespace",
-            add().with("CNI_NETNS", "/proc/self/ns/net"),
+            "CHECK of a namespace that cannot be entered",
+            node.call("CHECK"),
         ),
         ("an unknown command", node.call("REMOVE")),
+        ("STATUS of a version without it", node.call("STATUS")),
+    ]
+}
+
+fn pods(node: &Node) -> Vec<Situation> {
+    let args = |args: &str| node.call("ADD").with("CNI_ARGS", args);
+    let pod = |name| args(&format!("K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}"));
+    let another = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=another";
+    vec![
         ("a pod whose name leads elsewhere", pod("../../etc/shadow")),
         ("a pod without a manifest", pod("details")),
         ("a manifest that is no YAML", pod("broken")),
         ("a manifest that is no pod", pod("service")),
         ("a manifest of another pod", pod("impostor")),
-        (
-            "a manifest of an earlier pod",
-            add().with(
-                "CNI_ARGS",
-                "K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=another",
-            ),
-        ),
+        ("a manifest of an earlier pod", args(another)),
         ("an annotation that does not parse", pod("ports")),
-        ("a namespace that cannot be entered", add()),
-        (
-            "CHECK without a previous result",
-            node.call("CHECK").stdin({
-                let mut conf = node.conf();
-                conf["prevResult"] = Value::Null;
-                conf
-            }),
-        ),
-        (
-            "CHECK of a namespace that cannot be entered",
-            node.call("CHECK"),
-        ),
-        ("STATUS of a version without it", node.call("STATUS")),
     ]
 }
 
@@ -149,7 +139,13 @@ fn every_refusal_has_a_code_one_line_and_a_remedy() {
     let node = Node::new();
     write_pods(&node);
     let mut table = String::new();
-    for (situation, call) in situations(&node) {
+    let situations = [
+        input_and_configuration(&node),
+        previous_results(&node),
+        environments(&node),
+        pods(&node),
+    ];
+    for (situation, call) in situations.into_iter().flatten() {
         let answer = call.run();
         let error = answer.json();
         assert_eq!(answer.code, 1, "{situation}: {error}");

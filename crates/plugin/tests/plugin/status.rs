@@ -13,7 +13,7 @@ fn status(node: &Node) -> Call {
     conf["backend"] = json!("iptables-nft");
     let bin = node.path().join("bin");
     node.call("STATUS")
-        .stdin(conf)
+        .conf(&conf)
         .with("PATH", &bin.display().to_string())
 }
 
@@ -51,7 +51,7 @@ fn a_configuration_that_cannot_be_used_is_named() {
     let mut conf = node.conf();
     conf["cniVersion"] = json!("1.1.0");
     conf["pod_source"] = json!("api");
-    let answer = node.call("STATUS").stdin(conf).run();
+    let answer = node.call("STATUS").conf(&conf).run();
     assert_eq!(answer.json()["code"], 50);
     assert!(
         answer.json()["details"]

@@ -108,9 +108,13 @@ impl Call {
         self
     }
 
-    pub(crate) fn stdin(mut self, stdin: impl ToString) -> Self {
-        self.stdin = stdin.to_string();
+    pub(crate) fn stdin(mut self, stdin: &str) -> Self {
+        stdin.clone_into(&mut self.stdin);
         self
+    }
+
+    pub(crate) fn conf(self, conf: &Value) -> Self {
+        self.stdin(&conf.to_string())
     }
 
     pub(crate) fn run(&self) -> Answer {
