@@ -6,4 +6,6 @@
 mod chain;
 mod faults;
 mod plugin;
+mod scenarios;
 mod traffic;
+mod walk;

@@ -7,18 +7,18 @@ use mesh_cni_tests::{
     PodNet, Resolver, Sender, productpage_rules, rules_with_annotation, rules_with_proxy_env,
 };
 
-const ON_POD: [u16; 7] = [15001, 15006, 15008, 15020, 15021, 9080, 22];
-const ON_PEER: [u16; 2] = [9080, 15020];
+pub(crate) const ON_POD: [u16; 7] = [15001, 15006, 15008, 15020, 15021, 9080, 22];
+pub(crate) const ON_PEER: [u16; 2] = [9080, 15020];
 
-fn xtables() -> Xtables {
+pub(crate) fn xtables() -> Xtables {
     Xtables::search(std::env::var_os("PATH").as_deref())
 }
 
-struct Connection {
-    story: &'static str,
-    from_pod: bool,
-    sender: Sender,
-    to: (Ipv4Addr, u16),
+pub(crate) struct Connection {
+    pub(crate) story: &'static str,
+    pub(crate) from_pod: bool,
+    pub(crate) sender: Sender,
+    pub(crate) to: (Ipv4Addr, u16),
     arrives: (&'static str, u16),
 }
 
@@ -47,7 +47,7 @@ fn outbound(
     }
 }
 
-fn connections() -> Vec<Connection> {
+pub(crate) fn connections() -> Vec<Connection> {
     use Sender as S;
     let (pod, peer, excluded) = (PodNet::POD, PodNet::PEER, PodNet::EXCLUDED);
     let local = Ipv4Addr::LOCALHOST;

@@ -9,6 +9,7 @@ mod pod_net;
 mod program;
 mod resolver;
 mod runtime;
+mod scenario;
 
 pub use binaries::{cnitool, mesh_cni, reference_plugins, udp_echo};
 pub use pod::{
@@ -18,3 +19,4 @@ pub use pod_net::{Arrival, PodNet, Sender};
 pub use program::{Finished, must, run};
 pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};
+pub use scenario::Scenario;

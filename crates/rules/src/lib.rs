@@ -54,6 +54,7 @@ pub mod ruleset;
 pub mod settings;
 pub mod transaction;
 pub mod value;
+pub mod walk;
 
 mod compile;
 mod ownership;
@@ -65,3 +66,4 @@ pub use listing::Listing;
 pub use ownership::only_ours;
 pub use ruleset::RuleSet;
 pub use settings::PodSettings;
+pub use walk::{Packet, Walk, walk};

@@ -97,9 +97,8 @@ pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
     };
     let text = must(netns, &program, &[], "");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| format!("{}\n", without_counters(line)))
-        .collect()
+    let lines: Vec<_> = lines.map(without_counters).collect();
+    lines.join("\n") + "\n"
 }
 
 fn without_counters(line: &str) -> &str {

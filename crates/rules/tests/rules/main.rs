@@ -9,3 +9,8 @@ mod save;
 mod settings;
 mod support;
 mod transaction;
+mod walk;
+mod walk_mechanics;
+mod walk_properties;
+mod walk_replay;
+mod walk_text;

@@ -1,0 +1,29 @@
+//! Walks one packet through the rules of a pod with the default settings.
+//!
+//! `cargo run --example walk out tcp 10.0.0.7:9080 uid 1000`
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints"
+)]
+
+use std::process::ExitCode;
+
+use mesh_cni_rules::{Dialect, Interception, Packet, compile, walk};
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let text = words.join(" ");
+    let packet = match Packet::parse(&text) {
+        Ok(packet) => packet,
+        Err(error) => {
+            let blanks = " ".repeat(error.position - 1);
+            eprintln!("{text}\n{blanks}^ {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let interception = Interception::pod_default();
+    let rules = compile(&interception, Dialect::Asm, packet.family());
+    print!("{}", walk(&rules, &packet));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,253 @@
+//! What the kernel does beside matching: marks, zones, passes, policies, and rules it would refuse.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_rules::walk::{Event, Host, NatSkip, Pass, PolicyCounters, walk_on};
+use mesh_cni_rules::{Packet, Walk, parse};
+
+use crate::support::assert_snapshot;
+use crate::walk::host;
+
+fn saved(text: &str) -> RuleSet {
+    parse::save(text, Family::V4).unwrap()
+}
+
+fn walk(rules: &RuleSet, packet: &str) -> Walk {
+    walk_on(rules, &Packet::parse(packet).unwrap(), &host())
+}
+
+/// The rules that counted the packet, `TABLE CHAIN NUMBER` each.
+fn counted(walk: &Walk) -> Vec<String> {
+    let counted = walk.counted().into_iter();
+    let rules = counted.filter_map(|counted| {
+        let number = counted.rule?;
+        Some(format!("{} {} {number}", counted.table, counted.chain))
+    });
+    rules.collect()
+}
+
+/// The kernel was asked with rules like these: `tests/kernel/walk.rs`.
+const SECOND_PASS: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n\
+    :OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+    -A PREROUTING -p tcp -m tcp --dport 15001 -j REDIRECT --to-ports 15006\n\
+    -A PREROUTING -p tcp -j RETURN\n-A INPUT -p tcp -j RETURN\n\
+    -A OUTPUT -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 15001\n\
+    -A POSTROUTING -o lo -p tcp -j RETURN\nCOMMIT\n\
+    *filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A INPUT -i lo -p tcp -j RETURN\n-A OUTPUT -o eth0 -p tcp -m tcp --dport 15001 -j RETURN\n\
+    COMMIT\n\
+    *mangle\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
+    -A PREROUTING -i lo -p tcp -m mark --mark 0x7 -j RETURN\n\
+    -A OUTPUT -p tcp -j MARK --set-xmark 0x7/0xffffffff\n\
+    -A POSTROUTING -o lo -p tcp -m owner --uid-owner 0 -j RETURN\nCOMMIT\n\
+    *raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+    -A PREROUTING -p tcp -m conntrack --ctstate NEW -j RETURN\n\
+    -A OUTPUT -p tcp -m connmark ! --mark 0x9 -j RETURN\n\
+    -A OUTPUT -p tcp -m conntrack --ctstate INVALID -j RETURN\nCOMMIT\n";
+
+#[test]
+fn the_second_pass_meets_everything_but_nat() {
+    let rules = saved(SECOND_PASS);
+    let redirected = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
+    assert_eq!(
+        counted(&redirected),
+        [
+            "raw OUTPUT 2",
+            "mangle OUTPUT 1",
+            "nat OUTPUT 1",
+            "filter OUTPUT 1",
+            "mangle POSTROUTING 1",
+            "nat POSTROUTING 1",
+            "raw PREROUTING 1",
+            "mangle PREROUTING 1",
+            "filter INPUT 1",
+        ]
+    );
+    for (packet, port) in [("10.0.0.7:80", 15001), ("127.0.0.1:15001", 15001)] {
+        let walk = walk(&rules, &format!("out tcp {packet} uid 0"));
+        assert!(walk.fate.to_string().contains(&port.to_string()), "{walk}");
+        let skipped: Vec<_> = walk
+            .steps
+            .iter()
+            .filter(|step| step.pass == Pass::Loopback && step.table == TableName::Nat)
+            .map(|step| (step.chain.as_str(), &step.event))
+            .collect();
+        let settled = Event::NatSkipped(NatSkip::SettledBefore);
+        assert_eq!(skipped, [("PREROUTING", &settled), ("INPUT", &settled)]);
+    }
+    // The same port, from outside, is redirected.
+    let inbound = walk(&rules, "in tcp 10.244.1.17:15001 from 10.0.0.9");
+    assert!(inbound.fate.to_string().contains("15006"), "{inbound}");
+}
+
+#[test]
+fn a_redirect_at_arrival_goes_to_the_interface_s_primary_address() {
+    let rules = saved(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j REDIRECT --to-ports 1234\nCOMMIT\n",
+    );
+    let host = Host::new().with_interface(
+        mesh_cni_rules::value::InterfaceName::parse("net1").unwrap(),
+        vec![
+            "10.1.0.2/24".parse().unwrap(),
+            "10.1.0.22/24".parse().unwrap(),
+        ],
+    );
+    let packet = Packet::parse("in tcp 10.1.0.22:80 from 10.1.0.9").unwrap();
+    let redirected = walk_on(&rules, &packet, &host);
+    assert_eq!(
+        redirected.translated,
+        Some("10.1.0.2:1234".parse().unwrap())
+    );
+    assert_eq!(
+        redirected.fate.to_string(),
+        "goes to port 1234, original destination 10.1.0.22:80"
+    );
+    let elsewhere = Packet::parse("in tcp 10.1.0.22:80 from 10.1.0.9 iface eth9").unwrap();
+    assert_eq!(
+        walk_on(&rules, &elsewhere, &host).fate.to_string(),
+        "cannot be followed beyond rule 1 of nat PREROUTING: the address of eth9 is not known"
+    );
+}
+
+#[test]
+fn the_first_zone_wins_and_lo_changes_nothing() {
+    let rules = saved(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+         -A PREROUTING -i lo -p udp -j CT --zone 3\n-A OUTPUT -p udp -j CT --zone 1\n\
+         -A OUTPUT -p udp -j CT --zone 2\nCOMMIT\n",
+    );
+    let local = walk(&rules, "out udp 127.0.0.1:53 uid 0");
+    assert_eq!(local.zone, 1);
+    assert_eq!(
+        counted(&local),
+        ["raw OUTPUT 1", "raw OUTPUT 2", "raw PREROUTING 1"]
+    );
+    assert_eq!(
+        walk(&rules, "in udp 10.244.1.17:53 from 10.0.0.9 iface lo").zone,
+        3
+    );
+}
+
+#[test]
+fn marks_are_written_as_the_kernel_writes_them() {
+    let rules = saved(
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+         -A PREROUTING -i lo -m connmark --mark 0x6 -j CONNMARK --restore-mark\n\
+         -A OUTPUT -j MARK --set-xmark 0x6/0x3\n-A OUTPUT -m mark --mark 0x6 -j CONNMARK --save-mark\n\
+         -A OUTPUT -j MARK --set-xmark 0x0/0xffffffff\nCOMMIT\n",
+    );
+    let walked = walk(&rules, "out tcp 127.0.0.1:80 uid 0");
+    assert_eq!((walked.mark, walked.connmark), (6, 6), "{walked}");
+    let invalid = walk(&rules, "out tcp 127.0.0.1:80 uid 0 state invalid");
+    assert_eq!((invalid.mark, invalid.connmark), (0, 0), "{invalid}");
+}
+
+#[test]
+fn no_owner_is_seen_but_by_a_negation() {
+    let rules = saved(
+        "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m owner --uid-owner 0 -j ACCEPT\n\
+         -A OUTPUT -m owner ! --uid-owner 0 -j ACCEPT\nCOMMIT\n",
+    );
+    assert_eq!(
+        counted(&walk(&rules, "out tcp 10.0.0.7:80")),
+        ["nat OUTPUT 2"]
+    );
+    let behind_lo = saved(
+        "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m owner --uid-owner 0 -j DROP\n\
+         -A INPUT -m owner ! --uid-owner 0 -j ACCEPT\nCOMMIT\n",
+    );
+    let local = walk(&behind_lo, "out tcp 127.0.0.1:80 uid 0");
+    assert_eq!(counted(&local), ["filter INPUT 2"]);
+}
+
+#[test]
+fn interfaces_match_by_their_beginning() {
+    let rules = saved(
+        "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -o eth+ -j DROP\n-A OUTPUT -i + -j DROP\nCOMMIT\n",
+    );
+    let (out, local) = ("out udp 10.0.0.7:80", "out udp 127.0.0.1:80");
+    assert_eq!(counted(&walk(&rules, out)), ["filter OUTPUT 1"]);
+    assert_eq!(counted(&walk(&rules, local)), ["filter OUTPUT 2"]);
+}
+
+#[test]
+fn policies_discard_and_chains_return() {
+    let rules = saved(
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:CALLED - [0:0]\n\
+         -A INPUT -p tcp -j CALLED\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n\
+         -A CALLED -p tcp -m tcp --dport 81 -j RETURN\n-A CALLED -m conntrack --ctstate INVALID -j DROP\n\
+         COMMIT\n",
+    );
+    let ends = [
+        "in tcp 10.244.1.17:443 from 10.0.0.9",
+        "in tcp 10.244.1.17:81 from 10.0.0.9",
+        "in tcp 10.244.1.17:443 from 10.0.0.9 state invalid",
+        "in udp 10.3.3.3:53 from 10.0.0.9",
+    ]
+    .map(|packet| walk(&rules, packet).fate.to_string());
+    insta::assert_snapshot!(ends.join("\n"), @"
+    goes to 10.244.1.17:443 in the pod, as addressed
+    is discarded by the policy of filter INPUT
+    is discarded by rule 2 of filter CALLED
+    is discarded by the policy of filter FORWARD
+    ");
+}
+
+#[test]
+fn rules_that_cannot_be_judged_end_the_walk() {
+    let table = |rules: &str| {
+        saved(&format!(
+            "*nat\n:OUTPUT ACCEPT [0:0]\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n\
+             :A - [0:0]\n:B - [0:0]\n{rules}COMMIT\n"
+        ))
+    };
+    let mut missing = table("-A OUTPUT -j A\n");
+    let nat = missing.table_mut(TableName::Nat);
+    nat.chains.retain(|chain| chain.name.as_str() != "A");
+    let doubling = |depth: usize| {
+        let chains = (0..depth).map(|chain| format!(":C{chain} - [0:0]\n"));
+        let jumps = (1..depth).map(|chain| {
+            let jump = format!("-A C{} -j C{chain}\n", chain - 1);
+            jump.repeat(2)
+        });
+        let (chains, jumps): (String, String) = (chains.collect(), jumps.collect());
+        saved(&format!(
+            "*nat\n:OUTPUT ACCEPT [0:0]\n{chains}-A OUTPUT -j C0\n{jumps}COMMIT\n"
+        ))
+    };
+    let ends = [
+        table("-A OUTPUT -m addrtype --dst-type LOCAL -j A\n"),
+        table("-A OUTPUT -p tcp -j DNAT --to-destination 10.0.0.1\n"),
+        table("-A OUTPUT -j A\n-A A -j B\n-A B -j A\n"),
+        table("-A OUTPUT -j OUTPUT\n"),
+        table("-A OUTPUT -p tcp -j TPROXY --on-port 15006 --on-ip 0.0.0.0 --tproxy-mark 0x539/0xffffffff\n"),
+        missing,
+        doubling(60),
+    ]
+    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").fate.to_string());
+    assert_snapshot!(
+        "walk-undecided",
+        "an unknown condition, an unknown target, chains that call each other, a chain that calls \
+         itself, TPROXY where it may not be, a missing chain, and chains that call each other two \
+         to the sixtieth times: each with its rule and the reason",
+        ends.join("\n")
+    );
+}
+
+#[test]
+fn rules_that_only_look_do_not_end_the_walk() {
+    let mut rules = saved(
+        "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m comment --comment seen\n\
+         -A OUTPUT -p tcp -j LOG --log-prefix \"a b\"\n-A OUTPUT -p udp\n\
+         -A OUTPUT -m addrtype --dst-type LOCAL -p tcp -m tcp --dport 1 -j LOG\n\
+         -A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n",
+    );
+    let walked = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
+    assert!(walked.fate.to_string().contains("15001"), "{walked}");
+    assert_eq!(counted(&walked), ["nat OUTPUT 2", "nat OUTPUT 5"]);
+    walked.count(&mut rules, 3, PolicyCounters::On);
+    let output = &rules.tables[0].chains[0];
+    let counters = output.rules.iter().map(|rule| rule.counters.bytes);
+    assert_eq!(counters.collect::<Vec<_>>(), [0, 180, 0, 0, 180]);
+    assert_eq!(output.policy.unwrap().counters.packets, 0);
+}

@@ -1,0 +1,91 @@
+//! Replaying traffic: the counters of the documented dump, exactly.
+
+use mesh_cni_rules::listing::Layout;
+use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_rules::walk::{Counted, Host, PolicyCounters, replay, walk_on};
+use mesh_cni_rules::{Dialect, Listing, Packet, compile};
+
+use crate::support::{DOCUMENTED_DUMP, asm, productpage};
+use crate::walk::{host, settings};
+
+/// What the dump's counters imply: how many connections, and the first packet of each.
+const TRAFFIC: [(u64, &str); 4] = [
+    (2, "out tcp 10.0.0.7:15020 uid 1000"),
+    (1, "out tcp 10.244.1.17:9080 uid 1337"),
+    (14, "out tcp 10.0.0.7:9080 uid 1337"),
+    (34_938, "in tcp 10.244.1.17:15021 from 10.244.1.1"),
+];
+
+fn masked(rules: &RuleSet) -> String {
+    let listing = Listing::of(rules, TableName::Nat).print(Layout::Folded);
+    let listing = listing.replace("127.0.0.6", "127.0.X.X");
+    listing.replace("127.0.0.1", "127.0.X.X")
+}
+
+#[test]
+fn the_implied_traffic_gives_every_counter_of_the_documented_dump() {
+    let mut rules = asm(&productpage());
+    for (connections, packet) in TRAFFIC {
+        let packet = Packet::parse(packet).unwrap();
+        let walk = walk_on(&rules, &packet, &host());
+        walk.count(&mut rules, connections, PolicyCounters::Off);
+    }
+    assert_eq!(masked(&rules), DOCUMENTED_DUMP);
+}
+
+#[test]
+fn one_packet_after_the_other_counts_the_same() {
+    let (mut each, mut together) = (asm(&productpage()), asm(&productpage()));
+    let packet = Packet::parse(TRAFFIC[2].1).unwrap();
+    for _ in 0..14 {
+        replay(&mut each, &packet, &host(), PolicyCounters::Off);
+    }
+    let walk = walk_on(&together, &packet, &host());
+    walk.count(&mut together, 14, PolicyCounters::Off);
+    assert_eq!(each, together);
+}
+
+/// Where the kernel counts policies: the nat table at each hook, once a connection.
+#[test]
+fn policies_count_where_the_kernel_counts_them() {
+    let mut rules = asm(&productpage());
+    for packet in [
+        "in tcp 10.244.1.17:15021 from 10.244.1.1",
+        "in tcp 10.244.1.17:9080 from 10.244.1.1",
+        "out tcp 10.0.0.7:9080 uid 1337",
+        "out tcp 10.0.0.7:9080 uid 1000",
+        "out tcp 10.0.0.7:9080 uid 1337 state established",
+    ] {
+        let packet = Packet::parse(packet).unwrap();
+        replay(&mut rules, &packet, &host(), PolicyCounters::On);
+    }
+    let listing = Listing::of(&rules, TableName::Nat).print(Layout::Folded);
+    let policies = listing.lines().filter(|line| line.contains("policy"));
+    insta::assert_snapshot!(policies.collect::<Vec<_>>().join("\n"), @"
+    Chain PREROUTING (policy ACCEPT 1 packets, 60 bytes)
+    Chain INPUT (policy ACCEPT 2 packets, 120 bytes)
+    Chain POSTROUTING (policy ACCEPT 2 packets, 120 bytes)
+    Chain OUTPUT (policy ACCEPT 1 packets, 60 bytes)
+    ");
+}
+
+#[test]
+fn a_walk_names_what_counts_it() {
+    let rules = compile(&settings(), Dialect::Istio, Family::V6);
+    let packet = Packet::parse("in tcp [fd00::17]:22 from fd00::9").unwrap();
+    let counted = walk_on(&rules, &packet, &Host::new()).counted();
+    let words = counted.iter().map(
+        |Counted {
+             table, chain, rule, ..
+         }| {
+            let rule = rule.map_or("policy".to_owned(), |number| number.to_string());
+            format!("{table} {chain} {rule}")
+        },
+    );
+    insta::assert_snapshot!(words.collect::<Vec<_>>().join("\n"), @"
+    nat PREROUTING 1
+    nat ISTIO_INBOUND 2
+    nat PREROUTING policy
+    nat POSTROUTING policy
+    ");
+}

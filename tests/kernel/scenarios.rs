@@ -1,0 +1,61 @@
+//! Every scenario on a real kernel, both back ends, both families: what was applied is what is
+//! read back, and nothing is left after cleaning up.
+
+use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply, read, remove};
+use mesh_cni_rules::drift;
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_tests::{Scenario, must, run};
+
+/// Rules of somebody else, in chains that ours touch.
+const FOREIGN: &str = "*mangle\n-A PREROUTING -i eth9 -j MARK --set-mark 9\nCOMMIT\n\
+    *nat\n:THEIRS - [0:0]\n-A OUTPUT -d 192.0.2.1/32 -j THEIRS\n\
+    -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\nCOMMIT\n";
+
+/// Everything that stands, rules and routing, without dates and counters.
+fn standing(netns: &NetNs, backend: Backend) -> String {
+    let flavour = backend.as_str().trim_start_matches("iptables-");
+    let mut text = String::new();
+    for program in [
+        format!("iptables-{flavour}-save"),
+        format!("ip6tables-{flavour}-save"),
+    ] {
+        let saved = must(netns, &program);
+        let lines = saved.lines().filter(|line| !line.starts_with('#'));
+        let lines = lines.map(|line| line.split(" [").next().unwrap_or(line));
+        text.extend(lines.map(|line| format!("{line}\n")));
+    }
+    text + &must(netns, "ip -4 rule list") + &must(netns, "ip -6 rule list")
+}
+
+#[test]
+fn every_scenario_stands_as_it_was_meant_and_goes_without_a_trace() {
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    for backend in Backend::ALL {
+        let choice = BackendChoice::Only(backend);
+        for scenario in Scenario::all() {
+            let what = format!("{} by {backend}", scenario.name);
+            let netns = NetNs::scratch().expect("this test needs root: run `make test`");
+            must(&netns, "ip link set lo up");
+            let flavour = backend.as_str().trim_start_matches("iptables-");
+            // The first transaction makes the tables, which stay when it is taken back.
+            let wanted = Family::ALL.map(|family| scenario.rules(family));
+            apply(&netns, &xtables, choice, &wanted).expect(&what);
+            remove(&netns, &xtables, choice).expect(&what);
+            let mut restore = std::process::Command::new(format!("iptables-{flavour}-restore"));
+            let foreign = run(&netns, restore.arg("--noflush"), FOREIGN);
+            assert_eq!(foreign.code, 0, "{what}: {}", foreign.stderr);
+            let before = standing(&netns, backend);
+
+            let applied = apply(&netns, &xtables, choice, &wanted).expect(&what);
+            assert_eq!(applied.change, Change::Created, "{what}");
+            let found = read(&netns, &xtables, choice, &Family::ALL).expect(&what);
+            for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
+                assert_eq!(drift(wanted, found), None, "{what}");
+            }
+            let again = apply(&netns, &xtables, choice, &wanted).expect(&what);
+            assert_eq!(again.change, Change::Unchanged, "{what}");
+            remove(&netns, &xtables, choice).expect(&what);
+            assert_eq!(standing(&netns, backend), before, "{what}");
+        }
+    }
+}

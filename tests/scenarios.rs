@@ -1,0 +1,67 @@
+//! Every scenario, layer by layer: restore input of both families, listings, and where packets end.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_rules::value::{InterfaceName, network};
+use mesh_cni_rules::walk::{Host, walk_on};
+use mesh_cni_rules::{Listing, render};
+use mesh_cni_tests::Scenario;
+
+fn check(scenario: &Scenario, artefact: &str, text: &str) {
+    insta::with_settings!({
+        snapshot_path => &scenario.folder,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => scenario.find(),
+    }, { insta::assert_snapshot!(artefact, text) });
+}
+
+/// Every table that holds something, each under its name.
+fn listings(rules: &RuleSet) -> String {
+    let mut text = String::new();
+    for table in &rules.tables {
+        writeln!(
+            text,
+            "# iptables -t {} -L\n{}",
+            table.name,
+            Listing::of(rules, table.name)
+        )
+        .expect("a string takes every write");
+    }
+    text
+}
+
+/// The namespace in which packets walk: the pod's own interface, and a bridge inside the pod.
+fn host() -> Host {
+    let addresses: [IpAddr; 2] =
+        ["10.99.0.2", "fd00:99::2"].map(|address| address.parse().expect("this is an address"));
+    let bridge = InterfaceName::parse("docker0").expect("this is a name");
+    let of_bridge = network("172.17.0.1/32").expect("this is a range");
+    Host::pod(&addresses).with_interface(bridge, vec![of_bridge])
+}
+
+/// The story of each packet.
+fn walks(scenario: &Scenario) -> String {
+    let host = host();
+    let mut text = String::new();
+    for packet in scenario.packets() {
+        let walk = walk_on(&scenario.rules(packet.family()), &packet, &host);
+        writeln!(text, "{walk}\n").expect("a string takes every write");
+    }
+    text
+}
+
+#[test]
+fn every_scenario_comes_to_what_lies_beside_it() {
+    let scenarios = Scenario::all();
+    assert!(scenarios.len() >= 25, "a scenario was lost");
+    for scenario in &scenarios {
+        let (four, six) = (scenario.rules(Family::V4), scenario.rules(Family::V6));
+        check(scenario, "restore.v4", &render::restore(&four));
+        check(scenario, "restore.v6", &render::restore(&six));
+        check(scenario, "listing.v4", &listings(&four));
+        check(scenario, "walks", &walks(scenario));
+    }
+}

@@ -1,0 +1,143 @@
+//! Scenarios: a folder each, with the settings of a pod, and what they must come to beside them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use mesh_cni_rules::interception::{DnsCapture, OwnerGroups};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::value::{Gid, Port, Uid};
+use mesh_cni_rules::{Dialect, Interception, Packet, PodSettings, RuleSet, compile};
+use serde::Deserialize;
+
+/// One folder of `tests/scenarios`.
+#[derive(Debug)]
+pub struct Scenario {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its name.
+    pub name: String,
+    input: Input,
+}
+
+/// `in.yaml`: what a reviewer must find, and what leads there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    find: String,
+    ruleset: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    proxy_env: BTreeMap<String, String>,
+    #[serde(default)]
+    proxy_uids: Vec<u32>,
+    #[serde(default)]
+    proxy_gids: Vec<u32>,
+    owner_groups: Option<Groups>,
+    #[serde(default)]
+    dns_servers: Vec<IpAddr>,
+    outbound_capture_port: Option<u16>,
+    inbound_capture_port: Option<u16>,
+    tunnel_port: Option<u16>,
+    packets: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Groups {
+    Only(Vec<u32>),
+    Except(Vec<u32>),
+}
+
+impl Scenario {
+    /// Every scenario, in the order of their names.
+    pub fn all() -> Vec<Self> {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let folders = fs::read_dir(scenarios).expect("the scenarios are in the repository");
+        let mut folders: Vec<_> = folders
+            .map(|folder| folder.expect("the folder can be read").path())
+            .collect();
+        folders.sort();
+        folders.into_iter().map(Self::read).collect()
+    }
+
+    fn read(folder: PathBuf) -> Self {
+        let name = folder.file_name().expect("a folder has a name");
+        let name = name.to_string_lossy().into_owned();
+        let text = fs::read_to_string(folder.join("in.yaml"));
+        let text = text.unwrap_or_else(|error| panic!("{name}/in.yaml: {error}"));
+        let input = serde_saphyr::from_str(&text);
+        let input = input.unwrap_or_else(|error| panic!("{name}/in.yaml: {error}"));
+        Self {
+            folder,
+            name,
+            input,
+        }
+    }
+
+    /// What a reviewer must find.
+    pub fn find(&self) -> &str {
+        &self.input.find
+    }
+
+    /// The rules for one family.
+    pub fn rules(&self, family: Family) -> RuleSet {
+        let dialect: Dialect = self.input.ruleset.parse().expect("the rule set is known");
+        compile(&self.interception(), dialect, family)
+    }
+
+    /// The packets whose walks are told.
+    pub fn packets(&self) -> impl Iterator<Item = Packet> {
+        self.input.packets.iter().map(|text| {
+            let packet = Packet::parse(text);
+            packet.unwrap_or_else(|error| panic!("{}: {text}: {error}", self.name))
+        })
+    }
+
+    fn interception(&self) -> Interception {
+        let input = &self.input;
+        let settings = PodSettings {
+            annotations: Some(&input.annotations),
+            proxy_env: Some(&input.proxy_env),
+            ..PodSettings::default()
+        };
+        let resolved = settings
+            .resolve()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let mut interception = resolved.interception;
+        if !input.proxy_uids.is_empty() {
+            interception.proxy_uids = input.proxy_uids.iter().copied().map(Uid).collect();
+        }
+        if !input.proxy_gids.is_empty() {
+            interception.proxy_gids = input.proxy_gids.iter().copied().map(Gid).collect();
+        }
+        if let Some(groups) = &input.owner_groups {
+            let ids = |ids: &[u32]| ids.iter().copied().map(Gid).collect();
+            interception.owner_groups = match groups {
+                Groups::Only(groups) => OwnerGroups::Only(ids(groups)),
+                Groups::Except(groups) => OwnerGroups::Except(ids(groups)),
+            };
+        }
+        if !input.dns_servers.is_empty() {
+            interception.dns = DnsCapture::Servers(input.dns_servers.clone());
+        }
+        set_port(
+            &mut interception.outbound_capture_port,
+            input.outbound_capture_port,
+        );
+        set_port(
+            &mut interception.inbound_capture_port,
+            input.inbound_capture_port,
+        );
+        set_port(&mut interception.tunnel_port, input.tunnel_port);
+        interception
+    }
+}
+
+fn set_port(to: &mut Port, number: Option<u16>) {
+    if let Some(number) = number {
+        *to = Port::new(number).expect("a port is not 0");
+    }
+}
