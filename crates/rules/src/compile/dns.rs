@@ -7,10 +7,10 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::shorthand::{by_group, by_user, from, from_port, tcp, to, to_port, udp};
+use super::shorthand::{by_proxy, from, from_port, tcp, to, to_port, udp};
 use crate::chains::{INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING};
 use crate::interception::{DnsCapture, Interception};
-use crate::ruleset::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
+use crate::ruleset::{Family, Match, Rule, RuleSet, TableName, Target};
 use crate::value::Port;
 
 /// The port of DNS.
@@ -69,15 +69,7 @@ fn track(rules: &mut RuleSet, chain: crate::ruleset::ChainName, matches: Vec<Mat
 }
 
 fn zones_of_proxy(interception: &Interception, rules: &mut RuleSet) {
-    let users = interception
-        .proxy_uids
-        .iter()
-        .map(|user| by_user(Sense::Is, *user));
-    let groups = interception
-        .proxy_gids
-        .iter()
-        .map(|group| by_group(Sense::Is, *group));
-    for owner in users.chain(groups) {
+    for owner in by_proxy(interception) {
         let query = vec![udp(), to_port(QUERIES), owner.clone()];
         let answer = vec![udp(), from_port(PROXY_RESOLVER), owner];
         track(rules, OUTPUT_DNS, query, OF_PROXY);

@@ -2,6 +2,7 @@
 
 use ipnetwork::IpNetwork;
 
+use crate::interception::Interception;
 use crate::ruleset::{Match, Protocol, Sense};
 use crate::value::{Gid, InterfaceName, Port, Uid};
 
@@ -55,4 +56,12 @@ pub(super) fn by_group(sense: Sense, group: Gid) -> Match {
 
 pub(super) fn from_port(port: Port) -> Match {
     Match::SourcePort(Sense::Is, port)
+}
+
+/// Each way in which a packet is the proxy's: by each of its users, then by each of its groups.
+pub(super) fn by_proxy(interception: &Interception) -> impl Iterator<Item = Match> {
+    let users = interception.proxy_uids.iter();
+    let groups = interception.proxy_gids.iter();
+    let by_users = users.map(|user| by_user(Sense::Is, *user));
+    by_users.chain(groups.map(|group| by_group(Sense::Is, *group)))
 }

@@ -3,7 +3,7 @@
 //! A mark tells policy routing to deliver a packet here, whatever its destination. The packets of
 //! a connection that the proxy has taken keep the mark by way of the connection's own mark.
 
-use super::shorthand::{by_group, by_user, comes_in, from, not_to, over_loopback, tcp};
+use super::shorthand::{by_proxy, comes_in, from, not_to, over_loopback, tcp};
 use crate::chains::{DIVERT, INBOUND, OUTPUT, PREROUTING, TPROXY};
 use crate::interception::Interception;
 use crate::ruleset::{
@@ -46,7 +46,7 @@ pub(super) fn ways_in() -> Vec<(Option<Match>, Target)> {
 pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
     rules.routing = Some(routing);
     let handed_over = Mark::exact(routing.mark);
-    let by_proxy = Mark::exact(routing.outbound_mark());
+    let of_proxy = Mark::exact(routing.outbound_mark());
     let marked = |mark| Match::Mark(Sense::Is, mark);
     let loopback = not_to(interception.loopback(rules.family));
 
@@ -57,20 +57,12 @@ pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, ru
         Target::Return,
     );
     rules.append(MANGLE, OUTPUT, passed);
-    let users = interception
-        .proxy_uids
-        .iter()
-        .map(|user| by_user(Sense::Is, *user));
-    let groups = interception
-        .proxy_gids
-        .iter()
-        .map(|group| by_group(Sense::Is, *group));
-    for owner in users.chain(groups) {
+    for owner in by_proxy(interception) {
         let to_itself = [loopback.clone(), tcp(), over_loopback(), owner];
         rules.append(
             MANGLE,
             OUTPUT,
-            Rule::new(to_itself, Target::SetMark(by_proxy)),
+            Rule::new(to_itself, Target::SetMark(of_proxy)),
         );
     }
     let known = Match::Connmark(Sense::Is, handed_over);
@@ -82,7 +74,7 @@ pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, ru
 
     let lo = comes_in(&InterfaceName::loopback());
     let passthrough = from(rules.family.inbound_passthrough());
-    let not_by_proxy = Match::Mark(Sense::IsNot, by_proxy);
+    let not_by_proxy = Match::Mark(Sense::IsNot, of_proxy);
     let leave = [
         vec![tcp(), marked(handed_over)],
         vec![tcp(), passthrough, lo.clone()],
