@@ -44,10 +44,21 @@ pub(crate) enum Command {
     /// Exit code 1: none, for the reason on stderr.
     #[command(after_help = "Example: mesh-cnictl render --pod pod.yaml --format restore")]
     Render(RenderArguments),
+    /// Follow a packet through the rules: each rule it meets, and where it ends
+    ///
+    /// Through the rules that a pod would get, or through those that stand in a namespace now
+    /// (needs root). A packet is `in|out tcp|udp ADDRESS:PORT` and options: `from ADDRESS[:PORT]`,
+    /// `iface NAME`, `uid N`, `gid N`, `mark N`, `connmark N`, `state new|established|related|invalid`,
+    /// `reply`, `size BYTES`. Exit code 1: a packet could not be followed to its end.
+    #[command(
+        after_help = "Example: mesh-cnictl explain --pod pod.yaml --packet 'out tcp 10.0.0.7:9080 uid 1000'"
+    )]
+    Explain(ExplainArguments),
     /// Program the rules, as istio-init does in its pod
     ///
-    /// Flags, environment names and defaults are those of Istio's istio-iptables command, mode
-    /// REDIRECT. A flag wins over its environment variable; an empty variable counts as unset.
+    /// Flags, environment names and defaults are those of Istio's istio-iptables command. A flag
+    /// wins over its environment variable; an empty variable counts as unset. Exit code 126:
+    /// --run-validation found that the rules do not redirect.
     #[command(
         after_help = "Example: mesh-cnictl init -p 15001 -z 15006 -u 1337 -m REDIRECT \
                       -i '*' -b '*' -d 15020,15021,15090 --dry-run"
@@ -106,6 +117,44 @@ pub(crate) struct RenderArguments {
     /// Which table `--format list` lists [default: nat]
     #[arg(long, value_enum)]
     pub(crate) table: Option<ListedTable>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    /// The plugin's entry of a network configuration, or a whole list that has it; `-` reads stdin
+    #[arg(long, value_name = "FILE", requires = "pod")]
+    pub(crate) conf: Option<PathBuf>,
+    /// A packet to follow; may stand several times
+    #[arg(long, value_name = "PACKET", required = true)]
+    pub(crate) packet: Vec<String>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Whose rules: those that a pod would get, or those that stand somewhere.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The rules that this pod would get: its manifest, YAML or JSON; `-` reads stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pod: Option<PathBuf>,
+    /// The rules that stand in this network namespace, such as /run/netns/NAME
+    #[arg(long, value_name = "PATH")]
+    pub(crate) netns: Option<PathBuf>,
+    /// The rules that stand in this process's network namespace
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+}
+
+impl Whose {
+    /// The namespace that is meant, where one is.
+    pub(crate) fn namespace(&self) -> Option<PathBuf> {
+        let of_process = |pid| PathBuf::from(format!("/proc/{pid}/ns/net"));
+        self.netns.clone().or_else(|| self.pid.map(of_process))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,11 @@ impl<'streams> Console<'streams> {
         self.word("note", DIM, line);
     }
 
+    /// Lines that belong to the words before them.
+    pub(crate) fn aside(&mut self, lines: impl fmt::Display) {
+        let _written = writeln!(self.err, "{lines}");
+    }
+
     /// Words that cannot be written are lost; the result still counts.
     pub(crate) fn word(&mut self, kind: &str, style: Style, line: impl fmt::Display) {
         let _written = writeln!(self.err, "{style}{kind}:{style:#} {line}");

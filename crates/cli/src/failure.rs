@@ -17,6 +17,9 @@ pub(crate) enum Exit {
     Wrong,
     /// 3: the environment failed.
     Failed,
+    /// 126: the rules do not redirect, the code of Istio's own validation, by which programs that
+    /// repair pods know it.
+    Unproven,
 }
 
 /// A command that came to no result, and the way out.
@@ -25,6 +28,7 @@ pub(crate) struct Failure {
     exit: Exit,
     subject: Option<String>,
     error: Box<dyn Error + Send + Sync>,
+    shown: Option<String>,
     hints: Vec<String>,
 }
 
@@ -39,11 +43,17 @@ impl Failure {
         Self::new(Exit::Failed, error.into())
     }
 
+    /// The rules were put to the proof and failed.
+    pub(crate) fn unproven(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Exit::Unproven, error.into())
+    }
+
     fn new(exit: Exit, error: Box<dyn Error + Send + Sync>) -> Self {
         Self {
             exit,
             subject: None,
             error,
+            shown: None,
             hints: Vec::new(),
         }
     }
@@ -51,6 +61,13 @@ impl Failure {
     /// Says what it was about.
     pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
+        self
+    }
+
+    /// Shows the text that is wrong, a caret under that position (in characters, from 1).
+    pub(crate) fn showing(mut self, text: &str, position: usize) -> Self {
+        let blanks = " ".repeat(position.saturating_sub(1));
+        self.shown = Some(format!("  {text}\n  {blanks}^"));
         self
     }
 
@@ -82,6 +99,9 @@ impl Failure {
             return;
         }
         console.word("error", BAD, self.message());
+        if let Some(shown) = &self.shown {
+            console.aside(shown);
+        }
         for hint in &self.hints {
             console.word("hint", DIM, hint);
         }
@@ -120,6 +140,7 @@ impl From<Exit> for ExitCode {
             Exit::No => 1,
             Exit::Wrong => 2,
             Exit::Failed => 3,
+            Exit::Unproven => 126,
         })
     }
 }

@@ -1,18 +1,24 @@
 //! `init`: programs a namespace as istio-init does, by the same flags.
 
 mod addresses;
+mod dns;
 mod error;
 pub(crate) mod flags;
 mod go;
+mod group_file;
 mod groups;
 mod refusals;
+mod resolv_conf;
 mod settings;
+mod validation;
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::{fs, io, thread};
 
 use mesh_cni_netns::{ApplyError, BackendChoice, NetNs, OpenError, Xtables, apply, read, remove};
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::interception::DnsCapture;
+use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use mesh_cni_rules::{Dialect, Interception, RuleSet, compile, render, transaction};
 
 use crate::console::Console;
@@ -20,6 +26,7 @@ use crate::failure::{Exit, Failure};
 use error::SettingError;
 use flags::GivenFlags;
 use settings::Settings;
+use validation::Validation;
 
 /// What the settings come to.
 struct Wish {
@@ -27,6 +34,7 @@ struct Wish {
     interception: Interception,
     dialect: Dialect,
     backend: BackendChoice,
+    validation: Option<Validation>,
     /// The caller's own where there is none.
     namespace: Option<NetNs>,
 }
@@ -45,7 +53,7 @@ enum What {
 pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit, Failure> {
     // What is no text is read as one that does not parse, and so refused.
     let lookup = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
-    let mut settings = Settings::new(given, &lookup);
+    let mut settings = Settings::new(given, &lookup, &read_file);
     let wish = resolve(&mut settings)?;
     for warning in &settings.warnings {
         console.warn(warning);
@@ -58,13 +66,22 @@ pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit,
         What::Remove => remove_rules(&wish, &xtables, console)?,
         What::PrintRemoval => print_removal(&wish, &xtables, console)?,
     }
+    if let Some(validation) = &wish.validation {
+        validate(validation, &wish, console)?;
+    }
     Ok(Exit::Done)
+}
+
+fn read_file(path: &str) -> io::Result<String> {
+    let bytes = fs::read(path)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn resolve(settings: &mut Settings<'_>) -> Result<Wish, Failure> {
     refusals::check(settings)?;
     let what = what(settings).map_err(wrong_setting)?;
     let interception = settings.interception().map_err(wrong_setting)?;
+    let validation = validation(settings, what, &interception).map_err(wrong_setting)?;
     let dialect = settings.dialect().map_err(wrong_setting)?;
     let backend = settings.backend().map_err(wrong_setting)?;
     settings.check_accepted().map_err(wrong_setting)?;
@@ -78,6 +95,7 @@ fn resolve(settings: &mut Settings<'_>) -> Result<Wish, Failure> {
         interception,
         dialect,
         backend,
+        validation,
         namespace,
     })
 }
@@ -95,6 +113,28 @@ fn what(settings: &mut Settings<'_>) -> Result<What, SettingError> {
     })
 }
 
+/// Nothing can be proven of rules that are not to stand.
+fn validation(
+    settings: &mut Settings<'_>,
+    what: What,
+    interception: &Interception,
+) -> Result<Option<Validation>, SettingError> {
+    let asked_for = Validation::asked_for(settings, interception)?;
+    let idle = match what {
+        What::Apply | What::Check => return Ok(asked_for),
+        What::Print | What::PrintRemoval => &flags::DRY_RUN,
+        What::Remove => &flags::CLEANUP_ONLY,
+    };
+    if asked_for.is_some() {
+        let (probe, idle) = (
+            settings.origin(&flags::RUN_VALIDATION),
+            settings.origin(idle),
+        );
+        settings.warn(format!("{probe} proves nothing together with {idle}"));
+    }
+    Ok(None)
+}
+
 fn print(wish: &Wish, console: &mut Console<'_>) -> Result<(), Failure> {
     let addresses = addresses(wish)?;
     if !addresses::any_is_usable(&addresses) {
@@ -103,8 +143,9 @@ fn print(wish: &Wish, console: &mut Console<'_>) -> Result<(), Failure> {
              IPv4 rules alone, and without --dry-run an error",
         );
     }
-    let rule_sets = rule_sets(wish, &addresses);
+    let rule_sets = rule_sets(wish, &addresses, console);
     let text: String = rule_sets.iter().map(render::restore).collect();
+    note_routing("also needs", &rule_sets, console);
     Ok(console.result(&text)?)
 }
 
@@ -116,7 +157,7 @@ fn apply_rules(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Res
             "run it once the interface has its address: after the main CNI plugin, or in the pod",
         ));
     }
-    let rule_sets = rule_sets(wish, &addresses);
+    let rule_sets = rule_sets(wish, &addresses, console);
     let namespace = target(wish)?;
     let applied = apply(&namespace, xtables, wish.backend, &rule_sets).map_err(unapplied)?;
     let families: Vec<_> = rule_sets.iter().map(|set| set.family.to_string()).collect();
@@ -140,24 +181,70 @@ fn print_removal(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> R
     let found = read(&target(wish)?, xtables, wish.backend, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
     let text: String = found.rule_sets.iter().map(transaction::remove).collect();
+    note_routing("also removes", &found.rule_sets, console);
     Ok(console.result(&text)?)
 }
 
-fn rule_sets(wish: &Wish, addresses: &[IpAddr]) -> Vec<RuleSet> {
-    let families = wish.interception.families(addresses).into_iter();
-    let compiled = families.map(|family| compile(&wish.interception, wish.dialect, family));
-    compiled.collect()
+fn validate(
+    validation: &Validation,
+    wish: &Wish,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let addresses = addresses(wish)?;
+    for family in wish.interception.families(&addresses) {
+        let probe = validation.probe(&wish.interception, family, &addresses);
+        let probe = probe.map_err(validation::failure)?;
+        let proof = inside(wish, || probe.send())?.map_err(validation::failure)?;
+        console.line(format_args!(
+            "{family} rules proven: {} came to {}",
+            proof.original, proof.capture
+        ))?;
+    }
+    Ok(())
 }
 
-/// A dry run in the caller's own namespace needs no right to enter one.
+fn rule_sets(wish: &Wish, addresses: &[IpAddr], console: &mut Console<'_>) -> Vec<RuleSet> {
+    let families = wish.interception.families(addresses);
+    if let DnsCapture::Servers(servers) = &wish.interception.dns {
+        let unreached = |server: &&IpAddr| !families.contains(&Family::of_address(**server));
+        for server in servers.iter().filter(unreached) {
+            let family = Family::of_address(*server);
+            console.warn(format_args!(
+                "no {family} rules are written here: queries to {server} are not captured"
+            ));
+        }
+    }
+    let compile = |family| compile(&wish.interception, wish.dialect, family);
+    families.into_iter().map(compile).collect()
+}
+
+/// Says what goes with the rules but is no input of iptables-restore.
+fn note_routing(does: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) {
+    for rules in rule_sets {
+        if let Some(PolicyRouting { mark, table }) = rules.routing {
+            console.note(format_args!(
+                "{} {does} policy routing: packets with mark {mark} to table {table}, \
+                 there `local default dev lo`",
+                rules.family
+            ));
+        }
+    }
+}
+
 fn addresses(wish: &Wish) -> Result<Vec<IpAddr>, Failure> {
-    let read = match &wish.namespace {
-        None => addresses::here(),
-        Some(namespace) => namespace
-            .run(addresses::here)
-            .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?,
-    };
+    let read = inside(wish, addresses::here)?;
     read.map_err(|error| Failure::environment(error).about("cannot read the addresses"))
+}
+
+/// Does the work on a thread that ends with it. The caller's own namespace needs no right to enter.
+fn inside<T: Send>(wish: &Wish, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    match &wish.namespace {
+        Some(namespace) => namespace
+            .run(work)
+            .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT)),
+        None => thread::scope(|scope| scope.spawn(work).join())
+            .map_err(|_panic| Failure::environment("the work was broken off by a panic")),
+    }
 }
 
 fn target(wish: &Wish) -> Result<NetNs, Failure> {

@@ -6,6 +6,7 @@ mod arguments;
 mod console;
 mod demo;
 mod documents;
+mod explain;
 mod failure;
 mod init;
 mod input;
@@ -55,6 +56,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
     match command {
         Command::Select(arguments) => select::run(arguments, console),
         Command::Render(arguments) => render::run(arguments, console),
+        Command::Explain(arguments) => explain::run(arguments, console),
         Command::Init(flags) => init::run(flags, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),

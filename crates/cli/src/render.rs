@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
     Ok(Exit::Done)
 }
 
-fn refuse(case: &Case, error: PlanError) -> Failure {
+pub(crate) fn refuse(case: &Case, error: PlanError) -> Failure {
     let hint = match &error {
         PlanError::MissingFacts(_) => {
             "a manifest does not tell its namespace's labels: \

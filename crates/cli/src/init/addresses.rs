@@ -16,13 +16,16 @@ pub(crate) fn here() -> io::Result<Vec<IpAddr>> {
     Ok(addresses.collect())
 }
 
-/// Whether a pod can be reached by one of them: loopback and link-local addresses do not count.
+/// Whether a pod can be reached by one of them.
 pub(crate) fn any_is_usable(addresses: &[IpAddr]) -> bool {
-    addresses.iter().any(|address| {
-        let link_local = match address {
-            IpAddr::V4(four) => four.is_link_local(),
-            IpAddr::V6(six) => six.is_unicast_link_local(),
-        };
-        !link_local && !address.is_loopback() && !address.is_unspecified()
-    })
+    addresses.iter().any(|address| is_usable(*address))
+}
+
+/// Whether a pod can be reached by it: loopback and link-local addresses do not count.
+pub(crate) fn is_usable(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(four) => four.is_link_local(),
+        IpAddr::V6(six) => six.is_unicast_link_local(),
+    };
+    !link_local && !address.is_loopback() && !address.is_unspecified()
 }

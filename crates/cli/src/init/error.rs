@@ -1,6 +1,6 @@
 //! What can be wrong with a setting of `init`, and where it was written.
 
-use std::fmt;
+use std::{fmt, io};
 
 use mesh_cni_rules::value::InvalidItem;
 use thiserror::Error;
@@ -15,6 +15,21 @@ pub(crate) enum SettingError {
         value: String,
         #[source]
         problem: InvalidItem,
+    },
+    /// A file that the setting needs.
+    #[error("{origin}: cannot read {path}")]
+    Unreadable {
+        origin: Origin,
+        path: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// Rules that leave the probe alone prove nothing.
+    #[error("{probe} cannot be carried out with {other}: {why}")]
+    Unprovable {
+        probe: Origin,
+        other: String,
+        why: &'static str,
     },
     /// One rule would have to name them all.
     #[error("environment {variable} = `{value}`: {count} groups, at most {most} are allowed")]

@@ -1,5 +1,7 @@
 //! Values as the programs that are replaced read them, which are written in Go.
 
+use std::time::Duration;
+
 /// A boolean as Go's `strconv.ParseBool` reads it.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
@@ -9,41 +11,129 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether the text is a duration as Go's `time.ParseDuration` reads it, sign aside.
-pub(super) fn duration(text: &str) -> Option<()> {
-    let mut rest = text;
-    if rest == "0" {
-        return Some(());
+/// A whole number of digits alone.
+pub(super) fn decimal(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// A duration as Go's `time.ParseDuration` reads it, but for a sign.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
     }
+    let mut rest = text;
+    let mut sum = 0_u64;
     loop {
-        let unit_and_rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        rest[..rest.len() - unit_and_rest.len()]
-            .parse::<f64>()
-            .ok()?;
-        let units = ["ns", "us", "µs", "ms", "s", "m", "h"];
-        let unit_end = unit_and_rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(unit_and_rest.len());
-        let (unit, behind) = unit_and_rest.split_at(unit_end);
-        units.contains(&unit).then_some(())?;
-        if behind.is_empty() {
-            return Some(());
+        let number = leading(rest, is_of_number);
+        let unit = leading(&rest[number.len()..], |c| !is_of_number(c));
+        let nanoseconds = nanoseconds(number, nanoseconds_of(unit)?)?;
+        sum = sum.checked_add(nanoseconds)?;
+        rest = &rest[number.len() + unit.len()..];
+        if rest.is_empty() {
+            return Some(Duration::from_nanos(sum));
         }
-        rest = behind;
+    }
+}
+
+fn leading(text: &str, wanted: impl Fn(char) -> bool) -> &str {
+    let end = text.find(|c| !wanted(c)).unwrap_or(text.len());
+    &text[..end]
+}
+
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
+}
+
+/// So many units, with a fraction, in whole nanoseconds.
+fn nanoseconds(number: &str, unit: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.len() + fraction.len() == 0 || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let mut sum = whole.checked_mul(unit)?;
+    let mut place = unit;
+    for digit in fraction.bytes() {
+        place /= 10;
+        sum = sum.checked_add(u64::from(digit - b'0') * place)?;
+    }
+    Some(sum)
+}
+
+fn nanoseconds_of(unit: &str) -> Option<u64> {
+    match unit {
+        "ns" => Some(1),
+        "us" | "µs" | "μs" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000),
+        "m" => Some(60_000_000_000),
+        "h" => Some(3_600_000_000_000),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn durations_are_those_of_go() {
-        for text in ["5s", "1m30s", "500ms", "1.5h", "0", "2us"] {
-            assert!(duration(text).is_some(), "{text}");
+        for (text, milliseconds) in [
+            ("5s", 5_000),
+            ("1m30s", 90_000),
+            ("500ms", 500),
+            ("1.5h", 5_400_000),
+            ("0", 0),
+            ("0s", 0),
+            ("2000us", 2),
+            ("3000µs", 3),
+            (".25s", 250),
+            ("1.s", 1_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Some(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
-        for text in ["", "5", "s", "5 s", "5x", "5s1", "1..5s", "-5s"] {
-            assert!(duration(text).is_none(), "{text}");
+        for text in [
+            "", "5", "s", "5 s", "5x", "5s1", "1..5s", "-5s", ".s", "1.2.3s", "1e9s", "9e99h",
+        ] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+        let huge = format!("{}h", "9".repeat(400));
+        assert_eq!(duration(&huge), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in "[0-9.a-zµ+-]{0,12}") {
+            // To be read or refused, never to panic.
+            let (_duration, number) = (duration(&text), decimal(&text));
+            let wanted = text.parse::<u32>().is_ok() && !text.starts_with('+');
+            prop_assert_eq!(number.is_some(), wanted);
+        }
+
+        #[test]
+        fn what_duration_prints_is_read(milliseconds: u32) {
+            let wanted = Duration::from_millis(milliseconds.into());
+            prop_assert_eq!(duration(&format!("{milliseconds}ms")), Some(wanted));
+        }
+    }
+
+    #[test]
+    fn numbers_are_digits() {
+        assert_eq!(decimal("4294967295"), Some(u32::MAX));
+        for text in ["", "+1", "-1", "0x1", "4294967296", "1 "] {
+            assert_eq!(decimal(text), None, "{text}");
         }
     }
 }

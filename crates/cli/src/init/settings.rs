@@ -1,27 +1,35 @@
 //! From flags, environment and defaults to an interception; every wrong value is refused by name.
 
+use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
+use mesh_cni_rules::ruleset::PolicyRouting;
 use mesh_cni_rules::value::{
     EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, list, network, single,
     wildcard_or_list,
 };
 use mesh_cni_rules::{Dialect, Interception};
 
+use super::dns;
 use super::error::{Origin, SettingError};
 use super::flags::{self, Flag, GivenFlags, Takes};
-use super::go::{boolean, duration};
+use super::go::{boolean, decimal, duration};
 use super::groups;
 
 /// Reads a variable of the environment.
 pub(crate) type Lookup<'env> = &'env dyn Fn(&str) -> Option<String>;
 
+/// Reads a file to its end.
+pub(crate) type ReadFile<'env> = &'env dyn Fn(&str) -> io::Result<String>;
+
 /// Flags over environment over defaults.
 pub(crate) struct Settings<'env> {
     given: &'env GivenFlags,
     lookup: Lookup<'env>,
+    read: ReadFile<'env>,
     /// What was odd, one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -35,10 +43,11 @@ struct Found {
 type Outcome<T> = Result<T, SettingError>;
 
 impl<'env> Settings<'env> {
-    pub(crate) fn new(given: &'env GivenFlags, lookup: Lookup<'env>) -> Self {
+    pub(crate) fn new(given: &'env GivenFlags, lookup: Lookup<'env>, read: ReadFile<'env>) -> Self {
         Self {
             given,
             lookup,
+            read,
             warnings: Vec::new(),
         }
     }
@@ -52,10 +61,10 @@ impl<'env> Settings<'env> {
         self.read_outbound(&mut to)?;
         to.exclude_interfaces = self.interfaces(&flags::EXCLUDE_INTERFACES)?;
         to.reroute_interfaces = self.interfaces(&flags::REROUTE_INTERFACES)?;
-        to.owner_groups = groups::owner_groups(self.lookup)?;
+        to.owner_groups = groups::owner_groups(self.lookup, self.read)?;
+        to.dns = dns::capture(self)?;
         to.drop_invalid = self.switch(&flags::DROP_INVALID)?;
         to.dual_stack = self.switch(&flags::DUAL_STACK)?;
-        self.check_what_steers_nothing()?;
         Ok(to)
     }
 
@@ -107,10 +116,16 @@ impl<'env> Settings<'env> {
         }
     }
 
-    fn warn(&mut self, warning: String) {
+    /// Adds a warning; the same one is told once.
+    pub(crate) fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+
+    /// The text of a file of the system.
+    pub(crate) fn read_file(&self, path: &str) -> io::Result<String> {
+        (self.read)(path)
     }
 
     /// Where the value was written.
@@ -143,9 +158,14 @@ impl<'env> Settings<'env> {
     }
 
     fn read_inbound(&self, to: &mut Interception) -> Outcome<()> {
+        // Under REDIRECT too: a typo is told today, not when the mode changes.
+        let routing = self.routing()?;
         let mode = |text: &str| match text {
             "" => Some(Mode::Redirect),
-            text => Mode::parse(text),
+            text => match Mode::parse(text)? {
+                Mode::Tproxy(_) => Some(Mode::Tproxy(routing)),
+                Mode::Redirect => Some(Mode::Redirect),
+            },
         };
         to.mode = self.one(&flags::INTERCEPTION_MODE, mode, Mode::EXPECTED)?;
         let excluded = self.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
@@ -173,15 +193,32 @@ impl<'env> Settings<'env> {
         Ok(())
     }
 
-    /// Values that no rule needs must be right nevertheless: a typo is told today.
-    fn check_what_steers_nothing(&self) -> Outcome<()> {
-        let mark = |text: &str| text.parse::<u32>().ok();
-        let expected = "a number: allowed are whole numbers from 0 to 4294967295";
-        self.one(&flags::TPROXY_MARK, mark, expected)?;
-        self.one(&flags::TPROXY_TABLE, mark, expected)?;
-        self.port(&flags::PROBE_PORT)?;
-        let expected = "a duration: allowed are forms such as `5s`, `1m30s` and `500ms`";
-        self.one(&flags::PROBE_TIMEOUT, duration, expected)
+    /// The mark behind it is that of the proxy's own packets, so the last one is not free; nor
+    /// are the tables of the kernel itself.
+    fn routing(&self) -> Outcome<PolicyRouting> {
+        let mark = |text: &str| decimal(text).filter(|mark| (1..u32::MAX).contains(mark));
+        let table = |text: &str| decimal(text).filter(|table| ![0, 253, 254, 255].contains(table));
+        let expected_mark = "a packet mark: allowed are whole numbers from 1 to 4294967294";
+        let expected_table = "a routing table: allowed are whole numbers from 1 to 4294967295 \
+                              other than 253, 254 and 255, the kernel's own";
+        Ok(PolicyRouting {
+            mark: self.one(&flags::TPROXY_MARK, mark, expected_mark)?,
+            table: self.one(&flags::TPROXY_TABLE, table, expected_table)?,
+        })
+    }
+
+    /// Where the probe of the validation knocks.
+    pub(crate) fn probe_port(&self) -> Outcome<Port> {
+        self.port(&flags::PROBE_PORT)
+    }
+
+    /// How long the probe of the validation waits.
+    pub(crate) fn probe_timeout(&self) -> Outcome<Duration> {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let timeout = |text: &str| duration(text).filter(|time| !time.is_zero() && *time <= day);
+        let expected = "a duration: allowed are forms such as `5s`, `1m30s` and `500ms`, \
+                        above 0 and up to `24h`";
+        self.one(&flags::PROBE_TIMEOUT, timeout, expected)
     }
 
     fn port(&self, flag: &Flag) -> Outcome<Port> {

@@ -162,6 +162,75 @@ fn every_flag_of_the_mode_is_carried_out() {
     );
 }
 
+/// The IPv4 transactions, one a table; IPv6 ones follow where the machine has such an address.
+fn tables(count: usize, flags: &[&str]) -> String {
+    let text = run(&[&["init", "-n"], flags].concat()).result();
+    text.split_inclusive("COMMIT\n").take(count).collect()
+}
+
+#[test]
+fn tproxy_hands_connections_over() {
+    assert_snapshot!(
+        "init-tproxy",
+        "mangle: ISTIO_TPROXY to 15006 with mark 1337, port 15020 left alone, the rules on marks \
+         with 1337 and 1338; nat: the outbound rules, and no jump to ISTIO_INBOUND",
+        tables(2, &["-m", "TPROXY", "-i", "*", "-b", "*", "-d", "15020"])
+    );
+    let own = ["-m", "TPROXY", "-b", "80", "-t", "4294967294", "-r", "1"];
+    let ended = run(&[&["init", "-n", "--ruleset", "istio"][..], &own].concat());
+    let first = ended.stderr.lines().find(|line| line.contains("IPv4"));
+    assert_eq!(
+        first,
+        Some(
+            "note: IPv4 also needs policy routing: packets with mark 4294967294 to table 1, there \
+             `local default dev lo`"
+        )
+    );
+    let text = ended.result();
+    for wanted in [
+        "-A ISTIO_TPROXY ! -d 127.0.0.1/32 -p tcp -j TPROXY --on-port 15006",
+        "--set-xmark 0xfffffffe/0xffffffff",
+        "--set-xmark 0xffffffff/0xffffffff",
+    ] {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+}
+
+#[test]
+fn every_query_is_captured() {
+    let flags = ["-i", "*", "--redirect-dns", "--capture-all-dns"];
+    assert_snapshot!(
+        "init-dns-all",
+        "nat: a jump for UDP queries beside that for TCP, two rules to 15053; raw: zones 1 and 2 \
+         of the proxy's user and group, then of everyone",
+        tables(2, &flags)
+    );
+    let environment = Run::new(&["init", "-n", "-i", "*"])
+        .env("REDIRECT_DNS", "true")
+        .env("CAPTURE_ALL_DNS", "1")
+        .with_input("");
+    assert!(environment.result().starts_with(&tables(2, &flags)));
+}
+
+#[test]
+fn a_switch_that_steers_nothing_is_told() {
+    for (flags, told) in [
+        (
+            ["init", "-n", "--capture-all-dns"],
+            "warning: flag --capture-all-dns steers nothing without --redirect-dns: DNS capture is \
+             off\n",
+        ),
+        (
+            ["init", "-n", "--run-validation"],
+            "warning: flag --run-validation proves nothing together with flag --dry-run\n",
+        ),
+    ] {
+        let ended = run(&flags);
+        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+        assert_eq!(ended.result(), run(&["init", "-n"]).result());
+    }
+}
+
 #[test]
 fn the_environment_is_read_and_flags_win() {
     let from_flags = dry_run(&["init", "-n", "-b", "80", "--drop-invalid=false"], &[]);

@@ -94,14 +94,19 @@ fn flags_of_init() {
             (&["init", "-n", "-g=-1"], ""),
             (&["init", "-n", "-c", "a/b"], ""),
             (&["init", "-n", "-m", "redirect"], ""),
-            (&["init", "-n", "-m", "TPROXY"], ""),
+            (&["init", "-n", "-m", "tproxy"], ""),
+            (&["init", "-n", "-m", "TPROXY", "-t", "0"], ""),
+            (&["init", "-n", "-m", "TPROXY", "-t", "4294967295"], ""),
+            (&["init", "-n", "-t", "0x539"], ""),
+            (&["init", "-n", "-m", "TPROXY", "-r", "254"], ""),
+            (&["init", "-n", "-r", "4294967296"], ""),
             (&["init", "-n", "--ruleset", "linkerd"], ""),
             (&["init", "-n", "--force-iptables-binary", "ebtables"], ""),
             (&["init", "-n", "--probe-timeout", "soon"], ""),
+            (&["init", "-n", "--probe-timeout", "0s"], ""),
+            (&["init", "-n", "--iptables-probe-port", "0"], ""),
             (&["init", "--dry-run=maybe"], ""),
-            (&["init", "-n", "--redirect-dns"], ""),
-            (&["init", "-n", "--capture-all-dns=true"], ""),
-            (&["init", "-n", "--run-validation"], ""),
+            (&["init", "-n", "--redirect-dns=on"], ""),
             (&["init", "-n", "--native-nftables"], ""),
             (
                 &["init", "-n", "--network-namespace", "/no/such/namespace"],
@@ -115,15 +120,42 @@ fn flags_of_init() {
     );
 }
 
+/// Each of these would leave the probe alone; --dry-run, so that none of them is ever sent.
+#[test]
+fn validations_that_could_prove_nothing() {
+    let told = |flags: &[&'static str]| {
+        let arguments = [&["init", "-n", "--run-validation"], flags].concat();
+        told(&[(&arguments, "")])
+    };
+    let cases: [&[&str]; 6] = [
+        &["-o", "443,15002"],
+        &["-e", "15002"],
+        &["-z", "15002"],
+        &["-c", "eth1,l+"],
+        &["--proxy-uid="],
+        &[
+            "--redirect-dns",
+            "--capture-all-dns",
+            "--iptables-probe-port",
+            "53",
+        ],
+    ];
+    assert_snapshot!(
+        "refusals-validation",
+        "exit 2 each; both settings are named, and why they contradict each other",
+        cases.map(told).concat()
+    );
+}
+
 #[test]
 fn environment_of_init() {
     let many: Vec<_> = (1..=65).map(|group| group.to_string()).collect();
     let cases = [
         ("ENVOY_PORT", "0"),
-        ("ISTIO_OUTBOUND_OWNER_GROUPS", "no-such-group-here"),
+        ("ISTIO_OUTBOUND_OWNER_GROUPS", "0,no-such-group-here"),
         ("ISTIO_OUTBOUND_OWNER_GROUPS", &many.join(",")),
         ("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", "::1/128"),
-        ("REDIRECT_DNS", "true"),
+        ("NATIVE_NFTABLES", "true"),
     ];
     let mut text = String::new();
     for (name, value) in cases {

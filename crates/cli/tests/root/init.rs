@@ -1,69 +1,7 @@
 //! `init` in a namespace of its own: applied, unchanged, replaced, removed.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
-use crate::machine::{alone, mesh_cnictl, output, stderr, stdout};
-
-/// A network namespace that ends with the test.
-struct Scratch(Child);
-
-impl Scratch {
-    fn new() -> Self {
-        let mut pause = mesh_cnictl(&["demo-actor", "pause"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        let mut said = BufReader::new(pause.stdout.take().unwrap());
-        said.read_line(&mut ready).unwrap();
-        assert_eq!(ready, "ready\n");
-        Self(pause)
-    }
-
-    fn with_addresses(addresses: &[&str]) -> Self {
-        let scratch = Self::new();
-        scratch.inside(&["ip", "link", "set", "lo", "up"]);
-        for address in addresses {
-            scratch.inside(&["ip", "address", "add", address, "dev", "lo"]);
-        }
-        scratch
-    }
-
-    fn path(&self) -> String {
-        format!("/proc/{}/ns/net", self.0.id())
-    }
-
-    fn inside(&self, command: &[&str]) -> String {
-        let pid = self.0.id().to_string();
-        let mut nsenter = Command::new("nsenter");
-        let ended = output(nsenter.args(["-t", &pid, "-n"]).args(command));
-        assert!(ended.status.success(), "{command:?}: {}", stderr(&ended));
-        stdout(&ended)
-    }
-
-    /// The exit code and both streams of `init` with these flags.
-    fn init(&self, flags: &[&str]) -> (Option<i32>, String, String) {
-        let path = self.path();
-        let arguments = [&["init", "--network-namespace", &path], flags].concat();
-        let ended = output(mesh_cnictl(&arguments).env_remove("DRY_RUN"));
-        (ended.status.code(), stdout(&ended), stderr(&ended))
-    }
-
-    fn done(&self, flags: &[&str]) -> String {
-        let (code, stdout, stderr) = self.init(flags);
-        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{flags:?}");
-        stdout
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ended = self.0.wait();
-    }
-}
+use crate::machine::alone;
+use crate::scratch::Scratch;
 
 const ALL: [&str; 4] = ["-i", "*", "-b", "*"];
 

@@ -163,7 +163,7 @@ pub(crate) static INTERCEPTION_MODE: Flag = Flag {
     variable: None,
     takes: Takes::Value("MODE"),
     default: "",
-    help: "REDIRECT, which empty means too; this version refuses TPROXY",
+    help: "REDIRECT, which empty means too, or TPROXY, which keeps source addresses",
 };
 
 pub(crate) static TPROXY_MARK: Flag = Flag {
@@ -235,7 +235,7 @@ pub(crate) static SKIP_RULE_APPLY: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Check the settings, and change nothing",
+    help: "Check the settings, and change nothing; --run-validation is carried out",
 };
 
 pub(crate) static CLEANUP_ONLY: Flag = Flag {
@@ -307,7 +307,7 @@ pub(crate) static RUN_VALIDATION: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Refused by this version",
+    help: "Prove by a connection through the rules that they redirect; exit code 126 if not",
 };
 
 pub(crate) static REDIRECT_DNS: Flag = Flag {
@@ -316,7 +316,7 @@ pub(crate) static REDIRECT_DNS: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Refused by this version",
+    help: "Redirect DNS queries to the servers of /etc/resolv.conf to the proxy",
 };
 
 pub(crate) static CAPTURE_ALL_DNS: Flag = Flag {
@@ -325,7 +325,7 @@ pub(crate) static CAPTURE_ALL_DNS: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Refused by this version",
+    help: "With --redirect-dns: queries to any server",
 };
 
 pub(crate) static NATIVE_NFTABLES: Flag = Flag {

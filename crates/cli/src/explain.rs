@@ -1,0 +1,107 @@
+//! `explain`: the walk of a packet, through the rules that a pod would get or through those that
+//! stand in a namespace: one line a rule, and the end in a sentence.
+
+mod live;
+mod report;
+
+use mesh_cni_plan::{Plan, plan};
+use mesh_cni_rules::walk::{Fate, Host, Walk, walk, walk_on};
+use mesh_cni_rules::{Packet, RuleSet};
+
+use crate::arguments::{ExplainArguments, Output, Subject};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::input::Case;
+use crate::render::refuse;
+
+/// Prints a walk for each packet; exit code 1 where one could not be followed to its end.
+pub(crate) fn run(
+    arguments: &ExplainArguments,
+    console: &mut Console<'_>,
+) -> Result<Exit, Failure> {
+    let packets = arguments.packet.iter().map(|text| packet(text));
+    let packets = packets.collect::<Result<Vec<_>, _>>()?;
+    let rules = rules(arguments, console)?;
+    let walks: Vec<_> = packets
+        .iter()
+        .map(|packet| rules.walk(packet, console))
+        .collect();
+    match arguments.output {
+        Output::Text => report::text(&walks, console)?,
+        Output::Json => console.result(&report::json(&walks))?,
+    }
+    let lost = walks
+        .iter()
+        .any(|walk| matches!(walk.fate, Fate::Undecided { .. }));
+    Ok(if lost { Exit::No } else { Exit::Done })
+}
+
+/// The rules of each family, and what is known of the namespace in which they stand.
+struct Rules {
+    rule_sets: Vec<RuleSet>,
+    host: Option<Host>,
+}
+
+impl Rules {
+    fn walk(&self, packet: &Packet, console: &mut Console<'_>) -> Walk {
+        let family = packet.family();
+        let mut sets = self.rule_sets.iter();
+        let none = RuleSet::new(family);
+        let rules = sets
+            .find(|rules| rules.family == family)
+            .unwrap_or_else(|| {
+                // A pod that is left alone was told of already.
+                if !self.rule_sets.is_empty() {
+                    console.note(format_args!("{packet}: there are no {family} rules"));
+                }
+                &none
+            });
+        match &self.host {
+            Some(host) => walk_on(rules, packet, host),
+            None => walk(rules, packet),
+        }
+    }
+}
+
+fn packet(text: &str) -> Result<Packet, Failure> {
+    Packet::parse(text).map_err(|error| {
+        let position = error.position;
+        Failure::wrong(error)
+            .about("--packet")
+            .showing(text, position)
+            .hint("for example `out tcp 10.0.0.7:9080 uid 1000` or `in tcp 10.244.1.17:9080 from 10.0.0.9`")
+    })
+}
+
+fn rules(arguments: &ExplainArguments, console: &mut Console<'_>) -> Result<Rules, Failure> {
+    match (&arguments.whose.pod, arguments.whose.namespace()) {
+        (Some(pod), _) => {
+            let subject = Subject {
+                pod: pod.clone(),
+                conf: arguments.conf.clone(),
+            };
+            of_manifest(&subject, console)
+        }
+        (None, Some(path)) => live::rules(&path),
+        (None, None) => Err(Failure::wrong("--pod, --netns or --pid says whose rules")),
+    }
+}
+
+fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Failure> {
+    let case = Case::read(subject, console)?;
+    let planned = plan(&case.facts, &case.conf, &case.addresses);
+    let rule_sets = match planned.map_err(|error| refuse(&case, error))? {
+        Plan::Redirect(redirection) => {
+            for warning in &redirection.warnings {
+                console.warn(warning);
+            }
+            redirection.rule_sets
+        }
+        Plan::Skip(reason) => {
+            console.note(format_args!("{} gets no rules: {reason}", case.pod()));
+            Vec::new()
+        }
+    };
+    let host = (!case.addresses.is_empty()).then(|| Host::pod(&case.addresses));
+    Ok(Rules { rule_sets, host })
+}

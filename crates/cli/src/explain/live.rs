@@ -1,0 +1,72 @@
+//! The rules and the addresses that a namespace has now.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use ipnetwork::IpNetwork;
+use mesh_cni_netns::{BackendChoice, NetNs, OpenError, Xtables, read};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::value::InterfaceName;
+use mesh_cni_rules::walk::Host;
+use nix::ifaddrs::getifaddrs;
+
+use super::Rules;
+use crate::failure::Failure;
+
+const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or iptables-legacy";
+
+pub(super) fn rules(path: &Path) -> Result<Rules, Failure> {
+    let netns = NetNs::open(path).map_err(unopened)?;
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    let found = read(&netns, &xtables, BackendChoice::Auto, &Family::ALL)
+        .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
+    let host = netns
+        .run(host)
+        .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?
+        .map_err(|error| Failure::environment(error).about("cannot read the addresses"))?;
+    Ok(Rules {
+        rule_sets: found.rule_sets,
+        host: Some(host),
+    })
+}
+
+fn unopened(error: OpenError) -> Failure {
+    match error {
+        OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error)
+            .hint("--netns takes a path such as /run/netns/NAME, --pid a process of the pod"),
+        _ => Failure::environment(error).hint(NEEDS_ROOT),
+    }
+}
+
+/// The interfaces of the calling thread's namespace with their addresses, in the kernel's order.
+fn host() -> nix::Result<Host> {
+    let mut names: Vec<InterfaceName> = Vec::new();
+    let mut addresses: BTreeMap<InterfaceName, Vec<IpNetwork>> = BTreeMap::new();
+    for found in getifaddrs()? {
+        let Some(name) = InterfaceName::parse(&found.interface_name) else {
+            continue;
+        };
+        let address = found.address.as_ref().and_then(ip);
+        let mask = found.netmask.as_ref().and_then(ip);
+        if let (Some(address), Some(mask)) = (address, mask)
+            && let Ok(network) = IpNetwork::with_netmask(address, mask)
+        {
+            addresses.entry(name.clone()).or_default().push(network);
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    // What leaves by no range of its own leaves by the first, which is never `lo`.
+    names.sort_by_key(|name| *name == InterfaceName::loopback());
+    Ok(names.into_iter().fold(Host::new(), |host, name| {
+        let addresses = addresses.remove(&name).unwrap_or_default();
+        host.with_interface(name, addresses)
+    }))
+}
+
+fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+    let four = address.as_sockaddr_in().map(|four| IpAddr::from(four.ip()));
+    four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::from(six.ip())))
+}

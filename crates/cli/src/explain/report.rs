@@ -1,0 +1,100 @@
+//! Walks for people, what decided set in bold, and for programs.
+
+use std::io;
+
+use mesh_cni_rules::walk::{Event, Fate, Outcome, Pass, Step, Walk};
+use serde_json::{Value, json};
+
+use crate::console::{BOLD, Console, DIM, ODD, Styled};
+
+pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> {
+    for (walk, number) in walks.iter().zip(0..) {
+        if number > 0 {
+            console.line("")?;
+        }
+        for line in walk.to_string().lines() {
+            console.line(Styled(style(line, walk), line))?;
+        }
+    }
+    Ok(())
+}
+
+/// What decided stands out: rules that were met, and the end.
+fn style(line: &str, walk: &Walk) -> anstyle::Style {
+    let told = |kind: &str| line.contains(kind);
+    let is_end = line == walk.fate.to_string();
+    match line.starts_with("  ") {
+        _ if is_end => BOLD,
+        true if told("  yes: ") => BOLD,
+        true if told("  unknown: ") => ODD,
+        true => DIM,
+        false => anstyle::Style::new(),
+    }
+}
+
+pub(super) fn json(walks: &[Walk]) -> String {
+    let walks: Vec<_> = walks.iter().map(document).collect();
+    let mut text = serde_json::to_string_pretty(&walks).expect("texts and numbers are always JSON");
+    text.push('\n');
+    text
+}
+
+fn document(walk: &Walk) -> Value {
+    json!({
+        "packet": walk.packet.to_string(),
+        "steps": walk.steps.iter().map(step).collect::<Vec<_>>(),
+        "fate": fate(&walk.fate),
+        "end": walk.fate.to_string(),
+    })
+}
+
+fn step(step: &Step) -> Value {
+    let matched = match &step.event {
+        Event::Rule { outcome, .. } => match outcome {
+            Outcome::Met(_) => json!(true),
+            Outcome::Missed(_) => json!(false),
+            _ => Value::Null,
+        },
+        _ => Value::Null,
+    };
+    let number = match &step.event {
+        Event::Rule { number, .. } => json!(number),
+        _ => Value::Null,
+    };
+    json!({
+        "pass": match step.pass { Pass::First => "first", Pass::Loopback => "loopback" },
+        "table": step.table.as_str(),
+        "chain": step.chain.as_str(),
+        "number": number,
+        "rule": step.rule(),
+        "matched": matched,
+        "outcome": step.outcome(),
+    })
+}
+
+fn fate(fate: &Fate) -> Value {
+    match fate {
+        Fate::RedirectedTo { port, original, .. } => {
+            json!({ "redirected": { "port": port.get(), "original": original.to_string() } })
+        }
+        Fate::Tproxied {
+            port,
+            source,
+            destination,
+        } => json!({ "tproxied": {
+            "port": port.get(),
+            "source": source.to_string(),
+            "destination": destination.to_string(),
+        } }),
+        Fate::AsAddressed { to, .. } => json!({ "as_addressed": { "to": to.to_string() } }),
+        Fate::Dropped { table, chain, rule } => json!({ "dropped": {
+            "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
+        } }),
+        Fate::Undecided {
+            table, chain, rule, ..
+        } => json!({ "undecided": {
+            "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
+        } }),
+        _ => Value::Null,
+    }
+}

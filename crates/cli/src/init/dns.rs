@@ -1,0 +1,141 @@
+//! Which DNS queries are captured: all, or those to the servers of `/etc/resolv.conf`.
+
+use std::io;
+
+use mesh_cni_rules::interception::DnsCapture;
+
+use super::error::SettingError;
+use super::settings::Settings;
+use super::{flags, resolv_conf};
+
+/// What the two switches and the file say.
+pub(super) fn capture(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
+    let redirect = settings.switch(&flags::REDIRECT_DNS)?;
+    let all = settings.switch(&flags::CAPTURE_ALL_DNS)?;
+    match (redirect, all) {
+        (true, true) => Ok(DnsCapture::All),
+        (true, false) => servers(settings),
+        (false, true) => {
+            let origin = settings.origin(&flags::CAPTURE_ALL_DNS);
+            settings.warn(format!(
+                "{origin} steers nothing without --redirect-dns: DNS capture is off"
+            ));
+            Ok(DnsCapture::Off)
+        }
+        (false, false) => Ok(DnsCapture::Off),
+    }
+}
+
+fn servers(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
+    let path = resolv_conf::PATH;
+    let file = match settings.read_file(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            settings.warn(format!("there is no {path}: DNS capture is off"));
+            return Ok(DnsCapture::Off);
+        }
+        Err(source) => {
+            return Err(SettingError::Unreadable {
+                origin: settings.origin(&flags::REDIRECT_DNS),
+                path,
+                source,
+            });
+        }
+    };
+    let found = resolv_conf::parse(&file);
+    for warning in found.warnings {
+        settings.warn(warning);
+    }
+    if found.servers.is_empty() {
+        settings.warn(format!("{path} names no server: DNS capture is off"));
+        return Ok(DnsCapture::Off);
+    }
+    Ok(DnsCapture::Servers(found.servers))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use mesh_cni_rules::ruleset::Family;
+    use mesh_cni_rules::{Dialect, compile, render};
+
+    use super::*;
+    use crate::init::flags::GivenFlags;
+
+    /// The interception of `REDIRECT_DNS=true` under that file, or why not, and the warnings.
+    fn with_file(file: Result<&str, io::ErrorKind>) -> (Result<DnsCapture, SettingError>, String) {
+        let given = GivenFlags::default();
+        let lookup = |name: &str| (name == "REDIRECT_DNS").then(|| "true".to_owned());
+        let read = |path: &str| {
+            assert_eq!(path, "/etc/resolv.conf");
+            file.map(str::to_owned).map_err(io::Error::from)
+        };
+        let mut settings = Settings::new(&given, &lookup, &read);
+        let capture = settings.interception().map(|interception| interception.dns);
+        (capture, settings.warnings.join("\n"))
+    }
+
+    #[test]
+    fn the_servers_are_split_by_family() {
+        let given = GivenFlags::default();
+        let set = [("REDIRECT_DNS", "true"), ("ISTIO_SERVICE_CIDR", "*")];
+        let lookup = |name: &str| {
+            let mut set = set.iter().filter(|(known, _)| *known == name);
+            set.next().map(|(_, value)| (*value).to_owned())
+        };
+        let file = "search a.svc\nnameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.0.0.2\n";
+        let read = |_: &str| Ok(file.to_owned());
+        let mut settings = Settings::new(&given, &lookup, &read);
+        let interception = settings.interception().unwrap();
+        assert_eq!(settings.warnings, Vec::<String>::new());
+        let mut text = String::new();
+        for family in Family::ALL {
+            let rules = compile(&interception, Dialect::Asm, family);
+            writeln!(text, "# {family}\n{}", render::restore(&rules)).unwrap();
+        }
+        insta::with_settings!({
+            snapshot_path => "../../tests/snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => "IPv4: TCP then UDP queries to 10.96.0.10 and 10.0.0.2 to 15053, and \
+                            the zones of these two alone; IPv6: the same for fd00::a",
+        }, { insta::assert_snapshot!("init-dns-servers", text) });
+    }
+
+    #[test]
+    fn without_a_server_capture_is_off_and_that_is_told() {
+        for (file, told) in [
+            (
+                Ok("search a.svc\n"),
+                "/etc/resolv.conf names no server: DNS capture is off",
+            ),
+            (
+                Err(io::ErrorKind::NotFound),
+                "there is no /etc/resolv.conf: DNS capture is off",
+            ),
+        ] {
+            let (capture, warnings) = with_file(file);
+            assert_eq!(capture.unwrap(), DnsCapture::Off);
+            assert_eq!(warnings, told);
+        }
+        let (capture, warnings) = with_file(Ok("nameserver 10.0.0\n"));
+        assert_eq!(capture.unwrap(), DnsCapture::Off);
+        assert_eq!(
+            warnings,
+            "/etc/resolv.conf line 1, `nameserver 10.0.0`: `10.0.0` is not an address, its queries \
+             are not captured: allowed are addresses such as 10.96.0.10 or fd00::a\n\
+             /etc/resolv.conf names no server: DNS capture is off"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_empty_one() {
+        let (capture, _) = with_file(Err(io::ErrorKind::PermissionDenied));
+        let told = capture.unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "environment REDIRECT_DNS: cannot read /etc/resolv.conf"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! `init --redirect-dns`: the servers come from the `/etc/resolv.conf` that the program sees.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::machine::{alone, output, stderr, stdout};
+use crate::scratch::Scratch;
+
+/// Puts a file in the place of /etc/resolv.conf, in a mount namespace of its own, then runs the
+/// rest.
+const WITH_FILE: &str = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
+
+#[test]
+fn servers_without_rules_are_told() {
+    let _alone = alone();
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolv.conf");
+    fs::write(&file, "nameserver fd00::a\nnameserver 10.96.0.10\n").unwrap();
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", WITH_FILE])
+        .arg(&file)
+        .args([env!("CARGO_BIN_EXE_mesh-cnictl"), "init", "--dry-run"])
+        .args(["--network-namespace", &scratch.path(), "--redirect-dns"]);
+    let ended = output(&mut command);
+    assert_eq!(
+        stderr(&ended),
+        "warning: no IPv6 rules are written here: queries to fd00::a are not captured\n"
+    );
+    let text = stdout(&ended);
+    let query = "-A ISTIO_OUTPUT_DNS -p udp --dport 53 -d 10.96.0.10/32 -j REDIRECT";
+    assert!(ended.status.success() && text.contains(query), "{text}");
+    assert!(!text.contains("fd00::a"), "{text}");
+}
