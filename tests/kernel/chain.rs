@@ -48,17 +48,25 @@ impl Node {
     }
 
     /// Calls `cnitool` in the node's namespace.
+    ///
+    /// It keeps results under `/var/lib/cni` between calls; a directory of this test stands there
+    /// for it, in a mount namespace that ends with the call.
     fn cnitool(&self, command: &str) -> Finished {
         let ours = mesh_cni();
         let path = [reference_plugins(), ours.parent().unwrap().to_owned()];
-        let mut cnitool = Command::new(cnitool());
-        cnitool
+        let state = self.attachment.path().join("state");
+        fs::create_dir_all(&state).unwrap();
+        let mut unshared = Command::new("unshare");
+        unshared
+            .args(["--mount", "sh", "-c"])
+            .arg("mount --bind \"$0\" /var/lib && exec \"$@\"")
+            .args([state, cnitool()])
             .args([command, "pod-network"])
             .arg(self.net.pod.path())
             .env("NETCONFPATH", self.attachment.path().join("net.d"))
             .env("CNI_PATH", std::env::join_paths(path).unwrap())
             .env("CNI_ARGS", Attachment::args());
-        run(&self.net.peer, &mut cnitool, "")
+        run(&self.net.peer, &mut unshared, "")
     }
 }
 
