@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-root fmt fmt-check clippy docs deny audit bench clean
+.PHONY: help demo test test-root differential fmt fmt-check clippy docs deny audit bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test: ## every test, then those that need root
 test-root: ## only the tests that need root
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
+
+differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=170 PACKETS=12
+	scripts/setup test
+	$(CARGO) build $(CARGOFLAGS) --workspace --bins
+	SETTINGS=$(or $(SETTINGS),170) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
+		--features root-tests --test kernel -- differential
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod chain;
+mod differential;
 mod faults;
 mod plugin;
 mod scenarios;

@@ -19,7 +19,7 @@ pub(crate) struct Connection {
     pub(crate) from_pod: bool,
     pub(crate) sender: Sender,
     pub(crate) to: (Ipv4Addr, u16),
-    arrives: (&'static str, u16),
+    pub(crate) arrives: (&'static str, u16),
 }
 
 fn inbound(story: &'static str, port: u16, arrives: u16) -> Connection {

@@ -24,7 +24,7 @@ const ANY_PORT: u16 = 32768;
 /// What a [`Resolver`] is asked, behind an IPv4 and a UDP header.
 const QUERY: u64 = 20 + 8 + 6;
 
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host::pod(&[IpAddr::from(PodNet::POD)])
 }
 
@@ -62,7 +62,7 @@ fn nat(rules: &RuleSet) -> String {
 }
 
 /// The first packet of a connection, as the walk takes it.
-fn first_packet(connection: &Connection) -> Packet {
+pub(crate) fn first_packet(connection: &Connection) -> Packet {
     let to = SocketAddr::from(connection.to);
     if connection.from_pod {
         let Sender { user, group } = connection.sender;
@@ -99,7 +99,7 @@ fn foretold(fate: &Fate) -> Option<Told> {
     }
 }
 
-fn assert_arrived(arrival: Option<&Arrival>, fate: &Fate, what: &str) {
+pub(crate) fn assert_arrived(arrival: Option<&Arrival>, fate: &Fate, what: &str) {
     let real = arrival.map(|arrival| (arrival.side.as_str(), arrival.port, arrival.original));
     let told = foretold(fate);
     let told_end = told.map(|(side, port, original, _)| (side, port, original));
