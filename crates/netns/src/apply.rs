@@ -110,7 +110,7 @@ pub fn apply(
         // Without it, look-ups of users may be slow; they are not wrong.
         let _hidden = name_service::keep_local();
         let transition = Transition::new(xtables, netns.path(), wanted);
-        first_that_works(&order(xtables, choice)?, |backend| {
+        first_that_works(&order(xtables, choice)?, xtables, |backend| {
             transition.apply(backend)
         })
     })?
@@ -170,14 +170,7 @@ fn order(xtables: &Xtables, choice: BackendChoice) -> Result<Vec<Backend>, Apply
 /// A fresh namespace has no table of `x_tables`, which costs one read of a file to know.
 fn standing_in_legacy(xtables: &Xtables) -> Option<Backend> {
     let backend = Backend::IptablesLegacy;
-    let mut families = Family::ALL.into_iter();
-    let stands = families.any(|family| {
-        has_legacy_tables(family)
-            && xtables
-                .save(backend, family)
-                .is_ok_and(|rules| is_ours(&rules))
-    });
-    stands.then_some(backend)
+    holds_ours(xtables, backend).then_some(backend)
 }
 
 /// Only who insists on `x_tables` pays for the look into `nf_tables`.
@@ -186,17 +179,26 @@ fn standing_beside_legacy(xtables: &Xtables, choice: BackendChoice) -> Option<Ba
         BackendChoice::Only(Backend::IptablesLegacy) => Backend::IptablesNft,
         BackendChoice::Auto | BackendChoice::Only(_) => return None,
     };
-    let mut families = Family::ALL.into_iter();
-    let stands = families.any(|family| {
-        xtables
-            .save(other, family)
-            .is_ok_and(|rules| is_ours(&rules))
-    });
-    stands.then_some(other)
+    holds_ours(xtables, other).then_some(other)
 }
 
+/// Whether rules of ours stand in that back end; what cannot be read holds none.
+fn holds_ours(xtables: &Xtables, backend: Backend) -> bool {
+    let mut families = Family::ALL.into_iter();
+    families.any(|family| {
+        let may_hold = backend != Backend::IptablesLegacy || has_legacy_tables(family);
+        may_hold
+            && xtables
+                .save(backend, family)
+                .is_ok_and(|rules| is_ours(&rules))
+    })
+}
+
+/// A back end that fails leaves what of ours stood there before; the next one is tried only where
+/// that is nothing, since it would stand beside it.
 fn first_that_works(
     candidates: &[Backend],
+    xtables: &Xtables,
     work: impl Fn(Backend) -> Result<Change, XtablesError>,
 ) -> Result<Applied, ApplyError> {
     let mut attempts = Vec::new();
@@ -204,6 +206,9 @@ fn first_that_works(
         match work(backend) {
             Ok(change) => return Ok(Applied { backend, change }),
             Err(error) => attempts.push(Attempt { backend, error }),
+        }
+        if holds_ours(xtables, backend) {
+            break;
         }
     }
     Err(ApplyError::NoneWorks(attempts))

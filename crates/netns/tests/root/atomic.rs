@@ -87,6 +87,25 @@ fn the_next_back_end_is_tried_where_one_does_not_work() {
 }
 
 #[test]
+fn the_next_back_end_is_left_alone_where_rules_of_ours_stand_in_the_first() {
+    let netns = scratch();
+    let mut older = productpage();
+    older.exclude_outbound_ports.clear();
+    apply(&netns, &xtables(), only(NFT), &[rules(&older, Family::V4)]).unwrap();
+    let before = saved(&netns, NFT, Family::V4);
+
+    let programs = Programs::of_host().with_fault("iptables-nft-restore", "echo no >&2; exit 1");
+    let wanted = [rules(&productpage(), Family::V4)];
+    let refused = apply(&netns, &programs.xtables(), BackendChoice::Auto, &wanted);
+    assert!(
+        matches!(refused, Err(ApplyError::NoneWorks(_))),
+        "{refused:?}"
+    );
+    assert_eq!(saved(&netns, NFT, Family::V4), before);
+    assert!(!saved(&netns, Backend::IptablesLegacy, Family::V4).contains("ISTIO"));
+}
+
+#[test]
 fn no_program_at_all_is_told_with_where_it_was_looked_for() {
     let empty = tempfile::tempdir().unwrap();
     let none = mesh_cni_netns::Xtables::in_directories(vec![empty.path().into()]);
