@@ -1,6 +1,6 @@
 //! `init`: programs a namespace as istio-init does, by the same flags.
 
-mod addresses;
+pub(crate) mod addresses;
 mod dns;
 mod error;
 pub(crate) mod flags;

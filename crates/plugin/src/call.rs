@@ -14,6 +14,7 @@ use crate::pod_source;
 /// A call on one attachment, its configuration decoded and its journal open.
 pub(crate) struct Call<'request> {
     request: &'request AddRequest,
+    pod: Option<PodArgs>,
     pub(crate) conf: MeshConf,
     pub(crate) journal: Journal,
 }
@@ -35,7 +36,8 @@ impl<'request> Call<'request> {
         request: &'request AddRequest,
     ) -> Result<Self, CniError> {
         let Decoded { conf, unknown, .. } = decode(&request.conf)?;
-        let journal = Journal::open(&conf, command, &subject(request), echo);
+        let pod = request.args.pod();
+        let journal = Journal::open(&conf, command, &subject(request, pod.as_ref()), echo);
         if !unknown.is_empty() {
             let fields = unknown.join(", ");
             journal.warn(&format!(
@@ -44,6 +46,7 @@ impl<'request> Call<'request> {
         }
         Ok(Self {
             request,
+            pod,
             conf,
             journal,
         })
@@ -70,13 +73,13 @@ impl<'request> Call<'request> {
 
     /// Looks the pod up and decides; an excluded namespace is decided without asking anyone.
     pub(crate) fn answer(&self) -> Result<Answer, CniError> {
-        let Some(pod) = self.request.args.pod() else {
+        let Some(pod) = &self.pod else {
             return Ok(Answer::NoPod);
         };
         if let Some(reason) = self.conf.policy().exclude_by_name(&pod.namespace) {
             return Ok(Answer::Skip(reason));
         }
-        let facts = pod_source::facts(&self.conf, &pod).map_err(|e| error::facts(&e))?;
+        let facts = pod_source::facts(&self.conf, pod).map_err(|e| error::facts(&e))?;
         let addresses = self.addresses()?;
         match plan(&facts, &self.conf, &addresses) {
             Ok(Plan::Skip(reason)) => Ok(Answer::Skip(reason)),
@@ -86,7 +89,7 @@ impl<'request> Call<'request> {
                 }
                 Ok(Answer::Redirect(redirection))
             }
-            Err(e) => Err(error::plan(&name(&pod), &e)),
+            Err(e) => Err(error::plan(&name(pod), &e)),
         }
     }
 
@@ -117,16 +120,12 @@ pub(crate) fn backend(conf: &MeshConf) -> Result<BackendChoice, CniError> {
     }
 }
 
-fn subject(request: &AddRequest) -> String {
-    let container = &request.container_id;
-    match request.args.pod() {
-        Some(pod) => format!(
-            "pod={} container={container} netns={}",
-            name(&pod),
-            request.netns.display()
-        ),
-        None => format!("container={container} netns={}", request.netns.display()),
-    }
+fn subject(request: &AddRequest, pod: Option<&PodArgs>) -> String {
+    let (container, netns) = (&request.container_id, request.netns.display());
+    let of_pod = pod
+        .map(|pod| format!("pod={} ", name(pod)))
+        .unwrap_or_default();
+    format!("{of_pod}container={container} netns={netns}")
 }
 
 fn name(pod: &PodArgs) -> String {

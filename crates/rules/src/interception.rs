@@ -126,7 +126,8 @@ pub(crate) fn agent_ports() -> Vec<Port> {
     vec![STATUS_PORT, Port::fixed(15021), Port::fixed(15090)]
 }
 
-fn is_usable(address: IpAddr) -> bool {
+/// Whether a pod can be reached by that address: loopback and link-local ones do not count.
+pub fn is_usable(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(four) => four.is_link_local(),
         IpAddr::V6(six) => six.is_unicast_link_local(),

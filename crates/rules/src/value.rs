@@ -1,10 +1,12 @@
 //! Single values of interception settings, and the one way in which their texts are read.
 
+mod boolean;
 mod interface_name;
 mod list;
 mod network;
 mod number;
 
+pub use boolean::boolean;
 pub use interface_name::InterfaceName;
 pub use list::{Selected, list, single, wildcard_or_list};
 pub(crate) use network::network_or_address;

@@ -1,7 +1,6 @@
 //! The rules and the addresses that a namespace has now.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 
 use ipnetwork::IpNetwork;
@@ -13,6 +12,7 @@ use nix::ifaddrs::getifaddrs;
 
 use super::Rules;
 use crate::failure::Failure;
+use crate::init::addresses::ip;
 
 const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or iptables-legacy";
 
@@ -64,9 +64,4 @@ fn host() -> nix::Result<Host> {
         let addresses = addresses.remove(&name).unwrap_or_default();
         host.with_interface(name, addresses)
     }))
-}
-
-fn ip(address: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
-    let four = address.as_sockaddr_in().map(|four| IpAddr::from(four.ip()));
-    four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::from(six.ip())))
 }

@@ -8,15 +8,15 @@ use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
 use mesh_cni_rules::ruleset::PolicyRouting;
 use mesh_cni_rules::value::{
-    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, list, network, single,
-    wildcard_or_list,
+    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, boolean, list, network,
+    single, wildcard_or_list,
 };
 use mesh_cni_rules::{Dialect, Interception};
 
 use super::dns;
 use super::error::{Origin, SettingError};
 use super::flags::{self, Flag, GivenFlags, Takes};
-use super::go::{boolean, decimal, duration};
+use super::go::{decimal, duration};
 use super::groups;
 
 /// Reads a variable of the environment.

@@ -11,13 +11,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_cni_rules::Interception;
-use mesh_cni_rules::interception::DnsCapture;
+use mesh_cni_rules::interception::{DnsCapture, is_usable};
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::value::{InterfaceName, Port, Uid};
 
 pub(super) use probe::{Probe, ProbeError};
 
-use super::addresses::is_usable;
 use super::error::{Origin, SettingError};
 use super::flags;
 use super::settings::Settings;

@@ -6,7 +6,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{Annotation, PodSettings};
-use crate::value::{InvalidItem, Port, Selected, list, single, wildcard_or_list};
+use crate::value::{InvalidItem, Port, Selected, boolean, list, single, wildcard_or_list};
 
 /// A setting whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -32,8 +32,6 @@ pub enum SettingName {
     Default(&'static str),
     /// A field of the proxy container's `securityContext`.
     SecurityContext(&'static str),
-    /// A flag of a command, without the dashes.
-    Flag(String),
 }
 
 pub(super) struct Reader<'pod> {
@@ -65,7 +63,6 @@ impl fmt::Display for SettingName {
             Self::SecurityContext(field) => {
                 write!(f, "securityContext.{field} of the proxy's container")
             }
-            Self::Flag(name) => write!(f, "flag --{name}"),
         }
     }
 }
@@ -118,10 +115,10 @@ impl<'pod> Reader<'pod> {
         let Some(value) = lookup(self.settings.proxy_env, name) else {
             return false;
         };
-        match value {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => true,
-            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => false,
-            _ => {
+        match boolean(value) {
+            Some(value) => value,
+            None if value.is_empty() => false,
+            None => {
                 self.warnings.push(format!(
                     "environment {name}=`{value}` of the proxy is no boolean and counts as false"
                 ));
