@@ -54,5 +54,32 @@ fn steps(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, steps);
+/// Excluded ports and ranges, as many of each.
+fn growth(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("compile and render, excluded ports and ranges");
+    for count in [10_u16, 100, 1_000] {
+        let ports: Vec<_> = (1..=count).map(|port| port.to_string()).collect();
+        let range = |number: u16| format!("10.{}.{}.0/24", number / 256, number % 256);
+        let ranges: Vec<_> = (0..count).map(range).collect();
+        let key = |name| format!("traffic.sidecar.istio.io/{name}");
+        let annotations = BTreeMap::from([
+            (key("excludeOutboundPorts"), ports.join(",")),
+            (key("excludeOutboundIPRanges"), ranges.join(",")),
+        ]);
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            ..PodSettings::default()
+        };
+        let interception = settings.resolve().expect("the settings parse").interception;
+        group.bench_function(count.to_string(), |bench| {
+            bench.iter(|| {
+                let rules = compile(black_box(&interception), Dialect::Asm, Family::V4);
+                render::restore(&rules)
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, steps, growth);
 criterion_main!(benches);

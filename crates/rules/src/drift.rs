@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::chains;
+use crate::interchange::are_equivalent;
 use crate::ownership::ours;
 use crate::render::rule_spec;
 use crate::ruleset::{Chain, ChainName, PolicyRouting, Rule, RuleSet, Table, TableName};
@@ -77,7 +78,8 @@ pub enum Drift {
     },
 }
 
-/// Compares what is ours; counters and the rules of others do not count.
+/// Compares what is ours; counters and the rules of others do not count, nor does the order of
+/// neighbours that do the same ([`interchange`](crate::interchange)).
 ///
 /// In our own chains every rule counts, whoever put it there. In the kernel's chains those rules
 /// count that lead to our chains.
@@ -150,6 +152,9 @@ fn rules_drift(
     wanted: &[&Rule],
     found: &[&Rule],
 ) -> Option<Drift> {
+    if are_equivalent(wanted, found) {
+        return None;
+    }
     let longest = wanted.len().max(found.len());
     (0..longest).find_map(|at| {
         let (chain, number) = (chain.clone(), at + 1);

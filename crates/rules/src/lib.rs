@@ -47,6 +47,7 @@
 pub mod chains;
 pub mod drift;
 pub mod interception;
+pub mod interchange;
 pub mod listing;
 pub mod parse;
 pub mod render;

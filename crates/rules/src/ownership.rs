@@ -39,6 +39,16 @@ pub(crate) fn ours<'found>(
     found: &'found Table,
     wanted: &Table,
 ) -> Vec<&'found Rule> {
+    let numbered = ours_with_places(chain, found, wanted).into_iter();
+    numbered.map(|(_, rule)| rule).collect()
+}
+
+/// The same, each with its place in the chain, from 0.
+pub(crate) fn ours_with_places<'found>(
+    chain: &'found Chain,
+    found: &'found Table,
+    wanted: &Table,
+) -> Vec<(usize, &'found Rule)> {
     let marks = Marks::of(found);
     let interfaces = interfaces_of_ours(found, &marks);
     let wanted = wanted.chain(&chain.name);
@@ -50,8 +60,9 @@ pub(crate) fn ours<'found>(
     };
     let is_wanted = |rule: &Rule| wanted.is_some_and(|wanted| holds(wanted, rule));
     let rules = chain.rules.iter().enumerate();
-    let rules = rules.filter(|found| is_ours(found) || is_wanted(found.1));
-    rules.map(|(_, rule)| rule).collect()
+    rules
+        .filter(|found| is_ours(found) || is_wanted(found.1))
+        .collect()
 }
 
 /// The marks by which TPROXY recognises packets, as far as a table shows.

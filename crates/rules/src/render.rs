@@ -8,6 +8,6 @@ mod rule_spec;
 
 pub use json::json;
 pub use restore::restore;
-pub(crate) use restore::{push_line, user_chains, write_rules};
-pub(crate) use rule_spec::joined;
+pub(crate) use restore::{push_line, user_chains};
 pub use rule_spec::rule_spec;
+pub(crate) use rule_spec::{joined, quoted};

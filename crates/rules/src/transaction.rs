@@ -1,25 +1,74 @@
-//! Transaction — the input of `iptables-restore --noflush` that leads from what stands in a
-//! namespace to what is wanted, without touching the rules of others.
+//! Transaction — the steps that lead from what stands in a namespace to what is wanted, without
+//! touching the rules of others; as values, and as the input of `iptables-restore --noflush`.
+
+use std::fmt;
 
 use crate::chains;
 use crate::drift::drift;
-use crate::ownership::ours;
-use crate::render::{push_line, rule_spec, user_chains, write_rules};
-use crate::ruleset::{Chain, RuleSet, Table, TableName};
+use crate::ownership::ours_with_places;
+use crate::render::{push_line, rule_spec, user_chains};
+use crate::ruleset::{Chain, ChainName, Rule, RuleSet, Table, TableName};
 
-/// Replaces whatever of ours was found by what is wanted; empty where nothing has to change.
+/// What has to be done in one table, in this order, as one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableSteps<'rules> {
+    /// The table.
+    pub table: TableName,
+    /// The steps; there is at least one.
+    pub steps: Vec<Step<'rules>>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'rules> {
+    /// Make a chain of ours, or empty it where it stands.
+    EmptyChain(&'rules ChainName),
+    /// Delete a rule of ours from one of the kernel's chains.
+    DeleteRule {
+        /// The chain.
+        chain: &'rules ChainName,
+        /// The place of the rule in the chain as it was found, from 0.
+        place: usize,
+        /// The rule.
+        rule: &'rules Rule,
+    },
+    /// Append a rule.
+    AppendRule {
+        /// The chain.
+        chain: &'rules ChainName,
+        /// The rule.
+        rule: &'rules Rule,
+    },
+    /// Delete a chain of ours, which is empty and to which nothing jumps any more.
+    DeleteChain(&'rules ChainName),
+}
+
+/// The steps that replace whatever of ours was found by what is wanted; none where nothing has to
+/// change.
 ///
-/// One transaction for each table: our jumps go, our chains are emptied and filled again, chains
-/// that are no longer wanted are deleted.
+/// Our jumps go, our chains are emptied and filled again, chains that are no longer wanted are
+/// deleted.
+pub fn steps<'rules>(wanted: &'rules RuleSet, found: &'rules RuleSet) -> Vec<TableSteps<'rules>> {
+    if drift(wanted, found).is_none() {
+        return Vec::new();
+    }
+    let of_table = |table: TableName| {
+        let steps = table_steps(table, wanted.table(table), found.table(table));
+        (!steps.is_empty()).then_some(TableSteps { table, steps })
+    };
+    TableName::ALL.into_iter().filter_map(of_table).collect()
+}
+
+/// The same as text; empty where nothing has to change.
 pub fn replace(wanted: &RuleSet, found: &RuleSet) -> String {
     let mut text = String::new();
-    if drift(wanted, found).is_some() {
-        for name in TableName::ALL {
-            let empty = Table::new(name);
-            let from = found.table(name).unwrap_or(&empty);
-            let to = wanted.table(name).unwrap_or(&empty);
-            replace_table(&mut text, to, from);
+    for TableSteps { table, steps } in steps(wanted, found) {
+        push_line(&mut text, format_args!("*{table}"));
+        for step in steps {
+            push_line(&mut text, format_args!("{step}"));
         }
+        push_line(&mut text, format_args!("COMMIT"));
     }
     text
 }
@@ -29,44 +78,64 @@ pub fn remove(found: &RuleSet) -> String {
     replace(&RuleSet::new(found.family), found)
 }
 
-fn replace_table(text: &mut String, wanted: &Table, found: &Table) {
-    let mut body = String::new();
-    for chain in user_chains(wanted) {
-        push_line(&mut body, format_args!(":{} - [0:0]", chain.name));
+fn table_steps<'rules>(
+    name: TableName,
+    wanted: Option<&'rules Table>,
+    found: Option<&'rules Table>,
+) -> Vec<Step<'rules>> {
+    let nothing = Table::new(name);
+    let mut steps = Vec::new();
+    let stale = stale_chains(wanted.unwrap_or(&nothing), found);
+    let fresh = wanted.into_iter().flat_map(user_chains);
+    let emptied = fresh.chain(stale.iter().copied());
+    steps.extend(emptied.map(|chain| Step::EmptyChain(&chain.name)));
+    if let Some(found) = found {
+        steps.extend(deletions(found, wanted.unwrap_or(&nothing)));
     }
-    let stale: Vec<_> = found
-        .chains
-        .iter()
-        .filter(|chain| is_stale(chain, wanted))
-        .collect();
-    for chain in &stale {
-        push_line(&mut body, format_args!(":{} - [0:0]", chain.name));
+    for chain in wanted.into_iter().flat_map(|table| &table.chains) {
+        let append = |rule| Step::AppendRule {
+            chain: &chain.name,
+            rule,
+        };
+        steps.extend(chain.rules.iter().map(append));
     }
-    for chain in found
-        .chains
-        .iter()
-        .filter(|chain| chain.name.builtin().is_some())
-    {
-        for rule in ours(chain, found, wanted) {
-            push_line(
-                &mut body,
-                format_args!("-D {} {}", chain.name, rule_spec(rule)),
-            );
-        }
-    }
-    for chain in &wanted.chains {
-        write_rules(&mut body, chain);
-    }
-    for chain in &stale {
-        push_line(&mut body, format_args!("-X {}", chain.name));
-    }
-    if !body.is_empty() {
-        push_line(text, format_args!("*{}", wanted.name));
-        text.push_str(&body);
-        push_line(text, format_args!("COMMIT"));
-    }
+    steps.extend(
+        stale
+            .into_iter()
+            .map(|chain| Step::DeleteChain(&chain.name)),
+    );
+    steps
 }
 
-fn is_stale(chain: &Chain, wanted: &Table) -> bool {
-    chains::is_ours(&chain.name) && wanted.chain(&chain.name).is_none()
+/// Our rules in the kernel's own chains.
+fn deletions<'found>(found: &'found Table, wanted: &Table) -> impl Iterator<Item = Step<'found>> {
+    let builtin = |chain: &&Chain| chain.name.builtin().is_some();
+    found.chains.iter().filter(builtin).flat_map(|chain| {
+        let ours = ours_with_places(chain, found, wanted).into_iter();
+        ours.map(|(place, rule)| Step::DeleteRule {
+            chain: &chain.name,
+            place,
+            rule,
+        })
+    })
+}
+
+/// Chains of ours that are not wanted any more.
+fn stale_chains<'found>(wanted: &Table, found: Option<&'found Table>) -> Vec<&'found Chain> {
+    let chains = found.into_iter().flat_map(|table| &table.chains);
+    let stale =
+        |chain: &&Chain| chains::is_ours(&chain.name) && wanted.chain(&chain.name).is_none();
+    chains.filter(stale).collect()
+}
+
+impl fmt::Display for Step<'_> {
+    /// As a line of `iptables-restore`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyChain(chain) => write!(f, ":{chain} - [0:0]"),
+            Self::DeleteRule { chain, rule, .. } => write!(f, "-D {chain} {}", rule_spec(rule)),
+            Self::AppendRule { chain, rule } => write!(f, "-A {chain} {}", rule_spec(rule)),
+            Self::DeleteChain(chain) => write!(f, "-X {chain}"),
+        }
+    }
 }

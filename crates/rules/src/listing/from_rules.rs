@@ -90,6 +90,7 @@ fn fill_column(listed: &mut ListedRule, condition: &Match) {
         | Match::Mark(..)
         | Match::Connmark(..)
         | Match::ConntrackState(..)
+        | Match::Comment(_)
         | Match::Opaque(_) => {}
     }
 }

@@ -58,6 +58,7 @@ fn match_words(condition: &Match, protocol: Option<Protocol>) -> Option<String> 
             let states = joined(states.iter().map(|state| state.as_str()), ",");
             format!("{}ctstate {states}", bang_blank(*sense))
         }
+        Match::Comment(text) => format!("/* {text} */"),
         Match::Opaque(words) => words.clone(),
     };
     Some(words)

@@ -60,6 +60,7 @@ fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Ma
         ("owner", "--gid-owner") => Match::OwnerGid(sense, Gid::parse(value)?),
         ("mark", "--mark") => Match::Mark(sense, mark(value)?),
         ("connmark", "--mark") => Match::Connmark(sense, mark(value)?),
+        ("comment", "--comment") if sense == Sense::Is => Match::Comment(value.to_owned()),
         ("conntrack", "--ctstate") => Match::ConntrackState(sense, states(value)?),
         _ => return None,
     };

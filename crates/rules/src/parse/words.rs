@@ -1,5 +1,7 @@
 //! Splitting a saved line into words, and joining them again: quotes as iptables writes them.
 
+use crate::render::quoted;
+
 /// A quotation without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnbalancedQuote;
@@ -34,22 +36,6 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, UnbalancedQuote> {
 
 /// The inverse of [`split`].
 pub(super) fn join(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    let words: Vec<_> = words.iter().map(|word| quoted(word)).collect();
     words.join(" ")
-}
-
-fn quote(word: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    let mut quoted = String::from("\"");
-    for character in word.chars() {
-        if matches!(character, '"' | '\\' | '\'') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    quoted.push('"');
-    quoted
 }

@@ -88,6 +88,7 @@ fn condition(condition: &Match) -> Value {
             let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
             ("conntrack_state", *sense, json!(states))
         }
+        Match::Comment(text) => ("comment", Sense::Is, json!(text)),
         Match::Opaque(words) => ("opaque", Sense::Is, json!(words)),
     };
     match sense {

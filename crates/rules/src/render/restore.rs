@@ -29,7 +29,7 @@ fn write_table(text: &mut String, table: &Table) {
     push_line(text, format_args!("COMMIT"));
 }
 
-pub(crate) fn write_rules(text: &mut String, chain: &Chain) {
+fn write_rules(text: &mut String, chain: &Chain) {
     for rule in &chain.rules {
         push_line(text, format_args!("-A {} {}", chain.name, rule_spec(rule)));
     }

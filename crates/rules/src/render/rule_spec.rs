@@ -30,6 +30,23 @@ pub(crate) fn joined<T: Display>(items: impl IntoIterator<Item = T>, separator: 
     items.join(separator)
 }
 
+/// A word as `iptables-save` writes it: between quotes where it would not be one word without.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in word.chars() {
+        if matches!(character, '"' | '\\' | '\'') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
 #[derive(Default)]
 struct Words {
     text: String,
@@ -73,6 +90,9 @@ impl Words {
             Match::ConntrackState(sense, states) => {
                 let states = joined(states.iter().map(|state| state.as_str()), ",");
                 self.of_module("conntrack", *sense, "--ctstate", states);
+            }
+            Match::Comment(text) => {
+                self.of_module("comment", Sense::Is, "--comment", quoted(text));
             }
             Match::Opaque(words) => self.push(words),
         }

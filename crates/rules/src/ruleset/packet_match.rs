@@ -45,6 +45,8 @@ pub enum Match {
     Connmark(Sense, Mark),
     /// `-m conntrack --ctstate`: the state of its connection.
     ConntrackState(Sense, Vec<ConntrackState>),
+    /// `-m comment`: says something to people, and matches every packet.
+    Comment(String),
     /// Something that this crate never writes, in the words of `iptables-save`.
     Opaque(String),
 }
@@ -78,6 +80,19 @@ pub enum ConntrackState {
     Related,
     /// It belongs to a connection that was answered.
     Established,
+}
+
+impl Match {
+    /// Whether this asks for an address out of all there are, which says nothing: no program gives
+    /// such a match back.
+    pub fn is_anywhere(&self) -> bool {
+        match self {
+            Self::Source(Sense::Is, network) | Self::Destination(Sense::Is, network) => {
+                network.prefix() == 0
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Protocol {

@@ -49,11 +49,13 @@ impl Rule {
         self.target == other.target && self.sorted_matches() == other.sorted_matches()
     }
 
-    /// The matches in the order in which `iptables-save` writes them.
+    /// The matches in the order in which `iptables-save` writes them, without those that every
+    /// packet meets.
     ///
     /// All matches of a rule must hold, so their order says nothing.
     pub fn sorted_matches(&self) -> Vec<&Match> {
-        let mut matches: Vec<_> = self.matches.iter().collect();
+        let says_something = |condition: &&Match| !condition.is_anywhere();
+        let mut matches: Vec<_> = self.matches.iter().filter(says_something).collect();
         matches.sort();
         matches
     }

@@ -101,6 +101,7 @@ fn look(condition: &Match, packet: &Traveller) -> Look {
             let found = packet.seen_state();
             ask(*sense, wanted.contains(&found), Found::State(found))
         }
+        Match::Comment(_) => Look::Yes,
         Match::Opaque(words) => Look::Unknown(words.clone()),
     }
 }

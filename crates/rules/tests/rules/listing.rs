@@ -58,7 +58,7 @@ fn chains_stand_in_the_documented_order_whatever_order_they_came_in() {
 
     Chain OUTPUT (policy ACCEPT 0 packets, 0 bytes)
     num pkts bytes target prot opt in out source destination
-    1 0 0 ANOTHER all -- * * 0.0.0.0/0 0.0.0.0/0 -m comment --comment "two words"
+    1 0 0 ANOTHER all -- * * 0.0.0.0/0 0.0.0.0/0 /* two words */
 
     Chain ISTIO_INBOUND (0 references)
     num pkts bytes target prot opt in out source destination

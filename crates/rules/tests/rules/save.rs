@@ -21,7 +21,7 @@ fn flat(text: &str) -> Vec<Rule> {
 fn every_rule_that_we_write_is_read_as_typed() {
     for rule in flat(SAVED) {
         let spec = render::rule_spec(&rule);
-        let foreign = spec.contains("DOCKER") || spec.contains("DNAT");
+        let foreign = spec.contains("DNAT");
         let opaque = rule.matches.iter().any(|m| matches!(m, Match::Opaque(_)))
             || matches!(rule.target, Target::Opaque(_));
         assert_eq!(opaque, foreign, "{spec}");

@@ -87,6 +87,7 @@ fn condition() -> impl Strategy<Value = Match> {
         (sense(), mark()).prop_map(|(sense, mark)| Match::Connmark(sense, mark)),
         (sense(), prop::collection::vec(state(), 0..3))
             .prop_map(|(sense, states)| Match::ConntrackState(sense, states)),
+        Just(Match::Comment("to \"proxy\"".to_owned())),
         Just(Match::Opaque("-m addrtype --dst-type LOCAL".to_owned())),
     ]
 }
