@@ -10,7 +10,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-spec", &[]),
     ("mesh-cni-selector", &[]),
     ("mesh-cni-rules", &[]),
-    ("mesh-cni-netns", &["mesh-cni-rules"]),
+    ("mesh-cni-nftables", &["mesh-cni-rules"]),
+    ("mesh-cni-netns", &["mesh-cni-nftables", "mesh-cni-rules"]),
     ("mesh-cni-plan", &["mesh-cni-rules", "mesh-cni-selector"]),
     (
         "mesh-cni-plugin",
@@ -43,6 +44,7 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
     ),
     ("mesh-cni-selector", &[DERIVE, ERRORS, JSON, SERDE, YAML]),
     ("mesh-cni-rules", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
+    ("mesh-cni-nftables", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     (
         "mesh-cni-plan",
         &[

@@ -1,0 +1,23 @@
+//! Shows the messages that make the documented rules stand: `cargo run --example show -- native`.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
+
+use std::error::Error;
+
+use mesh_cni_nftables::{Batch, compat, native};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::{Dialect, Interception, compile};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
+    let changes = match std::env::args().nth(1).as_deref() {
+        Some("native") => native::create(&rules)?,
+        _ => compat::create(&rules)?,
+    };
+    for change in &changes {
+        println!("{change}");
+    }
+    let bytes = Batch::new(&changes).encode().bytes().len();
+    println!("{} messages, {bytes} bytes", changes.len());
+    Ok(())
+}

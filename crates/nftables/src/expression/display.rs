@@ -1,0 +1,103 @@
+//! Expressions in the words of `nft --debug=netlink`, so that both can be laid side by side.
+
+use std::fmt;
+
+use super::{Expression, Extension};
+
+impl Expression {
+    /// Its name on the wire.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Meta { .. } | Self::SetMeta { .. } => "meta",
+            Self::Payload { .. } => "payload",
+            Self::Bitwise { .. } => "bitwise",
+            Self::Compare { .. } => "cmp",
+            Self::Lookup { .. } => "lookup",
+            Self::Immediate { .. } | Self::Verdict(_) => "immediate",
+            Self::Counter { .. } => "counter",
+            Self::Ct { .. } | Self::SetCt { .. } => "ct",
+            Self::Redirect { .. } => "redir",
+            Self::Tproxy { .. } => "tproxy",
+            Self::Match(_) => "match",
+            Self::Target(_) => "target",
+            Self::Other { name, .. } => name,
+        }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[ {} ", self.name())?;
+        match self {
+            Self::Meta { key, to } => write!(f, "load {key} => {to}"),
+            Self::SetMeta { key, from } => write!(f, "set {key} with {from}"),
+            Self::Payload {
+                base,
+                offset,
+                length,
+                to,
+            } => write!(f, "load {length}b @ {base} header + {offset} => {to}"),
+            Self::Bitwise {
+                from,
+                to,
+                mask,
+                xor,
+            } => {
+                let (mask, xor) = (words(mask), words(xor));
+                write!(f, "{to} = ( {from} & {mask} ) ^ {xor}")
+            }
+            Self::Compare {
+                register,
+                comparison,
+                data,
+            } => write!(f, "{comparison} {register} {}", words(data)),
+            Self::Lookup {
+                key,
+                set,
+                value,
+                inverted,
+                ..
+            } => {
+                write!(f, "{key} set {set}")?;
+                if let Some(value) = value {
+                    write!(f, " d{value}")?;
+                }
+                f.write_str(if *inverted { " 0x1" } else { "" })
+            }
+            Self::Immediate { to, data } => write!(f, "{to} {}", words(data)),
+            Self::Verdict(verdict) => write!(f, "reg 0 {verdict}"),
+            Self::Counter { packets, bytes } => write!(f, "pkts {packets} bytes {bytes}"),
+            Self::Ct { key, to } => write!(f, "load {key} => {to}"),
+            Self::SetCt { key, from } => write!(f, "set {key} with {from}"),
+            Self::Redirect { port, flags } => {
+                if let Some(port) = port {
+                    write!(f, "proto_min {port} ")?;
+                }
+                write!(f, "flags {flags:#x}")
+            }
+            Self::Tproxy { family, port } => {
+                let family = if *family == 10 { "ip6" } else { "ip" };
+                write!(f, "{family} port {port}")
+            }
+            Self::Match(extension) | Self::Target(extension) => extension.fmt(f),
+            Self::Other { data, .. } => write!(f, "{} bytes", data.len()),
+        }?;
+        f.write_str(" ]")
+    }
+}
+
+impl fmt::Display for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "name {} rev {}", self.name, self.revision)
+    }
+}
+
+/// Data as `nft` shows it: 32-bit words as this machine reads them, the last one filled up.
+fn words(data: &[u8]) -> String {
+    let words = data.chunks(4).map(|chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        format!("{:#010x}", u32::from_le_bytes(word))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

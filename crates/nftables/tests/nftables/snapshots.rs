@@ -1,0 +1,48 @@
+//! What is written, in the words of `nft --debug=netlink`, for a reviewer to read.
+
+use mesh_cni_nftables::{Change, compat, native};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::{Dialect, compile};
+
+use crate::settings::{documented, everything};
+
+fn told(changes: &[Change]) -> String {
+    let words: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    words.join("\n")
+}
+
+macro_rules! snapshot {
+    ($name:literal, $about:literal, $changes:expr) => {
+        insta::with_settings!({
+            snapshot_path => "../snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => $about,
+        }, { insta::assert_snapshot!($name, told(&$changes)) });
+    };
+}
+
+#[test]
+fn the_documented_pod() {
+    let rules = compile(&documented(), Dialect::Asm, Family::V4);
+    snapshot!(
+        "documented.compat.v4",
+        "The documented pod as iptables-nft 1.8.9 writes it.",
+        compat::create(&rules).unwrap()
+    );
+    snapshot!(
+        "documented.native.v4",
+        "The documented pod in nf_tables' own words: excluded inbound ports are one set.",
+        native::create(&rules).unwrap()
+    );
+}
+
+#[test]
+fn every_kind_of_rule() {
+    let rules = compile(&everything(), Dialect::Istio, Family::V6);
+    snapshot!(
+        "everything.native.v6",
+        "TPROXY, DNS capture, invalid packets and interfaces in nf_tables' own words, IPv6.",
+        native::create(&rules).unwrap()
+    );
+}
