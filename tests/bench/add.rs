@@ -68,6 +68,16 @@ fn candidates(pods: &Attachment) -> Vec<Candidate> {
             input: render::restore(&productpage_rules()),
         },
         Candidate {
+            name: "ADD, netlink",
+            command: plugin,
+            input: with("backend", json!("netlink")),
+        },
+        Candidate {
+            name: "ADD, nft-native",
+            command: plugin,
+            input: with("backend", json!("nft-native")),
+        },
+        Candidate {
             name: "ADD, iptables-nft",
             command: plugin,
             input: with("backend", json!("iptables-nft")),

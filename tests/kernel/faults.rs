@@ -29,7 +29,6 @@ fn add_with(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> Value {
         &mut stderr,
     );
     assert_eq!(code, 1);
-    assert_eq!(must(netns, "nft list ruleset"), "");
     serde_json::from_slice(&stdout).expect("an error is one JSON document")
 }
 
@@ -49,25 +48,29 @@ fn refusing(directory: &tempfile::TempDir, words: &str) -> Xtables {
 
 #[test]
 fn no_iptables_on_the_host() {
-    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    let programs = Attachment::new("iptables-nft");
+    let (attachment, netns) = (programs, NetNs::scratch().unwrap());
     let empty = tempfile::tempdir().unwrap();
     let xtables = Xtables::in_directories(vec![empty.path().into()]);
     let error = add_with(xtables, &attachment, &netns);
+    assert_eq!(must(&netns, "nft list ruleset"), "");
     let said = error["msg"]
         .as_str()
         .unwrap()
         .replace(&empty.path().display().to_string(), "DIR");
-    insta::assert_snapshot!(said, @"traffic is not redirected: no back end works: iptables-nft: no `iptables-nft-restore` in DIR; iptables-legacy: no `iptables-legacy-restore` in DIR");
+    insta::assert_snapshot!(said, @"traffic is not redirected: no back end works: iptables-nft: no `iptables-nft-restore` in DIR");
     insta::assert_snapshot!(error["details"].as_str().unwrap(), @"install the distribution's package iptables on the node, which brings iptables-restore and ip6tables-restore, or set `backend` to one that the node has");
     assert_eq!(error["code"], 100);
 }
 
 #[test]
 fn a_kernel_without_nat() {
-    let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    let programs = Attachment::new("iptables-nft");
+    let (attachment, netns) = (programs, NetNs::scratch().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let said = "can't initialize iptables table \\`nat': Table does not exist";
     let error = add_with(refusing(&directory, said), &attachment, &netns);
+    assert_eq!(must(&netns, "nft list ruleset"), "");
     assert_eq!(error["code"], 100);
     assert!(
         error["msg"]
@@ -88,6 +91,7 @@ fn a_program_that_is_no_program() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     let xtables = Xtables::in_directories(vec![directory.path().into()]);
     let error = add_with(xtables, &attachment, &netns);
+    assert_eq!(must(&netns, "nft list ruleset"), "");
     assert!(
         error["msg"].as_str().unwrap().contains("Exec format error"),
         "{error}"
@@ -96,4 +100,17 @@ fn a_program_that_is_no_program() {
         error["details"].as_str().unwrap().contains("install"),
         "{error}"
     );
+}
+
+#[test]
+fn a_table_in_which_others_took_the_place_of_a_chain() {
+    let (attachment, netns) = (Attachment::new("netlink"), NetNs::scratch().unwrap());
+    must(&netns, "nft add table ip nat");
+    // A chain of that name that the kernel never calls.
+    must(&netns, "nft add chain ip nat OUTPUT");
+    let before = must(&netns, "nft list ruleset");
+    let none = Xtables::in_directories(Vec::new());
+    let error = add_with(none, &attachment, &netns);
+    assert_eq!(must(&netns, "nft list ruleset"), before);
+    insta::assert_snapshot!(error["msg"].as_str().unwrap(), @"traffic is not redirected: no back end works: netlink: the kernel refused `add chain ip nat OUTPUT { type nat hook output priority -100; }`: EEXIST: File exists");
 }

@@ -6,6 +6,7 @@
 mod chain;
 mod differential;
 mod faults;
+mod netlink;
 mod plugin;
 mod scenarios;
 mod traffic;

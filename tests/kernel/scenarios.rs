@@ -1,4 +1,4 @@
-//! Every scenario on a real kernel, both back ends, both families: what was applied is what is
+//! Every scenario on a real kernel, each back end, both families: what was applied is what is
 //! read back, and nothing is left after cleaning up.
 
 use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply, read, remove};
@@ -13,7 +13,7 @@ const FOREIGN: &str = "*mangle\n-A PREROUTING -i eth9 -j MARK --set-mark 9\nCOMM
 
 /// Everything that stands, rules and routing, without dates and counters.
 fn standing(netns: &NetNs, backend: Backend) -> String {
-    let flavour = backend.as_str().trim_start_matches("iptables-");
+    let flavour = flavour(backend);
     let mut text = String::new();
     for program in [
         format!("iptables-{flavour}-save"),
@@ -24,7 +24,16 @@ fn standing(netns: &NetNs, backend: Backend) -> String {
         let lines = lines.map(|line| line.split(" [").next().unwrap_or(line));
         text.extend(lines.map(|line| format!("{line}\n")));
     }
-    text + &must(netns, "ip -4 rule list") + &must(netns, "ip -6 rule list")
+    let native = must(netns, "nft -s list ruleset");
+    text + &native + &must(netns, "ip -4 rule list") + &must(netns, "ip -6 rule list")
+}
+
+/// Which of iptables' programs sees the tables of that back end, and the rules of others in them.
+fn flavour(backend: Backend) -> &'static str {
+    match backend {
+        Backend::IptablesLegacy => "legacy",
+        _ => "nft",
+    }
 }
 
 #[test]
@@ -36,7 +45,7 @@ fn every_scenario_stands_as_it_was_meant_and_goes_without_a_trace() {
             let what = format!("{} by {backend}", scenario.name);
             let netns = NetNs::scratch().expect("this test needs root: run `make test`");
             must(&netns, "ip link set lo up");
-            let flavour = backend.as_str().trim_start_matches("iptables-");
+            let flavour = flavour(backend);
             // The first transaction makes the tables, which stay when it is taken back.
             let wanted = Family::ALL.map(|family| scenario.rules(family));
             apply(&netns, &xtables, choice, &wanted).expect(&what);

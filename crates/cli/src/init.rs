@@ -7,7 +7,6 @@ pub(crate) mod flags;
 mod go;
 mod group_file;
 mod groups;
-mod refusals;
 mod resolv_conf;
 mod settings;
 mod validation;
@@ -78,7 +77,6 @@ fn read_file(path: &str) -> io::Result<String> {
 }
 
 fn resolve(settings: &mut Settings<'_>) -> Result<Wish, Failure> {
-    refusals::check(settings)?;
     let what = what(settings).map_err(wrong_setting)?;
     let interception = settings.interception().map_err(wrong_setting)?;
     let validation = validation(settings, what, &interception).map_err(wrong_setting)?;

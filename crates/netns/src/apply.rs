@@ -9,12 +9,13 @@ use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::ruleset::Family;
 use thiserror::Error;
 
-use crate::backend::{Backend, BackendChoice};
+use crate::backend::{Backend, BackendChoice, BackendError};
 use crate::enter::EnterError;
 use crate::handle::NetNs;
 use crate::name_service;
+use crate::nf_tables::{self, Flavour};
 use crate::read::{has_legacy_tables, is_ours};
-use crate::xtables::{Xtables, XtablesError};
+use crate::xtables::Xtables;
 use transition::Transition;
 
 /// What was done.
@@ -69,7 +70,7 @@ pub struct Attempt {
     /// The back end.
     pub backend: Backend,
     /// Why it did not take them.
-    pub error: XtablesError,
+    pub error: BackendError,
 }
 
 impl fmt::Display for Change {
@@ -107,34 +108,95 @@ pub fn apply(
     wanted: &[RuleSet],
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        // Without it, look-ups of users may be slow; they are not wrong.
-        let _hidden = name_service::keep_local();
-        let transition = Transition::new(xtables, netns.path(), wanted);
-        first_that_works(&order(xtables, choice)?, xtables, |backend| {
-            transition.apply(backend)
-        })
+        let work = Work {
+            netns,
+            xtables,
+            wanted,
+        };
+        work.first_that_works(choice)
     })?
 }
 
 /// Removes whatever of ours stands in the namespace, in the chosen back end or in all.
 ///
-/// Nothing to remove is a success. The rules of others stay.
+/// Nothing to remove is a success. The rules of others stay. The back ends that talk to the kernel
+/// themselves share what they know, so either removes what the other made.
 pub fn remove(
     netns: &NetNs,
     xtables: &Xtables,
     choice: BackendChoice,
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        let _hidden = name_service::keep_local();
-        let transition = Transition::new(xtables, netns.path(), &[]);
+        let work = Work {
+            netns,
+            xtables,
+            wanted: &[],
+        };
+        work.remove(choice)
+    })?
+}
+
+/// What is to be done, by a thread that is in the namespace.
+struct Work<'run> {
+    netns: &'run NetNs,
+    xtables: &'run Xtables,
+    wanted: &'run [RuleSet],
+}
+
+impl Work<'_> {
+    /// A back end is passed over where rules of ours stand that it could not replace: it would stand
+    /// beside them.
+    fn first_that_works(&self, choice: BackendChoice) -> Result<Applied, ApplyError> {
+        let mut attempts = Vec::new();
+        let mut elsewhere = None;
+        for backend in choice.candidates() {
+            if let Some(standing) = self.in_the_way_of(backend) {
+                elsewhere = elsewhere.or(Some((standing, backend)));
+                continue;
+            }
+            match self.apply(backend, choice) {
+                Ok(applied) => return Ok(applied),
+                Err(error) => attempts.push(Attempt { backend, error }),
+            }
+        }
+        match elsewhere {
+            Some((standing, chosen)) if attempts.is_empty() => {
+                Err(ApplyError::Elsewhere { standing, chosen })
+            }
+            _ => Err(ApplyError::NoneWorks(attempts)),
+        }
+    }
+
+    fn apply(&self, backend: Backend, choice: BackendChoice) -> Result<Applied, BackendError> {
+        let flavour = match backend {
+            Backend::Netlink if choice.is_open() => Flavour::Standing,
+            Backend::Netlink => Flavour::Compat,
+            Backend::NftNative => Flavour::Native,
+            Backend::IptablesNft | Backend::IptablesLegacy => {
+                // Without it, look-ups of users may be slow; they are not wrong.
+                let _hidden = name_service::keep_local();
+                let change = self.transition().apply(backend)?;
+                return Ok(Applied { backend, change });
+            }
+        };
+        let applied = nf_tables::apply(flavour, self.wanted);
+        applied.map_err(|source| BackendError::NfTables { backend, source })
+    }
+
+    fn remove(&self, choice: BackendChoice) -> Result<Applied, ApplyError> {
         let mut done: Option<Applied> = None;
         let mut attempts = Vec::new();
         for backend in choice.candidates() {
+            // What netlink sees, the programs see too.
+            let seen = backend == Backend::IptablesNft || backend == Backend::NftNative;
+            if seen && done.is_some_and(|done| done.backend == Backend::Netlink) {
+                continue;
+            }
             if backend == Backend::IptablesLegacy && !Family::ALL.into_iter().any(has_legacy_tables)
             {
                 continue;
             }
-            match transition.remove(backend) {
+            match self.remove_by(backend) {
                 Ok(change) if done.is_none_or(|done| done.change < change) => {
                     done = Some(Applied { backend, change });
                 }
@@ -151,67 +213,55 @@ pub fn remove(
             (None, true) => Ok(nothing),
             (None, false) => Err(ApplyError::NoneWorks(attempts)),
         }
-    })?
-}
+    }
 
-/// The back ends to try, first the one that holds rules of ours.
-fn order(xtables: &Xtables, choice: BackendChoice) -> Result<Vec<Backend>, ApplyError> {
-    let standing = standing_in_legacy(xtables).or_else(|| standing_beside_legacy(xtables, choice));
-    match (standing, choice) {
-        (None, _) => Ok(choice.candidates()),
-        (Some(standing), BackendChoice::Auto) => Ok(vec![standing]),
-        (Some(standing), BackendChoice::Only(chosen)) if standing == chosen => Ok(vec![chosen]),
-        (Some(standing), BackendChoice::Only(chosen)) => {
-            Err(ApplyError::Elsewhere { standing, chosen })
+    fn remove_by(&self, backend: Backend) -> Result<Change, BackendError> {
+        match backend {
+            Backend::Netlink | Backend::NftNative => {
+                nf_tables::remove().map_err(|source| BackendError::NfTables { backend, source })
+            }
+            Backend::IptablesNft | Backend::IptablesLegacy => {
+                let _hidden = name_service::keep_local();
+                Ok(self.transition().remove(backend)?)
+            }
         }
+    }
+
+    /// A back end with rules of ours that this one could not replace.
+    ///
+    /// A fresh namespace has no table of `x_tables`, which costs one read of a file to know. The
+    /// back ends that talk to `nf_tables` themselves replace whatever of ours stands there; who
+    /// insists on programs pays for a look.
+    fn in_the_way_of(&self, backend: Backend) -> Option<Backend> {
+        if backend != Backend::IptablesLegacy && holds_legacy(self.xtables) {
+            return Some(Backend::IptablesLegacy);
+        }
+        if matches!(backend, Backend::Netlink | Backend::NftNative) {
+            return None;
+        }
+        // A kernel that does not tell has no `nf_tables`.
+        let look = nf_tables::look().ok()?;
+        if look.holds_native() {
+            return Some(Backend::NftNative);
+        }
+        let compat = backend == Backend::IptablesLegacy && look.holds_compat();
+        compat.then_some(Backend::Netlink)
+    }
+
+    fn transition(&self) -> Transition<'_> {
+        Transition::new(self.xtables, self.netns.path(), self.wanted)
     }
 }
 
-/// A fresh namespace has no table of `x_tables`, which costs one read of a file to know.
-fn standing_in_legacy(xtables: &Xtables) -> Option<Backend> {
-    let backend = Backend::IptablesLegacy;
-    holds_ours(xtables, backend).then_some(backend)
-}
-
-/// Only who insists on `x_tables` pays for the look into `nf_tables`.
-fn standing_beside_legacy(xtables: &Xtables, choice: BackendChoice) -> Option<Backend> {
-    let other = match choice {
-        BackendChoice::Only(Backend::IptablesLegacy) => Backend::IptablesNft,
-        BackendChoice::Auto | BackendChoice::Only(_) => return None,
-    };
-    holds_ours(xtables, other).then_some(other)
-}
-
-/// Whether rules of ours stand in that back end; what cannot be read holds none.
-fn holds_ours(xtables: &Xtables, backend: Backend) -> bool {
+/// Whether rules of ours stand in `x_tables`; what cannot be read holds none.
+fn holds_legacy(xtables: &Xtables) -> bool {
     let mut families = Family::ALL.into_iter();
     families.any(|family| {
-        let may_hold = backend != Backend::IptablesLegacy || has_legacy_tables(family);
-        may_hold
+        has_legacy_tables(family)
             && xtables
-                .save(backend, family)
+                .save(Backend::IptablesLegacy, family)
                 .is_ok_and(|rules| is_ours(&rules))
     })
-}
-
-/// A back end that fails leaves what of ours stood there before; the next one is tried only where
-/// that is nothing, since it would stand beside it.
-fn first_that_works(
-    candidates: &[Backend],
-    xtables: &Xtables,
-    work: impl Fn(Backend) -> Result<Change, XtablesError>,
-) -> Result<Applied, ApplyError> {
-    let mut attempts = Vec::new();
-    for backend in candidates.iter().copied() {
-        match work(backend) {
-            Ok(change) => return Ok(Applied { backend, change }),
-            Err(error) => attempts.push(Attempt { backend, error }),
-        }
-        if holds_ours(xtables, backend) {
-            break;
-        }
-    }
-    Err(ApplyError::NoneWorks(attempts))
 }
 
 fn join(attempts: &[Attempt]) -> String {

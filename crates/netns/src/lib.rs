@@ -9,16 +9,20 @@
 //!
 //! # All or nothing
 //!
-//! [`apply`] hands each family's rules to `iptables-restore` as one transaction a table. A fresh
-//! namespace costs one program start: the first attempt makes its chains in a way that fails
-//! where they exist. Only then are the standing rules read, compared and, where they differ,
-//! replaced; the rules of others are left alone. Where a later family or table is refused, what
-//! the earlier ones changed is taken back.
+//! [`apply`] looks at what stands, finds the changes, and sends them to `nf_tables` as one batch,
+//! both families together, bound to the generation at which it looked. Where another program was
+//! faster the kernel refuses the batch, and it looks again. The rules of others are left alone.
+//!
+//! The back ends that start the host's programs hand each family's rules to `iptables-restore` as
+//! one transaction a table. A fresh namespace costs one program start: the first attempt makes its
+//! chains in a way that fails where they exist. Only then are the standing rules read, compared and,
+//! where they differ, replaced. Where a later family or table is refused, what the earlier ones
+//! changed is taken back.
 //!
 //! # Trying, not guessing
 //!
-//! [`BackendChoice::Auto`] takes the first back end that really does the work, `iptables-nft`
-//! before `iptables-legacy`, and never programs one beside rules of ours in the other.
+//! [`BackendChoice::Auto`] takes the first back end that really does the work, in the order of
+//! [`Backend::ALL`], and never programs one beside rules of ours in another.
 //!
 //! ```no_run
 //! use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
@@ -40,16 +44,21 @@ mod backend;
 mod enter;
 mod handle;
 mod name_service;
+mod nf_tables;
+mod nfnetlink;
 mod policy_route;
+mod probe;
 mod program;
 mod read;
 mod rtnetlink;
 mod xtables;
 
 pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};
-pub use backend::{Backend, BackendChoice};
+pub use backend::{Backend, BackendChoice, BackendError};
 pub use enter::EnterError;
 pub use handle::{NetNs, OpenError};
+pub use nf_tables::NfTablesError;
+pub use probe::{Probe, available, probe};
 pub use program::{ProgramError, RunLimits};
 pub use read::{Found, ReadError, read};
 pub use xtables::{Xtables, XtablesError};

@@ -4,7 +4,8 @@
 
 use std::io;
 
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
+use mesh_cni_rules::RuleSet;
+use mesh_cni_rules::ruleset::{Family, PolicyRouting, Target};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -40,7 +41,7 @@ pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
 }
 
 /// The routing that stands for packets with that mark.
-pub(crate) fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
+fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
     let mut all = RuleMessage::default();
     all.header.family = address_family(family);
     let rules = Rtnetlink::open()?.dump(RouteNetlinkMessage::GetRule(all))?;
@@ -49,6 +50,22 @@ pub(crate) fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting
         _ => None,
     });
     Ok(tables.map(|table| PolicyRouting { mark, table }).next())
+}
+
+/// The policy routing that goes with the rules: that of the mark which they give to packets.
+pub(crate) fn standing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
+    let chains = rules.tables.iter().flat_map(|table| &table.chains);
+    let mut targets = chains
+        .flat_map(|chain| &chain.rules)
+        .map(|rule| &rule.target);
+    let mark = targets.find_map(|target| match target {
+        Target::Tproxy { mark, .. } => Some(mark.value),
+        _ => None,
+    });
+    match mark {
+        Some(mark) => find(rules.family, mark),
+        None => Ok(None),
+    }
 }
 
 /// The table to which a rule sends all packets with that mark.

@@ -1,17 +1,18 @@
 //! Reading the rules that stand in a namespace, whichever back end put them there.
 
-use std::fs;
-use std::io;
+use std::error::Error;
+use std::{fs, io};
 
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{RuleSet, only_ours};
 use thiserror::Error;
 
-use crate::backend::{Backend, BackendChoice};
+use crate::backend::{Backend, BackendChoice, BackendError};
 use crate::enter::EnterError;
 use crate::handle::NetNs;
 use crate::name_service;
-use crate::xtables::{Xtables, XtablesError};
+use crate::nf_tables;
+use crate::xtables::Xtables;
 
 /// The rules of a namespace, with counters.
 #[derive(Clone, Debug)]
@@ -38,18 +39,15 @@ pub enum ReadError {
 /// Reads the rules of these families.
 ///
 /// With [`BackendChoice::Auto`] the back end that holds rules of ours is read; where none does,
-/// the first that works.
+/// the first that works. Rules that `iptables-nft` made are read over netlink then: they are the
+/// same.
 pub fn read(
     netns: &NetNs,
     xtables: &Xtables,
     choice: BackendChoice,
     families: &[Family],
 ) -> Result<Found, ReadError> {
-    netns.run(|| {
-        // Without it, look-ups of users may be slow; they are not wrong.
-        let _hidden = name_service::keep_local();
-        read_here(xtables, choice, families)
-    })?
+    netns.run(|| read_here(xtables, choice, families))?
 }
 
 fn read_here(
@@ -58,33 +56,66 @@ fn read_here(
     families: &[Family],
 ) -> Result<Found, ReadError> {
     let mut candidates = choice.candidates();
-    if choice == BackendChoice::Auto && has_legacy_tables(Family::V4) {
+    if choice.is_open() && has_legacy_tables(Family::V4) {
         // Most hosts have but one flavour in use; where x_tables is, look there first.
         candidates.reverse();
     }
     let mut readable: Vec<Found> = Vec::new();
     let mut refusals = Vec::new();
     for backend in candidates {
-        match save_all(xtables, backend, families) {
+        // The programs would tell what netlink told.
+        let told = |found: &Found| found.backend == Backend::Netlink;
+        if backend == Backend::IptablesNft && readable.iter().any(told) {
+            continue;
+        }
+        match read_by(xtables, backend, families) {
             Ok(found) if found.rule_sets.iter().any(is_ours) => return Ok(found),
             Ok(found) => readable.push(found),
-            Err(error) => refusals.push(error.to_string()),
+            Err(error) => refusals.push(chain(&error)),
         }
     }
     let first = readable.into_iter().next();
     first.ok_or(ReadError::NoneWorks(refusals))
 }
 
-fn save_all(
+fn read_by(
     xtables: &Xtables,
     backend: Backend,
     families: &[Family],
-) -> Result<Found, XtablesError> {
-    let rule_sets = families.iter().map(|family| xtables.save(backend, *family));
-    Ok(Found {
-        backend,
-        rule_sets: rule_sets.collect::<Result<_, _>>()?,
-    })
+) -> Result<Found, BackendError> {
+    let failed = |source| BackendError::NfTables { backend, source };
+    let rule_sets = match backend {
+        Backend::Netlink => {
+            let look = nf_tables::look().map_err(failed)?;
+            let rules = families
+                .iter()
+                .map(|family| look.compat(*family).rules.clone());
+            rules.collect()
+        }
+        Backend::NftNative => {
+            let look = nf_tables::look().map_err(failed)?;
+            let rules = families.iter().map(|family| look.native(*family).clone());
+            rules.collect()
+        }
+        Backend::IptablesNft | Backend::IptablesLegacy => {
+            // Without it, look-ups of users may be slow; they are not wrong.
+            let _hidden = name_service::keep_local();
+            let saved = families.iter().map(|family| xtables.save(backend, *family));
+            saved.collect::<Result<_, _>>()?
+        }
+    };
+    Ok(Found { backend, rule_sets })
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
 }
 
 /// Whether anything in these rules is ours.

@@ -8,10 +8,10 @@ use std::process::Command;
 
 use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::parse::{self, InvalidSave};
-use mesh_cni_rules::ruleset::{Family, PolicyRouting, Target};
+use mesh_cni_rules::ruleset::Family;
 use thiserror::Error;
 
-use crate::backend::{Backend, BackendChoice};
+use crate::backend::Backend;
 use crate::policy_route;
 use crate::program::{Finished, ProgramError, RunLimits, run};
 
@@ -111,17 +111,10 @@ impl Xtables {
         self
     }
 
-    /// The first of the chosen back ends whose programs are there; nothing is started but, where
-    /// a program's name does not tell its kind, that program to say its version.
-    pub fn available(&self, choice: BackendChoice) -> Result<Backend, XtablesError> {
-        let mut missing = None;
-        for backend in choice.candidates() {
-            match self.command(backend, Family::V4, Role::Restore) {
-                Ok(_) => return Ok(backend),
-                Err(error) => missing = missing.or(Some(error)),
-            }
-        }
-        Err(missing.expect("there is always a candidate"))
+    /// Whether the programs of that back end are there; nothing is started but, where a program's
+    /// name does not tell its kind, that program to say its version.
+    pub(crate) fn has(&self, backend: Backend) -> Result<(), XtablesError> {
+        self.command(backend, Family::V4, Role::Restore).map(|_| ())
     }
 
     /// Commits the input of `iptables-restore --noflush` in the calling thread's namespace.
@@ -156,8 +149,8 @@ impl Xtables {
             source,
         };
         let mut rules = parse::save(&text, family).map_err(unreadable)?;
-        rules.routing =
-            standing_routing(&rules).map_err(|source| XtablesError::Routing { backend, source })?;
+        rules.routing = policy_route::standing(&rules)
+            .map_err(|source| XtablesError::Routing { backend, source })?;
         Ok(rules)
     }
 
@@ -221,8 +214,8 @@ impl Xtables {
         };
         let nft = String::from_utf8_lossy(&finished.stdout).contains("nf_tables");
         match backend {
-            Backend::IptablesNft => nft,
             Backend::IptablesLegacy => !nft && finished.status.success(),
+            _ => nft,
         }
     }
 
@@ -238,22 +231,6 @@ impl Xtables {
     }
 }
 
-/// The policy routing that goes with the rules: that of the mark which they give to packets.
-fn standing_routing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
-    let chains = rules.tables.iter().flat_map(|table| &table.chains);
-    let mut targets = chains
-        .flat_map(|chain| &chain.rules)
-        .map(|rule| &rule.target);
-    let mark = targets.find_map(|target| match target {
-        Target::Tproxy { mark, .. } => Some(mark.value),
-        _ => None,
-    });
-    match mark {
-        Some(mark) => policy_route::find(rules.family, mark),
-        None => Ok(None),
-    }
-}
-
 fn plain_name(family: Family, role: Role) -> &'static str {
     match (family, role) {
         (Family::V4, Role::Restore) => "iptables-restore",
@@ -265,8 +242,8 @@ fn plain_name(family: Family, role: Role) -> &'static str {
 
 fn suffixed_name(backend: Backend, family: Family, role: Role) -> String {
     let kind = match backend {
-        Backend::IptablesNft => "-nft-",
         Backend::IptablesLegacy => "-legacy-",
+        _ => "-nft-",
     };
     plain_name(family, role).replacen('-', kind, 1)
 }

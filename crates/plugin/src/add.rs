@@ -24,7 +24,7 @@ fn redirect(xtables: &Xtables, call: &Call<'_>, request: &AddRequest) -> Result<
     // Everything that can be refused is refused before the namespace is touched.
     let result = result(&request.conf, &call.conf)?;
     let netns = call.namespace()?;
-    let backend = call.backend()?;
+    let backend = call.backend();
     match call.answer()? {
         Answer::NoPod => call.journal.info("passed through: no Kubernetes pod"),
         Answer::Skip(reason) => {

@@ -67,7 +67,7 @@ impl<'request> Call<'request> {
     }
 
     /// Which back ends may be used.
-    pub(crate) fn backend(&self) -> Result<BackendChoice, CniError> {
+    pub(crate) fn backend(&self) -> BackendChoice {
         backend(&self.conf)
     }
 
@@ -106,17 +106,14 @@ pub(crate) fn decode(conf: &NetConf) -> Result<Decoded, CniError> {
     MeshConf::decode(&conf.raw).map_err(|e| error::configuration(&e))
 }
 
-/// The back ends of this version for the configured name.
-pub(crate) fn backend(conf: &MeshConf) -> Result<BackendChoice, CniError> {
+/// The back ends of the configured name.
+pub(crate) fn backend(conf: &MeshConf) -> BackendChoice {
     match conf.backend {
-        BackendName::Auto => Ok(BackendChoice::Auto),
-        BackendName::IptablesNft => Ok(BackendChoice::Only(Backend::IptablesNft)),
-        BackendName::IptablesLegacy => Ok(BackendChoice::Only(Backend::IptablesLegacy)),
-        name @ (BackendName::Netlink | BackendName::NftNative) => {
-            let message = format!("field `backend`: this version has no back end `{name}`");
-            Err(CniError::config(message)
-                .with_details("set `backend` to auto, iptables-nft or iptables-legacy"))
-        }
+        BackendName::Auto => BackendChoice::Auto,
+        BackendName::Netlink => BackendChoice::Only(Backend::Netlink),
+        BackendName::NftNative => BackendChoice::Only(Backend::NftNative),
+        BackendName::IptablesNft => BackendChoice::Only(Backend::IptablesNft),
+        BackendName::IptablesLegacy => BackendChoice::Only(Backend::IptablesLegacy),
     }
 }
 

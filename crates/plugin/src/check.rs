@@ -15,7 +15,7 @@ pub(crate) fn check(xtables: &Xtables, echo: Echo, request: &CheckRequest) -> Re
         request.conf.required_prev_result()?;
     }
     let netns = call.namespace()?;
-    let backend = call.backend()?;
+    let backend = call.backend();
     let Answer::Redirect(redirection) = call.answer()? else {
         return Ok(());
     };

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use mesh_cni_netns::{ApplyError, EnterError, OpenError, ReadError, XtablesError};
+use mesh_cni_netns::{ApplyError, BackendError, EnterError, OpenError, ReadError, XtablesError};
 use mesh_cni_plan::{ConfError, PlanError};
 use mesh_cni_rules::Drift;
 use mesh_cni_spec::CniError;
@@ -93,13 +93,7 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
              `mesh-cnictl init --cleanup-only` in the namespace",
         ),
         ApplyError::NoneWorks(attempts) => {
-            let missing = |error: &XtablesError| {
-                matches!(
-                    error,
-                    XtablesError::NoProgram { .. } | XtablesError::Program { .. }
-                )
-            };
-            let all_missing = attempts.iter().all(|attempt| missing(&attempt.error));
+            let all_missing = attempts.iter().all(|attempt| lacks_program(&attempt.error));
             (
                 codes::NOT_PROGRAMMED,
                 if all_missing { NO_PROGRAM } else { KERNEL },
@@ -129,12 +123,25 @@ pub(crate) fn drift(drift: &Drift) -> CniError {
     )
 }
 
-pub(crate) fn no_program(error: &XtablesError) -> CniError {
-    CniError::not_available(chain(error)).with_details(NO_PROGRAM)
+pub(crate) fn no_backend(error: &BackendError) -> CniError {
+    let remedy = if lacks_program(error) {
+        NO_PROGRAM
+    } else {
+        KERNEL
+    };
+    CniError::not_available(chain(error)).with_details(remedy)
 }
 
 pub(crate) fn unavailable(error: &FactsError) -> CniError {
     CniError::not_available(chain(error)).with_details(error.remedy())
+}
+
+/// Whether it is the host's programs that are wanting, rather than its kernel.
+fn lacks_program(error: &BackendError) -> bool {
+    matches!(
+        error,
+        BackendError::Xtables(XtablesError::NoProgram { .. } | XtablesError::Program { .. })
+    )
 }
 
 fn not_entered(error: &EnterError) -> CniError {

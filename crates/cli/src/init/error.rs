@@ -39,6 +39,13 @@ pub(crate) enum SettingError {
         count: usize,
         most: usize,
     },
+    /// Rules can be written in one way alone.
+    #[error("{native} and {program} = `{value}`: only one of both can be set")]
+    TwoBackEnds {
+        native: Origin,
+        program: Origin,
+        value: String,
+    },
     /// Only these and all but those contradict each other.
     #[error(
         "environment {include} = `{included}` and {exclude} = `{excluded}`: \

@@ -79,7 +79,23 @@ impl<'env> Settings<'env> {
     }
 
     /// Which back end.
-    pub(crate) fn backend(&self) -> Outcome<BackendChoice> {
+    pub(crate) fn backend(&mut self) -> Outcome<BackendChoice> {
+        let chosen = self.program_backend()?;
+        if !self.switch(&flags::NATIVE_NFTABLES)? {
+            return Ok(chosen);
+        }
+        match chosen {
+            BackendChoice::Auto => Ok(BackendChoice::Only(Backend::NftNative)),
+            _ => Err(SettingError::TwoBackEnds {
+                native: self.origin(&flags::NATIVE_NFTABLES),
+                program: self.origin(&flags::FORCE_IPTABLES_BINARY),
+                value: self.text(&flags::FORCE_IPTABLES_BINARY),
+            }),
+        }
+    }
+
+    /// The back end whose programs are asked for; any where none are.
+    fn program_backend(&self) -> Outcome<BackendChoice> {
         let expected = "a kind of iptables: allowed are `nft` and `legacy`";
         let parse = |text: &str| match text {
             "" => Some(BackendChoice::Auto),

@@ -107,7 +107,16 @@ fn flags_of_init() {
             (&["init", "-n", "--iptables-probe-port", "0"], ""),
             (&["init", "--dry-run=maybe"], ""),
             (&["init", "-n", "--redirect-dns=on"], ""),
-            (&["init", "-n", "--native-nftables"], ""),
+            (
+                &[
+                    "init",
+                    "-n",
+                    "--native-nftables",
+                    "--force-iptables-binary",
+                    "nft"
+                ],
+                ""
+            ),
             (
                 &["init", "-n", "--network-namespace", "/no/such/namespace"],
                 ""
@@ -155,7 +164,6 @@ fn environment_of_init() {
         ("ISTIO_OUTBOUND_OWNER_GROUPS", "0,no-such-group-here"),
         ("ISTIO_OUTBOUND_OWNER_GROUPS", &many.join(",")),
         ("ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", "::1/128"),
-        ("NATIVE_NFTABLES", "true"),
     ];
     let mut text = String::new();
     for (name, value) in cases {

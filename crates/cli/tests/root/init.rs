@@ -22,8 +22,9 @@ fn rules_come_stay_change_and_go() {
             saved.contains("-A ISTIO_INBOUND -p tcp -m tcp --dport 22 -j RETURN"),
             "{saved}"
         );
-        // Whatever back end holds them.
-        let removed = format!("rules removed by {backend}\n");
+        // Whatever back end holds them: those of iptables-nft are removed over netlink.
+        let by = backend.replace("iptables-nft", "netlink");
+        let removed = format!("rules removed by {by}\n");
         assert!(
             scratch
                 .done(&["--cleanup-only", "--dry-run"])
@@ -34,6 +35,22 @@ fn rules_come_stay_change_and_go() {
         let saved = scratch.inside(&[&save, "-t", "nat"]);
         assert!(!saved.contains("ISTIO"), "{saved}");
     }
+}
+
+#[test]
+fn native_rules_need_no_iptables() {
+    let _alone = alone();
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let native = [&ALL[..], &["--native-nftables"]].concat();
+    let said = scratch.done(&native);
+    assert_eq!(said, "IPv4 rules created by nft-native\n");
+    let ruleset = scratch.inside(&["nft", "list", "ruleset"]);
+    assert!(ruleset.starts_with("table ip mesh-cni-nat {"), "{ruleset}");
+    assert_eq!(
+        scratch.done(&["--cleanup-only"]),
+        "rules removed by netlink\n"
+    );
+    assert_eq!(scratch.inside(&["nft", "list", "ruleset"]), "");
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mesh_cni_netns::{ApplyError, Backend, BackendChoice, Change, RunLimits, apply};
+use mesh_cni_netns::{ApplyError, Backend, Change, RunLimits, apply};
 use mesh_cni_rules::ruleset::Family;
 
-use crate::support::{Programs, only, productpage, rules, saved, scratch, xtables};
+use crate::support::{PROGRAMS, Programs, only, productpage, rules, saved, scratch, xtables};
 
 const NFT: Backend = Backend::IptablesNft;
 
@@ -82,7 +82,7 @@ fn the_next_back_end_is_tried_where_one_does_not_work() {
         .with_fault("iptables-nft-save", fault);
     let netns = scratch();
     let wanted = [rules(&productpage(), Family::V4)];
-    let applied = apply(&netns, &programs.xtables(), BackendChoice::Auto, &wanted).unwrap();
+    let applied = apply(&netns, &programs.xtables(), PROGRAMS, &wanted).unwrap();
     assert_eq!(applied.backend, Backend::IptablesLegacy);
 }
 
@@ -96,7 +96,7 @@ fn the_next_back_end_is_left_alone_where_rules_of_ours_stand_in_the_first() {
 
     let programs = Programs::of_host().with_fault("iptables-nft-restore", "echo no >&2; exit 1");
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&netns, &programs.xtables(), BackendChoice::Auto, &wanted);
+    let refused = apply(&netns, &programs.xtables(), PROGRAMS, &wanted);
     assert!(
         matches!(refused, Err(ApplyError::NoneWorks(_))),
         "{refused:?}"
@@ -110,7 +110,7 @@ fn no_program_at_all_is_told_with_where_it_was_looked_for() {
     let empty = tempfile::tempdir().unwrap();
     let none = mesh_cni_netns::Xtables::in_directories(vec![empty.path().into()]);
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&scratch(), &none, BackendChoice::Auto, &wanted).unwrap_err();
+    let refused = apply(&scratch(), &none, PROGRAMS, &wanted).unwrap_err();
     let said = message(&refused).replace(&empty.path().display().to_string(), "DIRECTORY");
     insta::assert_snapshot!(said, @"no back end works: iptables-nft: no `iptables-nft-restore` in DIRECTORY; iptables-legacy: no `iptables-legacy-restore` in DIRECTORY");
 }
@@ -154,6 +154,6 @@ fn a_plain_program_is_taken_for_what_it_says_it_is() {
     }
     let plain = mesh_cni_netns::Xtables::in_directories(vec![directory.path().into()]);
     let wanted = [rules(&productpage(), Family::V4)];
-    let applied = apply(&scratch(), &plain, BackendChoice::Auto, &wanted).unwrap();
+    let applied = apply(&scratch(), &plain, PROGRAMS, &wanted).unwrap();
     assert_eq!(applied.backend, Backend::IptablesLegacy);
 }

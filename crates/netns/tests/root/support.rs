@@ -10,7 +10,9 @@ use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
 use mesh_cni_rules::ruleset::{Family, RuleSet};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
-pub(crate) const BOTH: [Backend; 2] = Backend::ALL;
+/// Those that start the host's programs.
+pub(crate) const PROGRAMS: BackendChoice =
+    BackendChoice::FirstOf(&[Backend::IptablesNft, Backend::IptablesLegacy]);
 
 pub(crate) fn scratch() -> NetNs {
     NetNs::scratch().expect("these tests need root: run `make test`, or cargo under sudo")
@@ -90,7 +92,14 @@ pub(crate) fn must(netns: &NetNs, program: &str, arguments: &[&str], input: &str
 
 /// Everything that stands, by the back end's own program, without dates and counters.
 pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
-    let flavour = backend.as_str().trim_start_matches("iptables-");
+    if backend == Backend::NftNative {
+        let family = match family {
+            Family::V4 => "ip",
+            Family::V6 => "ip6",
+        };
+        return must(netns, "nft", &["-s", "list", "ruleset", family], "");
+    }
+    let flavour = flavour(backend);
     let program = match family {
         Family::V4 => format!("iptables-{flavour}-save"),
         Family::V6 => format!("ip6tables-{flavour}-save"),
@@ -99,6 +108,14 @@ pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let lines: Vec<_> = lines.map(without_counters).collect();
     lines.join("\n") + "\n"
+}
+
+/// Which of iptables' programs shows what that back end wrote.
+pub(crate) fn flavour(backend: Backend) -> &'static str {
+    match backend {
+        Backend::IptablesLegacy => "legacy",
+        _ => "nft",
+    }
 }
 
 fn without_counters(line: &str) -> &str {

@@ -1,11 +1,11 @@
 //! TPROXY: the rules and their policy routing come and go together.
 
-use mesh_cni_netns::{Change, apply, read, remove};
+use mesh_cni_netns::{Backend, Change, apply, read, remove};
 use mesh_cni_rules::interception::Mode;
 use mesh_cni_rules::ruleset::{Family, PolicyRouting, RuleSet};
 use mesh_cni_rules::{Drift, drift};
 
-use crate::support::{BOTH, Programs, must, only, productpage, rules, saved, scratch, xtables};
+use crate::support::{Programs, must, only, productpage, rules, saved, scratch, xtables};
 
 fn tproxy(routing: PolicyRouting) -> [RuleSet; 2] {
     let mut interception = productpage();
@@ -36,7 +36,7 @@ fn routing(netns: &mesh_cni_netns::NetNs) -> String {
 
 #[test]
 fn rules_and_routing_come_and_go_together() {
-    for backend in BOTH {
+    for backend in Backend::ALL {
         let netns = scratch();
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
         let wanted = tproxy(PolicyRouting::ISTIO);
@@ -77,17 +77,29 @@ fn routing_that_is_gone_is_a_drift_and_is_mended() {
     must(&netns, "ip", &["link", "set", "lo", "up"], "");
     let [wanted, _] = tproxy(PolicyRouting { mark: 7, table: 77 });
     let wanted = [wanted];
-    apply(&netns, &xtables(), only(BOTH[0]), &wanted).unwrap();
+    apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
     must(&netns, "ip", &["rule", "del", "fwmark", "7"], "");
-    let found = read(&netns, &xtables(), only(BOTH[0]), &[Family::V4]).unwrap();
+    let found = read(
+        &netns,
+        &xtables(),
+        only(Backend::IptablesNft),
+        &[Family::V4],
+    )
+    .unwrap();
     let difference = drift(&wanted[0], &found.rule_sets[0]);
     assert!(
         matches!(difference, Some(Drift::Routing { .. })),
         "{difference:?}"
     );
-    let mended = apply(&netns, &xtables(), only(BOTH[0]), &wanted).unwrap();
+    let mended = apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
     assert_eq!(mended.change, Change::Replaced);
-    let found = read(&netns, &xtables(), only(BOTH[0]), &[Family::V4]).unwrap();
+    let found = read(
+        &netns,
+        &xtables(),
+        only(Backend::IptablesNft),
+        &[Family::V4],
+    )
+    .unwrap();
     assert_eq!(drift(&wanted[0], &found.rule_sets[0]), None);
 }
 
@@ -99,7 +111,7 @@ fn a_refusal_leaves_neither_rules_nor_routing() {
     let refused = apply(
         &netns,
         &programs.xtables(),
-        only(BOTH[0]),
+        only(Backend::IptablesNft),
         &tproxy(PolicyRouting::ISTIO),
     );
     assert!(refused.is_err());

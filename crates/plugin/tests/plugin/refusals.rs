@@ -43,10 +43,6 @@ fn input_and_configuration(node: &Node) -> Vec<Situation> {
         ("an unknown profile", set("profile", json!("linkerd"))),
         ("a default that does not parse", set("defaults", defaults)),
         (
-            "a back end of a later version",
-            set("backend", json!("netlink")),
-        ),
-        (
             "a pod source of a later version",
             set("pod_source", json!("agent")),
         ),

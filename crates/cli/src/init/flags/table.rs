@@ -334,7 +334,7 @@ pub(crate) static NATIVE_NFTABLES: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Refused by this version",
+    help: "Write nf_tables rules in tables of their own, without iptables (back end nft-native)",
 };
 
 pub(crate) static LOG_OUTPUT_LEVEL: Flag = Flag {

@@ -1,0 +1,71 @@
+//! What back end `netlink` writes is what `iptables-nft-restore` writes, expression for expression.
+
+use std::process::Command;
+
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
+use mesh_cni_rules::render;
+use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_tests::{Scenario, must, run};
+
+/// What people and programs see of the rules, whoever wrote them.
+const VIEWS: [&str; 10] = [
+    "nft --debug=netlink list ruleset",
+    "nft -a list ruleset",
+    "iptables-nft-save",
+    "ip6tables-nft-save",
+    "iptables-nft -t nat -L -n -v --line-numbers -x",
+    "iptables-nft -t mangle -L -n -v --line-numbers -x",
+    "iptables-nft -t raw -L -n -v --line-numbers -x",
+    "ip6tables-nft -t nat -L -n -v --line-numbers -x",
+    "ip6tables-nft -t mangle -L -n -v --line-numbers -x",
+    "ip6tables-nft -t raw -L -n -v --line-numbers -x",
+];
+
+fn scratch() -> NetNs {
+    let netns = NetNs::scratch().expect("this test needs root: run `make test`");
+    must(&netns, "ip link set lo up");
+    netns
+}
+
+fn by_program(rule_sets: &[RuleSet]) -> NetNs {
+    let netns = scratch();
+    for rules in rule_sets {
+        let program = match rules.family {
+            Family::V4 => "iptables-nft-restore",
+            Family::V6 => "ip6tables-nft-restore",
+        };
+        let mut command = Command::new(program);
+        let input = render::restore(rules);
+        let finished = run(&netns, command.arg("--noflush"), &input);
+        assert_eq!(finished.code, 0, "{}", finished.stderr);
+    }
+    netns
+}
+
+fn by_netlink(rule_sets: &[RuleSet]) -> NetNs {
+    let netns = scratch();
+    // No program of the host is at hand.
+    let xtables = Xtables::in_directories(Vec::new());
+    let choice = BackendChoice::Only(Backend::Netlink);
+    apply(&netns, &xtables, choice, rule_sets).unwrap();
+    netns
+}
+
+/// Dates are another one each time.
+fn view(netns: &NetNs, words: &str) -> String {
+    let text = must(netns, words);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nobody_can_tell_who_wrote_the_rules() {
+    for scenario in Scenario::all() {
+        let rule_sets = Family::ALL.map(|family| scenario.rules(family));
+        let (program, netlink) = (by_program(&rule_sets), by_netlink(&rule_sets));
+        for words in VIEWS {
+            let what = format!("{}: {words}", scenario.name);
+            assert_eq!(view(&netlink, words), view(&program, words), "{what}");
+        }
+    }
+}
