@@ -27,6 +27,13 @@ pub fn reference_plugins() -> PathBuf {
     directory
 }
 
+/// A program of a Kubernetes node, such as `kubelet`, as `scripts/cluster-binaries` builds it.
+pub fn cluster_binary(name: &str) -> PathBuf {
+    let named = env::var_os("CLUSTER_BINARIES").map(PathBuf::from);
+    let directory = named.unwrap_or_else(|| repository().join(".cache/cluster/current"));
+    existing(directory.join(name))
+}
+
 /// A binary of this build: cargo puts tests into `deps`, beside which the binaries are.
 fn sibling(name: &str) -> PathBuf {
     let own = env::current_exe().expect("a running program has a path");

@@ -18,14 +18,17 @@ pub struct Finished {
 
 /// Runs the command in the namespace with that input.
 pub fn run(netns: &NetNs, command: &mut Command, input: &str) -> Finished {
+    let finished = netns.run(|| finish(command, input));
+    finished.expect("the namespace can be entered")
+}
+
+/// Runs the command where this test runs, with that input.
+pub fn finish(command: &mut Command, input: &str) -> Finished {
     let mut file = tempfile::tempfile().expect("a temporary file can be made");
     file.write_all(input.as_bytes())
         .expect("a temporary file can be written");
     file.rewind().expect("a temporary file can be rewound");
-    command.stdin(Stdio::from(file));
-    let output = netns
-        .run(|| command.output())
-        .expect("the namespace can be entered");
+    let output = command.stdin(Stdio::from(file)).output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}: run `make test`"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Finished {

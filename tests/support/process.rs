@@ -1,0 +1,186 @@
+//! Programs that run beside a test: ended with it whatever happens to it, and waited for by events.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a wait goes on before it looks whether the program still runs.
+const BREATH: Duration = Duration::from_millis(500);
+
+/// A running program, with everything that it says in a file. It is killed with this value, and by
+/// the kernel where the test's own process is killed.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    log: PathBuf,
+    // The kernel ends the program when the thread that started it ends: that thread waits for
+    // this end to be dropped.
+    _starter: Sender<()>,
+}
+
+impl Process {
+    /// Starts it; its output is added to `log`.
+    pub fn start(command: &Command, log: &Path) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let file = File::options().append(true).create(true).open(log);
+        let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let mut bound = bound_to_us(command);
+        let twin = file.try_clone().expect("a descriptor can be doubled");
+        bound.stdin(Stdio::null()).stdout(twin).stderr(file);
+        let (started, starting) = mpsc::channel();
+        let (keep, dropped) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            let sent = started.send(bound.spawn());
+            drop((sent, dropped.recv()));
+        });
+        let child = starting.recv().expect("the starting thread answers");
+        Self {
+            child: child.unwrap_or_else(|error| panic!("{name}: {error}")),
+            name,
+            log: log.to_owned(),
+            _starter: keep,
+        }
+    }
+
+    /// Starts it, and waits until it says that it is ready, as programs say it to systemd.
+    ///
+    /// `socket` is a free path at which it is listened for that word.
+    pub fn start_ready(command: &mut Command, log: &Path, socket: &Path, most: Duration) -> Self {
+        drop(fs::remove_file(socket));
+        let listener = UnixDatagram::bind(socket).expect("the socket's path is free");
+        listener
+            .set_read_timeout(Some(BREATH))
+            .expect("a timeout above zero is taken");
+        command.env("NOTIFY_SOCKET", socket);
+        let mut process = Self::start(command, log);
+        let deadline = Instant::now() + most;
+        while !is_ready(&listener) {
+            process.assert_alive("before it was ready");
+            process.assert_time(deadline, "was not ready");
+        }
+        process
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        let number = self.child.id().try_into();
+        Pid::from_raw(number.expect("the kernel numbers processes with 31 bits"))
+    }
+
+    /// Asks `probe` now, and again whenever the program has said more, until there is an answer.
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        most: Duration,
+        mut probe: impl FnMut() -> Option<T>,
+    ) -> T {
+        let words = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .expect("a file can be watched");
+        words
+            .add_watch(&self.log, AddWatchFlags::IN_MODIFY)
+            .expect("the log is there");
+        let deadline = Instant::now() + most;
+        loop {
+            if let Some(answer) = probe() {
+                return answer;
+            }
+            self.assert_alive(what);
+            self.assert_time(deadline, what);
+            let breath = PollTimeout::try_from(BREATH).expect("half a second is short");
+            let mut waiting = [PollFd::new(words.as_fd(), PollFlags::POLLIN)];
+            poll(&mut waiting, breath).expect("a descriptor can be waited for");
+            // Nothing to read means that the breath is over.
+            drop(words.read_events());
+        }
+    }
+
+    /// Stops its clock: it keeps its connections and answers nobody.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Undoes [`Process::pause`].
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn end(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// The last words that it said.
+    pub fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap_or_else(|errno| panic!("{}: {errno}", self.name));
+    }
+
+    fn assert_alive(&mut self, when: &str) {
+        let status = self.child.try_wait().expect("a child can be asked for");
+        if let Some(status) = status {
+            panic!(
+                "{} ended ({status}) {when}:\n{}",
+                self.name,
+                self.last_words()
+            );
+        }
+    }
+
+    fn assert_time(&self, deadline: Instant, what: &str) {
+        assert!(
+            Instant::now() < deadline,
+            "{}: {what} in time:\n{}",
+            self.name,
+            self.last_words()
+        );
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The same command, run so that the kernel kills it when its starting thread is gone.
+fn bound_to_us(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound.args(["--pdeathsig", "KILL", "--"]);
+    bound.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        bound.current_dir(directory);
+    }
+    bound
+}
+
+fn is_ready(listener: &UnixDatagram) -> bool {
+    let mut words = [0; 256];
+    let length = listener.recv(&mut words).unwrap_or(0);
+    words[..length]
+        .split(|byte| *byte == b'\n')
+        .any(|word| word == b"READY=1")
+}
