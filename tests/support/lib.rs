@@ -4,6 +4,9 @@
 #![expect(clippy::panic, reason = "a test ends where it fails")]
 
 mod binaries;
+mod containerd;
+mod enclosure;
+mod image;
 mod kube;
 mod pod;
 mod pod_net;
@@ -14,9 +17,13 @@ mod runtime;
 mod scenario;
 
 pub use binaries::{cluster_binary, cnitool, mesh_cni, reference_plugins, udp_echo};
+pub use containerd::{Containerd, SandboxPod, crictl};
+pub use enclosure::Enclosure;
+pub use image::Image;
 pub use kube::KubeApi;
 pub use pod::{
-    PRODUCTPAGE, PRODUCTPAGE_NAME, productpage_rules, rules_with_annotation, rules_with_proxy_env,
+    PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,
+    rules_with_proxy_env,
 };
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use process::Process;

@@ -10,6 +10,9 @@ pub const PRODUCTPAGE: &str = include_str!("../../examples/bookinfo/productpage.
 /// Its name, in namespace `default`.
 pub const PRODUCTPAGE_NAME: &str = "productpage-v1-7d4c9b5f6d-x2k8q";
 
+/// Its UID.
+pub const PRODUCTPAGE_UID: &str = "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11";
+
 /// The IPv4 rules that it must get.
 pub fn productpage_rules() -> RuleSet {
     rules_of(&productpage())

@@ -21,35 +21,67 @@ const BREATH: Duration = Duration::from_millis(500);
 /// the kernel where the test's own process is killed.
 #[derive(Debug)]
 pub struct Process {
-    child: Child,
+    bound: Bound,
     name: String,
     log: PathBuf,
-    // The kernel ends the program when the thread that started it ends: that thread waits for
-    // this end to be dropped.
-    _starter: Sender<()>,
+    enclosed: bool,
+}
+
+/// A child that the kernel kills when this value's process is gone.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) child: Child,
+    // The kernel ends the child when the thread that started it ends: that thread waits for this
+    // end to be dropped.
+    _keep: Sender<()>,
+}
+
+impl Bound {
+    /// Starts the command; panics where it cannot be started.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let what = command.get_program().display().to_string();
+        let (started, starting) = mpsc::channel();
+        let (keep, dropped) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            let sent = started.send(command.spawn());
+            drop((sent, dropped.recv()));
+        });
+        let child = starting.recv().expect("the starting thread answers");
+        let child = child.unwrap_or_else(|error| panic!("{what}: {error}: run `make test`"));
+        Self { child, _keep: keep }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        let number = self.child.id().try_into();
+        Pid::from_raw(number.expect("the kernel numbers processes with 31 bits"))
+    }
+
+    /// The first child of that child.
+    pub(crate) fn inner_pid(&self) -> Option<Pid> {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        let first = children.split_whitespace().next()?.parse().ok()?;
+        Some(Pid::from_raw(first))
+    }
 }
 
 impl Process {
     /// Starts it; its output is added to `log`.
     pub fn start(command: &Command, log: &Path) -> Self {
-        let name = command.get_program().to_string_lossy().into_owned();
         let file = File::options().append(true).create(true).open(log);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let mut bound = bound_to_us(command);
         let twin = file.try_clone().expect("a descriptor can be doubled");
         bound.stdin(Stdio::null()).stdout(twin).stderr(file);
-        let (started, starting) = mpsc::channel();
-        let (keep, dropped) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            let sent = started.send(bound.spawn());
-            drop((sent, dropped.recv()));
-        });
-        let child = starting.recv().expect("the starting thread answers");
+        let words = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
         Self {
-            child: child.unwrap_or_else(|error| panic!("{name}: {error}")),
-            name,
+            bound: Bound::spawn(bound),
+            enclosed: words[0] == "nsenter",
+            name: words.join(" "),
             log: log.to_owned(),
-            _starter: keep,
         }
     }
 
@@ -72,10 +104,10 @@ impl Process {
         process
     }
 
-    /// Its number.
+    /// Its number, as this test's process sees it.
     pub fn pid(&self) -> Pid {
-        let number = self.child.id().try_into();
-        Pid::from_raw(number.expect("the kernel numbers processes with 31 bits"))
+        let inner = self.enclosed.then(|| self.bound.inner_pid()).flatten();
+        inner.unwrap_or(self.bound.pid())
     }
 
     /// Asks `probe` now, and again whenever the program has said more, until there is an answer.
@@ -118,7 +150,7 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub fn end(mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
-        self.child.wait().expect("a child can be waited for")
+        self.bound.child.wait().expect("a child can be waited for")
     }
 
     /// The last words that it said.
@@ -133,7 +165,11 @@ impl Process {
     }
 
     fn assert_alive(&mut self, when: &str) {
-        let status = self.child.try_wait().expect("a child can be asked for");
+        let status = self
+            .bound
+            .child
+            .try_wait()
+            .expect("a child can be asked for");
         if let Some(status) = status {
             panic!(
                 "{} ended ({status}) {when}:\n{}",
@@ -155,13 +191,17 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        // One that has ended may have left its number to another.
+        if matches!(self.bound.child.try_wait(), Ok(None)) {
+            // Who entered an enclosure waits for its child, which must go first.
+            kill(self.pid(), Signal::SIGKILL).unwrap_or_default();
+            drop(self.bound.child.wait());
+        }
     }
 }
 
 /// The same command, run so that the kernel kills it when its starting thread is gone.
-fn bound_to_us(command: &Command) -> Command {
+pub(crate) fn bound_to_us(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound.args(["--pdeathsig", "KILL", "--"]);
     bound.arg(command.get_program()).args(command.get_args());

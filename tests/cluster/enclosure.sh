@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The first process of a test's enclosure: makes its file systems and its network, says `ready`, and
+# lives until its input ends. The kernel ends everything else in the enclosure with it.
+#
+#   enclosure.sh STATE CGROUP   STATE keeps what is written below /etc, /opt and /var/lib; CGROUP
+#                               is the name under which control groups are made
+#
+# It runs in mount, network, process, IPC and host name namespaces of its own.
+set -euo pipefail
+
+state=$1 cgroup=$2
+
+mount --make-rprivate /
+
+# Standard paths inside, nothing written outside.
+for folder in etc opt var/lib; do
+  mkdir -p "$state/upper/$folder" "$state/work/$folder" "/$folder"
+  mount -t overlay overlay "/$folder" \
+    -o "lowerdir=/$folder,upperdir=$state/upper/$folder,workdir=$state/work/$folder"
+done
+# An overlay cannot lie on an overlay: what holds the runtime's layers is the file system itself.
+for folder in kubelet containerd cni etcd; do
+  mkdir -p "$state/$folder" "/var/lib/$folder"
+  mount --bind "$state/$folder" "/var/lib/$folder"
+done
+mount -t tmpfs tmpfs /run
+mkdir -p /run/lock /var/log/pods /var/log/containers
+mount -t tmpfs tmpfs /var/log
+mount -t proc proc /proc
+
+# One folder of each hierarchy stands for its root, and is all that there is to remove.
+while read -r _ path kind _; do
+  case "$kind" in cgroup | cgroup2) ;; *) continue ;; esac
+  mkdir -p "$path/$cgroup"
+  [ ! -e "$path/$cgroup/cpuset.cpus" ] || [ "$kind" = cgroup2 ] || {
+    cat "$path/cpuset.cpus" >"$path/$cgroup/cpuset.cpus"
+    cat "$path/cpuset.mems" >"$path/$cgroup/cpuset.mems"
+  }
+  mount --bind "$path/$cgroup" "$path"
+done < <(grep ' /sys/fs/cgroup' /proc/self/mounts)
+
+# kubelet insists on these, and the kernel has one of each for the whole machine: it sees what it
+# wants in files that stand before them.
+while read -r name value; do
+  file="$state/sysctl/$name"
+  mkdir -p "${file%/*}"
+  printf '%s\n' "$value" >"$file"
+  [ ! -e "/proc/sys/$name" ] || mount --bind "$file" "/proc/sys/$name"
+done <<'SYSCTL'
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+SYSCTL
+
+# Volumes of pods must be seen by the runtime.
+mount --make-rshared /
+
+# The node's interface, and a machine beside it.
+hostname node
+ip link set lo up
+ip netns add outside
+ip link add eth0 type veth peer name eth0 netns outside
+ip address add 10.99.0.1/24 dev eth0
+ip link set eth0 up
+ip route add default via 10.99.0.2
+ip -netns outside address add 10.99.0.2/24 dev eth0
+ip -netns outside link set eth0 up
+ip -netns outside link set lo up
+ip -netns outside route add default via 10.99.0.1
+sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+
+echo ready
+# bash reaps whatever loses its parent meanwhile.
+while read -r _; do :; done

@@ -1,0 +1,8 @@
+//! Proof with a container runtime: containerd and runc make sandboxes through the CRI, and call the
+//! plugin behind the reference `bridge` themselves.
+//!
+//! Needs root; without it these tests fail, they do not skip.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+mod node;
+mod sandboxes;

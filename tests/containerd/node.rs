@@ -1,0 +1,79 @@
+//! A node without Kubernetes: a container runtime, a chain with mesh-cni, and pods' manifests.
+
+use std::fs;
+use std::path::PathBuf;
+
+use mesh_cni_tests::{
+    Containerd, Enclosure, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, SandboxPod, mesh_cni,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+/// Where pods' manifests lie, inside.
+const PODS: &str = "/etc/mesh-cni/pods";
+
+/// The node. Fields are dropped in their order: first the runtime, then what it runs in, then the
+/// files.
+pub(crate) struct Node {
+    _containerd: Containerd,
+    pub(crate) enclosure: Enclosure,
+    _directory: TempDir,
+}
+
+impl Node {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path();
+        let enclosure = Enclosure::start(state);
+        let containerd = Containerd::start(&enclosure, state);
+        let node = Self {
+            _containerd: containerd,
+            enclosure,
+            _directory: directory,
+        };
+        fs::create_dir_all(node.path(PODS)).unwrap();
+        fs::copy(mesh_cni(), node.path("/opt/cni/bin/mesh-cni")).unwrap();
+        node.write_list();
+        node
+    }
+
+    /// A path of the node, as seen from outside.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.enclosure.path(path)
+    }
+
+    /// The manifest from which the plugin takes the facts about a pod.
+    pub(crate) fn write_manifest(&self, pod: &SandboxPod, manifest: &str) {
+        let name = format!("{}_{}.yaml", pod.namespace, pod.name);
+        fs::write(self.path(PODS).join(name), manifest).unwrap();
+    }
+
+    /// The addresses that pods hold.
+    pub(crate) fn leased_addresses(&self) -> Vec<String> {
+        let leases = fs::read_dir(self.path("/var/lib/cni/networks/pod-network")).unwrap();
+        let names = leases.map(|lease| lease.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("10.98.")).collect()
+    }
+
+    fn write_list(&self) {
+        let ranges = json!([[{"subnet": "10.98.0.0/16"}]]);
+        let ipam = json!({
+            "type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]
+        });
+        let bridge = json!({"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": ipam});
+        let ours = json!({"type": "mesh-cni", "pod_source": "file", "pod_dir": PODS});
+        let list = json!({
+            "cniVersion": "1.0.0", "name": "pod-network", "plugins": [bridge, ours]
+        });
+        let lists = self.path("/etc/cni/net.d");
+        fs::create_dir_all(&lists).unwrap();
+        fs::write(lists.join("10-pod-network.conflist"), list.to_string()).unwrap();
+    }
+}
+
+/// The manifest of a pod that is documented but for its name and UID.
+pub(crate) fn manifest(pod: &SandboxPod) -> String {
+    PRODUCTPAGE
+        .replace(PRODUCTPAGE_NAME, &pod.name)
+        .replace(PRODUCTPAGE_UID, &pod.uid)
+}

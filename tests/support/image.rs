@@ -1,0 +1,132 @@
+//! Container images made of this machine's own programs: no registry is asked.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::finish;
+
+/// What becomes an image.
+#[derive(Debug)]
+pub struct Image<'image> {
+    /// Its full name, such as `mesh-cni.test/tools:1`.
+    pub name: &'image str,
+    /// Programs, each at the path that it gets; the libraries that they name come along.
+    pub programs: &'image [(&'image Path, &'image str)],
+    /// What a container runs that names nothing.
+    pub entrypoint: &'image [&'image str],
+}
+
+impl Image<'_> {
+    /// Writes it as an OCI archive, as `ctr images import` reads it.
+    pub fn write(&self, archive: &Path) {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let (root, layout) = (
+            directory.path().join("root"),
+            directory.path().join("layout"),
+        );
+        for (program, path) in self.programs {
+            copy_into(&root, program, path);
+            for library in libraries(program) {
+                copy_into(&root, &library, &library.to_string_lossy());
+            }
+        }
+        let layer = directory.path().join("layer.tar");
+        tar(&root, &layer);
+        fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder can be made");
+        self.write_layout(&layout, &fs::read(layer).expect("the layer was written"));
+        tar(&layout, archive);
+    }
+
+    fn write_layout(&self, layout: &Path, layer: &[u8]) {
+        let kind = |kind: &str| format!("application/vnd.oci.image.{kind}");
+        let layer = blob(layout, &kind("layer.v1.tar"), layer);
+        let config = json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/usr/bin:/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+        });
+        let config = blob(
+            layout,
+            &kind("config.v1+json"),
+            config.to_string().as_bytes(),
+        );
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": kind("manifest.v1+json"),
+            "config": config,
+            "layers": [layer],
+        });
+        let text = manifest.to_string();
+        let mut manifest = blob(layout, &kind("manifest.v1+json"), text.as_bytes());
+        manifest["annotations"] = json!({"io.containerd.image.name": self.name});
+        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+        let files = [
+            ("index.json", index.to_string()),
+            (
+                "oci-layout",
+                json!({"imageLayoutVersion": "1.0.0"}).to_string(),
+            ),
+        ];
+        for (name, text) in files {
+            fs::write(layout.join(name), text).expect("the layout can be written");
+        }
+    }
+}
+
+/// Stores these bytes, and says where they are as a manifest does.
+fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
+    let mut sum = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(sum, "{byte:02x}").expect("a string takes all");
+    }
+    let path = layout.join("blobs/sha256").join(&sum);
+    fs::write(path, bytes).expect("a blob can be written");
+    json!({"mediaType": media_type, "digest": format!("sha256:{sum}"), "size": bytes.len()})
+}
+
+/// The platform's name in Go, and so in images.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn copy_into(root: &Path, from: &Path, to: &str) {
+    let to = root.join(to.trim_start_matches('/'));
+    let folder = to.parent().expect("a file lies in a folder");
+    fs::create_dir_all(folder).expect("a folder can be made");
+    let copied = fs::copy(from, &to);
+    copied.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+}
+
+/// The libraries that a program is loaded with; none where it is static.
+fn libraries(program: &Path) -> Vec<PathBuf> {
+    let listed = finish(Command::new("ldd").arg(program), "");
+    let words = listed.stdout.split_whitespace();
+    words
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
+}
+
+/// The same files make the same bytes.
+fn tar(folder: &Path, archive: &Path) {
+    let mut command = Command::new("tar");
+    command
+        .args(["--create", "--sort=name", "--mtime=@0", "--numeric-owner"])
+        .args(["--owner=0", "--group=0", "--file"])
+        .arg(archive)
+        .arg("--directory")
+        .arg(folder)
+        .arg(".");
+    let made = finish(&mut command, "");
+    assert_eq!(made.code, 0, "{command:?}: {}", made.stderr);
+}
