@@ -54,14 +54,7 @@ impl ConfList {
     /// each an object with a `type`.
     pub fn parse(text: &str) -> Result<Self, ConfListError> {
         let document = object("document", serde_json::from_str(text)?)?;
-        text_field(&document, "", "name")?;
-        let plugins = document.get("plugins");
-        let Some(Value::Array(plugins)) = plugins else {
-            return Err(field("plugins", plugins, "a list of plugin configurations"));
-        };
-        for (at, plugin) in plugins.iter().enumerate() {
-            plugin_type(&format!("plugins[{at}]"), plugin)?;
-        }
+        checked(&document)?;
         Ok(Self {
             document,
             indent: Indent::detect(text),
@@ -151,6 +144,47 @@ impl ConfList {
         }
     }
 
+    /// Puts an entry in the place of the first one of another type; further ones of that type go.
+    /// Where there is none, nothing is changed. Fails only if the entry is no object with a `type`.
+    pub fn replace(&mut self, other: &str, entry: Value) -> Result<Change, ConfListError> {
+        plugin_type("entry", &entry)?;
+        let plugins = self.plugins_mut();
+        let Some(first) = plugins.iter().position(|plugin| has_type(plugin, other)) else {
+            return Ok(Change::Unchanged);
+        };
+        plugins[first] = entry;
+        let mut at = 0;
+        plugins.retain(|plugin| {
+            let keep = at == first || !has_type(plugin, other);
+            at += 1;
+            keep
+        });
+        Ok(Change::Replaced)
+    }
+
+    /// A field of the list itself, such as `disableCheck`.
+    pub fn field(&self, key: &str) -> Option<&Value> {
+        self.document.get(key)
+    }
+
+    /// Sets a field of the list itself, at the end if it is new. Fails where `name` or `plugins`
+    /// would no longer be what [`ConfList::parse`] asks for; nothing is changed then.
+    pub fn set_field(&mut self, key: &str, value: Value) -> Result<(), ConfListError> {
+        let mut document = self.document.clone();
+        document.insert(key.to_owned(), value);
+        checked(&document)?;
+        self.document = document;
+        Ok(())
+    }
+
+    /// Takes a field of the list itself away, and says what it was; `name` and `plugins` stay.
+    pub fn remove_field(&mut self, key: &str) -> Option<Value> {
+        if matches!(key, "name" | "plugins") {
+            return None;
+        }
+        self.document.shift_remove(key)
+    }
+
     /// The document as text, one key a line, with a final newline.
     pub fn to_text(&self) -> String {
         self.indent.lay_out(&self.document)
@@ -170,6 +204,19 @@ impl Change {
     pub fn is_change(self) -> bool {
         self != Self::Unchanged
     }
+}
+
+/// Is this a list: with a `name`, and with `plugins` that each have a `type`?
+fn checked(document: &Map<String, Value>) -> Result<(), ConfListError> {
+    text_field(document, "", "name")?;
+    let plugins = document.get("plugins");
+    let Some(Value::Array(plugins)) = plugins else {
+        return Err(field("plugins", plugins, "a list of plugin configurations"));
+    };
+    for (at, plugin) in plugins.iter().enumerate() {
+        plugin_type(&format!("plugins[{at}]"), plugin)?;
+    }
+    Ok(())
 }
 
 fn has_type(plugin: &Value, wanted: &str) -> bool {

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::thread;
 
-use crate::{Access, DiskError, Step};
+use crate::{Access, DiskError, Edit, Step};
 
 /// Carries the steps out in their order, and tells each one that is done. What a step says has
 /// reached the disk before the next one begins.
@@ -27,13 +27,23 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             let content = fs::read(from).map_err(DiskError::io("read", from))?;
             atomic::write(path, &content, atomic::Mode::Executable, || Ok(()))
         }
+        Step::WriteKubeconfig { path, text } => {
+            atomic::make_directory_of(path, 0o700)?;
+            let text = text.expose().as_bytes();
+            atomic::write(path, text, atomic::Mode::Private, || Ok(()))
+        }
         Step::WriteList {
             path,
             text,
             was,
             access,
-            ..
-        } => write_list(path, text, was.as_deref(), access),
+            edit,
+        } => {
+            if *edit == Edit::DroppedIn {
+                atomic::make_directory_of(path, 0o755)?;
+            }
+            write_list(path, text, was.as_deref(), access)
+        }
         Step::SetAside { from, to, was } => {
             still_holds(from, Some(was))?;
             atomic::rename(from, to)
@@ -48,7 +58,9 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
         }
         Step::RemoveLeftover { path }
         | Step::DiscardSaved { path }
+        | Step::RemoveRunFile { path }
         | Step::RemoveBinary { path } => atomic::remove(path),
+        Step::RemoveDirectory { path } => atomic::remove_empty(path),
         Step::AwaitReload { pause } => {
             thread::sleep(*pause);
             Ok(())

@@ -43,6 +43,20 @@ impl Entry {
         &self.unknown
     }
 
+    /// The same with these fields where it has none of the name. What the plugin would refuse is
+    /// left out.
+    pub(crate) fn with_defaults(&self, defaults: Map<String, Value>) -> Self {
+        let mut fields = self.fields.clone();
+        for (name, value) in defaults {
+            let single = Map::from_iter([(name.clone(), value.clone())]);
+            if !fields.contains_key(&name) && MeshConf::decode(&single).is_ok() {
+                fields.insert(name, value);
+            }
+        }
+        let unknown = self.unknown.clone();
+        Self { fields, unknown }
+    }
+
     pub(crate) fn chained(&self) -> Value {
         Value::Object(self.fields.clone())
     }

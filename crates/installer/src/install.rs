@@ -1,18 +1,17 @@
 //! Which steps lead to an installed node: the binary first, then the list that names it.
 
+mod chain;
+mod drop_in;
+mod own;
+
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::found::same;
 use crate::{
-    Access, Binary, Chaining, ConfFile, ConfKind, ConfName, Directory, Edit, Found, NodePaths,
-    Note, Plan, Refusal, Settings, Step,
+    Access, Binary, Chaining, ConfFile, ConfName, Directory, Edit, Found, NodePaths, Note, Plan,
+    Refusal, Settings, Step, istio,
 };
-
-/// The version that our own list asks for: the oldest one whose runtimes all call CHECK and pass
-/// results of today's shape.
-const OWN_CNI_VERSION: &str = "1.0.0";
 
 /// Says what is to be done so that the node has the binary and exactly one entry.
 pub fn plan_install(settings: &Settings, found: &Found) -> Result<Plan, Refusal> {
@@ -21,18 +20,42 @@ pub fn plan_install(settings: &Settings, found: &Found) -> Result<Plan, Refusal>
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     place_binary(settings, found, &mut plan)?;
+    place_kubeconfig(settings, found, &mut plan)?;
     if found.conf_dir == Directory::Missing {
         let path = settings.paths.conf_dir.clone();
         return Err(Refusal::NoConfDir { path });
     }
     match settings.chaining {
-        Chaining::Chained => chain(settings, found, &mut plan)?,
-        Chaining::StandAlone => stand_alone(settings, found, &mut plan)?,
+        Chaining::Chained => chain::chain(settings, found, &mut plan)?,
+        Chaining::StandAlone => own::stand_alone(settings, found, &mut plan)?,
+        Chaining::OwnedFirst => own::owned_first(settings, found, &mut plan)?,
+        Chaining::DropIn => drop_in::drop_in(settings, found, &mut plan)?,
+    }
+    if settings.api_server.is_none() && found.kubeconfig.is_some() {
+        let path = settings.paths.kubeconfig();
+        plan.steps.push(Step::RemoveRunFile { path });
     }
     Ok(plan)
 }
 
-/// The configuration to chain into: the one that was named, or the runtime's own choice.
+/// Says what is to be done at once on a node that [`plan_install`] refuses: where a list names the
+/// plugin and its binary is gone, no pod can start, whatever else is wrong.
+pub fn plan_rescue(settings: &Settings, found: &Found) -> Plan {
+    let mut plan = Plan::default();
+    let named = found.confs.iter().any(ConfFile::names_us)
+        || found.drop_ins.iter().any(|drop_in| drop_in.text.is_some());
+    let usable = found.bin_dir == Directory::Present;
+    if named && usable && matches!(found.binary, Binary::Missing | Binary::Mode(_)) {
+        plan.steps.push(Step::WriteBinary {
+            from: settings.plugin_binary.clone(),
+            path: settings.paths.binary(),
+        });
+    }
+    plan
+}
+
+/// The configuration to chain into: the one that was named, or the runtime's own choice. Copies of
+/// our own are nobody's network.
 pub(crate) fn choose<'a>(
     paths: &NodePaths,
     wanted: Option<&ConfName>,
@@ -40,7 +63,8 @@ pub(crate) fn choose<'a>(
 ) -> Result<&'a ConfFile, Refusal> {
     let Some(name) = wanted else {
         let path = paths.conf_dir.clone();
-        return found.confs.first().ok_or(Refusal::NoConf { path });
+        let mut theirs = found.confs.iter().filter(|conf| !conf.is_copy());
+        return theirs.next().ok_or(Refusal::NoConf { path });
     };
     // A single plugin's file that was named may have become a list before.
     let conf = found.conf(name).or_else(|| found.conf(&name.as_list()));
@@ -63,122 +87,86 @@ fn place_binary(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(
     Ok(())
 }
 
-fn chain(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
-    let paths = &settings.paths;
-    let conf = choose(paths, settings.conf_name.as_ref(), found)?;
-    let path = paths.conf(&conf.name);
-    let mut list = conf.list().map_err(|source| {
-        let path = path.clone();
+/// The kubeconfig comes before the list, whose entry names it.
+fn place_kubeconfig(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
+    let Some(server) = &settings.api_server else {
+        return Ok(());
+    };
+    let path = settings.paths.kubeconfig();
+    let account = found.account.as_ref().ok_or(Refusal::NoAccount)?;
+    let text = server.kubeconfig(account);
+    let standing = found.kubeconfig.as_ref();
+    if standing.is_some_and(|standing| standing.mode == 0o600 && standing.text == text) {
+        plan.notes.push(Note::KubeconfigInPlace { path });
+    } else {
+        plan.steps.push(Step::WriteKubeconfig { path, text });
+    }
+    Ok(())
+}
+
+fn read(paths: &NodePaths, conf: &ConfFile) -> Result<ConfList, Refusal> {
+    conf.list().map_err(|source| {
+        let path = paths.conf(&conf.name);
         Refusal::Unreadable { path, source }
-    })?;
-    let first_is_ours = list.plugins().first().is_some_and(is_ours);
-    if first_is_ours {
-        // The first plugin has nobody's result to pass on: ours goes to the end then.
-        list.remove(PLUGIN_TYPE);
+    })
+}
+
+/// Refuses a list whose pods Istio CNI programs already.
+fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(), Refusal> {
+    if istio::is_in(list) {
+        let path = paths.conf(&conf.name);
+        return Err(Refusal::IstioCniElsewhere { path });
     }
-    if list.plugins().is_empty() {
-        return Err(Refusal::NothingToChain { path });
-    }
-    let change = set(&mut list, settings.entry.chained());
-    match conf.name.kind() {
-        ConfKind::Single => return convert(paths, found, conf, &list, plan),
-        ConfKind::List if change.is_change() => plan.steps.push(Step::WriteList {
+    Ok(())
+}
+
+/// Takes our entry out of the network's own list, once the plugin is called another way.
+fn leave_list(paths: &NodePaths, conf: &ConfFile, plan: &mut Plan) {
+    let Ok(mut list) = conf.list() else {
+        return;
+    };
+    if list.remove(PLUGIN_TYPE).is_change() && !list.plugins().is_empty() {
+        let path = paths.conf(&conf.name);
+        plan.steps.push(Step::WriteList {
             text: list.to_text(),
             was: Some(conf.text.clone()),
             access: Access::Of(path.clone()),
-            edit: if change == Change::Replaced || first_is_ours {
-                Edit::Replaced
-            } else {
-                Edit::Appended
-            },
+            edit: Edit::Removed,
             path,
-        }),
-        ConfKind::List => plan.notes.push(Note::EntryInPlace { path }),
-    }
-    Ok(())
-}
-
-/// The list is written first: until its single plugin's file is set aside, a runtime takes one of
-/// the two, and either can be loaded.
-fn convert(
-    paths: &NodePaths,
-    found: &Found,
-    single: &ConfFile,
-    list: &ConfList,
-    plan: &mut Plan,
-) -> Result<(), Refusal> {
-    let name = single.name.as_list();
-    let (path, from) = (paths.conf(&name), paths.conf(&single.name));
-    let standing = found.conf(&name);
-    if let Some(standing) = standing
-        && !standing.says(list)
-        && !is_conversion(standing, single, found)
-    {
-        return Err(Refusal::Occupied {
-            single: from,
-            list: path,
         });
     }
-    if !standing.is_some_and(|standing| standing.says(list)) {
-        plan.steps.push(Step::WriteList {
-            path,
-            text: list.to_text(),
-            was: standing.map(|standing| standing.text.clone()),
-            access: Access::Of(from.clone()),
-            edit: Edit::Converted { from: from.clone() },
+}
+
+/// Removes the copies of our own but this one, once they are not what gets pods redirected.
+fn leave_copies(paths: &NodePaths, found: &Found, but: Option<&ConfName>, plan: &mut Plan) {
+    let copies = found.confs.iter().filter(|conf| conf.is_copy());
+    for copy in copies.filter(|copy| Some(&copy.name) != but) {
+        plan.steps.push(Step::RemoveList {
+            path: paths.conf(&copy.name),
+            was: copy.text.clone(),
         });
     }
-    plan.steps.push(Step::SetAside {
-        from,
-        to: paths.saved(&single.name),
-        was: single.text.clone(),
-    });
-    Ok(())
 }
 
-/// Did we make this list from the single plugin's file, or from the one that is set aside?
-fn is_conversion(standing: &ConfFile, single: &ConfFile, found: &Found) -> bool {
-    let Ok(mut list) = standing.list() else {
-        return false;
-    };
-    let had_entry = list.remove(PLUGIN_TYPE).is_change();
-    let saved = found.saved(&single.name);
-    had_entry && (single.says(&list) || saved.is_some_and(|saved| saved.says(&list)))
-}
-
-fn stand_alone(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
-    let name = settings.own_conf();
-    let path = settings.paths.conf(&name);
-    let wanted = own_list(settings.entry.stand_alone());
-    let standing = found.conf(&name);
-    let standing_list = match standing.map(ConfFile::list).transpose() {
-        Ok(list) => list,
-        Err(source) => return Err(Refusal::Unreadable { path, source }),
-    };
-    match &standing_list {
-        Some(list) if !list.plugins().iter().all(is_ours) => Err(Refusal::NotOurs { path }),
-        Some(list) if same(list, &wanted) => {
-            plan.notes.push(Note::EntryInPlace { path });
-            Ok(())
+/// Removes our plugin from the directories of networks but this one, once it is called another way.
+fn leave_drop_ins(paths: &NodePaths, found: &Found, but: Option<&str>, plan: &mut Plan) {
+    for directory in &found.drop_ins {
+        let Some(text) = &directory.text else {
+            continue;
+        };
+        if Some(directory.network.as_str()) == but {
+            continue;
         }
-        _ => {
-            plan.steps.push(Step::WriteList {
-                text: wanted.to_text(),
-                was: standing.map(|standing| standing.text.clone()),
-                access: standing.map_or(Access::New, |_| Access::Of(path.clone())),
-                edit: Edit::Own,
-                path,
+        plan.steps.push(Step::RemoveList {
+            path: paths.drop_in(&directory.network),
+            was: text.clone(),
+        });
+        if !directory.shared {
+            plan.steps.push(Step::RemoveDirectory {
+                path: paths.drop_in_dir(&directory.network),
             });
-            Ok(())
         }
     }
-}
-
-fn own_list(entry: Value) -> ConfList {
-    let empty = json!({"cniVersion": OWN_CNI_VERSION, "name": PLUGIN_TYPE, "plugins": []});
-    let mut list = ConfList::parse(&empty.to_string()).expect("it has a name and plugins");
-    set(&mut list, entry);
-    list
 }
 
 fn set(list: &mut ConfList, entry: Value) -> Change {

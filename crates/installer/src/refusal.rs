@@ -66,6 +66,44 @@ pub enum Refusal {
         /// The file.
         path: PathBuf,
     },
+    /// A file of another sorts before the one that is to be the first.
+    #[error("`{first}` goes before `{path}`, so runtimes would not take the copy")]
+    NotFirst {
+        /// The copy.
+        path: PathBuf,
+        /// The other one.
+        first: PathBuf,
+    },
+    /// Runtimes append nothing to this network.
+    #[error(
+        "runtimes append no plugin to `{path}`: it is no list, or sets `loadOnlyInlinedPlugins`, \
+         or its name is no directory's"
+    )]
+    NoDropIns {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Istio CNI programs the pods already.
+    #[error("`{path}` names istio-cni, and two plugins must not redirect the same pod")]
+    IstioCni {
+        /// The list.
+        path: PathBuf,
+    },
+    /// Istio CNI programs the pods already, and its place cannot be taken in this mode.
+    #[error("`{path}` names istio-cni, whose place can be taken in that list only")]
+    IstioCniElsewhere {
+        /// The list.
+        path: PathBuf,
+    },
+    /// Istio CNI's entry cannot come back.
+    #[error("istio-cni cannot come back into `{path}`: its binary is gone")]
+    IstioCniGone {
+        /// The list.
+        path: PathBuf,
+    },
+    /// A kubeconfig is asked for, and there is nothing to write into it.
+    #[error("no token and certificates of a service account to write a kubeconfig with")]
+    NoAccount,
     /// A file that cannot be edited may name the plugin, so its binary has to stay.
     #[error("cannot take mesh-cni out of `{path}`, which mentions it")]
     Uneditable {
@@ -99,6 +137,24 @@ impl Refusal {
                 "remove the file that is not in use, or name the list with --cni-conf-name"
             }
             Self::NotOurs { .. } => "name a file that does not exist with --cni-conf-name",
+            Self::NotFirst { .. } => {
+                "name the copy so that it goes before every other file, with \
+                 --owned-cni-config-filename"
+            }
+            Self::NoDropIns { .. } => "use --mode chained or owned-first",
+            Self::IstioCni { .. } => {
+                "uninstall Istio CNI first, or take its place with --replace-istio-cni"
+            }
+            Self::IstioCniElsewhere { .. } => {
+                "uninstall Istio CNI first, or use --mode chained with --replace-istio-cni"
+            }
+            Self::IstioCniGone { .. } => {
+                "install Istio CNI first, or uninstall without --restore-istio-cni"
+            }
+            Self::NoAccount => {
+                "mount the service account's token, or name its directory with \
+                 --service-account-dir"
+            }
             Self::Uneditable { .. } => "mend the file or move it away, then uninstall again",
         }
     }

@@ -5,8 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{
-    ConfName, DiskError, Leaving, NodePaths, Note, Plan, Refusal, Settings, Status, Step, apply,
-    judge, look, plan_install, plan_uninstall,
+    ConfName, DiskError, Found, Leaving, NodePaths, Note, Plan, Refusal, Settings, Status, Step,
+    apply, judge, look, look_at_account, look_at_sandboxes, plan_install, plan_rescue,
+    plan_uninstall,
 };
 
 /// How often the node is looked at and worked on before it is said that someone else works on it.
@@ -75,12 +76,29 @@ pub fn install(
         let path = settings.plugin_binary.clone();
         return Err(Refusal::NoPluginBinary { path }.into());
     }
+    rescue(settings, &mut report)?;
     let look_and_plan = || -> Result<Plan, Error> {
-        let found = look(&settings.paths, Some(&settings.plugin_binary))?;
+        let found = survey(settings)?;
         Ok(plan_install(settings, &found)?)
     };
     await_conf(look_and_plan, wait, &mut report)?;
     until_settled(look_and_plan, report)
+}
+
+/// Reads all that an installation depends on.
+pub fn survey(settings: &Settings) -> Result<Found, DiskError> {
+    let mut found = look(&settings.paths, Some(&settings.plugin_binary))?;
+    if settings.api_server.is_some() {
+        found.account = look_at_account(&settings.account_dir)?;
+    }
+    Ok(found)
+}
+
+/// A list that names a plugin without a binary lets no pod start: that is mended before anything
+/// is waited for.
+fn rescue(settings: &Settings, report: &mut impl FnMut(Event<'_>)) -> Result<(), Error> {
+    let plan = plan_rescue(settings, &survey(settings)?);
+    Ok(apply(&plan.steps, |step| report(Event::Done(step)))?)
 }
 
 /// Takes entry and binary away and brings back what was converted.
@@ -90,7 +108,8 @@ pub fn uninstall(
     report: impl FnMut(Event<'_>),
 ) -> Result<Outcome, Error> {
     let look_and_plan = || -> Result<Plan, Error> {
-        let found = look(paths, None)?;
+        let mut found = look(paths, None)?;
+        found.sandboxes = look_at_sandboxes(&paths.cache_dir)?;
         Ok(plan_uninstall(paths, &found, leaving)?)
     };
     until_settled(look_and_plan, report)

@@ -5,6 +5,8 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::{Sandboxes, Secret};
+
 /// What is to be done, in this order, and what need not be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -30,7 +32,14 @@ pub enum Step {
         /// Where the runtime looks for it.
         path: PathBuf,
     },
-    /// Write a network configuration list.
+    /// Write the kubeconfig of pod source `api`, mode 0600.
+    WriteKubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Its content.
+        text: Secret,
+    },
+    /// Write a network configuration list, or our part of one.
     WriteList {
         /// The file.
         path: PathBuf,
@@ -59,7 +68,7 @@ pub enum Step {
         /// The name that it had.
         to: PathBuf,
     },
-    /// Remove a list that is of no use without our entry.
+    /// Remove a list, or our part of one, that is of no use without our entry.
     RemoveList {
         /// The file.
         path: PathBuf,
@@ -75,6 +84,16 @@ pub enum Step {
     AwaitReload {
         /// How long.
         pause: Duration,
+    },
+    /// Remove a directory that nothing is in any more; one that is not empty stays.
+    RemoveDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Remove a file of the run directory: kubeconfig, socket or log.
+    RemoveRunFile {
+        /// The file.
+        path: PathBuf,
     },
     /// Remove the plugin's binary, which no list names any more.
     RemoveBinary {
@@ -106,6 +125,17 @@ pub enum Edit {
     },
     /// All of it: a file of our own, outside of any chain.
     Own,
+    /// All of it: a copy of the network's own list with our entry at the end.
+    Copied {
+        /// The network's own.
+        from: PathBuf,
+    },
+    /// All of it: the file that makes a runtime append our plugin to a list.
+    DroppedIn,
+    /// Our entry, in the place of Istio CNI's.
+    TookOver,
+    /// Istio CNI's entry, in the place of ours.
+    GaveBack,
     /// Our entry is gone.
     Removed,
 }
@@ -124,6 +154,21 @@ pub enum Note {
         /// The list.
         path: PathBuf,
     },
+    /// The copy of the network's list says what it should.
+    CopyInStep {
+        /// The copy.
+        path: PathBuf,
+    },
+    /// The network's own list is gone, and the copy stays: it is all that a runtime has.
+    CopyAlone {
+        /// The copy.
+        path: PathBuf,
+    },
+    /// The kubeconfig says what it should.
+    KubeconfigInPlace {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file stays set aside: the list that took its place was changed or removed by others.
     SavedKept {
         /// The file.
@@ -139,6 +184,15 @@ pub enum Note {
         /// The file.
         path: PathBuf,
     },
+    /// The binary stays for sandboxes that were made with it.
+    BinaryNeeded {
+        /// The file.
+        path: PathBuf,
+        /// How many there are, or that nobody knows.
+        sandboxes: Sandboxes,
+    },
+    /// Istio CNI's entry was to come back, and no install has replaced one.
+    NothingToGiveBack,
     /// There is nothing of ours on this node.
     NothingInstalled,
 }
@@ -149,12 +203,15 @@ impl Step {
         match self {
             Self::RemoveLeftover { .. } => "remove-leftover",
             Self::WriteBinary { .. } => "write-binary",
+            Self::WriteKubeconfig { .. } => "write-kubeconfig",
             Self::WriteList { .. } => "write-list",
             Self::SetAside { .. } => "set-aside",
             Self::PutBack { .. } => "put-back",
             Self::RemoveList { .. } => "remove-list",
             Self::DiscardSaved { .. } => "discard-saved",
             Self::AwaitReload { .. } => "await-reload",
+            Self::RemoveDirectory { .. } => "remove-directory",
+            Self::RemoveRunFile { .. } => "remove-run-file",
             Self::RemoveBinary { .. } => "remove-binary",
         }
     }
@@ -166,9 +223,12 @@ impl Step {
             | Self::PutBack { to: path, .. }
             | Self::RemoveLeftover { path }
             | Self::WriteBinary { path, .. }
+            | Self::WriteKubeconfig { path, .. }
             | Self::WriteList { path, .. }
             | Self::RemoveList { path, .. }
             | Self::DiscardSaved { path }
+            | Self::RemoveDirectory { path }
+            | Self::RemoveRunFile { path }
             | Self::RemoveBinary { path } => Some(path),
             Self::AwaitReload { .. } => None,
         }

@@ -1,12 +1,13 @@
 //! Which steps lead to a node without us: the lists first, then the binary that they named.
 
+mod remains;
+
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 
-use crate::found::same;
+use crate::found::{COPY_OF, same};
 use crate::{
-    Access, Binary, BinaryFate, ConfFile, ConfKind, Edit, Found, Leaving, NodePaths, Note, Plan,
-    Refusal, Step,
+    Access, ConfFile, ConfKind, Edit, Found, Leaving, NodePaths, Note, Plan, Refusal, Step, istio,
 };
 
 /// Says what is to be done so that no list names the plugin, what was converted is back, and the
@@ -17,14 +18,21 @@ pub fn plan_uninstall(
     leaving: &Leaving,
 ) -> Result<Plan, Refusal> {
     let mut plan = Plan::default();
+    if leaving.restore_istio_cni && !found.confs.iter().any(remembers_istio) {
+        plan.notes.push(Note::NothingToGiveBack);
+    }
     for conf in &found.confs {
-        leave_conf(paths, found, conf, &mut plan)?;
+        leave_conf(paths, found, conf, leaving, &mut plan)?;
     }
     settle_saved(paths, found, &mut plan);
-    let edited = !plan.steps.is_empty();
-    if found.binary != Binary::Missing {
-        leave_binary(paths, leaving, edited, &mut plan);
+    remains::leave_drop_ins(paths, found, &mut plan);
+    if !plan.steps.is_empty() && !leaving.grace.is_zero() && remains::are_there(found, leaving) {
+        plan.steps.push(Step::AwaitReload {
+            pause: leaving.grace,
+        });
     }
+    remains::leave_run_dir(paths, found, &mut plan);
+    remains::leave_binary(paths, found, leaving, &mut plan);
     let leftovers = found.leftovers.iter().cloned();
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
@@ -34,10 +42,15 @@ pub fn plan_uninstall(
     Ok(plan)
 }
 
+fn remembers_istio(conf: &ConfFile) -> bool {
+    conf.list().is_ok_and(|list| istio::was_replaced(&list))
+}
+
 fn leave_conf(
     paths: &NodePaths,
     found: &Found,
     conf: &ConfFile,
+    leaving: &Leaving,
     plan: &mut Plan,
 ) -> Result<(), Refusal> {
     let path = paths.conf(&conf.name);
@@ -51,10 +64,45 @@ fn leave_conf(
             return Ok(());
         }
     };
-    if list.remove(PLUGIN_TYPE).is_change() {
+    if list.field(COPY_OF).is_some() {
+        let was = conf.text.clone();
+        plan.steps.push(Step::RemoveList { path, was });
+        return Ok(());
+    }
+    if leaving.restore_istio_cni && istio::was_replaced(&list) {
+        plan.steps.push(give_back(paths, found, conf, list)?);
+        return Ok(());
+    }
+    let removed = list.remove(PLUGIN_TYPE).is_change();
+    if istio::forget(&mut list) || removed {
         plan.steps.extend(without_us(paths, found, conf, &list));
+    } else if let Origin::SetAside(put_back) = origin(paths, found, conf, &list) {
+        let was = conf.text.clone();
+        plan.steps
+            .extend([put_back, Step::RemoveList { path, was }]);
     }
     Ok(())
+}
+
+/// The list with Istio CNI's entry in the place of ours.
+fn give_back(
+    paths: &NodePaths,
+    found: &Found,
+    conf: &ConfFile,
+    mut list: ConfList,
+) -> Result<Step, Refusal> {
+    let path = paths.conf(&conf.name);
+    if !found.istio_binary {
+        return Err(Refusal::IstioCniGone { path });
+    }
+    istio::give_back(&mut list);
+    Ok(Step::WriteList {
+        text: list.to_text(),
+        was: Some(conf.text.clone()),
+        access: Access::Of(path.clone()),
+        edit: Edit::GaveBack,
+        path,
+    })
 }
 
 /// What becomes of a file whose list is this one without our entry.
@@ -128,20 +176,6 @@ fn settle_saved(paths: &NodePaths, found: &Found, plan: &mut Plan) {
             plan.steps.push(Step::DiscardSaved { path });
         } else {
             plan.notes.push(Note::SavedKept { path });
-        }
-    }
-}
-
-fn leave_binary(paths: &NodePaths, leaving: &Leaving, edited: bool, plan: &mut Plan) {
-    let path = paths.binary();
-    match leaving.binary {
-        BinaryFate::Keep => plan.notes.push(Note::BinaryKept { path }),
-        BinaryFate::Remove => {
-            let pause = leaving.grace;
-            if edited && !pause.is_zero() {
-                plan.steps.push(Step::AwaitReload { pause });
-            }
-            plan.steps.push(Step::RemoveBinary { path });
         }
     }
 }

@@ -153,3 +153,36 @@ fn refusals_name_the_field() {
         "a list is no single plugin"
     );
 }
+
+#[test]
+fn one_plugin_takes_the_place_of_another() {
+    let mut list = ConfList::parse(CALICO_LIKE).unwrap();
+    list.set_chained(json!({"type": "main", "mtu": 1})).unwrap();
+    let change = list.replace("main", entry("info")).unwrap();
+    assert_eq!(
+        (change, types(&list)),
+        (Change::Replaced, vec!["ours", "portmap"])
+    );
+    let before = list.clone();
+    assert_eq!(
+        list.replace("absent", entry("info")).unwrap(),
+        Change::Unchanged
+    );
+    list.replace("ours", json!({})).unwrap_err();
+    assert_eq!(list, before);
+}
+
+#[test]
+fn fields_of_the_list_come_and_go_without_a_trace() {
+    let mut list = ConfList::parse(CALICO_LIKE).unwrap();
+    let before = list.to_text();
+    list.set_field("example.org/mark", json!({"a": 1})).unwrap();
+    assert_eq!(list.field("example.org/mark"), Some(&json!({"a": 1})));
+    assert_eq!(list.remove_field("example.org/mark"), Some(json!({"a": 1})));
+    assert_eq!(list.to_text(), before);
+
+    list.set_field("plugins", json!({})).unwrap_err();
+    list.set_field("name", json!("")).unwrap_err();
+    assert_eq!(list.remove_field("plugins"), None);
+    assert_eq!(list.to_text(), before);
+}

@@ -1,8 +1,8 @@
 //! Writing, renaming and removing files so that a crash leaves the old state or the new one.
 
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use crate::DiskError;
@@ -14,6 +14,8 @@ pub(super) enum Mode {
     Executable,
     /// 0644.
     Readable,
+    /// 0600.
+    Private,
     /// Those of another file.
     As(Metadata),
 }
@@ -56,10 +58,42 @@ pub(super) fn remove(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Makes the directory that a file is to be in, where it is not there.
+pub(super) fn make_directory_of(path: &Path, mode: u32) -> Result<(), DiskError> {
+    let directory = directory_of(path);
+    match DirBuilder::new().mode(mode).create(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => {
+            result.map_err(DiskError::io("make", directory))?;
+            sync_directory_of(directory)
+        }
+    }
+}
+
+/// Removes a directory; one that is gone already, or that something is in, is no error.
+pub(super) fn remove_empty(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_dir(path) {
+        Err(error) if is_no_matter(error.kind()) => Ok(()),
+        result => {
+            result.map_err(DiskError::io("remove", path))?;
+            sync_directory_of(path)
+        }
+    }
+}
+
+/// A mount point is busy: in a container, the directory is the host's and stays.
+fn is_no_matter(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy
+    )
+}
+
 fn set_access(file: &File, mode: Mode) -> io::Result<()> {
     let bits = match mode {
         Mode::Executable => 0o755,
         Mode::Readable => 0o644,
+        Mode::Private => 0o600,
         Mode::As(like) => {
             let own = file.metadata()?;
             if (own.uid(), own.gid()) != (like.uid(), like.gid()) {

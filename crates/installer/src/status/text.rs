@@ -43,6 +43,22 @@ impl fmt::Display for Ailment {
                     path.display()
                 )
             }
+            Self::EntryAndDropIn(path, drop_in) => write!(
+                f,
+                "{} names mesh-cni, and {} appends it again",
+                path.display(),
+                drop_in.display()
+            ),
+            Self::CopyStale(copy, of) => {
+                write!(f, "{} is not in step with {}", copy.display(), of.display())
+            }
+            Self::IstioCni(path) => {
+                write!(
+                    f,
+                    "{} names istio-cni, which redirects the same pods",
+                    path.display()
+                )
+            }
             Self::EntryRefused(path, problem) => {
                 write!(
                     f,

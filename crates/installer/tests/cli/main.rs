@@ -29,7 +29,7 @@ struct Node(TempDir);
 impl Node {
     fn with(files: &[(&str, &str)]) -> Self {
         let node = Self(TempDir::new().unwrap());
-        for directory in ["bin", "net.d"] {
+        for directory in ["bin", "net.d", "cache"] {
             fs::create_dir(node.path().join(directory)).unwrap();
         }
         fs::write(node.path().join("mesh-cni"), "the plugin").unwrap();
@@ -49,7 +49,12 @@ impl Node {
             .arg("--cni-bin-dir")
             .arg(self.path().join("bin"))
             .arg("--cni-conf-dir")
-            .arg(self.path().join("net.d"));
+            .arg(self.path().join("net.d"))
+            .arg("--run-dir")
+            .arg(self.path().join("run"));
+        if command == "uninstall" {
+            agent.arg("--cni-cache-dir").arg(self.path().join("cache"));
+        }
         if command != "uninstall" && !flags.contains(&"--plugin-binary") {
             agent
                 .arg("--plugin-binary")
@@ -189,4 +194,146 @@ fn further_fields_and_the_environment() {
         "exclude_namespaces": [],
     });
     assert_eq!(list["plugins"][1], expected);
+}
+
+/// A node of a distribution, its root in a directory.
+fn host_with(directories: &[&str]) -> TempDir {
+    let host = TempDir::new().unwrap();
+    for directory in directories {
+        fs::create_dir_all(host.path().join(directory)).unwrap();
+    }
+    fs::write(host.path().join("mesh-cni"), "the plugin").unwrap();
+    host
+}
+
+fn agent_on(host: &TempDir, arguments: &[&str]) -> Output {
+    let mut agent = agent(arguments);
+    agent.arg("--host-root").arg(host.path());
+    if arguments[0] == "install" {
+        agent
+            .arg("--plugin-binary")
+            .arg(host.path().join("mesh-cni"));
+    }
+    agent.output().unwrap()
+}
+
+#[test]
+fn distributions_have_their_own_directories_and_modes() {
+    let conf = "var/lib/rancher/k3s/agent/etc/cni/net.d";
+    for bin in [
+        "var/lib/rancher/k3s/data/cni",
+        "var/lib/rancher/k3s/data/current/bin",
+    ] {
+        let host = host_with(&[conf, bin]);
+        let list = host.path().join(conf).join("10-flannel.conflist");
+        fs::write(&list, CALICO).unwrap();
+        let installed = agent_on(&host, &["install", "--platform", "k3s"]);
+        assert!(installed.status.success(), "{}", transcript(&installed));
+        assert!(host.path().join(bin).join("mesh-cni").exists());
+        assert!(fs::read_to_string(&list).unwrap().contains("mesh-cni"));
+    }
+
+    let openshift = host_with(&["etc/cni/multus/net.d", "var/lib/cni/bin"]);
+    let installed = agent_on(&openshift, &["install", "--platform", "openshift"]);
+    assert!(installed.status.success(), "{}", transcript(&installed));
+    let own = openshift
+        .path()
+        .join("etc/cni/multus/net.d/YYY-mesh-cni.conflist");
+    assert!(own.exists());
+
+    let unknown = agent_on(&openshift, &["install", "--platform", "mars"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    let error = String::from_utf8(unknown.stderr).unwrap();
+    assert!(error.contains("k3s") && error.contains("hint:"), "{error}");
+}
+
+#[test]
+fn modes_go_by_every_name_that_operators_know() {
+    let list = "net.d/10-calico.conflist";
+    for (flags, variable, made) in [
+        (
+            &["--mode", "owned-first"][..],
+            None,
+            "net.d/02-mesh-cni.conflist",
+        ),
+        (
+            &[],
+            Some(("ISTIO_OWNED_CNI_CONFIG", "true")),
+            "net.d/02-mesh-cni.conflist",
+        ),
+        (&["--mode", "drop-in"], None, "net.d/k8s/99-mesh-cni.conf"),
+        (
+            &[],
+            Some(("CHAINED_CNI_PLUGIN", "false")),
+            "net.d/YYY-mesh-cni.conflist",
+        ),
+        (
+            &[
+                "--owned-cni-config",
+                "true",
+                "--owned-cni-config-filename",
+                "00-ours.conf",
+            ],
+            None,
+            "net.d/00-ours.conflist",
+        ),
+    ] {
+        let node = Node::with(&[("10-calico.conflist", CALICO)]);
+        let mut install = node.agent("install", flags);
+        let installed = install.envs(variable).output().unwrap();
+        assert!(installed.status.success(), "{}", transcript(&installed));
+        assert!(node.path().join(made).exists(), "{flags:?} {variable:?}");
+        assert_eq!(fs::read_to_string(node.path().join(list)).unwrap(), CALICO);
+        let status = node.agent("status", &[]).output().unwrap();
+        assert!(status.status.success(), "{}", transcript(&status));
+
+        let mut uninstall = node.agent("uninstall", &["--grace", "0"]);
+        assert!(uninstall.output().unwrap().status.success());
+        assert!(!node.path().join(made).exists());
+        assert!(!node.path().join("net.d/k8s").exists());
+        assert!(!node.path().join("bin/mesh-cni").exists());
+    }
+}
+
+#[test]
+fn a_kubeconfig_is_written_for_pod_source_api_and_for_no_other() {
+    let wrote = |flags: &[&str]| {
+        let node = Node::with(&[("10-calico.conflist", CALICO)]);
+        let account = node.path().join("account");
+        fs::create_dir(&account).unwrap();
+        fs::write(account.join("ca.crt"), "ca").unwrap();
+        fs::write(account.join("token"), "hush").unwrap();
+        let mut install = node.agent("install", flags);
+        install
+            .arg("--service-account-dir")
+            .arg(&account)
+            .env("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+        let installed = install.output().unwrap();
+        let told = transcript(&installed);
+        assert!(
+            installed.status.success() && !told.contains("hush"),
+            "{told}"
+        );
+        let list = fs::read_to_string(node.path().join("net.d/10-calico.conflist")).unwrap();
+        let kubeconfig = node.path().join("run/kubeconfig").exists();
+        assert_eq!(
+            list.contains("\"kubeconfig\": \"/run/mesh-cni/kubeconfig\""),
+            kubeconfig
+        );
+        kubeconfig
+    };
+    assert!(wrote(&["--pod-source", "api"]));
+    assert!(wrote(&["--write-kubeconfig"]));
+    assert!(!wrote(&[]));
+    assert!(!wrote(&["--pod-source", "agent"]));
+    assert!(!wrote(&["--pod-source", "agent", "--write-kubeconfig"]));
+    assert!(!wrote(&["--pod-source", "runtime"]));
+    assert!(!wrote(&["--pod-source", "api", "--kubeconfig", "/etc/own"]));
+
+    let outside = Node::with(&[("10-calico.conflist", CALICO)]);
+    let refused = outside
+        .agent("install", &["--pod-source", "api"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
 }

@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod credentials;
+mod dropping_in;
 mod installing;
 mod kill_points;
+mod migrating;
 mod node;
+mod owning;
 mod preservation;
+mod remains;
 mod situation;
 mod status;
 mod uninstalling;

@@ -25,8 +25,10 @@ impl Node {
         let paths = NodePaths {
             bin_dir: root.path().join("bin"),
             conf_dir: root.path().join("net.d"),
+            run_dir: root.path().join("run"),
+            cache_dir: root.path().join("cache"),
         };
-        for directory in [&paths.bin_dir, &paths.conf_dir] {
+        for directory in [&paths.bin_dir, &paths.conf_dir, &paths.cache_dir] {
             fs::create_dir(directory).unwrap();
         }
         for plugin in ["bridge", "calico", "portmap"] {
@@ -48,6 +50,7 @@ impl Node {
         let mut settings = settings();
         settings.paths = self.paths.clone();
         settings.plugin_binary = self.plugin_binary();
+        settings.account_dir = self.root.path().join("account");
         settings
     }
 

@@ -13,6 +13,7 @@ use crate::situation::BRIDGE;
 const LEAVING: Leaving = Leaving {
     binary: BinaryFate::Remove,
     grace: Duration::ZERO,
+    restore_istio_cni: false,
 };
 
 /// Laid out as it is written, so that even the white space can be compared.

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use mesh_cni_installer::{
-    Binary, BinaryFate, Chaining, ConfFile, ConfName, Entry, Found, Leaving, NodePaths, Plan,
-    Refusal, Settings, Step, one_line, plan_install, plan_uninstall,
+    Binary, BinaryFate, Chaining, ConfFile, ConfName, DropIn, Entry, Found, Leaving, NodePaths,
+    Plan, Refusal, Settings, Step, one_line, plan_install, plan_uninstall,
 };
 use serde_json::{Value, json};
 
@@ -80,10 +80,23 @@ pub(crate) fn stand_alone() -> Settings {
     settings
 }
 
+pub(crate) fn owned_first() -> Settings {
+    let mut settings = settings();
+    settings.chaining = Chaining::OwnedFirst;
+    settings
+}
+
+pub(crate) fn dropping_in() -> Settings {
+    let mut settings = settings();
+    settings.chaining = Chaining::DropIn;
+    settings
+}
+
 pub(crate) fn leaving() -> Leaving {
     Leaving {
         binary: BinaryFate::Remove,
         grace: Duration::from_secs(2),
+        restore_istio_cni: false,
     }
 }
 
@@ -92,10 +105,31 @@ pub(crate) fn installing(settings: &Settings, found: &Found) -> String {
 }
 
 pub(crate) fn uninstalling(found: &Found) -> String {
-    told(
-        found,
-        plan_uninstall(&NodePaths::default(), found, &leaving()),
-    )
+    uninstalling_as(found, &leaving())
+}
+
+pub(crate) fn uninstalling_as(found: &Found, leaving: &Leaving) -> String {
+    told(found, plan_uninstall(&NodePaths::default(), found, leaving))
+}
+
+/// The text that an install writes to this file on this node.
+pub(crate) fn written(settings: &Settings, found: &Found, name: &str) -> String {
+    let plan = plan_install(settings, found).unwrap();
+    let mut texts = plan.steps.into_iter().filter_map(|step| match step {
+        Step::WriteList { path, text, .. } if path.ends_with(name) => Some(text),
+        _ => None,
+    });
+    texts.next().unwrap()
+}
+
+/// The same node with our plugin in the directory of a network, and nothing else there.
+pub(crate) fn with_drop_in(mut found: Found, network: &str, text: Option<&str>) -> Found {
+    found.drop_ins.push(DropIn {
+        network: network.to_owned(),
+        text: text.map(str::to_owned),
+        shared: false,
+    });
+    found
 }
 
 fn told(found: &Found, plan: Result<Plan, Refusal>) -> String {
@@ -109,6 +143,17 @@ fn told(found: &Found, plan: Result<Plan, Refusal>) -> String {
     for saved in &found.saved {
         line("  ", &format!("{} set aside", saved.name));
         saved.text.lines().for_each(|json| line("    ", json));
+    }
+    for directory in &found.drop_ins {
+        line("  ", &format!("{}/", directory.network));
+        let text = directory.text.as_deref().unwrap_or_default();
+        text.lines().for_each(|json| line("    ", json));
+    }
+    if let Some(kubeconfig) = &found.kubeconfig {
+        line("  ", &format!("kubeconfig, mode {:04o}", kubeconfig.mode));
+    }
+    for file in &found.run_files {
+        line("  ", &file.display().to_string());
     }
     match plan {
         Err(refusal) => {

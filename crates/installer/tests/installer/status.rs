@@ -5,14 +5,33 @@ use std::fmt::Write;
 use mesh_cni_installer::{Binary, Found, NodePaths, judge};
 
 use crate::assert_snapshot;
-use crate::situation::{CALICO, node, with_binary};
+use crate::situation::{CALICO, node, with_binary, with_drop_in};
 
 const INSTALLED: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}, {"type": "mesh-cni"}]}"#;
+const ENTRY: &str = r#"{"type": "mesh-cni"}"#;
+const THEIRS: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
+const COPY: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}, {"type": "mesh-cni"}], "mesh-cni/copy-of": "10.conflist"}"#;
 const ALONE: &str =
     r#"{"name": "mesh-cni", "plugins": [{"type": "mesh-cni", "standalone": true}]}"#;
 
 #[test]
 fn every_ailment_is_named() {
+    let mut text = String::new();
+    for (name, found) in chained_nodes().into_iter().chain(other_nodes()) {
+        let status = judge(&NodePaths::default(), None, &found);
+        writeln!(text, "{name}: {}", status.installation).unwrap();
+        for ailment in status.ailments {
+            writeln!(text, "  {ailment}").unwrap();
+        }
+    }
+    assert_snapshot!(
+        "status",
+        "the first two, a copy in step or alone and a drop-in are installed; a clean and an empty node are not; the others are partly, and why",
+        text
+    );
+}
+
+fn chained_nodes() -> [(&'static str, Found); 11] {
     let twice = r#"{"name": "a", "plugins": [{"type": "mesh-cni"}, {"type": "mesh-cni"}]}"#;
     let refused =
         r#"{"name": "a", "plugins": [{"type": "b"}, {"type": "mesh-cni", "profile": "x"}]}"#;
@@ -20,7 +39,7 @@ fn every_ailment_is_named() {
         binary,
         ..node(confs)
     };
-    let nodes = [
+    [
         (
             "installed",
             with_binary(node(&[("10.conflist", INSTALLED)])),
@@ -50,18 +69,50 @@ fn every_ailment_is_named() {
             with_binary(node(&[("10.conflist", twice)])),
         ),
         ("refused", with_binary(node(&[("10.conflist", refused)]))),
-    ];
-    let mut text = String::new();
-    for (name, found) in nodes {
-        let status = judge(&NodePaths::default(), None, &found);
-        writeln!(text, "{name}: {}", status.installation).unwrap();
-        for ailment in status.ailments {
-            writeln!(text, "  {ailment}").unwrap();
-        }
-    }
-    assert_snapshot!(
-        "status",
-        "only the first two are installed, only the next two are not; the others are partly, and why",
-        text
-    );
+    ]
+}
+
+fn other_nodes() -> [(&'static str, Found); 7] {
+    [
+        (
+            "copy in step",
+            with_binary(node(&[("02.conflist", COPY), ("10.conflist", THEIRS)])),
+        ),
+        ("copy alone", with_binary(node(&[("02.conflist", COPY)]))),
+        (
+            "copy stale",
+            with_binary(node(&[("02.conflist", COPY), ("10.conflist", CALICO)])),
+        ),
+        (
+            "drop-in",
+            with_binary(with_drop_in(
+                node(&[("10.conflist", THEIRS)]),
+                "k8s",
+                Some(ENTRY),
+            )),
+        ),
+        (
+            "drop-in and entry",
+            with_binary(with_drop_in(
+                node(&[("10.conflist", INSTALLED)]),
+                "k8s",
+                Some(ENTRY),
+            )),
+        ),
+        (
+            "drop-in broken",
+            with_binary(with_drop_in(
+                node(&[("10.conflist", THEIRS)]),
+                "k8s",
+                Some("{"),
+            )),
+        ),
+        (
+            "beside Istio CNI",
+            with_binary(node(&[(
+                "10.conflist",
+                &INSTALLED.replace("calico", "istio-cni"),
+            )])),
+        ),
+    ]
 }

@@ -1,7 +1,5 @@
 //! What is planned to leave nodes of every kind.
 
-use std::time::Duration;
-
 use mesh_cni_installer::{BinaryFate, Leaving, NodePaths, Note, Step, plan_uninstall};
 
 use crate::assert_snapshot;
@@ -117,7 +115,7 @@ fn the_binary_stays_for_those_who_ask() {
     let found = with_binary(node(&[("10-calico.conflist", CHAINED)]));
     let keep = Leaving {
         binary: BinaryFate::Keep,
-        grace: Duration::from_secs(2),
+        ..leaving()
     };
     let plan = plan_uninstall(&NodePaths::default(), &found, &keep).unwrap();
     let names: Vec<_> = plan.steps.iter().map(Step::name).collect();

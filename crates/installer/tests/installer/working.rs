@@ -15,6 +15,7 @@ use crate::situation::{BRIDGE, CALICO, stand_alone};
 const LEAVING: Leaving = Leaving {
     binary: BinaryFate::Remove,
     grace: Duration::ZERO,
+    restore_istio_cni: false,
 };
 
 #[test]

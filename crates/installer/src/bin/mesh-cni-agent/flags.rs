@@ -1,15 +1,21 @@
 //! The flags, and the settings that they stand for.
 
 mod entry;
+mod kubeconfig;
+mod mode;
+mod paths;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use mesh_cni_installer::{BinaryFate, Chaining, ConfName, Entry, Leaving, NodePaths, Settings};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mesh_cni_installer::{BinaryFate, ConfName, Entry, Leaving, NodePaths, Settings};
 
 use crate::report::Failure;
 use entry::EntryFlags;
+use kubeconfig::KubeconfigFlags;
+use mode::ModeFlags;
+pub(crate) use paths::PathFlags;
 
 /// The node agent of mesh-cni: puts the plugin and its chain entry on a node, and takes them out
 /// again. A run that is killed at any point leaves a network that the runtime can load, and is
@@ -40,25 +46,36 @@ pub(crate) enum Command {
 )]
 pub(crate) struct Install {
     #[command(flatten)]
+    what: WhatFlags,
+    /// How long to wait for a network configuration that is not there yet
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u32,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+}
+
+/// What is put in place.
+#[derive(Args)]
+pub(crate) struct WhatFlags {
+    #[command(flatten)]
     paths: PathFlags,
     #[command(flatten)]
     plugin_binary: PluginBinary,
     #[command(flatten)]
     conf_name: ConfNameFlag,
-    /// Be the last plugin of the network's own list; with `false`, write a network of mesh-cni
-    /// alone, for Multus and the like (file YYY-mesh-cni.conflist or --cni-conf-name)
-    #[arg(long, env = "CHAINED_CNI_PLUGIN", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
-    chained: bool,
-    /// How long to wait for a network configuration that is not there yet
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u32,
+    #[command(flatten)]
+    mode: ModeFlags,
+    #[command(flatten)]
+    kubeconfig: KubeconfigFlags,
     #[command(flatten)]
     entry: EntryFlags,
-    #[command(flatten)]
-    pub(crate) output: OutputFlag,
 }
 
-/// Take the chain entry and the binary out again, and put back what was converted.
+/// Take the chain entry and the binary out again, and put back what was converted
+///
+/// The entry goes first; kubeconfig, socket, log and binary follow when the runtime has had time to
+/// load the list. The binary stays while a sandbox that was made with it is there: a runtime may
+/// call its DEL, which does nothing. Run it again to remove the binary later.
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent uninstall --cni-conf-dir /host/etc/cni/net.d \
@@ -66,14 +83,22 @@ pub(crate) struct Install {
 )]
 pub(crate) struct Uninstall {
     #[command(flatten)]
-    pub(crate) paths: PathFlags,
+    paths: PathFlags,
     /// How long the runtime may take to load the list before the binary goes
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     grace: u32,
-    /// Leave the binary, for runtimes that tear a sandbox down with the list it was made with
-    /// (CRI-O); its DEL does nothing
+    /// Put the entry of Istio CNI back that an install has replaced
     #[arg(long)]
+    restore_istio_cni: bool,
+    /// Leave the binary in any case
+    #[arg(long, conflicts_with = "remove_binary")]
     keep_binary: bool,
+    /// Remove the binary in any case
+    #[arg(long)]
+    remove_binary: bool,
+    /// The runtime's CNI cache, which tells what sandboxes were made with [default: /var/lib/cni]
+    #[arg(long, value_name = "DIR")]
+    cni_cache_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
 }
@@ -90,26 +115,6 @@ pub(crate) struct StatusFlags {
     pub(crate) conf_name: ConfNameFlag,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
-}
-
-#[derive(Args)]
-pub(crate) struct PathFlags {
-    /// The directory where the runtime looks for plugins
-    #[arg(
-        long,
-        env = "CNI_BIN_DIR",
-        value_name = "DIR",
-        default_value = "/opt/cni/bin"
-    )]
-    cni_bin_dir: PathBuf,
-    /// The directory where the runtime looks for network configurations
-    #[arg(
-        long,
-        env = "MOUNTED_CNI_NET_DIR",
-        value_name = "DIR",
-        default_value = "/etc/cni/net.d"
-    )]
-    cni_conf_dir: PathBuf,
 }
 
 #[derive(Args)]
@@ -144,19 +149,7 @@ pub(crate) enum Format {
 
 impl Install {
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        let entry = Entry::new(self.entry.fields()?).map_err(|error| {
-            Failure::wrong_use(
-                &error,
-                "mend the field by its flag, or in the --conf-entry file",
-            )
-        })?;
-        let mut settings = Settings::new(self.paths.paths(), entry);
-        settings.plugin_binary = self.plugin_binary.path()?;
-        settings.conf_name = self.conf_name.name()?;
-        if !self.chained {
-            settings.chaining = Chaining::StandAlone;
-        }
-        Ok(settings)
+        self.what.settings()
     }
 
     pub(crate) fn wait(&self) -> Duration {
@@ -164,23 +157,52 @@ impl Install {
     }
 }
 
-impl Uninstall {
-    pub(crate) fn leaving(&self) -> Leaving {
-        let binary = if self.keep_binary {
-            BinaryFate::Keep
-        } else {
-            BinaryFate::Remove
-        };
-        let grace = Duration::from_secs(self.grace.into());
-        Leaving { binary, grace }
+impl WhatFlags {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let mut fields = self.entry.fields()?;
+        let api_server = self.kubeconfig.api_server(&mut fields)?;
+        let entry = Entry::new(fields).map_err(|error| {
+            Failure::wrong_use(
+                &error,
+                "mend the field by its flag, or in the --conf-entry file",
+            )
+        })?;
+        let mut settings = Settings::new(self.paths.paths()?, entry);
+        settings.plugin_binary = self.plugin_binary.path()?;
+        settings.conf_name = self.conf_name.name()?;
+        settings.chaining = self.mode.chaining(self.paths.platform()?);
+        if let Some(name) = self.mode.owned_name()? {
+            settings.owned_name = name;
+        }
+        settings.replace_istio_cni = self.mode.replace_istio_cni;
+        settings.api_server = api_server;
+        settings
+            .account_dir
+            .clone_from(&self.kubeconfig.service_account_dir);
+        Ok(settings)
     }
 }
 
-impl PathFlags {
-    pub(crate) fn paths(&self) -> NodePaths {
-        NodePaths {
-            bin_dir: self.cni_bin_dir.clone(),
-            conf_dir: self.cni_conf_dir.clone(),
+impl Uninstall {
+    pub(crate) fn paths(&self) -> Result<NodePaths, Failure> {
+        let mut paths = self.paths.paths()?;
+        if let Some(cache_dir) = &self.cni_cache_dir {
+            paths.cache_dir.clone_from(cache_dir);
+        }
+        Ok(paths)
+    }
+
+    pub(crate) fn leaving(&self) -> Leaving {
+        Leaving {
+            binary: if self.keep_binary {
+                BinaryFate::Keep
+            } else if self.remove_binary {
+                BinaryFate::Remove
+            } else {
+                BinaryFate::WhenUnused
+            },
+            grace: Duration::from_secs(self.grace.into()),
+            restore_istio_cni: self.restore_istio_cni,
         }
     }
 }

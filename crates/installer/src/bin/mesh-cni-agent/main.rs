@@ -39,7 +39,7 @@ fn put_in(flags: &Install) -> Result<ExitCode, Failure> {
 
 fn take_out(flags: &Uninstall) -> Result<ExitCode, Failure> {
     let mut report = Report::new(flags.output);
-    let outcome = uninstall(&flags.paths.paths(), &flags.leaving(), |event| {
+    let outcome = uninstall(&flags.paths()?, &flags.leaving(), |event| {
         report.tell(&event);
     })?;
     report.end(&outcome)
@@ -49,7 +49,7 @@ fn tell_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
     let plugin_binary = flags.plugin_binary.path()?;
     let plugin_binary = Some(plugin_binary.as_path()).filter(|path| path.is_file());
     let status = status(
-        &flags.paths.paths(),
+        &flags.paths.paths()?,
         flags.conf_name.name()?.as_ref(),
         plugin_binary,
     )?;

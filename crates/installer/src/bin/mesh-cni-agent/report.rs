@@ -28,6 +28,10 @@ impl Failure {
         Self::new(2, one_line(error), remedy)
     }
 
+    pub(crate) fn wrong(message: String, remedy: &'static str) -> Self {
+        Self::new(2, message, remedy)
+    }
+
     pub(crate) fn bad_file(
         file: &Path,
         error: &(dyn StdError + 'static),

@@ -44,7 +44,8 @@ pub(super) struct EntryFlags {
     /// The directory of pod source `file`, as the host sees it
     #[arg(long, value_name = "DIR")]
     pod_dir: Option<String>,
-    /// The kubeconfig of pod source `api`, as the host sees it
+    /// A kubeconfig of your own for pod source `api`, as the host sees it; without it, the agent
+    /// writes one into its run directory
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<String>,
     /// The directory of the agent's socket and the plugin's log, as the host sees it

@@ -1,0 +1,134 @@
+//! What stays after an uninstall, and for whom.
+
+use std::fs;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mesh_cni_installer::{
+    BinaryFate, Found, Leaving, Note, Sandboxes, install, look_at_sandboxes, plan_uninstall,
+    uninstall,
+};
+use serde_json::json;
+
+use crate::assert_snapshot;
+use crate::node::Node;
+use crate::situation::{CALICO, leaving, node, settings, uninstalling_as, with_binary, written};
+
+const WHEN_UNUSED: Leaving = Leaving {
+    binary: BinaryFate::WhenUnused,
+    grace: Duration::ZERO,
+    restore_istio_cni: false,
+};
+
+fn chained(sandboxes: Sandboxes) -> Found {
+    let list = written(
+        &settings(),
+        &node(&[("10-calico.conflist", CALICO)]),
+        "10-calico.conflist",
+    );
+    Found {
+        sandboxes,
+        ..with_binary(node(&[("10-calico.conflist", &list)]))
+    }
+}
+
+#[test]
+fn the_binary_goes_only_when_nobody_can_call_it() {
+    let leaving = Leaving {
+        binary: BinaryFate::WhenUnused,
+        ..leaving()
+    };
+    let told = [
+        Sandboxes::Counted(0),
+        Sandboxes::Counted(3),
+        Sandboxes::Unknown,
+    ]
+    .map(|sandboxes| uninstalling_as(&chained(sandboxes), &leaving));
+    assert_snapshot!(
+        "uninstall-when-unused",
+        "it goes in the first case; three sandboxes keep it in the second, doubt in the third",
+        told.join("\n")
+    );
+}
+
+#[test]
+fn the_runtimes_cache_tells_who_was_made_with_it() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let cache = &node.paths.cache_dir;
+    assert_eq!(look_at_sandboxes(cache).unwrap(), Sandboxes::Counted(0));
+    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+
+    let results = cache.join("results");
+    fs::create_dir(&results).unwrap();
+    let attachment = |list: &str| {
+        let config = STANDARD.encode(list);
+        json!({"kind": "cniCacheV1", "containerId": "a", "config": config}).to_string()
+    };
+    let ours = results.join("k8s-pod-network-a-eth0");
+    fs::write(&ours, attachment(&node.read("10-calico.conflist"))).unwrap();
+    fs::write(results.join("k8s-pod-network-b-eth0"), attachment(CALICO)).unwrap();
+    fs::write(results.join("odd"), "mesh-cni").unwrap();
+    assert_eq!(look_at_sandboxes(cache).unwrap(), Sandboxes::Counted(1));
+
+    let outcome = uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
+    assert!(node.paths.binary().exists());
+    assert!(
+        matches!(outcome.notes[..], [Note::BinaryNeeded { .. }]),
+        "{:?}",
+        outcome.notes
+    );
+    fs::remove_file(&ours).unwrap();
+    uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
+    assert!(!node.paths.binary().exists());
+}
+
+#[test]
+fn a_node_whose_cache_cannot_be_seen_keeps_the_binary() {
+    let node = Node::new();
+    fs::remove_dir(&node.paths.cache_dir).unwrap();
+    assert_eq!(
+        look_at_sandboxes(&node.paths.cache_dir).unwrap(),
+        Sandboxes::Unknown
+    );
+}
+
+#[test]
+fn the_run_directory_goes_unless_others_use_it() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let run = &node.paths.run_dir;
+    fs::create_dir(run).unwrap();
+    for name in ["agent.sock", "plugin.log", "theirs"] {
+        fs::write(run.join(name), "").unwrap();
+    }
+    uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
+    let left: Vec<_> = fs::read_dir(run)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["theirs"]);
+    fs::remove_file(run.join("theirs")).unwrap();
+    fs::write(run.join("agent.sock"), "").unwrap();
+    uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
+    assert!(!run.exists());
+}
+
+#[test]
+fn nothing_waits_where_nothing_was_edited() {
+    let found = Found {
+        sandboxes: Sandboxes::Counted(0),
+        ..with_binary(node(&[("10-calico.conflist", CALICO)]))
+    };
+    let plan = plan_uninstall(
+        &mesh_cni_installer::NodePaths::default(),
+        &found,
+        &leaving(),
+    );
+    let names: Vec<_> = plan
+        .unwrap()
+        .steps
+        .iter()
+        .map(mesh_cni_installer::Step::name)
+        .collect();
+    assert_eq!(names, ["remove-binary"]);
+}
