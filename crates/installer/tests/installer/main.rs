@@ -6,10 +6,12 @@
 mod credentials;
 mod dropping_in;
 mod installing;
+mod keeping;
 mod kill_points;
 mod migrating;
 mod node;
 mod owning;
+mod patience;
 mod preservation;
 mod remains;
 mod situation;

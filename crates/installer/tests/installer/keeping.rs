@@ -1,0 +1,225 @@
+//! What is put back on a real disk, and how soon.
+
+use std::fs;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mesh_cni_installer::{ApiServer, KeepEvent, Settings, Stopper, keep, stopper};
+
+use crate::node::{Node, PLUGIN};
+use crate::situation::{CALICO, dropping_in, owned_first};
+
+/// Long enough for a machine that is busy with other things.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A keeper on a thread of its own, and what it tells.
+struct Keeper {
+    told: Receiver<String>,
+    thread: JoinHandle<()>,
+    stopper: Stopper,
+}
+
+impl Keeper {
+    fn of(settings: Settings) -> Self {
+        let (stopper, stop) = stopper().unwrap();
+        let (tell, told) = channel();
+        let thread = std::thread::spawn(move || {
+            keep(&settings, &stop, |event| drop(tell.send(words(event))));
+        });
+        Self {
+            told,
+            thread,
+            stopper,
+        }
+    }
+
+    /// Waits until something is told, and gives back all that was told until then.
+    fn until(&self, what: &str) -> Vec<String> {
+        let end = Instant::now() + DEADLINE;
+        let mut told = Vec::new();
+        while !told.last().is_some_and(|line: &String| line.contains(what)) {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.told.recv_timeout(left) {
+                Ok(line) => told.push(line),
+                Err(error) => panic!("`{what}` was not told, but {told:?}: {error}"),
+            }
+        }
+        told
+    }
+
+    fn stop(self) -> Vec<String> {
+        drop(self.stopper);
+        self.thread.join().unwrap();
+        self.told.try_iter().collect()
+    }
+}
+
+fn words(event: &KeepEvent<'_>) -> String {
+    match event {
+        KeepEvent::InPlace => "in place".to_owned(),
+        KeepEvent::Done(step) => format!("{}: {step}", step.name()),
+        KeepEvent::Refused(refusal) => format!("refused: {refusal}"),
+        KeepEvent::Failed(error, _) => format!("failed: {error}"),
+        KeepEvent::Contested { path, .. } => format!("contested: {}", path.display()),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_another_program_undoes_is_put_back() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let keeper = Keeper::of(node.settings());
+    keeper.until("in place");
+    assert!(node.load().contains("mesh-cni"));
+
+    fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
+    keeper.until("write-list");
+    keeper.until("in place");
+    assert!(node.load().contains("mesh-cni"));
+
+    fs::remove_file(node.paths.binary()).unwrap();
+    keeper.until("write-binary");
+    assert_eq!(fs::read_to_string(node.paths.binary()).unwrap(), PLUGIN);
+    keeper.until("in place");
+
+    let before = node.files();
+    keeper.stop();
+    assert_eq!(node.files(), before, "stopping is not leaving");
+}
+
+#[test]
+fn a_list_that_is_removed_and_written_anew_gets_its_entry_again() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let keeper = Keeper::of(node.settings());
+    keeper.until("in place");
+    fs::remove_file(node.conf("10-calico.conflist")).unwrap();
+    keeper.until("holds no network configuration");
+    fs::write(node.conf("10-calico.conflist"), "{\"na").unwrap();
+    keeper.until("cannot edit");
+    fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
+    keeper.until("write-list");
+    assert!(node.load().contains("mesh-cni"));
+    keeper.stop();
+}
+
+#[test]
+fn a_directory_that_comes_late_or_is_replaced_is_watched() {
+    let node = Node::with(&[]);
+    fs::remove_dir(&node.paths.conf_dir).unwrap();
+    let keeper = Keeper::of(node.settings());
+    keeper.until("does not exist");
+    for _ in 0..2 {
+        fs::create_dir(&node.paths.conf_dir).unwrap();
+        fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
+        keeper.until("in place");
+        assert!(node.load().contains("mesh-cni"));
+        fs::remove_dir_all(&node.paths.conf_dir).unwrap();
+        keeper.until("does not exist");
+    }
+    keeper.stop();
+}
+
+#[test]
+fn a_list_that_is_a_symbolic_link_is_watched_where_it_points_to() {
+    let node = Node::with(&[]);
+    let elsewhere = node.paths.run_dir.with_file_name("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let target = elsewhere.join("calico.conflist");
+    fs::write(&target, CALICO).unwrap();
+    std::os::unix::fs::symlink(&target, node.conf("10-calico.conflist")).unwrap();
+    let keeper = Keeper::of(node.settings());
+    keeper.until("in place");
+    fs::write(&target, CALICO).unwrap();
+    keeper.until("write-list");
+    assert!(node.load().contains("mesh-cni"));
+    keeper.stop();
+}
+
+#[test]
+fn a_copy_follows_its_original_and_stays_when_that_goes() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let mut settings = node.settings();
+    settings.chaining = owned_first().chaining;
+    let keeper = Keeper::of(settings);
+    keeper.until("in place");
+
+    let changed = CALICO.replace("\"mtu\": 0", "\"mtu\": 1400");
+    fs::write(node.conf("10-calico.conflist"), &changed).unwrap();
+    keeper.until("write-list");
+    assert!(node.read("02-mesh-cni.conflist").contains("1400"));
+    keeper.until("in place");
+
+    fs::remove_file(node.conf("10-calico.conflist")).unwrap();
+    keeper.until("in place");
+    assert!(node.load().contains("mesh-cni"));
+    fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
+    keeper.until("write-list");
+    assert!(!node.read("02-mesh-cni.conflist").contains("1400"));
+    assert_eq!(node.read("10-calico.conflist"), CALICO);
+    keeper.stop();
+}
+
+#[test]
+fn a_drop_in_that_is_removed_comes_back() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let mut settings = node.settings();
+    settings.chaining = dropping_in().chaining;
+    let keeper = Keeper::of(settings);
+    keeper.until("in place");
+    let drop_in = node.paths.drop_in("k8s-pod-network");
+    fs::remove_file(&drop_in).unwrap();
+    keeper.until("write-list");
+    assert!(drop_in.exists());
+    keeper.until("in place");
+    fs::remove_dir_all(drop_in.parent().unwrap()).unwrap();
+    keeper.until("write-list");
+    assert!(drop_in.exists());
+    keeper.stop();
+}
+
+#[test]
+fn a_token_that_is_changed_reaches_the_kubeconfig() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let mut settings = node.settings();
+    settings.api_server = Some(ApiServer {
+        host: "10.96.0.1".to_owned(),
+        port: 443,
+    });
+    let account = settings.account_dir.clone();
+    let mount = |version: &str| {
+        // As a kubelet does: a directory of each version, and a link that is renamed over.
+        let data = account.join(version);
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("token"), version).unwrap();
+        fs::write(data.join("ca.crt"), "ca").unwrap();
+        let link = account.join("..data_tmp");
+        std::os::unix::fs::symlink(version, &link).unwrap();
+        fs::rename(&link, account.join("..data")).unwrap();
+    };
+    mount("..one");
+    for name in ["token", "ca.crt"] {
+        let to = format!("..data/{name}");
+        std::os::unix::fs::symlink(to, account.join(name)).unwrap();
+    }
+    let keeper = Keeper::of(settings);
+    keeper.until("in place");
+    let kubeconfig = node.paths.kubeconfig();
+    assert!(
+        fs::read_to_string(&kubeconfig)
+            .unwrap()
+            .contains("\"..one\"")
+    );
+    mount("..two");
+    keeper.until("write-kubeconfig");
+    assert!(
+        fs::read_to_string(&kubeconfig)
+            .unwrap()
+            .contains("\"..two\"")
+    );
+    keeper.until("in place");
+    fs::remove_file(&kubeconfig).unwrap();
+    keeper.until("write-kubeconfig");
+    let told = keeper.stop();
+    assert!(!told.iter().any(|line| line.contains("..two")), "{told:?}");
+}
