@@ -23,7 +23,15 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-spec",
         ],
     ),
-    ("mesh-cni-installer", &["mesh-cni-plan", "mesh-cni-spec"]),
+    (
+        "mesh-cni-installer",
+        &[
+            "mesh-cni-netns",
+            "mesh-cni-plan",
+            "mesh-cni-selector",
+            "mesh-cni-spec",
+        ],
+    ),
     (
         "mesh-cni-cli",
         &[
@@ -78,18 +86,21 @@ const JSON: &[&str] = &[
     "zmij",
 ];
 
-/// `serde-saphyr`, for manifests of pods.
+/// `serde-saphyr`, for manifests of pods. `base64` and `nohash-hasher` come in by features that
+/// `kube` turns on for the agent: cargo unites the features of a workspace.
 const YAML: &[&str] = &[
     "annotate-snippets",
     "anstyle",
     "arraydeque",
     "autocfg",
+    "base64",
     "cfg-if",
     "core_detect",
     "encoding_rs",
     "encoding_rs_io",
     "granit-parser",
     "multiversion_no_op",
+    "nohash-hasher",
     "num-traits",
     "rustversion",
     "scopeguard",

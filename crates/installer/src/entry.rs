@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     fields: Map<String, Value>,
+    conf: MeshConf,
     unknown: Vec<String>,
 }
 
@@ -34,8 +35,17 @@ impl Entry {
         }
         let mut fields = Map::from_iter([("type".to_owned(), own_type)]);
         fields.append(&mut given);
-        let unknown = MeshConf::decode(&fields)?.unknown;
-        Ok(Self { fields, unknown })
+        let decoded = MeshConf::decode(&fields)?;
+        Ok(Self {
+            fields,
+            conf: decoded.conf,
+            unknown: decoded.unknown,
+        })
+    }
+
+    /// The configuration that the plugin will read from it.
+    pub fn conf(&self) -> &MeshConf {
+        &self.conf
     }
 
     /// The fields that the plugin does not know and will pass over.
@@ -53,8 +63,12 @@ impl Entry {
                 fields.insert(name, value);
             }
         }
-        let unknown = self.unknown.clone();
-        Self { fields, unknown }
+        let decoded = MeshConf::decode(&fields);
+        Self {
+            fields,
+            conf: decoded.map_or_else(|_| self.conf.clone(), |decoded| decoded.conf),
+            unknown: self.unknown.clone(),
+        }
     }
 
     pub(crate) fn chained(&self) -> Value {

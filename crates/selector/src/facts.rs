@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::istio;
 use crate::manifest::{self, ManifestError};
+
+/// The annotation by which the mirror of a static pod tells the UID that the kubelet runs it under.
+const STATIC_POD_UID: &str = "kubernetes.io/config.hash";
 
 /// A pod, as far as redirection is concerned.
 ///
@@ -113,6 +117,23 @@ impl PodFacts {
     /// `None`.
     pub fn from_manifest(text: &str) -> Result<Self, ManifestError> {
         manifest::read(text)
+    }
+
+    /// The facts in a decoded `v1` Pod, such as an item of a list or of a watch.
+    ///
+    /// Its `kind` is not looked at, since the items of a list carry none.
+    pub fn from_object(pod: &Value) -> Result<Self, ManifestError> {
+        manifest::object(pod)
+    }
+
+    /// Whether these are facts about the pod of that UID, as a container runtime tells it.
+    ///
+    /// A static pod has two: the kubelet runs it under its own, and the API server knows its mirror
+    /// by another, with the kubelet's in the annotation `kubernetes.io/config.hash`. Facts without a
+    /// UID are facts about any pod of their name.
+    pub fn is_of(&self, uid: &str) -> bool {
+        let kubelet = self.annotations.get(STATIC_POD_UID);
+        self.uid.as_deref().is_none_or(|own| own == uid) || kubelet.is_some_and(|own| own == uid)
     }
 
     /// The pod's proxy: the container named `istio-proxy`, ordinary or native sidecar.

@@ -5,6 +5,8 @@ mod error;
 mod node;
 mod pod;
 
+use serde_json::Value;
+
 pub use self::error::{ManifestError, ManifestFormat, SyntaxReason};
 use self::node::Node;
 use crate::facts::PodFacts;
@@ -29,6 +31,11 @@ pub(crate) fn read(text: &str) -> Result<PodFacts, ManifestError> {
             kind: other.to_owned(),
         }),
     }
+}
+
+/// The facts of a Pod that is decoded already.
+pub(crate) fn object(pod: &Value) -> Result<PodFacts, ManifestError> {
+    pod::facts(&Node::root(pod))
 }
 
 /// The one Pod of a list; what else the list holds does not matter.

@@ -88,9 +88,10 @@ fn transcript(output: &Output) -> String {
 
 #[test]
 fn help() {
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["--help"],
         &["install", "--help"],
+        &["run", "--help"],
         &["uninstall", "--help"],
         &["status", "--help"],
     ];

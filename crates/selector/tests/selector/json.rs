@@ -37,6 +37,30 @@ fn who_the_pod_is_must_be_said() {
 }
 
 #[test]
+fn facts_are_about_a_pod_of_one_uid_or_of_any() {
+    let mut facts = meshed();
+    facts.uid = None;
+    assert!(facts.is_of("a") && facts.is_of("b"));
+    facts.uid = Some("a".into());
+    assert!(facts.is_of("a") && !facts.is_of("b"));
+    let hash = "kubernetes.io/config.hash".to_owned();
+    facts.annotations.insert(hash, "b".into());
+    assert!(facts.is_of("a") && facts.is_of("b") && !facts.is_of("c"));
+}
+
+#[test]
+fn an_item_of_a_list_is_read_without_its_kind() {
+    let item = serde_json::json!({
+        "metadata": {"namespace": "a", "name": "b"},
+        "spec": {"containers": [{"name": "c"}]},
+    });
+    let facts = PodFacts::from_object(&item).unwrap();
+    assert_eq!(facts.containers[0].name, "c");
+    let error = PodFacts::from_object(&serde_json::json!({})).unwrap_err();
+    assert_eq!(error.to_string(), "`metadata` is missing");
+}
+
+#[test]
 fn the_shape() {
     let mut facts = meshed();
     facts.containers.truncate(1);

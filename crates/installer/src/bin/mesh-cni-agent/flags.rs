@@ -4,6 +4,8 @@ mod entry;
 mod kubeconfig;
 mod mode;
 mod paths;
+#[cfg(feature = "service")]
+mod run;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use entry::EntryFlags;
 use kubeconfig::KubeconfigFlags;
 use mode::ModeFlags;
 pub(crate) use paths::PathFlags;
+#[cfg(feature = "service")]
+pub(crate) use run::Run;
 
 /// The node agent of mesh-cni: puts the plugin and its chain entry on a node, and takes them out
 /// again. A run that is killed at any point leaves a network that the runtime can load, and is
@@ -34,6 +38,8 @@ pub(crate) struct Agent {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Install(Box<Install>),
+    #[cfg(feature = "service")]
+    Run(Box<Run>),
     Uninstall(Uninstall),
     Status(StatusFlags),
 }
@@ -168,6 +174,7 @@ impl WhatFlags {
             )
         })?;
         let mut settings = Settings::new(self.paths.paths()?, entry);
+        settings.paths.run_dir = self.paths.run_dir(&settings.entry.conf().cni_agent_run_dir);
         settings.plugin_binary = self.plugin_binary.path()?;
         settings.conf_name = self.conf_name.name()?;
         settings.chaining = self.mode.chaining(self.paths.platform()?);

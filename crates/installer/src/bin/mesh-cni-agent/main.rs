@@ -8,8 +8,10 @@ mod report;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mesh_cni_installer::{Installation, install, status, uninstall};
+use mesh_cni_installer::{Installation, Settings, install, status, uninstall};
 
+#[cfg(feature = "service")]
+use flags::Run;
 use flags::{Agent, Command, Install, StatusFlags, Uninstall};
 use report::{Failure, Report};
 
@@ -19,6 +21,8 @@ const NO: u8 = 1;
 fn main() -> ExitCode {
     let done = match Agent::parse().command {
         Command::Install(flags) => put_in(&flags),
+        #[cfg(feature = "service")]
+        Command::Run(flags) => run(&flags),
         Command::Uninstall(flags) => take_out(&flags),
         Command::Status(flags) => tell_status(&flags),
     };
@@ -28,13 +32,27 @@ fn main() -> ExitCode {
 fn put_in(flags: &Install) -> Result<ExitCode, Failure> {
     let settings = flags.settings()?;
     let mut report = Report::new(flags.output);
+    warn_of_unknown(&settings);
+    let outcome = install(&settings, flags.wait(), |event| report.tell(&event))?;
+    report.end(&outcome)
+}
+
+#[cfg(feature = "service")]
+fn run(flags: &Run) -> Result<ExitCode, Failure> {
+    let settings = flags.settings()?;
+    settings.install.iter().for_each(warn_of_unknown);
+    match mesh_cni_installer::service::run(settings) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Failure::environment(&error, error.remedy())),
+    }
+}
+
+fn warn_of_unknown(settings: &Settings) {
     for field in settings.entry.unknown() {
         report::warn(&format!(
             "field `{field}` of the entry is not known to mesh-cni, which passes over it"
         ));
     }
-    let outcome = install(&settings, flags.wait(), |event| report.tell(&event))?;
-    report.end(&outcome)
 }
 
 fn take_out(flags: &Uninstall) -> Result<ExitCode, Failure> {

@@ -60,6 +60,11 @@ impl PathFlags {
         given.map(known).transpose()
     }
 
+    /// The run directory that the plugin knows by that path.
+    pub(super) fn run_dir(&self, on_host: &Path) -> PathBuf {
+        self.given(self.run_dir.as_ref(), || on_host.to_owned())
+    }
+
     fn given(&self, flag: Option<&PathBuf>, default: impl FnOnce() -> PathBuf) -> PathBuf {
         let named = flag.filter(|path| !path.as_os_str().is_empty());
         named.map_or_else(|| self.on_host(&default()), Clone::clone)

@@ -1,0 +1,200 @@
+//! What is answered where: paths to answers, the same for every socket, each with its own set.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode, Uri};
+use serde::Serialize;
+use serde_json::json;
+
+use super::board::{Board, Check, Standing};
+use super::directory::Directory;
+use super::facts::{Facts, FactsAnswer};
+use super::http::{Answer, Asked, answer, plain};
+use super::log;
+use super::metrics::{METRICS_TYPE, Metrics};
+use super::pod::PodName;
+use super::report::Report;
+use super::standing::{BackendStatus, Status, checks, judge};
+
+/// What the answers are made of.
+pub(super) struct Agent {
+    pub(super) node: String,
+    pub(super) board: Arc<Board>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) facts: Facts,
+    pub(super) backend: BackendStatus,
+}
+
+/// Which paths a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The Unix socket: everything.
+    Socket,
+    /// The health port.
+    Health,
+    /// The metrics port.
+    Metrics,
+}
+
+impl Agent {
+    /// Answers one request.
+    pub(super) async fn answer(&self, door: Door, asked: Asked) -> Answer {
+        let path = asked.uri().path().to_owned();
+        let steps: Vec<&str> = path.split('/').skip(1).collect();
+        let get = asked.method() == Method::GET || asked.method() == Method::HEAD;
+        let socket = door == Door::Socket;
+        match steps.as_slice() {
+            ["metrics"] if get && door != Door::Health => self.metrics(),
+            ["healthz"] if get && door != Door::Metrics => plain(StatusCode::OK, "ok"),
+            ["readyz"] if get && door != Door::Metrics => self.ready(),
+            ["readyz", check] if get && door != Door::Metrics => self.check(check),
+            ["v1", "status"] if get && door != Door::Metrics => {
+                json(StatusCode::OK, &self.status())
+            }
+            ["v1", "pods", namespace, name] if get && socket => {
+                self.pod(namespace, name, asked.uri()).await
+            }
+            ["v1", "reports"] if socket && asked.method() == Method::POST => {
+                self.report(asked.body())
+            }
+            _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        let checks = checks(&self.board);
+        let (state, why) = judge(&checks);
+        Status {
+            state,
+            why,
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            checks,
+            pods: self.directory.count(),
+            watch_age_seconds: self.metrics.watch_age().map(|age| age.as_secs_f64()),
+            backend: self.backend.clone(),
+        }
+    }
+
+    fn ready(&self) -> Answer {
+        let lines = checks(&self.board).into_iter().map(|check| {
+            let sign = if check.ready { '+' } else { '-' };
+            format!("[{sign}] {}: {}", check.name, check.detail)
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        plain(ready_code(self.board.is_ready()), &text)
+    }
+
+    fn check(&self, name: &str) -> Answer {
+        match Check::named(name).and_then(|check| self.board.get(check)) {
+            Some(standing) => plain(ready_code(standing.is_ready()), standing.words()),
+            None => plain(StatusCode::NOT_FOUND, "there is no such check here"),
+        }
+    }
+
+    fn metrics(&self) -> Answer {
+        let text = self
+            .metrics
+            .text(self.board.is_ready(), self.directory.count());
+        answer(StatusCode::OK, METRICS_TYPE, text)
+    }
+
+    async fn pod(&self, namespace: &str, name: &str, uri: &Uri) -> Answer {
+        let name = PodName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if ![&name.namespace, &name.name]
+            .into_iter()
+            .all(|part| is_name(part))
+        {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "no names of Kubernetes in the path",
+            );
+        }
+        let uid = query(uri, "uid");
+        match self.facts.about(&name, uid).await {
+            FactsAnswer::Known(facts) => json(StatusCode::OK, &facts),
+            FactsAnswer::NoPod => refuse(
+                StatusCode::NOT_FOUND,
+                &format!("the API server knows no pod {name}"),
+            ),
+            FactsAnswer::NoNamespace => refuse(
+                StatusCode::NOT_FOUND,
+                &format!("the API server knows no namespace {}", name.namespace),
+            ),
+            FactsAnswer::OtherPod(found) => refuse(
+                StatusCode::CONFLICT,
+                &format!(
+                    "pod {name} has UID {found} now, not {}",
+                    uid.unwrap_or_default()
+                ),
+            ),
+            FactsAnswer::Unreadable(words) => refuse(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &format!("pod {name}: {words}"),
+            ),
+            FactsAnswer::NoApi(words) => refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &format!("pod {name} is not known here yet, and cannot be fetched: {words}"),
+            ),
+        }
+    }
+
+    fn report(&self, body: &[u8]) -> Answer {
+        match Report::parse(body) {
+            Ok(report) => {
+                self.metrics.added(&report);
+                log::forward(&report);
+                plain(StatusCode::ACCEPTED, "taken")
+            }
+            Err(error) => refuse(StatusCode::BAD_REQUEST, &crate::one_line(&error)),
+        }
+    }
+}
+
+fn ready_code(ready: bool) -> StatusCode {
+    if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let text = serde_json::to_string(value).expect("these types have an image in JSON");
+    answer(status, "application/json", text + "\n")
+}
+
+fn refuse(status: StatusCode, words: &str) -> Answer {
+    json(status, &json!({"error": words}))
+}
+
+/// What Kubernetes allows as a name, so that nothing else gets into a path of the API server.
+fn is_name(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
+}
+
+/// The value of a parameter, where it has one. UIDs hold no sign that would be escaped.
+fn query<'uri>(uri: &'uri Uri, name: &str) -> Option<&'uri str> {
+    let mut pairs = uri
+        .query()?
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
+}
+
+impl Standing {
+    /// The standing of a check about which a part says these words.
+    pub(super) fn of(ready: bool, words: impl Into<String>) -> Self {
+        if ready {
+            Self::Ready(words.into())
+        } else {
+            Self::NotReady(words.into())
+        }
+    }
+}

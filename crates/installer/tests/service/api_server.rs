@@ -1,0 +1,239 @@
+//! An API server that plays a script: pods in, and on demand every way to fail. Real ones are met
+//! by the proofs that cross crates; this one is for what a real one cannot be asked to do.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+/// One request that came in: method and path with its query.
+pub(crate) type Asked = String;
+
+/// How a request is answered that would otherwise be served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// That status.
+    Status(u16),
+    /// The connection closes without an answer.
+    Close,
+    /// No answer at all; the connection stays open.
+    Silence,
+}
+
+#[derive(Default)]
+struct State {
+    pods: Vec<Value>,
+    namespaces: Vec<Value>,
+    watchers: Vec<(String, Sender<Value>)>,
+    /// Each is used up by one request whose path contains the text.
+    faults: VecDeque<(&'static str, Fault)>,
+    asked: Vec<Asked>,
+    /// Connections that are never answered.
+    silent: Vec<TcpStream>,
+}
+
+/// The server; it ends with the test's process.
+pub(crate) struct ApiServer {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl ApiServer {
+    /// A server with these pods.
+    pub(crate) fn new(pods: impl IntoIterator<Item = Value>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            state: Arc::default(),
+        };
+        server.state.lock().unwrap().pods.extend(pods);
+        let state = Arc::clone(&server.state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let state = Arc::clone(&state);
+                thread::spawn(move || serve(&state, &stream));
+            }
+        });
+        server
+    }
+
+    /// A kubeconfig that leads here.
+    pub(crate) fn kubeconfig(&self, directory: &Path) -> PathBuf {
+        let path = directory.join("kubeconfig.yaml");
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": format!("http://{}", self.address)}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        });
+        std::fs::write(&path, kubeconfig.to_string()).unwrap();
+        path
+    }
+
+    /// The next request whose path contains the text fails so.
+    pub(crate) fn fail(&self, path: &'static str, fault: Fault) {
+        self.state.lock().unwrap().faults.push_back((path, fault));
+    }
+
+    /// A pod is there that no watch is told of.
+    pub(crate) fn hide(&self, pod: Value) {
+        self.state.lock().unwrap().pods.push(pod);
+    }
+
+    /// A namespace is there.
+    pub(crate) fn namespace(&self, namespace: Value) {
+        self.state.lock().unwrap().namespaces.push(namespace);
+    }
+
+    /// Tells every watch of pods an event, such as `ADDED` with a pod.
+    pub(crate) fn tell(&self, kind: &str, object: &Value) {
+        let event = json!({"type": kind, "object": object});
+        let mut state = self.state.lock().unwrap();
+        state.watchers.retain(|(path, watcher)| {
+            path != "/api/v1/pods" || watcher.send(event.clone()).is_ok()
+        });
+    }
+
+    /// Ends every watch.
+    pub(crate) fn drop_watches(&self) {
+        self.state.lock().unwrap().watchers.clear();
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+}
+
+fn serve(state: &Mutex<State>, stream: &TcpStream) {
+    let mut lines = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        let asked = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        while line.trim() != "" {
+            line.clear();
+            if lines.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        if answer(state, stream, &asked).is_err() {
+            return;
+        }
+    }
+}
+
+/// An error ends the connection.
+fn answer(state: &Mutex<State>, stream: &TcpStream, asked: &str) -> std::io::Result<()> {
+    let closed = || Err(std::io::ErrorKind::ConnectionAborted.into());
+    let fault = {
+        let mut state = state.lock().unwrap();
+        state.asked.push(asked.to_owned());
+        let due = state
+            .faults
+            .front()
+            .is_some_and(|(path, _)| asked.contains(path));
+        if due { state.faults.pop_front() } else { None }
+    };
+    match fault {
+        Some((_, Fault::Close)) => return closed(),
+        Some((_, Fault::Silence)) => {
+            state.lock().unwrap().silent.push(stream.try_clone()?);
+            return Ok(());
+        }
+        Some((_, Fault::Status(code))) => return send(stream, code, &status(code)),
+        None => {}
+    }
+    let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
+    if query.contains("watch=true") {
+        watch(state, stream, path)?;
+        return closed();
+    }
+    let (code, body) = object(&state.lock().unwrap(), path, query);
+    send(stream, code, &body)
+}
+
+fn object(state: &State, path: &str, query: &str) -> (u16, Value) {
+    let of = |objects: &Vec<Value>, name: &str| {
+        let found = objects
+            .iter()
+            .find(|object| object["metadata"]["name"] == name);
+        found.map_or((404, status(404)), |object| (200, object.clone()))
+    };
+    match path.split('/').collect::<Vec<_>>().as_slice() {
+        ["", "api", "v1", "pods"] => (200, page(&state.pods, query)),
+        ["", "api", "v1", "namespaces"] => (200, page(&state.namespaces, query)),
+        ["", "api", "v1", "namespaces", name] => of(&state.namespaces, name),
+        ["", "api", "v1", "namespaces", _, "pods", name] => of(&state.pods, name),
+        _ => (404, status(404)),
+    }
+}
+
+/// A page of the list, by `limit` and `continue`.
+fn page(objects: &[Value], query: &str) -> Value {
+    let number = |name: &str| {
+        let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let value = pairs.find(|(key, _)| *key == name);
+        value.and_then(|(_, value)| value.parse::<usize>().ok())
+    };
+    let begin = number("continue").unwrap_or(0);
+    let end = objects
+        .len()
+        .min(begin + number("limit").unwrap_or(usize::MAX - begin));
+    let next = if end < objects.len() {
+        end.to_string()
+    } else {
+        String::new()
+    };
+    json!({
+        "metadata": {"resourceVersion": "10", "continue": next},
+        "items": objects[begin..end],
+    })
+}
+
+fn watch(state: &Mutex<State>, mut stream: &TcpStream, path: &str) -> std::io::Result<()> {
+    let (sender, events) = channel();
+    state
+        .lock()
+        .unwrap()
+        .watchers
+        .push((path.to_owned(), sender));
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    )?;
+    for event in events {
+        let line = format!("{event}\n");
+        write!(stream, "{:x}\r\n{line}\r\n", line.len())?;
+    }
+    write!(stream, "0\r\n\r\n")
+}
+
+fn send(mut stream: &TcpStream, code: u16, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    write!(
+        stream,
+        "HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+pub(crate) fn status(code: u16) -> Value {
+    json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "code": code,
+        "reason": format!("Reason{code}"),
+        "message": "as the script says",
+    })
+}

@@ -1,0 +1,12 @@
+//! The long-running agent: its pure parts, and the whole process beside an API server that plays a
+//! script.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
+mod agent;
+mod api_server;
+mod faults;
+mod objects;
+mod pods;
+mod socket;

@@ -1,0 +1,31 @@
+//! Objects as an API server tells them.
+
+use serde_json::{Value, json};
+
+/// A pod with a sidecar.
+pub(crate) fn pod(name: &str, uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "shop",
+            "name": name,
+            "uid": uid,
+            "resourceVersion": "7",
+            "labels": {"app": name},
+            "annotations": {"sidecar.istio.io/status": "{}"},
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
+        },
+        "spec": {
+            "nodeName": "node-1",
+            "containers": [{"name": "app"}, {"name": "istio-proxy", "args": ["proxy", "sidecar"]}],
+        },
+        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}, {"ip": "fd00::7"}]},
+    })
+}
+
+/// The same pod while it is being deleted.
+pub(crate) fn deleting(mut pod: Value) -> Value {
+    pod["metadata"]["deletionTimestamp"] = json!("2026-11-25T12:00:00Z");
+    pod
+}

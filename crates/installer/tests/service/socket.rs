@@ -1,0 +1,158 @@
+//! The socket: who can open it, what it answers, and what it refuses.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use mesh_cni_selector::PodFacts;
+use serde_json::Value;
+
+use crate::agent::Agent;
+use crate::api_server::ApiServer;
+use crate::objects::pod;
+
+fn with_cart() -> (ApiServer, Agent) {
+    let server = ApiServer::new([pod("cart", "c-1")]);
+    let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
+    agent.said("watch: listed");
+    (server, agent)
+}
+
+#[test]
+fn a_pod_of_the_watch_is_answered_with_its_facts() {
+    let (server, agent) = with_cart();
+    let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
+    assert_eq!(answer.code, 200, "{answer:?}");
+    assert!(answer.head.contains("content-type: application/json"));
+    let facts: PodFacts = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(facts, PodFacts::from_object(&pod("cart", "c-1")).unwrap());
+    let gets = server
+        .asked()
+        .into_iter()
+        .filter(|path| path.contains("/pods/"));
+    assert_eq!(gets.count(), 0, "a pod of the watch costs no request");
+}
+
+#[test]
+fn the_watch_is_of_this_node_alone() {
+    let (server, _agent) = with_cart();
+    let asked = server.asked();
+    let pods = asked
+        .iter()
+        .filter(|path| path.starts_with("/api/v1/pods?"));
+    for path in pods {
+        assert!(
+            path.contains("fieldSelector=spec.nodeName%3Dnode-1"),
+            "{path}"
+        );
+    }
+    assert!(
+        !asked.iter().any(|path| path.contains("namespaces")),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn status_and_health_are_answered() {
+    let (_server, agent) = with_cart();
+    assert_eq!(agent.get("/healthz").code, 200);
+    let ready = agent.get("/readyz");
+    assert_eq!(ready.code, 200, "{ready:?}");
+    let status: Value = serde_json::from_str(&agent.get("/v1/status").body).unwrap();
+    assert_eq!(status["state"], "running");
+    assert_eq!(status["pods"], 1);
+    assert_eq!(status["node"], "node-1");
+    assert_eq!(agent.get("/nothing").code, 404);
+}
+
+#[test]
+fn the_socket_is_the_owners_alone() {
+    let (_server, agent) = with_cart();
+    let there = fs::metadata(agent.socket()).unwrap();
+    assert!(there.file_type().is_socket());
+    assert_eq!(there.permissions().mode() & 0o7777, 0o600);
+    let directory = fs::metadata(agent.run_dir()).unwrap();
+    assert_eq!(directory.permissions().mode() & 0o7777, 0o700);
+    let left = fs::read_dir(agent.run_dir()).unwrap().count();
+    assert_eq!(left, 1, "nothing but the socket is in the directory");
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+    let server = ApiServer::new([]);
+    let agent = Agent::start(&[], |directory| {
+        let run = directory.join("run");
+        fs::create_dir(&run).unwrap();
+        drop(UnixListener::bind(run.join("agent.sock")).unwrap());
+        server.kubeconfig(directory)
+    });
+    assert_eq!(agent.get("/healthz").code, 200);
+    let before = fs::metadata(agent.socket()).unwrap().ino();
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"))
+        .args(["run", "--node-name", "node-1", "--install", "false"])
+        .args(["--health-addr", "off", "--metrics-addr", "off"])
+        .arg("--cni-agent-run-dir")
+        .arg(agent.run_dir())
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(3));
+    let words = String::from_utf8(second.stderr).unwrap();
+    assert!(words.contains("another agent answers there"), "{words}");
+    assert_eq!(fs::metadata(agent.socket()).unwrap().ino(), before);
+}
+
+#[test]
+fn sigterm_ends_it_cleanly() {
+    let (_server, agent) = with_cart();
+    let (status, _directory) = agent.terminate();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_report_is_counted_and_its_lines_are_forwarded() {
+    let (_server, agent) = with_cart();
+    let report = r#"{"decision": "skip", "reason": "no-istio-proxy", "namespace": "shop",
+        "name": "cart", "container_id": "0123", "duration_us": 3000,
+        "lines": [{"level": "warn", "message": "odd\nindeed"}]}"#;
+    assert_eq!(agent.post("/v1/reports", report).code, 202);
+    let line = agent.said("plugin");
+    for part in ["WARN", "shop", "cart", "0123", "odd indeed"] {
+        assert!(line.contains(part), "{line}");
+    }
+    let metrics = agent.get("/metrics").body;
+    let count = r#"mesh_cni_adds_total{decision="skip",reason="no-istio-proxy"} 1"#;
+    assert!(metrics.contains(count), "{metrics}");
+    let bucket = r#"mesh_cni_add_duration_seconds_bucket{le="0.004",decision="skip"} 1"#;
+    assert!(metrics.contains(bucket), "{metrics}");
+}
+
+#[test]
+fn a_report_whose_sender_is_gone_is_counted_all_the_same() {
+    let (_server, agent) = with_cart();
+    let body =
+        r#"{"decision": "redirect", "lines": [{"level": "info", "message": "left at once"}]}"#;
+    let mut stream = UnixStream::connect(agent.socket()).unwrap();
+    write!(
+        stream,
+        "POST /v1/reports HTTP/1.1\r\nhost: agent\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    drop(stream);
+    agent.said("left at once");
+}
+
+#[test]
+fn what_is_too_large_or_no_request_is_refused() {
+    let (_server, agent) = with_cart();
+    let large = "x".repeat(65 * 1024);
+    assert_eq!(agent.post("/v1/reports", &large).code, 413);
+    assert_eq!(agent.post("/v1/reports", "{").code, 400);
+    assert_eq!(agent.get(&format!("/{}", "x".repeat(20_000))).code, 431);
+    assert_eq!(agent.ask("no request\r\n\r\n").code, 400);
+    for path in ["/v1/pods/shop/..", "/v1/pods/shop/A", "/v1/pods/shop/a%2fb"] {
+        assert_eq!(agent.get(path).code, 400, "{path}");
+    }
+    assert_eq!(agent.get("/healthz").code, 200, "it still answers");
+}
