@@ -35,14 +35,19 @@ pub enum EnterError {
 impl NetNs {
     /// Does the work in this namespace and gives back what it gave back.
     ///
-    /// Programs that the work starts run in the namespace too. The thread ends with the work.
+    /// Programs that the work starts run in the namespace too. The thread ends with the work. Where
+    /// the caller is in this namespace already, no right to enter it is needed: an init container
+    /// has none.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
         let path = || self.path().display().to_string();
         let in_namespace = || {
-            setns(self.file(), CloneFlags::CLONE_NEWNET).map_err(|errno| EnterError::Refused {
-                path: path(),
-                source: errno.into(),
-            })?;
+            if !Self::current().is_ok_and(|current| current.is_same(self)) {
+                let entered = setns(self.file(), CloneFlags::CLONE_NEWNET);
+                entered.map_err(|errno| EnterError::Refused {
+                    path: path(),
+                    source: errno.into(),
+                })?;
+            }
             Ok(work())
         };
         thread::scope(|scope| {

@@ -94,3 +94,13 @@ fn a_namespace_without_an_address_is_an_error() {
         "{stderr}"
     );
 }
+
+#[test]
+fn the_rights_of_an_init_container_are_enough() {
+    let _alone = alone();
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let rights = ["setpriv", "--bounding-set=-all,+net_admin,+net_raw"];
+    let program = env!("CARGO_BIN_EXE_mesh-cnictl");
+    let said = scratch.inside(&[&rights[..], &[program, "init"], &ALL].concat());
+    assert_eq!(said, "IPv4 rules created by netlink\n");
+}
