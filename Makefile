@@ -8,7 +8,9 @@ BENCH_ARGS ?= --warm-up-time 0.5 --measurement-time 2
 TEST_FEATURES ?= mesh-cni-plan/schema
 # Crates whose tests behind the feature `root-tests` need root.
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
-# Arguments of the demo: `make demo ARGS=--keep`.
+# Features whose tests need a whole Kubernetes node: `make cluster-test` runs them.
+CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
+# Arguments of the demo and of the cluster's stages: `make demo ARGS=--keep`.
 ARGS       ?=
 
 # Where the tests find the CNI runtime and the plugins that are not ours.
@@ -20,10 +22,10 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-root differential fmt fmt-check clippy docs deny audit bench clean
+.PHONY: help demo test test-root cluster-test differential fmt fmt-check clippy docs deny audit bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## a pod on this machine, real traffic, the documented dump (needs root)
 	scripts/setup demo
@@ -39,6 +41,12 @@ test: ## every test, then those that need root
 test-root: ## only the tests that need root
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
+
+cluster-test: ## a Kubernetes node, Envoy, the document's walk-through (needs root)
+	scripts/setup cluster
+	$(CARGO) build $(CARGOFLAGS) --workspace --bins
+	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
+		--test cluster -- $(ARGS)
 
 differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=170 PACKETS=12
 	scripts/setup test

@@ -10,7 +10,31 @@ set -euo pipefail
 
 state=$1 cgroup=$2
 
+# One folder of each hierarchy of control groups stands for its root, to whoever is inside, and is
+# all that there is to remove.
+hierarchies() { awk '($3 == "cgroup" || $3 == "cgroup2") && $2 ~ "^/sys/fs/cgroup" { print $2, $3 }' /proc/self/mounts; }
+
+if [ $# -eq 2 ]; then
+  while read -r path kind; do
+    mkdir -p "$path/$cgroup"
+    if [ "$kind" = cgroup ] && [ -e "$path/cpuset.cpus" ]; then
+      cat "$path/cpuset.cpus" >"$path/$cgroup/cpuset.cpus"
+      cat "$path/cpuset.mems" >"$path/$cgroup/cpuset.mems"
+    fi
+    echo $$ >"$path/$cgroup/cgroup.procs"
+  done < <(hierarchies)
+  exec unshare --cgroup -- "$0" "$state" "$cgroup" inside
+fi
+
 mount --make-rprivate /
+while read -r path kind; do
+  mount --bind "$path/$cgroup" "$path"
+  if [ "$kind" = cgroup2 ]; then
+    # A group that holds processes hands no controllers on.
+    mkdir -p "$path/init"
+    echo $$ >"$path/init/cgroup.procs"
+  fi
+done < <(hierarchies)
 
 # Standard paths inside, nothing written outside.
 for folder in etc opt var/lib; do
@@ -19,7 +43,7 @@ for folder in etc opt var/lib; do
     -o "lowerdir=/$folder,upperdir=$state/upper/$folder,workdir=$state/work/$folder"
 done
 # An overlay cannot lie on an overlay: what holds the runtime's layers is the file system itself.
-for folder in kubelet containerd cni etcd; do
+for folder in kubelet containerd cni; do
   mkdir -p "$state/$folder" "/var/lib/$folder"
   mount --bind "$state/$folder" "/var/lib/$folder"
 done
@@ -27,17 +51,6 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/lock /var/log/pods /var/log/containers
 mount -t tmpfs tmpfs /var/log
 mount -t proc proc /proc
-
-# One folder of each hierarchy stands for its root, and is all that there is to remove.
-while read -r _ path kind _; do
-  case "$kind" in cgroup | cgroup2) ;; *) continue ;; esac
-  mkdir -p "$path/$cgroup"
-  [ ! -e "$path/$cgroup/cpuset.cpus" ] || [ "$kind" = cgroup2 ] || {
-    cat "$path/cpuset.cpus" >"$path/$cgroup/cpuset.cpus"
-    cat "$path/cpuset.mems" >"$path/$cgroup/cpuset.mems"
-  }
-  mount --bind "$path/$cgroup" "$path"
-done < <(grep ' /sys/fs/cgroup' /proc/self/mounts)
 
 # kubelet insists on these, and the kernel has one of each for the whole machine: it sees what it
 # wants in files that stand before them.

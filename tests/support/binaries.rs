@@ -8,6 +8,27 @@ pub fn mesh_cni() -> PathBuf {
     sibling("mesh-cni")
 }
 
+/// The agent of this build.
+pub fn mesh_cni_agent() -> PathBuf {
+    sibling("mesh-cni-agent")
+}
+
+/// The command line of this build.
+pub fn mesh_cnictl() -> PathBuf {
+    sibling("mesh-cnictl")
+}
+
+/// A service of the bookinfo sample.
+pub fn bookinfo() -> PathBuf {
+    sibling("bookinfo")
+}
+
+/// Envoy, as `scripts/setup cluster` fetches it.
+pub fn envoy() -> PathBuf {
+    let named = env::var_os("ENVOY").map(PathBuf::from);
+    existing(named.unwrap_or_else(|| repository().join(".cache/envoy/envoy")))
+}
+
 /// A program that answers datagrams, for a process with a user of its own.
 pub fn udp_echo() -> PathBuf {
     sibling("udp-echo")
@@ -48,7 +69,7 @@ fn sibling(name: &str) -> PathBuf {
 fn existing(path: PathBuf) -> PathBuf {
     assert!(
         path.exists(),
-        "{} is missing: run `make test`",
+        "{} is missing: run `make test` or `make cluster-test`",
         path.display()
     );
     path

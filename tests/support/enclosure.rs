@@ -55,7 +55,9 @@ impl Enclosure {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.pid))
-            .args(["--mount", "--net", "--pid", "--ipc", "--uts", "--"])
+            .args([
+                "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup", "--",
+            ])
             .arg(program);
         command
     }

@@ -1,20 +1,21 @@
 //! A real Kubernetes API server with its store, for as long as a test needs it.
 
-mod authority;
+pub(crate) mod authority;
 mod port;
+pub(crate) mod server;
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::port::HeldPort;
-use crate::{Finished, Process, cluster_binary, finish};
+use self::server::Serving;
+use crate::{Finished, Kubectl, Place, Process};
 
 /// How long a part may take to be ready on a busy machine.
 const MOST: Duration = Duration::from_secs(120);
@@ -35,22 +36,19 @@ impl KubeApi {
     /// Starts both, and waits until the API server says that it is ready.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let at = |name: &str| directory.path().join(name);
         authority::make_in(directory.path(), &["127.0.0.1", "localhost", "kubernetes"]);
         let admin = random_token();
         private_file(
-            &at("tokens.csv"),
+            &directory.path().join("tokens.csv"),
             &format!("{admin},admin,admin,system:masters\n"),
         );
-        let etcd = start_etcd(directory.path());
         let mut api = Self {
             server: None,
-            _etcd: etcd,
+            _etcd: start_etcd(&Place::Machine, directory.path()),
             port: HeldPort::take(),
             directory,
         };
-        let kubeconfig = api.kubeconfig_with(&admin);
-        private_file(&api.kubeconfig(), &kubeconfig);
+        private_file(&api.kubeconfig(), &api.kubeconfig_with(&admin));
         api.start_server();
         api
     }
@@ -72,24 +70,12 @@ impl KubeApi {
 
     /// The text of a kubeconfig with that bearer token.
     pub fn kubeconfig_with(&self, token: &str) -> String {
-        let cluster = json!({
-            "server": self.url(),
-            "certificate-authority": self.authority(),
-        });
-        let text = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": {"token": token}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "current-context": "test",
-        });
-        text.to_string()
+        kubeconfig(&self.url(), &self.authority(), token)
     }
 
     /// Runs `kubectl` as an administrator, with that input.
     pub fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>, input: &str) -> Finished {
-        self.kubectl_as(&self.kubeconfig(), words, input)
+        self.admin().run(words, input)
     }
 
     /// Runs `kubectl` with that kubeconfig and that input.
@@ -99,44 +85,31 @@ impl KubeApi {
         words: impl IntoIterator<Item = &'a str>,
         input: &str,
     ) -> Finished {
-        let mut command = Command::new(cluster_binary("kubectl"));
-        command
-            .env("KUBECONFIG", kubeconfig)
-            // What it learnt about other servers at the same address does not hold here.
-            .env("KUBECACHEDIR", self.path("kubectl-cache"))
-            .args(words);
-        finish(&mut command, input)
+        Kubectl::new(Place::Machine, kubeconfig.to_owned()).run(words, input)
     }
 
     /// Runs `kubectl` as an administrator, words separated by blanks; it must succeed. Gives back
     /// its output.
     pub fn must(&self, words: &str) -> String {
-        let finished = self.kubectl(words.split_whitespace(), "");
-        assert_eq!(finished.code, 0, "kubectl {words}: {}", finished.stderr);
-        finished.stdout
+        self.admin().must(words)
     }
 
     /// Makes these objects, YAML or JSON, or changes them to what is written.
     pub fn apply(&self, manifests: &str) {
-        let words = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
-        let applied = self.kubectl(words, manifests);
-        assert_eq!(applied.code, 0, "{}\n{manifests}", applied.stderr);
+        self.admin().apply(manifests);
     }
 
     /// What `kubectl get` with these words finds.
     pub fn get(&self, words: &str) -> Value {
-        let found = self.must(&format!("get {words} -o json"));
-        serde_json::from_str(&found).expect("kubectl prints JSON")
+        self.admin().get(words)
     }
 
     /// A new token of that service account, which must exist; the server takes 10 minutes as the
     /// shortest life.
     pub fn token(&self, namespace: &str, account: &str, life: Duration) -> String {
-        let (life, namespace) = (life.as_secs(), ["--namespace", namespace].join("="));
-        let token = self.must(&format!(
-            "create token {account} {namespace} --duration={life}s"
-        ));
-        token.trim().to_owned()
+        let life = life.as_secs();
+        let words = format!("create token {account} --namespace={namespace} --duration={life}s");
+        self.must(&words).trim().to_owned()
     }
 
     /// A kubeconfig of that service account, with a token that lives an hour.
@@ -155,14 +128,17 @@ impl KubeApi {
 
     /// Starts the API server again, at the same address.
     pub fn start_server(&mut self) {
-        let socket = self.path("apiserver.notify");
-        let log = self.path("apiserver.log");
-        let mut command = self.server_command();
-        let mut server = Process::start_ready(&mut command, &log, &socket, MOST);
-        server.wait_for("is not ready", MOST, || {
-            let ready = self.kubectl(["get", "--raw", "/readyz"], "");
-            (ready.code == 0).then_some(())
-        });
+        let serving = Serving {
+            bind: "127.0.0.1",
+            port: self.port.number(),
+            advertised: None,
+        };
+        let server = start_server(
+            &self.admin(),
+            &Place::Machine,
+            self.directory.path(),
+            &serving,
+        );
         self.server = Some(server);
     }
 
@@ -176,6 +152,10 @@ impl KubeApi {
         self.server().resume();
     }
 
+    fn admin(&self) -> Kubectl {
+        Kubectl::new(Place::Machine, self.kubeconfig())
+    }
+
     fn server(&self) -> &Process {
         self.server.as_ref().expect("the API server runs")
     }
@@ -183,68 +163,59 @@ impl KubeApi {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
-
-    fn server_command(&self) -> Command {
-        let mut command = Command::new(cluster_binary("kube-apiserver"));
-        let mut flag = |name: &str, value: &str| {
-            command.arg(format!("--{name}={value}"));
-        };
-        flag("etcd-servers", &etcd_url(self.directory.path()));
-        flag("bind-address", "127.0.0.1");
-        flag("external-hostname", "127.0.0.1");
-        flag("secure-port", &self.port.number().to_string());
-        flag("permit-port-sharing", "true");
-        // There is no service through which pods would find it.
-        flag("endpoint-reconciler-type", "none");
-        flag("service-cluster-ip-range", "10.96.0.0/16");
-        flag("authorization-mode", "Node,RBAC");
-        // It would refuse pods whose account no controller has made.
-        flag("disable-admission-plugins", "ServiceAccount");
-        flag("allow-privileged", "true");
-        flag("service-account-issuer", "https://kubernetes.default.svc");
-        for (name, file) in [
-            ("tls-cert-file", "server.crt"),
-            ("tls-private-key-file", "server.key"),
-            ("service-account-key-file", "tokens.pub"),
-            ("service-account-signing-key-file", "tokens.key"),
-            ("token-auth-file", "tokens.csv"),
-        ] {
-            flag(name, &self.path(file).to_string_lossy());
-        }
-        command
-    }
 }
 
-fn start_etcd(directory: &Path) -> Process {
-    let mut command = Command::new(cluster_binary("etcd"));
-    command
-        .arg("--data-dir")
-        .arg(directory.join("etcd"))
-        // Sockets of its own: no port that another might have.
-        .args(["--listen-client-urls", &etcd_url(directory)])
-        .arg(format!(
-            "--listen-peer-urls=unix://{}/peer.sock",
-            directory.display()
-        ))
-        // Nobody reads this one, and it must be a host.
-        .args(["--advertise-client-urls", "http://localhost:2379"])
-        // What a test writes need not outlive the machine.
-        .arg("--unsafe-no-fsync");
-    let (log, socket) = (directory.join("etcd.log"), directory.join("etcd.notify"));
-    Process::start_ready(&mut command, &log, &socket, MOST)
+/// Starts the store, and waits until it says that it is ready.
+pub(crate) fn start_etcd(place: &Place, directory: &Path) -> Process {
+    let mut command = server::etcd(place, directory);
+    let at = |name: &str| directory.join(name);
+    Process::start_ready(&mut command, &at("etcd.log"), &at("etcd.notify"), MOST)
 }
 
-fn etcd_url(directory: &Path) -> String {
-    format!("unix://{}/etcd.sock", directory.display())
+/// Starts the API server, and waits until that administrator is told that it is ready.
+pub(crate) fn start_server(
+    admin: &Kubectl,
+    place: &Place,
+    directory: &Path,
+    serving: &Serving,
+) -> Process {
+    let (log, socket) = (
+        directory.join("apiserver.log"),
+        directory.join("apiserver.notify"),
+    );
+    let mut command = server::apiserver(place, directory, serving);
+    let mut server = Process::start_ready(&mut command, &log, &socket, MOST);
+    server.wait_for("is not ready", MOST, || {
+        let ready = admin.run(["get", "--raw", "/readyz"], "");
+        (ready.code == 0).then_some(())
+    });
+    server
 }
 
-fn random_token() -> String {
+/// The text of a kubeconfig for that server with that bearer token.
+pub(crate) fn kubeconfig(url: &str, authority: &Path, token: &str) -> String {
+    let text = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{
+            "name": "test",
+            "cluster": {"server": url, "certificate-authority": authority},
+        }],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    });
+    text.to_string()
+}
+
+/// A word that nobody guesses.
+pub(crate) fn random_token() -> String {
     let random = fs::read_to_string("/proc/sys/kernel/random/uuid");
     random.expect("the kernel has randomness").trim().to_owned()
 }
 
 /// Writes a file that its owner alone may read.
-fn private_file(path: &Path, text: &str) {
+pub(crate) fn private_file(path: &Path, text: &str) {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options

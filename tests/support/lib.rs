@@ -8,6 +8,9 @@ mod containerd;
 mod enclosure;
 mod image;
 mod kube;
+mod kubectl;
+mod node;
+mod place;
 mod pod;
 mod pod_net;
 mod process;
@@ -16,11 +19,17 @@ mod resolver;
 mod runtime;
 mod scenario;
 
-pub use binaries::{cluster_binary, cnitool, mesh_cni, reference_plugins, udp_echo};
+pub use binaries::{
+    bookinfo, cluster_binary, cnitool, envoy, mesh_cni, mesh_cni_agent, mesh_cnictl,
+    reference_plugins, udp_echo,
+};
 pub use containerd::{Containerd, SandboxPod, crictl};
 pub use enclosure::Enclosure;
 pub use image::Image;
 pub use kube::KubeApi;
+pub use kubectl::Kubectl;
+pub use node::Node;
+pub use place::Place;
 pub use pod::{
     PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,
     rules_with_proxy_env,

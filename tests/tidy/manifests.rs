@@ -59,7 +59,7 @@ fn library_crates_have_an_example() {
 }
 
 #[test]
-fn test_targets_are_built_by_make_test() {
+fn test_targets_are_built_by_a_target_of_make() {
     let workspace = Workspace::load();
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile can be read");
     let members = workspace.members().into_iter();
@@ -111,8 +111,9 @@ fn unbuilt_tests(package: &Package, makefile: &str) -> Vec<Breach> {
         off.map(|feature| (&target.name, feature))
     });
     let breach = |(test, feature)| {
-        let wrong = format!("`make test` leaves out its test `{test}`, which needs `{feature}`");
-        let mend = "turn the feature on in the Makefile: TEST_FEATURES or ROOT_TEST_PACKAGES";
+        let wrong = format!("`make` leaves out its test `{test}`, which needs `{feature}`");
+        let mend = "turn the feature on in the Makefile: TEST_FEATURES, ROOT_TEST_PACKAGES or \
+                    CLUSTER_TEST_FEATURES";
         Breach::new(&package.name, wrong, mend)
     };
     off.map(breach).collect()
@@ -126,7 +127,9 @@ fn turns_on(makefile: &str, package: &str, feature: &str) -> bool {
     };
     match feature {
         ROOT_FEATURE => names("ROOT_TEST_PACKAGES", package),
-        _ => names("TEST_FEATURES", &format!("{package}/{feature}")),
+        _ => ["TEST_FEATURES", "CLUSTER_TEST_FEATURES"]
+            .iter()
+            .any(|variable| names(variable, &format!("{package}/{feature}"))),
     }
 }
 

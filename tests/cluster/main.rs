@@ -1,0 +1,93 @@
+//! Proof on a real cluster: a Kubernetes node, real sidecars, the document's own walk-through.
+//!
+//!     make cluster-test                        every stage, in order
+//!     make cluster-test ARGS=--keep            and then waits for the end of its input
+//!
+//! Stages build on each other, so they run in one process, one after the other; the first that
+//! fails ends the run, and the node goes in any case. Needs root.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::panic, reason = "a test ends where it fails")]
+#![expect(
+    clippy::print_stdout,
+    reason = "who runs the stages reads how far they are"
+)]
+
+mod images;
+mod mesh;
+mod mirror;
+mod walkthrough;
+mod workload;
+mod world;
+
+use std::env;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use self::world::World;
+
+/// A stage: what it shows, and how.
+type Stage = (&'static str, fn(&mut World));
+
+/// What is shown, in order.
+const STAGES: &[Stage] = &[
+    ("images are made and imported", |world| {
+        images::import(&world.node);
+    }),
+    ("the plugin is enabled", mesh::enable),
+    ("bookinfo is rolled out", walkthrough::roll_out),
+    ("no pod has a privilege", walkthrough::nobody_is_privileged),
+    (
+        "requests pass both proxies of each hop",
+        walkthrough::requests_pass_both_proxies,
+    ),
+    (
+        "the documented command lists the documented rules",
+        walkthrough::the_documented_command_lists_the_documented_rules,
+    ),
+    (
+        "excluded namespaces are set up by istio-init",
+        walkthrough::excluded_namespaces_are_set_up_by_istio_init,
+    ),
+];
+
+fn main() -> ExitCode {
+    let keep = env::args().any(|argument| argument == "--keep");
+    let mut started = None;
+    if !stage("a node comes up", || started = Some(World::start())) {
+        return ExitCode::FAILURE;
+    }
+    let Some(mut world) = started else {
+        return ExitCode::FAILURE;
+    };
+    let passed = STAGES
+        .iter()
+        .all(|(name, run)| stage(name, || run(&mut world)));
+    if !passed {
+        println!("{}", world.report());
+    }
+    if keep {
+        println!(
+            "the node lives until the end of input; a shell in it:\n  {}",
+            world.shell()
+        );
+        drop(io::read_to_string(io::stdin()));
+    }
+    let gone = stage("the node goes", || drop(world));
+    if passed && gone {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Runs one, and says whether it passed and how long it took.
+fn stage(name: &str, run: impl FnOnce()) -> bool {
+    let start = Instant::now();
+    let passed = catch_unwind(AssertUnwindSafe(run)).is_ok();
+    let word = if passed { "ok" } else { "FAILED" };
+    println!("{word:6} {:6.1} s  {name}", start.elapsed().as_secs_f64());
+    passed
+}

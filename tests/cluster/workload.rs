@@ -1,0 +1,210 @@
+//! The bookinfo sample as Kubernetes objects, each pod with the sidecar that injection would give it.
+
+use serde_json::{Value, json};
+
+use crate::images;
+
+/// The sidecar's configuration.
+const ENVOY: &str = include_str!("manifests/envoy.yaml");
+
+/// The port at which each service answers.
+const PORT: u16 = 9080;
+
+/// The port of the node at which productpage answers whoever is outside.
+pub(crate) const OUTSIDE_PORT: u16 = 30_080;
+
+/// The services, and the addresses at which they are known: there is no name server.
+const SERVICES: &[(&str, &str)] = &[
+    ("details", "10.96.1.1"),
+    ("ratings", "10.96.1.2"),
+    ("reviews", "10.96.1.3"),
+    ("productpage", "10.96.1.4"),
+];
+
+/// Each deployment: its service, its version, and the services that it calls.
+pub(crate) const DEPLOYMENTS: &[(&str, &str, &[&str])] = &[
+    ("details", "v1", &[]),
+    ("ratings", "v1", &[]),
+    ("reviews", "v1", &[]),
+    ("reviews", "v2", &["ratings"]),
+    ("reviews", "v3", &["ratings"]),
+    ("productpage", "v1", &["details", "reviews"]),
+];
+
+/// The whole sample.
+pub(crate) fn bookinfo() -> Value {
+    let services = SERVICES
+        .iter()
+        .map(|(name, address)| service(name, address));
+    let deployments = DEPLOYMENTS.iter();
+    let deployments = deployments.map(|(name, version, calls)| deployment(name, version, calls));
+    list(services.chain(deployments).chain([envoy_config("default")]))
+}
+
+/// Objects as one document.
+pub(crate) fn list(items: impl IntoIterator<Item = Value>) -> Value {
+    let items: Vec<_> = items.into_iter().collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items})
+}
+
+/// The sidecar's configuration, which pods of that namespace mount.
+pub(crate) fn envoy_config(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "envoy", "namespace": namespace},
+        "data": {"envoy.yaml": ENVOY},
+    })
+}
+
+/// A pod of two containers: an application of that name, and the sidecar.
+pub(crate) fn pod(namespace: &str, name: &str) -> Value {
+    let mut spec = json!({
+        "containers": [application(name, "v1", &[]), sidecar()],
+        "hostAliases": host_aliases(),
+        "terminationGracePeriodSeconds": 1,
+    });
+    add_volumes(&mut spec);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": name, "annotations": annotations()},
+        "spec": spec,
+    })
+}
+
+/// The init container that injection adds where no plugin does its work, with the arguments that it
+/// makes of the pod's annotations.
+pub(crate) fn istio_init() -> Value {
+    json!({
+        "name": "istio-init",
+        "image": images::INIT,
+        "imagePullPolicy": "Never",
+        "args": [
+            "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT",
+            "-i", "*", "-x", "192.168.0.1/32", "-b", "*", "-d", "22,15020,15021,15090",
+            "-o", "15020", "--log_output_level=default:info",
+        ],
+        "securityContext": {
+            "runAsUser": 0,
+            "runAsGroup": 0,
+            "runAsNonRoot": false,
+            "readOnlyRootFilesystem": false,
+            "privileged": false,
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]},
+        },
+    })
+}
+
+fn service(name: &str, address: &str) -> Value {
+    let mut service = json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "clusterIP": address,
+            "selector": {"app": name},
+            "ports": [{"name": "http", "port": PORT}],
+        },
+    });
+    if name == "productpage" {
+        service["spec"]["type"] = "NodePort".into();
+        service["spec"]["ports"][0]["nodePort"] = OUTSIDE_PORT.into();
+    }
+    service
+}
+
+fn deployment(name: &str, version: &str, calls: &[&str]) -> Value {
+    let labels = json!({"app": name, "version": version});
+    let mut spec = json!({
+        "containers": [application(name, version, calls), sidecar()],
+        "hostAliases": host_aliases(),
+        "terminationGracePeriodSeconds": 1,
+    });
+    add_volumes(&mut spec);
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": format!("{name}-{version}"), "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations()},
+                "spec": spec,
+            },
+        },
+    })
+}
+
+/// A service of the sample, as the user that the document names.
+pub(crate) fn application(name: &str, version: &str, calls: &[&str]) -> Value {
+    let calls = calls.iter().map(|called| format!("{called}:{PORT}"));
+    let words = [
+        "serve".to_owned(),
+        format!("{name} {version}"),
+        PORT.to_string(),
+    ];
+    let words: Vec<_> = words.into_iter().chain(calls).collect();
+    json!({
+        "name": name,
+        "image": images::BOOKINFO,
+        "imagePullPolicy": "Never",
+        "args": words,
+        "ports": [{"containerPort": PORT}],
+        "securityContext": {
+            "runAsUser": 1000,
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    })
+}
+
+/// The sidecar, without any privilege.
+pub(crate) fn sidecar() -> Value {
+    json!({
+        "name": "istio-proxy",
+        "image": images::PROXY,
+        "imagePullPolicy": "Never",
+        "args": [
+            "--config-path", "/etc/istio/proxy/envoy.yaml", "--concurrency", "1",
+            "--disable-hot-restart", "--log-level", "warning",
+        ],
+        "ports": [{"name": "http-envoy-prom", "containerPort": 15090}],
+        "readinessProbe": {
+            "httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 1
+        },
+        "securityContext": {
+            "runAsUser": 1337,
+            "runAsGroup": 1337,
+            "runAsNonRoot": true,
+            "privileged": false,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "istio-envoy", "mountPath": "/etc/istio/proxy"}],
+    })
+}
+
+/// What injection leaves on a pod, and the settings behind the documented rules.
+pub(crate) fn annotations() -> Value {
+    json!({
+        "sidecar.istio.io/status": r#"{"initContainers":null,"containers":["istio-proxy"]}"#,
+        "traffic.sidecar.istio.io/excludeInboundPorts": "22,15020",
+        "traffic.sidecar.istio.io/excludeOutboundPorts": "15020",
+        "traffic.sidecar.istio.io/excludeOutboundIPRanges": "192.168.0.1/32",
+    })
+}
+
+/// Gives a pod what its sidecar mounts.
+pub(crate) fn add_volumes(spec: &mut Value) {
+    spec["volumes"] = json!([{"name": "istio-envoy", "configMap": {"name": "envoy"}}]);
+}
+
+fn host_aliases() -> Value {
+    let aliases = SERVICES.iter();
+    aliases
+        .map(|(name, address)| json!({"ip": address, "hostnames": [name]}))
+        .collect()
+}

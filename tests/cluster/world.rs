@@ -1,0 +1,219 @@
+//! The cluster that the stages work on, and what they ask of it.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
+use mesh_cni_rules::RuleSet;
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
+use serde_json::{Value, json};
+
+use crate::mirror::Mirror;
+
+/// How long a rollout may take on a busy machine.
+pub(crate) const MOST: Duration = Duration::from_secs(180);
+
+/// The node's address.
+pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
+
+/// The cluster.
+pub(crate) struct World {
+    pub(crate) mirror: Option<Mirror>,
+    pub(crate) node: Node,
+    pub(crate) kubectl: Kubectl,
+}
+
+impl World {
+    /// A node with a main plugin, and nothing of ours.
+    pub(crate) fn start() -> Self {
+        let ranges = json!([[{"subnet": "10.244.0.0/16"}]]);
+        let ipam = json!({
+            "type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]
+        });
+        let list = json!({
+            "cniVersion": "1.0.0",
+            "name": "pod-network",
+            "plugins": [
+                {"type": "ptp", "ipam": ipam},
+                {"type": "portmap", "capabilities": {"portMappings": true}},
+            ],
+        });
+        let node = Node::start(&list.to_string());
+        let kubectl = node.kubectl();
+        Self {
+            mirror: None,
+            node,
+            kubectl,
+        }
+    }
+
+    /// Asks over HTTP from the machine beside the node; the answer's body, which must be 200.
+    pub(crate) fn ask_from_outside(&self, address: impl Into<IpAddr> + Send, port: u16) -> String {
+        ask(&self.node.enclosure().netns("outside"), address, port, "/")
+    }
+
+    /// Asks over HTTP from the node itself.
+    pub(crate) fn ask_from_node(
+        &self,
+        address: impl Into<IpAddr> + Send,
+        port: u16,
+        path: &str,
+    ) -> String {
+        ask(&self.node.enclosure().own_netns(), address, port, path)
+    }
+
+    /// The pods that have that label.
+    pub(crate) fn pods(&self, selector: &str) -> Vec<Value> {
+        let found = self
+            .kubectl
+            .get(&format!("pods --all-namespaces --selector={selector}"));
+        found["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// That pod, once it is ready.
+    pub(crate) fn ready(&self, namespace: &str, name: &str) -> Value {
+        let pod = format!("pod/{name} --namespace={namespace}");
+        self.kubectl
+            .wait(&format!("{pod} --for=condition=Ready"), MOST);
+        self.kubectl.get(&pod)
+    }
+
+    /// What a pod's sidecar counted: requests that came to the pod, and requests that left it.
+    pub(crate) fn counters(&self, pod: &Value) -> (u64, u64) {
+        let stats = self.ask_from_node(address_of(pod), 15090, "/stats?format=json");
+        let stats: Value = serde_json::from_str(&stats).expect("Envoy prints JSON");
+        let count = |name: &str| {
+            let mut stats = stats["stats"].as_array().into_iter().flatten();
+            let stat = stats.find(|stat| stat["name"] == name);
+            stat.and_then(|stat| stat["value"].as_u64()).unwrap_or(0)
+        };
+        let came = count("cluster.inbound.upstream_rq_2xx");
+        (came, count("cluster.outbound.upstream_rq_2xx"))
+    }
+
+    /// The rules that stand in a pod's namespace, found as the document says: by the process of its
+    /// container.
+    pub(crate) fn standing(&self, pod: &Value) -> RuleSet {
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        let netns = self.netns(pod);
+        let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4]);
+        let found = found.unwrap_or_else(|error| panic!("{}: {error}", name_of(pod)));
+        found
+            .rule_sets
+            .into_iter()
+            .next()
+            .expect("IPv4 was asked for")
+    }
+
+    /// A pod's network namespace.
+    pub(crate) fn netns(&self, pod: &Value) -> NetNs {
+        let pid = self.pid(pod, &pod["status"]["containerStatuses"][0]["name"]);
+        let path = self.node.enclosure().path(&format!("/proc/{pid}/ns/net"));
+        NetNs::open(&path).unwrap_or_else(|error| panic!("{}: {error}", name_of(pod)))
+    }
+
+    /// The process of a pod's container, as the node numbers it.
+    pub(crate) fn pid(&self, pod: &Value, container: &Value) -> u64 {
+        let statuses = pod["status"]["containerStatuses"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let mut ids = statuses.filter(|status| status["name"] == *container);
+        let id = ids.next().and_then(|status| status["containerID"].as_str());
+        let id = id.and_then(|id| id.strip_prefix("containerd://"));
+        let id = id.unwrap_or_else(|| panic!("no container {container} in {pod:#}"));
+        let inspected = crictl(self.node.enclosure(), &["inspect", "--output", "json", id]);
+        let inspected: Value = serde_json::from_str(&inspected.stdout).expect("crictl prints JSON");
+        inspected["info"]["pid"]
+            .as_u64()
+            .expect("the container runs")
+    }
+
+    /// How a person enters the node.
+    pub(crate) fn shell(&self) -> String {
+        let path = self.node.enclosure().path("");
+        let pid = path.components().nth(2).expect("it is below /proc");
+        let kubeconfig = self.node.directory().join("admin.kubeconfig");
+        format!(
+            "nsenter --target {} --mount --net --pid --ipc --uts --cgroup env KUBECONFIG={} PATH={}:$PATH bash",
+            pid.as_os_str().display(),
+            kubeconfig.display(),
+            cluster_binary("").display(),
+        )
+    }
+
+    /// What a person wants to see when a stage failed.
+    pub(crate) fn report(&self) -> String {
+        let mut report = String::new();
+        for words in [
+            "get pods --all-namespaces --output=wide",
+            "get events --all-namespaces --sort-by=.lastTimestamp",
+        ] {
+            let finished = self.kubectl.run(words.split(' '), "");
+            report += &[
+                "$ kubectl ",
+                words,
+                "\n",
+                &finished.stdout,
+                &finished.stderr,
+            ]
+            .concat();
+        }
+        report
+    }
+}
+
+/// A pod's name.
+pub(crate) fn name_of(pod: &Value) -> &str {
+    pod["metadata"]["name"]
+        .as_str()
+        .unwrap_or("a pod without a name")
+}
+
+/// A pod's address.
+pub(crate) fn address_of(pod: &Value) -> IpAddr {
+    let address = pod["status"]["podIP"].as_str().unwrap_or_default();
+    address
+        .parse()
+        .unwrap_or_else(|_| panic!("{} has no address", name_of(pod)))
+}
+
+fn ask(netns: &NetNs, address: impl Into<IpAddr> + Send, port: u16, path: &str) -> String {
+    let address = SocketAddr::new(address.into(), port);
+    let answer = netns.run(|| exchange(address, path));
+    let answer = answer.expect("the namespace can be entered");
+    let answer = answer.unwrap_or_else(|error| panic!("http://{address}{path}: {error}"));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    assert!(
+        head.starts_with("HTTP/1.1 200"),
+        "http://{address}{path}: {answer}"
+    );
+    if head.contains("chunked") {
+        joined(body)
+    } else {
+        body.to_owned()
+    }
+}
+
+fn exchange(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// What chunks make together: each is its length in hexadecimal digits, and then that many bytes.
+fn joined(mut chunks: &str) -> String {
+    let mut body = String::new();
+    while let Some((length, rest)) = chunks.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).expect("a chunk begins with its length");
+        body += &rest[..length];
+        chunks = rest[length..].trim_start();
+    }
+    body
+}
