@@ -22,7 +22,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-root cluster-test differential fmt fmt-check clippy docs deny audit bench clean
+.PHONY: help demo test test-root cluster-test differential fmt fmt-check clippy docs deny audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,13 @@ bench: ## the pure crates, then a whole ADD beside its floor (needs root)
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
 	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
+
+# The engine needs instrumented code, which a stable compiler makes when it is told to.
+fuzz: ## random bytes in place of the kernel's answers: SECONDS_TO_FUZZ=60
+	scripts/setup fuzz
+	mkdir -p crates/nftables/fuzz/corpus/answers
+	cd crates/nftables && RUSTC_BOOTSTRAP=1 cargo-fuzz run answers fuzz/corpus/answers fuzz/seeds/answers \
+		-- -max_total_time=$(or $(SECONDS_TO_FUZZ),60) -timeout=20 -rss_limit_mb=1024
 
 clean: ## remove what was built, and the tools of .cache
 	$(CARGO) clean
