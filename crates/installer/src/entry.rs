@@ -1,6 +1,6 @@
 //! The plugin's own configuration, checked before it is put into anyone's list.
 
-use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
+use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE, PodSourceName};
 use serde_json::{Map, Value};
 
 /// The plugin's entry of a network configuration list: `type`, and the fields that were asked for.
@@ -36,6 +36,9 @@ impl Entry {
         let mut fields = Map::from_iter([("type".to_owned(), own_type)]);
         fields.append(&mut given);
         let decoded = MeshConf::decode(&fields)?;
+        if decoded.conf.pod_source == PodSourceName::Runtime {
+            ask_for_annotations(&mut fields);
+        }
         Ok(Self {
             fields,
             conf: decoded.conf,
@@ -82,9 +85,43 @@ impl Entry {
     }
 }
 
+/// Pod source `runtime` lives on a capability that the entry must name; what the operator says of it
+/// stays.
+fn ask_for_annotations(fields: &mut Map<String, Value>) {
+    let capabilities = fields.entry("capabilities");
+    let capabilities = capabilities.or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(capabilities) = capabilities {
+        let annotations = capabilities.entry("io.kubernetes.cri.pod-annotations");
+        annotations.or_insert(Value::Bool(true));
+    }
+}
+
 impl Default for Entry {
     /// `{"type": "mesh-cni"}`, which is a whole entry.
     fn default() -> Self {
         Self::new(Map::new()).expect("every field has a default")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn entry(fields: &Value) -> Value {
+        let fields = fields.as_object().expect("it is an object").clone();
+        Entry::new(fields).expect("the plugin takes it").chained()
+    }
+
+    #[test]
+    fn pod_source_runtime_asks_for_annotations() {
+        let wanted = json!({"io.kubernetes.cri.pod-annotations": true});
+        let asked = entry(&json!({"pod_source": "runtime"}));
+        assert_eq!(asked["capabilities"], wanted);
+        let own = json!({"portMappings": true, "io.kubernetes.cri.pod-annotations": false});
+        let kept = entry(&json!({"pod_source": "runtime", "capabilities": own}));
+        assert_eq!(kept["capabilities"], own);
+        let other = entry(&json!({"pod_source": "agent"}));
+        assert!(other.get("capabilities").is_none());
     }
 }

@@ -16,6 +16,9 @@ use serde::Deserialize;
 /// The plugin's name: `type` in a network configuration, and the name of its binary.
 pub const PLUGIN_TYPE: &str = "mesh-cni";
 
+/// How long the end is that Kubernetes gives to the names of a `DaemonSet`'s pods.
+const GENERATED: usize = 5;
+
 /// What an operator can set in the plugin's entry of a network configuration list.
 ///
 /// Field names follow what operators of Istio CNI already have in their lists. Every field has a
@@ -40,6 +43,9 @@ pub struct MeshConf {
     pub cni_agent_run_dir: PathBuf,
     /// The agent's own namespace.
     pub pod_namespace: Option<String>,
+    /// The name of the agent's `DaemonSet`: its pods in `pod_namespace` start without anyone being
+    /// asked about them.
+    pub agent_daemonset: String,
     /// Sets `selection` and `ruleset` at once; each of them wins over it.
     pub profile: Profile,
     /// Which pods: `asm`, `asm-literal` or `istio`.
@@ -71,6 +77,7 @@ impl Default for MeshConf {
             exclude_namespace_selector: None,
             cni_agent_run_dir: PathBuf::from("/run/mesh-cni"),
             pod_namespace: None,
+            agent_daemonset: "mesh-cni-agent".to_owned(),
             profile: Profile::default(),
             selection: None,
             ruleset: None,
@@ -97,6 +104,18 @@ impl MeshConf {
             include_namespaces: self.include_namespaces.clone(),
             exclude_namespace_selector: self.exclude_namespace_selector.clone(),
         }
+    }
+
+    /// Whether a pod is one of the agent's own, by the name that its `DaemonSet` gives: a pod that
+    /// answers for the others must not wait for itself.
+    pub fn is_agent_pod(&self, namespace: &str, name: &str) -> bool {
+        let generated = name
+            .strip_prefix(self.agent_daemonset.as_str())
+            .and_then(|rest| rest.strip_prefix('-'));
+        let suffix = |text: &str| {
+            text.len() == GENERATED && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        self.pod_namespace.as_deref() == Some(namespace) && generated.is_some_and(suffix)
     }
 
     /// Which rules they get.

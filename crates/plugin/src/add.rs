@@ -1,5 +1,7 @@
 //! ADD: makes the rules stand and hands the previous result on.
 
+use std::time::Instant;
+
 use mesh_cni_netns::{Xtables, apply};
 use mesh_cni_plan::{MeshConf, Redirection};
 use mesh_cni_selector::SidecarKind;
@@ -9,27 +11,47 @@ use serde_json::Value;
 use crate::call::{Answer, Call};
 use crate::error;
 use crate::journal::Echo;
+use crate::report::{self, Outcome};
 
 pub(crate) fn add(xtables: &Xtables, echo: Echo, request: &AddRequest) -> Result<Value, CniError> {
+    let start = Instant::now();
     let call = Call::new("ADD", echo, request)?;
-    let outcome = redirect(xtables, &call, request);
-    if let Err(error) = &outcome {
-        call.journal
-            .error(&format!("{} ({})", error.msg(), error.details()));
-    }
-    outcome
+    let answer = redirect(xtables, &call, request);
+    let outcome = match &answer {
+        Ok((_, outcome)) => outcome,
+        Err(error) => {
+            let (msg, details) = (error.msg(), error.details());
+            call.journal.error(&format!("{msg} ({details})"));
+            &Outcome::failed(error)
+        }
+    };
+    report::send(&call, outcome, start.elapsed());
+    answer.map(|(result, _)| result)
 }
 
-fn redirect(xtables: &Xtables, call: &Call<'_>, request: &AddRequest) -> Result<Value, CniError> {
+fn redirect(
+    xtables: &Xtables,
+    call: &Call<'_>,
+    request: &AddRequest,
+) -> Result<(Value, Outcome), CniError> {
     // Everything that can be refused is refused before the namespace is touched.
     let result = result(&request.conf, &call.conf)?;
     let netns = call.namespace()?;
     let backend = call.backend();
-    match call.answer()? {
-        Answer::NoPod => call.journal.info("passed through: no Kubernetes pod"),
+    let outcome = match call.answer()? {
+        Answer::NoPod => {
+            call.journal.info("passed through: no Kubernetes pod");
+            Outcome::no_pod()
+        }
+        Answer::OwnPod => {
+            call.journal.info("passed through: the agent's own pod");
+            Outcome::skipped("own-pod")
+        }
         Answer::Skip(reason) => {
+            let code = reason.code();
             call.journal
-                .info(&format!("passed through: {reason} [{}]", reason.code()));
+                .info(&format!("passed through: {reason} [{code}]"));
+            Outcome::skipped(code)
         }
         Answer::Redirect(redirection) => {
             let applied = apply(&netns, xtables, backend, &redirection.rule_sets)
@@ -38,9 +60,10 @@ fn redirect(xtables: &Xtables, call: &Call<'_>, request: &AddRequest) -> Result<
             let summary = summary(&redirection);
             call.journal
                 .info(&format!("redirected: {summary} {change} by {backend}"));
+            Outcome::redirected(kind(redirection.sidecar), backend.to_string())
         }
-    }
-    Ok(result)
+    };
+    Ok((result, outcome))
 }
 
 /// The answer of this ADD: what the plugins before it answered.
@@ -68,4 +91,12 @@ fn summary(redirection: &Redirection) -> String {
         .map(|rules| format!("{} {} rules", rules.rule_count(), rules.family))
         .collect();
     format!("{sidecar}, {}", sets.join(" and "))
+}
+
+/// The kind of sidecar, as metrics name it.
+fn kind(sidecar: SidecarKind) -> &'static str {
+    match sidecar {
+        SidecarKind::Container => "container",
+        SidecarKind::Native => "native",
+    }
 }

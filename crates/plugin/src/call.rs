@@ -23,6 +23,8 @@ pub(crate) struct Call<'request> {
 pub(crate) enum Answer {
     /// It belongs to no Kubernetes pod.
     NoPod,
+    /// It is the agent's own pod, which must not wait for itself.
+    OwnPod,
     /// The pod is left alone.
     Skip(SkipReason),
     /// These rules should stand.
@@ -66,6 +68,16 @@ impl<'request> Call<'request> {
         Ok(netns)
     }
 
+    /// The pod of the attachment, if it has one.
+    pub(crate) fn pod(&self) -> Option<&PodArgs> {
+        self.pod.as_ref()
+    }
+
+    /// The sandbox.
+    pub(crate) fn container_id(&self) -> &str {
+        self.request.container_id.as_str()
+    }
+
     /// Which back ends may be used.
     pub(crate) fn backend(&self) -> BackendChoice {
         backend(&self.conf)
@@ -76,10 +88,14 @@ impl<'request> Call<'request> {
         let Some(pod) = &self.pod else {
             return Ok(Answer::NoPod);
         };
+        if self.conf.is_agent_pod(&pod.namespace, &pod.name) {
+            return Ok(Answer::OwnPod);
+        }
         if let Some(reason) = self.conf.policy().exclude_by_name(&pod.namespace) {
             return Ok(Answer::Skip(reason));
         }
-        let facts = pod_source::facts(&self.conf, pod).map_err(|e| error::facts(&e))?;
+        let facts = pod_source::facts(&self.conf, &self.request.conf.raw, pod)
+            .map_err(|e| error::facts(&e))?;
         let addresses = self.addresses()?;
         match plan(&facts, &self.conf, &addresses) {
             Ok(Plan::Skip(reason)) => Ok(Answer::Skip(reason)),

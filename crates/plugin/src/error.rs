@@ -7,7 +7,7 @@ use mesh_cni_plan::{ConfError, PlanError};
 use mesh_cni_rules::Drift;
 use mesh_cni_spec::CniError;
 
-use crate::pod_source::FactsError;
+use crate::pod_source::{Blame, FactsError};
 
 /// Codes of our own; 100 and up are a plugin's.
 pub mod codes {
@@ -61,10 +61,10 @@ pub(crate) fn own_namespace(path: &str) -> CniError {
 
 pub(crate) fn facts(error: &FactsError) -> CniError {
     let message = chain(error);
-    match error {
-        FactsError::NotYet { .. } | FactsError::Predecessor { .. } => CniError::try_again(message),
-        FactsError::PodName { .. } => CniError::environment(message),
-        _ => CniError::config(message),
+    match error.blame() {
+        Blame::Time => CniError::try_again(message),
+        Blame::Environment => CniError::environment(message),
+        Blame::Configuration => CniError::config(message),
     }
     .with_details(error.remedy())
 }
@@ -72,8 +72,9 @@ pub(crate) fn facts(error: &FactsError) -> CniError {
 pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
     let remedy = match error {
         PlanError::MissingFacts(_) => {
-            "pod source `file` knows no labels of namespaces: remove exclude_namespace_selector, \
-             or use exclude_namespaces"
+            "pod sources `file` and `runtime` know no labels of namespaces: remove \
+             exclude_namespace_selector, use exclude_namespaces, or another source; the agent \
+             learns of the selector when it starts with the same entry"
         }
         PlanError::InvalidSetting(_) => {
             "mend the value in the pod's template, or under defaults in the plugin's entry; \

@@ -1,5 +1,6 @@
 //! The plugin's log: a file of limited size in the run directory, and stderr. Never stdout.
 
+use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -17,6 +18,8 @@ pub(crate) struct Journal {
     subject: String,
     file: Option<File>,
     echo: Echo,
+    /// What was said, for the report to the agent: level and message.
+    said: RefCell<Vec<(&'static str, String)>>,
 }
 
 /// Where lines go besides the file.
@@ -40,6 +43,7 @@ impl Journal {
             subject: format!("{command} {subject}"),
             file,
             echo,
+            said: RefCell::default(),
         };
         if let Some(problem) = problem {
             journal.warn(&format!("no log file `{}`: {problem}", path.display()));
@@ -48,23 +52,29 @@ impl Journal {
     }
 
     pub(crate) fn error(&self, message: &str) {
-        self.write(LogLevel::Error, "ERROR", message);
+        self.write(LogLevel::Error, ["error", "ERROR"], message);
     }
 
     pub(crate) fn warn(&self, message: &str) {
-        self.write(LogLevel::Warn, "WARN", message);
+        self.write(LogLevel::Warn, ["warn", "WARN"], message);
     }
 
     pub(crate) fn info(&self, message: &str) {
-        self.write(LogLevel::Info, "INFO", message);
+        self.write(LogLevel::Info, ["info", "INFO"], message);
+    }
+
+    /// What was said so far.
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
+        self.said.borrow().clone()
     }
 
     /// One write for one line, so that lines of calls at the same time do not mix. Where nothing
     /// can be written there is nobody left to tell.
-    fn write(&self, level: LogLevel, name: &str, message: &str) {
+    fn write(&self, level: LogLevel, [word, name]: [&'static str; 2], message: &str) {
         if level > self.level {
             return;
         }
+        self.said.borrow_mut().push((word, message.to_owned()));
         let time = humantime::format_rfc3339_millis(SystemTime::now());
         let line = format!("{time} {name} {}: {message}", self.subject);
         let line = line.replace(['\n', '\r'], " ") + "\n";

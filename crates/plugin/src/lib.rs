@@ -11,15 +11,20 @@
 //! | CHECK | compares the live rules with the wanted ones and names the first difference |
 //! | DEL, GC | nothing: the rules die with their namespace, and nobody is asked |
 //! | STATUS | whether an ADD could work now, from this machine alone |
+//!
+//! How an ADD ended is reported to the node's agent, where one listens; the pod never waits for it.
 
 #![forbid(unsafe_code)]
 
 mod add;
+mod agent_socket;
 mod call;
 mod check;
 mod error;
+mod http;
 mod journal;
 mod pod_source;
+mod report;
 mod status;
 
 use mesh_cni_netns::Xtables;

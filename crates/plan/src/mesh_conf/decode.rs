@@ -73,13 +73,14 @@ const OF_OTHERS: [&str; 12] = [
 ];
 
 /// Our own fields, in the order of the documentation.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
     "exclude_namespace_selector",
     "cni_agent_run_dir",
     "pod_namespace",
+    "agent_daemonset",
     "profile",
     "selection",
     "ruleset",

@@ -5,7 +5,9 @@
 
 mod journal;
 mod pass_through;
+mod play;
 mod properties;
 mod refusals;
+mod sources;
 mod status;
 mod support;

@@ -42,9 +42,15 @@ fn input_and_configuration(node: &Node) -> Vec<Situation> {
         ),
         ("an unknown profile", set("profile", json!("linkerd"))),
         ("a default that does not parse", set("defaults", defaults)),
+        ("no agent on the node", set("pod_source", json!("agent"))),
         (
-            "a pod source of a later version",
-            set("pod_source", json!("agent")),
+            "no agent on the node, and no other source",
+            set("pod_source", json!("auto")),
+        ),
+        ("no kubeconfig", set("pod_source", json!("api"))),
+        (
+            "a runtime that hands no annotations over",
+            set("pod_source", json!("runtime")),
         ),
         ("no pod directory", set("pod_dir", Value::Null)),
         (

@@ -57,6 +57,6 @@ fn a_configuration_that_cannot_be_used_is_named() {
         answer.json()["details"]
             .as_str()
             .unwrap()
-            .contains("set `pod_source` to file")
+            .contains("set `kubeconfig`")
     );
 }

@@ -1,0 +1,80 @@
+//! Pod source `agent`: the node's agent is asked on its socket, and answers from its watch.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mesh_cni_selector::PodFacts;
+use mesh_cni_spec::PodArgs;
+use serde_json::Value;
+
+use super::FactsError;
+use crate::agent_socket::connect;
+use crate::http::{Answer, Deadline, HttpError, ask};
+
+/// How long an ADD waits for the agent. The agent itself waits for the pod, then fetches it, and
+/// answers in less.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long STATUS waits: it is asked every few seconds, and answers at once or not.
+const GLANCE: Duration = Duration::from_millis(250);
+
+/// The pod's facts, as the agent at that socket knows them.
+pub(super) fn facts(socket: &Path, pod: &PodArgs) -> Result<PodFacts, FactsError> {
+    let (namespace, name) = (&pod.namespace, &pod.name);
+    let uid = pod.uid.as_deref().filter(|uid| is_plain(uid));
+    let query = uid.map(|uid| format!("?uid={uid}")).unwrap_or_default();
+    let path = format!("/v1/pods/{namespace}/{name}{query}");
+    let answer = get(socket, &path, PATIENCE)?;
+    match answer.status {
+        200 => serde_json::from_slice(&answer.body).map_err(FactsError::AgentAnswer),
+        404 => Err(FactsError::NoPod(words(&answer))),
+        409 => Err(FactsError::Replaced(words(&answer))),
+        422 => Err(FactsError::PodUnreadable(words(&answer))),
+        status => Err(FactsError::AgentRefused {
+            status,
+            words: words(&answer),
+        }),
+    }
+}
+
+/// Whether the agent could answer for a pod now.
+pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
+    let answer = get(socket, "/readyz/watch", GLANCE)?;
+    match answer.status {
+        200 => Ok(()),
+        status => Err(FactsError::AgentRefused {
+            status,
+            words: String::from_utf8_lossy(&answer.body).trim().to_owned(),
+        }),
+    }
+}
+
+fn get(socket: &Path, path: &str, patience: Duration) -> Result<Answer, FactsError> {
+    let away = |source| FactsError::AgentAway {
+        socket: socket.to_owned(),
+        source,
+    };
+    let deadline = Deadline::after(patience);
+    let connected = connect(socket).and_then(|stream| {
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    });
+    let mut stream = connected.map_err(|error| away(HttpError::Io(error)))?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
+    ask(&mut stream, request.as_bytes(), deadline).map_err(away)
+}
+
+/// The agent's own words for what is wrong.
+fn words(answer: &Answer) -> String {
+    let body = serde_json::from_slice::<Value>(&answer.body);
+    let said = body
+        .ok()
+        .and_then(|body| body["error"].as_str().map(str::to_owned));
+    said.unwrap_or_else(|| "it says no more".to_owned())
+}
+
+/// Whether a UID can stand in a path as it is. Kubernetes makes no others.
+fn is_plain(uid: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    uid.bytes().all(plain)
+}

@@ -1,0 +1,346 @@
+//! As much of a kubeconfig as pod source `api` uses: one server, its certificates, one way to say
+//! who we are.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The largest kubeconfig that is read.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Where the API server is, and who we are to it.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// The server's host, as its certificate names it unless `server_name` is set.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// What stands before `/api` in the server's paths; empty for most.
+    pub(crate) prefix: String,
+    pub(crate) server_name: Option<String>,
+    /// The certificates that the server's must come from, as PEM.
+    pub(crate) authorities: Vec<u8>,
+    pub(crate) identity: Identity,
+}
+
+/// Who we are to the API server.
+pub(crate) enum Identity {
+    Token(String),
+    /// Certificate and key, as PEM.
+    Certificate(Vec<u8>, Vec<u8>),
+}
+
+impl std::fmt::Debug for Identity {
+    /// No secret gets into a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "a token",
+            Self::Certificate(..) => "a certificate",
+        })
+    }
+}
+
+/// A kubeconfig that cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum KubeconfigError {
+    #[error("`{}` cannot be read", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("it is no kubeconfig")]
+    Syntax(#[source] Box<serde_saphyr::Error>),
+    #[error("field `{field}` names `{name}`, and there is none of that name")]
+    Dangling { field: &'static str, name: String },
+    #[error("field `{0}` is missing")]
+    Missing(&'static str),
+    #[error("field `{field}` is `{value}`, expected {expected}")]
+    Value {
+        field: &'static str,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("field `{0}` is set, which this plugin does not support")]
+    Unsupported(&'static str),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Kubeconfig {
+    #[serde(default)]
+    current_context: String,
+    #[serde(default)]
+    contexts: Vec<Named>,
+    #[serde(default)]
+    clusters: Vec<Named>,
+    #[serde(default)]
+    users: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    #[serde(default)]
+    context: Context,
+    #[serde(default)]
+    cluster: Cluster,
+    #[serde(default)]
+    user: User,
+}
+
+#[derive(Default, Deserialize)]
+struct Context {
+    #[serde(default)]
+    cluster: String,
+    #[serde(default)]
+    user: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct Cluster {
+    server: String,
+    tls_server_name: Option<String>,
+    insecure_skip_tls_verify: bool,
+    certificate_authority: Option<PathBuf>,
+    certificate_authority_data: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+struct User {
+    token: Option<String>,
+    #[serde(rename = "tokenFile")]
+    token_file: Option<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_certificate_data: Option<String>,
+    client_key: Option<PathBuf>,
+    client_key_data: Option<String>,
+    exec: Option<serde::de::IgnoredAny>,
+}
+
+impl Access {
+    /// Reads the kubeconfig; paths in it are relative to it.
+    pub(crate) fn read(path: &Path) -> Result<Self, KubeconfigError> {
+        let text = read(path)?;
+        let text = String::from_utf8_lossy(&text);
+        let config: Kubeconfig = serde_saphyr::from_str(&text)
+            .map_err(|error| KubeconfigError::Syntax(Box::new(error)))?;
+        let named = |list: Vec<Named>, field, name: &str| {
+            let mut list = list.into_iter();
+            let name = name.to_owned();
+            list.find(|entry| entry.name == name)
+                .ok_or(KubeconfigError::Dangling { field, name })
+        };
+        let context = named(config.contexts, "current-context", &config.current_context)?.context;
+        let cluster = named(config.clusters, "cluster", &context.cluster)?.cluster;
+        let user = named(config.users, "user", &context.user)?.user;
+        access(cluster, user, path.parent().unwrap_or(Path::new("/")))
+    }
+}
+
+fn access(cluster: Cluster, user: User, base: &Path) -> Result<Access, KubeconfigError> {
+    if cluster.insecure_skip_tls_verify {
+        return Err(KubeconfigError::Unsupported("insecure-skip-tls-verify"));
+    }
+    let (host, port, prefix) = server(&cluster.server)?;
+    let authorities = material(
+        cluster.certificate_authority_data,
+        cluster.certificate_authority,
+        base,
+        "certificate-authority-data",
+    )?;
+    Ok(Access {
+        host,
+        port,
+        prefix,
+        server_name: cluster.tls_server_name,
+        authorities: authorities.ok_or(KubeconfigError::Missing("certificate-authority-data"))?,
+        identity: identity(user, base)?,
+    })
+}
+
+fn identity(user: User, base: &Path) -> Result<Identity, KubeconfigError> {
+    // As in Kubernetes, the file wins: it is the one that is kept fresh.
+    if let Some(path) = user.token_file {
+        let token = read(&base.join(path))?;
+        return Ok(Identity::Token(
+            String::from_utf8_lossy(&token).trim().to_owned(),
+        ));
+    }
+    if let Some(token) = user.token.filter(|token| !token.is_empty()) {
+        return Ok(Identity::Token(token));
+    }
+    let certificate = material(
+        user.client_certificate_data,
+        user.client_certificate,
+        base,
+        "client-certificate-data",
+    )?;
+    let key = material(
+        user.client_key_data,
+        user.client_key,
+        base,
+        "client-key-data",
+    )?;
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Identity::Certificate(certificate, key)),
+        _ if user.exec.is_some() => Err(KubeconfigError::Unsupported("exec")),
+        _ => Err(KubeconfigError::Missing("token")),
+    }
+}
+
+/// What stands in the kubeconfig itself, in base64, or in a file beside it.
+fn material(
+    data: Option<String>,
+    file: Option<PathBuf>,
+    base: &Path,
+    field: &'static str,
+) -> Result<Option<Vec<u8>>, KubeconfigError> {
+    use base64::Engine as _;
+    match (data, file) {
+        (Some(data), _) => {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(data.trim());
+            decoded
+                .map(Some)
+                .map_err(|_invalid| KubeconfigError::Value {
+                    field,
+                    value: "…".to_owned(),
+                    expected: "base64",
+                })
+        }
+        (None, Some(path)) => read(&base.join(path)).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Host, port and prefix of `https://HOST[:PORT][/PREFIX]`.
+fn server(url: &str) -> Result<(String, u16, String), KubeconfigError> {
+    let wrong = || KubeconfigError::Value {
+        field: "server",
+        value: url.to_owned(),
+        expected: "https://HOST[:PORT]",
+    };
+    let rest = url.strip_prefix("https://").ok_or_else(wrong)?;
+    let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let prefix = prefix.trim_end_matches('/');
+    let prefix = if prefix.is_empty() {
+        String::new()
+    } else {
+        format!("/{prefix}")
+    };
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inside) => {
+            let (host, behind) = inside.split_once(']').ok_or_else(wrong)?;
+            (host, behind.strip_prefix(':'))
+        }
+        None => match authority.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'@')
+    };
+    if host.is_empty() || !plain(host) || !plain(&prefix) {
+        return Err(wrong());
+    }
+    let port = port.map_or(Ok(443), |port| port.parse().map_err(|_invalid| wrong()))?;
+    Ok((host.to_owned(), port, prefix))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KubeconfigError> {
+    use io::Read as _;
+    let failed = |source| KubeconfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_a_port_and_a_prefix() {
+        for (url, wanted) in [
+            ("https://10.0.0.1", ("10.0.0.1", 443, "")),
+            ("https://kube.example:6443/", ("kube.example", 6443, "")),
+            ("https://[fd00::1]:6443", ("fd00::1", 6443, "")),
+            ("https://[fd00::1]", ("fd00::1", 443, "")),
+            ("https://rancher/k8s/c-1/", ("rancher", 443, "/k8s/c-1")),
+        ] {
+            let (host, port, prefix) = server(url).unwrap();
+            assert_eq!((host.as_str(), port, prefix.as_str()), wanted, "{url}");
+        }
+        for url in [
+            "",
+            "http://10.0.0.1",
+            "https://",
+            "https://a:b",
+            "https://[fd00::1",
+            "https://user@host",
+            "https://a b",
+            "https://host/a b",
+        ] {
+            assert!(server(url).is_err(), "{url}");
+        }
+    }
+
+    fn read_text(text: &str) -> Result<Access, KubeconfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kubeconfig");
+        fs::write(&path, text).unwrap();
+        Access::read(&path)
+    }
+
+    const WHOLE: &str = "
+current-context: c
+contexts: [{name: c, context: {cluster: k, user: u}}]
+clusters: [{name: k, cluster: {server: 'https://10.0.0.1', certificate-authority-data: eA==}}]
+users: [{name: u, user: {token: secret}}]
+";
+
+    #[test]
+    fn a_token_is_taken_and_shown_to_nobody() {
+        let access = read_text(WHOLE).unwrap();
+        assert!(matches!(&access.identity, Identity::Token(token) if token == "secret"));
+        assert_eq!(access.authorities, b"x");
+        assert!(!format!("{access:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (from, to, wanted) in [
+            (
+                "current-context: c",
+                "current-context: d",
+                "field `current-context` names `d`",
+            ),
+            ("user: u}", "user: v}", "field `user` names `v`"),
+            ("{token: secret}", "{}", "field `token` is missing"),
+            (
+                "{token: secret}",
+                "{exec: {command: x}}",
+                "field `exec` is set",
+            ),
+            ("https:", "http:", "field `server` is `http://10.0.0.1`"),
+            ("eA==", "'?'", "field `certificate-authority-data`"),
+            (
+                "certificate-authority-data: eA==",
+                "insecure-skip-tls-verify: true",
+                "field `insecure-skip-tls-verify` is set",
+            ),
+        ] {
+            let error = read_text(&WHOLE.replace(from, to)).unwrap_err().to_string();
+            assert!(error.starts_with(wanted), "{to}: {error}");
+        }
+        assert!(matches!(read_text("["), Err(KubeconfigError::Syntax(_))));
+    }
+}

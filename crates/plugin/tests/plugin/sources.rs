@@ -1,0 +1,262 @@
+//! Pod sources: whom an ADD asks, what it takes for an answer, and whom it never asks.
+
+use std::os::unix::net::UnixListener;
+
+use serde_json::{Value, json};
+
+use crate::play::{PlayedAgent, answer};
+use crate::support::{Answer, Call, Node, assert_snapshot};
+
+const ARGS: &str =
+    "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=u-1";
+
+/// An ADD with that pod source.
+fn add(node: &Node, source: &str) -> Call {
+    with(node, &json!({"pod_source": source}))
+}
+
+/// An ADD with these fields in its configuration.
+fn with(node: &Node, fields: &Value) -> Call {
+    let mut conf = node.conf();
+    for (field, value) in fields.as_object().unwrap() {
+        conf[field] = value.clone();
+    }
+    node.call("ADD").conf(&conf).with("CNI_ARGS", ARGS)
+}
+
+/// A pod without a sidecar, so that nothing is programmed.
+fn plain_facts() -> String {
+    json!({
+        "namespace": "default", "name": "productpage", "uid": "u-1",
+        "containers": [{"name": "app"}],
+    })
+    .to_string()
+}
+
+fn passed(answer: &Answer) -> bool {
+    answer.code == 0 && answer.json()["ips"][0]["address"] == "10.244.1.17/24"
+}
+
+fn run_dir(node: &Node) -> std::path::PathBuf {
+    node.path().join("run")
+}
+
+#[test]
+fn the_agent_is_asked_by_name_and_uid_and_told_the_outcome() {
+    let node = Node::new();
+    let agent = PlayedAgent::new(&run_dir(&node), &answer(200, &plain_facts()));
+    let answer = add(&node, "agent").run();
+    assert!(passed(&answer), "{}", answer.stdout);
+    assert_eq!(
+        agent.asked().line,
+        "GET /v1/pods/default/productpage?uid=u-1 HTTP/1.1\r\n"
+    );
+    let report = agent.asked();
+    assert_eq!(report.line, "POST /v1/reports HTTP/1.1\r\n");
+    let mut report: Value = serde_json::from_str(&report.body).unwrap();
+    assert!(report["duration_us"].as_u64().unwrap() > 0);
+    report["duration_us"] = json!(0);
+    assert_snapshot!(
+        "report",
+        "one line of log, the reason as a code, the pod and its sandbox",
+        serde_json::to_string_pretty(&report).unwrap()
+    );
+}
+
+#[test]
+fn every_answer_of_the_agent_has_its_code() {
+    let error = |status, words: &str| answer(status, &json!({"error": words}).to_string());
+    let other = plain_facts().replace("productpage", "till");
+    let earlier = plain_facts().replace("u-1", "u-0");
+    let told: Vec<String> = [
+        ("no such pod", error(404, "the API server knows no pod")),
+        (
+            "another pod of the name",
+            error(409, "UID u-2 now, not u-1"),
+        ),
+        (
+            "a pod that cannot be read",
+            error(422, "pod x: `spec` is missing"),
+        ),
+        ("no API server", error(503, "cannot be fetched")),
+        ("a defect", answer(500, "oops")),
+        ("facts that are none", answer(200, "{}")),
+        ("facts of another pod", answer(200, &other)),
+        ("facts of an earlier pod", answer(200, &earlier)),
+        ("something else than HTTP", "SSH-2.0\r\n\r\n".to_owned()),
+        (
+            "an answer that breaks off",
+            answer(200, "{}").replace(": 2", ": 9"),
+        ),
+        ("no answer", String::new()),
+    ]
+    .into_iter()
+    .map(|(situation, answer)| {
+        let node = Node::new();
+        let _agent = PlayedAgent::new(&run_dir(&node), &answer);
+        let answer = add(&node, "agent").run();
+        let error = answer.json();
+        let (code, msg) = (&error["code"], error["msg"].as_str().unwrap());
+        node.readable(&format!("{situation}\n  {code} {msg}\n"))
+    })
+    .collect();
+    assert_snapshot!(
+        "agent-answers",
+        "11 for what passes by itself, 7 for a pod or facts that must be mended; none succeeds",
+        told.concat()
+    );
+}
+
+#[test]
+fn static_pods_are_known_by_the_uid_of_the_kubelet() {
+    let node = Node::new();
+    let mirror = json!({
+        "namespace": "default", "name": "productpage", "uid": "of-the-mirror",
+        "annotations": {"kubernetes.io/config.hash": "u-1"},
+        "containers": [{"name": "app"}],
+    });
+    let _agent = PlayedAgent::new(&run_dir(&node), &answer(200, &mirror.to_string()));
+    let answer = add(&node, "agent").run();
+    assert!(passed(&answer), "{}", answer.stdout);
+}
+
+#[test]
+fn without_an_agent_its_own_pod_and_excluded_namespaces_start() {
+    let node = Node::new();
+    let own = json!({"pod_source": "agent", "pod_namespace": "mesh"});
+    let of = |namespace: &str, name: &str| {
+        let args = format!("K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}");
+        with(&node, &own).with("CNI_ARGS", &args).run()
+    };
+    for (namespace, name) in [
+        ("mesh", "mesh-cni-agent-x7k2p"),
+        ("kube-system", "coredns-1"),
+    ] {
+        let answer = of(namespace, name);
+        assert!(passed(&answer), "{namespace}/{name}: {}", answer.stdout);
+    }
+    for (namespace, name) in [
+        ("default", "mesh-cni-agent-x7k2p"),
+        ("mesh", "mesh-cni-agent"),
+        ("mesh", "mesh-cni-agent-x7k2p-evil"),
+        ("mesh", "mesh-cni-agentx7k2p"),
+        ("mesh", "other"),
+    ] {
+        let answer = of(namespace, name);
+        assert_eq!(answer.json()["code"], 11, "{namespace}/{name}");
+    }
+}
+
+#[test]
+fn an_excluded_namespace_and_no_pod_ask_nobody_and_are_reported() {
+    for (args, decision, reason) in [
+        (
+            "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns-1",
+            "skip",
+            "namespace-excluded",
+        ),
+        ("IgnoreUnknown=1", "no_pod", ""),
+    ] {
+        let node = Node::new();
+        let agent = PlayedAgent::new(&run_dir(&node), "");
+        let answer = add(&node, "agent").with("CNI_ARGS", args).run();
+        assert!(passed(&answer), "{args}: {}", answer.stdout);
+        let first = agent.asked();
+        assert!(first.line.starts_with("POST /v1/reports"), "{}", first.line);
+        let report: Value = serde_json::from_str(&first.body).unwrap();
+        assert_eq!(report["decision"], decision);
+        assert_eq!(report["reason"], reason);
+    }
+}
+
+#[test]
+fn an_agent_that_takes_connections_and_says_nothing_delays_no_other_source() {
+    let node = Node::new();
+    std::fs::create_dir(run_dir(&node)).unwrap();
+    // Listens and never accepts, as a process that is stopped.
+    let _stuck = UnixListener::bind(run_dir(&node).join("agent.sock")).unwrap();
+    let args = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns-1";
+    let answer = add(&node, "agent").with("CNI_ARGS", args).run();
+    assert!(passed(&answer), "{}", answer.stdout);
+    let mut conf = node.conf();
+    conf["cniVersion"] = json!("1.1.0");
+    conf["pod_source"] = json!("agent");
+    let status = node.call("STATUS").conf(&conf).run();
+    assert_eq!(status.json()["code"], 50);
+    let msg = status.json()["msg"].as_str().unwrap().to_owned();
+    assert!(msg.contains("no answer in time"), "{msg}");
+}
+
+#[test]
+fn status_follows_the_agent() {
+    let node = Node::new();
+    let mut conf = node.conf();
+    conf["cniVersion"] = json!("1.1.0");
+    conf["pod_source"] = json!("agent");
+    let status = || node.call("STATUS").conf(&conf).run().json();
+    assert_eq!(status()["code"], 50, "no agent");
+    let words = "the pods of this node are not known yet";
+    let agent = PlayedAgent::new(&run_dir(&node), &answer(503, words));
+    let unready = status();
+    assert_eq!(unready["code"], 50);
+    assert!(
+        unready["msg"].as_str().unwrap().contains(words),
+        "{unready}"
+    );
+    assert_eq!(agent.asked().line, "GET /readyz/watch HTTP/1.1\r\n");
+}
+
+/// What the runtime hands over of a pod with these annotations.
+fn handed_over(annotations: &Value) -> Value {
+    json!({
+        "pod_source": "runtime",
+        "runtimeConfig": {"io.kubernetes.cri.pod-annotations": annotations},
+    })
+}
+
+/// The decision of an ADD, as its report tells it: none of these pods may touch a namespace.
+fn decision(fields: &Value) -> String {
+    let node = Node::new();
+    let agent = PlayedAgent::new(&run_dir(&node), "");
+    let answer = with(&node, fields).run();
+    let report: Value = serde_json::from_str(&agent.asked().body).unwrap();
+    let said = &report["lines"][0]["message"];
+    node.readable(&format!(
+        "exit {}: {}\n",
+        answer.code,
+        said.as_str().unwrap_or_default()
+    ))
+}
+
+#[test]
+fn the_runtimes_annotations_tell_what_the_injector_did() {
+    let status = |text: &str| json!({"sidecar.istio.io/status": text});
+    let told: Vec<String> = [
+        ("a pod without annotations", json!(null)),
+        ("a pod that was not injected", json!({"team": "shop"})),
+        ("a sidecar", status(r#"{"initContainers": ["istio-validation"], "containers": ["istio-proxy"]}"#)),
+        ("a native sidecar", status(r#"{"initContainers": ["istio-validation", "istio-proxy"], "containers": null}"#)),
+        ("a pod with istio-init", status(r#"{"initContainers": ["istio-init"], "containers": ["istio-proxy"]}"#)),
+        ("a gateway", json!({
+            "inject.istio.io/templates": "gateway",
+            "sidecar.istio.io/status": r#"{"initContainers": null, "containers": ["istio-proxy"]}"#,
+        })),
+        ("one that opted out", json!({
+            "sidecar.istio.io/inject": "false",
+            "sidecar.istio.io/status": r#"{"containers": ["istio-proxy"]}"#,
+        })),
+        ("a status that is none", status("injected")),
+        ("annotations that are none", json!(["a"])),
+    ]
+    .into_iter()
+    .map(|(situation, annotations)| {
+        format!("{situation}\n  {}", decision(&handed_over(&annotations)))
+    })
+    .collect();
+    assert_snapshot!(
+        "runtime-annotations",
+        "a sidecar of either kind gets as far as the namespace, which these tests cannot enter (103); \
+         the others pass through, but for what cannot be read (7)",
+        told.concat()
+    );
+}
