@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
+use mesh_cni_nftables::native;
 use mesh_cni_rules::render;
 use mesh_cni_rules::ruleset::{Family, RuleSet};
 use mesh_cni_tests::{Scenario, must, run};
@@ -44,11 +45,14 @@ fn by_program(rule_sets: &[RuleSet]) -> NetNs {
 
 fn by_netlink(rule_sets: &[RuleSet]) -> NetNs {
     let netns = scratch();
-    // No program of the host is at hand.
-    let xtables = Xtables::in_directories(Vec::new());
     let choice = BackendChoice::Only(Backend::Netlink);
-    apply(&netns, &xtables, choice, rule_sets).unwrap();
+    apply(&netns, &no_programs(), choice, rule_sets).unwrap();
     netns
+}
+
+/// No program of the host is at hand.
+fn no_programs() -> Xtables {
+    Xtables::in_directories(Vec::new())
 }
 
 /// Dates are another one each time.
@@ -67,5 +71,29 @@ fn nobody_can_tell_who_wrote_the_rules() {
             let what = format!("{}: {words}", scenario.name);
             assert_eq!(view(&netlink, words), view(&program, words), "{what}");
         }
+    }
+}
+
+/// `render --format nft` promises what back end nft-native does.
+#[test]
+fn the_script_for_nft_makes_what_the_native_back_end_makes() {
+    for scenario in Scenario::all() {
+        let rule_sets = Family::ALL.map(|family| scenario.rules(family));
+        let netlink = scratch();
+        let choice = BackendChoice::Only(Backend::NftNative);
+        apply(&netlink, &no_programs(), choice, &rule_sets).unwrap();
+        let script = scratch();
+        for rules in &rule_sets {
+            let input = native::script(rules).unwrap();
+            let finished = run(&script, Command::new("nft").args(["-f", "-"]), &input);
+            assert_eq!(finished.code, 0, "{}: {}", scenario.name, finished.stderr);
+        }
+        let list = "nft list ruleset";
+        assert_eq!(
+            view(&script, list),
+            view(&netlink, list),
+            "{}",
+            scenario.name
+        );
     }
 }

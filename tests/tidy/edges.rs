@@ -36,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "mesh-cni-cli",
         &[
             "mesh-cni-netns",
+            "mesh-cni-nftables",
             "mesh-cni-plan",
             "mesh-cni-rules",
             "mesh-cni-selector",

@@ -189,6 +189,8 @@ pub(crate) enum Format {
     List,
     /// The input of iptables-restore
     Restore,
+    /// The tables of back end nft-native in the language of nft, as `nft -f` reads them
+    Nft,
     /// Typed rules
     Json,
 }

@@ -1,5 +1,6 @@
 //! `render`: the rules that a pod would get, in one of the forms that people and programs read.
 
+use mesh_cni_nftables::native;
 use mesh_cni_plan::{Plan, PlanError, Redirection, plan};
 use mesh_cni_rules::ruleset::{Family, TableName};
 use mesh_cni_rules::{Listing, RuleSet, compile, render};
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
     let text = match arguments.format {
         Format::List => list(&rule_sets, arguments.table),
         Format::Restore => rule_sets.iter().map(render::restore).collect(),
+        Format::Nft => nft(&rule_sets)?,
         Format::Json => render::json(&rule_sets),
     };
     console.result(&text)?;
@@ -55,6 +57,11 @@ fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>
     };
     let dialect = case.conf.dialect();
     vec![compile(&redirection.interception, dialect, family.into())]
+}
+
+fn nft(rule_sets: &[RuleSet]) -> Result<String, Failure> {
+    let scripts = rule_sets.iter().map(native::script);
+    scripts.collect::<Result<_, _>>().map_err(Failure::wrong)
 }
 
 fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {

@@ -21,9 +21,12 @@
 
 mod encode;
 mod fold;
+mod script;
 mod standing;
 mod steps;
+mod words;
 
+pub use script::script;
 pub use standing::{is_ours, read, remove, replace};
 pub use steps::create;
 

@@ -190,7 +190,7 @@ fn wrong_use() {
         "exit 2 each; the usage, and nothing on stdout",
         told(&[
             (&["select"], ""),
-            (&["render", "--pod", PRODUCTPAGE, "--format", "nft"], ""),
+            (&["render", "--pod", PRODUCTPAGE, "--format", "xml"], ""),
             (&["render", "--pod", PRODUCTPAGE, "--family", "5"], ""),
             (
                 &[

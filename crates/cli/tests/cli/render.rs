@@ -50,6 +50,15 @@ fn the_list_is_what_comes_by_default() {
 }
 
 #[test]
+fn the_rules_are_what_nft_reads() {
+    assert_snapshot!(
+        "render-nft",
+        "exit 0; one table for IPv4 as `nft list ruleset` shows it, excluded inbound ports in one set",
+        run(&["render", "--pod", PRODUCTPAGE, "--format", "nft"])
+    );
+}
+
+#[test]
 fn the_rules_are_what_iptables_restore_reads() {
     assert_snapshot!(
         "render-restore",

@@ -12,13 +12,13 @@ fn told(changes: &[Change]) -> String {
 }
 
 macro_rules! snapshot {
-    ($name:literal, $about:literal, $changes:expr) => {
+    ($name:literal, $about:literal, $text:expr) => {
         insta::with_settings!({
             snapshot_path => "../snapshots",
             prepend_module_to_snapshot => false,
             omit_expression => true,
             description => $about,
-        }, { insta::assert_snapshot!($name, told(&$changes)) });
+        }, { insta::assert_snapshot!($name, $text) });
     };
 }
 
@@ -28,12 +28,17 @@ fn the_documented_pod() {
     snapshot!(
         "documented.compat.v4",
         "The documented pod as iptables-nft 1.8.9 writes it.",
-        compat::create(&rules).unwrap()
+        told(&compat::create(&rules).unwrap())
     );
     snapshot!(
         "documented.native.v4",
         "The documented pod in nf_tables' own words: excluded inbound ports are one set.",
-        native::create(&rules).unwrap()
+        told(&native::create(&rules).unwrap())
+    );
+    snapshot!(
+        "documented.script.v4",
+        "The documented pod in the language of nft: each excluded inbound port counts in one set.",
+        native::script(&rules).unwrap()
     );
 }
 
@@ -43,6 +48,12 @@ fn every_kind_of_rule() {
     snapshot!(
         "everything.native.v6",
         "TPROXY, DNS capture, invalid packets and interfaces in nf_tables' own words, IPv6.",
-        native::create(&rules).unwrap()
+        told(&native::create(&rules).unwrap())
+    );
+    snapshot!(
+        "everything.script.v6",
+        "TPROXY, DNS capture, invalid packets and interfaces in the language of nft, IPv6; \
+         a rule that discards follows TPROXY.",
+        native::script(&rules).unwrap()
     );
 }
