@@ -8,9 +8,10 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 use serde_json::Value;
 
+use crate::uninstall::without_us;
 use crate::{
-    Access, Binary, Chaining, ConfFile, ConfName, Directory, Edit, Found, NodePaths, Note, Plan,
-    Refusal, Settings, Step, istio,
+    Binary, Chaining, ConfFile, ConfName, Directory, Found, NodePaths, Note, Plan, Refusal,
+    Settings, Step, istio,
 };
 
 /// Says what is to be done so that the node has the binary and exactly one entry.
@@ -120,20 +121,18 @@ fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(
     Ok(())
 }
 
-/// Takes our entry out of the network's own list, once the plugin is called another way.
-fn leave_list(paths: &NodePaths, conf: &ConfFile, plan: &mut Plan) {
-    let Ok(mut list) = conf.list() else {
-        return;
-    };
-    if list.remove(PLUGIN_TYPE).is_change() && !list.plugins().is_empty() {
-        let path = paths.conf(&conf.name);
-        plan.steps.push(Step::WriteList {
-            text: list.to_text(),
-            was: Some(conf.text.clone()),
-            access: Access::Of(path.clone()),
-            edit: Edit::Removed,
-            path,
-        });
+/// Takes our entry out of the network's own list, once the plugin is called another way; a list
+/// that a single plugin's file has become is that file again.
+fn leave_list(paths: &NodePaths, found: &Found, conf: &ConfFile, plan: &mut Plan) {
+    let became = found.conf(&conf.name.as_list());
+    let became = became.filter(|became| became.name != conf.name);
+    for conf in [Some(conf), became].into_iter().flatten() {
+        let Ok(mut list) = conf.list() else {
+            continue;
+        };
+        if list.remove(PLUGIN_TYPE).is_change() && !list.plugins().is_empty() {
+            plan.steps.extend(without_us(paths, found, conf, &list));
+        }
     }
 }
 

@@ -76,10 +76,6 @@ fn leave_conf(
     let removed = list.remove(PLUGIN_TYPE).is_change();
     if istio::forget(&mut list) || removed {
         plan.steps.extend(without_us(paths, found, conf, &list));
-    } else if let Origin::SetAside(put_back) = origin(paths, found, conf, &list) {
-        let was = conf.text.clone();
-        plan.steps
-            .extend([put_back, Step::RemoveList { path, was }]);
     }
     Ok(())
 }
@@ -106,7 +102,12 @@ fn give_back(
 }
 
 /// What becomes of a file whose list is this one without our entry.
-fn without_us(paths: &NodePaths, found: &Found, conf: &ConfFile, rest: &ConfList) -> Vec<Step> {
+pub(crate) fn without_us(
+    paths: &NodePaths,
+    found: &Found,
+    conf: &ConfFile,
+    rest: &ConfList,
+) -> Vec<Step> {
     let path = paths.conf(&conf.name);
     let was = conf.text.clone();
     let remove = Step::RemoveList {

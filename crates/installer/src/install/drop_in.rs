@@ -4,14 +4,15 @@ use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
 use super::{choose, leave_copies, leave_drop_ins, leave_list, read, refuse_istio};
-use crate::{Access, ConfKind, Edit, Found, Note, Plan, Refusal, Settings, Step};
+use crate::{Access, ConfFile, ConfKind, Edit, Found, Note, Plan, Refusal, Settings, Step};
 
 pub(super) fn drop_in(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
     let paths = &settings.paths;
     let conf = choose(paths, settings.conf_name.as_ref(), found)?;
     let list = read(paths, conf)?;
     refuse_istio(paths, conf, &list)?;
-    if conf.name.kind() == ConfKind::Single || is_closed(&list) || !is_directory_name(list.name()) {
+    let is_single = conf.name.kind() == ConfKind::Single || was_single(found, conf);
+    if is_single || is_closed(&list) || !is_directory_name(list.name()) {
         let path = paths.conf(&conf.name);
         return Err(Refusal::NoDropIns { path });
     }
@@ -31,10 +32,16 @@ pub(super) fn drop_in(settings: &Settings, found: &Found, plan: &mut Plan) -> Re
     }
     // In between the plugin may be called twice for a pod, which changes nothing; the other way
     // round it might not be called at all.
-    leave_list(paths, conf, plan);
+    leave_list(paths, found, conf, plan);
     leave_copies(paths, found, None, plan);
     leave_drop_ins(paths, found, Some(list.name()), plan);
     Ok(())
+}
+
+/// Have we made this list of a single plugin's file, which comes back when our entry goes?
+fn was_single(found: &Found, conf: &ConfFile) -> bool {
+    let mut singles = conf.name.as_singles().into_iter();
+    singles.any(|single| found.saved(&single).is_some())
 }
 
 fn text_of(entry: &Value) -> String {

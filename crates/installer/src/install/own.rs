@@ -53,7 +53,7 @@ pub(super) fn owned_first(
             edit: Edit::Copied { from },
         });
     }
-    leave_list(paths, primary, plan);
+    leave_list(paths, found, primary, plan);
     leave_copies(paths, found, Some(name), plan);
     leave_drop_ins(paths, found, None, plan);
     Ok(())
@@ -100,7 +100,7 @@ pub(super) fn stand_alone(
     }
     place_own(settings, found, plan)?;
     if let Some(primary) = primary.filter(|primary| primary.name != settings.own_conf()) {
-        leave_list(&settings.paths, primary, plan);
+        leave_list(&settings.paths, found, primary, plan);
     }
     leave_copies(&settings.paths, found, None, plan);
     leave_drop_ins(&settings.paths, found, None, plan);

@@ -5,7 +5,7 @@ use mesh_cni_installer::plan_install;
 use crate::assert_snapshot;
 use crate::situation::{
     BRIDGE, CALICO, dropping_in, installing, node, settings, uninstalling, with_binary,
-    with_drop_in, written,
+    with_drop_in, with_saved, written,
 };
 
 const NETWORK: &str = "k8s-pod-network";
@@ -45,14 +45,21 @@ fn a_network_that_changes_its_name_takes_its_drop_in_along() {
 fn lists_that_take_no_drop_ins_are_refused() {
     let closed = CALICO.replacen('{', "{\"loadOnlyInlinedPlugins\": true,", 1);
     let named = CALICO.replace(NETWORK, "../etc");
+    let single = node(&[("10-lab.conf", BRIDGE)]);
+    let converted = written(&settings(), &single, "10-lab.conflist");
+    let converted = node(&[("10-lab.conflist", &converted)]);
     let refusals = [
+        installing(
+            &dropping_in(),
+            &with_saved(converted, "10-lab.conf", BRIDGE),
+        ),
         installing(&dropping_in(), &node(&[("10-lab.conf", BRIDGE)])),
         installing(&dropping_in(), &node(&[("10-calico.conflist", &closed)])),
         installing(&dropping_in(), &node(&[("10-calico.conflist", &named)])),
     ];
     assert_snapshot!(
         "drop-in-refusals",
-        "a single plugin, a list that says so itself, and a name that would leave the directory",
+        "a list that is a single plugin again when our entry goes, a single plugin, a list that says so itself, and a name that would leave the directory",
         refusals.join("\n")
     );
 }

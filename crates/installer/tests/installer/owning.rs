@@ -5,7 +5,7 @@ use mesh_cni_installer::{Binary, Found, Refusal, plan_install, plan_rescue};
 use crate::assert_snapshot;
 use crate::situation::{
     BRIDGE, CALICO, installing, name_of, node, owned_first, settings, uninstalling, with_binary,
-    written,
+    with_saved, written,
 };
 
 const OWNED: &str = "02-mesh-cni.conflist";
@@ -81,6 +81,23 @@ fn modes_are_changed_without_a_moment_without_us() {
         installing(
             &owned_first(),
             &with_binary(node(&[("10-calico.conflist", &chained)]))
+        )
+    );
+    let converted = written(
+        &settings(),
+        &node(&[("10-lab.conf", BRIDGE)]),
+        "10-lab.conflist",
+    );
+    assert_snapshot!(
+        "owned-after-converted",
+        "the copy, then the single plugin's file is back, then the list that it had become goes",
+        installing(
+            &owned_first(),
+            &with_saved(
+                with_binary(node(&[("10-lab.conflist", &converted)])),
+                "10-lab.conf",
+                BRIDGE
+            )
         )
     );
     let copy = copy_of(("10-calico.conflist", CALICO));

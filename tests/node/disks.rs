@@ -1,0 +1,1 @@
+//! Disks that are full, and disks that are read-only.

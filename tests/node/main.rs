@@ -1,0 +1,10 @@
+//! The node agent as a process, on nodes of its own: killed at every system call that changes a
+//! file, on disks that refuse, beside a program that writes the same list.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod disks;
+mod kill_points;
+mod node;
+mod situations;
+mod writers;

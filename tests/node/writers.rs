@@ -1,0 +1,1 @@
+//! Another program that writes the same list.
