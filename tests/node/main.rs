@@ -7,4 +7,3 @@ mod disks;
 mod kill_points;
 mod node;
 mod situations;
-mod writers;

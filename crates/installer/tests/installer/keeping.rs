@@ -1,70 +1,12 @@
 //! What is put back on a real disk, and how soon.
 
 use std::fs;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use mesh_cni_installer::{ApiServer, KeepEvent, Settings, Stopper, keep, stopper};
+use mesh_cni_installer::ApiServer;
 
+use crate::keeper::Keeper;
 use crate::node::{Node, PLUGIN};
 use crate::situation::{CALICO, dropping_in, owned_first};
-
-/// Long enough for a machine that is busy with other things.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// A keeper on a thread of its own, and what it tells.
-struct Keeper {
-    told: Receiver<String>,
-    thread: JoinHandle<()>,
-    stopper: Stopper,
-}
-
-impl Keeper {
-    fn of(settings: Settings) -> Self {
-        let (stopper, stop) = stopper().unwrap();
-        let (tell, told) = channel();
-        let thread = std::thread::spawn(move || {
-            keep(&settings, &stop, |event| drop(tell.send(words(event))));
-        });
-        Self {
-            told,
-            thread,
-            stopper,
-        }
-    }
-
-    /// Waits until something is told, and gives back all that was told until then.
-    fn until(&self, what: &str) -> Vec<String> {
-        let end = Instant::now() + DEADLINE;
-        let mut told = Vec::new();
-        while !told.last().is_some_and(|line: &String| line.contains(what)) {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.told.recv_timeout(left) {
-                Ok(line) => told.push(line),
-                Err(error) => panic!("`{what}` was not told, but {told:?}: {error}"),
-            }
-        }
-        told
-    }
-
-    fn stop(self) -> Vec<String> {
-        drop(self.stopper);
-        self.thread.join().unwrap();
-        self.told.try_iter().collect()
-    }
-}
-
-fn words(event: &KeepEvent<'_>) -> String {
-    match event {
-        KeepEvent::InPlace => "in place".to_owned(),
-        KeepEvent::Done(step) => format!("{}: {step}", step.name()),
-        KeepEvent::Refused(refusal) => format!("refused: {refusal}"),
-        KeepEvent::Failed(error, _) => format!("failed: {error}"),
-        KeepEvent::Contested { path, .. } => format!("contested: {}", path.display()),
-        other => format!("{other:?}"),
-    }
-}
 
 #[test]
 fn what_another_program_undoes_is_put_back() {

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod contending;
 mod credentials;
 mod dropping_in;
 mod installing;
+mod keeper;
 mod keeping;
 mod kill_points;
 mod migrating;

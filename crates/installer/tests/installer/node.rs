@@ -87,34 +87,63 @@ impl Node {
     /// The list that a runtime loads: of the first file in the order of names. Fails where it is
     /// none, or where it names a plugin without a binary.
     pub(crate) fn load(&self) -> ConfList {
-        let entries = fs::read_dir(&self.paths.conf_dir).unwrap();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        paths.retain(|path| {
-            let ending = path.extension().and_then(|ending| ending.to_str());
-            matches!(ending, Some("conflist" | "conf" | "json"))
-        });
-        paths.sort();
-        let first = paths.first().expect("a runtime needs a network");
-        let text = fs::read_to_string(first).unwrap();
-        let is_list = first.extension().is_some_and(|ending| ending == "conflist");
-        let list = if is_list {
-            ConfList::parse(&text)
-        } else {
-            ConfList::from_conf(&text)
-        };
-        let list = list.unwrap();
-        assert!(!list.plugins().is_empty());
-        for plugin in list.plugins() {
-            let binary = plugin["type"].as_str().unwrap();
-            assert!(self.paths.bin_dir.join(binary).exists(), "{binary}: {text}");
+        loop {
+            let (path, text) = self.first();
+            let list = parsed(&path, &text);
+            let absent = self.absent(&list);
+            if absent.is_empty() {
+                return list;
+            }
+            // What is read may be changed before its binaries are looked for: it counts if it still
+            // stands then.
+            assert_ne!(self.first(), (path, text), "{absent:?} are missing");
         }
-        let ours = list
+    }
+
+    /// The first file in the order of names; one that goes between the listing and the reading is
+    /// looked for anew, as runtimes do when the directory has changed.
+    fn first(&self) -> (PathBuf, String) {
+        loop {
+            let entries = fs::read_dir(&self.paths.conf_dir).unwrap();
+            let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+            paths.retain(|path| {
+                let ending = path.extension().and_then(|ending| ending.to_str());
+                matches!(ending, Some("conflist" | "conf" | "json"))
+            });
+            paths.sort();
+            let first = paths.first().expect("a runtime needs a network");
+            match fs::read_to_string(first) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                text => return (first.clone(), text.unwrap()),
+            }
+        }
+    }
+
+    fn absent(&self, list: &ConfList) -> Vec<PathBuf> {
+        let types = list
             .plugins()
             .iter()
-            .filter(|plugin| plugin["type"] == "mesh-cni");
-        assert!(ours.count() <= 1, "{text}");
-        list
+            .map(|plugin| plugin["type"].as_str().unwrap());
+        let binaries = types.map(|name| self.paths.bin_dir.join(name));
+        binaries.filter(|binary| !binary.exists()).collect()
     }
+}
+
+fn parsed(path: &Path, text: &str) -> ConfList {
+    let is_list = path.extension().is_some_and(|ending| ending == "conflist");
+    let list = if is_list {
+        ConfList::parse(text)
+    } else {
+        ConfList::from_conf(text)
+    };
+    let list = list.unwrap_or_else(|error| panic!("{}: {error}: `{text}`", path.display()));
+    assert!(!list.plugins().is_empty());
+    let ours = list
+        .plugins()
+        .iter()
+        .filter(|plugin| plugin["type"] == "mesh-cni");
+    assert!(ours.count() <= 1, "{text}");
+    list
 }
 
 pub(crate) fn mode(path: &Path) -> u32 {

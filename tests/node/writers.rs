@@ -1,1 +1,0 @@
-//! Another program that writes the same list.
