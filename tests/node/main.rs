@@ -2,6 +2,11 @@
 //! file, on disks that refuse, beside a program that writes the same list.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a test of hundreds of points says at which one it was"
+)]
 
 mod disks;
 mod kill_points;
