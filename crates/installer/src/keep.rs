@@ -58,6 +58,11 @@ pub enum KeepEvent<'a> {
 }
 
 impl KeepEvent<'_> {
+    /// Does it go away by itself, when the cluster's own network plugin is started?
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.may_pass())
+    }
+
     /// Whether the plugin is in place, with the reason why not; `None` for what does not tell.
     pub fn readiness(&self) -> Option<Result<(), String>> {
         match self {

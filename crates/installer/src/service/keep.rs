@@ -1,23 +1,16 @@
 //! Keeps the plugin's binary and its chain entry in place while the agent runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::{info, warn};
 
 use super::board::{Board, Check, Standing};
 use super::metrics::{InstallResult, Metrics};
 use super::signal::Stop;
-use crate::{Event, Settings, install, one_line};
+use crate::{KeepEvent, Settings, one_line, stopper};
 
-/// How long a network configuration is waited for before it is tried anew.
-const WAIT: Duration = Duration::from_secs(60);
-
-/// The pause after an installation that failed.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// Installs, and says on the board how that stands, until it is told to stop. What is in place
-/// stays in place then.
+/// Installs, puts back what others undo, and says on the board how that stands, until it is told to
+/// stop. What is in place stays in place then.
 ///
 /// The work is done on a thread of its own, since it waits for disks; that thread may be ended by
 /// the end of the process at any instruction, as every installation may.
@@ -27,47 +20,71 @@ pub(super) async fn keep(
     metrics: Arc<Metrics>,
     mut stop: Stop,
 ) {
-    loop {
-        let (settings, told) = (settings.clone(), Arc::clone(&board));
-        let work = tokio::task::spawn_blocking(move || {
-            install(&settings, WAIT, |event| tell(&told, &event)).map_err(|error| one_line(&error))
-        });
-        let outcome = tokio::select! {
-            outcome = work => outcome,
-            () = stop.ordered() => return,
-        };
-        let failed = match outcome {
-            Ok(Ok(_)) => {
-                metrics.installed(InstallResult::Success);
-                board.set(
-                    Check::Install,
-                    Standing::Ready("binary and entry are in place".into()),
-                );
-                stop.ordered().await;
-                return;
+    let (stopper, end) = match stopper() {
+        Ok(pair) => pair,
+        Err(error) => return say(&board, Standing::NotReady(one_line(&error))),
+    };
+    let mut teller = Teller {
+        board: Arc::clone(&board),
+        metrics,
+        worked: true,
+    };
+    let work = tokio::task::spawn_blocking(move || {
+        crate::keep(&settings, &end, |event| teller.tell(event));
+    });
+    tokio::select! {
+        outcome = work => {
+            let words = outcome.err().map(|error| one_line(&error));
+            let words = words.unwrap_or_else(|| "nobody keeps it in place any more".into());
+            say(&board, Standing::NotReady(words));
+        }
+        () = stop.ordered() => drop(stopper),
+    }
+}
+
+/// Tells the log, the board and the metrics what the keeper tells.
+struct Teller {
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+    /// Has something been done since the plugin was last in place?
+    worked: bool,
+}
+
+impl Teller {
+    fn tell(&mut self, event: &KeepEvent<'_>) {
+        match event {
+            KeepEvent::Done(step) => {
+                info!("install: {step}");
+                self.worked = true;
             }
-            Ok(Err(words)) => words,
-            Err(error) => one_line(&error),
-        };
-        warn!("install: {failed}");
-        metrics.installed(InstallResult::Failure);
-        board.set(Check::Install, Standing::NotReady(failed));
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
-            () = stop.ordered() => return,
+            KeepEvent::Polling(error) => {
+                warn!("install: no watches, looking twice a second instead: {error}");
+            }
+            _ => {}
+        }
+        match event.readiness() {
+            None => {}
+            Some(Ok(())) => {
+                if std::mem::take(&mut self.worked) {
+                    self.metrics.installed(InstallResult::Success);
+                }
+                let words = "binary and entry are in place".to_owned();
+                self.board.set(Check::Install, Standing::Ready(words));
+            }
+            Some(Err(words)) => {
+                if !event.may_pass() {
+                    self.metrics.installed(InstallResult::Failure);
+                }
+                say(&self.board, Standing::NotReady(words));
+            }
         }
     }
 }
 
-fn tell(board: &Board, event: &Event<'_>) {
-    match event {
-        Event::Done(step) => info!("install: {step}"),
-        Event::Waiting(refusal) => {
-            info!("install: waiting: {refusal}");
-            board.set(
-                Check::Install,
-                Standing::NotReady(format!("waiting: {refusal}")),
-            );
-        }
+/// Writes it on the board, and into the log if it is new.
+fn say(board: &Board, standing: Standing) {
+    let words = standing.words().to_owned();
+    if board.set(Check::Install, standing) {
+        warn!("install: {words}");
     }
 }

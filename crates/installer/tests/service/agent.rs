@@ -56,6 +56,38 @@ impl Agent {
         agent
     }
 
+    /// Starts it on a node that `prepare` makes in its directory, without an API server.
+    pub(crate) fn start_on_node(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        Self::start_in(TempDir::new().unwrap(), prepare)
+    }
+
+    /// Starts it in that directory, without an API server.
+    pub(crate) fn start_in(directory: TempDir, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
+        let flags = prepare(directory.path());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
+        command
+            .env_clear()
+            .args(["run", "--node-name", "node-1"])
+            .args(["--health-addr", "off", "--metrics-addr", "off"])
+            .arg("--cni-agent-run-dir")
+            .arg(directory.path().join("run"))
+            .args(flags)
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = follow(BufReader::new(child.stdout.take().unwrap()));
+        let agent = Self {
+            child,
+            lines: Mutex::new(lines),
+            directory,
+        };
+        agent.said("the agent runs");
+        agent
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Waits until it prints a line with that text.
     pub(crate) fn said(&self, text: &str) -> String {
         let end = Instant::now() + DEADLINE;

@@ -7,6 +7,7 @@
 mod agent;
 mod api_server;
 mod faults;
+mod keeping;
 mod objects;
 mod pods;
 mod socket;
