@@ -28,6 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "mesh-cni-netns",
             "mesh-cni-plan",
+            "mesh-cni-rules",
             "mesh-cni-selector",
             "mesh-cni-spec",
         ],

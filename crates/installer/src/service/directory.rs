@@ -63,6 +63,14 @@ impl Directory {
         self.pods().find(name, uid)
     }
 
+    /// The pod of that name, whichever it is.
+    pub fn named(&self, name: &PodName) -> Option<Arc<Pod>> {
+        match self.find(name, None) {
+            Lookup::Found(pod) | Lookup::Other(pod) => Some(pod),
+            Lookup::Unknown => None,
+        }
+    }
+
     /// Finds a pod now or as soon as it is told, within `patience`.
     pub async fn wait_for(
         &self,

@@ -1,8 +1,11 @@
 //! What is answered where: paths to answers, the same for every socket, each with its own set.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
+use mesh_cni_plan::MeshConf;
 use serde::Serialize;
 use serde_json::json;
 
@@ -10,11 +13,11 @@ use super::board::{Board, Check, Standing};
 use super::directory::Directory;
 use super::facts::{Facts, FactsAnswer};
 use super::http::{Answer, Asked, answer, plain};
-use super::log;
 use super::metrics::{METRICS_TYPE, Metrics};
 use super::pod::PodName;
 use super::report::Report;
 use super::standing::{BackendStatus, Status, checks, judge};
+use super::{live, log, page};
 
 /// What the answers are made of.
 pub(super) struct Agent {
@@ -24,6 +27,10 @@ pub(super) struct Agent {
     pub(super) metrics: Arc<Metrics>,
     pub(super) facts: Facts,
     pub(super) backend: BackendStatus,
+    /// The plugin's configuration, by which the page decides as an ADD would.
+    pub(super) conf: MeshConf,
+    /// Where processes of the node are seen.
+    pub(super) proc: PathBuf,
 }
 
 /// Which paths a listener answers.
@@ -58,6 +65,11 @@ impl Agent {
             ["v1", "reports"] if socket && asked.method() == Method::POST => {
                 self.report(asked.body())
             }
+            [""] if get && door != Door::Metrics => self.overview(),
+            ["pods", namespace, name] if get && door != Door::Metrics => {
+                self.pod_page(namespace, name).await
+            }
+            ["walk"] if get && door != Door::Metrics => self.walk(asked.uri()),
             _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
         }
     }
@@ -75,6 +87,32 @@ impl Agent {
             watch_age_seconds: self.metrics.watch_age().map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
         }
+    }
+
+    fn overview(&self) -> Answer {
+        html(page::overview(
+            &self.status(),
+            &self.directory.all(),
+            &self.conf,
+        ))
+    }
+
+    async fn pod_page(&self, namespace: &str, name: &str) -> Answer {
+        let name = PodName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let Some(pod) = self.directory.named(&name) else {
+            return plain(StatusCode::NOT_FOUND, "no such pod is known on this node");
+        };
+        let live = live::rules(&self.proc, &pod).await;
+        html(page::pod_page(&pod, &self.conf, &live))
+    }
+
+    fn walk(&self, uri: &Uri) -> Answer {
+        let asked = page::Asked::parse(uri.query().unwrap_or_default());
+        let pod = asked.name().and_then(|name| self.directory.named(&name));
+        html(page::walk_page(&asked, pod.as_deref(), &self.conf))
     }
 
     fn ready(&self) -> Answer {
@@ -166,6 +204,13 @@ fn ready_code(ready: bool) -> StatusCode {
 fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     let text = serde_json::to_string(value).expect("these types have an image in JSON");
     answer(status, "application/json", text + "\n")
+}
+
+fn html(text: String) -> Answer {
+    let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", text);
+    let policy = HeaderValue::from_static(page::SECURITY_POLICY);
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    answer
 }
 
 fn refuse(status: StatusCode, words: &str) -> Answer {

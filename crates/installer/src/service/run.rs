@@ -133,6 +133,8 @@ fn agent(settings: &ServiceSettings, board: &Arc<Board>) -> Agent {
         directory,
         metrics,
         backend,
+        conf: settings.conf.clone(),
+        proc: settings.proc.clone(),
     }
 }
 
@@ -174,6 +176,7 @@ async fn listen(
         let Some(address) = address else { continue };
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServiceError::Port { address, source })?;
+        let address = listener.local_addr().map_err(ServiceError::Begin)?;
         info!(%address, ?door, "listens");
         tasks.spawn(open(listener, door, agent));
     }

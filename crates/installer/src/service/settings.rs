@@ -29,6 +29,8 @@ pub struct ServiceSettings {
     pub api: ApiAccess,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where the processes of the node are seen, for the live rules of its pods.
+    pub proc: PathBuf,
 }
 
 /// The way to the API server.
@@ -53,6 +55,7 @@ impl ServiceSettings {
             metrics_addr: local(15014),
             api: ApiAccess::InCluster,
             log_format: LogFormat::Text,
+            proc: PathBuf::from("/proc"),
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Agent {
     child: Child,
     lines: Mutex<Receiver<String>>,
+    /// What was printed and passed over by an earlier wait.
+    passed: Mutex<Vec<String>>,
     directory: TempDir,
 }
 
@@ -37,19 +39,26 @@ impl Agent {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
         command
             .env_clear()
-            .args(["run", "--node-name", "node-1", "--install", "false"])
-            .args(["--health-addr", "off", "--metrics-addr", "off"])
+            .args(["run", "--node-name", "node-1"])
+            .args(["--metrics-addr", "off"])
             .arg("--api-kubeconfig")
             .arg(kubeconfig)
             .arg("--cni-agent-run-dir")
             .arg(directory.path().join("run"))
             .args(flags)
             .stdout(Stdio::piped());
+        if !flags.contains(&"--health-addr") {
+            command.args(["--health-addr", "off"]);
+        }
+        if !flags.contains(&"--plugin-binary") {
+            command.args(["--install", "false"]);
+        }
         let mut child = command.spawn().unwrap();
         let lines = follow(BufReader::new(child.stdout.take().unwrap()));
         let agent = Self {
             child,
             lines: Mutex::new(lines),
+            passed: Mutex::default(),
             directory,
         };
         agent.said("the agent runs");
@@ -78,6 +87,7 @@ impl Agent {
         let agent = Self {
             child,
             lines: Mutex::new(lines),
+            passed: Mutex::default(),
             directory,
         };
         agent.said("the agent runs");
@@ -97,13 +107,23 @@ impl Agent {
             let left = end.saturating_duration_since(Instant::now());
             match lines.recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
-                Ok(line) => before.push(line),
+                Ok(line) => {
+                    self.passed.lock().unwrap().push(line.clone());
+                    before.push(line);
+                }
                 Err(error) => panic!(
                     "{error}: the agent did not say `{text}`, but:\n{}",
                     before.join("\n")
                 ),
             }
         }
+    }
+
+    /// The same, where it may have been printed before something else that was waited for.
+    pub(crate) fn ever_said(&self, text: &str) -> String {
+        let passed = self.passed.lock().unwrap().clone();
+        let said = passed.into_iter().find(|line| line.contains(text));
+        said.unwrap_or_else(|| self.said(text))
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {

@@ -43,7 +43,7 @@ fn until(agent: &Agent, code: u16, words: &str) {
     }
 }
 
-fn until_ready(agent: &Agent) {
+pub(crate) fn until_ready(agent: &Agent) {
     until(agent, 200, "binary and entry are in place");
 }
 

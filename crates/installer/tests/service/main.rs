@@ -6,8 +6,10 @@
 
 mod agent;
 mod api_server;
+mod commands;
 mod faults;
 mod keeping;
 mod objects;
+mod page;
 mod pods;
 mod socket;

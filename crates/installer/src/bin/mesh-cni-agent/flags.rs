@@ -109,7 +109,8 @@ pub(crate) struct Uninstall {
     pub(crate) output: OutputFlag,
 }
 
-/// Say whether binary and entry are in place; exit code 0 if they are, 1 if not.
+/// Say whether binary and entry are in place, and where an agent runs, whether it is running or
+/// updating, and why; exit code 0 if all is well, 1 if not.
 #[derive(Args)]
 #[command(after_help = "Example: mesh-cni-agent status --output json")]
 pub(crate) struct StatusFlags {

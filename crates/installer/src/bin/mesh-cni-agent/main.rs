@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod flags;
 mod report;
 
@@ -66,14 +67,13 @@ fn take_out(flags: &Uninstall) -> Result<ExitCode, Failure> {
 fn tell_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
     let plugin_binary = flags.plugin_binary.path()?;
     let plugin_binary = Some(plugin_binary.as_path()).filter(|path| path.is_file());
-    let status = status(
-        &flags.paths.paths()?,
-        flags.conf_name.name()?.as_ref(),
-        plugin_binary,
-    )?;
-    report::status(flags.output, &status)?;
+    let paths = flags.paths.paths()?;
+    let status = status(&paths, flags.conf_name.name()?.as_ref(), plugin_binary)?;
+    let agent = agent::Agent::ask(&paths.run_dir);
+    report::status(flags.output, &status, &agent)?;
+    let runs = agent.state().is_none_or(|(state, _)| state == "running");
     Ok(match status.installation {
-        Installation::Installed => ExitCode::SUCCESS,
-        Installation::NotInstalled | Installation::Partly => ExitCode::from(NO),
+        Installation::Installed if runs => ExitCode::SUCCESS,
+        _ => ExitCode::from(NO),
     })
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use mesh_cni_installer::{DiskError, Error, Event, Installation, Outcome, Status, Step, one_line};
 use serde_json::{Value, json};
 
+use crate::agent::Agent;
 use crate::flags::{Format, OutputFlag};
 
 /// A command that ends without an answer.
@@ -109,26 +110,40 @@ impl Report {
     }
 }
 
-/// Says what the node is like.
-pub(crate) fn status(output: OutputFlag, status: &Status) -> Result<(), Failure> {
-    let ailments = status.ailments.iter();
+/// Says what the node is like, and what the agent on it says.
+pub(crate) fn status(output: OutputFlag, status: &Status, agent: &Agent) -> Result<(), Failure> {
     let text = match output.output {
-        Format::Text => {
-            let reasons = ailments.map(|ailment| format!("  {ailment}"));
-            let lines = std::iter::once(status.installation.to_string()).chain(reasons);
-            lines.collect::<Vec<_>>().join("\n")
-        }
-        Format::Json => {
-            let reasons: Vec<_> = ailments.map(ToString::to_string).collect();
-            json!({
-                "status": status_word(status.installation),
-                "conf": status.conf,
-                "reasons": reasons,
-            })
-            .to_string()
-        }
+        Format::Text => status_text(status, agent),
+        Format::Json => status_json(status, agent).to_string(),
     };
     writeln!(io::stdout().lock(), "{text}").map_err(|error| unprinted(&error))
+}
+
+fn status_text(status: &Status, agent: &Agent) -> String {
+    let state = agent.state().map(|(state, why)| format!("{state}: {why}"));
+    let reasons = status.ailments.iter().map(|ailment| format!("  {ailment}"));
+    let lines = state
+        .into_iter()
+        .chain([status.installation.to_string()])
+        .chain(reasons);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn status_json(status: &Status, agent: &Agent) -> Value {
+    let reasons: Vec<_> = status.ailments.iter().map(ToString::to_string).collect();
+    let mut document = json!({
+        "status": status_word(status.installation),
+        "conf": status.conf,
+        "reasons": reasons,
+    });
+    if let Some((state, why)) = agent.state() {
+        document["state"] = Value::from(state);
+        document["why"] = Value::from(why);
+    }
+    if let Agent::Says(said) = agent {
+        document["agent"] = said.clone();
+    }
+    document
 }
 
 pub(crate) fn warn(message: &str) {

@@ -11,7 +11,7 @@ use super::WhatFlags;
 use crate::report::Failure;
 
 /// Run on a node: put the plugin in place and keep it there, watch the node's pods and answer the
-/// plugin's questions about them, and serve health and metrics. SIGTERM stops
+/// plugin's questions about them, and serve health, metrics and a page for people. SIGTERM stops
 /// it and leaves everything in place.
 #[derive(Args)]
 #[command(
@@ -34,7 +34,7 @@ struct ServiceFlags {
     /// The name of this node, as spec.nodeName of its pods has it
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     node_name: String,
-    /// Where /healthz and /readyz are served, or `off`
+    /// Where /healthz, /readyz and the page at / are served, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     health_addr: Address,
     /// Where /metrics is served, or `off`; other machines reach it on 0.0.0.0:15014
