@@ -140,6 +140,29 @@ fn cnitool_sets_up_a_working_pod_checks_it_and_takes_it_down() {
 }
 
 #[test]
+fn a_pod_that_meets_the_plugin_twice_in_one_chain_is_as_one_that_meets_it_once() {
+    let rules = |entries: usize| {
+        let node = Node::new();
+        let list = node.attachment.path().join("net.d/10-pod-network.conflist");
+        let mut text: Value = serde_json::from_str(&fs::read_to_string(&list).unwrap()).unwrap();
+        let plugins = text["plugins"].as_array_mut().unwrap();
+        plugins.extend(vec![plugins[1].clone(); entries - 1]);
+        fs::write(&list, text.to_string()).unwrap();
+        for command in ["add", "check"] {
+            let called = node.cnitool(command);
+            assert_eq!(called.code, 0, "{}{}", called.stdout, called.stderr);
+        }
+        let rules = must(&node.net.pod, "iptables-nft -t nat -S");
+        let deleted = node.cnitool("del");
+        assert_eq!(deleted.code, 0, "{}{}", deleted.stdout, deleted.stderr);
+        rules
+    };
+    let once = rules(1);
+    assert!(once.contains("ISTIO_OUTPUT"), "{once}");
+    assert_eq!(rules(2), once);
+}
+
+#[test]
 fn what_the_plugin_refuses_reaches_the_runtime_with_its_remedy() {
     let node = Node::new();
     let pods = node.attachment.path().join("pods");

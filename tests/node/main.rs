@@ -12,3 +12,4 @@ mod disks;
 mod kill_points;
 mod node;
 mod situations;
+mod watches;

@@ -178,6 +178,16 @@ impl Node {
             .count()
     }
 
+    /// Does the library of `cnitool` append drop-ins? That of version 1.3 and newer does.
+    pub(crate) fn appends_drop_ins() -> bool {
+        let list = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type": "calico"}]}"#;
+        let node = Self::with(&[("10-calico.conflist", list)]);
+        fs::create_dir(node.conf(NETWORK)).unwrap();
+        let drop_in = node.conf(NETWORK).join("50-portmap.conf");
+        fs::write(drop_in, r#"{"type": "portmap"}"#).unwrap();
+        node.add_pod().contains(&"portmap".to_owned())
+    }
+
     /// Names, modes and contents of all that the agent may touch; lists as values, since their
     /// white space may be laid out anew.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, (u32, String)> {

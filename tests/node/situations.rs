@@ -33,8 +33,8 @@ pub(crate) struct Situation {
     pub(crate) install: &'static [&'static str],
     /// Flags of the uninstall that undoes it.
     pub(crate) uninstall: &'static [&'static str],
-    /// The plugin is called by a pod that is added.
-    pub(crate) called: bool,
+    /// The plugin is called for a pod that is added.
+    called: bool,
 }
 
 impl Situation {
@@ -50,6 +50,12 @@ impl Situation {
     /// The node as it was before anything of ours.
     pub(crate) fn untouched(&self) -> Node {
         Node::with(&[self.file])
+    }
+
+    /// How often the plugin is called for a pod, by a runtime that appends drop-ins or does not.
+    pub(crate) fn calls(&self, appends_drop_ins: bool) -> usize {
+        let reached = self.install != DROP_IN || appends_drop_ins;
+        usize::from(self.called && reached)
     }
 
     /// The node with the install done.

@@ -69,7 +69,7 @@ impl Teller {
                     self.metrics.installed(InstallResult::Success);
                 }
                 let words = "binary and entry are in place".to_owned();
-                self.board.set(Check::Install, Standing::Ready(words));
+                say(&self.board, Standing::Ready(words));
             }
             Some(Err(words)) => {
                 if !event.may_pass() {
@@ -84,7 +84,10 @@ impl Teller {
 /// Writes it on the board, and into the log if it is new.
 fn say(board: &Board, standing: Standing) {
     let words = standing.words().to_owned();
-    if board.set(Check::Install, standing) {
-        warn!("install: {words}");
+    let ready = standing.is_ready();
+    match (board.set(Check::Install, standing), ready) {
+        (false, _) => {}
+        (true, true) => info!("install: {words}"),
+        (true, false) => warn!("install: {words}"),
     }
 }
