@@ -10,6 +10,8 @@ TEST_FEATURES ?= mesh-cni-plan/schema
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
 # Features whose tests need a whole Kubernetes node: `make cluster-test` runs them.
 CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
+# What the image's programs are built for; static with glibc and with musl.
+IMAGE_TARGET ?= x86_64-unknown-linux-gnu
 # Arguments of the demo and of the cluster's stages: `make demo ARGS=--keep`.
 ARGS       ?=
 
@@ -22,7 +24,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-root cluster-test differential fmt fmt-check clippy docs deny audit bench fuzz clean
+.PHONY: help demo test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,16 @@ cluster-test: ## a Kubernetes node, Envoy, the document's walk-through (needs ro
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
 		--test cluster -- $(ARGS)
+
+manifests: ## deploy/manifests, from the chart
+	scripts/setup helm
+	scripts/manifests
+
+image: ## the image of the node agent as an OCI archive: target/image/mesh-cni.tar
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build $(CARGOFLAGS) --release \
+		--target $(IMAGE_TARGET) --bin mesh-cni --bin mesh-cni-agent
+	mkdir -p $(TARGET_DIR)/image
+	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
 
 differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=170 PACKETS=12
 	scripts/setup test

@@ -40,6 +40,12 @@ pub fn cnitool() -> PathBuf {
     existing(named.unwrap_or_else(|| repository().join(".cache/bin/cnitool")))
 }
 
+/// Helm, as `scripts/setup helm` builds it.
+pub fn helm() -> PathBuf {
+    let named = env::var_os("HELM").map(PathBuf::from);
+    existing(named.unwrap_or_else(|| repository().join(".cache/bin/helm")))
+}
+
 /// The directory of the CNI project's reference plugins.
 pub fn reference_plugins() -> PathBuf {
     let named = env::var_os("CNI_REFERENCE_DIR").map(PathBuf::from);

@@ -20,7 +20,7 @@ mod runtime;
 mod scenario;
 
 pub use binaries::{
-    bookinfo, cluster_binary, cnitool, envoy, mesh_cni, mesh_cni_agent, mesh_cnictl,
+    bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
     reference_plugins, udp_echo,
 };
 pub use containerd::{Containerd, SandboxPod, crictl};

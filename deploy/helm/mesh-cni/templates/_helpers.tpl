@@ -1,0 +1,118 @@
+{{/*
+What the distributions need, beside the convention. `mesh-cni-agent --platform` has the same table;
+a test compares them.
+*/}}
+{{- define "mesh-cni.platforms" -}}
+bottlerocket: {}
+gke: {cniBinDir: /home/kubernetes/bin, resourceQuotas: true}
+k3d: {cniBinDir: /var/lib/rancher/k3s/data/cni, cniConfDir: /var/lib/rancher/k3s/agent/etc/cni/net.d}
+k3s: {cniBinDir: /var/lib/rancher/k3s/data/cni, cniConfDir: /var/lib/rancher/k3s/agent/etc/cni/net.d}
+microk8s: {cniBinDir: /var/snap/microk8s/current/opt/cni/bin, cniConfDir: /var/snap/microk8s/current/args/cni-network}
+minikube: {}
+openshift: {cniBinDir: /var/lib/cni/bin, cniConfDir: /etc/cni/multus/net.d, provider: multus, seLinuxOptions: {type: spc_t}}
+rke2: {}
+talos: {}
+{{- end }}
+
+{{- define "mesh-cni.platform" -}}
+{{- $name := .Values.platform | default (.Values.global).platform -}}
+{{- $all := include "mesh-cni.platforms" . | fromYaml -}}
+{{- if $name -}}
+{{- if not (hasKey $all $name) -}}
+{{- fail (printf "platform `%s` is not known; known are %s: leave it out, and set cniBinDir and cniConfDir" $name (keys $all | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- get $all $name | toJson -}}
+{{- else -}}
+{}
+{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.binDir" -}}
+{{- $platform := include "mesh-cni.platform" . | fromJson -}}
+{{- .Values.cniBinDir | default $platform.cniBinDir | default "/opt/cni/bin" -}}
+{{- end }}
+
+{{- define "mesh-cni.confDir" -}}
+{{- $platform := include "mesh-cni.platform" . | fromJson -}}
+{{- .Values.cniConfDir | default $platform.cniConfDir | default "/etc/cni/net.d" -}}
+{{- end }}
+
+{{- define "mesh-cni.provider" -}}
+{{- $platform := include "mesh-cni.platform" . | fromJson -}}
+{{- if eq .Values.provider "multus" -}}multus{{- else -}}{{- $platform.provider | default "default" -}}{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.mode" -}}
+{{- if .Values.mode -}}
+{{- .Values.mode -}}
+{{- else if .Values.istioOwnedCNIConfig -}}
+owned-first
+{{- else if kindIs "bool" .Values.chained -}}
+{{- ternary "chained" "stand-alone" .Values.chained -}}
+{{- else -}}
+{{- ternary "stand-alone" "chained" (eq (include "mesh-cni.provider" .) "multus") -}}
+{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.resourceQuotas" -}}
+{{- $platform := include "mesh-cni.platform" . | fromJson -}}
+{{- if kindIs "bool" .Values.resourceQuotas.enabled -}}
+{{- ternary "yes" "" .Values.resourceQuotas.enabled -}}
+{{- else -}}
+{{- ternary "yes" "" ($platform.resourceQuotas | default false) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.image" -}}
+{{- $hub := .Values.hub | default "localhost" -}}
+{{- $tag := .Values.tag | default (.Values.global).tag | default .Chart.AppVersion -}}
+{{- if and (eq $hub "localhost") (.Values.global).hub -}}
+{{- $hub = .Values.global.hub -}}
+{{- end -}}
+{{- if contains "/" .Values.image -}}
+{{- .Values.image -}}
+{{- else -}}
+{{- printf "%s/%s:%s" $hub .Values.image (toString $tag) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.selectorLabels" -}}
+app.kubernetes.io/name: mesh-cni
+app.kubernetes.io/component: agent
+{{- end }}
+
+{{- define "mesh-cni.labels" -}}
+app.kubernetes.io/name: mesh-cni
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: mesh-cni
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/*
+The plugin's entry in the network configuration list: only what differs from its own defaults, and
+what must be known to be right.
+*/}}
+{{- define "mesh-cni.entry" -}}
+{{- $entry := dict "exclude_namespaces" .Values.excludeNamespaces "pod_namespace" .Release.Namespace -}}
+{{- $_ := set $entry "cni_agent_run_dir" .Values.cniAgentRunDir -}}
+{{- $_ := set $entry "plugin_log_level" .Values.logging.level -}}
+{{- $_ := set $entry "profile" .Values.profile -}}
+{{- $_ := set $entry "backend" .Values.backend -}}
+{{- $_ := set $entry "pod_source" .Values.podSource -}}
+{{- with .Values.includeNamespaces }}{{ $_ := set $entry "include_namespaces" . }}{{ end -}}
+{{- with .Values.excludeNamespaceSelector }}{{ $_ := set $entry "exclude_namespace_selector" . }}{{ end -}}
+{{- with .Values.selection }}{{ $_ := set $entry "selection" . }}{{ end -}}
+{{- with .Values.ruleset }}{{ $_ := set $entry "ruleset" . }}{{ end -}}
+{{- with .Values.defaults }}{{ $_ := set $entry "defaults" . }}{{ end -}}
+{{- $entry | toPrettyJson -}}
+{{- end }}
+
+{{- define "mesh-cni.nodeMounts" -}}
+- name: cni-bin
+  mountPath: /host/cni-bin
+- name: cni-conf
+  mountPath: /host/cni-conf
+- name: run
+  mountPath: {{ .Values.cniAgentRunDir }}
+{{- end }}

@@ -1,0 +1,62 @@
+//! The chart, as Helm renders it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mesh_cni_tests::{Finished, finish, helm};
+use serde_json::Value;
+
+/// The repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The chart's folder.
+pub(crate) fn folder() -> PathBuf {
+    repository().join("deploy/helm/mesh-cni")
+}
+
+/// Runs helm with these words; what it keeps lies in a folder that goes with the call.
+pub(crate) fn run_helm(words: &[&str]) -> Finished {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(helm());
+    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(name, home.path());
+    }
+    finish(command.args(words), "")
+}
+
+/// What Helm says to the chart with these options, such as `profile=istio`; lists and objects are
+/// JSON.
+pub(crate) fn try_render(options: &[&str]) -> Finished {
+    let folder = folder();
+    let mut words = vec!["template", "mesh-cni", folder.to_str().unwrap()];
+    words.extend(["--namespace", "kube-system", "--kube-version", "1.34.0"]);
+    for option in options {
+        words.extend(["--set-json", option]);
+    }
+    run_helm(&words)
+}
+
+/// The text of the rendered objects.
+pub(crate) fn render(options: &[&str]) -> String {
+    let rendered = try_render(options);
+    assert_eq!(rendered.code, 0, "{options:?}: {}", rendered.stderr);
+    rendered.stdout
+}
+
+/// The rendered objects.
+pub(crate) fn objects(options: &[&str]) -> Vec<Value> {
+    let objects: Vec<Option<Value>> = serde_saphyr::from_multiple(&render(options)).unwrap();
+    objects.into_iter().flatten().collect()
+}
+
+/// The one object of that kind.
+pub(crate) fn object(options: &[&str], kind: &str) -> Value {
+    let mut found = objects(options)
+        .into_iter()
+        .filter(|object| object["kind"] == kind);
+    let first = found.next();
+    assert!(found.next().is_none(), "more than one {kind}");
+    first.unwrap_or_else(|| panic!("no {kind}"))
+}

@@ -1,0 +1,55 @@
+//! Values that the schema refuses, each by its name.
+
+use crate::chart::try_render;
+
+/// Options that do not fit, and what the refusal must name.
+const BAD: &[(&str, &str)] = &[
+    (r#"cniBinDirr="/opt/cni/bin""#, "cniBinDirr"),
+    (r#"cniBinDir="opt/cni/bin""#, "cniBinDir"),
+    (r#"cniConfFileName="10-calico""#, "cniConfFileName"),
+    (
+        r#"cniConfFileName="../10-calico.conflist""#,
+        "cniConfFileName",
+    ),
+    (r#"cniAgentRunDir="""#, "cniAgentRunDir"),
+    (r#"chained="yes""#, "chained"),
+    (r#"provider="cilium""#, "provider"),
+    (r#"platform="eks""#, "platform"),
+    (r#"mode="first""#, "mode"),
+    (r#"profile="linkerd""#, "profile"),
+    (r#"selection="all""#, "selection"),
+    (r#"ruleset="none""#, "ruleset"),
+    (r#"backend="ipvs""#, "backend"),
+    (r#"podSource="file""#, "podSource"),
+    (r#"excludeNamespaces="kube-system""#, "excludeNamespaces"),
+    (r#"excludeNamespaces=[""]"#, "excludeNamespaces"),
+    (
+        r#"defaults={"excludeOutboundPorts":3306}"#,
+        "excludeOutboundPorts",
+    ),
+    (r#"logging.level="verbose""#, "level"),
+    ("healthPort=0", "healthPort"),
+    (r#"metricsAddress="15014""#, "metricsAddress"),
+    (r#"seccompProfile.type="runtime/default""#, "seccompProfile"),
+    (
+        r#"extraCapabilities=["cap_sys_admin"]"#,
+        "extraCapabilities",
+    ),
+    ("resourceQuotas.pods=0", "pods"),
+    (r#"pullPolicy="Sometimes""#, "pullPolicy"),
+    (r#"uninstall.enabled="true""#, "enabled"),
+    (r#"global.platform="eks""#, "platform"),
+];
+
+#[test]
+fn a_value_that_does_not_fit_is_refused_by_its_name() {
+    for (option, named) in BAD {
+        let refused = try_render(&[option]);
+        assert_ne!(refused.code, 0, "{option} was taken");
+        assert!(
+            refused.stderr.contains(named),
+            "{option}: {}",
+            refused.stderr
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! What each set of options changes in the rendered objects, and the lint.
+
+use std::fs;
+use std::process::Command;
+
+use mesh_cni_installer::{Chaining, PLATFORMS, Platform};
+use mesh_cni_tests::finish;
+use serde_json::Value;
+
+use crate::chart::{folder, object, objects, render, run_helm};
+
+/// Each set of options: its name, what a reviewer must find, the options.
+const SETS: &[(&str, &str, &[&str])] = &[
+    (
+        "istio-selector-defaults",
+        "entry: profile, namespaces, selector and defaults; the role gets namespaces; nothing else \
+         but the entry's checksum",
+        &[
+            r#"profile="istio""#,
+            r#"selection="asm-literal""#,
+            r#"ruleset="istio""#,
+            r#"backend="nft-native""#,
+            r#"podSource="agent""#,
+            r#"includeNamespaces=["shop","team-*"]"#,
+            r#"excludeNamespaceSelector="mesh=off""#,
+            r#"defaults={"excludeOutboundPorts":"3306"}"#,
+            r#"logging={"level":"debug","asJson":true}"#,
+        ],
+    ),
+    (
+        "gke",
+        "the binary's directory is in /home; a quota for the priority class",
+        &[r#"platform="gke""#],
+    ),
+    (
+        "openshift",
+        "stand-alone beside Multus: a NetworkAttachmentDefinition, Multus' directories, spc_t",
+        &[r#"platform="openshift""#],
+    ),
+    (
+        "k3s-owned-first",
+        "k3s' directories; mode owned-first with a name of its own; Istio CNI's entry is replaced",
+        &[
+            r#"platform="k3s""#,
+            "istioOwnedCNIConfig=true",
+            r#"istioOwnedCNIConfigFileName="01-mesh.conflist""#,
+            r#"cniConfFileName="10-flannel.conflist""#,
+            "replaceIstioCni=true",
+        ],
+    ),
+    (
+        "pod-network",
+        "no host network: health on every address, probes without a host, a named port",
+        &["hostNetwork=false", r#"metricsAddress="off""#],
+    ),
+    (
+        "operators-own",
+        "image, secrets, labels, annotations, environment, scheduling, security as given",
+        &[
+            r#"hub="registry.example.org/mesh""#,
+            r#"tag="1.2""#,
+            r#"imagePullSecrets=[{"name":"pull"}]"#,
+            r#"podLabels={"team":"net"}"#,
+            r#"podAnnotations={"note":"x"}"#,
+            r#"daemonSetLabels={"tier":"node"}"#,
+            r#"env={"RUST_BACKTRACE":1}"#,
+            r#"nodeSelector={"mesh":"yes"}"#,
+            r#"tolerations=[{"key":"gpu","operator":"Exists"}]"#,
+            r#"affinity={"nodeAffinity":{}}"#,
+            r#"updateStrategy={"type":"OnDelete"}"#,
+            r#"extraCapabilities=["DAC_OVERRIDE"]"#,
+            r#"appArmorProfile={"type":"Unconfined"}"#,
+            "resourceQuotas.enabled=true",
+        ],
+    ),
+    (
+        "uninstall",
+        "an init container that uninstalls, without any right or token; every node at once",
+        &[
+            "uninstall.enabled=true",
+            "uninstall.restoreIstioCni=true",
+            "uninstall.removeBinary=true",
+        ],
+    ),
+];
+
+#[test]
+fn each_set_of_options_changes_what_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, changed) = (folder.path().join("default"), folder.path().join("changed"));
+    fs::write(&plain, render(&[])).unwrap();
+    for (name, description, options) in SETS {
+        fs::write(&changed, render(options)).unwrap();
+        let mut diff = Command::new("diff");
+        diff.args(["--unified=2", "--label=default", "--label=changed"]);
+        let difference = finish(diff.arg(&plain).arg(&changed), "");
+        insta::with_settings!({
+            snapshot_path => "snapshots",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+            description => *description,
+        }, { insta::assert_snapshot!(*name, difference.stdout) });
+    }
+}
+
+#[test]
+fn the_chart_is_linted() {
+    let folder = folder();
+    let linted = run_helm(&[
+        "lint",
+        "--strict",
+        "--kube-version=1.34.0",
+        folder.to_str().unwrap(),
+    ]);
+    assert_eq!(linted.code, 0, "{}{}", linted.stdout, linted.stderr);
+}
+
+#[test]
+fn a_platform_means_the_same_to_the_chart_and_to_the_agent() {
+    for platform in PLATFORMS {
+        let option = format!("platform=\"{}\"", platform.name);
+        let daemon_set = object(&[&option], "DaemonSet");
+        let volume = |name: &str| {
+            let volumes = daemon_set["spec"]["template"]["spec"]["volumes"].as_array();
+            let volume = volumes.unwrap().iter().find(|it| it["name"] == name);
+            volume.unwrap()["hostPath"]["path"].clone()
+        };
+        assert_eq!(volume("cni-bin"), platform.bin_dirs[0], "{}", platform.name);
+        assert_eq!(volume("cni-conf"), platform.conf_dir, "{}", platform.name);
+        assert!(
+            has_argument(&daemon_set, mode(platform)),
+            "{}",
+            platform.name
+        );
+    }
+}
+
+#[test]
+fn no_container_is_privileged_and_every_right_is_named() {
+    for (name, _, options) in SETS {
+        for object in objects(options) {
+            let spec = &object["spec"]["template"]["spec"];
+            assert_eq!(spec["hostPID"], Value::Null, "{name}");
+            let lists = ["initContainers", "containers"].map(|list| spec[list].as_array());
+            for container in lists.into_iter().flatten().flatten() {
+                let security = &container["securityContext"];
+                assert_eq!(security["privileged"], Value::Null, "{name}");
+                assert_eq!(security["allowPrivilegeEscalation"], false, "{name}");
+                assert_eq!(security["readOnlyRootFilesystem"], true, "{name}");
+                assert_eq!(security["capabilities"]["drop"][0], "ALL", "{name}");
+            }
+        }
+    }
+}
+
+fn mode(platform: &Platform) -> &'static str {
+    match platform.chaining {
+        Chaining::Chained => "--mode=chained",
+        Chaining::StandAlone => "--mode=stand-alone",
+        Chaining::OwnedFirst => "--mode=owned-first",
+        Chaining::DropIn => "--mode=drop-in",
+    }
+}
+
+fn has_argument(daemon_set: &Value, wanted: &str) -> bool {
+    let containers = &daemon_set["spec"]["template"]["spec"]["containers"];
+    let arguments = containers[0]["args"].as_array().unwrap();
+    arguments.iter().any(|argument| argument == wanted)
+}

@@ -1,0 +1,144 @@
+//! The rendered objects at a real API server: it takes them, and they give the rights that are
+//! needed and no other.
+
+use mesh_cni_tests::KubeApi;
+use serde_json::Value;
+
+use crate::agent::Mounted;
+use crate::chart::render;
+
+/// As Multus brings it.
+const ATTACHMENTS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: network-attachment-definitions.k8s.cni.cncf.io}
+spec:
+  group: k8s.cni.cncf.io
+  scope: Namespaced
+  names: {plural: network-attachment-definitions, singular: network-attachment-definition, kind: NetworkAttachmentDefinition}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {config: {type: string}}}}}}
+";
+
+/// Each set of options, and the rights it gives, as `VERB RESOURCE`.
+const RIGHTS: &[(&[&str], &str)] = &[
+    (&[], "get,list,watch pods"),
+    (
+        &[r#"excludeNamespaceSelector="mesh=off""#],
+        "get,list,watch namespaces; get,list,watch pods",
+    ),
+    (&["uninstall.enabled=true"], ""),
+];
+
+#[test]
+fn the_api_server_takes_every_object_and_every_field_of_it() {
+    let api = KubeApi::start();
+    api.apply(ATTACHMENTS);
+    let established = "wait --for=condition=Established crd --all --timeout=60s";
+    api.must(established);
+    for options in [
+        &[][..],
+        &[
+            r#"platform="openshift""#,
+            r#"excludeNamespaceSelector="mesh=off""#,
+        ],
+        &[
+            r#"platform="gke""#,
+            "hostNetwork=false",
+            r#"appArmorProfile={"type":"Unconfined"}"#,
+        ],
+        &["uninstall.enabled=true"],
+    ] {
+        let words = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let taken = api.kubectl(words, &render(options));
+        assert_eq!(taken.code, 0, "{options:?}: {}", taken.stderr);
+        assert_eq!(taken.stderr, "", "{options:?}: no warning either");
+    }
+}
+
+#[test]
+fn an_account_gets_the_rights_of_its_options_and_no_other() {
+    let api = KubeApi::start();
+    for (options, wanted) in RIGHTS {
+        api.apply(&render(options));
+        let role = api.get("clusterrole mesh-cni");
+        assert_eq!(rights(&role), *wanted, "{options:?}");
+        let account = "--as=system:serviceaccount:kube-system:mesh-cni";
+        let may = |words: &str| {
+            let words = format!("auth can-i {words} {account} --all-namespaces");
+            api.kubectl(words.split(' '), "").stdout.trim() == "yes"
+        };
+        assert_eq!(may("watch pods"), wanted.contains("pods"), "{options:?}");
+        assert_eq!(
+            may("watch namespaces"),
+            wanted.contains("namespaces"),
+            "{options:?}"
+        );
+        for never in [
+            "get secrets",
+            "create pods",
+            "update nodes",
+            "create pods/exec",
+        ] {
+            assert!(!may(never), "{options:?}: {never}");
+        }
+    }
+}
+
+#[test]
+fn the_agent_works_with_its_role_and_says_which_right_is_missing() {
+    let options = [r#"excludeNamespaceSelector="mesh=off""#];
+    let api = KubeApi::start();
+    api.apply(&render(&options));
+    let account = api.kubeconfig_of("kube-system", "mesh-cni");
+    let follows = |log: &str, path: &str| {
+        let mut lines = log.lines().filter(|line| line.contains("watch: follows"));
+        lines.any(|line| line.contains(path))
+    };
+    let node = Mounted::render(&options);
+    node.run_with(&account, |log| {
+        follows(log, "/api/v1/pods") && follows(log, "/api/v1/namespaces")
+    })
+    .end();
+
+    let without = |resource: &str, verbs: &str| {
+        let role = render(&options).replace(
+            &format!("resources: [{resource}]\n    verbs: [get, list, watch]"),
+            &format!("resources: [{resource}]\n    verbs: [{verbs}]"),
+        );
+        api.apply(&role);
+        let node = Mounted::render(&options);
+        let refused = format!("cannot {} resource \"{resource}\"", missing(verbs));
+        node.run_with(&account, |log| log.contains(&refused)).end();
+    };
+    for resource in ["pods", "namespaces"] {
+        without(resource, "get, watch");
+        without(resource, "get, list");
+    }
+}
+
+/// What these verbs lack of a watch.
+fn missing(verbs: &str) -> &'static str {
+    if verbs.contains("watch") {
+        "list"
+    } else {
+        "watch"
+    }
+}
+
+/// The rules of a role, in the order of resources.
+fn rights(role: &Value) -> String {
+    let words = |list: &Value| {
+        let list = list.as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
+    let rules = role["rules"].as_array().into_iter().flatten();
+    let mut rules: Vec<_> = rules
+        .map(|rule| format!("{} {}", words(&rule["verbs"]), words(&rule["resources"])))
+        .collect();
+    rules.sort();
+    rules.join("; ")
+}
