@@ -21,6 +21,9 @@ pub(crate) const LEFTOVER: (&str, &str) = (".mesh-cni-", ".tmp");
 /// What else of ours is in the run directory.
 const RUN_FILES: [&str; 2] = ["agent.sock", "plugin.log"];
 
+/// What the directory in which an agent makes its socket is called, to begin with.
+const SOCKET_ROOM: &str = ".agent";
+
 /// The disk refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -141,6 +144,13 @@ fn look_at_run_dir(paths: &NodePaths, found: &mut Found) -> Result<(), DiskError
         } else if RUN_FILES.contains(&name) {
             found.run_files.push(path);
         }
+        Ok(())
+    })?;
+    each_directory(&paths.run_dir, |path, name| {
+        // An agent that was killed while it made its socket leaves it in a directory of its own.
+        let socket = path.join(RUN_FILES[0]);
+        let left = name.starts_with(SOCKET_ROOM) && fs::symlink_metadata(&socket).is_ok();
+        found.run_files.extend(left.then_some(socket));
         Ok(())
     })?;
     found.run_files.sort();

@@ -32,8 +32,12 @@ pub(super) fn leave_run_dir(paths: &NodePaths, found: &Found, plan: &mut Plan) {
         .into_iter()
         .chain(found.run_files.iter().cloned());
     let before = plan.steps.len();
-    plan.steps
-        .extend(files.map(|path| Step::RemoveRunFile { path }));
+    for path in files {
+        let room = path.parent().filter(|parent| **parent != *paths.run_dir);
+        let room = room.map(|room| Step::RemoveDirectory { path: room.into() });
+        plan.steps.push(Step::RemoveRunFile { path });
+        plan.steps.extend(room);
+    }
     if plan.steps.len() > before {
         let path = paths.run_dir.clone();
         plan.steps.push(Step::RemoveDirectory { path });

@@ -109,6 +109,8 @@ fn the_run_directory_goes_unless_others_use_it() {
     assert_eq!(left, ["theirs"]);
     fs::remove_file(run.join("theirs")).unwrap();
     fs::write(run.join("agent.sock"), "").unwrap();
+    fs::create_dir(run.join(".agentX1")).unwrap();
+    fs::write(run.join(".agentX1/agent.sock"), "").unwrap();
     uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
     assert!(!run.exists());
 }
