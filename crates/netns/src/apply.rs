@@ -3,7 +3,7 @@
 
 mod transition;
 
-use std::fmt;
+use std::{fmt, io};
 
 use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::ruleset::Family;
@@ -14,6 +14,7 @@ use crate::enter::EnterError;
 use crate::handle::NetNs;
 use crate::name_service;
 use crate::nf_tables::{self, Flavour};
+use crate::passthrough_address;
 use crate::read::{has_legacy_tables, is_ours};
 use crate::xtables::Xtables;
 use transition::Transition;
@@ -59,6 +60,9 @@ pub enum ApplyError {
         /// What was chosen.
         chosen: Backend,
     },
+    /// The address to which a sidecar binds when it passes on what came by IPv6.
+    #[error("cannot give the address ::6 to the loopback interface, or take it away")]
+    PassthroughAddress(#[source] io::Error),
     /// No back end took the rules; what each said.
     #[error("no back end works: {}", join(.0))]
     NoneWorks(Vec<Attempt>),
@@ -100,7 +104,8 @@ impl fmt::Display for Attempt {
 /// Makes the wanted rules stand, one rule set for each family.
 ///
 /// What of ours stood there before is replaced; families of ours that are not wanted go. The same
-/// call again changes nothing.
+/// call again changes nothing. Where a family is IPv6, the loopback interface gets the address `::6`,
+/// from which a sidecar passes on what came by IPv6.
 pub fn apply(
     netns: &NetNs,
     xtables: &Xtables,
@@ -113,6 +118,10 @@ pub fn apply(
             xtables,
             wanted,
         };
+        if passthrough_address::is_needed(wanted) {
+            // Before the rules: alone it does nothing.
+            passthrough_address::add().map_err(ApplyError::PassthroughAddress)?;
+        }
         work.first_that_works(choice)
     })?
 }
@@ -132,7 +141,9 @@ pub fn remove(
             xtables,
             wanted: &[],
         };
-        work.remove(choice)
+        let removed = work.remove(choice)?;
+        passthrough_address::remove().map_err(ApplyError::PassthroughAddress)?;
+        Ok(removed)
     })?
 }
 

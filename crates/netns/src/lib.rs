@@ -46,6 +46,7 @@ mod handle;
 mod name_service;
 mod nf_tables;
 mod nfnetlink;
+mod passthrough_address;
 mod policy_route;
 mod probe;
 mod program;

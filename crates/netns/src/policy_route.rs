@@ -18,7 +18,7 @@ use crate::rtnetlink::Rtnetlink;
 
 /// The loopback interface is the first of every network namespace (`LOOPBACK_IFINDEX`,
 /// `net/net_namespace.h`).
-const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 
 /// Makes the routing stand in the calling thread's namespace; what stands already stays.
 pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
@@ -126,7 +126,7 @@ fn address_family(family: Family) -> AddressFamily {
 }
 
 /// One errno means that the wish is fulfilled already.
-fn unless(fulfilled: Errno, outcome: io::Result<()>) -> io::Result<()> {
+pub(crate) fn unless(fulfilled: Errno, outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
         Err(error) if error.raw_os_error() == Some(fulfilled as i32) => Ok(()),
         outcome => outcome,

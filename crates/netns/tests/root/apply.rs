@@ -161,3 +161,21 @@ fn namespaces_are_programmed_at_the_same_time() {
         }
     }
 }
+
+#[test]
+fn the_address_from_which_a_sidecar_passes_on_comes_and_goes() {
+    let netns = scratch();
+    let choice = BackendChoice::Auto;
+    let address = || must(&netns, "ip", &["-6", "address", "show", "dev", "lo"], "");
+    let wanted = |family| [rules(&productpage(), family)];
+    apply(&netns, &xtables(), choice, &wanted(Family::V4)).unwrap();
+    assert!(!address().contains("::6/128"), "{}", address());
+    for _ in 0..2 {
+        apply(&netns, &xtables(), choice, &wanted(Family::V6)).unwrap();
+        assert!(address().contains("inet6 ::6/128"), "{}", address());
+    }
+    for _ in 0..2 {
+        remove(&netns, &xtables(), choice).unwrap();
+        assert!(!address().contains("::6/128"), "{}", address());
+    }
+}
