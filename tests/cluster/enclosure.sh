@@ -77,12 +77,16 @@ ip link set lo up
 ip netns add outside
 ip link add eth0 type veth peer name eth0 netns outside
 ip address add 10.99.0.1/24 dev eth0
+ip address add fd00:99::1/64 dev eth0 nodad
 ip link set eth0 up
 ip route add default via 10.99.0.2
+ip route add default via fd00:99::2
 ip -netns outside address add 10.99.0.2/24 dev eth0
+ip -netns outside address add fd00:99::2/64 dev eth0 nodad
 ip -netns outside link set eth0 up
 ip -netns outside link set lo up
 ip -netns outside route add default via 10.99.0.1
+ip -netns outside route add default via fd00:99::1
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 
 echo ready

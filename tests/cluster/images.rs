@@ -11,8 +11,8 @@ pub(crate) const BOOKINFO: &str = "mesh-cni.test/bookinfo:1";
 pub(crate) const PROXY: &str = "mesh-cni.test/proxy:1";
 /// What `istio-init` runs.
 pub(crate) const INIT: &str = "mesh-cni.test/mesh-cnictl:1";
-/// The node agent, with the plugin that it installs.
-pub(crate) const AGENT: &str = "mesh-cni.test/mesh-cni-agent:1";
+/// The node agent, with the plugin that it installs, as the manifests name it.
+pub(crate) const AGENT: &str = "localhost/mesh-cni:0.1.0";
 
 /// Makes them and gives them to the node.
 pub(crate) fn import(node: &Node) {

@@ -13,9 +13,10 @@
     reason = "who runs the stages reads how far they are"
 )]
 
+mod bad_days;
 mod images;
+mod kinds;
 mod mesh;
-mod mirror;
 mod walkthrough;
 mod workload;
 mod world;
@@ -50,6 +51,43 @@ const STAGES: &[Stage] = &[
     (
         "excluded namespaces are set up by istio-init",
         walkthrough::excluded_namespaces_are_set_up_by_istio_init,
+    ),
+    ("a namespace for every kind of pod", kinds::prepare),
+    ("kind: native sidecar", kinds::native_sidecar),
+    ("kind: TPROXY", kinds::tproxy),
+    ("kind: DNS capture", kinds::dns_capture),
+    ("kind: dual stack", kinds::dual_stack),
+    ("kind: job that ends", kinds::job_that_ends),
+    (
+        "kind: init container with network",
+        kinds::init_container_with_network,
+    ),
+    ("kind: host network", kinds::host_network),
+    (
+        "kind: two containers, no proxy",
+        kinds::two_containers_without_proxy,
+    ),
+    ("kind: opted out", kinds::opted_out),
+    ("kind: stateful set, re-created", kinds::stateful_set),
+    ("kind: a hundred pods at once", kinds::hundred_pods),
+    ("bad day: kubelet restarts", bad_days::kubelet_restarts),
+    (
+        "bad day: containerd restarts",
+        bad_days::containerd_restarts,
+    ),
+    ("bad day: the node reboots", bad_days::node_reboots),
+    (
+        "bad day: another program rewrites the list",
+        bad_days::list_is_rewritten,
+    ),
+    (
+        "bad day: the agent is rolled over under load",
+        bad_days::agent_is_rolled_over,
+    ),
+    ("bad day: the agent is gone", bad_days::agent_is_gone),
+    (
+        "bad day: uninstalled, and installed again",
+        bad_days::uninstalled_and_installed,
     ),
 ];
 

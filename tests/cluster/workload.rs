@@ -53,7 +53,10 @@ pub(crate) fn envoy_config(namespace: &str) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "envoy", "namespace": namespace},
-        "data": {"envoy.yaml": ENVOY},
+        "data": {
+            "envoy.yaml": ENVOY,
+            "envoy-tproxy.yaml": ENVOY.replace("name: virtualInbound", "name: virtualInbound\n    transparent: true"),
+        },
     })
 }
 
@@ -70,6 +73,32 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Value {
         "kind": "Pod",
         "metadata": {"namespace": namespace, "name": name, "annotations": annotations()},
         "spec": spec,
+    })
+}
+
+/// A pod of two containers that do nothing, the second in the place of the sidecar.
+pub(crate) fn idle(namespace: &str, name: &str) -> Value {
+    let container = |name: &str| {
+        json!({
+            "name": name,
+            "image": images::BOOKINFO,
+            "imagePullPolicy": "Never",
+            "command": ["/bin/sleep", "infinity"],
+        })
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "labels": {"idle": "true"},
+            "annotations": annotations(),
+        },
+        "spec": {
+            "containers": [container("main"), container("istio-proxy")],
+            "terminationGracePeriodSeconds": 0,
+        },
     })
 }
 

@@ -10,8 +10,6 @@ use mesh_cni_rules::ruleset::Family;
 use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
 use serde_json::{Value, json};
 
-use crate::mirror::Mirror;
-
 /// How long a rollout may take on a busy machine.
 pub(crate) const MOST: Duration = Duration::from_secs(180);
 
@@ -20,7 +18,6 @@ pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
 /// The cluster.
 pub(crate) struct World {
-    pub(crate) mirror: Option<Mirror>,
     pub(crate) node: Node,
     pub(crate) kubectl: Kubectl,
 }
@@ -28,9 +25,10 @@ pub(crate) struct World {
 impl World {
     /// A node with a main plugin, and nothing of ours.
     pub(crate) fn start() -> Self {
-        let ranges = json!([[{"subnet": "10.244.0.0/16"}]]);
         let ipam = json!({
-            "type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]
+            "type": "host-local",
+            "ranges": [[{"subnet": "10.244.0.0/16"}], [{"subnet": "fd00:244::/64"}]],
+            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
         });
         let list = json!({
             "cniVersion": "1.0.0",
@@ -42,11 +40,13 @@ impl World {
         });
         let node = Node::start(&list.to_string());
         let kubectl = node.kubectl();
-        Self {
-            mirror: None,
-            node,
-            kubectl,
-        }
+        Self { node, kubectl }
+    }
+
+    /// Cuts the power of the node, and boots it again.
+    pub(crate) fn reboot(&mut self) {
+        self.node.reboot();
+        self.kubectl = self.node.kubectl();
     }
 
     /// Asks over HTTP from the machine beside the node; the answer's body, which must be 200.
@@ -96,15 +96,20 @@ impl World {
     /// The rules that stand in a pod's namespace, found as the document says: by the process of its
     /// container.
     pub(crate) fn standing(&self, pod: &Value) -> RuleSet {
+        self.standing_of(pod, Family::V4)
+    }
+
+    /// The same for one family.
+    pub(crate) fn standing_of(&self, pod: &Value, family: Family) -> RuleSet {
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let netns = self.netns(pod);
-        let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4]);
+        let found = read(&netns, &xtables, BackendChoice::Auto, &[family]);
         let found = found.unwrap_or_else(|error| panic!("{}: {error}", name_of(pod)));
         found
             .rule_sets
             .into_iter()
             .next()
-            .expect("IPv4 was asked for")
+            .expect("one family was asked for")
     }
 
     /// A pod's network namespace.

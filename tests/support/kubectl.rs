@@ -1,12 +1,41 @@
 //! `kubectl`, by which tests talk to a cluster as its operators do.
 
+use std::io::BufReader;
 use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use nix::sys::signal::{Signal, kill};
+use serde_json::{Deserializer, Value};
 
+use crate::process::Bound;
 use crate::{Finished, Place, cluster_binary, finish};
+
+/// A `kubectl get --watch` that runs; it is killed with this value.
+#[derive(Debug)]
+pub struct Watch {
+    bound: Bound,
+}
+
+impl Watch {
+    /// Ends it.
+    pub fn end(&mut self) {
+        // Who entered an enclosure waits for its child, which must go first.
+        let pid = self.bound.inner_pid().unwrap_or(self.bound.pid());
+        if matches!(self.bound.child.try_wait(), Ok(None)) {
+            kill(pid, Signal::SIGKILL).unwrap_or_default();
+            drop(self.bound.child.wait());
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
 
 /// Calls `kubectl` with a kubeconfig.
 #[derive(Clone, Debug)]
@@ -54,6 +83,49 @@ impl Kubectl {
     pub fn get(&self, words: &str) -> Value {
         let found = self.must(&format!("get {words} --output=json"));
         serde_json::from_str(&found).expect("kubectl prints JSON")
+    }
+
+    /// Watches the one object that the words name, such as `pod NAME`, and asks `probe` about it at
+    /// each change until there is an answer.
+    pub fn watch_until<T>(
+        &self,
+        words: &str,
+        most: Duration,
+        mut probe: impl FnMut(&Value) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + most;
+        let (tell, told) = mpsc::channel();
+        let mut watch = self.watch(&words.split(' ').collect::<Vec<_>>(), move |object| {
+            drop(tell.send(object));
+        });
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let object = told.recv_timeout(left);
+            let object = object.unwrap_or_else(|_| panic!("{words}: not in time"));
+            if let Some(answer) = probe(&object) {
+                watch.end();
+                return answer;
+            }
+        }
+    }
+
+    /// Tells of each object that the words name and of each change of it, until the watch is
+    /// ended.
+    pub fn watch(&self, words: &[&str], mut tell: impl FnMut(Value) + Send + 'static) -> Watch {
+        let mut command = self.command();
+        command.arg("get").args(words);
+        command.args(["--watch", "--output=json"]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut bound = Bound::spawn(command);
+        let stdout = bound.child.stdout.take().expect("stdout is a pipe");
+        thread::spawn(move || {
+            let objects = Deserializer::from_reader(BufReader::new(stdout)).into_iter();
+            objects.map_while(Result::ok).for_each(&mut tell);
+        });
+        Watch { bound }
     }
 
     /// Waits until the server tells of what the words name, such as

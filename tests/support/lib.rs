@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test ends where it fails")]
 
 mod binaries;
+mod changes;
 mod containerd;
 mod enclosure;
 mod image;
@@ -23,11 +24,12 @@ pub use binaries::{
     bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
     reference_plugins, udp_echo,
 };
+pub use changes::wait_for_change;
 pub use containerd::{Containerd, SandboxPod, crictl};
 pub use enclosure::Enclosure;
 pub use image::Image;
 pub use kube::KubeApi;
-pub use kubectl::Kubectl;
+pub use kubectl::{Kubectl, Watch};
 pub use node::Node;
 pub use place::Place;
 pub use pod::{

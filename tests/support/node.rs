@@ -36,7 +36,7 @@ pub struct Node {
 /// What runs between two boots. Dropped in this order: who asks goes before who answers.
 #[derive(Debug)]
 struct Running {
-    _kube_proxy: Process,
+    kube_proxy: Process,
     kubelet: Option<Process>,
     _scheduler: Process,
     _controllers: Process,
@@ -125,7 +125,7 @@ impl Node {
         let server = start_server(&admin, &place, directory, &serving);
         self.running = Some(Running {
             kubelet: Some(parts::kubelet(&place, directory)),
-            _kube_proxy: parts::kube_proxy(&place, directory),
+            kube_proxy: parts::kube_proxy(&place, directory),
             _scheduler: parts::scheduler(&place, directory),
             _controllers: parts::controllers(&place, directory),
             _server: server,
@@ -136,12 +136,18 @@ impl Node {
         self.wait_ready();
     }
 
-    /// Waits until the node is ready and pods can be made.
-    fn wait_ready(&self) {
+    /// Waits until the node is ready, pods can be made, and services lead to them.
+    fn wait_ready(&mut self) {
+        let netns = self.enclosure().own_netns();
         let kubectl = self.kubectl();
         kubectl.wait("node/node --for=create", MOST);
         kubectl.wait("node/node --for=condition=Ready", MOST);
         kubectl.wait("serviceaccount/default --for=create", MOST);
+        let proxy = &mut self.running_mut().kube_proxy;
+        proxy.wait_for("has not made the services' rules", MOST, || {
+            let healthy = netns.run(parts::is_kube_proxy_healthy);
+            healthy.is_ok_and(|healthy| healthy).then_some(())
+        });
     }
 
     fn make_users(&self) {

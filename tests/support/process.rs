@@ -1,7 +1,6 @@
 //! Programs that run beside a test: ended with it whatever happens to it, and waited for by events.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,13 +8,10 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long a wait goes on before it looks whether the program still runs.
-const BREATH: Duration = Duration::from_millis(500);
+use crate::changes::{BREATH, Changes};
 
 /// A running program, with everything that it says in a file. It is killed with this value, and by
 /// the kernel where the test's own process is killed.
@@ -117,11 +113,7 @@ impl Process {
         most: Duration,
         mut probe: impl FnMut() -> Option<T>,
     ) -> T {
-        let words = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
-            .expect("a file can be watched");
-        words
-            .add_watch(&self.log, AddWatchFlags::IN_MODIFY)
-            .expect("the log is there");
+        let words = Changes::of(&self.log);
         let deadline = Instant::now() + most;
         loop {
             if let Some(answer) = probe() {
@@ -129,11 +121,7 @@ impl Process {
             }
             self.assert_alive(what);
             self.assert_time(deadline, what);
-            let breath = PollTimeout::try_from(BREATH).expect("half a second is short");
-            let mut waiting = [PollFd::new(words.as_fd(), PollFlags::POLLIN)];
-            poll(&mut waiting, breath).expect("a descriptor can be waited for");
-            // Nothing to read means that the breath is over.
-            drop(words.read_events());
+            words.wait();
         }
     }
 

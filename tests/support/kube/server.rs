@@ -43,7 +43,7 @@ pub(crate) fn apiserver(place: &Place, directory: &Path, serving: &Serving) -> C
     flag("bind-address", serving.bind);
     flag("secure-port", &serving.port.to_string());
     flag("permit-port-sharing", "true");
-    flag("service-cluster-ip-range", "10.96.0.0/16");
+    flag("service-cluster-ip-range", "10.96.0.0/16,fd00:96::/112");
     flag("authorization-mode", "Node,RBAC");
     flag("allow-privileged", "true");
     flag("service-account-issuer", "https://kubernetes.default.svc");

@@ -1,6 +1,8 @@
 //! How the parts of a node are started that use the API server.
 
 use std::fs;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +13,9 @@ use crate::{Place, Process, cluster_binary};
 
 /// How long kubelet may take to be ready on a busy machine.
 const MOST: Duration = Duration::from_secs(60);
+
+/// The addresses of pods.
+const PODS: &str = "10.244.0.0/16,fd00:244::/56";
 
 /// The part with that name and the kubeconfig of that name.
 fn part(place: &Place, directory: &Path, program: &str, user: &str) -> Command {
@@ -35,7 +40,8 @@ pub(super) fn controllers(place: &Place, directory: &Path) -> Process {
             "--service-account-private-key-file={shown}/tokens.key"
         ))
         .arg(format!("--root-ca-file={shown}/ca.crt"))
-        .args(["--allocate-node-cidrs=true", "--cluster-cidr=10.244.0.0/16"]);
+        .arg("--allocate-node-cidrs=true")
+        .arg(format!("--cluster-cidr={PODS}"));
     Process::start(&command, &directory.join("controller-manager.log"))
 }
 
@@ -63,12 +69,13 @@ pub(super) fn kubelet(place: &Place, directory: &Path) -> Process {
         "maxPods": 250,
         // A disk that is nearly full is this machine's own concern.
         "evictionHard": {"nodefs.available": "0%", "imagefs.available": "0%"},
+        "imageGCHighThresholdPercent": 100,
     });
     fs::write(&file, text.to_string()).expect("a file can be written");
     let mut command = part(place, directory, "kubelet", "kubelet");
     command
         .arg(format!("--config={}", file.display()))
-        .args(["--hostname-override=node", "--node-ip=10.99.0.1"]);
+        .args(["--hostname-override=node", "--node-ip=10.99.0.1,fd00:99::1"]);
     let (log, socket) = (
         directory.join("kubelet.log"),
         directory.join("kubelet.notify"),
@@ -80,7 +87,7 @@ pub(super) fn kube_proxy(place: &Place, directory: &Path) -> Process {
     let mut command = part(place, directory, "kube-proxy", "kube-proxy");
     command
         .args(["--hostname-override=node", "--proxy-mode=iptables"])
-        .arg("--cluster-cidr=10.244.0.0/16")
+        .arg(format!("--cluster-cidr={PODS}"))
         // The table of connections is the whole machine's.
         .args([
             "--conntrack-max-per-core=0",
@@ -88,4 +95,16 @@ pub(super) fn kube_proxy(place: &Place, directory: &Path) -> Process {
         ])
         .arg("--conntrack-tcp-timeout-close-wait=0");
     Process::start(&command, &directory.join("kube-proxy.log"))
+}
+
+/// Whether kube-proxy says that it has made the rules of the services; asked on the node.
+pub(super) fn is_kube_proxy_healthy() -> bool {
+    let asked = || -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", 10256))?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    asked().is_ok_and(|answer| answer.contains(" 200 OK"))
 }
