@@ -1,6 +1,7 @@
 //! The commands, their flags and their help, as clap's derive reads them.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -54,6 +55,17 @@ pub(crate) enum Command {
         after_help = "Example: mesh-cnictl explain --pod pod.yaml --packet 'out tcp 10.0.0.7:9080 uid 1000'"
     )]
     Explain(ExplainArguments),
+    /// Compare the rules that stand in a pod with those that it should have
+    ///
+    /// Prints what stands as `iptables -t nat -L -n -v --line-numbers -x` does, with live counters,
+    /// then says whether it is what the pod should have, and if not, what differs first and what
+    /// that means for its traffic. The pod's facts come from the agent of this node, from the
+    /// directory of manifests of its configuration, or from --manifest. Needs root. Exit code 1:
+    /// the rules are not as wanted. 3: also where there is nothing to compare with.
+    #[command(
+        after_help = "Example: mesh-cnictl verify --pod default/productpage-v1-5c7b6d9f4-abcde"
+    )]
+    Verify(VerifyArguments),
     /// Program the rules, as istio-init does in its pod
     ///
     /// Flags, environment names and defaults are those of Istio's istio-iptables command. A flag
@@ -155,6 +167,73 @@ impl Whose {
         let of_process = |pid| PathBuf::from(format!("/proc/{pid}/ns/net"));
         self.netns.clone().or_else(|| self.pid.map(of_process))
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The pod's manifest, YAML or JSON; `-` reads stdin [default: ask the node's pod source]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The plugin's entry of a network configuration, or a whole list that has it; `-` reads stdin
+    /// [default: the first in --cni-conf-dir]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) conf: Option<PathBuf>,
+    /// Where this node's network configurations are
+    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
+    pub(crate) cni_conf_dir: PathBuf,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Where rules stand.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Place {
+    /// This network namespace, such as /run/netns/NAME
+    #[arg(long, value_name = "PATH")]
+    pub(crate) netns: Option<PathBuf>,
+    /// This process's network namespace
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Option<u32>,
+    /// This container's, of any runtime: `containerd://ID`, `docker://ID`, `cri-o://ID`, or the
+    /// first digits of an id
+    #[arg(long, value_name = "ID")]
+    pub(crate) container: Option<String>,
+    /// This pod's, which must run on this node
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) pod: Option<PodName>,
+}
+
+/// A pod's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PodName {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl FromStr for PodName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('/');
+        let parts = parts.filter(|(namespace, name)| is_name(namespace) && is_name(name));
+        let (namespace, name) =
+            parts.ok_or("expected NAMESPACE/NAME; a manifest is named by --manifest")?;
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// What Kubernetes allows as a name: nothing else may get into a path.
+fn is_name(text: &str) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! `explain`: the walk of a packet, through the rules that a pod would get or through those that
 //! stand in a namespace: one line a rule, and the end in a sentence.
 
-mod live;
 mod report;
+
+use std::path::Path;
 
 use mesh_cni_plan::{Plan, plan};
 use mesh_cni_rules::walk::{Fate, Host, Walk, walk, walk_on};
@@ -12,6 +13,7 @@ use crate::arguments::{ExplainArguments, Output, Subject};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::input::Case;
+use crate::live;
 use crate::render::refuse;
 
 /// Prints a walk for each packet; exit code 1 where one could not be followed to its end.
@@ -82,9 +84,17 @@ fn rules(arguments: &ExplainArguments, console: &mut Console<'_>) -> Result<Rule
             };
             of_manifest(&subject, console)
         }
-        (None, Some(path)) => live::rules(&path),
+        (None, Some(path)) => standing(&path),
         (None, None) => Err(Failure::wrong("--pod, --netns or --pid says whose rules")),
     }
+}
+
+fn standing(path: &Path) -> Result<Rules, Failure> {
+    let live = live::look(&live::open(path)?)?;
+    Ok(Rules {
+        rule_sets: live.rule_sets,
+        host: Some(live.host),
+    })
 }
 
 fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Failure> {

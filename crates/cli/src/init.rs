@@ -1,6 +1,7 @@
 //! `init`: programs a namespace as istio-init does, by the same flags.
 
 pub(crate) mod addresses;
+pub(crate) mod container;
 mod dns;
 mod error;
 pub(crate) mod flags;

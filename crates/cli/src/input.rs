@@ -80,14 +80,8 @@ impl Case {
             None => MeshConf::default(),
         };
         let manifest = text(&subject.pod)?;
-        let facts = PodFacts::from_manifest(&manifest).map_err(|source| {
-            Failure::wrong(InputError::Manifest {
-                path: subject.pod.clone(),
-                source,
-            })
-        })?;
         Ok(Self {
-            facts,
+            facts: parse(&subject.pod, &manifest)?,
             conf,
             addresses: addresses(&manifest),
         })
@@ -97,6 +91,18 @@ impl Case {
     pub(crate) fn pod(&self) -> String {
         format!("{}/{}", self.facts.namespace, self.facts.name)
     }
+}
+
+/// The facts in the manifest at that path.
+pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
+    parse(path, &text(path)?)
+}
+
+fn parse(path: &Path, manifest: &str) -> Result<PodFacts, Failure> {
+    PodFacts::from_manifest(manifest).map_err(|source| {
+        let path = path.to_owned();
+        Failure::wrong(InputError::Manifest { path, source })
+    })
 }
 
 fn is_stdin(path: &Path) -> bool {
@@ -121,7 +127,8 @@ fn text(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
+/// The plugin's configuration, from its entry or from a list that has it.
+pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
     let text = text(path)?;
     let document: Value = serde_json::from_str(&text).map_err(|source| {
         let path = path.to_owned();
@@ -160,7 +167,8 @@ fn entry(path: &Path, text: &str, document: &Value) -> Result<Map<String, Value>
     })
 }
 
-fn is_ours(plugin: &Value) -> bool {
+/// Whether that is the plugin's entry.
+pub(crate) fn is_ours(plugin: &Value) -> bool {
     plugin.get("type").and_then(Value::as_str) == Some(PLUGIN_TYPE)
 }
 

@@ -10,8 +10,10 @@ mod explain;
 mod failure;
 mod init;
 mod input;
+mod live;
 mod render;
 mod select;
+mod verify;
 
 use std::env;
 use std::process::ExitCode;
@@ -57,6 +59,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Select(arguments) => select::run(arguments, console),
         Command::Render(arguments) => render::run(arguments, console),
         Command::Explain(arguments) => explain::run(arguments, console),
+        Command::Verify(arguments) => verify::run(arguments, console),
         Command::Init(flags) => init::run(flags, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),

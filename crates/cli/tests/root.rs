@@ -1,6 +1,9 @@
-//! Tests that need root: the demo from end to end, and `init` in a namespace of its own.
+//! Tests that need root: the demo from end to end, and `init`, `explain` and `verify` in
+//! namespaces of their own.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "root/control_group.rs"]
+mod control_group;
 #[path = "root/demo.rs"]
 mod demo;
 #[path = "root/explain.rs"]
@@ -15,5 +18,9 @@ mod init_tproxy;
 mod init_validation;
 #[path = "root/machine.rs"]
 mod machine;
+#[path = "root/node.rs"]
+mod node;
 #[path = "root/scratch.rs"]
 mod scratch;
+#[path = "root/verify.rs"]
+mod verify;

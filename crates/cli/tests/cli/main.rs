@@ -8,3 +8,4 @@ mod refusals;
 mod render;
 mod select;
 mod support;
+mod verify;

@@ -31,6 +31,10 @@ impl Scratch {
         scratch
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/ns/net", self.0.id())
     }

@@ -62,6 +62,7 @@ impl Agent {
             ["v1", "pods", namespace, name] if get && socket => {
                 self.pod(namespace, name, asked.uri()).await
             }
+            ["v1", "pods"] if get && socket => self.pod_of(asked.uri()).await,
             ["v1", "reports"] if socket && asked.method() == Method::POST => {
                 self.report(asked.body())
             }
@@ -177,6 +178,21 @@ impl Agent {
             FactsAnswer::NoApi(words) => refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &format!("pod {name} is not known here yet, and cannot be fetched: {words}"),
+            ),
+        }
+    }
+
+    /// The pod of that UID: what runs in a process's control group is known by nothing else.
+    async fn pod_of(&self, uri: &Uri) -> Answer {
+        let Some(uid) = query(uri, "uid") else {
+            return refuse(StatusCode::BAD_REQUEST, "which pod? `?uid=UID` is missing");
+        };
+        let pods = self.directory.all();
+        match pods.iter().find(|pod| pod.is_of(uid)) {
+            Some(pod) => self.pod(&pod.name.namespace, &pod.name.name, uri).await,
+            None => refuse(
+                StatusCode::NOT_FOUND,
+                &format!("no pod of this node has UID {uid}"),
             ),
         }
     }

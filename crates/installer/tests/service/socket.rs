@@ -35,6 +35,19 @@ fn a_pod_of_the_watch_is_answered_with_its_facts() {
 }
 
 #[test]
+fn a_pod_is_found_by_its_uid_alone() {
+    let (_server, agent) = with_cart();
+    let answer = agent.get("/v1/pods?uid=c-1");
+    assert_eq!(answer.code, 200, "{answer:?}");
+    let facts: PodFacts = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(facts.name, "cart");
+    let none = agent.get("/v1/pods?uid=c-2");
+    assert_eq!(none.code, 404, "{none:?}");
+    assert!(none.body.contains("no pod of this node has UID c-2"));
+    assert_eq!(agent.get("/v1/pods").code, 400);
+}
+
+#[test]
 fn the_watch_is_of_this_node_alone() {
     let (server, _agent) = with_cart();
     let asked = server.asked();

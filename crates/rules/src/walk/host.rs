@@ -66,15 +66,21 @@ impl Host {
         if self.has(address) {
             return InterfaceName::loopback();
         }
-        let mut interfaces = self.interfaces.iter();
+        let mut interfaces = self.beyond();
         let on_link = interfaces.find(|interface| interface.reaches(address));
         on_link.map_or_else(|| self.first_interface(), |found| found.name.clone())
     }
 
     /// The interface by which packets come and go where nothing else is said.
     pub(super) fn first_interface(&self) -> InterfaceName {
-        let first = self.interfaces.first();
+        let first = self.beyond().next();
         first.map_or_else(default_interface, |interface| interface.name.clone())
+    }
+
+    /// All but `lo`: what leaves by that comes in again, so nothing for elsewhere may.
+    fn beyond(&self) -> impl Iterator<Item = &Interface> {
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|interface| interface.name != InterfaceName::loopback())
     }
 
     /// The primary address of an interface: where `REDIRECT` sends what came in by it.

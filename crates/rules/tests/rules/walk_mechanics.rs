@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_rules::value::InterfaceName;
 use mesh_cni_rules::walk::{Event, Host, NatSkip, Pass, PolicyCounters, walk_on};
 use mesh_cni_rules::{Packet, Walk, parse};
 
@@ -253,4 +254,18 @@ fn rules_that_only_look_do_not_end_the_walk() {
     let counters = output.rules.iter().map(|rule| rule.counters.bytes);
     assert_eq!(counters.collect::<Vec<_>>(), [180, 180, 0, 0, 180]);
     assert_eq!(output.policy.unwrap().counters.packets, 0);
+}
+
+#[test]
+fn a_namespace_with_lo_alone_sends_nothing_for_elsewhere_round_in_circles() {
+    let host = Host::new().with_interface(
+        InterfaceName::parse("lo").unwrap(),
+        vec!["10.9.9.9/24".parse().unwrap()],
+    );
+    for packet in ["out tcp 192.0.2.10:80", "out tcp 10.9.9.10:80"] {
+        let packet = Packet::parse(packet).unwrap();
+        let walk = walk_on(&RuleSet::new(Family::V4), &packet, &host);
+        let end = format!("leaves by eth0 to {}, as addressed", packet.destination);
+        assert_eq!(walk.fate.to_string(), end);
+    }
 }

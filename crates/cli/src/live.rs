@@ -1,33 +1,54 @@
-//! The rules and the addresses that a namespace has now.
+//! What a namespace has now: the rules that stand in it, its interfaces and their addresses.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netns::{BackendChoice, NetNs, OpenError, Xtables, read};
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, OpenError, Xtables, read};
+use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::value::InterfaceName;
 use mesh_cni_rules::walk::Host;
 use nix::ifaddrs::getifaddrs;
 
-use super::Rules;
 use crate::failure::Failure;
-use crate::init::addresses::ip;
+use crate::init::addresses::{self, ip};
 
 const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or iptables-legacy";
 
-pub(super) fn rules(path: &Path) -> Result<Rules, Failure> {
-    let netns = NetNs::open(path).map_err(unopened)?;
+/// A namespace as it stands.
+pub(crate) struct Live {
+    /// The back end that holds the rules.
+    pub(crate) backend: Backend,
+    /// Both families, with counters.
+    pub(crate) rule_sets: Vec<RuleSet>,
+    /// Interfaces and addresses.
+    pub(crate) host: Host,
+    /// The addresses, in the order of their interfaces.
+    pub(crate) addresses: Vec<IpAddr>,
+}
+
+/// Opens the namespace at that path.
+pub(crate) fn open(path: &Path) -> Result<NetNs, Failure> {
+    NetNs::open(path).map_err(unopened)
+}
+
+/// Reads what stands in it.
+pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    let found = read(&netns, &xtables, BackendChoice::Auto, &Family::ALL)
+    let found = read(netns, &xtables, BackendChoice::Auto, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
-    let host = netns
-        .run(host)
+    let (host, addresses) = netns
+        .run(|| io::Result::Ok((host()?, addresses::here()?)))
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?
         .map_err(|error| Failure::environment(error).about("cannot read the addresses"))?;
-    Ok(Rules {
+    Ok(Live {
+        backend: found.backend,
         rule_sets: found.rule_sets,
-        host: Some(host),
+        host,
+        addresses,
     })
 }
 

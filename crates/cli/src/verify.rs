@@ -1,0 +1,156 @@
+//! `verify`: the rules that stand in a pod, held against those that it should have.
+
+mod agent;
+mod compare;
+mod node_conf;
+mod place;
+mod pod_source;
+mod processes;
+mod report;
+mod wanted;
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use mesh_cni_plan::MeshConf;
+use mesh_cni_selector::PodFacts;
+
+use crate::arguments::{Output, Place, PodName, VerifyArguments};
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::input;
+use crate::live;
+use compare::Comparison;
+use place::Found;
+use pod_source::PodSource;
+use report::Report;
+
+/// Prints what stands and what it is worth; exit code 1 where it is not as wanted.
+pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    refuse_two_stdins(arguments)?;
+    let conf = node_conf::read(arguments.conf.as_deref(), &arguments.cni_conf_dir, console)?;
+    let manifest = arguments
+        .manifest
+        .as_deref()
+        .map(input::facts)
+        .transpose()?;
+    let Subject { found, facts } = subject(&arguments.place, manifest, &conf)?;
+    let live = live::look(&found.netns)?;
+    let compared = facts.and_then(|facts| compare(&facts, &conf, &live));
+    let report = Report {
+        pid: found.pid,
+        uid: found.uid,
+        namespace: found.netns.path(),
+        live: &live,
+        compared: compared.as_ref().ok(),
+    };
+    match arguments.output {
+        Output::Text => report.text(console)?,
+        Output::Json => console.result(&report.json())?,
+    }
+    Ok(match compared?.is_as_wanted() {
+        true => Exit::Done,
+        false => Exit::No,
+    })
+}
+
+/// A namespace, and who lives there, or why that is not known.
+struct Subject {
+    found: Found,
+    facts: Result<PodFacts, Failure>,
+}
+
+fn subject(place: &Place, manifest: Option<PodFacts>, conf: &MeshConf) -> Result<Subject, Failure> {
+    let source = PodSource::of(conf);
+    if let Some(pod) = &place.pod {
+        let facts = match manifest {
+            Some(facts) => of_that_name(facts, pod)?,
+            None => source.by_name(pod)?,
+        };
+        let found = place::of_pod(&format!("{}/{}", pod.namespace, pod.name), &facts)?;
+        return Ok(Subject {
+            found,
+            facts: Ok(facts),
+        });
+    }
+    let found = find(place)?;
+    let facts = match (manifest, &found.uid) {
+        (Some(facts), Some(uid)) if !facts.is_of(uid) => return Err(other_pod(&facts, uid)),
+        (Some(facts), _) => Ok(facts),
+        (None, Some(uid)) => source.by_uid(uid),
+        (None, None) => Err(pod_source::nobody()),
+    };
+    Ok(Subject { found, facts })
+}
+
+fn find(place: &Place) -> Result<Found, Failure> {
+    match (&place.netns, place.pid, &place.container) {
+        (Some(path), _, _) => place::at(path),
+        (_, Some(pid), _) => place::of_process(pid),
+        (_, _, Some(id)) => place::of_container(id),
+        _ => Err(Failure::wrong(
+            "--netns, --pid, --container or --pod says whose rules",
+        )),
+    }
+}
+
+/// Which family comes first the runtime has told the plugin and nobody else, so where rules stand
+/// as they would for either order, they are as wanted.
+fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Comparison, Failure> {
+    let mut ipv6_first = live.addresses.clone();
+    ipv6_first.sort_by_key(|address| address.is_ipv4());
+    let likely = compare_for(facts, conf, live, &live.addresses)?;
+    if likely.is_as_wanted() {
+        return Ok(likely);
+    }
+    let other = compare_for(facts, conf, live, &ipv6_first)?;
+    Ok(if other.is_as_wanted() { other } else { likely })
+}
+
+fn compare_for(
+    facts: &PodFacts,
+    conf: &MeshConf,
+    live: &live::Live,
+    addresses: &[IpAddr],
+) -> Result<Comparison, Failure> {
+    let pod = format!("{}/{}", facts.namespace, facts.name);
+    let wanted = wanted::wanted(facts, conf, addresses).map_err(|error| {
+        Failure::wrong(error)
+            .about(format!("pod {pod}"))
+            .hint("the plugin would refuse this pod, or the manifest is not what runs")
+    })?;
+    Ok(Comparison::new(pod, wanted, live))
+}
+
+fn of_that_name(facts: PodFacts, pod: &PodName) -> Result<PodFacts, Failure> {
+    if (&facts.namespace, &facts.name) == (&pod.namespace, &pod.name) {
+        return Ok(facts);
+    }
+    let found = format!("{}/{}", facts.namespace, facts.name);
+    let error = format!(
+        "--manifest is of pod {found}, --pod names {}/{}",
+        pod.namespace, pod.name
+    );
+    Err(Failure::wrong(error).hint("leave one of them out"))
+}
+
+fn other_pod(facts: &PodFacts, uid: &str) -> Failure {
+    let (namespace, name) = (&facts.namespace, &facts.name);
+    let own = facts.uid.as_deref().unwrap_or("none");
+    let error = format!(
+        "--manifest is of pod {namespace}/{name} with UID {own}, but the process is of the pod \
+         with UID {uid}"
+    );
+    Failure::wrong(error).hint("a pod that was made anew under its name has another UID")
+}
+
+fn refuse_two_stdins(arguments: &VerifyArguments) -> Result<(), Failure> {
+    let stdin = Some(Path::new("-"));
+    if arguments.manifest.as_deref() == stdin && arguments.conf.as_deref() == stdin {
+        return Err(
+            Failure::wrong("--manifest and --conf are both `-`, but there is one stdin")
+                .hint("write one of them to a file and name that"),
+        );
+    }
+    Ok(())
+}

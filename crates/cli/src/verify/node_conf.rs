@@ -1,0 +1,69 @@
+//! The plugin's configuration on this node: its entry in the first list that has one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mesh_cni_plan::MeshConf;
+use serde_json::Value;
+
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::input::{conf, is_ours};
+
+/// What container runtimes load.
+const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
+
+/// The configuration that was named, else that of the directory, else the defaults.
+pub(super) fn read(
+    named: Option<&Path>,
+    directory: &Path,
+    console: &mut Console<'_>,
+) -> Result<MeshConf, Failure> {
+    if let Some(path) = named {
+        return conf(path, console);
+    }
+    match find(directory) {
+        Some(path) => {
+            console.note(format_args!("configuration: `{}`", path.display()));
+            conf(&path, console)
+        }
+        None => {
+            console.note(format_args!(
+                "no entry of mesh-cni in `{}`: the defaults count",
+                directory.display()
+            ));
+            Ok(MeshConf::default())
+        }
+    }
+}
+
+/// The first file with our entry: the directory's own, then the drop-ins of its networks.
+fn find(directory: &Path) -> Option<PathBuf> {
+    let entries = sorted(directory);
+    let drop_ins = entries.iter().flat_map(|entry| sorted(entry));
+    let files: Vec<_> = entries.iter().cloned().chain(drop_ins).collect();
+    files.into_iter().find(|path| has_ours(path))
+}
+
+fn sorted(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+fn has_ours(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if !extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
+        return false;
+    }
+    // What cannot be read as a list is none of the runtime's either.
+    let read = fs::read(path).ok();
+    let document: Option<Value> = read.and_then(|read| serde_json::from_slice(&read).ok());
+    document.is_some_and(|document| match document.get("plugins") {
+        Some(plugins) => plugins
+            .as_array()
+            .is_some_and(|all| all.iter().any(is_ours)),
+        None => is_ours(&document),
+    })
+}

@@ -1,0 +1,190 @@
+//! The result of `verify` for people and for programs.
+
+use std::io;
+use std::path::Path;
+
+use mesh_cni_rules::ruleset::TableName;
+use mesh_cni_rules::{Listing, RuleSet};
+use serde_json::{Value, json};
+
+use super::compare::Comparison;
+use super::wanted::By;
+use crate::console::{BAD, Console, GOOD, ODD};
+use crate::live::Live;
+
+/// What is told.
+pub(super) struct Report<'run> {
+    pub(super) pid: Option<u32>,
+    pub(super) uid: Option<String>,
+    pub(super) namespace: &'run Path,
+    pub(super) live: &'run Live,
+    /// None where there was nothing to compare with.
+    pub(super) compared: Option<&'run Comparison>,
+}
+
+impl Report<'_> {
+    /// What stands on stdout, what it is worth on stderr.
+    pub(super) fn text(&self, console: &mut Console<'_>) -> io::Result<()> {
+        console.result(&self.dump())?;
+        let backend = self.live.backend;
+        let process = self
+            .pid
+            .map(|pid| format!("process {pid}, "))
+            .unwrap_or_default();
+        console.note(format_args!("{process}rules read by {backend}"));
+        if let Some(compared) = self.compared {
+            verdict(compared, console);
+        }
+        Ok(())
+    }
+
+    pub(super) fn json(&self) -> String {
+        let listings = self.live.rule_sets.iter().map(|rules| {
+            let tables = shown(rules).into_iter();
+            let tables: serde_json::Map<_, _> = tables
+                .map(|table| (table.as_str().to_owned(), json!(list(rules, table))))
+                .collect();
+            (rules.family.to_string(), Value::from(tables))
+        });
+        let document = json!({
+            "namespace": self.namespace.display().to_string(),
+            "pid": self.pid,
+            "uid": self.uid,
+            "backend": self.live.backend.as_str(),
+            "verdict": self.verdict(),
+            "pod": self.compared.map(|compared| &compared.pod),
+            "wanted": self.compared.map(wanted),
+            "difference": self.compared.and_then(difference),
+            "stray": self.compared.and_then(stray),
+            "dump": listings.collect::<serde_json::Map<_, _>>(),
+        });
+        let text = serde_json::to_string_pretty(&document);
+        text.expect("texts and numbers are always JSON") + "\n"
+    }
+
+    fn verdict(&self) -> &'static str {
+        match self.compared.map(Comparison::is_as_wanted) {
+            Some(true) => "as-wanted",
+            Some(false) => "not-as-wanted",
+            None => "not-compared",
+        }
+    }
+
+    /// The tables of each family that tell something, IPv4's nat first and always.
+    fn dump(&self) -> String {
+        let mut parts = Vec::new();
+        for rules in &self.live.rule_sets {
+            for table in shown(rules) {
+                let listing = list(rules, table);
+                parts.push(match table {
+                    TableName::Nat => listing,
+                    other => format!("# {} table {}\n{listing}", rules.family, other.as_str()),
+                });
+            }
+        }
+        parts.join("\n")
+    }
+}
+
+fn list(rules: &RuleSet, table: TableName) -> String {
+    Listing::of(rules, table).to_string()
+}
+
+fn shown(rules: &RuleSet) -> Vec<TableName> {
+    let has_rules = |name: &TableName| {
+        let table = rules.table(*name);
+        table.is_some_and(|table| table.chains.iter().any(|chain| !chain.rules.is_empty()))
+    };
+    let others = [TableName::Mangle, TableName::Raw, TableName::Filter];
+    let all = [TableName::Nat].into_iter().chain(others);
+    let always = |name: &TableName| {
+        *name == TableName::Nat && rules.family == mesh_cni_rules::ruleset::Family::V4
+    };
+    all.filter(|name| always(name) || has_rules(name)).collect()
+}
+
+fn verdict(compared: &Comparison, console: &mut Console<'_>) {
+    let pod = &compared.pod;
+    for warning in &compared.wanted.warnings {
+        console.warn(warning);
+    }
+    if compared.wanted.by == By::OwnInit {
+        console.note("its istio-init container programs it, and its arguments say what is wanted");
+    }
+    let none = compared.should_have_none();
+    match (&compared.difference, none) {
+        (None, None) => {
+            let families = compared.families_wanted().join(" and ");
+            let rules = compared.rules_wanted();
+            let line = format!("{pod}: all {rules} rules of {families} stand");
+            console.word("as wanted", GOOD, line);
+        }
+        (None, Some(reason)) => {
+            let line = format!("{pod} gets no rules, and none stand: {reason}");
+            console.word("as wanted", GOOD, line);
+        }
+        (Some((family, drift)), None) => {
+            console.word("not as wanted", BAD, format!("{pod}: {family}, {drift}"));
+        }
+        (Some((family, drift)), Some(reason)) => {
+            let line = format!("{pod} should have no rules ({reason}), but {family}, {drift}");
+            console.word("not as wanted", BAD, line);
+        }
+    }
+    consequence(compared, console);
+}
+
+/// What it means for a packet, and what helps.
+fn consequence(compared: &Comparison, console: &mut Console<'_>) {
+    if let Some(stray) = &compared.stray {
+        let (style, kind) = match compared.is_as_wanted() {
+            true => (ODD, "warning"),
+            false => (BAD, "so"),
+        };
+        let because = match compared.is_as_wanted() {
+            true => " (by rules that are not ours)",
+            false => "",
+        };
+        console.word(kind, style, format!("`{}`{because}", stray.packet));
+        console.aside(format_args!("  should be {}", stray.wanted));
+        console.aside(format_args!("  now is    {}", stray.live));
+    }
+    if !compared.is_as_wanted() {
+        console.word("hint", crate::console::DIM, hint(compared));
+    }
+}
+
+fn hint(compared: &Comparison) -> &'static str {
+    match compared.should_have_none() {
+        Some(_) => {
+            "`mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net` takes ours away"
+        }
+        None => {
+            "delete the pod, so that it starts anew; where it happens again, something else on the \
+             node changes the rules, or the plugin was not in the chain when the pod started: \
+             `mesh-cni-agent status`"
+        }
+    }
+}
+
+fn wanted(compared: &Comparison) -> Value {
+    match &compared.wanted.by {
+        By::Plugin => json!({"by": "plugin"}),
+        By::OwnInit => json!({"by": "istio-init"}),
+        By::Nobody(reason) => json!({"by": null, "reason": reason}),
+    }
+}
+
+fn difference(compared: &Comparison) -> Option<Value> {
+    let (family, drift) = compared.difference.as_ref()?;
+    Some(json!({"family": family.to_string(), "text": drift.to_string()}))
+}
+
+fn stray(compared: &Comparison) -> Option<Value> {
+    let stray = compared.stray.as_ref()?;
+    Some(json!({
+        "packet": stray.packet,
+        "wanted": stray.wanted.to_string(),
+        "live": stray.live.to_string(),
+    }))
+}
