@@ -24,7 +24,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ demo: ## a pod on this machine, real traffic, the documented dump (needs root)
 	scripts/setup demo
 	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni --bin mesh-cnictl
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
+
+recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
+	scripts/setup demo
+	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni --bin mesh-cnictl
+	scripts/recording $(TARGET_DIR)/release/mesh-cnictl docs/demo.svg
 
 test: ## every test, then those that need root
 	scripts/setup test

@@ -16,6 +16,8 @@ mod workspace;
 mod edges;
 #[path = "tidy/manifests.rs"]
 mod manifests;
+#[path = "tidy/quotes.rs"]
+mod quotes;
 #[path = "tidy/reviewed.rs"]
 mod reviewed;
 #[path = "tidy/sources.rs"]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
 use mesh_cni_selector::{ManifestError, PodFacts};
@@ -38,6 +39,8 @@ pub(crate) enum InputError {
     },
     #[error("`{}` is longer than {LIMIT} bytes", path.display())]
     TooLong { path: PathBuf },
+    #[error("`{}` is no UTF-8 text from byte {position} on", path.display())]
+    NotText { path: PathBuf, position: usize },
     #[error("pod manifest `{}`", path.display())]
     Manifest {
         path: PathBuf,
@@ -110,21 +113,35 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 fn text(path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = if is_stdin(path) {
-        io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)
+        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+        fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
     };
-    let bytes = read.map_err(|source| {
+    let length = read.map_err(|source| {
         let path = path.to_owned();
         Failure::wrong(InputError::Unreadable { path, source })
     })?;
-    if u64::try_from(bytes).is_ok_and(|bytes| bytes > LIMIT) {
+    if u64::try_from(length).is_ok_and(|length| length > LIMIT) {
         let path = path.to_owned();
         return Err(Failure::wrong(InputError::TooLong { path }));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| no_text(path, &error))
+}
+
+fn no_text(path: &Path, error: &FromUtf8Error) -> Failure {
+    let failure = Failure::wrong(InputError::NotText {
+        path: path.to_owned(),
+        position: error.utf8_error().valid_up_to() + 1,
+    });
+    match error.as_bytes() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => failure.hint(
+            "it looks like UTF-16, which PowerShell's `>` writes: \
+             `kubectl … | Out-File -Encoding utf8 FILE` writes UTF-8",
+        ),
+        _ => failure.hint("manifests and configurations are UTF-8 text"),
+    }
 }
 
 /// The plugin's configuration, from its entry or from a list that has it.
@@ -134,7 +151,14 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
         let path = path.to_owned();
         Failure::wrong(InputError::NotJson { path, source })
     })?;
-    let entry = entry(path, &text, &document).map_err(Failure::wrong)?;
+    let (entry, others) = entry(path, &text, &document).map_err(Failure::wrong)?;
+    if others > 0 {
+        console.warn(format_args!(
+            "configuration `{}` has {} entries of type `{PLUGIN_TYPE}`: the first one counts",
+            path.display(),
+            others + 1
+        ));
+    }
     let decoded = MeshConf::decode(&entry).map_err(|source| {
         let path = path.to_owned();
         Failure::wrong(InputError::Entry { path, source })
@@ -148,8 +172,13 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
     Ok(decoded.conf)
 }
 
-/// The plugin's entry: the document itself, or the one among its `plugins`.
-fn entry(path: &Path, text: &str, document: &Value) -> Result<Map<String, Value>, InputError> {
+/// The plugin's entry: the document itself, or the one among its `plugins`; and how many more there
+/// are.
+fn entry(
+    path: &Path,
+    text: &str,
+    document: &Value,
+) -> Result<(Map<String, Value>, usize), InputError> {
     let plugins = if document.get("plugins").is_some() {
         let list = ConfList::parse(text).map_err(|source| InputError::List {
             path: path.to_owned(),
@@ -161,10 +190,11 @@ fn entry(path: &Path, text: &str, document: &Value) -> Result<Map<String, Value>
     };
     let mut ours = plugins.iter().filter(|plugin| is_ours(plugin));
     let entry = ours.next().and_then(Value::as_object);
-    entry.cloned().ok_or_else(|| InputError::NoEntry {
+    let entry = entry.cloned().ok_or_else(|| InputError::NoEntry {
         path: path.to_owned(),
         found: types(&plugins),
-    })
+    })?;
+    Ok((entry, ours.count()))
 }
 
 /// Whether that is the plugin's entry.

@@ -48,9 +48,10 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
         Output::Text => report.text(console)?,
         Output::Json => console.result(&report.json())?,
     }
-    Ok(match compared?.is_as_wanted() {
-        true => Exit::Done,
-        false => Exit::No,
+    Ok(if compared?.is_as_wanted() {
+        Exit::Done
+    } else {
+        Exit::No
     })
 }
 
@@ -98,7 +99,7 @@ fn find(place: &Place) -> Result<Found, Failure> {
 /// as they would for either order, they are as wanted.
 fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Comparison, Failure> {
     let mut ipv6_first = live.addresses.clone();
-    ipv6_first.sort_by_key(|address| address.is_ipv4());
+    ipv6_first.sort_by_key(IpAddr::is_ipv4);
     let likely = compare_for(facts, conf, live, &live.addresses)?;
     if likely.is_as_wanted() {
         return Ok(likely);

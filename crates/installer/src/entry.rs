@@ -1,5 +1,7 @@
 //! The plugin's own configuration, checked before it is put into anyone's list.
 
+use std::path::PathBuf;
+
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE, PodSourceName};
 use serde_json::{Map, Value};
 
@@ -18,6 +20,12 @@ pub enum EntryError {
     /// The plugin itself would refuse it.
     #[error("the plugin would refuse this entry")]
     Refused(#[from] ConfError),
+    /// Pod source `file` needs a directory, or no pod could start.
+    #[error("field `pod_dir` is missing, which pod source `file` needs")]
+    NoDirectory,
+    /// The runtime's working directory is nobody's business.
+    #[error("field `pod_dir` is `{}`, but must be an absolute path", .0.display())]
+    RelativeDirectory(PathBuf),
     /// It is an entry of another plugin.
     #[error("field `type` of the entry is `{0}`, but must be `mesh-cni` or left out")]
     Type(Value),
@@ -36,6 +44,7 @@ impl Entry {
         let mut fields = Map::from_iter([("type".to_owned(), own_type)]);
         fields.append(&mut given);
         let decoded = MeshConf::decode(&fields)?;
+        has_its_directory(&decoded.conf)?;
         if decoded.conf.pod_source == PodSourceName::Runtime {
             ask_for_annotations(&mut fields);
         }
@@ -85,6 +94,17 @@ impl Entry {
     }
 }
 
+/// What the plugin would find out at the first pod, and refuse that pod for.
+fn has_its_directory(conf: &MeshConf) -> Result<(), EntryError> {
+    match (conf.pod_source, &conf.pod_dir) {
+        (PodSourceName::File, None) => Err(EntryError::NoDirectory),
+        (PodSourceName::File, Some(path)) if path.is_relative() => {
+            Err(EntryError::RelativeDirectory(path.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Pod source `runtime` lives on a capability that the entry must name; what the operator says of it
 /// stays.
 fn ask_for_annotations(fields: &mut Map<String, Value>) {
@@ -123,5 +143,25 @@ mod tests {
         assert_eq!(kept["capabilities"], own);
         let other = entry(&json!({"pod_source": "agent"}));
         assert!(other.get("capabilities").is_none());
+    }
+
+    #[test]
+    fn pod_source_file_needs_an_absolute_directory() {
+        let told = |fields: Value| {
+            let fields = fields.as_object().expect("it is an object").clone();
+            Entry::new(fields).err().map(|error| error.to_string())
+        };
+        let missing = "field `pod_dir` is missing, which pod source `file` needs";
+        assert_eq!(
+            told(json!({"pod_source": "file"})).as_deref(),
+            Some(missing)
+        );
+        let relative = "field `pod_dir` is `pods`, but must be an absolute path";
+        let fields = json!({"pod_source": "file", "pod_dir": "pods"});
+        assert_eq!(told(fields).as_deref(), Some(relative));
+        assert_eq!(
+            told(json!({"pod_source": "file", "pod_dir": "/pods"})),
+            None
+        );
     }
 }

@@ -41,9 +41,9 @@ impl Comparison {
         let stray = pairs().find_map(|(wanted, found)| stray(wanted, found, live));
         Self {
             pod,
+            wanted,
             difference,
             stray,
-            wanted,
         }
     }
 
@@ -81,7 +81,9 @@ fn stray(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Stray> {
     telling(own).into_iter().find_map(|text| {
         let packet = Packet::parse(&text).ok()?;
         let [wanted, live] = [wanted, found].map(|rules| walk_on(rules, &packet, &live.host).fate);
-        (wanted != live).then_some(Stray {
+        // Where a walk cannot go on, it says nothing of the kernel.
+        let known = !matches!(live, Fate::Undecided { .. });
+        (known && wanted != live).then_some(Stray {
             packet: text,
             wanted,
             live,

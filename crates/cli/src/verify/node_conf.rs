@@ -22,19 +22,15 @@ pub(super) fn read(
     if let Some(path) = named {
         return conf(path, console);
     }
-    match find(directory) {
-        Some(path) => {
-            console.note(format_args!("configuration: `{}`", path.display()));
-            conf(&path, console)
-        }
-        None => {
-            console.note(format_args!(
-                "no entry of mesh-cni in `{}`: the defaults count",
-                directory.display()
-            ));
-            Ok(MeshConf::default())
-        }
+    if let Some(path) = find(directory) {
+        console.note(format_args!("configuration: `{}`", path.display()));
+        return conf(&path, console);
     }
+    console.note(format_args!(
+        "no entry of mesh-cni in `{}`: the defaults count",
+        directory.display()
+    ));
+    Ok(MeshConf::default())
 }
 
 /// The first file with our entry: the directory's own, then the drop-ins of its networks.

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use mesh_cni_rules::ruleset::TableName;
+use mesh_cni_rules::ruleset::{Family, TableName};
 use mesh_cni_rules::{Listing, RuleSet};
 use serde_json::{Value, json};
 
 use super::compare::Comparison;
 use super::wanted::By;
-use crate::console::{BAD, Console, GOOD, ODD};
+use crate::console::{BAD, Console, DIM, GOOD};
 use crate::live::Live;
 
 /// What is told.
@@ -97,9 +97,7 @@ fn shown(rules: &RuleSet) -> Vec<TableName> {
     };
     let others = [TableName::Mangle, TableName::Raw, TableName::Filter];
     let all = [TableName::Nat].into_iter().chain(others);
-    let always = |name: &TableName| {
-        *name == TableName::Nat && rules.family == mesh_cni_rules::ruleset::Family::V4
-    };
+    let always = |name: &TableName| *name == TableName::Nat && rules.family == Family::V4;
     all.filter(|name| always(name) || has_rules(name)).collect()
 }
 
@@ -137,20 +135,17 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
 /// What it means for a packet, and what helps.
 fn consequence(compared: &Comparison, console: &mut Console<'_>) {
     if let Some(stray) = &compared.stray {
-        let (style, kind) = match compared.is_as_wanted() {
-            true => (ODD, "warning"),
-            false => (BAD, "so"),
-        };
-        let because = match compared.is_as_wanted() {
-            true => " (by rules that are not ours)",
-            false => "",
-        };
-        console.word(kind, style, format!("`{}`{because}", stray.packet));
-        console.aside(format_args!("  should be {}", stray.wanted));
-        console.aside(format_args!("  now is    {}", stray.live));
+        let packet = &stray.packet;
+        if compared.is_as_wanted() {
+            console.warn(format_args!("rules that are not ours turn `{packet}` away"));
+        } else {
+            console.word("so", BAD, format!("`{packet}`"));
+        }
+        console.aside(format_args!("  wanted: {}", stray.wanted));
+        console.aside(format_args!("  now:    {}", stray.live));
     }
     if !compared.is_as_wanted() {
-        console.word("hint", crate::console::DIM, hint(compared));
+        console.word("hint", DIM, hint(compared));
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn wanted(
     let reason = match plan(facts, conf, addresses)? {
         Plan::Redirect(redirection) => {
             return Ok(Wanted {
-                rule_sets: both(redirection.rule_sets),
+                rule_sets: both(&redirection.rule_sets),
                 by: By::Plugin,
                 warnings: redirection.warnings,
             });
@@ -50,7 +50,7 @@ pub(super) fn wanted(
     match container::wish(facts)? {
         Some(own) => Ok(of_own_init(&own, addresses)),
         None => Ok(Wanted {
-            rule_sets: both(Vec::new()),
+            rule_sets: both(&[]),
             by: By::Nobody(reason),
             warnings: Vec::new(),
         }),
@@ -70,14 +70,14 @@ fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Wanted {
     let families = own.interception.families(addresses).into_iter();
     let rule_sets = families.map(|family| compile(&own.interception, own.dialect, family));
     Wanted {
-        rule_sets: both(rule_sets.collect()),
+        rule_sets: both(&rule_sets.collect::<Vec<_>>()),
         by: By::OwnInit,
         warnings: Vec::new(),
     }
 }
 
 /// A set for each family, in their order.
-fn both(rule_sets: Vec<RuleSet>) -> Vec<RuleSet> {
+fn both(rule_sets: &[RuleSet]) -> Vec<RuleSet> {
     let of = |family: &Family| {
         let mut sets = rule_sets.iter();
         let found = sets.find(|rules| rules.family == *family);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::support::{PRODUCTPAGE, Run, assert_snapshot};
+use crate::support::{PRODUCTPAGE, Run, assert_snapshot, run};
 
 /// Every command line with what it reads, how it ended and what it said.
 fn told(cases: &[(&[&str], &str)]) -> String {
@@ -46,6 +46,37 @@ fn manifests() {
             (render, &ranges),
         ])
     );
+}
+
+#[test]
+fn what_is_no_text_is_refused_by_the_byte() {
+    let told = |name: &str, bytes: &[u8]| {
+        let path = std::env::temp_dir().join(format!("mesh-cni-{name}-{}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let shown = path.display().to_string();
+        let ended = run(&["select", "--pod", &shown]);
+        std::fs::remove_file(path).unwrap();
+        format!("{name}\n{}", ended.to_string().replace(&shown, "FILE"))
+    };
+    let powershell = told("utf-16", &[0xff, 0xfe, b'k', 0, b'i', 0]);
+    let latin = told("latin-1", b"kind: Pod # caf\xe9");
+    assert_snapshot!(
+        "refusals-encodings",
+        "exit 2 each; where it stops being text, and for UTF-16 who writes such files",
+        powershell + "\n" + &latin
+    );
+}
+
+#[test]
+fn of_two_entries_the_first_counts() {
+    let list = r#"{"cniVersion": "1.0.0", "name": "net", "plugins":
+        [{"type": "mesh-cni"}, {"type": "mesh-cni", "profile": "istio"}]}"#;
+    let arguments = ["select", "--pod", PRODUCTPAGE, "--conf", "-"];
+    let ended = Run::new(&arguments).with_input(list);
+    assert_eq!(ended.code, Some(0));
+    let warning =
+        "warning: configuration `-` has 2 entries of type `mesh-cni`: the first one counts\n";
+    assert_eq!(ended.stderr, warning);
 }
 
 #[test]

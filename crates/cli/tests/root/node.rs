@@ -36,6 +36,10 @@ impl Node {
         node
     }
 
+    pub(crate) fn root(&self) -> String {
+        self.0.display().to_string()
+    }
+
     pub(crate) fn conf_dir(&self) -> String {
         self.0.join("net.d").display().to_string()
     }

@@ -1,6 +1,7 @@
 //! `verify` in real namespaces: every back end, live counters, what somebody changed, and the ways
 //! to say whose rules are meant.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -115,7 +116,7 @@ fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for words in [
         "not as wanted: shop/cart: IPv4, table nat, chain ISTIO_OUTPUT: rule 1 is missing",
-        "so: `out tcp 192.0.2.10:80 uid 1000`\n  should be",
+        "so: `out tcp 192.0.2.10:80 uid 1000`\n  wanted: ",
         "15001",
         "as addressed",
     ] {
@@ -142,6 +143,41 @@ fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
             .unwrap()
             .contains("::/0")
     );
+}
+
+/// The handbook quotes these lines.
+#[test]
+fn what_it_says() {
+    let _alone = alone();
+    let node = Node::new();
+    let mut told = String::new();
+    let mut tell = |title: &str, ended: Ended| {
+        let words = ended.stderr.replace(&node.root(), "NODE");
+        let code = ended.code.unwrap();
+        writeln!(told, "{title}\nexit {code}\n{words}").unwrap();
+    };
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"]);
+    tell("nothing was programmed", of_manifest(&node, &scratch));
+    scratch.done(&RULES);
+    tell("everything stands", of_manifest(&node, &scratch));
+    tell(
+        "nobody knows the pod",
+        verify(&node, &["--netns", &scratch.path()]),
+    );
+    let first = "iptables-nft -t nat -I OUTPUT -p tcp --dport 80 -j ACCEPT";
+    scratch.inside(&first.split(' ').collect::<Vec<_>>());
+    tell("a foreign rule comes first", of_manifest(&node, &scratch));
+    scratch.inside(&["iptables-nft", "-t", "nat", "-D", "OUTPUT", "1"]);
+    scratch.inside(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"]);
+    tell("a chain was flushed", of_manifest(&node, &scratch));
+    node.exclude("shop");
+    tell("the pod should have none", of_manifest(&node, &scratch));
+    insta::with_settings!({
+        snapshot_path => "../snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+        description => "each situation with its exit code: 1, 0, 3, 0, 1, 1; the verdict, what it means for a packet, and what helps",
+    }, { insta::assert_snapshot!("verify-words", told) });
 }
 
 #[test]
@@ -193,7 +229,7 @@ fn rules_of_others_are_no_difference_but_told_where_they_turn_packets_away() {
     scratch.inside(&first);
     let turned = of_manifest(&node, &scratch);
     assert_eq!(turned.code, Some(0), "{}", turned.stderr);
-    let warning = "warning: `out tcp 192.0.2.10:80 uid 1000` (by rules that are not ours)";
+    let warning = "warning: rules that are not ours turn `out tcp 192.0.2.10:80 uid 1000` away";
     assert!(turned.stderr.contains(warning), "{}", turned.stderr);
 }
 
@@ -210,12 +246,12 @@ fn a_pod_that_should_have_none_is_told_of_those_it_has() {
         some.stderr
     );
     scratch.done(&["--cleanup-only"]);
-    let none = of_manifest(&node, &scratch);
-    assert_eq!(none.code, Some(0), "{}", none.stderr);
+    let bare = of_manifest(&node, &scratch);
+    assert_eq!(bare.code, Some(0), "{}", bare.stderr);
     assert!(
-        none.stderr.contains("gets no rules, and none stand"),
+        bare.stderr.contains("gets no rules, and none stand"),
         "{}",
-        none.stderr
+        bare.stderr
     );
 }
 

@@ -87,7 +87,7 @@ fn a_redirect_at_arrival_goes_to_the_interface_s_primary_address() {
         "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j REDIRECT --to-ports 1234\nCOMMIT\n",
     );
     let host = Host::new().with_interface(
-        mesh_cni_rules::value::InterfaceName::parse("net1").unwrap(),
+        InterfaceName::parse("net1").unwrap(),
         vec![
             "10.1.0.2/24".parse().unwrap(),
             "10.1.0.22/24".parse().unwrap(),
