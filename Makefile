@@ -29,9 +29,13 @@ AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The plugin goes to hosts whose libraries nobody knows, and starts once for every pod.
+build-plugin = $(CARGO) rustc $(CARGOFLAGS) --release -p mesh-cni-plugin --bin mesh-cni -- -C target-feature=+crt-static
+
 demo: ## a pod on this machine, real traffic, the documented dump (needs root)
 	scripts/setup demo
-	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni --bin mesh-cnictl
+	$(build-plugin)
+	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cnictl
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
 
 recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
@@ -94,7 +98,7 @@ audit: ## known vulnerabilities (fetches the advisory database)
 bench: ## the pure crates, then a whole ADD beside its floor (needs root)
 	scripts/setup demo
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
-	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni
+	$(build-plugin)
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
 
 # The engine needs instrumented code, which a stable compiler makes when it is told to.

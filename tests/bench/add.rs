@@ -1,4 +1,5 @@
-//! A whole ADD beside its floor: the same rules by `nsenter … iptables-nft-restore`.
+//! A whole ADD beside its floor: the same rules by `nsenter … iptables-nft-restore`. Then a burst of
+//! them, and what the rules cost a connection.
 //!
 //! Each run gets a fresh network namespace. The candidates take turns, so that whatever else the
 //! machine does meets them all alike. Prints medians and ratios; asserts nothing about time.
@@ -6,6 +7,9 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::panic, reason = "a benchmark ends where it fails")]
 
+mod binary;
+mod burst;
+mod connections;
 mod measure;
 mod table;
 
@@ -50,7 +54,11 @@ fn main() -> ExitCode {
     }
     println!("a whole ADD, {runs} runs each, taking turns, each in a fresh network namespace\n");
     let names = candidates.iter().map(|candidate| candidate.name);
-    print!("{}", table::table(names, &samples));
+    println!("{}", table::table(names, &samples));
+    println!("{}", binary::binary(&mesh_cni()));
+    println!("{}", burst::burst(&pods.conf.to_string()));
+    println!("a new connection, by the length of the list of excluded ports\n");
+    print!("{}", connections::connections(runs));
     ExitCode::SUCCESS
 }
 
@@ -66,6 +74,11 @@ fn candidates(pods: &Attachment) -> Vec<Candidate> {
             name: "floor: nsenter iptables-nft-restore",
             command: floor,
             input: render::restore(&productpage_rules()),
+        },
+        Candidate {
+            name: "ADD, auto",
+            command: plugin,
+            input: pods.conf.to_string(),
         },
         Candidate {
             name: "ADD, netlink",
