@@ -4,14 +4,23 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use mesh_cni_netns::{NetNs, Xtables};
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Survey, Xtables, read};
 use mesh_cni_plugin::MeshCni;
+use mesh_cni_rules::drift;
+use mesh_cni_rules::ruleset::Family;
 use mesh_cni_spec::{Environment, run};
-use mesh_cni_tests::{Attachment, must};
+use mesh_cni_tests::{Attachment, Call, must, productpage_rules};
 use serde_json::Value;
 
-/// Calls the plugin in this process with those programs for the host's.
+/// An ADD that must fail, with those programs for the host's.
 fn add_with(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> Value {
+    let (code, error) = add_in_process(xtables, attachment, netns);
+    assert_eq!(code, 1);
+    error
+}
+
+/// Calls the plugin in this process with those programs for the host's.
+fn add_in_process(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> (u8, Value) {
     let environment = Environment::from_pairs([
         ("CNI_COMMAND", "ADD"),
         ("CNI_CONTAINERID", "0123456789abcdef"),
@@ -28,8 +37,8 @@ fn add_with(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> Value {
         &mut stdout,
         &mut stderr,
     );
-    assert_eq!(code, 1);
-    serde_json::from_slice(&stdout).expect("an error is one JSON document")
+    let answer = serde_json::from_slice(&stdout);
+    (code, answer.expect("every answer is one JSON document"))
 }
 
 /// Every program of iptables says this and fails, as on a kernel without what it needs.
@@ -113,4 +122,71 @@ fn a_table_in_which_others_took_the_place_of_a_chain() {
     let error = add_with(none, &attachment, &netns);
     assert_eq!(must(&netns, "nft list ruleset"), before);
     insta::assert_snapshot!(error["msg"].as_str().unwrap(), @"traffic is not redirected: no back end works: netlink: the kernel refused `add chain ip nat OUTPUT { type nat hook output priority -100; }`: EEXIST: File exists");
+}
+
+/// An ADD of the documented pod with back end `auto`, into a fresh namespace: where its rules stand.
+fn auto(attachment: &Attachment) -> &'static str {
+    let (node, pod) = (NetNs::scratch().unwrap(), NetNs::scratch().unwrap());
+    let finished = attachment.call(&Call {
+        command: "ADD",
+        node: &node,
+        netns: pod.path(),
+        path: None,
+    });
+    assert_eq!(finished.code, 0, "{}", finished.stdout);
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    let found = read(&pod, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();
+    assert_eq!(drift(&productpage_rules(), &found.rule_sets[0]), None);
+    found.backend.as_str()
+}
+
+#[test]
+fn auto_asks_once_and_remembers() {
+    let attachment = Attachment::new("auto");
+    let memory = attachment.path().join("run/backends");
+    let log = || fs::read_to_string(attachment.path().join("run/plugin.log")).unwrap();
+    assert_eq!(auto(&attachment), "netlink");
+    let mode = memory.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(log().contains("back ends: netlink works; "), "{}", log());
+    let asked = |log: &str| log.matches("back ends: ").count();
+    assert_eq!((auto(&attachment), asked(&log())), ("netlink", 1));
+    // Whatever happened to the memory, it is no worse than none.
+    for damage in ["", "netlink works\n", "\u{0}\u{ff}"] {
+        fs::write(&memory, damage).unwrap();
+        assert_eq!(auto(&attachment), "netlink", "{damage:?}");
+    }
+    assert_eq!(asked(&log()), 4);
+}
+
+#[test]
+fn a_memory_that_is_wrong_costs_an_attempt_and_is_mended() {
+    let attachment = Attachment::new("auto");
+    let memory = attachment.path().join("run/backends");
+    auto(&attachment);
+    let right = fs::read_to_string(&memory).unwrap();
+    // What it says first does not work here: nobody finds the program.
+    let empty = tempfile::tempdir().unwrap();
+    let wrong = right
+        .replace("netlink works", "netlink refused: it was told so")
+        .replace("nft-native works", "nft-native refused: it was told so");
+    assert_ne!(wrong, right);
+    fs::write(&memory, &wrong).unwrap();
+    assert_eq!(auto(&attachment), "netlink", "iptables-nft writes the same");
+    let log = fs::read_to_string(attachment.path().join("run/plugin.log")).unwrap();
+    assert!(log.contains("rules created by iptables-nft"), "{log}");
+
+    let pretended = Xtables::in_directories(vec![empty.path().into()]);
+    let survey = Survey::take(&pretended);
+    assert_eq!(survey.first(), Some(Backend::Netlink));
+    let mut lie = survey.clone();
+    lie.verdicts[0].1 = Err("it was told so".to_owned());
+    lie.verdicts[1].1 = Err("it was told so".to_owned());
+    lie.verdicts[2].1 = Ok(());
+    let run_dir = attachment.path().join("run");
+    lie.remember(&run_dir, &pretended).unwrap();
+    let pod = NetNs::scratch().unwrap();
+    let code = add_in_process(pretended.clone(), &attachment, &pod).0;
+    assert_eq!(code, 0);
+    assert_eq!(Survey::recall(&run_dir, &pretended), Some(survey));
 }

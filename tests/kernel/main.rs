@@ -10,4 +10,5 @@ mod netlink;
 mod plugin;
 mod scenarios;
 mod traffic;
+mod user_ns;
 mod walk;

@@ -6,7 +6,7 @@ use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
 use mesh_cni_nftables::native;
 use mesh_cni_rules::render;
 use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_tests::{Scenario, must, run};
+use mesh_cni_tests::{Scenario, must, rules_with_annotations, run};
 
 /// What people and programs see of the rules, whoever wrote them.
 const VIEWS: [&str; 10] = [
@@ -96,4 +96,32 @@ fn the_script_for_nft_makes_what_the_native_back_end_makes() {
             scenario.name
         );
     }
+}
+
+#[test]
+fn the_rules_in_the_kernels_own_words_read_well() {
+    let lists = [
+        ("excludeInboundPorts", "22,80,443,8443"),
+        ("excludeOutboundPorts", "25,3306,5432,6379,15020"),
+        (
+            "excludeOutboundIPRanges",
+            "192.168.0.0/24,192.168.1.0/24,198.51.100.7/32",
+        ),
+    ];
+    let rules = rules_with_annotations(
+        &lists.map(|(key, value)| (format!("traffic.sidecar.istio.io/{key}"), value)),
+    );
+    let netns = scratch();
+    let xtables = Xtables::in_directories(Vec::new());
+    let choice = BackendChoice::Only(Backend::NftNative);
+    apply(&netns, &xtables, choice, &[rules]).unwrap();
+    insta::with_settings!({
+        description => "`nft list ruleset` of the documented pod with longer lists, by nft-native: \
+            one rule for each list, each element with a counter of its own, every name iptables'",
+        omit_expression => true,
+        prepend_module_to_snapshot => false,
+        snapshot_path => "../snapshots",
+    }, {
+        insta::assert_snapshot!("nft-list-ruleset", must(&netns, "nft list ruleset"));
+    });
 }

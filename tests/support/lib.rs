@@ -19,6 +19,7 @@ mod program;
 mod resolver;
 mod runtime;
 mod scenario;
+mod user_ns;
 
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
@@ -34,7 +35,7 @@ pub use node::Node;
 pub use place::Place;
 pub use pod::{
     PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,
-    rules_with_proxy_env,
+    rules_with_annotations, rules_with_proxy_env,
 };
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use process::Process;
@@ -42,3 +43,4 @@ pub use program::{Finished, finish, must, run};
 pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};
 pub use scenario::Scenario;
+pub use user_ns::UserNs;

@@ -32,8 +32,15 @@ pub fn rules_with_proxy_env(environment: &[(&str, &str)]) -> RuleSet {
 
 /// The IPv4 rules that it must get with one more annotation.
 pub fn rules_with_annotation((key, value): (&str, &str)) -> RuleSet {
+    rules_with_annotations(&[(key.to_owned(), value)])
+}
+
+/// The IPv4 rules that it must get with these annotations, in place of its own of the same keys.
+pub fn rules_with_annotations(annotations: &[(String, &str)]) -> RuleSet {
     let mut facts = productpage();
-    facts.annotations.insert(key.to_owned(), value.to_owned());
+    for (key, value) in annotations {
+        facts.annotations.insert(key.clone(), (*value).to_owned());
+    }
     rules_of(&facts)
 }
 

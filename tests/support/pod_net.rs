@@ -78,8 +78,12 @@ impl PodNet {
 
     /// Makes both namespaces; they are gone with this value.
     pub fn new() -> Self {
-        let make = || NetNs::scratch().expect("this test needs root: run `make test`");
-        let (pod, peer) = (make(), make());
+        Self::of(NetNs::scratch().expect("this test needs root: run `make test`"))
+    }
+
+    /// The same, with a namespace for the pod that has no more than a loopback interface.
+    pub fn of(pod: NetNs) -> Self {
+        let peer = NetNs::scratch().expect("this test needs root: run `make test`");
         let other = peer.path().display();
         must(
             &pod,
@@ -116,14 +120,23 @@ impl PodNet {
 
     /// Opens a connection from a namespace and says where it arrived; none where it was refused.
     ///
-    /// A shell sends, because a connection is matched by the user and group of its process.
+    /// The process is matched by its user and group.
     pub fn connect(&self, from: &NetNs, sender: Sender, to: (Ipv4Addr, u16)) -> Option<Arrival> {
+        let mut command = Command::new("env");
+        command.uid(sender.user).gid(sender.group);
+        self.connect_by(command, from, to)
+    }
+
+    /// The same, by a program that starts the one which its arguments name.
+    pub fn connect_by(
+        &self,
+        mut command: Command,
+        from: &NetNs,
+        to: (Ipv4Addr, u16),
+    ) -> Option<Arrival> {
         let script = "exec 3<>\"/dev/tcp/$0/$1\" && timeout 10 cat <&3";
-        let mut command = Command::new("bash");
-        command
-            .args(["-c", script, &to.0.to_string(), &to.1.to_string()])
-            .uid(sender.user)
-            .gid(sender.group);
+        let (address, port) = (to.0.to_string(), to.1.to_string());
+        command.args(["bash", "-c", script, &address, &port]);
         parse(&run(from, &mut command, "").stdout)
     }
 }

@@ -36,6 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "mesh-cni-cli",
         &[
+            "mesh-cni-installer",
             "mesh-cni-netns",
             "mesh-cni-nftables",
             "mesh-cni-plan",

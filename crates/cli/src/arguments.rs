@@ -83,6 +83,12 @@ pub(crate) enum Command {
     /// gone afterwards. Needs root. Exit code 1: something was not as documented.
     #[command(after_help = "Example: sudo mesh-cnictl demo --keep")]
     Demo(DemoArguments),
+    /// Show the node at a glance: kernel, back ends, the choice of `auto`, the plugin
+    ///
+    /// Needs root. Exit code 0: an ADD would work. 1: no back end works, or the plugin is not
+    /// installed.
+    #[command(after_help = "Example: sudo mesh-cnictl status --output json")]
+    Status(StatusArguments),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example: mesh-cnictl completions bash > /etc/bash_completion.d/mesh-cnictl"
@@ -247,6 +253,22 @@ pub(crate) struct DemoArguments {
     /// Where the reference plugins are [default: /usr/lib/cni, then /opt/cni/bin]
     #[arg(long, value_name = "DIR", env = "CNI_PATH", hide_env_values = true)]
     pub(crate) cni_bin_dir: Option<PathBuf>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// Where the container runtime looks for plugins
+    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    pub(crate) cni_bin_dir: PathBuf,
+    /// Where it looks for network configurations
+    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
+    pub(crate) cni_conf_dir: PathBuf,
+    /// Where the agent and the plugin keep their files
+    #[arg(long, value_name = "DIR", default_value = "/run/mesh-cni")]
+    pub(crate) run_dir: PathBuf,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -13,6 +13,7 @@ mod input;
 mod live;
 mod render;
 mod select;
+mod status;
 mod verify;
 
 use std::env;
@@ -61,6 +62,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(arguments, console),
         Command::Verify(arguments) => verify::run(arguments, console),
         Command::Init(flags) => init::run(flags, console),
+        Command::Status(arguments) => status::run(arguments, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),
         Command::Man => documents::man(console),

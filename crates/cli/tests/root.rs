@@ -22,5 +22,7 @@ mod machine;
 mod node;
 #[path = "root/scratch.rs"]
 mod scratch;
+#[path = "root/status.rs"]
+mod status;
 #[path = "root/verify.rs"]
 mod verify;

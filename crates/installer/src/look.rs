@@ -19,7 +19,7 @@ use crate::{
 pub(crate) const LEFTOVER: (&str, &str) = (".mesh-cni-", ".tmp");
 
 /// What else of ours is in the run directory.
-const RUN_FILES: [&str; 2] = ["agent.sock", "plugin.log"];
+const RUN_FILES: [&str; 3] = ["agent.sock", "backends", "plugin.log"];
 
 /// What the directory in which an agent makes its socket is called, to begin with.
 const SOCKET_ROOM: &str = ".agent";

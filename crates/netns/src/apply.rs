@@ -3,6 +3,8 @@
 
 mod transition;
 
+use std::borrow::Cow;
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use mesh_cni_rules::RuleSet;
@@ -16,6 +18,8 @@ use crate::name_service;
 use crate::nf_tables::{self, Flavour};
 use crate::passthrough_address;
 use crate::read::{has_legacy_tables, is_ours};
+use crate::user_ns::Owner;
+use crate::words::chain;
 use crate::xtables::Xtables;
 use transition::Transition;
 
@@ -90,14 +94,7 @@ impl fmt::Display for Change {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use std::error::Error as _;
-        write!(f, "{}", self.error)?;
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&chain(&self.error))
     }
 }
 
@@ -113,11 +110,7 @@ pub fn apply(
     wanted: &[RuleSet],
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        let work = Work {
-            netns,
-            xtables,
-            wanted,
-        };
+        let work = Work::new(netns, xtables, wanted)?;
         if passthrough_address::is_needed(wanted) {
             // Before the rules: alone it does nothing.
             passthrough_address::add().map_err(ApplyError::PassthroughAddress)?;
@@ -136,12 +129,7 @@ pub fn remove(
     choice: BackendChoice,
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        let work = Work {
-            netns,
-            xtables,
-            wanted: &[],
-        };
-        let removed = work.remove(choice)?;
+        let removed = Work::new(netns, xtables, &[])?.remove(choice)?;
         passthrough_address::remove().map_err(ApplyError::PassthroughAddress)?;
         Ok(removed)
     })?
@@ -149,12 +137,32 @@ pub fn remove(
 
 /// What is to be done, by a thread that is in the namespace.
 struct Work<'run> {
-    netns: &'run NetNs,
-    xtables: &'run Xtables,
+    xtables: Cow<'run, Xtables>,
+    /// A file of this namespace alone.
+    lock: PathBuf,
     wanted: &'run [RuleSet],
+    owner: Option<Owner>,
 }
 
-impl Work<'_> {
+impl<'run> Work<'run> {
+    fn new(
+        netns: &'run NetNs,
+        xtables: &'run Xtables,
+        wanted: &'run [RuleSet],
+    ) -> Result<Self, EnterError> {
+        let owner = netns.owner()?;
+        let (xtables, lock) = match &owner {
+            None => (Cow::Borrowed(xtables), netns.path().to_owned()),
+            Some(owner) => (Cow::Owned(xtables.admitted_by(owner)), owner.lock().into()),
+        };
+        Ok(Self {
+            xtables,
+            lock,
+            wanted,
+            owner,
+        })
+    }
+
     /// A back end is passed over where rules of ours stand that it could not replace: it would stand
     /// beside them.
     fn first_that_works(&self, choice: BackendChoice) -> Result<Applied, ApplyError> {
@@ -190,7 +198,7 @@ impl Work<'_> {
                 return Ok(Applied { backend, change });
             }
         };
-        let applied = nf_tables::apply(flavour, self.wanted);
+        let applied = nf_tables::apply(self.owner.as_ref(), flavour, self.wanted);
         applied.map_err(|source| BackendError::NfTables { backend, source })
     }
 
@@ -229,7 +237,8 @@ impl Work<'_> {
     fn remove_by(&self, backend: Backend) -> Result<Change, BackendError> {
         match backend {
             Backend::Netlink | Backend::NftNative => {
-                nf_tables::remove().map_err(|source| BackendError::NfTables { backend, source })
+                let removed = nf_tables::remove(self.owner.as_ref());
+                removed.map_err(|source| BackendError::NfTables { backend, source })
             }
             Backend::IptablesNft | Backend::IptablesLegacy => {
                 let _hidden = name_service::keep_local();
@@ -244,7 +253,7 @@ impl Work<'_> {
     /// back ends that talk to `nf_tables` themselves replace whatever of ours stands there; who
     /// insists on programs pays for a look.
     fn in_the_way_of(&self, backend: Backend) -> Option<Backend> {
-        if backend != Backend::IptablesLegacy && holds_legacy(self.xtables) {
+        if backend != Backend::IptablesLegacy && holds_legacy(&self.xtables) {
             return Some(Backend::IptablesLegacy);
         }
         if matches!(backend, Backend::Netlink | Backend::NftNative) {
@@ -260,7 +269,7 @@ impl Work<'_> {
     }
 
     fn transition(&self) -> Transition<'_> {
-        Transition::new(self.xtables, self.netns.path(), self.wanted)
+        Transition::new(&self.xtables, &self.lock, self.wanted)
     }
 }
 

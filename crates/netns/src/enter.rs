@@ -7,6 +7,7 @@ use nix::sched::{CloneFlags, setns};
 use thiserror::Error;
 
 use crate::handle::NetNs;
+use crate::user_ns::Owner;
 
 /// A namespace could not be entered.
 #[derive(Debug, Error)]
@@ -18,6 +19,15 @@ pub enum EnterError {
     /// The kernel refused: not a network namespace, or not allowed (`CAP_SYS_ADMIN`).
     #[error("cannot enter network namespace `{path}`")]
     Refused {
+        /// The path by which it was opened.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel does not say which user namespace owns it, or the answer cannot be used.
+    #[error("cannot tell which user namespace owns network namespace `{path}`")]
+    Owner {
         /// The path by which it was opened.
         path: String,
         /// Why.
@@ -57,6 +67,14 @@ impl NetNs {
                 .map_err(EnterError::Thread)?;
             let broken_off = |_panic| EnterError::Panicked { path: path() };
             thread.join().map_err(broken_off).flatten()
+        })
+    }
+
+    /// The user namespace that owns it, where that is not the caller's.
+    pub(crate) fn owner(&self) -> Result<Option<Owner>, EnterError> {
+        Owner::of(self.file()).map_err(|source| EnterError::Owner {
+            path: self.path().display().to_string(),
+            source,
         })
     }
 }

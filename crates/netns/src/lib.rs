@@ -22,7 +22,15 @@
 //! # Trying, not guessing
 //!
 //! [`BackendChoice::Auto`] takes the first back end that really does the work, in the order of
-//! [`Backend::ALL`], and never programs one beside rules of ours in another.
+//! [`Backend::ALL`], and never programs one beside rules of ours in another. A [`Survey`] remembers
+//! for as long as the machine runs which one that will be.
+//!
+//! # Other user namespaces
+//!
+//! Where the network namespace belongs to another user namespace than the caller's, rules that name
+//! users are written by a process that entered it. Their numbers are then those that the pod sees:
+//! user 1337 of a rule is user 1337 of the pod, whatever the node calls it. Read back they are the
+//! same numbers.
 //!
 //! ```no_run
 //! use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
@@ -36,8 +44,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The one crate that may hold unsafe code; so far it needs none.
-#![forbid(unsafe_code)]
+// The one crate that holds unsafe code, all of it in `user_ns`.
+#![deny(unsafe_code)]
 
 mod apply;
 mod backend;
@@ -52,6 +60,9 @@ mod probe;
 mod program;
 mod read;
 mod rtnetlink;
+mod survey;
+mod user_ns;
+mod words;
 mod xtables;
 
 pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};
@@ -62,4 +73,5 @@ pub use nf_tables::NfTablesError;
 pub use probe::{Probe, available, probe};
 pub use program::{ProgramError, RunLimits};
 pub use read::{Found, ReadError, read};
+pub use survey::Survey;
 pub use xtables::{Xtables, XtablesError};

@@ -17,14 +17,21 @@ pub(crate) use look::Look;
 use crate::apply::{Applied, Change};
 use crate::nfnetlink::{CommitError, Nfnetlink};
 use crate::policy_route;
+use crate::user_ns::Owner;
 
 /// How often another program may change the rules between our look and our change.
-const ATTEMPTS: usize = 16;
+///
+/// An attempt takes a millisecond or two; one who writes without pause leaves few gaps as long.
+const ATTEMPTS: usize = 256;
 
 /// Makes the wanted rule sets stand in that flavour, one for each family, in the calling thread's
 /// namespace: every family or none. What of ours stands in the other flavour goes in the same batch.
-pub(crate) fn apply(flavour: Flavour, wanted: &[RuleSet]) -> Result<Applied, NfTablesError> {
-    settle(|netlink| {
+pub(crate) fn apply(
+    owner: Option<&Owner>,
+    flavour: Flavour,
+    wanted: &[RuleSet],
+) -> Result<Applied, NfTablesError> {
+    settle(owner, |netlink| {
         let look = Look::take(netlink)?;
         let flavour = flavour.beside(&look);
         let messages = flavour.changes(wanted, &look)?;
@@ -45,8 +52,8 @@ pub(crate) fn apply(flavour: Flavour, wanted: &[RuleSet]) -> Result<Applied, NfT
 }
 
 /// Removes whatever of ours stands, in either flavour and both families.
-pub(crate) fn remove() -> Result<Change, NfTablesError> {
-    settle(|netlink| {
+pub(crate) fn remove(owner: Option<&Owner>) -> Result<Change, NfTablesError> {
+    settle(owner, |netlink| {
         let look = Look::take(netlink)?;
         let messages = look.removal();
         with_routing(&[], &look, || commit(netlink, &messages, look.generation))?;
@@ -60,7 +67,7 @@ pub(crate) fn remove() -> Result<Change, NfTablesError> {
 
 /// Looks at the calling thread's namespace.
 pub(crate) fn look() -> Result<Look, NfTablesError> {
-    settle(Look::take)
+    settle(None, Look::take)
 }
 
 /// Whether `nf_tables` answers, in the calling thread's namespace; nothing is changed.
@@ -94,9 +101,12 @@ pub(crate) fn answers_with_extensions() -> Result<(), NfTablesError> {
 
 /// Tries again while other programs change the rules at the same time.
 fn settle<T>(
-    mut attempt: impl FnMut(&mut Nfnetlink) -> Result<T, NfTablesError>,
+    owner: Option<&Owner>,
+    mut attempt: impl FnMut(&mut Nfnetlink<'_>) -> Result<T, NfTablesError>,
 ) -> Result<T, NfTablesError> {
-    let mut netlink = Nfnetlink::open().map_err(NfTablesError::Socket)?;
+    let mut netlink = Nfnetlink::open()
+        .map_err(NfTablesError::Socket)?
+        .written_by(owner);
     let mut outcome = Err(NfTablesError::Unsettled { attempts: ATTEMPTS });
     for _ in 0..ATTEMPTS {
         outcome = attempt(&mut netlink);
@@ -109,7 +119,7 @@ fn settle<T>(
 
 /// Commits the messages if the rules are still of that generation.
 fn commit(
-    netlink: &mut Nfnetlink,
+    netlink: &mut Nfnetlink<'_>,
     messages: &[Message],
     generation: u32,
 ) -> Result<(), NfTablesError> {

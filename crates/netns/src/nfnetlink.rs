@@ -10,14 +10,18 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt::SndBufForce};
 use thiserror::Error;
 
+use crate::user_ns::Owner;
+
 /// Enough for every answer in one datagram (`NLMSG_GOODSIZE` is at most 32 KiB).
 const DATAGRAM: usize = 64 * 1024;
 /// What a socket takes in one datagram unless it is told otherwise is about three times that.
 const LARGE_BATCH: usize = 64 * 1024;
 
 /// A socket in the network namespace of the thread that opened it.
-pub(crate) struct Nfnetlink {
+pub(crate) struct Nfnetlink<'owner> {
     socket: Socket,
+    /// The user namespace from which batches are sent, where that is not the caller's.
+    owner: Option<&'owner Owner>,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -50,7 +54,7 @@ pub(crate) enum CommitError {
     Silent,
 }
 
-impl Nfnetlink {
+impl<'owner> Nfnetlink<'owner> {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
@@ -60,9 +64,15 @@ impl Nfnetlink {
         socket.set_ext_ack(true)?;
         Ok(Self {
             socket,
+            owner: None,
             sequence: 0,
             buffer: vec![0; DATAGRAM],
         })
+    }
+
+    /// The same, but batches are sent by one who belongs to that user namespace.
+    pub(crate) fn written_by(self, owner: Option<&'owner Owner>) -> Self {
+        Self { owner, ..self }
     }
 
     /// The generation of all rules: each change makes a new one.
@@ -96,7 +106,7 @@ impl Nfnetlink {
             // Where this is not allowed, the datagram may still fit.
             let _outcome = setsockopt(&self.socket.as_fd(), SndBufForce, &(2 * bytes.len()));
         }
-        self.socket.send(bytes, 0).map_err(CommitError::Socket)?;
+        self.send(bytes).map_err(CommitError::Socket)?;
         let mut refused = None;
         let mut acknowledged = false;
         while let Some(size) = self.receive_what_is_there().map_err(CommitError::Socket)? {
@@ -148,6 +158,13 @@ impl Nfnetlink {
                 (true, false) => return Ok(()),
                 (false, _) => {}
             }
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.owner {
+            None => self.socket.send(bytes, 0).map(|_size| ()),
+            Some(owner) => owner.send(self.socket.as_fd(), bytes),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Reading the rules that stand in a namespace, whichever back end put them there.
 
-use std::error::Error;
 use std::{fs, io};
 
 use mesh_cni_rules::ruleset::Family;
@@ -12,6 +11,7 @@ use crate::enter::EnterError;
 use crate::handle::NetNs;
 use crate::name_service;
 use crate::nf_tables;
+use crate::words::chain;
 use crate::xtables::Xtables;
 
 /// The rules of a namespace, with counters.
@@ -105,17 +105,6 @@ fn read_by(
         }
     };
     Ok(Found { backend, rule_sets })
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
 
 /// Whether anything in these rules is ours.

@@ -14,12 +14,16 @@ use thiserror::Error;
 use crate::backend::Backend;
 use crate::policy_route;
 use crate::program::{Finished, ProgramError, RunLimits, run};
+use crate::user_ns::Owner;
 
 /// Where the host's programs are, and how much they may take.
 #[derive(Clone, Debug)]
 pub struct Xtables {
     directories: Vec<PathBuf>,
     limits: RunLimits,
+    /// The user namespace as whose root rules are written, where that is not the caller's; they are
+    /// read from outside as well as from inside.
+    owner: Option<Owner>,
 }
 
 /// A host's program that is missing, or that refused.
@@ -101,7 +105,21 @@ impl Xtables {
         Self {
             directories,
             limits: RunLimits::default(),
+            owner: None,
         }
+    }
+
+    /// The same, but rules are written by root of that user namespace.
+    pub(crate) fn admitted_by(&self, owner: &Owner) -> Self {
+        Self {
+            owner: Some(owner.clone()),
+            ..self.clone()
+        }
+    }
+
+    /// Where the programs are looked for.
+    pub(crate) fn directories(&self) -> &[PathBuf] {
+        &self.directories
     }
 
     /// The same with other limits.
@@ -130,6 +148,9 @@ impl Xtables {
     ) -> Result<(), XtablesError> {
         let mut command = self.command(backend, family, Role::Restore)?;
         command.arg("--noflush");
+        if let Some(owner) = &self.owner {
+            owner.admit(&mut command);
+        }
         if backend == Backend::IptablesLegacy {
             command.args(["--wait", "5"]).env("XTABLES_LOCKFILE", lock);
         }

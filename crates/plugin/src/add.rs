@@ -9,6 +9,7 @@ use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
 
 use crate::call::{Answer, Call};
+use crate::choice::Choice;
 use crate::error;
 use crate::journal::Echo;
 use crate::report::{self, Outcome};
@@ -37,7 +38,6 @@ fn redirect(
     // Everything that can be refused is refused before the namespace is touched.
     let result = result(&request.conf, &call.conf)?;
     let netns = call.namespace()?;
-    let backend = call.backend();
     let outcome = match call.answer()? {
         Answer::NoPod => {
             call.journal.info("passed through: no Kubernetes pod");
@@ -54,8 +54,10 @@ fn redirect(
             Outcome::skipped(code)
         }
         Answer::Redirect(redirection) => {
-            let applied = apply(&netns, xtables, backend, &redirection.rule_sets)
+            let choice = Choice::new(call, xtables);
+            let applied = apply(&netns, xtables, choice.backend(), &redirection.rule_sets)
                 .map_err(|e| error::not_applied(&e))?;
+            choice.learn_from(applied);
             let (change, backend) = (applied.change, applied.backend);
             let summary = summary(&redirection);
             call.journal

@@ -20,6 +20,7 @@ mod add;
 mod agent_socket;
 mod call;
 mod check;
+mod choice;
 mod error;
 mod http;
 mod journal;

@@ -24,7 +24,7 @@ struct OfFamily {
 impl Look {
     /// Asks for the tables, and for the rest only where one could hold rules of ours: a fresh
     /// namespace costs two short questions.
-    pub(crate) fn take(netlink: &mut Nfnetlink) -> Result<Self, NfTablesError> {
+    pub(crate) fn take(netlink: &mut Nfnetlink<'_>) -> Result<Self, NfTablesError> {
         let generation = netlink.generation()?;
         let mut dump = Dump::default();
         netlink.dump(&Query::Tables, &mut dump)?;
@@ -117,7 +117,7 @@ fn of_family(dump: &Dump, family: Family) -> Result<OfFamily, NfTablesError> {
     Ok(of)
 }
 
-fn take_sets(netlink: &mut Nfnetlink, dump: &mut Dump) -> Result<(), NfTablesError> {
+fn take_sets(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
     netlink.dump(&Query::Sets, dump)?;
     let ours = dump.sets.iter().filter(|set| native::is_ours(&set.table));
     let queries: Vec<_> = ours

@@ -12,5 +12,6 @@ mod apply;
 mod atomic;
 mod enter;
 mod listing;
+mod rivals;
 mod support;
 mod tproxy;

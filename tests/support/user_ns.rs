@@ -1,0 +1,73 @@
+//! A pod with users of its own (`hostUsers: false`): a user namespace, and the network namespace that
+//! it owns.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use mesh_cni_netns::NetNs;
+
+use crate::Sender;
+
+/// A process that waits in namespaces of its own; they are gone with this value.
+#[derive(Debug)]
+pub struct UserNs {
+    process: Child,
+}
+
+impl UserNs {
+    /// What the node calls the pod's user 0.
+    pub const FIRST: u32 = 100_000;
+
+    /// Makes the namespaces. The pod has the users 0 to 65535.
+    pub fn new() -> Self {
+        let mut process = Command::new("unshare")
+            .args(["--user", "--net", "sh", "-c", "echo ready; exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare is installed: run `make test`");
+        let stdout = process.stdout.take().expect("it was asked for");
+        let mut line = String::new();
+        let read = BufReader::new(stdout).read_line(&mut line);
+        assert_eq!((read.ok(), line.as_str()), (Some(6), "ready\n"));
+        let made = Self { process };
+        for map in ["uid_map", "gid_map"] {
+            let path = format!("/proc/{}/{map}", made.process.id());
+            fs::write(path, format!("0 {} 65536", Self::FIRST))
+                .expect("this test needs root: run `make test`");
+        }
+        made
+    }
+
+    /// The network namespace.
+    pub fn netns(&self) -> NetNs {
+        let path = PathBuf::from(format!("/proc/{}/ns/net", self.process.id()));
+        NetNs::open(&path).expect("a process has a network namespace")
+    }
+
+    /// Runs what follows as that user of the pod, in its namespaces.
+    pub fn command(&self, sender: Sender) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.process.id().to_string()])
+            .args(["--user", "--net", "--setuid", &sender.user.to_string()])
+            .args(["--setgid", &sender.group.to_string(), "--"]);
+        command
+    }
+}
+
+impl Default for UserNs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for UserNs {
+    /// The process reads to the end of its input.
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _status = self.process.wait();
+    }
+}
