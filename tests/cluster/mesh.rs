@@ -1,33 +1,42 @@
-//! mesh-cni on the node: the agent as a daemon set, under an account of its own.
+//! mesh-cni on the node, by the manifests that are shipped.
 
 use std::fs;
 use std::path::PathBuf;
 
-use mesh_cni_tests::mesh_cni_agent;
-
 use crate::world::{MOST, World};
 
-/// The daemon set, its account and its rights.
-const INSTALL: &str = include_str!("manifests/agent.yaml");
+/// What operators apply.
+const INSTALL: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
+
+/// What operators apply to be rid of it.
+const UNINSTALL: &str = include_str!("../../deploy/manifests/mesh-cni-uninstall.yaml");
 
 /// The namespace that the plugin leaves alone beside `kube-system`: there, `istio-init` does it.
 pub(crate) const EXCLUDED: &str = "by-init";
 
 /// The agent's pods.
-pub(crate) const AGENT: &str = "daemonset/mesh-cni --namespace=kube-system";
+pub(crate) const AGENT: &str = "daemonset/mesh-cni-agent --namespace=kube-system";
 
-/// Applies the manifests, and waits until every agent is ready: then the list names the plugin.
+/// Applies the manifests with one more excluded namespace, and waits until every agent is ready:
+/// then the list names the plugin.
 pub(crate) fn enable(world: &mut World) {
-    world.kubectl.apply(INSTALL);
+    let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
+    assert!(
+        INSTALL.contains(kube_system),
+        "the manifest has another form"
+    );
+    let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
+    world
+        .kubectl
+        .apply(&INSTALL.replace(kube_system, &excluded));
     rolled_out(world);
     assert!(is_listed(world), "{}", list(world));
 }
 
-/// Takes it off the node again: the daemon set, and then what it put there.
+/// Takes it off the node again, as operators do; what then remains of the daemon set does nothing.
 pub(crate) fn disable(world: &World) {
-    world.kubectl.must(&format!("delete --wait {AGENT}"));
-    let uninstall = format!("{} uninstall", mesh_cni_agent().display());
-    world.node.enclosure().must(&uninstall);
+    world.kubectl.apply(UNINSTALL);
+    rolled_out(world);
     assert!(!is_listed(world), "{}", list(world));
 }
 
