@@ -1,5 +1,6 @@
 //! What is answered where: paths to answers, the same for every socket, each with its own set.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,10 +39,32 @@ pub(super) struct Agent {
 pub(super) enum Door {
     /// The Unix socket: everything.
     Socket,
-    /// The health port.
+    /// The health port on a loopback address: what people of this node may see besides the probes.
     Health,
+    /// The health port on any other address: the kubelet's probes alone.
+    Probes,
     /// The metrics port.
     Metrics,
+}
+
+impl Door {
+    /// The door of a health port there: the page tells of every pod of the node, so it is for those
+    /// who are on it.
+    pub(super) fn of_health(address: SocketAddr) -> Self {
+        if address.ip().is_loopback() {
+            Self::Health
+        } else {
+            Self::Probes
+        }
+    }
+
+    fn probes(self) -> bool {
+        self != Self::Metrics
+    }
+
+    fn tells_of_pods(self) -> bool {
+        matches!(self, Self::Socket | Self::Health)
+    }
 }
 
 impl Agent {
@@ -52,13 +75,11 @@ impl Agent {
         let get = asked.method() == Method::GET || asked.method() == Method::HEAD;
         let socket = door == Door::Socket;
         match steps.as_slice() {
-            ["metrics"] if get && door != Door::Health => self.metrics(),
-            ["healthz"] if get && door != Door::Metrics => plain(StatusCode::OK, "ok"),
-            ["readyz"] if get && door != Door::Metrics => self.ready(),
-            ["readyz", check] if get && door != Door::Metrics => self.check(check),
-            ["v1", "status"] if get && door != Door::Metrics => {
-                json(StatusCode::OK, &self.status())
-            }
+            ["metrics"] if get && matches!(door, Door::Socket | Door::Metrics) => self.metrics(),
+            ["healthz"] if get && door.probes() => plain(StatusCode::OK, "ok"),
+            ["readyz"] if get && door.probes() => self.ready(),
+            ["readyz", check] if get && door.probes() => self.check(check),
+            ["v1", "status"] if get && door.tells_of_pods() => json(StatusCode::OK, &self.status()),
             ["v1", "pods", namespace, name] if get && socket => {
                 self.pod(namespace, name, asked.uri()).await
             }
@@ -66,11 +87,11 @@ impl Agent {
             ["v1", "reports"] if socket && asked.method() == Method::POST => {
                 self.report(asked.body())
             }
-            [""] if get && door != Door::Metrics => self.overview(),
-            ["pods", namespace, name] if get && door != Door::Metrics => {
+            [""] if get && door.tells_of_pods() => self.overview(),
+            ["pods", namespace, name] if get && door.tells_of_pods() => {
                 self.pod_page(namespace, name).await
             }
-            ["walk"] if get && door != Door::Metrics => self.walk(asked.uri()),
+            ["walk"] if get && door.tells_of_pods() => self.walk(asked.uri()),
             _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
         }
     }

@@ -169,11 +169,12 @@ async fn listen(
     agent: &Arc<Agent>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), ServiceError> {
-    for (address, door) in [
-        (settings.health_addr, Door::Health),
-        (settings.metrics_addr, Door::Metrics),
-    ] {
-        let Some(address) = address else { continue };
+    let health = settings.health_addr;
+    let health = health.map(|address| (address, Door::of_health(address)));
+    let metrics = settings
+        .metrics_addr
+        .map(|address| (address, Door::Metrics));
+    for (address, door) in health.into_iter().chain(metrics) {
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| ServiceError::Port { address, source })?;
         let address = listener.local_addr().map_err(ServiceError::Begin)?;

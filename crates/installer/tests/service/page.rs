@@ -1,5 +1,7 @@
 //! The page: what it says, that it says nothing unescaped, and that a browser shows it.
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 
 use serde_json::json;
@@ -10,9 +12,7 @@ use crate::objects::pod;
 
 /// What Chromium makes of a page of the health port, and what it had to say.
 fn seen(agent: &Agent, path: &str) -> (String, String) {
-    let line = agent.ever_said("listens address=");
-    let (_, address) = line.split_once("address=").unwrap();
-    let address = address.split_whitespace().next().unwrap();
+    let address = health_address(agent);
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
@@ -25,6 +25,23 @@ fn seen(agent: &Agent, path: &str) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
+fn health_address(agent: &Agent) -> SocketAddr {
+    let line = agent.ever_said("listens address=");
+    let (_, address) = line.split_once("address=").unwrap();
+    let address = address.split_whitespace().next().unwrap();
+    address.parse().unwrap()
+}
+
+/// The first line of an answer of the health port.
+fn first_line(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
 /// A node with a pod that is redirected, and one whose name for its app is an attack.
 fn node() -> (ApiServer, Agent) {
     let mut odd = pod("odd", "o-1");
@@ -34,6 +51,25 @@ fn node() -> (ApiServer, Agent) {
     let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
     agent.ever_said("watch: listed");
     (server, agent)
+}
+
+#[test]
+fn it_is_for_those_on_the_node() {
+    let server = ApiServer::new([pod("cart", "c-1")]);
+    let flags = ["--health-addr", "0.0.0.0:0"];
+    let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
+    agent.ever_said("watch: listed");
+    let port = health_address(&agent).port();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    assert_eq!(first_line(address, "/healthz"), "HTTP/1.1 200 OK");
+    for path in ["/", "/pods/shop/cart", "/walk", "/v1/status"] {
+        assert_eq!(
+            first_line(address, path),
+            "HTTP/1.1 404 Not Found",
+            "{path}"
+        );
+        assert_eq!(agent.get(path).code, 200, "{path} on the socket");
+    }
 }
 
 #[test]
