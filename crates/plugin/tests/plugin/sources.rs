@@ -214,17 +214,18 @@ fn handed_over(annotations: &Value) -> Value {
     })
 }
 
-/// The decision of an ADD, as its report tells it: none of these pods may touch a namespace.
+/// The decision of an ADD, the last line of its report: none of these pods may touch a namespace.
 fn decision(fields: &Value) -> String {
     let node = Node::new();
     let agent = PlayedAgent::new(&run_dir(&node), "");
     let answer = with(&node, fields).run();
     let report: Value = serde_json::from_str(&agent.asked().body).unwrap();
-    let said = &report["lines"][0]["message"];
+    let last = report["lines"].as_array().and_then(|lines| lines.last());
+    let said = last.and_then(|line| line["message"].as_str());
     node.readable(&format!(
         "exit {}: {}\n",
         answer.code,
-        said.as_str().unwrap_or_default()
+        said.unwrap_or_default()
     ))
 }
 
