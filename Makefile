@@ -69,11 +69,11 @@ image: ## the image of the node agent as an OCI archive: target/image/mesh-cni.t
 	mkdir -p $(TARGET_DIR)/image
 	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
 
-differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=170 PACKETS=12
+differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=1000 PACKETS=15
 	scripts/setup test
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
-	SETTINGS=$(or $(SETTINGS),170) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
-		--features root-tests --test kernel -- differential
+	SETTINGS=$(or $(SETTINGS),1000) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
+		--features root-tests --test differential -- --nocapture
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

@@ -33,13 +33,17 @@ fn listings(rules: &RuleSet) -> String {
     text
 }
 
-/// The namespace in which packets walk: the pod's own interface, and a bridge inside the pod.
+/// The namespace in which packets walk: the pod's own interface, a bridge inside the pod, and a
+/// second interface.
 fn host() -> Host {
     let addresses: [IpAddr; 2] =
         ["10.99.0.2", "fd00:99::2"].map(|address| address.parse().expect("this is an address"));
     let bridge = InterfaceName::parse("docker0").expect("this is a name");
-    let of_bridge = network("172.17.0.1/32").expect("this is a range");
-    Host::pod(&addresses).with_interface(bridge, vec![of_bridge])
+    let second = InterfaceName::parse("net1").expect("this is a name");
+    let ranges = |texts: [&str; 2]| texts.map(|text| network(text).expect("this is a range"));
+    Host::pod(&addresses)
+        .with_interface(bridge, ranges(["172.17.0.1/32", "fd00:17::1/128"]).to_vec())
+        .with_interface(second, ranges(["10.98.0.2/32", "fd00:98::2/128"]).to_vec())
 }
 
 /// The story of each packet.
@@ -56,7 +60,7 @@ fn walks(scenario: &Scenario) -> String {
 #[test]
 fn every_scenario_comes_to_what_lies_beside_it() {
     let scenarios = Scenario::all();
-    assert!(scenarios.len() >= 25, "a scenario was lost");
+    assert!(scenarios.len() >= 52, "a scenario was lost");
     for scenario in &scenarios {
         let (four, six) = (scenario.rules(Family::V4), scenario.rules(Family::V6));
         check(scenario, "restore.v4", &render::restore(&four));

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod chain;
-mod differential;
 mod faults;
 mod netlink;
 mod plugin;

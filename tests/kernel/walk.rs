@@ -82,8 +82,9 @@ fn foretold(fate: &Fate) -> Option<Told> {
         Fate::Tproxied {
             port,
             source,
-            destination,
-        } => Some(("pod", port.get(), *destination, Some(source.ip()))),
+            original,
+            ..
+        } => Some(("pod", port.get(), *original, Some(source.ip()))),
         Fate::AsAddressed { to, place } => {
             let side = match place {
                 Place::Here => "pod",

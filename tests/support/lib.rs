@@ -6,6 +6,7 @@
 mod binaries;
 mod changes;
 mod containerd;
+mod crossroads;
 mod enclosure;
 mod image;
 mod kube;
@@ -27,6 +28,7 @@ pub use binaries::{
 };
 pub use changes::wait_for_change;
 pub use containerd::{Containerd, SandboxPod, crictl};
+pub use crossroads::{Crossroads, Ends, Link, Met, Opening, Whence, any_address, far_address};
 pub use enclosure::Enclosure;
 pub use image::Image;
 pub use kube::KubeApi;

@@ -5,9 +5,9 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use mesh_cni_rules::interception::{DnsCapture, OwnerGroups};
+use mesh_cni_rules::interception::{DnsCapture, Mode, OwnerGroups};
 use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::{Gid, Port, Uid};
+use mesh_cni_rules::value::{Gid, Port, Uid, network};
 use mesh_cni_rules::{Dialect, Interception, Packet, PodSettings, RuleSet, compile};
 use serde::Deserialize;
 
@@ -41,6 +41,12 @@ struct Input {
     outbound_capture_port: Option<u16>,
     inbound_capture_port: Option<u16>,
     tunnel_port: Option<u16>,
+    tproxy_mark: Option<u32>,
+    tproxy_table: Option<u32>,
+    ipv4_loopback: Option<String>,
+    /// The pod's addresses in the order of its interfaces; without them both families are
+    /// programmed.
+    addresses: Option<Vec<IpAddr>>,
     packets: Vec<String>,
 }
 
@@ -82,10 +88,16 @@ impl Scenario {
         &self.input.find
     }
 
-    /// The rules for one family.
+    /// The rules for one family; none where the pod's addresses do not ask for it.
     pub fn rules(&self, family: Family) -> RuleSet {
         let dialect: Dialect = self.input.ruleset.parse().expect("the rule set is known");
-        compile(&self.interception(), dialect, family)
+        let interception = self.interception();
+        let addresses = self.input.addresses.as_deref();
+        let programmed = addresses.map(|addresses| interception.families(addresses));
+        if programmed.is_some_and(|families| !families.contains(&family)) {
+            return RuleSet::new(family);
+        }
+        compile(&interception, dialect, family)
     }
 
     /// The packets whose walks are told.
@@ -132,6 +144,13 @@ impl Scenario {
             input.inbound_capture_port,
         );
         set_port(&mut interception.tunnel_port, input.tunnel_port);
+        if let Mode::Tproxy(routing) = &mut interception.mode {
+            routing.mark = input.tproxy_mark.unwrap_or(routing.mark);
+            routing.table = input.tproxy_table.unwrap_or(routing.table);
+        }
+        if let Some(loopback) = &input.ipv4_loopback {
+            interception.ipv4_loopback = network(loopback).expect("this is a range");
+        }
         interception
     }
 }

@@ -4,8 +4,8 @@
 
 use std::io;
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{Family, PolicyRouting, Target};
+use mesh_cni_rules::ruleset::{Family, PolicyRouting};
+use mesh_cni_rules::{RuleSet, routing_mark};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -54,15 +54,7 @@ fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
 
 /// The policy routing that goes with the rules: that of the mark which they give to packets.
 pub(crate) fn standing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
-    let chains = rules.tables.iter().flat_map(|table| &table.chains);
-    let mut targets = chains
-        .flat_map(|chain| &chain.rules)
-        .map(|rule| &rule.target);
-    let mark = targets.find_map(|target| match target {
-        Target::Tproxy { mark, .. } => Some(mark.value),
-        _ => None,
-    });
-    match mark {
+    match routing_mark(rules) {
         Some(mark) => find(rules.family, mark),
         None => Ok(None),
     }

@@ -64,7 +64,7 @@ pub use compile::{Dialect, UnknownDialect, compile};
 pub use drift::{Drift, drift};
 pub use interception::Interception;
 pub use listing::Listing;
-pub use ownership::only_ours;
+pub use ownership::{only_ours, routing_mark};
 pub use ruleset::RuleSet;
 pub use settings::PodSettings;
 pub use walk::{Packet, Walk, walk};

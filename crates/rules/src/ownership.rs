@@ -5,12 +5,16 @@
 //! 1337, which is sidecar interception's by convention. A rule that leaves an interface alone
 //! (`-i IF -j RETURN`) names neither. It is ours where a rule set of ours put it: directly before
 //! a rule that is ours by itself; in one chain where its twin stands so in another, or where
-//! `-i IF` leads to a chain of ours; and wherever it is one of the rules that are wanted.
+//! `-i IF` leads to a chain of ours; at the end of nat `PREROUTING` in a table that has chains of
+//! ours, where it changes nothing for anyone (a rerouted interface of which nothing is captured);
+//! and wherever it is one of the rules that are wanted.
 
 use std::collections::BTreeSet;
 
 use crate::chains;
-use crate::ruleset::{Chain, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, Table, Target};
+use crate::ruleset::{
+    BuiltinChain, Chain, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, Table, TableName, Target,
+};
 use crate::value::InterfaceName;
 
 /// Only what is ours: our chains whole, and our rules in the kernel's chains.
@@ -31,6 +35,11 @@ pub fn only_ours(found: &RuleSet) -> RuleSet {
         }
     }
     only
+}
+
+/// The mark of the policy routing that goes with rules that stand, as far as they show it.
+pub fn routing_mark(found: &RuleSet) -> Option<u32> {
+    found.tables.iter().flat_map(marks_of_ours).next()
 }
 
 /// The rules of a built-in chain that are ours, in their order.
@@ -54,7 +63,10 @@ pub(crate) fn ours_with_places<'found>(
     let wanted = wanted.chain(&chain.name);
     let is_ours = |(at, rule): &(usize, &Rule)| match interface_left_alone(rule) {
         Some(interface) => {
-            interfaces.contains(interface) || leads_to_ours(&chain.rules[*at..], &marks)
+            let rest = &chain.rules[*at..];
+            interfaces.contains(interface)
+                || leads_to_ours(rest, &marks)
+                || (reroutes(chain, found) && leads_nowhere(rest))
         }
         None => is_ours_by_itself(rule, &marks),
     };
@@ -70,11 +82,7 @@ struct Marks(BTreeSet<u32>);
 
 impl Marks {
     fn of(table: &Table) -> Self {
-        let rules = table.chains.iter().flat_map(|chain| &chain.rules);
-        let marks = rules.filter_map(|rule| match &rule.target {
-            Target::Tproxy { mark, .. } => Some(mark.value),
-            _ => None,
-        });
+        let marks = marks_of_ours(table);
         Self(marks.chain([PolicyRouting::ISTIO.mark]).collect())
     }
 
@@ -97,6 +105,21 @@ impl Marks {
     fn has(&self, mark: Mark) -> bool {
         self.0.contains(&mark.value)
     }
+}
+
+/// The marks that chains of ours give to packets for TPROXY, or know them by.
+fn marks_of_ours(table: &Table) -> impl Iterator<Item = u32> {
+    let chains = table.chains.iter();
+    let ours = chains.filter(|chain| chains::is_ours(&chain.name));
+    let rules = ours.flat_map(|chain| &chain.rules);
+    rules.filter_map(|rule| match &rule.target {
+        Target::Tproxy { mark, .. } => Some(mark.value),
+        Target::Return => rule.matches.iter().find_map(|condition| match condition {
+            Match::Mark(Sense::Is, mark) => Some(mark.value),
+            _ => None,
+        }),
+        _ => None,
+    })
 }
 
 /// Interfaces that a rule set of ours speaks of, as far as the table shows.
@@ -130,6 +153,20 @@ fn leads_to_ours(rules: &[Rule], marks: &Marks) -> bool {
         .skip_while(|rule| interface_left_alone(rule).is_some());
     rest.next()
         .is_some_and(|rule| is_ours_by_itself(rule, marks))
+}
+
+/// Whether only rules that leave interfaces alone stand there.
+fn leads_nowhere(rules: &[Rule]) -> bool {
+    let mut rules = rules.iter();
+    rules.all(|rule| interface_left_alone(rule).is_some())
+}
+
+/// Whether rules of ours for rerouted interfaces stand in that chain, if there are any.
+fn reroutes(chain: &Chain, found: &Table) -> bool {
+    let mut chains = found.chains.iter();
+    found.name == TableName::Nat
+        && chain.name.builtin() == Some(BuiltinChain::Prerouting)
+        && chains.any(|chain| chains::is_ours(&chain.name))
 }
 
 fn is_ours_by_itself(rule: &Rule, marks: &Marks) -> bool {

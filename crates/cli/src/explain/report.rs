@@ -81,10 +81,12 @@ fn fate(fate: &Fate) -> Value {
             port,
             source,
             destination,
+            original,
         } => json!({ "tproxied": {
             "port": port.get(),
             "source": source.to_string(),
             "destination": destination.to_string(),
+            "original": original.to_string(),
         } }),
         Fate::AsAddressed { to, .. } => json!({ "as_addressed": { "to": to.to_string() } }),
         Fate::Dropped { table, chain, rule } => json!({ "dropped": {

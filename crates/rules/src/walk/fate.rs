@@ -18,7 +18,7 @@ pub enum Fate {
         /// Where it was for: what `SO_ORIGINAL_DST` tells the listener.
         original: SocketAddr,
     },
-    /// A transparent listener of this namespace gets it unchanged.
+    /// A transparent listener of this namespace gets it, its source unchanged.
     Tproxied {
         /// The listener's port.
         port: Port,
@@ -26,6 +26,9 @@ pub enum Fate {
         source: SocketAddr,
         /// Its destination, which is the accepted socket's own address.
         destination: SocketAddr,
+        /// Where it was for: another address where nat rewrote the destination after a listener
+        /// was found, as on interfaces that are rerouted.
+        original: SocketAddr,
     },
     /// It goes where it was for.
     AsAddressed {

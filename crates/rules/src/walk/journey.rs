@@ -160,6 +160,7 @@ impl<'walk> Journey<'walk> {
                 port,
                 source: self.packet.source,
                 destination,
+                original: self.first.destination,
             });
         }
         let redirected = self.packet.translated.zip(Port::new(destination.port()));

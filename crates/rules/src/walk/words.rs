@@ -207,6 +207,18 @@ impl Display for Fate {
                 port,
                 source,
                 destination,
+                original,
+            } if original != destination => write!(
+                f,
+                "goes to {}, source {source} unchanged, destination rewritten to {destination}, \
+                 original destination {original}",
+                listener(*port)
+            ),
+            Self::Tproxied {
+                port,
+                source,
+                destination,
+                ..
             } => {
                 let listener = listener(*port);
                 write!(

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use mesh_cni_rules::interception::Mode;
 use mesh_cni_rules::listing::Layout;
 use mesh_cni_rules::ruleset::{Family, TableName};
 use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, drift, parse, render, transaction};
+use mesh_cni_rules::{
+    Dialect, Listing, PodSettings, compile, drift, only_ours, parse, render, routing_mark,
+    transaction,
+};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -104,6 +108,31 @@ proptest! {
         prop_assert_eq!(drift(&rules, &found), None);
         prop_assert_eq!(transaction::replace(&rules, &found), "");
         prop_assert_eq!(compile(&interception, dialect, family), rules);
+    }
+
+    #[test]
+    fn what_we_write_is_known_as_ours(
+        annotations in valid_annotations(),
+        environment in proxy_environment(),
+        dialect in dialect(),
+        family in family(),
+        mark in 1_u32..u32::MAX,
+    ) {
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            proxy_env: Some(&environment),
+            ..PodSettings::default()
+        };
+        let mut interception = settings.resolve().unwrap().interception;
+        if let Mode::Tproxy(routing) = &mut interception.mode {
+            routing.mark = mark;
+        }
+        let rules = compile(&interception, dialect, family);
+        let found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
+        prop_assert_eq!(routing_mark(&found), rules.routing.map(|routing| routing.mark));
+        let mut ours = only_ours(&found);
+        ours.routing = rules.routing;
+        prop_assert_eq!(drift(&rules, &ours), None);
     }
 
     #[test]

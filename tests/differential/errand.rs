@@ -1,0 +1,178 @@
+//! Random packets: whence, by whom, over which protocol and family, to where.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mesh_cni_rules::Packet;
+use mesh_cni_rules::ruleset::{ConntrackState, Family, Protocol};
+use mesh_cni_rules::value::{Gid, InterfaceName, Uid};
+use mesh_cni_rules::walk::{Fate, Place};
+use mesh_cni_tests::{Crossroads, Ends, Link, Opening, Sender, Whence, any_address, far_address};
+
+use crate::case::Case;
+use crate::random::Random;
+
+/// The source port of the packet that walks; the real one has another.
+const ANY_PORT: u16 = 32768;
+
+/// A packet to be sent, in both of its shapes: for the walk, and for the kernel.
+#[derive(Clone, Debug)]
+pub(super) struct Errand {
+    pub(super) whence: Whence,
+    pub(super) protocol: Protocol,
+    sender: Sender,
+    /// By which of the pod's interfaces it comes in, where it does.
+    link: Option<Link>,
+    /// Its source address, where it is not left to the kernel.
+    pub(super) source: Option<IpAddr>,
+    to: SocketAddr,
+}
+
+impl Errand {
+    pub(super) fn random(random: &mut Random, case: &Case) -> Self {
+        let family = random.one(&Family::ALL);
+        let whence = match random.next() % 8 {
+            0..5 => Whence::Pod,
+            5..7 => Whence::Peer,
+            _ => Whence::Guest,
+        };
+        let link = match whence {
+            Whence::Pod => None,
+            Whence::Peer => Some(random.one(&[Link::ETH0, Link::ETH0, Link::NET1])),
+            Whence::Guest => Some(Link::DOCKER0),
+        };
+        let target = target(random, whence, link, family);
+        Self {
+            whence,
+            protocol: random.one(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]),
+            sender: sender(random),
+            link,
+            source: source(random, whence, link, target).filter(|from| case.may_send(*from)),
+            to: SocketAddr::new(target, port(random)),
+        }
+    }
+
+    pub(super) fn is_from_the_pod(&self) -> bool {
+        self.whence == Whence::Pod
+    }
+
+    /// As the walk takes it.
+    pub(super) fn packet(&self) -> Packet {
+        let source = self
+            .source
+            .map(|address| SocketAddr::new(address, ANY_PORT));
+        let Some(link) = self.link else {
+            return self.packet_out(source);
+        };
+        let source = source.expect("who sends from elsewhere has an address");
+        let packet = match self.protocol {
+            Protocol::Tcp => Packet::tcp_in(source, self.to),
+            Protocol::Udp => Packet::udp_in(source, self.to),
+        };
+        packet.on_interface(InterfaceName::parse(link.interface).unwrap())
+    }
+
+    fn packet_out(&self, source: Option<SocketAddr>) -> Packet {
+        let packet = match self.protocol {
+            Protocol::Tcp => Packet::tcp_out(self.to),
+            Protocol::Udp => Packet::udp_out(self.to),
+        };
+        let packet = packet.sent_by(Uid(self.sender.user), Gid(self.sender.group));
+        match source {
+            Some(source) => packet.from(source),
+            None => packet,
+        }
+    }
+
+    /// As a socket sends it.
+    pub(super) fn opening(&self) -> Opening {
+        let family = Family::of_address(self.to.ip());
+        let by_net1 = self.whence == Whence::Peer
+            && self
+                .link
+                .is_some_and(|link| link.interface == Link::NET1.interface);
+        Opening {
+            sender: self.sender,
+            source: SocketAddr::new(self.source.unwrap_or(any_address(family)), 0),
+            interface: by_net1.then_some(Link::NET1.interface),
+            to: self.to,
+        }
+    }
+
+    /// The first answer to a connection that passes through the pod.
+    pub(super) fn answer(&self, fate: &Fate) -> Option<Packet> {
+        let (Fate::AsAddressed { to, place }, Protocol::Tcp) = (fate, self.protocol) else {
+            return None;
+        };
+        let (Place::Beyond(_), Some(guest), Some(_)) = (place, self.source, self.link) else {
+            return None;
+        };
+        // The peer's only way to the guests.
+        let back = InterfaceName::parse(Link::ETH0.interface).unwrap();
+        let answer = Packet::tcp_in(*to, SocketAddr::new(guest, ANY_PORT));
+        let answer = answer.on_interface(back).as_reply();
+        Some(answer.in_state(ConntrackState::Established))
+    }
+
+    /// What is known of a connection's ends, and of no datagram's.
+    pub(super) fn ends(&self, original: SocketAddr, local: SocketAddr) -> Option<Ends> {
+        match self.protocol {
+            Protocol::Tcp => Some(Ends { original, local }),
+            Protocol::Udp => None,
+        }
+    }
+}
+
+fn sender(random: &mut Random) -> Sender {
+    Sender {
+        user: random.one(&[0, 7, 1000, 1000, 1337, 1337, 1338]),
+        group: random.one(&[0, 7, 1000, 1000, 1337, 1337, 2102]),
+    }
+}
+
+fn port(random: &mut Random) -> u16 {
+    if random.once_in(5) {
+        return 53;
+    }
+    random.one(&Crossroads::PORTS)
+}
+
+/// Where it is for: what can be reached from there.
+fn target(random: &mut Random, whence: Whence, link: Option<Link>, family: Family) -> IpAddr {
+    let own: Vec<_> = Link::ALL.iter().map(|link| link.own(family)).collect();
+    let others: Vec<_> = Link::ALL.iter().map(|link| link.other(family)).collect();
+    let near = [own[0], own[0], link.map_or(own[0], |link| link.own(family))];
+    match whence {
+        Whence::Peer => random.one(&near),
+        Whence::Guest => {
+            let beyond = [others[0], others[1], far_address(family)];
+            random.one(&[&near[..], &own, &beyond].concat())
+        }
+        Whence::Pod => {
+            let far = [far_address(family)];
+            let loopback = match family {
+                Family::V4 => ["127.0.0.1", "127.1.1.1"],
+                Family::V6 => ["::1", "::1"],
+            };
+            let loopback = loopback.map(|address| address.parse().unwrap());
+            random.one(&[&own[..], &others, &others[..1], &far, &loopback].concat())
+        }
+    }
+}
+
+/// From where: a process of the pod that sends to the pod may choose.
+fn source(
+    random: &mut Random,
+    whence: Whence,
+    link: Option<Link>,
+    target: IpAddr,
+) -> Option<IpAddr> {
+    let family = Family::of_address(target);
+    if let Some(link) = link {
+        return Some(link.other(family));
+    }
+    let mut links = Link::ALL.iter();
+    let to_itself = target.is_loopback() || links.any(|link| link.own(family) == target);
+    let passthrough = family.inbound_passthrough().ip();
+    let chosen = [passthrough, Link::ETH0.own(family), family.loopback().ip()];
+    (whence == Whence::Pod && to_itself && random.once_in(3)).then(|| random.one(&chosen))
+}

@@ -1,0 +1,126 @@
+//! Random settings: everything that the contract has, alone and together.
+
+use std::net::IpAddr;
+
+use mesh_cni_rules::Interception;
+use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};
+use mesh_cni_rules::ruleset::PolicyRouting;
+use mesh_cni_rules::value::{Gid, InterfaceName, Port, Uid, network};
+
+use crate::random::Random;
+
+const PORTS: [u16; 7] = [22, 53, 80, 3306, 9080, 15020, 15008];
+
+const RANGES: [&str; 16] = [
+    "10.99.0.0/24",
+    "10.99.0.3/32",
+    "10.98.0.0/16",
+    "172.17.0.0/16",
+    "192.168.0.0/16",
+    "127.0.0.0/8",
+    "127.1.1.0/24",
+    "127.0.0.1/32",
+    "0.0.0.0/0",
+    "fd00:99::/64",
+    "fd00:99::3/128",
+    "fd00:98::/32",
+    "fd00:17::/64",
+    "fd00:192::/32",
+    "::1/128",
+    "::/0",
+];
+
+const SERVERS: [&str; 6] = [
+    "10.99.0.3",
+    "192.168.0.1",
+    "127.0.0.1",
+    "fd00:99::3",
+    "fd00:98::3",
+    "::1",
+];
+
+fn each<T>(texts: &[&str], parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    let parsed = texts.iter().map(|text| parse(text));
+    parsed.map(Option::unwrap).collect()
+}
+
+fn ports(random: &mut Random) -> Vec<Port> {
+    let some = random.some(&PORTS, 3).into_iter();
+    some.map(|port| Port::new(port).unwrap()).collect()
+}
+
+fn port(random: &mut Random, usual: u16) -> Port {
+    let other = usual + 10000;
+    Port::new(random.one(&[usual, usual, other])).unwrap()
+}
+
+fn interfaces(random: &mut Random, of: &[&str]) -> Vec<InterfaceName> {
+    each(&random.some(of, 4), InterfaceName::parse)
+}
+
+fn mode(random: &mut Random) -> Mode {
+    match random.next() % 8 {
+        0..4 => Mode::Redirect,
+        4..6 => Mode::Tproxy(PolicyRouting::ISTIO),
+        _ => Mode::Tproxy(PolicyRouting {
+            mark: random.one(&[1, 0x100, 1337, 0xffff_fffe]),
+            table: random.one(&[133, 200, 1000]),
+        }),
+    }
+}
+
+fn owners(random: &mut Random, to: &mut Interception) {
+    let users: [&[u32]; 5] = [&[1337], &[1337], &[1337, 1338], &[1338], &[0]];
+    let groups: [&[u32]; 5] = [&[1337], &[1337], &[1337, 2102], &[2102], &[0, 7]];
+    to.proxy_uids = random.one(&users).iter().copied().map(Uid).collect();
+    to.proxy_gids = random.one(&groups).iter().copied().map(Gid).collect();
+    to.owner_groups = match random.next() % 6 {
+        0 => OwnerGroups::Only(vec![Gid(1000), Gid(7)]),
+        1 => OwnerGroups::Only(vec![Gid(1000)]),
+        2 => OwnerGroups::Except(vec![Gid(7), Gid(0)]),
+        _ => OwnerGroups::All,
+    };
+}
+
+fn dns(random: &mut Random) -> DnsCapture {
+    match random.next() % 4 {
+        0 => DnsCapture::All,
+        1 => {
+            let parse = |server: &str| server.parse::<IpAddr>().ok();
+            DnsCapture::Servers(each(&random.some(&SERVERS, 2), parse))
+        }
+        _ => DnsCapture::Off,
+    }
+}
+
+/// Anything that settings can ask for.
+pub(super) fn random(random: &mut Random) -> Interception {
+    let mut to = Interception::pod_default();
+    to.mode = mode(random);
+    to.outbound_capture_port = port(random, 15001);
+    to.inbound_capture_port = port(random, 15006);
+    to.tunnel_port = port(random, 15008);
+    owners(random, &mut to);
+    to.inbound = match random.next() % 4 {
+        0 => InboundCapture::only(ports(random)),
+        _ => InboundCapture::AllExcept(ports(random)),
+    };
+    to.outbound_ranges = match random.next() % 2 {
+        0 => OutboundRanges::Only(each(&random.some(&RANGES, 4), network)),
+        _ => OutboundRanges::All,
+    };
+    to.exclude_outbound_ranges = each(&random.some(&RANGES, 12), network);
+    to.outbound_ports = ports(random);
+    to.exclude_outbound_ports = random.some(&to.outbound_ports.clone(), 3);
+    to.exclude_outbound_ports
+        .extend(random.some(&[Port::new(9080).unwrap()], 4));
+    to.exclude_interfaces = interfaces(random, &["net1", "docker0", "eth0", "net+"]);
+    to.reroute_interfaces = interfaces(random, &["docker0", "docker0", "net1", "docker+"]);
+    to.reroute_interfaces.dedup();
+    to.dns = dns(random);
+    to.drop_invalid = random.once_in(3);
+    if random.once_in(4) {
+        to.ipv4_loopback = network(random.one(&["127.0.0.0/8", "127.1.1.0/24"])).unwrap();
+    }
+    to
+}
