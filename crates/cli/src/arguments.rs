@@ -71,7 +71,11 @@ pub(crate) enum Command {
     /// Flags, environment names and defaults are those of Istio's istio-iptables command. A flag
     /// wins over its environment variable; an empty variable counts as unset. Exit code 126:
     /// --run-validation found that the rules do not redirect.
+    ///
+    /// The arguments of an istio-init container work unchanged: they may begin with the word
+    /// istio-iptables, here and in place of init, and Istio's logging options are accepted.
     #[command(
+        alias = "istio-iptables",
         after_help = "Example: mesh-cnictl init -p 15001 -z 15006 -u 1337 -m REDIRECT \
                       -i '*' -b '*' -d 15020,15021,15090 --dry-run"
     )]

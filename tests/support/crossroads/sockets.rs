@@ -122,7 +122,8 @@ fn first_ready<'waiting>(
 ) -> Option<&'waiting Waiting> {
     let begun = Instant::now();
     loop {
-        let left = patience.checked_sub(begun.elapsed())?;
+        // Also where no time is left it is looked once: a busy machine may have taken it all.
+        let left = patience.saturating_sub(begun.elapsed());
         let sockets = waiting.iter().map(|waiting| waiting.socket.as_fd());
         let mut polled: Vec<_> = sockets
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
@@ -139,6 +140,7 @@ fn first_ready<'waiting>(
         if client
             .revents()
             .is_some_and(|set| set.contains(PollFlags::POLLERR))
+            || left.is_zero()
         {
             return None;
         }

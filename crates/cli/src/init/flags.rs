@@ -89,6 +89,13 @@ impl Flag {
     }
 }
 
+/// The arguments of an istio-init container begin with the name of Istio's command.
+fn own_name() -> Arg {
+    Arg::new("own name")
+        .value_parser(["istio-iptables"])
+        .hide(true)
+}
+
 impl GivenFlags {
     /// The value as it was written on the command line.
     pub(crate) fn get(&self, flag: &Flag) -> Option<&str> {
@@ -98,7 +105,8 @@ impl GivenFlags {
 
 impl Args for GivenFlags {
     fn augment_args(command: Command) -> Command {
-        command.args(FLAGS.iter().map(|flag| flag.argument()))
+        let arguments = FLAGS.iter().map(|flag| flag.argument());
+        command.arg(own_name()).args(arguments)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -89,6 +89,49 @@ fn the_documented_pod_can_be_said_in_flags() {
     assert_eq!(dry_run(&flags, &[]), rendered);
 }
 
+/// What Istio's injection template passes to its init container, word for word.
+const OF_TEMPLATE: [&str; 16] = [
+    "istio-iptables",
+    "-p",
+    "15001",
+    "-z",
+    "15006",
+    "-u",
+    "1337",
+    "-m",
+    "REDIRECT",
+    "-i",
+    "*",
+    "-x",
+    "",
+    "-b",
+    "*",
+    "-d",
+];
+
+#[test]
+fn the_arguments_of_an_istio_init_container_work_unchanged() {
+    let given = [&OF_TEMPLATE[..], &["15090,15021,15020"]].concat();
+    let plain = [&["init", "-n"][..], &given[1..]].concat();
+    let wanted = dry_run(&plain, &[]);
+    assert!(wanted.contains("--dport 15090 -j RETURN"), "{wanted}");
+    let logging = [
+        "--log_output_level=default:info",
+        "--log_as_json",
+        "--log_target=stdout",
+        "--log_caller",
+        "default",
+        "--log_stacktrace_level=default:none",
+        "--log_rotate_max_age=30",
+    ];
+    for leading in [&["init"][..], &[]] {
+        let words = [leading, &given, &logging, &["--dry-run"]].concat();
+        assert_eq!(dry_run(&words, &[]), wanted, "{words:?}");
+    }
+    let refused = run(&["init", "iptables", "-n"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+}
+
 #[test]
 fn without_flags_nothing_is_captured() {
     assert_snapshot!(
