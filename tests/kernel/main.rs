@@ -8,6 +8,7 @@ mod faults;
 mod netlink;
 mod plugin;
 mod scenarios;
+mod table;
 mod traffic;
 mod user_ns;
 mod walk;

@@ -49,6 +49,16 @@ enum What {
     PrintRemoval,
 }
 
+impl What {
+    /// Whether rules are written, if only on stdout.
+    fn writes(self) -> bool {
+        match self {
+            Self::Apply | Self::Print => true,
+            Self::Check | Self::Remove | Self::PrintRemoval => false,
+        }
+    }
+}
+
 /// Reads the settings, then does what they say.
 pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit, Failure> {
     // What is no text is read as one that does not parse, and so refused.
@@ -57,6 +67,9 @@ pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit,
     let wish = resolve(&mut settings)?;
     for warning in &settings.warnings {
         console.warn(warning);
+    }
+    if wish.what.writes() {
+        check_families(&wish, &settings)?;
     }
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     match wish.what {
@@ -132,6 +145,16 @@ fn validation(
         settings.warn(format!("{probe} proves nothing together with {idle}"));
     }
     Ok(None)
+}
+
+/// Where there is no usable address yet, nobody knows the families.
+fn check_families(wish: &Wish, settings: &Settings<'_>) -> Result<(), Failure> {
+    let addresses = addresses(wish)?;
+    if addresses::any_is_usable(&addresses) {
+        let families = wish.interception.families(&addresses);
+        settings.check_families(&families).map_err(wrong_setting)?;
+    }
+    Ok(())
 }
 
 fn print(wish: &Wish, console: &mut Console<'_>) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::InvalidSetting;
 use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
 use mesh_cni_selector::{Decision, MissingFacts, PodFacts, SidecarKind, SkipReason, select};
@@ -47,19 +48,26 @@ pub enum PlanError {
 /// Environment variables of the proxy that steer the rules.
 const STEERING: [&str; 3] = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DUAL_STACK"];
 
-/// Decides for one pod; `addresses` are those its interfaces have, in their order.
+/// Decides for one pod; `addresses` are those its interfaces have, in their order. None stands for
+/// addresses that are not known: IPv4 rules then, and no range is held against them.
 pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<Plan, PlanError> {
     let sidecar = match select(facts, &conf.policy())? {
         Decision::Skip(reason) => return Ok(Plan::Skip(reason)),
         Decision::Redirect(sidecar) => sidecar,
     };
-    let resolved = settings(facts, conf).resolve()?;
+    let settings = settings(facts, conf);
+    let resolved = settings.resolve()?;
     let interception = resolved.interception;
-    let families = interception.families(addresses).into_iter();
+    let families = interception.families(addresses);
+    let mut warnings = resolved.warnings;
+    // Of a pod whose addresses nobody knows yet, nobody knows the families either.
+    if addresses.iter().copied().any(is_usable) {
+        warnings.extend(settings.check_families(&families)?);
+    }
+    let families = families.into_iter();
     let rule_sets = families
         .map(|family| compile(&interception, conf.dialect(), family))
         .collect();
-    let mut warnings = resolved.warnings;
     warnings.extend(unreadable_environment(facts));
     Ok(Plan::Redirect(Box::new(Redirection {
         sidecar,

@@ -13,6 +13,7 @@ use reader::{Reader, owner};
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
+use crate::ruleset::Family;
 use crate::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Selected, Uid, network};
 
 /// Environment of the proxy that says whether DNS is captured.
@@ -68,6 +69,22 @@ impl PodSettings<'_> {
             interception,
             warnings: reader.warnings,
         })
+    }
+
+    /// Checks the ranges against the families of which rules are written for this pod.
+    ///
+    /// A range that the pod asks for and no rule can carry out refuses the pod. Defaults serve pods
+    /// of every kind: of those what does not apply to this one is told, one line each.
+    pub fn check_families(&self, families: &[Family]) -> Result<Vec<String>, InvalidSetting> {
+        let reader = Reader::new(self);
+        let mut told = Vec::new();
+        for annotation in [
+            Annotation::IncludeOutboundIpRanges,
+            Annotation::ExcludeOutboundIpRanges,
+        ] {
+            told.extend(reader.unwritten(annotation, families)?);
+        }
+        Ok(told)
     }
 
     fn read_owners(&self, to: &mut Interception) -> Result<(), InvalidSetting> {

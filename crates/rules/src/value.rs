@@ -10,7 +10,7 @@ pub use boolean::boolean;
 pub use interface_name::InterfaceName;
 pub use list::{Selected, list, single, wildcard_or_list};
 pub(crate) use network::network_or_address;
-pub use network::{EXPECTED as EXPECTED_NETWORK, network};
+pub use network::{EXPECTED as EXPECTED_NETWORK, network, unwritten_ranges};
 pub use number::{Gid, Port, Uid};
 
 use thiserror::Error;

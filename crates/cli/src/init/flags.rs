@@ -1,5 +1,6 @@
 //! The flags of Istio's istio-iptables command as data: names, environment, default, help.
 
+mod logging;
 mod table;
 
 pub(crate) use table::*;

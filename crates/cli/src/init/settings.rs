@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
-use mesh_cni_rules::ruleset::PolicyRouting;
+use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use mesh_cni_rules::value::{
     EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, boolean, list, network,
-    single, wildcard_or_list,
+    single, unwritten_ranges, wildcard_or_list,
 };
 use mesh_cni_rules::{Dialect, Interception};
 
@@ -209,6 +209,18 @@ impl<'env> Settings<'env> {
         Ok(())
     }
 
+    /// Refuses a range of a family of which no rules are written.
+    pub(crate) fn check_families(&self, families: &[Family]) -> Outcome<()> {
+        for flag in [&flags::SERVICE_CIDR, &flags::EXCLUDE_SERVICE_CIDR] {
+            let found = self.found(flag);
+            let mut unwritten = unwritten_ranges(&found.value, families).into_iter();
+            unwritten
+                .next()
+                .map_or(Ok(()), |problem| Err(refusal(found)(problem)))?;
+        }
+        Ok(())
+    }
+
     /// The mark behind it is that of the proxy's own packets, so the last one is not free; nor
     /// are the tables of the kernel itself.
     fn routing(&self) -> Outcome<PolicyRouting> {
@@ -260,7 +272,7 @@ impl<'env> Settings<'env> {
         parsed.map_err(refusal(found))
     }
 
-    fn list<T: PartialEq>(
+    fn list<T: Ord + Clone>(
         &self,
         flag: &Flag,
         parse: impl Fn(&str) -> Option<T>,
@@ -271,7 +283,7 @@ impl<'env> Settings<'env> {
         parsed.map_err(refusal(found))
     }
 
-    fn selected<T: PartialEq>(
+    fn selected<T: Ord + Clone>(
         &self,
         flag: &Flag,
         parse: impl Fn(&str) -> Option<T>,

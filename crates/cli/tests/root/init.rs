@@ -38,6 +38,27 @@ fn rules_come_stay_change_and_go() {
 }
 
 #[test]
+fn an_ipv6_range_that_no_rule_carries_out_is_refused() {
+    let _alone = alone();
+    let four = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let both = Scratch::with_addresses(&["fd09::9/128", "10.9.9.9/32"]);
+    for flag in ["-i", "-x"] {
+        for dry in ["--dry-run", "--dry-run=false"] {
+            let flags = ["-b", "*", flag, "10.0.0.0/8, fd00::/8", dry];
+            let (code, stdout, stderr) = four.init(&flags);
+            assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+            let told = "`fd00::/8` at position 13 is not an IPv4 range, and here IPv4 rules alone";
+            assert!(stderr.contains(told), "{stderr}");
+            let flags = [&flags[..], &["--dual-stack"]].concat();
+            assert_eq!(four.init(&flags).0, Some(2));
+            let (code, _, stderr) = both.init(&flags);
+            assert_eq!(code, Some(0), "{stderr}");
+        }
+    }
+    assert_eq!(four.inside(&["nft", "list", "ruleset"]), "");
+}
+
+#[test]
 fn native_rules_need_no_iptables() {
     let _alone = alone();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);

@@ -1,5 +1,7 @@
 //! Plans: the documented pod, and pods that have no answer.
 
+use std::error::Error as _;
+
 use mesh_cni_plan::{MeshConf, Plan, PlanError, plan};
 use mesh_cni_rules::Listing;
 use mesh_cni_rules::listing::Layout;
@@ -74,6 +76,50 @@ fn a_wrong_annotation_has_no_answer() {
     facts.annotations.insert(mode, "NONE".to_owned());
     let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
     assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
+}
+
+/// The documented pod with a list of both families, from its annotation or from the defaults.
+fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
+    let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+    let ranges = "192.168.0.0/16, fd00:96::/64";
+    let mut facts = productpage();
+    let conf = if from == "annotation" {
+        facts.annotations.insert(key.to_owned(), ranges.to_owned());
+        MeshConf::default()
+    } else {
+        facts.annotations.remove(key);
+        conf(&json!({"defaults": {"excludeOutboundIPRanges": ranges}}))
+    };
+    let addresses: Vec<_> = addresses.iter().map(|text| text.parse()).collect();
+    let addresses = addresses.into_iter().collect::<Result<Vec<_>, _>>();
+    let addresses = addresses.expect("these are addresses");
+    match plan(&facts, &conf, &addresses) {
+        Ok(Plan::Redirect(redirection)) => Ok(redirection.warnings),
+        Ok(skip) => Err(format!("{skip:?}")),
+        Err(error) => {
+            let cause = error.source().expect("a setting has its cause");
+            Err(format!("{error}: {cause}"))
+        }
+    }
+}
+
+#[test]
+fn an_ipv6_range_that_no_rule_carries_out_refuses_the_pod() {
+    let refused = with_ranges("annotation", &["10.0.0.7"]).unwrap_err();
+    insta::assert_snapshot!(refused, @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges = `192.168.0.0/16, fd00:96::/64`: `fd00:96::/64` at position 17 is not an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any)");
+    // A second address alone changes nothing without dual stack.
+    let second = with_ranges("annotation", &["10.0.0.7", "fd00::7"]);
+    assert_eq!(second.unwrap_err(), refused);
+    for addresses in [&["fd00::7", "10.0.0.7"][..], &[], &["fe80::7"]] {
+        assert_eq!(with_ranges("annotation", addresses), Ok(Vec::new()));
+    }
+}
+
+#[test]
+fn an_ipv6_range_of_the_defaults_is_told() {
+    let told = with_ranges("defaults", &["10.0.0.7"]).unwrap();
+    insta::assert_snapshot!(told.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: `fd00:96::/64` at position 17 is not an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any): it counts for other pods");
+    assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
 }
 
 #[test]

@@ -6,7 +6,10 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{Annotation, PodSettings};
-use crate::value::{InvalidItem, Port, Selected, boolean, list, single, wildcard_or_list};
+use crate::ruleset::Family;
+use crate::value::{
+    InvalidItem, Port, Selected, boolean, list, single, unwritten_ranges, wildcard_or_list,
+};
 
 /// A setting whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -84,7 +87,7 @@ impl<'pod> Reader<'pod> {
         self.read(annotation, |value| single(value, parse, expected))
     }
 
-    pub(super) fn list<T: PartialEq>(
+    pub(super) fn list<T: Ord + Clone>(
         &self,
         annotation: Annotation,
         parse: impl Fn(&str) -> Option<T>,
@@ -93,7 +96,7 @@ impl<'pod> Reader<'pod> {
         self.read(annotation, |value| list(value, parse, expected))
     }
 
-    pub(super) fn wildcard_or_list<T: PartialEq>(
+    pub(super) fn wildcard_or_list<T: Ord + Clone>(
         &self,
         annotation: Annotation,
         parse: impl Fn(&str) -> Option<T>,
@@ -123,6 +126,29 @@ impl<'pod> Reader<'pod> {
                     "environment {name}=`{value}` of the proxy is no boolean and counts as false"
                 ));
                 false
+            }
+        }
+    }
+
+    /// Warnings about ranges of a default that no rule carries out; one of the pod's own refuses
+    /// it.
+    pub(super) fn unwritten(
+        &self,
+        annotation: Annotation,
+        families: &[Family],
+    ) -> Result<Vec<String>, InvalidSetting> {
+        let Some(Found { setting, value }) = self.find(annotation) else {
+            return Ok(Vec::new());
+        };
+        let mut unwritten = unwritten_ranges(value, families).into_iter();
+        match setting {
+            SettingName::Default(_) => Ok(unwritten
+                .map(|problem| format!("{setting}: {problem}: it counts for other pods"))
+                .collect()),
+            SettingName::Annotation(_) | SettingName::SecurityContext(_) => {
+                unwritten.next().map_or(Ok(Vec::new()), |problem| {
+                    Err(InvalidSetting::new(setting, value, problem))
+                })
             }
         }
     }

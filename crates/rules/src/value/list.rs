@@ -1,5 +1,7 @@
 //! Comma-separated lists, read item by item with the position of each.
 
+use std::collections::BTreeSet;
+
 use super::InvalidItem;
 
 /// A setting that names all, or some.
@@ -28,15 +30,15 @@ pub enum Selected<T> {
 /// let error = list("22,http", Port::parse, Port::EXPECTED).unwrap_err();
 /// assert_eq!((error.item.as_str(), error.position), ("http", 4));
 /// ```
-pub fn list<T: PartialEq>(
+pub fn list<T: Ord + Clone>(
     text: &str,
     parse: impl Fn(&str) -> Option<T>,
     expected: &'static str,
 ) -> Result<Vec<T>, InvalidItem> {
-    let mut values = Vec::new();
-    for (position, item) in items(text) {
-        let value = parse(item).ok_or_else(|| invalid(item, position, expected))?;
-        if !values.contains(&value) {
+    let (mut values, mut known) = (Vec::new(), BTreeSet::new());
+    for item in items(text) {
+        let value = parse(item).ok_or_else(|| invalid(text, item, expected))?;
+        if known.insert(value.clone()) {
             values.push(value);
         }
     }
@@ -44,7 +46,7 @@ pub fn list<T: PartialEq>(
 }
 
 /// Reads `*` alone, or a list.
-pub fn wildcard_or_list<T: PartialEq>(
+pub fn wildcard_or_list<T: Ord + Clone>(
     text: &str,
     parse: impl Fn(&str) -> Option<T>,
     expected: &'static str,
@@ -62,25 +64,23 @@ pub fn single<T>(
     expected: &'static str,
 ) -> Result<T, InvalidItem> {
     let trimmed = text.trim();
-    parse(trimmed).ok_or_else(|| invalid(trimmed, position_of(text, trimmed), expected))
+    parse(trimmed).ok_or_else(|| invalid(text, trimmed, expected))
 }
 
-fn invalid(item: &str, position: usize, expected: &'static str) -> InvalidItem {
+/// What is wrong with an item, a slice of `text`; its position is counted only now.
+pub(super) fn invalid(text: &str, item: &str, expected: &'static str) -> InvalidItem {
     InvalidItem {
         item: item.to_owned(),
-        position,
+        position: position_of(text, item),
         expected,
     }
 }
 
-/// Each item without the blanks around it, and where it begins.
-fn items(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// Each item without the blanks around it.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     let blank = text.trim().is_empty();
     let raw = text.split(',').filter(move |_| !blank);
-    raw.map(move |item| {
-        let trimmed = item.trim();
-        (position_of(text, trimmed), trimmed)
-    })
+    raw.map(str::trim)
 }
 
 /// Where `part`, a slice of `text`, begins: in characters, from 1.

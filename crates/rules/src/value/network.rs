@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::InvalidItem;
+use super::list::{invalid, items};
+use crate::ruleset::Family;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
 /// What an address range has to look like.
@@ -17,6 +20,21 @@ pub fn network(text: &str) -> Option<IpNetwork> {
     }
     let network: IpNetwork = text.parse().ok()?;
     Some(clear_host_bits(network))
+}
+
+/// What a range has to be where rules of IPv4 alone are written.
+const EXPECTED_FOUR: &str = "an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow \
+    an IPv6 address: the first one, or with dual stack any)";
+
+/// Those items of a list of ranges that no rule can carry out, since none of their family are
+/// written.
+pub fn unwritten_ranges(text: &str, families: &[Family]) -> Vec<InvalidItem> {
+    let is_written =
+        |item: &&str| network(item).is_none_or(|range| families.contains(&Family::of(&range)));
+    let unwritten = items(text).filter(|item| !is_written(item));
+    unwritten
+        .map(|item| invalid(text, item, EXPECTED_FOUR))
+        .collect()
 }
 
 /// The range with every bit behind its prefix cleared.
