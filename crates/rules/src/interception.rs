@@ -126,11 +126,16 @@ pub(crate) fn agent_ports() -> Vec<Port> {
     vec![STATUS_PORT, Port::fixed(15021), Port::fixed(15090)]
 }
 
-/// Whether a pod can be reached by that address: loopback and link-local ones do not count.
+/// Whether a pod can be reached by that address: loopback and link-local ones do not count, nor does
+/// `::6`, which the rules give to `lo` for the proxy alone.
 pub fn is_usable(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(four) => four.is_link_local(),
         IpAddr::V6(six) => six.is_unicast_link_local(),
     };
-    !link_local && !address.is_loopback() && !address.is_unspecified()
+    let passthrough = Family::of_address(address).inbound_passthrough();
+    !link_local
+        && address != passthrough.ip()
+        && !address.is_loopback()
+        && !address.is_unspecified()
 }

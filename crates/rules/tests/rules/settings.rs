@@ -173,6 +173,8 @@ fn families_follow_the_first_usable_address() {
     let (v4, both) = (vec![Family::V4], vec![Family::V4, Family::V6]);
     assert_eq!(families(false, &["10.0.0.2", "fd00::2"]), v4);
     assert_eq!(families(true, &["10.0.0.2", "fd00::2"]), both);
+    // What the rules bring along is no address of the pod.
+    assert_eq!(families(true, &["::6", "10.0.0.2"]), v4);
     assert_eq!(families(false, &["fe80::1", "fd00::2", "10.0.0.2"]), both);
     assert_eq!(families(true, &["10.0.0.2", "fe80::1", "::1"]), v4);
     assert_eq!(families(false, &[]), v4);
