@@ -1,11 +1,15 @@
 //! A resolver that runs as a user of its own, and queries to it.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use mesh_cni_netns::NetNs;
+use tempfile::TempDir;
 
 use crate::{Sender, run, udp_echo};
 
@@ -13,6 +17,7 @@ use crate::{Sender, run, udp_echo};
 #[derive(Debug)]
 pub struct Resolver {
     process: Child,
+    _program: TempDir,
 }
 
 impl Resolver {
@@ -21,7 +26,8 @@ impl Resolver {
     /// A proxy's resolver listens on 127.0.0.1, to which queries are redirected: from any other
     /// address its answers would not be known as such.
     pub fn start(netns: &NetNs, owner: Sender, address: (Ipv4Addr, u16), words: &str) -> Self {
-        let mut command = Command::new(udp_echo());
+        let program = within_everyones_reach(&udp_echo());
+        let mut command = Command::new(program.path().join("resolver"));
         command
             .args([&format!("{}:{}", address.0, address.1), words])
             .uid(owner.user)
@@ -42,7 +48,10 @@ impl Resolver {
             "{address:?} is taken, or not for user {}",
             owner.user
         );
-        Self { process }
+        Self {
+            process,
+            _program: program,
+        }
     }
 
     /// Asks a server from a namespace; none where nobody answers.
@@ -64,4 +73,13 @@ impl Drop for Resolver {
         drop(self.process.kill());
         drop(self.process.wait());
     }
+}
+
+/// A copy that any user can start: the build may be in a home that is its owner's alone.
+fn within_everyones_reach(program: &Path) -> TempDir {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let open = Permissions::from_mode(0o755);
+    fs::set_permissions(directory.path(), open).expect("it is ours");
+    fs::copy(program, directory.path().join("resolver")).expect("it can be copied");
+    directory
 }
