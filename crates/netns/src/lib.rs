@@ -59,6 +59,7 @@ mod policy_route;
 mod probe;
 mod program;
 mod read;
+mod routing_message;
 mod rtnetlink;
 mod survey;
 mod user_ns;

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 
 use mesh_cni_rules::ruleset::{Family, RuleSet};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
 use crate::policy_route::{LOOPBACK, unless};
+use crate::routing_message::Request;
 use crate::rtnetlink::Rtnetlink;
 
 /// Whether a sidecar under these rules needs the address: some rule is for IPv6.
@@ -21,14 +22,14 @@ pub(crate) fn is_needed(wanted: &[RuleSet]) -> bool {
 
 /// Gives it to the loopback interface of the calling thread's namespace; one that is there stays.
 pub(crate) fn add() -> io::Result<()> {
-    let message = RouteNetlinkMessage::NewAddress(address());
+    let message = Request::NewAddress(address());
     let added = Rtnetlink::open()?.change(message, NLM_F_CREATE | NLM_F_EXCL);
     unless(Errno::EEXIST, added)
 }
 
 /// Takes it away; what is gone already is no error, nor is a kernel without IPv6.
 pub(crate) fn remove() -> io::Result<()> {
-    let message = RouteNetlinkMessage::DelAddress(address());
+    let message = Request::DeleteAddress(address());
     let removed = unless(Errno::EADDRNOTAVAIL, Rtnetlink::open()?.change(message, 0));
     unless(Errno::EOPNOTSUPP, removed)
 }

@@ -7,13 +7,14 @@ use std::io;
 use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use mesh_cni_rules::{RuleSet, routing_mark};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
 
+use crate::routing_message::{Answer, Request};
 use crate::rtnetlink::Rtnetlink;
 
 /// The loopback interface is the first of every network namespace (`LOOPBACK_IFINDEX`,
@@ -25,18 +26,18 @@ pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
     let mut netlink = Rtnetlink::open()?;
     let new = NLM_F_CREATE | NLM_F_EXCL;
     // The route first: no packet meets a rule that leads to an empty table.
-    let route = RouteNetlinkMessage::NewRoute(route(family, routing));
+    let route = Request::NewRoute(route(family, routing));
     unless(Errno::EEXIST, netlink.change(route, new))?;
-    let rule = RouteNetlinkMessage::NewRule(rule(family, routing));
+    let rule = Request::NewRule(rule(family, routing));
     unless(Errno::EEXIST, netlink.change(rule, new))
 }
 
 /// Takes the routing away; what is gone already is no error.
 pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
     let mut netlink = Rtnetlink::open()?;
-    let rule = RouteNetlinkMessage::DelRule(rule(family, routing));
+    let rule = Request::DeleteRule(rule(family, routing));
     unless(Errno::ENOENT, netlink.change(rule, 0))?;
-    let route = RouteNetlinkMessage::DelRoute(route(family, routing));
+    let route = Request::DeleteRoute(route(family, routing));
     unless(Errno::ESRCH, netlink.change(route, 0))
 }
 
@@ -44,10 +45,10 @@ pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
 fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
     let mut all = RuleMessage::default();
     all.header.family = address_family(family);
-    let rules = Rtnetlink::open()?.dump(RouteNetlinkMessage::GetRule(all))?;
+    let rules = Rtnetlink::open()?.dump(Request::GetRules(all))?;
     let tables = rules.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRule(rule) => table_of(&rule, mark),
-        _ => None,
+        Answer::Rule(rule) => table_of(&rule, mark),
+        Answer::Other => None,
     });
     Ok(tables.map(|table| PolicyRouting { mark, table }).next())
 }

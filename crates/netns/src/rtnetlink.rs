@@ -5,9 +5,10 @@ use std::io;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+
+use crate::routing_message::{Answer, Request};
 
 /// Enough for every answer the kernel gives in one datagram (`NLMSG_GOODSIZE` is at most 32 KiB).
 const DATAGRAM: usize = 64 * 1024;
@@ -30,28 +31,25 @@ impl Rtnetlink {
     }
 
     /// Asks for a change and waits until the kernel says that it is made.
-    pub(crate) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.send(message, NLM_F_REQUEST | NLM_F_ACK | flags)?;
+    pub(crate) fn change(&mut self, request: Request, flags: u16) -> io::Result<()> {
+        self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.answers(|_answer| {})
     }
 
     /// Asks for all that there is of a kind.
-    pub(crate) fn dump(
-        &mut self,
-        message: RouteNetlinkMessage,
-    ) -> io::Result<Vec<RouteNetlinkMessage>> {
-        self.send(message, NLM_F_REQUEST | NLM_F_DUMP)?;
+    pub(crate) fn dump(&mut self, request: Request) -> io::Result<Vec<Answer>> {
+        self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         let mut found = Vec::new();
         self.answers(|answer| found.push(answer))?;
         Ok(found)
     }
 
-    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    fn send(&mut self, request: Request, flags: u16) -> io::Result<()> {
         self.sequence += 1;
         let mut header = NetlinkHeader::default();
         header.flags = flags;
         header.sequence_number = self.sequence;
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(request));
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
@@ -59,13 +57,13 @@ impl Rtnetlink {
     }
 
     /// Every answer to the last request, until an acknowledgement, an error or the end.
-    fn answers(&self, mut each: impl FnMut(RouteNetlinkMessage)) -> io::Result<()> {
+    fn answers(&self, mut each: impl FnMut(Answer)) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM];
         loop {
             let size = self.socket.recv(&mut &mut buffer[..], 0)?;
             let mut rest = &buffer[..size];
             while !rest.is_empty() {
-                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
+                let answer = NetlinkMessage::<Answer>::deserialize(rest)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 let length = usize::try_from(answer.header.length).unwrap_or(usize::MAX);
                 // Messages begin at multiples of four (`NLMSG_ALIGN`).
