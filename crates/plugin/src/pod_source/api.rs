@@ -1,7 +1,7 @@
 //! Pod source `api`: the API server itself is asked, with the kubeconfig that the node holds.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug, Error)]
 pub(crate) enum RequestError {
     #[error("no connection to {0}")]
-    Connect(String, #[source] io::Error),
+    Connect(SocketAddr, #[source] io::Error),
     #[error("the server's name `{0}` is none")]
     Name(String),
     #[error("certificates or key of the kubeconfig cannot be used")]
@@ -96,13 +96,16 @@ fn get(access: &Access, path: &str) -> Result<Value, FactsError> {
 
 fn request(access: &Access, path: &str) -> Result<Answer, RequestError> {
     let deadline = Deadline::after(PATIENCE);
-    let name = access.server_name.as_ref().unwrap_or(&access.host);
-    let server =
-        ServerName::try_from(name.clone()).map_err(|_invalid| RequestError::Name(name.clone()))?;
+    let address = SocketAddr::new(access.host, access.port);
+    let server = match &access.server_name {
+        Some(name) => ServerName::try_from(name.clone())
+            .map_err(|_invalid| RequestError::Name(name.clone()))?,
+        None => ServerName::from(access.host),
+    };
     let config = Arc::new(tls(access)?);
     let connection = ClientConnection::new(config, server)
         .map_err(|error| RequestError::Material(error.into()))?;
-    let mut stream = StreamOwned::new(connection, connect(&access.host, access.port)?);
+    let mut stream = StreamOwned::new(connection, connect(address)?);
     let bearer = match &access.identity {
         Identity::Token(token) => format!("authorization: Bearer {token}\r\n"),
         Identity::Certificate(..) => String::new(),
@@ -111,24 +114,15 @@ fn request(access: &Access, path: &str) -> Result<Answer, RequestError> {
         "GET {}{path} HTTP/1.1\r\nhost: {}\r\nuser-agent: mesh-cni/{}\r\n\
          accept: application/json\r\n{bearer}connection: close\r\n\r\n",
         access.prefix,
-        access.host,
+        address,
         env!("CARGO_PKG_VERSION"),
     );
     Ok(ask(&mut stream, request.as_bytes(), deadline)?)
 }
 
-/// The first of the host's addresses that answers.
-fn connect(host: &str, port: u16) -> Result<TcpStream, RequestError> {
-    let failed = |error| RequestError::Connect(format!("{host}:{port}"), error);
-    let addresses = (host, port).to_socket_addrs().map_err(failed)?;
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
+fn connect(server: SocketAddr) -> Result<TcpStream, RequestError> {
+    TcpStream::connect_timeout(&server, CONNECT)
+        .map_err(|error| RequestError::Connect(server, error))
 }
 
 fn tls(access: &Access) -> Result<ClientConfig, RequestError> {

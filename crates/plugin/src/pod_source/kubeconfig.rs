@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -14,8 +15,8 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Where the API server is, and who we are to it.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// The server's host, as its certificate names it unless `server_name` is set.
-    pub(crate) host: String,
+    /// The server's address, which its certificate holds unless `server_name` is set.
+    pub(crate) host: IpAddr,
     pub(crate) port: u16,
     /// What stands before `/api` in the server's paths; empty for most.
     pub(crate) prefix: String,
@@ -213,12 +214,16 @@ fn material(
     }
 }
 
-/// Host, port and prefix of `https://HOST[:PORT][/PREFIX]`.
-fn server(url: &str) -> Result<(String, u16, String), KubeconfigError> {
+/// Address, port and prefix of `https://ADDRESS[:PORT][/PREFIX]`.
+///
+/// Names are refused: a static program has none of the node's ways to look one up, and an ADD would
+/// wait for the network's.
+fn server(url: &str) -> Result<(IpAddr, u16, String), KubeconfigError> {
     let wrong = || KubeconfigError::Value {
         field: "server",
         value: url.to_owned(),
-        expected: "https://HOST[:PORT]",
+        expected: "https://ADDRESS[:PORT] with an IP address; `tls-server-name` is for the name in \
+                   its certificate",
     };
     let rest = url.strip_prefix("https://").ok_or_else(wrong)?;
     let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -238,15 +243,12 @@ fn server(url: &str) -> Result<(String, u16, String), KubeconfigError> {
             None => (authority, None),
         },
     };
-    let plain = |text: &str| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'@')
-    };
-    if host.is_empty() || !plain(host) || !plain(&prefix) {
+    let host = host.parse().map_err(|_invalid| wrong())?;
+    if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(wrong());
     }
     let port = port.map_or(Ok(443), |port| port.parse().map_err(|_invalid| wrong()))?;
-    Ok((host.to_owned(), port, prefix))
+    Ok((host, port, prefix))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KubeconfigError> {
@@ -268,15 +270,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_a_host_a_port_and_a_prefix() {
+    fn a_server_is_an_address_a_port_and_a_prefix() {
         for (url, wanted) in [
             ("https://10.0.0.1", ("10.0.0.1", 443, "")),
-            ("https://kube.example:6443/", ("kube.example", 6443, "")),
+            ("https://10.0.0.1:6443/", ("10.0.0.1", 6443, "")),
             ("https://[fd00::1]:6443", ("fd00::1", 6443, "")),
             ("https://[fd00::1]", ("fd00::1", 443, "")),
-            ("https://rancher/k8s/c-1/", ("rancher", 443, "/k8s/c-1")),
+            ("https://10.0.0.1/k8s/c-1/", ("10.0.0.1", 443, "/k8s/c-1")),
         ] {
             let (host, port, prefix) = server(url).unwrap();
+            let host = host.to_string();
             assert_eq!((host.as_str(), port, prefix.as_str()), wanted, "{url}");
         }
         for url in [
@@ -285,9 +288,10 @@ mod tests {
             "https://",
             "https://a:b",
             "https://[fd00::1",
-            "https://user@host",
+            "https://kube.example:6443",
+            "https://user@10.0.0.1",
             "https://a b",
-            "https://host/a b",
+            "https://10.0.0.1/a b",
         ] {
             assert!(server(url).is_err(), "{url}");
         }
