@@ -42,6 +42,7 @@ pub(crate) fn node_reboots(world: &mut World) {
             name_of(pod)
         );
     }
+    world.wait_for_services();
     goes_on(world, "after-reboot");
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn nobody_is_privileged(world: &mut World) {
 /// Each sidecar counts the requests that come to its pod and those that leave it; both counters
 /// move by as many as there were.
 pub(crate) fn requests_pass_both_proxies(world: &mut World) {
+    world.wait_for_services();
     let before = counters(world);
     for _ in 0..REQUESTS {
         let page = world.ask_from_outside(NODE, OUTSIDE_PORT);

@@ -49,6 +49,19 @@ impl World {
         self.kubectl = self.node.kubectl();
     }
 
+    /// Waits until every service of the sample leads to a pod.
+    pub(crate) fn wait_for_services(&mut self) {
+        let services = self.kubectl.get("services --namespace=default");
+        for service in services["items"].as_array().into_iter().flatten() {
+            let address = service["spec"]["clusterIP"].as_str().unwrap_or_default();
+            let address: IpAddr = address.parse().expect("the sample's services have one");
+            let port = service["spec"]["ports"][0]["port"].as_u64();
+            let port = port.and_then(|port| u16::try_from(port).ok());
+            let port = port.expect("a service has a port");
+            self.node.wait_for_service(SocketAddr::new(address, port));
+        }
+    }
+
     /// Asks over HTTP from the machine beside the node; the answer's body, which must be 200.
     pub(crate) fn ask_from_outside(&self, address: impl Into<IpAddr> + Send, port: u16) -> String {
         ask(&self.node.enclosure().netns("outside"), address, port, "/")

@@ -4,6 +4,7 @@
 mod parts;
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::{Containerd, Enclosure, Kubectl, Place, Process};
 
 /// How long a part may take on a busy machine.
 const MOST: Duration = Duration::from_secs(120);
+
+/// How long one attempt to connect may take.
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// Who talks to the API server, and in which group.
 const USERS: &[(&str, &str, &str)] = &[
@@ -147,6 +151,17 @@ impl Node {
         proxy.wait_for("has not made the services' rules", MOST, || {
             let healthy = netns.run(parts::is_kube_proxy_healthy);
             healthy.is_ok_and(|healthy| healthy).then_some(())
+        });
+    }
+
+    /// Waits until a service leads from the node to a pod: pods are ready before kube-proxy has
+    /// heard of it.
+    pub fn wait_for_service(&mut self, address: SocketAddr) {
+        let netns = self.enclosure().own_netns();
+        let proxy = &mut self.running_mut().kube_proxy;
+        proxy.wait_for("leads nobody to the service", MOST, || {
+            let connected = netns.run(|| TcpStream::connect_timeout(&address, CONNECT));
+            connected.is_ok_and(|stream| stream.is_ok()).then_some(())
         });
     }
 
