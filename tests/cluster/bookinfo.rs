@@ -1,8 +1,10 @@
 //! A service of the bookinfo sample: it answers over HTTP with its name, and with what the services
 //! answered that it calls.
 //!
-//!     bookinfo serve NAME PORT [HOST:PORT…]   answers for good
-//!     bookinfo get HOST:PORT                  asks once; 0 where the answer is 200
+//! ```text
+//! bookinfo serve NAME PORT [HOST:PORT…]   answers for good
+//! bookinfo get HOST:PORT                  asks once; 0 where the answer is 200
+//! ```
 //!
 //! It needs nothing of its image, and ends when it is asked to.
 
