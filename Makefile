@@ -35,7 +35,7 @@ build-plugin = $(CARGO) rustc $(CARGOFLAGS) --release -p mesh-cni-plugin --bin m
 demo: ## a pod on this machine, real traffic, the documented dump (needs root)
 	scripts/setup demo
 	$(build-plugin)
-	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cnictl
+	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
 
 recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
