@@ -3,6 +3,7 @@
 use mesh_cni_nftables::{Change, Dump, Query, compat, native};
 use mesh_cni_rules::ruleset::{Family, PolicyRouting, TableName};
 use mesh_cni_rules::{RuleSet, only_ours};
+use nix::errno::Errno;
 
 use super::NfTablesError;
 use crate::nfnetlink::{Nfnetlink, QueryError};
@@ -119,12 +120,70 @@ fn of_family(dump: &Dump, family: Family) -> Result<OfFamily, NfTablesError> {
 
 fn take_sets(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
     netlink.dump(&Query::Sets, dump)?;
+    take_elements(netlink, dump)
+}
+
+fn take_elements(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
     let ours = dump.sets.iter().filter(|set| native::is_ours(&set.table));
     let queries: Vec<_> = ours
         .map(|set| Query::Elements(set.table.clone(), set.name.clone()))
         .collect();
     for query in queries {
-        netlink.dump(&query, dump)?;
+        netlink.dump(&query, dump).map_err(gone)?;
     }
     Ok(())
+}
+
+/// A set that was told a moment ago and is not there any more: another program was faster.
+fn gone(error: QueryError) -> QueryError {
+    match error {
+        QueryError::Refused(refusal) if refusal.errno == Errno::ENOENT as i32 => {
+            QueryError::Interrupted
+        }
+        other => other,
+    }
+}
+
+#[cfg(all(test, feature = "root-tests"))]
+mod tests {
+    use mesh_cni_nftables::{Set, SetFlags, SetKind, Table};
+
+    use super::*;
+    use crate::NetNs;
+
+    /// One of our sets, as it was told before another program removed it.
+    fn gone_set() -> Set {
+        let table = Table {
+            family: Family::V4,
+            name: "mesh-cni-nat".to_owned(),
+        };
+        assert!(native::is_ours(&table));
+        Set {
+            table,
+            name: "__set0".to_owned(),
+            id: 0,
+            kind: SetKind {
+                datatype: 13,
+                length: 2,
+            },
+            flags: SetFlags::default(),
+            elements: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_set_that_goes_while_it_is_read_is_a_change_to_look_at_again() {
+        let netns = NetNs::scratch().unwrap();
+        let outcome = netns.run(|| {
+            let mut netlink = Nfnetlink::open().unwrap();
+            let mut dump = Dump::default();
+            dump.sets.push(gone_set());
+            take_elements(&mut netlink, &mut dump)
+        });
+        let error = outcome.unwrap().unwrap_err();
+        assert!(
+            matches!(error, NfTablesError::Unsettled { .. }),
+            "{error:?}"
+        );
+    }
 }
