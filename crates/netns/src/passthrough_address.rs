@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use mesh_cni_rules::ruleset::{Family, RuleSet};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use nix::errno::Errno;
 
 use crate::policy_route::{LOOPBACK, unless};
@@ -21,8 +23,13 @@ pub(crate) fn is_needed(wanted: &[RuleSet]) -> bool {
 }
 
 /// Gives it to the loopback interface of the calling thread's namespace; one that is there stays.
+///
+/// Nobody else can have it there, so it is not looked for: until the kernel had done that, in its
+/// own time, no sidecar could bind to it.
 pub(crate) fn add() -> io::Result<()> {
-    let message = Request::NewAddress(address());
+    let mut message = address();
+    message.header.flags |= AddressHeaderFlags::Nodad;
+    let message = Request::NewAddress(message);
     let added = Rtnetlink::open()?.change(message, NLM_F_CREATE | NLM_F_EXCL);
     unless(Errno::EEXIST, added)
 }
