@@ -46,7 +46,8 @@ recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
 test: ## every test, then those that need root
 	scripts/setup test
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
-	$(CARGO) test $(CARGOFLAGS) --workspace --features $(TEST_FEATURES)
+	$(CARGO) test $(CARGOFLAGS) --workspace --exclude mesh-cni-tests --features $(TEST_FEATURES)
+	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
 	$(MAKE) --no-print-directory test-root
 
 test-root: ## only the tests that need root
