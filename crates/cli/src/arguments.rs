@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use mesh_cni_selector::is_dns_subdomain;
 
 use crate::init::flags::GivenFlags;
 
@@ -229,7 +230,8 @@ impl FromStr for PodName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts = text.split_once('/');
-        let parts = parts.filter(|(namespace, name)| is_name(namespace) && is_name(name));
+        let parts =
+            parts.filter(|(namespace, name)| is_dns_subdomain(namespace) && is_dns_subdomain(name));
         let (namespace, name) =
             parts.ok_or("expected NAMESPACE/NAME; a manifest is named by --manifest")?;
         Ok(Self {
@@ -237,13 +239,6 @@ impl FromStr for PodName {
             name: name.to_owned(),
         })
     }
-}
-
-/// What Kubernetes allows as a name: nothing else may get into a path.
-fn is_name(text: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ mod runtime;
 use std::path::PathBuf;
 
 use mesh_cni_plan::{MeshConf, PodSourceName};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_selector::{PodFacts, is_dns_subdomain};
 use mesh_cni_spec::PodArgs;
 use serde_json::{Map, Value};
 
@@ -28,8 +28,8 @@ pub(crate) fn facts(
     entry: &Map<String, Value>,
     pod: &PodArgs,
 ) -> Result<PodFacts, FactsError> {
-    is_name("K8S_POD_NAMESPACE", &pod.namespace)?;
-    is_name("K8S_POD_NAME", &pod.name)?;
+    check_name("K8S_POD_NAMESPACE", &pod.namespace)?;
+    check_name("K8S_POD_NAME", &pod.name)?;
     let agent = || agent::facts(&agent_socket::path(conf), pod);
     let (origin, facts) = match conf.pod_source {
         PodSourceName::Agent => (AGENT.to_owned(), agent()?),
@@ -92,14 +92,9 @@ fn directory(conf: &MeshConf) -> Result<&PathBuf, FactsError> {
     conf.pod_dir.as_ref().ok_or(FactsError::NoDirectory)
 }
 
-/// Names become a part of a path, so nothing but what Kubernetes allows may stand in them
-/// (RFC 1123 subdomain).
-fn is_name(field: &'static str, value: &str) -> Result<(), FactsError> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let (first, last) = (value.bytes().next(), value.bytes().last());
-    if value.len() <= 253 && value.bytes().all(allowed) && edge(first) && edge(last) {
+/// Names become a part of a path, so nothing but what Kubernetes allows may stand in them.
+fn check_name(field: &'static str, value: &str) -> Result<(), FactsError> {
+    if is_dns_subdomain(value) {
         return Ok(());
     }
     Err(FactsError::PodName {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
 use mesh_cni_plan::MeshConf;
+use mesh_cni_selector::is_dns_subdomain;
 use serde::Serialize;
 use serde_json::json;
 
@@ -167,7 +168,7 @@ impl Agent {
         };
         if ![&name.namespace, &name.name]
             .into_iter()
-            .all(|part| is_name(part))
+            .all(|part| is_dns_subdomain(part))
         {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -252,13 +253,6 @@ fn html(text: String) -> Answer {
 
 fn refuse(status: StatusCode, words: &str) -> Answer {
     json(status, &json!({"error": words}))
-}
-
-/// What Kubernetes allows as a name, so that nothing else gets into a path of the API server.
-fn is_name(text: &str) -> bool {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with('.')
 }
 
 /// The value of a parameter, where it has one. UIDs hold no sign that would be escaped.

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::error::LabelSelectorError;
+use crate::names::is_dns_subdomain;
 
 /// Longest name part of a key, and longest value.
 const LONGEST_NAME: usize = 63;
-/// Longest prefix of a key.
-const LONGEST_PREFIX: usize = 253;
 
 /// A condition on the label `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +67,7 @@ pub(super) fn check_key(key: &str, position: Option<usize>) -> Result<(), LabelS
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
     };
-    if !name.is_empty() && is_name(name) && prefix.is_none_or(is_dns_name) {
+    if !name.is_empty() && is_name(name) && prefix.is_none_or(is_dns_subdomain) {
         return Ok(());
     }
     Err(LabelSelectorError::Key {
@@ -112,14 +111,6 @@ fn write_values(
 fn is_name(text: &str) -> bool {
     let inner = |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'_' | b'.');
     text.len() <= LONGEST_NAME && text.bytes().all(inner) && has_alphanumeric_ends(text)
-}
-
-fn is_dns_name(text: &str) -> bool {
-    let inner = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit() || sign == b'-';
-    text.len() <= LONGEST_PREFIX
-        && text
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(inner) && has_alphanumeric_ends(part))
 }
 
 /// True of the empty text too.

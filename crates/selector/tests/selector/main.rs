@@ -7,6 +7,7 @@
 mod json;
 mod labels;
 mod manifests;
+mod names;
 mod namespaces;
 mod reasons;
 mod support;
