@@ -1,6 +1,6 @@
 //! When to work at once, and when to let another program have its way.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ const MOST_DOUBLINGS: u32 = 3;
 /// the start of whoever asks.
 #[derive(Clone, Debug, Default)]
 pub struct Patience {
+    /// What was put in place already. To do that for the first time undoes nobody's work.
+    installed: BTreeSet<PathBuf>,
     repairs: VecDeque<(Duration, PathBuf)>,
     yielded: Option<Yielded>,
     failures: u32,
@@ -70,8 +72,11 @@ impl Patience {
         if let Some(path) = paths().find(|path| self.is_contested(now, path)) {
             return self.give_way(now, path.to_owned());
         }
-        let repairs = paths().map(|path| (now, path.to_owned()));
-        self.repairs.extend(repairs);
+        for path in paths() {
+            if !self.installed.insert(path.to_owned()) {
+                self.repairs.push_back((now, path.to_owned()));
+            }
+        }
         Move::Work
     }
 

@@ -60,6 +60,7 @@ impl Teller {
             KeepEvent::Polling(error) => {
                 warn!("install: no watches, looking twice a second instead: {error}");
             }
+            KeepEvent::Contested { .. } => self.metrics.contested(),
             _ => {}
         }
         match event.readiness() {

@@ -51,6 +51,7 @@ pub enum RepairResult {
 pub struct Metrics {
     registry: Registry,
     installs: Family<Labels, Counter>,
+    contests: Counter,
     repairs: Family<Pair, Counter>,
     adds: Family<Pair, Counter>,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
@@ -69,6 +70,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("mesh_cni"),
             installs: Family::default(),
+            contests: Counter::default(),
             repairs: Family::default(),
             adds: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
@@ -90,6 +92,11 @@ impl Metrics {
         self.installs
             .get_or_create(&[("result", result.word())])
             .inc();
+    }
+
+    /// Another program undoes what is put in place, and is let have its way for a while.
+    pub fn contested(&self) {
+        self.contests.inc();
     }
 
     /// A repair ended; `kind` is `repair`, `delete` or `label`.
@@ -156,6 +163,11 @@ impl Metrics {
             "installs",
             "Installations of binary and entry",
             self.installs.clone(),
+        );
+        registry.register(
+            "contests",
+            "Pauses for the sake of another program that writes the same file",
+            self.contests.clone(),
         );
         registry.register(
             "repairs",

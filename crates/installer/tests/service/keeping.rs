@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, DEADLINE};
 
@@ -32,9 +33,14 @@ fn node(directory: &Path) -> Vec<String> {
 /// Waits until the agent answers with that code and these words when it is asked whether it is
 /// ready.
 fn until(agent: &Agent, code: u16, words: &str) {
+    answers(agent, "/readyz", code, words);
+}
+
+/// Waits until the agent answers so when it is asked for that path.
+fn answers(agent: &Agent, path: &str, code: u16, words: &str) {
     let end = Instant::now() + DEADLINE;
     loop {
-        let answer = agent.get("/readyz");
+        let answer = agent.get(path);
         if answer.code == code && answer.body.contains(words) {
             return;
         }
@@ -103,12 +109,36 @@ fn node_again(directory: &Path) -> Vec<String> {
 fn two_writers_of_one_list_are_told_by_name() {
     let agent = Agent::start_on_node(node);
     let list = agent.directory().join("net.d/10-calico.conflist");
-    for _ in 0..3 {
+    // The installation, and what it takes to see another program in it.
+    for _ in 0..4 {
         agent.said("mesh-cni is its last plugin");
+        assert_eq!(contests(&agent), 0);
         fs::write(&list, CALICO).unwrap();
     }
     let said = agent.said("another program writes");
     assert!(said.contains("10-calico.conflist"), "{said}");
-    until(&agent, 503, "10-calico.conflist");
+    assert_eq!(contests(&agent), 1);
+    let (running, ticks) = channel::<()>();
+    std::thread::scope(|scope| {
+        let list = &list;
+        scope.spawn(move || {
+            let tick = Duration::from_millis(10);
+            while ticks.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                fs::write(list, CALICO).unwrap();
+            }
+        });
+        let told = "another program writes";
+        until(&agent, 503, told);
+        answers(&agent, "/v1/status", 200, told);
+        drop(running);
+    });
     until_ready(&agent);
+}
+
+/// How often the agent gave way.
+fn contests(agent: &Agent) -> u32 {
+    let metrics = agent.get("/metrics").body;
+    let mut lines = metrics.lines();
+    let count = lines.find_map(|line| line.strip_prefix("mesh_cni_contests_total "));
+    count.unwrap().parse().unwrap()
 }
