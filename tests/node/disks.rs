@@ -108,3 +108,20 @@ fn a_read_only_directory_is_named() {
         node.must(command, &[]);
     }
 }
+
+#[test]
+fn a_run_directory_that_is_mounted_into_a_read_only_root_stays() {
+    let node = Node::with(&[("10-calico.conflist", LIST)]);
+    node.must("install", &[]);
+    std::fs::create_dir_all(node.path().join("run")).unwrap();
+    std::fs::write(node.path().join("run/plugin.log"), "").unwrap();
+    let script = "mount --bind \"$PWD\" \"$PWD\"\n\
+                  for name in bin net.d run; do mount --bind \"$PWD/$name\" \"$PWD/$name\"; done\n\
+                  mount -o remount,ro,bind \"$PWD\"\n\
+                  \"$@\"";
+    let finished = with_mounts(&node, script, &node.agent("uninstall", &[]));
+    assert_eq!(finished.code, 0, "{}", finished.stderr);
+    assert!(!node.path().join("run/plugin.log").exists());
+    assert!(!node.path().join("bin/mesh-cni").exists());
+    assert_eq!(node.load().plugins().len(), 1);
+}

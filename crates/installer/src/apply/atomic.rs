@@ -81,11 +81,15 @@ pub(super) fn remove_empty(path: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// A mount point is busy: in a container, the directory is the host's and stays.
+/// A mount point is busy, or lies in a root that is read-only: in a container, the directory is the
+/// host's and stays. What was in it went before, which a read-only disk would have refused.
 fn is_no_matter(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
-        io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy
+        io::ErrorKind::NotFound
+            | io::ErrorKind::DirectoryNotEmpty
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::ReadOnlyFilesystem
     )
 }
 
