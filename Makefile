@@ -50,7 +50,14 @@ test: ## every test, then those that need root
 	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
 	$(MAKE) --no-print-directory test-root
 
+# The programs of an image have no loader; only the last step of each is another one for it.
+STATIC := $(TARGET_DIR)/debug/static
+build-static = $(CARGO) rustc $(CARGOFLAGS) -p $(1) --bin $(2) -- -C target-feature=+crt-static -C strip=symbols \
+	&& mkdir -p $(STATIC) && mv -f $(TARGET_DIR)/debug/$(2) $(STATIC)/
+
 test-root: ## only the tests that need root
+	$(call build-static,mesh-cni-plugin,mesh-cni)
+	$(call build-static,mesh-cni-installer,mesh-cni-agent)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
 

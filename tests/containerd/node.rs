@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
+use mesh_cni_rules::RuleSet;
+use mesh_cni_rules::ruleset::Family;
 use mesh_cni_tests::{
     Containerd, Enclosure, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, SandboxPod, mesh_cni,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Where pods' manifests lie, inside.
@@ -21,7 +24,15 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// One whose plugin reads manifests.
     pub(crate) fn start() -> Self {
+        Self::with(Some(
+            &json!({"type": "mesh-cni", "pod_source": "file", "pod_dir": PODS}),
+        ))
+    }
+
+    /// One with that entry behind the main plugin; without an entry, the plugin is not there either.
+    pub(crate) fn with(entry: Option<&Value>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path();
         let enclosure = Enclosure::start(state);
@@ -32,8 +43,10 @@ impl Node {
             _directory: directory,
         };
         fs::create_dir_all(node.path(PODS)).unwrap();
-        fs::copy(mesh_cni(), node.path("/opt/cni/bin/mesh-cni")).unwrap();
-        node.write_list();
+        if entry.is_some() {
+            fs::copy(mesh_cni(), node.path("/opt/cni/bin/mesh-cni")).unwrap();
+        }
+        node.write_list(entry);
         node
     }
 
@@ -48,6 +61,14 @@ impl Node {
         fs::write(self.path(PODS).join(name), manifest).unwrap();
     }
 
+    /// The rules that stand in that sandbox.
+    pub(crate) fn standing(&self, sandbox: &str) -> RuleSet {
+        let netns: NetNs = SandboxPod::netns(&self.enclosure, sandbox);
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();
+        found.rule_sets.into_iter().next().unwrap()
+    }
+
     /// The addresses that pods hold.
     pub(crate) fn leased_addresses(&self) -> Vec<String> {
         let leases = fs::read_dir(self.path("/var/lib/cni/networks/pod-network")).unwrap();
@@ -55,16 +76,14 @@ impl Node {
         names.filter(|name| name.starts_with("10.98.")).collect()
     }
 
-    fn write_list(&self) {
+    fn write_list(&self, entry: Option<&Value>) {
         let ranges = json!([[{"subnet": "10.98.0.0/16"}]]);
         let ipam = json!({
             "type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}]
         });
         let bridge = json!({"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": ipam});
-        let ours = json!({"type": "mesh-cni", "pod_source": "file", "pod_dir": PODS});
-        let list = json!({
-            "cniVersion": "1.0.0", "name": "pod-network", "plugins": [bridge, ours]
-        });
+        let plugins: Vec<_> = [Some(&bridge), entry].into_iter().flatten().collect();
+        let list = json!({"cniVersion": "1.0.0", "name": "pod-network", "plugins": plugins});
         let lists = self.path("/etc/cni/net.d");
         fs::create_dir_all(&lists).unwrap();
         fs::write(lists.join("10-pod-network.conflist"), list.to_string()).unwrap();

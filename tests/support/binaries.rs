@@ -13,6 +13,16 @@ pub fn mesh_cni_agent() -> PathBuf {
     sibling("mesh-cni-agent")
 }
 
+/// The folder of the plugin and the agent of this build as static programs, as an image needs them.
+pub fn static_programs() -> PathBuf {
+    let plugin = mesh_cni();
+    let profile = plugin.parent().expect("a program lies in a folder");
+    existing(profile.join("static/mesh-cni"))
+        .parent()
+        .expect("a program lies in a folder")
+        .to_owned()
+}
+
 /// The command line of this build.
 pub fn mesh_cnictl() -> PathBuf {
     sibling("mesh-cnictl")

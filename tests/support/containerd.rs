@@ -1,5 +1,6 @@
 //! A real container runtime in an enclosure, called as kubelet calls it: through the CRI.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +36,8 @@ pub struct SandboxPod {
     pub name: String,
     /// The pod's UID.
     pub uid: String,
+    /// Its annotations, which the runtime may hand on.
+    pub annotations: BTreeMap<String, String>,
 }
 
 impl Containerd {
@@ -86,7 +89,15 @@ impl SandboxPod {
             namespace: "default".to_owned(),
             name: name.to_owned(),
             uid: uid.to_owned(),
+            annotations: BTreeMap::new(),
         }
+    }
+
+    /// The same with that annotation.
+    #[must_use]
+    pub fn annotated(mut self, key: &str, value: &str) -> Self {
+        self.annotations.insert(key.to_owned(), value.to_owned());
+        self
     }
 
     /// Starts a sandbox for it; gives back the sandbox's identifier, or what was said instead.
@@ -97,6 +108,7 @@ impl SandboxPod {
             "metadata": {
                 "name": self.name, "namespace": self.namespace, "uid": self.uid, "attempt": 0
             },
+            "annotations": self.annotations,
             "log_directory": "/var/log/pods",
             "linux": {},
         });

@@ -42,6 +42,7 @@ impl KubeApi {
             &directory.path().join("tokens.csv"),
             &format!("{admin},admin,admin,system:masters\n"),
         );
+        private_file(&directory.path().join("audit.json"), &audit().to_string());
         let mut api = Self {
             server: None,
             _etcd: start_etcd(&Place::Machine, directory.path()),
@@ -120,6 +121,21 @@ impl KubeApi {
         path
     }
 
+    /// What an account has asked for so far, each as `VERB PATH`, as the server's audit has it.
+    pub fn asked_by(&self, namespace: &str, account: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.path("audit.log")).expect("the server writes an audit");
+        let events = log.lines().map(|line| {
+            let event: Value = serde_json::from_str(line).expect("the audit is JSON");
+            event
+        });
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let asked = events.filter(|event| event["user"]["username"] == *user);
+        let word = |event: &Value, field: &str| event[field].as_str().unwrap_or("").to_owned();
+        asked
+            .map(|event| word(&event, "verb") + " " + &word(&event, "requestURI"))
+            .collect()
+    }
+
     /// Ends the API server; its store keeps all. Connections are refused from now on.
     pub fn stop_server(&mut self) {
         let server = self.server.take().expect("the API server runs");
@@ -163,6 +179,16 @@ impl KubeApi {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
+}
+
+/// Who asks for what, one line as soon as a request comes in.
+fn audit() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["ResponseStarted", "ResponseComplete", "Panic"],
+        "rules": [{"level": "Metadata"}],
+    })
 }
 
 /// Starts the store, and waits until it says that it is ready.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, reason = "a test ends where it fails")]
 
+mod agent;
 mod binaries;
 mod changes;
 mod containerd;
@@ -22,9 +23,10 @@ mod runtime;
 mod scenario;
 mod user_ns;
 
+pub use agent::{Agent, AgentDoor, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
-    reference_plugins, udp_echo,
+    reference_plugins, static_programs, udp_echo,
 };
 pub use changes::wait_for_change;
 pub use containerd::{Containerd, SandboxPod, crictl};

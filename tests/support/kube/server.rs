@@ -64,6 +64,12 @@ pub(crate) fn apiserver(place: &Place, directory: &Path, serving: &Serving) -> C
         flag("endpoint-reconciler-type", "none");
         // It would refuse pods whose account no controller has made.
         flag("disable-admission-plugins", "ServiceAccount");
+        for (name, file) in [
+            ("audit-policy-file", "audit.json"),
+            ("audit-log-path", "audit.log"),
+        ] {
+            flag(name, &directory.join(file).to_string_lossy());
+        }
     }
     command
 }

@@ -1,0 +1,128 @@
+//! Pod source `agent`: containerd makes sandboxes of pods that a real API server holds, and the
+//! plugin asks the agent, which watches them.
+
+use std::thread;
+
+use mesh_cni_tests::{Agent, KubeApi, SandboxPod, pod_for_api};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::node::Node;
+use crate::sandboxes::difference;
+
+/// A node, an API server, and the agent that watches the one for the other. Fields are dropped in
+/// their order.
+struct Cluster {
+    node: Node,
+    agent: Agent,
+    api: KubeApi,
+    _directory: TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let api = KubeApi::start();
+        let agent = Agent::start(&api, directory.path());
+        let node = Node::with(Some(&json!({
+            "type": "mesh-cni",
+            "pod_source": "agent",
+            "cni_agent_run_dir": agent.door().run_dir,
+        })));
+        Self {
+            node,
+            agent,
+            api,
+            _directory: directory,
+        }
+    }
+
+    /// Makes these pods, and gives them back with the UIDs that they got. Nobody waits until the
+    /// agent has heard of them.
+    fn make(&self, pods: &[Value]) -> Vec<SandboxPod> {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
+        self.api.apply(&list.to_string());
+        let names = pods.iter().map(|pod| &pod["metadata"]["name"]);
+        let found = self.api.get("pods");
+        let found = found["items"].as_array().unwrap();
+        let sandbox = |name: &Value| {
+            let mut found = found.iter().map(|pod| &pod["metadata"]);
+            let made = found.find(|made| made["name"] == *name).unwrap();
+            let word = |field: &str| made[field].as_str().unwrap();
+            SandboxPod::new(word("name"), word("uid"))
+        };
+        names.map(sandbox).collect()
+    }
+
+    fn delete(&self, name: &str) {
+        self.api
+            .must(&format!("delete pod {name} --grace-period=0 --force"));
+    }
+}
+
+#[test]
+fn a_pod_made_again_under_its_name_gets_what_it_is_itself() {
+    let cluster = Cluster::start();
+    let node = &cluster.node;
+    let first = cluster.make(&[pod_for_api("cart", true)]).remove(0);
+    let sandbox = first.start(&node.enclosure).unwrap();
+    assert_eq!(difference(node, &sandbox), None);
+    SandboxPod::end(&node.enclosure, &sandbox);
+    cluster.delete("cart");
+
+    let second = cluster.make(&[pod_for_api("cart", false)]).remove(0);
+    let sandbox = second.start(&node.enclosure).unwrap();
+    assert_eq!(node.standing(&sandbox).tables.len(), 0);
+    let late = first.start(&node.enclosure).unwrap_err();
+    let named = late.contains(&first.uid) && late.contains(&second.uid);
+    assert!(named, "{late}");
+    SandboxPod::end(&node.enclosure, &sandbox);
+    cluster.delete("cart");
+
+    let third = cluster.make(&[pod_for_api("cart", true)]).remove(0);
+    let sandbox = third.start(&node.enclosure).unwrap();
+    assert_eq!(difference(node, &sandbox), None);
+    SandboxPod::end(&node.enclosure, &sandbox);
+    assert_eq!(node.leased_addresses(), Vec::<String>::new());
+}
+
+#[test]
+fn two_hundred_sandboxes_in_bursts_ask_the_agent_and_it_asks_nobody() {
+    const BURSTS: [usize; 6] = [16, 50, 16, 50, 16, 52];
+    let cluster = Cluster::start();
+    let node = &cluster.node;
+    for (burst, size) in BURSTS.into_iter().enumerate() {
+        let manifests = (0..size).map(|n| pod_for_api(&format!("burst-{burst}-{n}"), true));
+        let pods = cluster.make(&manifests.collect::<Vec<_>>());
+        let started = at_once(&pods, |pod| pod.start(&node.enclosure));
+        let sandboxes: Vec<_> = started.into_iter().map(Result::unwrap).collect();
+        for sandbox in &sandboxes {
+            assert_eq!(difference(node, sandbox), None, "burst {burst}");
+        }
+        at_once(&sandboxes, |sandbox| {
+            SandboxPod::end(&node.enclosure, sandbox);
+        });
+    }
+    assert_eq!(node.leased_addresses(), Vec::<String>::new());
+    let metrics = cluster.agent.door().ask("/metrics").unwrap();
+    let counted = r#"mesh_cni_adds_total{decision="redirect",reason="container"} 200"#;
+    assert!(metrics.contains(counted), "{metrics}");
+    let asked = cluster.api.asked_by("kube-system", "mesh-cni");
+    assert!(
+        asked.iter().all(|words| !words.starts_with("get ")),
+        "{asked:#?}"
+    );
+}
+
+/// Does it for all of them at the same time.
+fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = things
+            .iter()
+            .map(|thing| scope.spawn(move || work(thing)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap());
+        joined.collect()
+    })
+}

@@ -1,0 +1,85 @@
+//! The image that is shipped, run by containerd as the manifests say: what it puts on the node, what
+//! it answers, what it takes away again, and which of its capabilities it needs.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use mesh_cni_tests::SandboxPod;
+
+use crate::agent_pod::{AgentPod, INSTALL, UNINSTALL, capabilities, import_image, shipped};
+use crate::node::Node;
+use crate::runtime_source::documented;
+use crate::sandboxes::difference;
+
+const LIST: &str = "/etc/cni/net.d/10-pod-network.conflist";
+const PLUGIN: &str = "/opt/cni/bin/mesh-cni";
+
+#[test]
+fn the_image_brings_the_plugin_and_takes_it_away() {
+    let node = Node::with(None);
+    import_image(&node);
+    let before = fs::read_to_string(node.path(LIST)).unwrap();
+    let agent = AgentPod::start(&node, (INSTALL, "containers"), &[]);
+    let status = agent.ready("/v1/status");
+    assert!(status.contains(r#""name":"netlink""#), "{status}");
+    assert_eq!(
+        fs::read(node.path(PLUGIN)).unwrap(),
+        fs::read(shipped("mesh-cni")).unwrap()
+    );
+    let plugin = fs::metadata(node.path(PLUGIN)).unwrap();
+    assert_eq!((plugin.mode() & 0o7777, plugin.uid()), (0o755, 0));
+    let words = ["/bin/mesh-cni-agent", "status"];
+    let paths = [
+        "--cni-bin-dir=/host/cni-bin",
+        "--cni-conf-dir=/host/cni-conf",
+    ];
+    let status = agent.exec(&[&words[..], &paths].concat());
+    assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
+    assert!(status.stdout.starts_with("running"), "{}", status.stdout);
+
+    let meshed = documented("meshed").start(&node.enclosure).unwrap();
+    let plain = SandboxPod::new("plain", "p-1");
+    let plain = plain.start(&node.enclosure).unwrap();
+    assert_eq!(difference(&node, &meshed), None);
+    assert_eq!(node.standing(&plain).tables.len(), 0);
+    let metrics = agent.ready("/metrics");
+    for decided in [
+        r#"{decision="redirect",reason="container"} 1"#,
+        r#"{decision="skip",reason="no-istio-proxy"} 1"#,
+    ] {
+        assert!(metrics.contains(decided), "{metrics}");
+    }
+    agent.end();
+    assert!(node.path(PLUGIN).exists(), "an agent that ends leaves it");
+    for sandbox in [meshed, plain] {
+        SandboxPod::end(&node.enclosure, &sandbox);
+    }
+
+    let leaving = AgentPod::start(&node, (UNINSTALL, "initContainers"), &[]);
+    leaving.wait("the plugin is still there", || {
+        (!node.path(PLUGIN).exists()).then_some(())
+    });
+    let list = fs::read_to_string(node.path(LIST)).unwrap();
+    assert!(!list.contains("mesh-cni"), "{list} and not {before}");
+    leaving.end();
+}
+
+/// Without one of its capabilities the agent cannot say which back end the node has, and says why;
+/// it puts the plugin in place all the same.
+#[test]
+fn each_capability_of_the_agent_is_needed() {
+    let node = Node::with(None);
+    import_image(&node);
+    for name in &capabilities() {
+        let agent = AgentPod::start(&node, (INSTALL, "containers"), &[name]);
+        let status = agent.ready("/v1/status");
+        let (_, backend) = status.split_once(r#""backend":"#).unwrap();
+        assert!(backend.starts_with(r#"{"detail":"#), "{name}: {backend}");
+        assert!(
+            backend.contains("Operation not permitted"),
+            "{name}: {backend}"
+        );
+        agent.end();
+    }
+    assert!(node.path(PLUGIN).exists());
+}
