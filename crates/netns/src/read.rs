@@ -107,6 +107,11 @@ fn read_by(
     Ok(Found { backend, rule_sets })
 }
 
+/// Whether `x_tables`, which only the programs of `iptables-legacy` read, holds any table there.
+pub fn holds_legacy_tables(netns: &NetNs) -> Result<bool, EnterError> {
+    netns.run(|| Family::ALL.into_iter().any(has_legacy_tables))
+}
+
 /// Whether anything in these rules is ours.
 pub(crate) fn is_ours(rules: &RuleSet) -> bool {
     !only_ours(rules).tables.is_empty()
