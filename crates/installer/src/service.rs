@@ -11,6 +11,7 @@
 //! | [`Directory`] | the same, shared | waits for a pod; tells [`Subscription`]s what changed |
 //! | [`Board`] | what each part says of itself | ready or not, and why |
 //! | [`Metrics`] | what happened | the page that Prometheus reads |
+//! | [`diagnose`] | what is known of a pod | whether it runs without its rules, and what to do |
 
 mod api;
 mod board;
@@ -26,12 +27,14 @@ mod page;
 mod pod;
 mod pods;
 mod process;
+mod repair;
 mod report;
 mod routes;
 mod run;
 mod settings;
 mod signal;
 mod standing;
+mod taint;
 mod watch;
 
 pub use api::ApiError;
@@ -43,6 +46,10 @@ pub use log::{LogFormat, LogLevel};
 pub use metrics::{InstallResult, Metrics, RepairResult};
 pub use pod::{Container, ContainerState, Pod, PodName, Termination};
 pub use pods::{Changes, Event, Labels, Lookup, Namespace, NamespaceEvent, PodEvent, Pods};
+pub use repair::{
+    BrokenPod, Diagnosis, History, Reason, Remedy, RepairAction, RepairSettings, RepairStatus,
+    Rules, Sight, Wanted, diagnose,
+};
 pub use report::{Decision, Line, MAX_REPORT_BYTES, Report, ReportError};
 pub use run::{ServiceError, run};
 pub use settings::{ApiAccess, ServiceSettings};

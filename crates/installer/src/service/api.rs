@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::WatchEvent;
-use kube::core::params::{GetParams, ListParams, WatchParams};
+use kube::core::params::{
+    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
+};
 use kube::core::request::Request;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
@@ -25,6 +27,9 @@ const LIST: Duration = Duration::from_secs(30);
 
 /// How long one object may take: an ADD waits for it.
 const GET: Duration = Duration::from_secs(5);
+
+/// How long a change of one object may take.
+const CHANGE: Duration = Duration::from_secs(10);
 
 /// How many objects a page of a list holds. A pod with everything is some 15 KB of text.
 const PAGE: u32 = 50;
@@ -131,15 +136,49 @@ impl Api {
         &self,
         path: &str,
         name: &str,
-    ) -> Result<Option<O>, ApiError> {
+    ) -> Result<Option<Versioned<O>>, ApiError> {
         let request = Request::new(path)
             .get(name, &GetParams::default())
             .map_err(unbuilt)?;
-        match self.request::<Versioned<O>>(request, GET).await {
-            Ok(found) => Ok(Some(found.object)),
+        match self.request(request, GET).await {
+            Ok(found) => Ok(Some(found)),
             Err(error) if error.code() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes an object.
+    pub(super) async fn create(&self, path: &str, object: &Value) -> Result<(), ApiError> {
+        let text = object.to_string().into_bytes();
+        let request = Request::new(path).create(&PostParams::default(), text);
+        self.change(request).await
+    }
+
+    /// Merges that into an object. With `metadata.uid` or `metadata.resourceVersion` in it, the
+    /// API server answers 409 where the object is another by now, or has changed.
+    pub(super) async fn merge(
+        &self,
+        path: &str,
+        name: &str,
+        change: &Value,
+    ) -> Result<(), ApiError> {
+        let params = PatchParams::default();
+        let request = Request::new(path).patch(name, &params, &Patch::Merge(change));
+        self.change(request).await
+    }
+
+    /// Deletes an object gracefully, if it is still that one at that version, else 409.
+    pub(super) async fn delete(
+        &self,
+        path: &str,
+        name: &str,
+        only: Preconditions,
+    ) -> Result<(), ApiError> {
+        let params = DeleteParams {
+            preconditions: Some(only),
+            ..DeleteParams::default()
+        };
+        self.change(Request::new(path).delete(name, &params)).await
     }
 
     /// Reads access anew with the next request: a token or a certificate may have changed.
@@ -156,6 +195,14 @@ impl Api {
         let answer = timeout(patience, client.request(request)).await;
         let answer = answer.map_err(|_elapsed| ApiError::TooSlow(patience))?;
         Ok(answer.map_err(Box::new)?)
+    }
+
+    async fn change(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<(), ApiError> {
+        let request = request.map_err(unbuilt)?;
+        self.request::<Value>(request, CHANGE).await.map(drop)
     }
 
     async fn client(&self) -> Result<Client, ApiError> {

@@ -57,7 +57,8 @@ impl Facts {
         }
         self.metrics.api_asked("get");
         let path = format!("/api/v1/namespaces/{}/pods", name.namespace);
-        Ok(self.api.get(&path, &name.name).await?.map(Arc::new))
+        let found = self.api.get::<Pod>(&path, &name.name).await?;
+        Ok(found.map(|found| Arc::new(found.object)))
     }
 
     async fn of(&self, pod: &Pod, name: &PodName, uid: Option<&str>) -> FactsAnswer {
@@ -81,7 +82,7 @@ impl Facts {
             .get::<Namespace>("/api/v1/namespaces", &facts.namespace);
         match namespace.await {
             Ok(Some(namespace)) => FactsAnswer::Known(Box::new(PodFacts {
-                namespace_labels: Some(namespace.labels),
+                namespace_labels: Some(namespace.object.labels),
                 ..facts.clone()
             })),
             Ok(None) => FactsAnswer::NoNamespace,

@@ -10,14 +10,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::pod::Pod;
-use super::process::network_of;
+use super::process::Processes;
 
 /// How long reading may take: programs of the host may be started for it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Reads them, or says in one phrase why not.
 pub(super) async fn rules(proc: &Path, pod: &Pod) -> Result<Vec<RuleSet>, String> {
-    let Some(path) = network_of(proc, pod) else {
+    let Some(path) = Processes::look(proc).network_of(pod) else {
         return Err("No process of the pod is seen from here, so its rules cannot be read.".into());
     };
     let own = proc.join("self/ns/net");

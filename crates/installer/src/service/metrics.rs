@@ -99,7 +99,17 @@ impl Metrics {
         self.contests.inc();
     }
 
-    /// A repair ended; `kind` is `repair`, `delete` or `label`.
+    /// These kinds of repair may be made: their series begin at nought.
+    pub(super) fn expect_repairs(&self, kinds: &[&'static str]) {
+        for kind in kinds {
+            for result in [RepairResult::Success, RepairResult::Failure] {
+                let labels = [("type", (*kind).to_owned()), ("result", result.word())];
+                drop(self.repairs.get_or_create(&labels));
+            }
+        }
+    }
+
+    /// A repair ended; `kind` is `repair`, `delete`, `label` or `unlabel`.
     pub fn repaired(&self, kind: &'static str, result: RepairResult) {
         let labels = [("type", kind.to_owned()), ("result", result.word())];
         self.repairs.get_or_create(&labels).inc();
@@ -114,7 +124,8 @@ impl Metrics {
         self.durations.get_or_create(&[decision()]).observe(seconds);
     }
 
-    /// The API server is asked; `verb` is `list`, `watch` or `get`.
+    /// The API server is asked; `verb` is `list`, `watch`, `get`, `create`,
+    /// `patch` or `delete`.
     pub fn api_asked(&self, verb: &'static str) {
         self.requests
             .get_or_create(&[("verb", verb.to_owned())])

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use mesh_cni_plan::{MeshConf, Plan, plan};
 
 use super::pod::Pod;
+use super::repair::RepairStatus;
 use super::standing::{CheckStatus, State, Status};
 use markup::{Document, escape};
 
@@ -31,6 +32,9 @@ pub(super) fn overview(status: &Status, pods: &[Arc<Pod>], conf: &MeshConf) -> S
     page.raw("</p>");
     checks(&mut page, &status.checks);
     backend(&mut page, status);
+    if let Some(status) = &status.repair {
+        repair(&mut page, status);
+    }
     walk::form(&mut page, &Asked::default());
     pod_table(&mut page, pods, conf);
     page.end()
@@ -55,6 +59,24 @@ fn backend(page: &mut Document, status: &Status) {
         "Back end: {name} ({}).{age} Agent {}.",
         status.backend.detail, status.version
     ));
+}
+
+fn repair(page: &mut Document, status: &RepairStatus) {
+    page.raw("<h2>Repair</h2>");
+    page.paragraph(&format!(
+        "What is done about broken pods: {}. {} done, {} failed, {} broken now.",
+        status.remedies.join(", "),
+        status.done,
+        status.failed,
+        status.broken
+    ));
+    if !status.pods.is_empty() {
+        page.raw("<table><thead><tr><th>Pod</th><th>Why it is broken</th></tr></thead><tbody>");
+        for broken in &status.pods {
+            page.row(&[&broken.pod, &broken.why]);
+        }
+        page.raw("</tbody></table>");
+    }
 }
 
 fn pod_table(page: &mut Document, pods: &[Arc<Pod>], conf: &MeshConf) {

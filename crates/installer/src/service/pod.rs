@@ -29,6 +29,8 @@ pub struct Pod {
     pub facts: Result<PodFacts, ManifestError>,
     /// It is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
+    /// A controller made it, and makes another where it goes.
+    pub controlled: bool,
     /// `status.phase`, such as `Pending` or `Running`; empty where the kubelet has said nothing.
     pub phase: String,
     /// `status.podIPs`.
@@ -96,6 +98,7 @@ impl Pod {
             uid: metadata("uid").ok_or("a pod without `metadata.uid`")?,
             facts: PodFacts::from_object(object),
             deleting: !object["metadata"]["deletionTimestamp"].is_null(),
+            controlled: is_controlled(&object["metadata"]),
             phase: status.phase,
             addresses: status.pod_ips.into_iter().map(|ip| ip.ip).collect(),
             init_containers: containers(status.init_container_statuses),
@@ -172,6 +175,13 @@ struct StateStatus {
 #[serde(default)]
 struct Waiting {
     reason: String,
+}
+
+/// Whether one of `ownerReferences` is a controller.
+fn is_controlled(metadata: &Value) -> bool {
+    let owners = metadata["ownerReferences"].as_array();
+    let mut owners = owners.into_iter().flatten();
+    owners.any(|owner| owner["controller"] == true)
 }
 
 fn containers(statuses: Vec<ContainerStatus>) -> Vec<Container> {

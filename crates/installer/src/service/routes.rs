@@ -17,6 +17,7 @@ use super::facts::{Facts, FactsAnswer};
 use super::http::{Answer, Asked, answer, plain};
 use super::metrics::{METRICS_TYPE, Metrics};
 use super::pod::PodName;
+use super::repair::Tally;
 use super::report::Report;
 use super::standing::{BackendStatus, Status, checks, judge};
 use super::{live, log, page};
@@ -33,6 +34,8 @@ pub(super) struct Agent {
     pub(super) conf: MeshConf,
     /// Where processes of the node are seen.
     pub(super) proc: PathBuf,
+    /// How repair stands, where this agent repairs.
+    pub(super) repair: Option<Arc<Tally>>,
 }
 
 /// Which paths a listener answers.
@@ -109,6 +112,7 @@ impl Agent {
             pods: self.directory.count(),
             watch_age_seconds: self.metrics.watch_age().map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
+            repair: self.repair.as_ref().map(|tally| tally.status()),
         }
     }
 

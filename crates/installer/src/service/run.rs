@@ -20,13 +20,14 @@ use super::http;
 use super::listen::{self, ListenError};
 use super::metrics::Metrics;
 use super::pods::{PodEvent, Pods};
+use super::repair::{Hands, Repairs, Tally};
 use super::report::MAX_REPORT_BYTES;
 use super::routes::{Agent, Door};
 use super::settings::ServiceSettings;
 use super::signal::{self, Stop};
 use super::standing::BackendStatus;
 use super::watch::{Feed, Told};
-use super::{keep, log};
+use super::{keep, log, taint};
 
 /// Why the agent could not begin.
 #[derive(Debug, Error)]
@@ -94,6 +95,12 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     if watches {
         feed(&settings, &agent, &mut tasks);
     }
+    if let Some(repairs) = repairs(&settings, &agent) {
+        tasks.spawn(repairs.run());
+    }
+    if let Some(key) = settings.taint.clone() {
+        tasks.spawn(taint::keep_off(key, Arc::clone(&agent)));
+    }
     if let Some(install) = settings.install {
         let metrics = Arc::clone(&agent.metrics);
         tasks.spawn(keep::keep(install, Arc::clone(&board), metrics, stop));
@@ -106,12 +113,28 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Whether anyone asks this agent for pods.
+/// Whether anyone asks this agent for pods, or it looks after them itself.
 fn needs_pods(settings: &ServiceSettings) -> bool {
-    matches!(
+    let asked = matches!(
         settings.conf.pod_source,
         PodSourceName::Agent | PodSourceName::Auto
-    )
+    );
+    asked || settings.repair.is_some()
+}
+
+fn repairs(settings: &ServiceSettings, agent: &Agent) -> Option<Repairs> {
+    Some(Repairs {
+        settings: settings.repair.clone()?,
+        conf: settings.conf.clone(),
+        choice: choice(settings.conf.backend),
+        node: settings.node_name.clone(),
+        directory: Arc::clone(&agent.directory),
+        api: Arc::clone(&agent.facts.api),
+        metrics: Arc::clone(&agent.metrics),
+        board: Arc::clone(&agent.board),
+        tally: Arc::clone(agent.repair.as_ref()?),
+        hands: Arc::new(Hands::new(settings.proc.clone())),
+    })
 }
 
 fn agent(settings: &ServiceSettings, board: &Arc<Board>) -> Agent {
@@ -135,6 +158,7 @@ fn agent(settings: &ServiceSettings, board: &Arc<Board>) -> Agent {
         backend,
         conf: settings.conf.clone(),
         proc: settings.proc.clone(),
+        repair: settings.repair.as_ref().map(|it| Arc::new(Tally::new(it))),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use mesh_cni_plan::MeshConf;
 
 use super::log::LogFormat;
+use super::repair::RepairSettings;
 use crate::Settings;
 
 /// The settings of a service.
@@ -31,6 +32,10 @@ pub struct ServiceSettings {
     pub log_format: LogFormat,
     /// Where the processes of the node are seen, for the live rules of its pods.
     pub proc: PathBuf,
+    /// How pods are repaired that started without the plugin, if at all.
+    pub repair: Option<RepairSettings>,
+    /// The key of the taint that the agent takes off its node when it is ready, if any.
+    pub taint: Option<String>,
 }
 
 /// The way to the API server.
@@ -56,6 +61,8 @@ impl ServiceSettings {
             api: ApiAccess::InCluster,
             log_format: LogFormat::Text,
             proc: PathBuf::from("/proc"),
+            repair: None,
+            taint: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::board::{Board, Standing};
+use super::repair::RepairStatus;
 
 /// In a word, as the document's console says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +38,9 @@ pub struct Status {
     pub watch_age_seconds: Option<f64>,
     /// The back end that this node's kernel and programs allow.
     pub backend: BackendStatus,
+    /// How repair stands; absent where this agent repairs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<RepairStatus>,
 }
 
 /// One check.

@@ -2,7 +2,7 @@
 //! by the proofs that cross crates; this one is for what a real one cannot be asked to do.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -11,7 +11,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// One request that came in: method and path with its query.
+/// One request that came in: its path with its query.
 pub(crate) type Asked = String;
 
 /// How a request is answered that would otherwise be served.
@@ -33,6 +33,7 @@ struct State {
     /// Each is used up by one request whose path contains the text.
     faults: VecDeque<(&'static str, Fault)>,
     asked: Vec<Asked>,
+    changes: Vec<(String, Value)>,
     /// Connections that are never answered.
     silent: Vec<TcpStream>,
 }
@@ -101,6 +102,19 @@ impl ApiServer {
         });
     }
 
+    /// A pod is there in the place of the one of its name, and no watch is told of it.
+    pub(crate) fn replace(&self, pod: Value) {
+        let mut state = self.state.lock().unwrap();
+        let name = pod["metadata"]["name"].clone();
+        state.pods.retain(|one| one["metadata"]["name"] != name);
+        state.pods.push(pod);
+    }
+
+    /// What was to be changed so far: method and path, and what was sent.
+    pub(crate) fn changes(&self) -> Vec<(String, Value)> {
+        self.state.lock().unwrap().changes.clone()
+    }
+
     /// Ends every watch.
     pub(crate) fn drop_watches(&self) {
         self.state.lock().unwrap().watchers.clear();
@@ -119,12 +133,30 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
         if lines.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
-        let asked = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let method = words.next().unwrap_or_default();
+        let asked = words.next().unwrap_or_default();
+        let mut length = 0;
         while line.trim() != "" {
             line.clear();
             if lines.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
+            let lower = line.to_ascii_lowercase();
+            let given = lower.strip_prefix("content-length:");
+            length = given.map_or(length, |given| given.trim().parse().unwrap());
+        }
+        let mut body = vec![0; length];
+        if lines.read_exact(&mut body).is_err() {
+            return;
+        }
+        if method != "GET" {
+            let path = asked.split('?').next().unwrap_or_default();
+            let change = (
+                format!("{method} {path}"),
+                serde_json::from_slice(&body).unwrap_or_default(),
+            );
+            state.lock().unwrap().changes.push(change);
         }
         if answer(state, stream, &asked).is_err() {
             return;
@@ -174,6 +206,7 @@ fn object(state: &State, path: &str, query: &str) -> (u16, Value) {
         ["", "api", "v1", "namespaces"] => (200, page(&state.namespaces, query)),
         ["", "api", "v1", "namespaces", name] => of(&state.namespaces, name),
         ["", "api", "v1", "namespaces", _, "pods", name] => of(&state.pods, name),
+        ["", "apis", "events.k8s.io", "v1", "namespaces", _, "events"] => (201, json!({})),
         _ => (404, status(404)),
     }
 }

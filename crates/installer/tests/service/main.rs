@@ -7,9 +7,11 @@
 mod agent;
 mod api_server;
 mod commands;
+mod diagnosing;
 mod faults;
 mod keeping;
 mod objects;
 mod page;
 mod pods;
+mod repairing;
 mod socket;

@@ -45,6 +45,31 @@ impl Agent {
             }
         }
     }
+
+    /// What it says of repair, in lines; none where it repairs nothing.
+    pub(crate) fn repair(&self) -> Vec<String> {
+        match self {
+            Self::Says(status) if status["repair"].is_object() => repair_lines(&status["repair"]),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What it says of repair: a line, and one for each pod that is broken.
+fn repair_lines(repair: &Value) -> Vec<String> {
+    let number = |field: &str| repair[field].as_u64().unwrap_or(0);
+    let list = |field: &str| repair[field].as_array().into_iter().flatten();
+    let remedies: Vec<_> = list("remedies").filter_map(Value::as_str).collect();
+    let line = format!(
+        "repair ({}): {} done, {} failed, {} broken",
+        remedies.join(", "),
+        number("done"),
+        number("failed"),
+        number("broken")
+    );
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let pods = list("pods").map(|pod| format!("  {}: {}", text(&pod["pod"]), text(&pod["why"])));
+    std::iter::once(line).chain(pods).collect()
 }
 
 fn status(socket: &Path) -> io::Result<Option<Value>> {

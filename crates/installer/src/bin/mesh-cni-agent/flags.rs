@@ -5,6 +5,8 @@ mod kubeconfig;
 mod mode;
 mod paths;
 #[cfg(feature = "service")]
+mod repair;
+#[cfg(feature = "service")]
 mod run;
 
 use std::path::PathBuf;

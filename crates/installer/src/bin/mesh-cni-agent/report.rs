@@ -125,7 +125,8 @@ fn status_text(status: &Status, agent: &Agent) -> String {
     let lines = state
         .into_iter()
         .chain([status.installation.to_string()])
-        .chain(reasons);
+        .chain(reasons)
+        .chain(agent.repair());
     lines.collect::<Vec<_>>().join("\n")
 }
 

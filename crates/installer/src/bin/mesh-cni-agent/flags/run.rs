@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use mesh_cni_installer::service::{ApiAccess, LogFormat, ServiceSettings};
 
 use super::WhatFlags;
+use super::repair::RepairFlags;
 use crate::report::Failure;
 
 /// Run on a node: put the plugin in place and keep it there, watch the node's pods and answer the
@@ -26,6 +27,8 @@ pub(crate) struct Run {
     install: bool,
     #[command(flatten)]
     service: ServiceFlags,
+    #[command(flatten)]
+    repair: RepairFlags,
 }
 
 #[derive(Args)]
@@ -46,6 +49,19 @@ struct ServiceFlags {
     /// How log lines are written on stdout
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFlag::Text)]
     log_format: LogFlag,
+    /// Where the processes of the node are seen: the host's /proc, as this process sees it
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    proc_dir: PathBuf,
+    /// Take the taint of that key off this node whenever the agent is ready [without a key:
+    /// mesh-cni/not-ready]
+    #[arg(
+        long,
+        value_name = "KEY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "mesh-cni/not-ready"
+    )]
+    taint: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,6 +104,9 @@ impl Run {
             LogFlag::Text => LogFormat::Text,
             LogFlag::Json => LogFormat::Json,
         };
+        settings.proc.clone_from(&flags.proc_dir);
+        settings.taint.clone_from(&flags.taint);
+        settings.repair = self.repair.settings()?;
         Ok(settings)
     }
 }
