@@ -135,6 +135,13 @@ fn the_agent_takes_what_the_daemon_set_gives() {
             r#"istioOwnedCNIConfigFileName="01-mesh.conflist""#,
         ],
         &[r#"platform="openshift""#, "replaceIstioCni=true"],
+        &["repair.enabled=false"],
+        &[
+            "repair.repairPods=false",
+            "repair.deletePods=true",
+            "repair.labelPods=true",
+            r#"taint="mesh-cni/not-ready""#,
+        ],
         &[
             r#"mode="drop-in""#,
             r#"metricsAddress="off""#,

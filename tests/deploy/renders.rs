@@ -74,6 +74,31 @@ const SETS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "repair-off",
+        "no look at processes, no SYS_PTRACE, no right to make Events",
+        &["repair.enabled=false"],
+    ),
+    (
+        "repair-delete",
+        "the right to delete pods in the place of the look at processes; a taint to take off, with \
+         its right on nodes",
+        &[
+            "repair.repairPods=false",
+            "repair.deletePods=true",
+            r#"taint="mesh-cni/not-ready""#,
+        ],
+    ),
+    (
+        "repair-label",
+        "labels beside repair in place: the right to patch pods, names as given",
+        &[
+            "repair.labelPods=true",
+            r#"repair.initContainerName="proof""#,
+            r#"repair.brokenPodLabelKey="example.org/mesh""#,
+            r#"repair.brokenPodLabelValue="broken""#,
+        ],
+    ),
+    (
         "uninstall",
         "an init container that uninstalls, without any right or token; every node at once",
         &[

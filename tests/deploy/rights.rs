@@ -25,12 +25,35 @@ spec:
 
 /// Each set of options, and the rights it gives, as `VERB RESOURCE`.
 const RIGHTS: &[(&[&str], &str)] = &[
-    (&[], "get,list,watch pods"),
+    (&[], "create events; get,list,watch pods"),
+    (&["repair.enabled=false"], "get,list,watch pods"),
     (
-        &[r#"excludeNamespaceSelector="mesh=off""#],
+        &[
+            "repair.enabled=false",
+            r#"excludeNamespaceSelector="mesh=off""#,
+        ],
         "get,list,watch namespaces; get,list,watch pods",
     ),
-    (&["uninstall.enabled=true"], ""),
+    (
+        &["repair.repairPods=false", "repair.deletePods=true"],
+        "create events; delete pods; get,list,watch pods",
+    ),
+    (
+        &["repair.deletePods=true", "repair.labelPods=true"],
+        "create events; get,list,watch pods; patch pods",
+    ),
+    (
+        &["repair.enabled=false", r#"taint="mesh-cni/not-ready""#],
+        "get,list,watch pods; get,patch nodes",
+    ),
+    (
+        &[
+            "uninstall.enabled=true",
+            "repair.labelPods=true",
+            r#"taint="mesh-cni/not-ready""#,
+        ],
+        "",
+    ),
 ];
 
 #[test]
@@ -51,6 +74,12 @@ fn the_api_server_takes_every_object_and_every_field_of_it() {
             r#"appArmorProfile={"type":"Unconfined"}"#,
         ],
         &["uninstall.enabled=true"],
+        &[
+            "repair.repairPods=false",
+            "repair.deletePods=true",
+            "repair.labelPods=true",
+            r#"taint="mesh-cni/not-ready""#,
+        ],
     ] {
         let words = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
         let taken = api.kubectl(words, &render(options));
@@ -77,10 +106,21 @@ fn an_account_gets_the_rights_of_its_options_and_no_other() {
             wanted.contains("namespaces"),
             "{options:?}"
         );
+        for (asked, right) in [
+            ("delete pods", "delete pods"),
+            ("patch pods", "patch pods"),
+            ("create events.events.k8s.io", "create events"),
+            ("patch nodes", "get,patch nodes"),
+        ] {
+            assert_eq!(may(asked), wanted.contains(right), "{options:?}: {asked}");
+        }
         for never in [
             "get secrets",
             "create pods",
             "update nodes",
+            "list nodes",
+            "deletecollection pods",
+            "update pods",
             "create pods/exec",
         ] {
             assert!(!may(never), "{options:?}: {never}");

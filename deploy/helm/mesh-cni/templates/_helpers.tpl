@@ -54,6 +54,20 @@ owned-first
 {{- end -}}
 {{- end }}
 
+{{/*
+What is done about a broken pod: repair, delete, or nothing but what labelPods says.
+*/}}
+{{- define "mesh-cni.repair" -}}
+{{- with .Values.repair -}}
+{{- if and .enabled (not (or .repairPods .deletePods .labelPods)) -}}
+{{- fail "repair.enabled is true, and nothing is to be done: set one of repair.repairPods, repair.deletePods and repair.labelPods, or repair.enabled=false" -}}
+{{- end -}}
+{{- if .enabled -}}
+{{- ternary "repair" (ternary "delete" "" .deletePods) .repairPods -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "mesh-cni.resourceQuotas" -}}
 {{- $platform := include "mesh-cni.platform" . | fromJson -}}
 {{- if kindIs "bool" .Values.resourceQuotas.enabled -}}

@@ -1,0 +1,167 @@
+//! A cluster of one node whose only programs are the API server and the agent.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use mesh_cni_tests::{KubeApi, Process, mesh_cni_agent};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::chart::render;
+
+/// How long anything may take on a busy machine before a test fails.
+pub(crate) const MOST: Duration = Duration::from_secs(60);
+
+/// The node's name.
+pub(crate) const NODE: &str = "node-1";
+
+/// The API server, and the agent with its directory.
+pub(crate) struct Cluster {
+    pub(crate) api: KubeApi,
+    agent: Option<Process>,
+    directory: TempDir,
+    options: Vec<&'static str>,
+}
+
+impl Cluster {
+    /// An API server that has the role which the chart gives for these options.
+    pub(crate) fn new(options: &[&'static str]) -> Self {
+        let api = KubeApi::start();
+        api.apply(&render(options));
+        Self {
+            api,
+            agent: None,
+            directory: tempfile::tempdir().unwrap(),
+            options: options.to_vec(),
+        }
+    }
+
+    /// Starts the agent with the arguments of repair that the chart gives, and further flags.
+    pub(crate) fn start_agent(&mut self, flags: &[&str]) {
+        let account = self.api.kubeconfig_of("kube-system", "mesh-cni");
+        let mut command = Command::new(mesh_cni_agent());
+        command
+            .args(["run", "--node-name", NODE])
+            .args(["--health-addr", "off", "--metrics-addr", "off"])
+            .arg("--run-dir")
+            .arg(self.directory.path().join("run"))
+            .arg("--api-kubeconfig")
+            .arg(account)
+            .args(self.arguments())
+            .args(flags);
+        if !flags.contains(&"--plugin-binary") {
+            command.args(["--install", "false"]);
+        }
+        let mut agent = Process::start(&command, &self.log());
+        let cluster = &*self;
+        agent.wait_for("does not know its pods", MOST, || {
+            let ready = cluster.ask("/readyz/watch")?;
+            ready.starts_with("HTTP/1.1 200").then_some(())
+        });
+        self.agent = Some(agent);
+    }
+
+    /// What the `DaemonSet` says of repair and taint; processes are seen where they are.
+    fn arguments(&self) -> Vec<String> {
+        let daemon_set = crate::chart::object(&self.options, "DaemonSet");
+        let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
+        let arguments = container["args"].as_array().unwrap().iter();
+        let arguments = arguments.map(|argument| argument.as_str().unwrap().to_owned());
+        arguments
+            .filter(|argument| argument.starts_with("--repair-") || argument.starts_with("--taint"))
+            .collect()
+    }
+
+    /// Waits until the agent's log holds a line with all of that.
+    pub(crate) fn said(&mut self, words: &[&str]) -> String {
+        let log = self.log();
+        let agent = self.agent.as_mut().unwrap();
+        agent.wait_for(&format!("has not said {words:?}"), MOST, || {
+            let text = fs::read_to_string(&log).unwrap();
+            let mut lines = text.lines();
+            let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+            line.map(str::to_owned)
+        })
+    }
+
+    /// Waits until the agent's log holds that in as many lines.
+    pub(crate) fn said_often(&mut self, words: &str, times: usize) {
+        let log = self.log();
+        let agent = self.agent.as_mut().unwrap();
+        agent.wait_for(&format!("has not said {words} so often"), MOST, || {
+            let text = fs::read_to_string(&log).unwrap();
+            let lines = text.lines().filter(|line| line.contains(words));
+            (lines.count() >= times).then_some(())
+        });
+    }
+
+    /// How often the log says that.
+    pub(crate) fn count(&self, words: &str) -> usize {
+        let text = fs::read_to_string(self.log()).unwrap();
+        text.lines().filter(|line| line.contains(words)).count()
+    }
+
+    /// Waits until the agent's metrics hold that line.
+    pub(crate) fn counted(&mut self, line: &str) {
+        let socket = self.socket();
+        let agent = self.agent.as_mut().unwrap();
+        agent.wait_for(&format!("has not counted {line}"), MOST, || {
+            let metrics = ask(&socket, "/metrics")?;
+            metrics.lines().any(|found| found == line).then_some(())
+        });
+    }
+
+    /// The `repair` of the agent's status.
+    pub(crate) fn status(&self) -> Value {
+        let answer = self.ask("/v1/status").unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: Value = serde_json::from_str(body).unwrap();
+        status["repair"].clone()
+    }
+
+    /// The Events on that pod, as `TYPE REASON`, in the order of their time.
+    pub(crate) fn events(&self, uid: &str) -> Vec<String> {
+        let events = self.api.get("events.v1.events.k8s.io --namespace=default");
+        let events = events["items"].as_array().unwrap().iter();
+        let mut events: Vec<_> = events.filter(|it| it["regarding"]["uid"] == uid).collect();
+        events.sort_by_key(|event| event["eventTime"].to_string());
+        let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+        events
+            .into_iter()
+            .map(|event| {
+                format!(
+                    "{} {}: {}",
+                    text(event, "type"),
+                    text(event, "reason"),
+                    text(event, "note")
+                )
+            })
+            .collect()
+    }
+
+    fn ask(&self, path: &str) -> Option<String> {
+        ask(&self.socket(), path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/agent.sock")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("agent.log")
+    }
+}
+
+/// The agent's whole answer; `None` where it does not listen yet.
+fn ask(socket: &PathBuf, path: &str) -> Option<String> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}

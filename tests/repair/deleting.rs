@@ -1,0 +1,47 @@
+//! Repair by deleting: gracefully, one after the other, and only what comes again.
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::patient::{create, failing, meshed, running, set_status};
+
+const OPTIONS: &[&str] = &["repair.repairPods=false", "repair.deletePods=true"];
+
+#[test]
+fn a_pod_whose_validation_fails_is_deleted_where_a_controller_makes_another() {
+    let mut cluster = Cluster::new(OPTIONS);
+    let mut bare = meshed("bare");
+    bare["metadata"]["ownerReferences"] = json!([]);
+    let mut mirror = meshed("mirror");
+    mirror["metadata"]["annotations"]["kubernetes.io/config.mirror"] = json!("0123");
+    for manifest in [&bare, &mirror] {
+        create(&cluster.api, manifest);
+    }
+    let cart = create(&cluster.api, &meshed("cart"));
+    create(&cluster.api, &meshed("sound"));
+    for name in ["bare", "mirror", "cart"] {
+        set_status(&cluster.api, name, &failing(1));
+    }
+    set_status(&cluster.api, "sound", &running());
+    cluster.start_agent(&["--plugin-log-level", "debug"]);
+    cluster.counted(r#"mesh_cni_repairs_total{type="delete",result="success"} 1"#);
+    let left = cluster.api.get("pod cart");
+    assert_eq!(left["metadata"]["deletionGracePeriodSeconds"], 30);
+    assert_eq!(left["metadata"]["uid"], cart.as_str());
+    let events = cluster.events(&cart);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(
+        events[0].starts_with("Normal DeletedForRepair: "),
+        "{events:?}"
+    );
+
+    cluster.said(&["pod=\"bare\"", "nobody would make it again"]);
+    cluster.said(&["pod=\"mirror\"", "the kubelet runs it from a file"]);
+    cluster.said(&["pod=\"sound\"", "its validation does not fail"]);
+    cluster.said(&["pod=\"cart\"", "it is being deleted"]);
+    for name in ["bare", "mirror", "sound"] {
+        let pod = cluster.api.get(&format!("pod {name}"));
+        assert_eq!(pod["metadata"]["deletionTimestamp"], json!(null), "{name}");
+    }
+    assert_eq!(cluster.status()["broken"], 2);
+}

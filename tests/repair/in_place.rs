@@ -1,0 +1,142 @@
+//! Repair in place: the running pod's namespace is programmed, and nothing is started again.
+
+use mesh_cni_netns::Change;
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::patient::{Patient, create, failing, meshed, set_status};
+
+/// What the chart gives by default; the log tells of pods that are left alone, too.
+const DEBUG: &[&str] = &["--plugin-log-level", "debug"];
+
+const REPAIRED: &str = r#"mesh_cni_repairs_total{type="repair",result="success"} 1"#;
+
+#[test]
+fn a_pod_that_started_before_the_agent_is_repaired_as_it_runs() {
+    let mut cluster = Cluster::new(&[]);
+    let mut cart = Patient::admit(&cluster.api, "cart");
+    assert!(cart.is_bare());
+    let pid = cart.pid();
+    cluster.start_agent(DEBUG);
+    cluster.counted(REPAIRED);
+    assert_eq!(cart.difference(), None);
+    assert!(cart.runs() && cart.pid() == pid, "nothing is started again");
+    cluster.said(&["pod=\"cart\"", "namespace=\"default\"", "stand now"]);
+    let event = cluster.events(&cart.uid);
+    assert_eq!(event.len(), 1, "{event:?}");
+    let told =
+        "Normal Repaired: it had started without rules; 19 IPv4 rules and 19 IPv6 rules stand now";
+    assert!(event[0].starts_with(told), "{event:?}");
+    let status = cluster.status();
+    assert_eq!(status["remedies"], json!(["repair"]));
+    assert_eq!((&status["done"], &status["broken"]), (&json!(1), &json!(0)));
+
+    // A second look changes nothing: neither rules nor Events.
+    cluster.api.must("label pod cart seen=again");
+    cluster.said_often("left alone: its rules stand", 2);
+    assert_eq!(cart.program(&cart.wanted()), Change::Unchanged);
+    cluster.counted(REPAIRED);
+    assert_eq!(cluster.events(&cart.uid).len(), 1);
+}
+
+#[test]
+fn only_the_pods_that_lack_their_rules_are_touched() {
+    let mut cluster = Cluster::new(&[]);
+    let mut lonely = meshed("lonely");
+    lonely["spec"]["containers"] = json!([{"name": "app", "image": "none"}]);
+    let mut own = meshed("own-init");
+    own["spec"]["initContainers"] = json!([{"name": "istio-init", "image": "none"}]);
+    let mut host = meshed("host");
+    host["spec"]["hostNetwork"] = json!(true);
+    let untouched = [lonely, own, host].map(|it| Patient::admit_as(&cluster.api, it));
+    let whole = Patient::admit(&cluster.api, "whole");
+    assert_eq!(whole.program(&whole.wanted()), Change::Created);
+    let other = Patient::admit(&cluster.api, "other");
+    other.program(&other.wanted()[..1]);
+    let elsewhere = Patient::admit(&cluster.api, "elsewhere");
+    set_status(
+        &cluster.api,
+        "elsewhere",
+        &json!({"podIP": "10.99.8.8", "podIPs": [{"ip": "10.99.8.8"}]}),
+    );
+    let broken = Patient::admit(&cluster.api, "zoo");
+    cluster.start_agent(DEBUG);
+    cluster.counted(REPAIRED);
+    assert_eq!(broken.difference(), None);
+    for (name, why) in [
+        (
+            "lonely",
+            "none of the pod's containers is named `istio-proxy`",
+        ),
+        ("own-init", "`istio-init` among the init containers"),
+        ("host", "its network is the node's own"),
+        ("whole", "its rules stand"),
+        ("other", "rules of other settings stand"),
+        (
+            "elsewhere",
+            "none of the pod's addresses is in the namespace",
+        ),
+    ] {
+        cluster.said(&[&format!("pod=\"{name}\""), why]);
+    }
+    assert!(untouched.iter().all(Patient::is_bare));
+    assert!(elsewhere.is_bare());
+    assert!(other.difference().is_some(), "it keeps what it has");
+    cluster.counted(REPAIRED);
+
+    // A proof that those rules do not redirect is a reason to replace them.
+    set_status(&cluster.api, "other", &failing(1));
+    cluster.counted(&REPAIRED.replace(" 1", " 2"));
+    assert_eq!(other.difference(), None);
+
+    // Whole rules are not touched, whatever its validation says, and people are told.
+    set_status(&cluster.api, "other", &failing(2));
+    cluster.said(&["pod=\"other\"", "its validation fails all the same"]);
+    assert_eq!(cluster.status()["pods"][0]["pod"], "default/other");
+    cluster.counted(&REPAIRED.replace(" 1", " 2"));
+}
+
+#[test]
+fn a_repair_that_fails_is_told_and_tried_again_ever_more_rarely() {
+    let mut cluster = Cluster::new(&["repair.labelPods=true"]);
+    let manifest = meshed("cart");
+    let uid = create(&cluster.api, &manifest);
+    set_status(&cluster.api, "cart", &failing(1));
+    cluster.start_agent(DEBUG);
+    for pause in [1, 2] {
+        cluster.said(&["repair: waits", &format!("again_in_s={pause}")]);
+    }
+    let events = cluster.events(&uid);
+    let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: no process of \
+                  the pod is seen from here; let the agent see the node's processes";
+    assert!(events[0].starts_with(failed), "{events:?}");
+    assert!(
+        events[1].starts_with("Normal LabelledBroken: "),
+        "{events:?}"
+    );
+    let failures = events.iter().filter(|event| event.starts_with("Warning"));
+    let tries = cluster.count("repair: waits");
+    assert!(failures.count() <= tries + 1, "one Event for each try");
+    assert_eq!(cluster.status()["pods"][0]["pod"], "default/cart");
+    assert_eq!(label_of(&cluster), json!("true"));
+
+    let cart = Patient::of(manifest, uid);
+    cluster.counted(r#"mesh_cni_repairs_total{type="unlabel",result="success"} 1"#);
+    assert_eq!(cart.difference(), None);
+    assert_eq!(label_of(&cluster), json!(null));
+    assert_eq!(cluster.status()["broken"], 0);
+    let events = cluster.events(&cart.uid);
+    let ends = ["Normal Repaired", "Normal LabelRemoved"];
+    let last = &events[events.len() - 2..];
+    assert!(
+        last.iter()
+            .zip(ends)
+            .all(|(event, end)| event.starts_with(end)),
+        "{events:?}"
+    );
+}
+
+fn label_of(cluster: &Cluster) -> serde_json::Value {
+    let pod = cluster.api.get("pod cart");
+    pod["metadata"]["labels"]["cni.istio.io/uninitialized"].clone()
+}

@@ -1,0 +1,226 @@
+//! A pod at the API server, and its sandbox on this machine: a process in a network namespace and a
+//! control group of the pod's own.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use mesh_cni_netns::{BackendChoice, Change, NetNs, Xtables, apply, read};
+use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::{RuleSet, drift};
+use mesh_cni_selector::PodFacts;
+use mesh_cni_tests::{KubeApi, must};
+use serde_json::{Value, json};
+
+use crate::cluster::NODE;
+use crate::control_group::ControlGroup;
+
+/// The pod's addresses.
+const ADDRESSES: [&str; 2] = ["10.99.7.2", "fd00:99:7::2"];
+
+/// A pod whose sandbox runs.
+pub(crate) struct Patient {
+    pub(crate) uid: String,
+    pub(crate) netns: NetNs,
+    manifest: Value,
+    process: Child,
+    _group: ControlGroup,
+}
+
+/// The manifest of a pod with a sidecar.
+pub(crate) fn meshed(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "default",
+            "annotations": {"sidecar.istio.io/status": "{}"},
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "controller": true,
+                "uid": "7b0d3f4e-1111-4222-8333-944455566677",
+            }],
+        },
+        "spec": {
+            "nodeName": NODE,
+            "containers": [
+                {"name": "app", "image": "none"},
+                {
+                    "name": "istio-proxy",
+                    "image": "none",
+                    "env": [{"name": "ISTIO_DUAL_STACK", "value": "true"}],
+                },
+            ],
+        },
+    })
+}
+
+/// Makes the pod at the API server, and gives back its UID.
+pub(crate) fn create(api: &KubeApi, manifest: &Value) -> String {
+    api.apply(&manifest.to_string());
+    uid_of(api, name_of(manifest)).unwrap()
+}
+
+/// The UID of the pod of that name.
+pub(crate) fn uid_of(api: &KubeApi, name: &str) -> Option<String> {
+    let pods = api.get("pods");
+    let mut pods = pods["items"].as_array().unwrap().iter();
+    let pod = pods.find(|pod| pod["metadata"]["name"] == name)?;
+    Some(pod["metadata"]["uid"].as_str().unwrap().to_owned())
+}
+
+/// Writes the status that a kubelet would.
+pub(crate) fn set_status(api: &KubeApi, name: &str, status: &Value) {
+    let patch = json!({"status": status}).to_string();
+    let words = [
+        "patch",
+        "pod",
+        name,
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        &patch,
+    ];
+    let patched = api.kubectl(words, "");
+    assert_eq!(patched.code, 0, "{}", patched.stderr);
+}
+
+/// The status of a pod that runs.
+pub(crate) fn running() -> Value {
+    let ips: Vec<_> = ADDRESSES.iter().map(|ip| json!({"ip": ip})).collect();
+    json!({"phase": "Running", "podIP": ADDRESSES[0], "podIPs": ips})
+}
+
+/// The status of a pod whose validation has failed, and failed again that often.
+pub(crate) fn failing(restarts: u32) -> Value {
+    let mut status = running();
+    status["phase"] = json!("Pending");
+    status["initContainerStatuses"] = json!([{
+        "name": "istio-validation", "image": "none", "imageID": "", "ready": false,
+        "restartCount": restarts,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 126, "reason": "Error"}},
+    }]);
+    status
+}
+
+impl Patient {
+    /// Makes the pod, with nothing but a sandbox: its namespace has addresses, and no rules.
+    pub(crate) fn admit(api: &KubeApi, name: &str) -> Self {
+        Self::admit_as(api, meshed(name))
+    }
+
+    pub(crate) fn admit_as(api: &KubeApi, manifest: Value) -> Self {
+        let uid = create(api, &manifest);
+        let patient = Self::of(manifest, uid);
+        set_status(api, name_of(&patient.manifest), &running());
+        patient
+    }
+
+    /// A sandbox for the pod of that UID, which the API server need not know.
+    pub(crate) fn of(manifest: Value, uid: String) -> Self {
+        let process = Command::new("unshare")
+            .args(["--net", "cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("unshare is installed: run `make test`");
+        let netns = entered(process.id());
+        must(&netns, "ip link set lo up");
+        for (address, length) in ADDRESSES.into_iter().zip([32, 128]) {
+            must(&netns, &format!("ip address add {address}/{length} dev lo"));
+        }
+        let group = ControlGroup::of(process.id(), &[&format!("pod{uid}"), "sandbox"]);
+        Self {
+            uid,
+            netns,
+            manifest,
+            process,
+            _group: group,
+        }
+    }
+
+    /// The number of its process, which no repair changes.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Whether its process runs still.
+    pub(crate) fn runs(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// The rules that an ADD would make.
+    pub(crate) fn wanted(&self) -> Vec<RuleSet> {
+        let facts = PodFacts::from_object(&self.manifest).unwrap();
+        let addresses = ADDRESSES.map(|address| address.parse().unwrap());
+        let planned = plan(&facts, &MeshConf::default(), &addresses).unwrap();
+        let Plan::Redirect(redirection) = planned else {
+            unreachable!("the pod has a sidecar");
+        };
+        redirection.rule_sets
+    }
+
+    /// The rules that stand.
+    pub(crate) fn standing(&self) -> Vec<RuleSet> {
+        let families = [Family::V4, Family::V6];
+        let found = read(&self.netns, &xtables(), BackendChoice::Auto, &families);
+        found.unwrap().rule_sets
+    }
+
+    /// The first difference between the rules that stand and those that an ADD would make.
+    pub(crate) fn difference(&self) -> Option<String> {
+        let (wanted, standing) = (self.wanted(), self.standing());
+        assert_eq!(wanted.len(), 2, "both families are wanted");
+        let mut pairs = wanted.iter().zip(&standing);
+        let drift = pairs.find_map(|(wanted, found)| drift(wanted, found));
+        drift.map(|drift| drift.to_string())
+    }
+
+    /// Whether nothing stands.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.standing().iter().all(|rules| {
+            rules
+                .tables
+                .iter()
+                .all(|table| table.chains.iter().all(|chain| chain.rules.is_empty()))
+        })
+    }
+
+    /// Makes rules stand, as an ADD does, and says what that changed.
+    pub(crate) fn program(&self, rules: &[RuleSet]) -> Change {
+        let applied = apply(&self.netns, &xtables(), BackendChoice::Auto, rules);
+        applied.unwrap().change
+    }
+}
+
+impl Drop for Patient {
+    /// The process reads to the end of its input.
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _status = self.process.wait();
+    }
+}
+
+fn xtables() -> Xtables {
+    Xtables::search(std::env::var_os("PATH").as_deref())
+}
+
+/// The namespace of that process, once it has one of its own.
+fn entered(pid: u32) -> NetNs {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+    let own = NetNs::current().expect("a thread has a network namespace");
+    loop {
+        let netns = NetNs::open(&path).expect("this test needs root: run `make test`");
+        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+        if !netns.is_same(&own) && program.trim() == "cat" {
+            return netns;
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn name_of(manifest: &Value) -> &str {
+    manifest["metadata"]["name"].as_str().unwrap()
+}
