@@ -186,7 +186,23 @@ impl Api {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Where the token is refused, it is read again first: a library below keeps one for a minute, by
+    /// a clock that may have been set back since.
     async fn request<T: DeserializeOwned>(
+        &self,
+        request: http::Request<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<T, ApiError> {
+        match self.request_once(request.clone(), patience).await {
+            Err(error) if error.code() == Some(401) => {
+                self.renew();
+                self.request_once(request, patience).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn request_once<T: DeserializeOwned>(
         &self,
         request: http::Request<Vec<u8>>,
         patience: Duration,

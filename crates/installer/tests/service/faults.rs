@@ -65,6 +65,23 @@ fn a_pod_that_the_watch_never_tells_is_fetched_once() {
 }
 
 #[test]
+fn a_token_that_is_refused_is_read_again_and_the_pod_is_fetched() {
+    let server = ApiServer::new([]);
+    let agent = start(&server, &[]);
+    agent.said("watch: listed");
+    server.hide(pod("cart", "c-1"));
+    server.fail("/pods/cart", Fault::Status(401));
+    let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
+    assert_eq!(answer.code, 200, "{answer:?}");
+    for _ in 0..2 {
+        server.fail("/pods/till", Fault::Status(401));
+    }
+    let answer = agent.get("/v1/pods/shop/till?uid=t-1");
+    assert_eq!(answer.code, 503, "{answer:?}");
+    assert!(error(&answer).contains("answered 401"), "{answer:?}");
+}
+
+#[test]
 fn a_predecessor_is_never_taken_for_its_successor() {
     let server = ApiServer::new([pod("cart", "first")]);
     let agent = start(&server, &[]);
