@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mesh_cni_tests::{Process, finish, mesh_cni_agent};
+use mesh_cni_tests::{Process, ask_agent, finish, mesh_cni_agent};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -98,6 +98,11 @@ impl Mounted {
             done(&fs::read_to_string(&log).unwrap()).then_some(())
         });
         agent
+    }
+
+    /// What a running agent answers for that path.
+    pub(crate) fn ask(&self, path: &str) -> String {
+        ask_agent(&self.at("/run/mesh-cni/agent.sock"), path).unwrap()
     }
 
     /// Lets the agent put its things in place, and ends it.

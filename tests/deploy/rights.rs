@@ -23,6 +23,16 @@ spec:
     schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {config: {type: string}}}}}}
 ";
 
+/// A pod of the node.
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: lonely, namespace: default}
+spec:
+  nodeName: node
+  containers: [{name: main, image: none}]
+";
+
 /// Each set of options, and the rights it gives, as `VERB RESOURCE`.
 const RIGHTS: &[(&[&str], &str)] = &[
     (&[], "create events; get,list,watch pods"),
@@ -157,6 +167,39 @@ fn the_agent_works_with_its_role_and_says_which_right_is_missing() {
     for resource in ["pods", "namespaces"] {
         without(resource, "get, watch");
         without(resource, "get, list");
+    }
+}
+
+/// What no watch has told yet is fetched, and without the right to that, the plugin is told which one
+/// is missing.
+#[test]
+fn each_right_to_get_is_needed_for_what_no_watch_has_told() {
+    let options = [r#"excludeNamespaceSelector="mesh=off""#];
+    let api = KubeApi::start();
+    api.apply(&render(&options));
+    let account = api.kubeconfig_of("kube-system", "mesh-cni");
+    let words = "create -f - --output=jsonpath={.metadata.uid}";
+    let uid = api.kubectl(words.split(' '), POD).stdout;
+    // With these verbs in the place of the resource's own, the agent answers about the pod.
+    let answer = |resource: &str, verbs: &str| {
+        let role = render(&options).replace(
+            &format!("resources: [{resource}]\n    verbs: [get, list, watch]"),
+            &format!("resources: [{resource}]\n    verbs: [{verbs}]"),
+        );
+        api.apply(&role);
+        let node = Mounted::render(&options);
+        let agent = node.run_with(&account, |log| log.contains("cannot list resource"));
+        let answer = node.ask(&format!("/v1/pods/default/lonely?uid={uid}"));
+        agent.end();
+        answer
+    };
+    for resource in ["pods", "namespaces"] {
+        let fetched = answer(resource, "get");
+        assert!(fetched.starts_with("HTTP/1.1 200"), "{resource}: {fetched}");
+        let refused = answer(resource, "watch");
+        assert!(refused.starts_with("HTTP/1.1 503"), "{resource}: {refused}");
+        let missing = format!("cannot get resource \\\"{resource}\\\"");
+        assert!(refused.contains(&missing), "{resource}: {refused}");
     }
 }
 

@@ -136,10 +136,10 @@ impl KubeApi {
             .collect()
     }
 
-    /// Ends the API server; its store keeps all. Connections are refused from now on.
+    /// Kills the API server, since one that is asked to end waits a minute for whoever watches; its
+    /// store keeps all. Connections are refused from now on.
     pub fn stop_server(&mut self) {
-        let server = self.server.take().expect("the API server runs");
-        server.end();
+        drop(self.server.take().expect("the API server runs"));
     }
 
     /// Starts the API server again, at the same address.
