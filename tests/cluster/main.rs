@@ -17,6 +17,7 @@ mod bad_days;
 mod images;
 mod kinds;
 mod mesh;
+mod repair;
 mod walkthrough;
 mod workload;
 mod world;
@@ -88,6 +89,10 @@ const STAGES: &[Stage] = &[
     (
         "bad day: uninstalled, and installed again",
         bad_days::uninstalled_and_installed,
+    ),
+    (
+        "repair: pods that started before the plugin",
+        repair::in_place,
     ),
 ];
 

@@ -25,6 +25,8 @@ pub(crate) struct Cluster {
     agent: Option<Process>,
     directory: TempDir,
     options: Vec<&'static str>,
+    /// How many agents were started: each has a log of its own.
+    agents: usize,
 }
 
 impl Cluster {
@@ -37,14 +39,29 @@ impl Cluster {
             agent: None,
             directory: tempfile::tempdir().unwrap(),
             options: options.to_vec(),
+            agents: 0,
         }
     }
 
-    /// Starts the agent with the arguments of repair that the chart gives, and further flags.
+    /// Starts the agent with the capabilities and the arguments of repair that the chart gives, and
+    /// further flags.
     pub(crate) fn start_agent(&mut self, flags: &[&str]) {
+        let capabilities = self.capabilities();
+        self.start_agent_with(&capabilities, flags);
+    }
+
+    /// The same with other capabilities; an agent that runs is ended first.
+    pub(crate) fn start_agent_with(&mut self, capabilities: &[String], flags: &[&str]) {
+        self.agent = None;
+        self.agents += 1;
         let account = self.api.kubeconfig_of("kube-system", "mesh-cni");
-        let mut command = Command::new(mesh_cni_agent());
+        let kept = capabilities.iter().map(|name| format!(",+{name}"));
+        let kept: String = kept.collect();
+        let mut command = Command::new("setpriv");
         command
+            .arg(format!("--bounding-set=-all{kept}"))
+            .args(["--inh-caps=-all", "--no-new-privs"])
+            .arg(mesh_cni_agent())
             .args(["run", "--node-name", NODE])
             .args(["--health-addr", "off", "--metrics-addr", "off"])
             .arg("--run-dir")
@@ -65,10 +82,24 @@ impl Cluster {
         self.agent = Some(agent);
     }
 
+    /// What the `DaemonSet` gives its container, as `setpriv` names it.
+    pub(crate) fn capabilities(&self) -> Vec<String> {
+        let container = self.container();
+        let added = container["securityContext"]["capabilities"]["add"].as_array();
+        let added = added.unwrap().iter();
+        added
+            .map(|name| name.as_str().unwrap().to_ascii_lowercase())
+            .collect()
+    }
+
+    fn container(&self) -> Value {
+        let daemon_set = crate::chart::object(&self.options, "DaemonSet");
+        daemon_set["spec"]["template"]["spec"]["containers"][0].clone()
+    }
+
     /// What the `DaemonSet` says of repair and taint; processes are seen where they are.
     fn arguments(&self) -> Vec<String> {
-        let daemon_set = crate::chart::object(&self.options, "DaemonSet");
-        let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
+        let container = self.container();
         let arguments = container["args"].as_array().unwrap().iter();
         let arguments = arguments.map(|argument| argument.as_str().unwrap().to_owned());
         arguments
@@ -152,7 +183,9 @@ impl Cluster {
     }
 
     fn log(&self) -> PathBuf {
-        self.directory.path().join("agent.log")
+        self.directory
+            .path()
+            .join(format!("agent.{}.log", self.agents))
     }
 }
 

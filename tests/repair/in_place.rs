@@ -40,6 +40,19 @@ fn a_pod_that_started_before_the_agent_is_repaired_as_it_runs() {
 }
 
 #[test]
+fn a_pod_with_users_of_its_own_gets_rules_that_name_its_own() {
+    let mut cluster = Cluster::new(&[]);
+    let mut manifest = meshed("cart");
+    manifest["spec"]["hostUsers"] = json!(false);
+    let cart = Patient::admit_as(&cluster.api, manifest);
+    // Netlink writes what that back end's programs write.
+    cluster.start_agent(&["--backend", "iptables-nft"]);
+    cluster.counted(REPAIRED);
+    assert_eq!(cart.difference(), None);
+    cluster.said(&["made by netlink"]);
+}
+
+#[test]
 fn only_the_pods_that_lack_their_rules_are_touched() {
     let mut cluster = Cluster::new(&[]);
     let mut lonely = meshed("lonely");
@@ -134,6 +147,29 @@ fn a_repair_that_fails_is_told_and_tried_again_ever_more_rarely() {
             .all(|(event, end)| event.starts_with(end)),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_capability_that_is_missing_is_told_by_its_name() {
+    let mut cluster = Cluster::new(&[]);
+    let cart = Patient::admit(&cluster.api, "cart");
+    set_status(&cluster.api, "cart", &failing(1));
+    for (missing, told) in [
+        ("sys_ptrace", "give the agent CAP_SYS_PTRACE"),
+        ("sys_admin", "run the agent as root, with CAP_SYS_ADMIN"),
+        ("net_admin", "give the agent CAP_NET_ADMIN"),
+    ] {
+        let mut capabilities = cluster.capabilities();
+        capabilities.retain(|name| name != missing);
+        assert_eq!(capabilities.len(), 2, "{missing} is one of three");
+        cluster.start_agent_with(&capabilities, &[]);
+        cluster.said(&["repair: waits"]);
+        assert!(cart.is_bare());
+        let events = cluster.events(&cart.uid);
+        let failed = |event: &String| event.starts_with("Warning RepairFailed: ");
+        let told = |event: &String| failed(event) && event.contains(told);
+        assert!(events.iter().any(told), "without {missing}: {events:?}");
+    }
 }
 
 fn label_of(cluster: &Cluster) -> serde_json::Value {

@@ -2,7 +2,7 @@
 //! control group of the pod's own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use mesh_cni_netns::{BackendChoice, Change, NetNs, Xtables, apply, read};
@@ -120,13 +120,9 @@ impl Patient {
 
     /// A sandbox for the pod of that UID, which the API server need not know.
     pub(crate) fn of(manifest: Value, uid: String) -> Self {
-        let process = Command::new("unshare")
-            .args(["--net", "cat"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("unshare is installed: run `make test`");
-        let netns = entered(process.id());
+        let process = sandbox(manifest["spec"]["hostUsers"] == false);
+        let path = format!("/proc/{}/ns/net", process.id());
+        let netns = NetNs::open(path.as_ref()).expect("a process has a network namespace");
         must(&netns, "ip link set lo up");
         for (address, length) in ADDRESSES.into_iter().zip([32, 128]) {
             must(&netns, &format!("ip address add {address}/{length} dev lo"));
@@ -207,18 +203,26 @@ fn xtables() -> Xtables {
     Xtables::search(std::env::var_os("PATH").as_deref())
 }
 
-/// The namespace of that process, once it has one of its own.
-fn entered(pid: u32) -> NetNs {
-    let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
-    let own = NetNs::current().expect("a thread has a network namespace");
-    loop {
-        let netns = NetNs::open(&path).expect("this test needs root: run `make test`");
-        let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-        if !netns.is_same(&own) && program.trim() == "cat" {
-            return netns;
-        }
-        std::thread::yield_now();
+/// A process in a network namespace of its own, which ends with its input; where it has users of its
+/// own, its user namespace owns the other.
+fn sandbox(has_own_users: bool) -> Child {
+    let users = has_own_users.then_some("--user");
+    let mut process = Command::new("unshare")
+        .args(users)
+        .args(["--net", "sh", "-c", "echo ready; exec cat >/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("unshare is installed: run `make test`");
+    let stdout = process.stdout.take().expect("it was asked for");
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    assert_eq!((read.ok(), line.as_str()), (Some(6), "ready\n"));
+    for map in ["uid_map", "gid_map"].into_iter().filter(|_| has_own_users) {
+        let path = format!("/proc/{}/{map}", process.id());
+        fs::write(path, "0 100000 65536").expect("this test needs root: run `make test`");
     }
+    process
 }
 
 fn name_of(manifest: &Value) -> &str {

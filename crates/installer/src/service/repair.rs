@@ -217,8 +217,7 @@ impl Repairs {
         let looking = spawn_blocking(move || hands.see(&processes, &pod, &wanted));
         let rules = looking.await;
         let rules = rules.unwrap_or_else(|error| Rules::Unseen(crate::one_line(&error)));
-        let restarts = diagnosis::restarts(&patient.pod, &self.settings.init_container);
-        Sight { rules, restarts }
+        Sight::of(&patient.pod, rules, &self.settings)
     }
 
     async fn processes(&self, seen: &mut Seen) -> Arc<Processes> {
@@ -308,12 +307,10 @@ impl Repairs {
         let Some(history) = work.queue.history(&patient.pod.uid) else {
             return;
         };
-        let restarts = diagnosis::restarts(&patient.pod, &self.settings.init_container);
         match remedy {
-            Remedy::InPlace => history.saw(Sight {
-                rules: Rules::Whole,
-                restarts,
-            }),
+            Remedy::InPlace => {
+                history.saw(Sight::of(&patient.pod, Rules::Whole, &self.settings));
+            }
             Remedy::Delete => history.deleted = true,
             Remedy::Label => history.labelled = Some(true),
             Remedy::Unlabel => history.labelled = Some(false),

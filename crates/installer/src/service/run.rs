@@ -126,7 +126,7 @@ fn repairs(settings: &ServiceSettings, agent: &Agent) -> Option<Repairs> {
     Some(Repairs {
         settings: settings.repair.clone()?,
         conf: settings.conf.clone(),
-        choice: choice(settings.conf.backend),
+        choice: repairing_choice(settings.conf.backend),
         node: settings.node_name.clone(),
         directory: Arc::clone(&agent.directory),
         api: Arc::clone(&agent.facts.api),
@@ -185,6 +185,15 @@ fn choice(name: BackendName) -> BackendChoice {
         BackendName::NftNative => BackendChoice::Only(Backend::NftNative),
         BackendName::IptablesNft => BackendChoice::Only(Backend::IptablesNft),
         BackendName::IptablesLegacy => BackendChoice::Only(Backend::IptablesLegacy),
+    }
+}
+
+/// The back end of repair. What `iptables-nft` writes, netlink writes as well, without a program that
+/// the agent's image need not have.
+fn repairing_choice(name: BackendName) -> BackendChoice {
+    match name {
+        BackendName::IptablesNft => BackendChoice::Only(Backend::Netlink),
+        other => choice(other),
     }
 }
 

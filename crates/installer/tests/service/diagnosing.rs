@@ -26,8 +26,14 @@ fn selected(name: &'static str, pod: Value) -> Situation {
 
 fn with_rules(name: &'static str, pod: Value, rules: Rules, restarts: u32) -> Situation {
     let mut situation = selected(name, pod);
-    situation.history.saw(Sight { rules, restarts });
+    situation.history.saw(sight(rules, restarts));
     situation
+}
+
+/// A look at the pod while its validation had been started again so often.
+fn sight(rules: Rules, restarts: u32) -> Sight {
+    let pod = Pod::from_object(&failing(restarts)).unwrap();
+    Sight::of(&pod, rules, &RepairSettings::default())
 }
 
 /// A pod whose controller makes another.
@@ -75,7 +81,10 @@ fn labelled(mut pod: Value) -> Value {
 fn without(mut pod: Value, path: &[&str], value: Value) -> Value {
     let mut place = &mut pod;
     for step in path {
-        place = &mut place[*step];
+        place = match step.parse::<usize>() {
+            Ok(number) => &mut place[number],
+            Err(_) => &mut place[*step],
+        };
     }
     *place = value;
     pod
@@ -170,15 +179,18 @@ fn crashing() -> Vec<Situation> {
 
 fn known() -> Vec<Situation> {
     let mut fails_on = with_rules("failing on, rules whole", failing(4), Rules::Whole, 3);
-    fails_on.history.saw(Sight {
-        rules: Rules::Whole,
-        restarts: 4,
-    });
+    fails_on.history.saw(sight(Rules::Whole, 4));
+    let moved = without(
+        running(),
+        &["status", "podIPs", "0", "ip"],
+        json!("10.0.0.8"),
+    );
     let mut deleted = selected("deleted by us", failing(3));
     deleted.history.deleted = true;
     let mut told_later = selected("labelled by us, not told yet", failing(3));
     told_later.history.labelled = Some(true);
     vec![
+        with_rules("running, another sandbox", moved, Rules::Whole, 0),
         with_rules("failing, other rules", failing(3), other(), 3),
         with_rules("failing, rules unseen", failing(3), unseen(), 3),
         with_rules("repaired, tried again later", failing(3), Rules::Whole, 3),

@@ -44,6 +44,8 @@ pub struct Sight {
     pub rules: Rules,
     /// How often the validation had been started again at that time.
     pub restarts: u32,
+    /// The pod's addresses at that time: another sandbox of the pod has others.
+    pub addresses: Vec<String>,
 }
 
 /// The rules in a pod's namespace.
@@ -152,8 +154,19 @@ pub(super) fn after_failure(
     (settings.label_pods && !labelled && !history.deleted).then_some(Remedy::Label)
 }
 
+impl Sight {
+    /// What a look at the pod as it is now has shown.
+    pub fn of(pod: &Pod, rules: Rules, settings: &RepairSettings) -> Self {
+        Self {
+            rules,
+            restarts: restarts(pod, &settings.init_container),
+            addresses: pod.addresses.clone(),
+        }
+    }
+}
+
 /// How often the pod's validation was started again; nought without one.
-pub(super) fn restarts(pod: &Pod, init_container: &str) -> u32 {
+fn restarts(pod: &Pod, init_container: &str) -> u32 {
     validation(pod, init_container).map_or(0, |container| container.restarts)
 }
 
@@ -255,11 +268,12 @@ impl Case<'_> {
         }
     }
 
-    /// The last look, unless the validation has failed once more since.
+    /// The last look, unless the validation has failed once more since, or the sandbox is another.
     fn sight(&self) -> Option<&Sight> {
         let now = restarts(self.pod, &self.settings.init_container);
         let sight = self.history.sight.as_ref()?;
-        (!self.failing || now <= sight.restarts).then_some(sight)
+        let holds = sight.addresses == self.pod.addresses;
+        (holds && (!self.failing || now <= sight.restarts)).then_some(sight)
     }
 
     /// The kubelet tries a failed validation again by itself, after a while.
