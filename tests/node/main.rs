@@ -10,6 +10,7 @@
 
 mod disks;
 mod kill_points;
+mod killed_keeper;
 mod node;
 mod situations;
 mod watches;

@@ -1,0 +1,96 @@
+//! The running agent is killed at each call by which it puts back what another program undid: a
+//! runtime can load the list, and the next agent does the rest.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::node::Node;
+
+const LIST: &str = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type": "calico"}]}
+"#;
+
+/// The calls that no other thread of the agent makes often: those of the thread that installs. What
+/// it opens and writes is met by the kill points of `install`, which is the same work.
+const CALLS: &[&str] = &[
+    "?rename,?renameat,?renameat2",
+    "?unlink,?unlinkat",
+    "?link,?linkat,?symlink,?symlinkat",
+    "?chmod,fchmod,fchmodat",
+    "fsync,fdatasync",
+    "ftruncate,?copy_file_range,?sendfile",
+];
+
+/// No API server is asked.
+const SOURCE: &[&str] = &["--pod-source", "file", "--pod-dir", "/nonexistent"];
+
+/// A time that is not reached.
+const NEVER: usize = 1_000;
+
+/// A node on which an older plugin is installed, and whose list was just written without us.
+fn undone() -> Node {
+    let node = Node::with(&[("10-calico.conflist", LIST)]);
+    node.must("install", SOURCE);
+    fs::write(node.conf("10-calico.conflist"), LIST).unwrap();
+    fs::write(node.path().join("bin/mesh-cni"), "an older plugin").unwrap();
+    node
+}
+
+/// Starts the agent, and says whether it was killed as it made one of these calls for the
+/// so-manieth time. If not, it was ready before, and is ended.
+fn killed(node: &Node, calls: &str, time: usize) -> bool {
+    let log = node.path().join("strace");
+    let mut child = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(log)
+        .args(["-e", &format!("trace={calls}")])
+        .args(["-e", &format!("inject={calls}:signal=KILL:when={time}")])
+        .args(node.agent("run", SOURCE))
+        .args(["--node-name", "n"])
+        .args(["--health-addr", "off", "--metrics-addr", "off"])
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut lines = output.lines().map_while(Result::ok);
+    let ready = lines.any(|line| line.contains("binary and entry are in place"));
+    end(&mut child);
+    !ready
+}
+
+/// The agent and the program that traces it.
+fn end(child: &mut Child) {
+    let group = Pid::from_raw(child.id().try_into().unwrap());
+    // They may both have ended.
+    killpg(group, Signal::SIGTERM).unwrap_or_default();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_running_agent_can_be_killed_at_every_call_that_puts_back() {
+    let mut points = 0;
+    for calls in CALLS {
+        for time in 1.. {
+            let node = undone();
+            if !killed(&node, calls, time) {
+                break;
+            }
+            println!("killed at {calls} {time}");
+            node.load();
+            node.every_file_can_be_loaded();
+            assert!(!killed(&node, calls, NEVER), "the next one is not ready");
+            let again = node.must("install", &[SOURCE, &["--output", "json"]].concat());
+            assert!(again.starts_with("{\"steps\":[],"), "{again}");
+            points += 1;
+        }
+    }
+    assert!(
+        points >= 8,
+        "two files are written, synced and renamed: {points}"
+    );
+}
