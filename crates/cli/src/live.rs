@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netns::{Backend, BackendChoice, NetNs, OpenError, Xtables, read};
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, OpenError, Xtables, holders, read};
 use mesh_cni_rules::RuleSet;
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::value::InterfaceName;
@@ -22,6 +22,8 @@ const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or ip
 pub(crate) struct Live {
     /// The back end that holds the rules.
     pub(crate) backend: Backend,
+    /// Every back end that holds rules of ours.
+    pub(crate) holders: Vec<Backend>,
     /// Both families, with counters.
     pub(crate) rule_sets: Vec<RuleSet>,
     /// Interfaces and addresses.
@@ -40,12 +42,15 @@ pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(netns, &xtables, BackendChoice::Auto, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
+    let holders =
+        holders(netns, &xtables).map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
     let (host, addresses) = netns
         .run(|| io::Result::Ok((host()?, addresses::here()?)))
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?
         .map_err(|error| Failure::environment(error).about("cannot read the addresses"))?;
     Ok(Live {
         backend: found.backend,
+        holders,
         rule_sets: found.rule_sets,
         host,
         addresses,

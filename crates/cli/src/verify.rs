@@ -101,11 +101,15 @@ fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Compa
     let mut ipv6_first = live.addresses.clone();
     ipv6_first.sort_by_key(IpAddr::is_ipv4);
     let likely = compare_for(facts, conf, live, &live.addresses)?;
-    if likely.is_as_wanted() {
+    if likely.difference.is_none() {
         return Ok(likely);
     }
     let other = compare_for(facts, conf, live, &ipv6_first)?;
-    Ok(if other.is_as_wanted() { other } else { likely })
+    Ok(if other.difference.is_none() {
+        other
+    } else {
+        likely
+    })
 }
 
 fn compare_for(

@@ -73,6 +73,6 @@ pub use handle::{NetNs, OpenError};
 pub use nf_tables::NfTablesError;
 pub use probe::{Probe, available, probe};
 pub use program::{ProgramError, RunLimits};
-pub use read::{Found, ReadError, holds_legacy_tables, read};
+pub use read::{Found, ReadError, holders, holds_legacy_tables, read};
 pub use survey::Survey;
 pub use xtables::{Xtables, XtablesError};

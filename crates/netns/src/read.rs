@@ -107,6 +107,24 @@ fn read_by(
     Ok(Found { backend, rule_sets })
 }
 
+/// Every back end in which rules of ours stand; two at once are one too many, for packets meet both.
+///
+/// Rules that `iptables-nft` made count as [`Backend::Netlink`]'s: they are the same. What cannot
+/// be read, because the kernel or the host lacks it, is left out.
+pub fn holders(netns: &NetNs, xtables: &Xtables) -> Result<Vec<Backend>, EnterError> {
+    netns.run(|| {
+        let mut backends = vec![Backend::Netlink, Backend::NftNative];
+        if Family::ALL.into_iter().any(has_legacy_tables) {
+            backends.push(Backend::IptablesLegacy);
+        }
+        backends.retain(|backend| {
+            let found = read_by(xtables, *backend, &Family::ALL);
+            found.is_ok_and(|found| found.rule_sets.iter().any(is_ours))
+        });
+        backends
+    })
+}
+
 /// Whether `x_tables`, which only the programs of `iptables-legacy` read, holds any table there.
 pub fn holds_legacy_tables(netns: &NetNs) -> Result<bool, EnterError> {
     netns.run(|| Family::ALL.into_iter().any(has_legacy_tables))

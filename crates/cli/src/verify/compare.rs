@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use mesh_cni_netns::Backend;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::walk::{Fate, walk_on};
@@ -17,6 +18,8 @@ pub(super) struct Comparison {
     pub(super) pod: String,
     /// What should stand.
     pub(super) wanted: Wanted,
+    /// The back ends that hold rules of ours, where they are several.
+    pub(super) rivals: Vec<Backend>,
     /// The first difference.
     pub(super) difference: Option<(Family, Drift)>,
     /// A packet that ends elsewhere than it should.
@@ -39,16 +42,21 @@ impl Comparison {
             Some((wanted.family, difference))
         });
         let stray = pairs().find_map(|(wanted, found)| stray(wanted, found, live));
+        let rivals = match &live.holders[..] {
+            [] | [_] => Vec::new(),
+            several => several.to_vec(),
+        };
         Self {
             pod,
             wanted,
+            rivals,
             difference,
             stray,
         }
     }
 
     pub(super) fn is_as_wanted(&self) -> bool {
-        self.difference.is_none()
+        self.difference.is_none() && self.rivals.is_empty()
     }
 
     /// How many rules the pod should have, both families together.

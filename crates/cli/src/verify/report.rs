@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use mesh_cni_netns::Backend;
 use mesh_cni_rules::ruleset::{Family, TableName};
 use mesh_cni_rules::{Listing, RuleSet};
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ impl Report<'_> {
             "pid": self.pid,
             "uid": self.uid,
             "backend": self.live.backend.as_str(),
+            "holders": names(&self.live.holders),
             "verdict": self.verdict(),
             "pod": self.compared.map(|compared| &compared.pod),
             "wanted": self.compared.map(wanted),
@@ -109,6 +111,20 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
     if compared.wanted.by == By::OwnInit {
         console.note("its istio-init container programs it, and its arguments say what is wanted");
     }
+    if let [first, others @ ..] = &compared.rivals[..] {
+        // What was read is one of several sets: a difference of it may be none.
+        let others = names(others).join(" and ");
+        let line = format!(
+            "{pod}: rules of ours stand in {first} and in {others} at once, and packets meet them all"
+        );
+        console.word("not as wanted", BAD, line);
+        console.word(
+            "hint",
+            DIM,
+            "let one program alone set the pod up, and delete the pod",
+        );
+        return;
+    }
     let none = compared.should_have_none();
     match (&compared.difference, none) {
         (None, None) => {
@@ -160,6 +176,10 @@ fn hint(compared: &Comparison) -> &'static str {
              `mesh-cni-agent status`"
         }
     }
+}
+
+fn names(backends: &[Backend]) -> Vec<&'static str> {
+    backends.iter().map(|backend| backend.as_str()).collect()
 }
 
 fn wanted(compared: &Comparison) -> Value {

@@ -145,6 +145,24 @@ fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
     );
 }
 
+/// The same rules once more, as a node's older tools would write them.
+fn copy_to_legacy(scratch: &Scratch) {
+    let copy = "iptables-nft-save -t nat | iptables-legacy-restore --noflush";
+    scratch.inside(&["sh", "-c", copy]);
+}
+
+#[test]
+fn rules_in_two_back_ends_at_once_are_one_set_too_many() {
+    let _alone = alone();
+    let (node, scratch) = (Node::new(), pod());
+    copy_to_legacy(&scratch);
+    let ended = of_manifest(&node, &scratch);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = "not as wanted: shop/cart: rules of ours stand in netlink and in iptables-legacy at \
+                once, and packets meet them all\n";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+}
+
 /// The handbook quotes these lines.
 #[test]
 fn what_it_says() {
@@ -172,11 +190,15 @@ fn what_it_says() {
     tell("a chain was flushed", of_manifest(&node, &scratch));
     node.exclude("shop");
     tell("the pod should have none", of_manifest(&node, &scratch));
+    node.exclude("kube-system");
+    let twice = pod();
+    copy_to_legacy(&twice);
+    tell("rules stand in two back ends", of_manifest(&node, &twice));
     insta::with_settings!({
         snapshot_path => "../snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => "each situation with its exit code: 1, 0, 3, 0, 1, 1; the verdict, what it means for a packet, and what helps",
+        description => "each situation with its exit code: 1, 0, 3, 0, 1, 1, 1; the verdict, what it means for a packet, and what helps",
     }, { insta::assert_snapshot!("verify-words", told) });
 }
 
