@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// How long a service may take to answer.
-const MOST: Duration = Duration::from_secs(20);
+const MOST: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let words: Vec<_> = env::args().skip(1).collect();

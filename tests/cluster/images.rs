@@ -1,5 +1,6 @@
 //! The images of the cluster's pods, made of this build and of Envoy.
 
+use std::fs;
 use std::path::Path;
 
 use mesh_cni_tests::{Containerd, Image, Node, bookinfo, envoy, mesh_cni, mesh_cni_agent};
@@ -16,6 +17,33 @@ pub(crate) const AGENT: &str = "localhost/mesh-cni:0.1.0";
 
 /// Makes them and gives them to the node.
 pub(crate) fn import(node: &Node) {
+    each(|image| {
+        let archive = node.directory().join(file_name(image));
+        image.write(&archive);
+        Containerd::import(node.enclosure(), &archive);
+        fs::remove_file(&archive).expect("the archive was written");
+    });
+}
+
+/// Makes them as archives beside what was built, for nodes that are not ours.
+pub(crate) fn write_all() {
+    let plugin = mesh_cni();
+    let folder = plugin.parent().expect("a program lies in a folder");
+    let folder = folder.join("cluster-images");
+    fs::create_dir_all(&folder).expect("the target folder can be written");
+    each(|image| image.write(&folder.join(file_name(image))));
+    println!(
+        "in {}: import each on every node, as with `kind load image-archive`,\nor `ctr --namespace \
+         k8s.io images import`",
+        folder.display()
+    );
+}
+
+fn file_name(image: &Image<'_>) -> String {
+    image.name.replace(['/', ':'], "_") + ".tar"
+}
+
+fn each(mut make: impl FnMut(&Image<'_>)) {
     let (bookinfo, envoy, echo) = (bookinfo(), envoy(), udp_echo());
     let (agent, plugin, cli) = (mesh_cni_agent(), mesh_cni(), mesh_cnictl());
     let images = [
@@ -44,11 +72,5 @@ pub(crate) fn import(node: &Node) {
             entrypoint: &["/bin/mesh-cni-agent"],
         },
     ];
-    for image in images {
-        let file = image.name.replace(['/', ':'], "_");
-        let archive = node.directory().join(file).with_extension("tar");
-        image.write(&archive);
-        Containerd::import(node.enclosure(), &archive);
-        std::fs::remove_file(&archive).expect("the archive was written");
-    }
+    images.iter().for_each(&mut make);
 }

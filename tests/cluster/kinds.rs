@@ -1,5 +1,7 @@
 //! Every kind of pod: which of them are redirected, by which rules, and whether they work.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use mesh_cni_netns::NetNs;
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{RuleSet, drift};
@@ -7,6 +9,7 @@ use mesh_cni_tests::{Resolver, Sender, must, productpage_rules, rules_with_annot
 use serde_json::{Value, json};
 
 use crate::images;
+use crate::verify::assert_as_wanted;
 use crate::workload;
 use crate::world::{MOST, World, address_of, name_of};
 
@@ -18,6 +21,9 @@ const ANSWER: &str = "by the proxy";
 
 /// The annotation of pods that are redirected by TPROXY.
 const TPROXY: (&str, &str) = ("sidecar.istio.io/interceptionMode", "TPROXY");
+
+/// The first address of the service of two families.
+const SERVICE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 0x101);
 
 /// Makes their namespace.
 pub(crate) fn prepare(world: &mut World) {
@@ -34,6 +40,7 @@ pub(crate) fn prepare(world: &mut World) {
 pub(crate) fn native_sidecar(world: &mut World) {
     let pod = made(world, &native("native-sidecar"));
     assert_stands(world, &pod, &productpage_rules());
+    assert_as_wanted(world, &pod);
     assert_served_by_proxy(world, &pod);
 }
 
@@ -51,6 +58,7 @@ pub(crate) fn tproxy(world: &mut World) {
     });
     let pod = made(world, &pod);
     assert_stands(world, &pod, &rules_with_annotation(TPROXY));
+    assert_as_wanted(world, &pod);
     assert_served_by_proxy(world, &pod);
 }
 
@@ -73,25 +81,75 @@ pub(crate) fn dns_capture(world: &mut World) {
     let server = "10.96.0.10".parse().expect("it is an address");
     let answer = Resolver::ask(&netns, Sender::APP, (server, 53));
     assert_eq!(answer.as_deref(), Some(ANSWER));
+    assert_as_wanted(world, &pod);
 }
 
-/// The pod has an address of each family, and is reached by both through its proxy.
+/// Each pod has an address of each family, and is reached by both through its proxy. One calls the
+/// other by the IPv6 address of a service, through both proxies.
 pub(crate) fn dual_stack(world: &mut World) {
-    let mut pod = workload::pod(NAMESPACE, "dual-stack");
+    let [mut called, mut calling] = ["dual-called", "dual-calling"].map(of_both_families);
+    called["metadata"]["labels"] = json!({"app": "dual-called"});
+    let address = format!("[{SERVICE}]");
+    calling["spec"]["containers"][0] =
+        workload::application("dual-calling", "v1", &[address.as_str()]);
+    world.kubectl.apply(&service_of_both_families().to_string());
+    let [called, calling] = [called, calling].map(|pod| made(world, &pod));
+    for pod in [&called, &calling] {
+        let found = world.standing_of(pod, Family::V6);
+        assert_eq!(found.tables.len(), 1, "{found:?}");
+        assert_as_wanted(world, pod);
+    }
+    world
+        .node
+        .wait_for_service(SocketAddr::new(SERVICE.into(), 9080));
+    for address in addresses(&called) {
+        let before = world.counters(&called);
+        let page = world.ask_from_node(address, 9080, "/");
+        assert_eq!(page, "dual-called v1\n", "{address}");
+        let after = world.counters(&called);
+        assert_eq!(after, before.plus(1, 0), "{address}");
+    }
+    for address in addresses(&calling) {
+        let before = [&called, &calling].map(|pod| world.counters(pod));
+        let page = world.ask_from_node(address, 9080, "/");
+        assert_eq!(page, "dual-calling v1\ndual-called v1\n", "{address}");
+        let after = [&called, &calling].map(|pod| world.counters(pod));
+        assert_eq!(after[0], before[0].plus(1, 0), "{address}");
+        assert_eq!(after[1], before[1].plus(1, 1), "{address}");
+    }
+}
+
+/// A pod that is programmed for both families.
+fn of_both_families(name: &str) -> Value {
+    let mut pod = workload::pod(NAMESPACE, name);
     pod["spec"]["containers"][1]["env"] = json!([{"name": "ISTIO_DUAL_STACK", "value": "true"}]);
-    let pod = made(world, &pod);
-    let found = world.standing_of(&pod, Family::V6);
-    assert_eq!(found.tables.len(), 1, "{found:?}");
+    pod
+}
+
+/// A service that has an address of each.
+fn service_of_both_families() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "dual-called", "namespace": NAMESPACE},
+        "spec": {
+            "ipFamilyPolicy": "RequireDualStack",
+            "ipFamilies": ["IPv6", "IPv4"],
+            "clusterIPs": [SERVICE, Ipv4Addr::new(10, 96, 1, 5)],
+            "clusterIP": SERVICE,
+            "selector": {"app": "dual-called"},
+            "ports": [{"port": 9080}],
+        },
+    })
+}
+
+/// A pod's addresses, of which there must be two.
+fn addresses(pod: &Value) -> Vec<IpAddr> {
     let addresses = pod["status"]["podIPs"].as_array().into_iter().flatten();
     let addresses = addresses.filter_map(|address| address["ip"].as_str()?.parse().ok());
-    let addresses: Vec<std::net::IpAddr> = addresses.collect();
+    let addresses: Vec<_> = addresses.collect();
     assert_eq!(addresses.len(), 2, "{addresses:?}");
-    for address in addresses {
-        let before = world.counters(&pod).0;
-        let page = world.ask_from_node(address, 9080, "/");
-        assert_eq!(page, "dual-stack v1\n", "{address}");
-        assert_eq!(world.counters(&pod).0, before + 1, "{address}");
-    }
+    addresses
 }
 
 /// A job beside a native sidecar asks a service, and ends.
@@ -200,15 +258,16 @@ pub(crate) fn hundred_pods(world: &mut World) {
     });
     world.kubectl.apply(&deployment.to_string());
     let name = format!("deployment/hundred --namespace={NAMESPACE}");
-    world
-        .kubectl
-        .must(&format!("rollout status {name} --timeout=300s"));
+    world.kubectl.rolled_out(&name, MOST);
     let pods = world.pods("app=hundred");
     assert_eq!(pods.len(), 100);
     for pod in &pods {
         assert_stands(world, pod, &productpage_rules());
     }
-    world.kubectl.must(&format!("delete --wait {name}"));
+    // The next stage begins on a node that has nothing else to do.
+    world
+        .kubectl
+        .must(&format!("delete --wait --cascade=foreground {name}"));
 }
 
 /// A pod whose sidecar is an init container that goes on.
@@ -244,14 +303,15 @@ fn assert_stands(world: &World, pod: &Value, wanted: &RuleSet) {
 fn assert_untouched(world: &World, pod: &Value) {
     let found = standing_in_words(&world.netns(pod));
     assert_eq!(found, "", "{}", name_of(pod));
+    assert_as_wanted(world, pod);
 }
 
 /// A request from the node is answered by the application, and counted by its proxy.
 fn assert_served_by_proxy(world: &World, pod: &Value) {
-    let before = world.counters(pod).0;
+    let before = world.counters(pod);
     let page = world.ask_from_node(address_of(pod), 9080, "/");
     assert!(page.ends_with(" v1\n"), "{page}");
-    assert_eq!(world.counters(pod).0, before + 1, "{}", name_of(pod));
+    assert_eq!(world.counters(pod), before.plus(1, 0), "{}", name_of(pod));
 }
 
 /// Everything that `nft` finds in a namespace.

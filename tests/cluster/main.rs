@@ -2,6 +2,8 @@
 //!
 //!     make cluster-test                        every stage, in order
 //!     make cluster-test ARGS=--keep            and then waits for the end of its input
+//!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster: what its kubeconfig suffices for
+//!     make cluster-test ARGS=--images          the images that its nodes must have before that
 //!
 //! Stages build on each other, so they run in one process, one after the other; the first that
 //! fails ends the run, and the node goes in any case. Needs root.
@@ -14,10 +16,13 @@
 )]
 
 mod bad_days;
+mod foreign;
 mod images;
 mod kinds;
 mod mesh;
 mod repair;
+mod supervisor;
+mod verify;
 mod walkthrough;
 mod workload;
 mod world;
@@ -28,6 +33,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use self::foreign::Foreign;
 use self::world::World;
 
 /// A stage: what it shows, and how.
@@ -52,6 +58,19 @@ const STAGES: &[Stage] = &[
     (
         "excluded namespaces are set up by istio-init",
         walkthrough::excluded_namespaces_are_set_up_by_istio_init,
+    ),
+    (
+        "one command finds the pod, lists its rules and says that they are as wanted",
+        verify::one_command_in_the_place_of_four_steps,
+    ),
+    ("its counters are live", verify::counters_are_live),
+    (
+        "it explains the first difference",
+        verify::it_explains_the_first_difference,
+    ),
+    (
+        "it knows pods that others set up, and those that nobody does",
+        verify::it_knows_who_sets_a_pod_up,
     ),
     ("a namespace for every kind of pod", kinds::prepare),
     ("kind: native sidecar", kinds::native_sidecar),
@@ -97,17 +116,39 @@ const STAGES: &[Stage] = &[
 ];
 
 fn main() -> ExitCode {
-    let keep = env::args().any(|argument| argument == "--keep");
-    let mut started = None;
-    if !stage("a node comes up", || started = Some(World::start())) {
-        return ExitCode::FAILURE;
-    }
-    let Some(mut world) = started else {
-        return ExitCode::FAILURE;
+    supervisor::supervise(run, Foreign::put_back)
+}
+
+fn run() -> ExitCode {
+    let asked = |word: &str| env::args().any(|argument| argument == word);
+    let passed = if asked("--images") {
+        stage("images are written", images::write_all)
+    } else if let Some(foreign) = Foreign::of_environment(&env::temp_dir()) {
+        run_on(&foreign)
+    } else {
+        run_on_own_node(asked("--keep"))
     };
-    let passed = STAGES
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Every stage, on a node that comes and goes with them.
+fn run_on_own_node(keep: bool) -> bool {
+    let mut started = None;
+    let up = stage("a node comes up", || started = Some(World::start()));
+    let Some(mut world) = started.filter(|_| up) else {
+        return false;
+    };
+    let mut passed = STAGES
         .iter()
         .all(|(name, run)| stage(name, || run(&mut world)));
+    if passed && !keep {
+        passed = stage("uninstalled for good", || mesh::remove(&mut world))
+            && run_stages_on(&Foreign::new(world.kubectl.clone(), images::AGENT));
+    }
     if !passed {
         println!("{}", world.report());
     }
@@ -119,11 +160,26 @@ fn main() -> ExitCode {
         drop(io::read_to_string(io::stdin()));
     }
     let gone = stage("the node goes", || drop(world));
-    if passed && gone {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    passed && gone
+}
+
+/// What a kubeconfig suffices for, on somebody else's cluster.
+fn run_on(foreign: &Foreign) -> bool {
+    println!("the cluster of KUBECONFIG:\n{}", foreign.who());
+    let passed = run_stages_on(foreign);
+    println!("{}", foreign::LEFT_OUT);
+    passed
+}
+
+fn run_stages_on(foreign: &Foreign) -> bool {
+    let named = |name: &str| format!("by its kubeconfig alone: {name}");
+    let passed = foreign::STAGES
+        .iter()
+        .all(|(name, run)| stage(&named(name), || run(foreign)));
+    if !passed {
+        println!("{}", world::report(foreign.kubectl()));
     }
+    stage(&named("all is taken away again"), || foreign.clear()) && passed
 }
 
 /// Runs one, and says whether it passed and how long it took.

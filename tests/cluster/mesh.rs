@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mesh_cni_tests::Kubectl;
+
 use crate::world::{MOST, World};
 
 /// What operators apply.
-const INSTALL: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
+pub(crate) const INSTALL: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
 
 /// What operators apply to be rid of it.
-const UNINSTALL: &str = include_str!("../../deploy/manifests/mesh-cni-uninstall.yaml");
+pub(crate) const UNINSTALL: &str = include_str!("../../deploy/manifests/mesh-cni-uninstall.yaml");
 
 /// The namespace that the plugin leaves alone beside `kube-system`: there, `istio-init` does it.
 pub(crate) const EXCLUDED: &str = "by-init";
@@ -40,12 +42,24 @@ pub(crate) fn disable(world: &World) {
     assert!(!is_listed(world), "{}", list(world));
 }
 
+/// Takes all of it off the cluster, as operators do.
+pub(crate) fn remove(world: &mut World) {
+    disable(world);
+    delete(&world.kubectl);
+}
+
+/// Deletes what the manifests made.
+pub(crate) fn delete(kubectl: &Kubectl) {
+    for manifest in [UNINSTALL, INSTALL] {
+        let words = ["delete", "--ignore-not-found", "--wait", "-f", "-"];
+        let deleted = kubectl.run(words, manifest);
+        assert_eq!(deleted.code, 0, "{}", deleted.stderr);
+    }
+}
+
 /// Waits until the agents run as their daemon set says.
 pub(crate) fn rolled_out(world: &World) {
-    world.kubectl.must(&format!(
-        "rollout status {AGENT} --timeout={}s",
-        MOST.as_secs()
-    ));
+    world.kubectl.rolled_out(AGENT, MOST);
 }
 
 /// Whether the runtime would call the plugin.

@@ -8,14 +8,15 @@ use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 
 use crate::mesh::EXCLUDED;
+use crate::verify::{DOCUMENTED, rules_of};
 use crate::workload::{self, OUTSIDE_PORT};
-use crate::world::{MOST, NODE, World, address_of, name_of};
+use crate::world::{MOST, NODE, Requests, World, address_of, name_of};
+
+/// What each sidecar counted, by its pod's service and version.
+pub(crate) type Hops = BTreeMap<String, Requests>;
 
 /// How many requests come from outside.
-const REQUESTS: u64 = 30;
-
-/// What `iptables` must list in each pod.
-const DOCUMENTED: &str = include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
+pub(crate) const REQUESTS: u64 = 30;
 
 pub(crate) fn roll_out(world: &mut World) {
     world.kubectl.apply(&workload::bookinfo().to_string());
@@ -51,16 +52,21 @@ pub(crate) fn nobody_is_privileged(world: &mut World) {
 /// move by as many as there were.
 pub(crate) fn requests_pass_both_proxies(world: &mut World) {
     world.wait_for_services();
-    let before = counters(world);
+    let before = hops(world);
     for _ in 0..REQUESTS {
         let page = world.ask_from_outside(NODE, OUTSIDE_PORT);
         let start = "productpage v1\ndetails v1\nreviews v";
         assert!(page.starts_with(start), "{page}");
     }
-    let after = counters(world);
+    assert_moved(&before, &hops(world));
+}
+
+/// Between these, [`REQUESTS`] pages were asked for.
+pub(crate) fn assert_moved(before: &Hops, after: &Hops) {
     let moved = |name: &str| {
-        let ends = [&before, &after].map(|counters| counters.get(name).copied().unwrap_or((0, 0)));
-        (ends[1].0 - ends[0].0, ends[1].1 - ends[0].1)
+        let [before, after] =
+            [before, after].map(|hops| hops.get(name).copied().unwrap_or_default());
+        (after.came - before.came, after.left - before.left)
     };
     assert_eq!(moved("productpage v1"), (REQUESTS, 2 * REQUESTS));
     assert_eq!(moved("details v1"), (REQUESTS, 0));
@@ -106,56 +112,10 @@ pub(crate) fn excluded_namespaces_are_set_up_by_istio_init(world: &mut World) {
     assert_eq!(page, "self-made v1\n");
 }
 
-/// What each sidecar counted: requests that came to its pod, and requests that left it.
-fn counters(world: &World) -> BTreeMap<String, (u64, u64)> {
+fn hops(world: &World) -> Hops {
     let pods = world.pods("app,version");
-    let counted = pods.iter().map(|pod| {
-        let labels = &pod["metadata"]["labels"];
-        let label = |key: &str| labels[key].as_str().unwrap_or_default().to_owned();
-        let name = format!("{} {}", label("app"), label("version"));
-        (name, world.counters(pod))
-    });
-    counted.collect()
-}
-
-/// Each chain's rules in the document's words: counters and white space aside, protocols by name,
-/// loopback addresses masked as the document masks them.
-fn rules_of(listing: &str) -> BTreeMap<String, Vec<String>> {
-    let mut chains = BTreeMap::new();
-    let mut chain = String::new();
-    for line in listing.lines() {
-        let mut words: Vec<_> = line.split_whitespace().map(masked).collect();
-        match words.first().map(String::as_str) {
-            None | Some("num") => {}
-            Some("Chain") => {
-                chain.clone_from(&words[1]);
-                chains.insert(chain.clone(), Vec::new());
-            }
-            Some(_) => {
-                words.drain(1..3);
-                words[2] = protocol(&words[2]);
-                chains
-                    .entry(chain.clone())
-                    .or_default()
-                    .push(words.join(" "));
-            }
-        }
-    }
-    chains
-}
-
-fn masked(word: &str) -> String {
-    word.replace("127.0.0.6", "127.0.X.X")
-        .replace("127.0.0.1", "127.0.X.X")
-}
-
-/// iptables 1.8.9 prints protocols as numbers.
-fn protocol(word: &str) -> String {
-    let name = match word {
-        "0" => "all",
-        "6" => "tcp",
-        "17" => "udp",
-        other => other,
-    };
-    name.to_owned()
+    let counted = pods.iter();
+    counted
+        .map(|pod| (workload::version_of(pod), world.counters(pod)))
+        .collect()
 }

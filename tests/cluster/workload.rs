@@ -201,7 +201,11 @@ pub(crate) fn sidecar() -> Value {
         ],
         "ports": [{"name": "http-envoy-prom", "containerPort": 15090}],
         "readinessProbe": {
-            "httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 1
+            "httpGet": {"path": "/healthz/ready", "port": 15021},
+            "periodSeconds": 1,
+            // A busy machine is not a broken proxy.
+            "timeoutSeconds": 30,
+            "failureThreshold": 30,
         },
         "securityContext": {
             "runAsUser": 1337,
@@ -229,6 +233,12 @@ pub(crate) fn annotations() -> Value {
 /// Gives a pod what its sidecar mounts.
 pub(crate) fn add_volumes(spec: &mut Value) {
     spec["volumes"] = json!([{"name": "istio-envoy", "configMap": {"name": "envoy"}}]);
+}
+
+/// A pod's service and version.
+pub(crate) fn version_of(pod: &Value) -> String {
+    let label = |key: &str| pod["metadata"]["labels"][key].as_str().unwrap_or_default();
+    format!("{} {}", label("app"), label("version"))
 }
 
 fn host_aliases() -> Value {

@@ -10,8 +10,8 @@ use mesh_cni_rules::ruleset::Family;
 use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
 use serde_json::{Value, json};
 
-/// How long a rollout may take on a busy machine.
-pub(crate) const MOST: Duration = Duration::from_secs(180);
+/// How long a rollout may take on a machine that is slow, cold and busy.
+pub(crate) const MOST: Duration = Duration::from_secs(600);
 
 /// The node's address.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -20,6 +20,37 @@ pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 pub(crate) struct World {
     pub(crate) node: Node,
     pub(crate) kubectl: Kubectl,
+}
+
+/// How many requests a sidecar let come to its pod, and how many it let leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Requests {
+    pub(crate) came: u64,
+    pub(crate) left: u64,
+}
+
+impl Requests {
+    /// Takes them out of Envoy's statistics.
+    pub(crate) fn read(stats: &str) -> Self {
+        let stats: Value = serde_json::from_str(stats).expect("Envoy prints JSON");
+        let count = |name: &str| {
+            let mut stats = stats["stats"].as_array().into_iter().flatten();
+            let stat = stats.find(|stat| stat["name"] == name);
+            stat.and_then(|stat| stat["value"].as_u64()).unwrap_or(0)
+        };
+        Self {
+            came: count("cluster.inbound.upstream_rq_2xx"),
+            left: count("cluster.outbound.upstream_rq_2xx"),
+        }
+    }
+
+    /// As many more.
+    pub(crate) fn plus(self, came: u64, left: u64) -> Self {
+        Self {
+            came: self.came + came,
+            left: self.left + left,
+        }
+    }
 }
 
 impl World {
@@ -93,17 +124,9 @@ impl World {
         self.kubectl.get(&pod)
     }
 
-    /// What a pod's sidecar counted: requests that came to the pod, and requests that left it.
-    pub(crate) fn counters(&self, pod: &Value) -> (u64, u64) {
-        let stats = self.ask_from_node(address_of(pod), 15090, "/stats?format=json");
-        let stats: Value = serde_json::from_str(&stats).expect("Envoy prints JSON");
-        let count = |name: &str| {
-            let mut stats = stats["stats"].as_array().into_iter().flatten();
-            let stat = stats.find(|stat| stat["name"] == name);
-            stat.and_then(|stat| stat["value"].as_u64()).unwrap_or(0)
-        };
-        let came = count("cluster.inbound.upstream_rq_2xx");
-        (came, count("cluster.outbound.upstream_rq_2xx"))
+    /// What a pod's sidecar counted.
+    pub(crate) fn counters(&self, pod: &Value) -> Requests {
+        Requests::read(&self.ask_from_node(address_of(pod), 15090, "/stats?format=json"))
     }
 
     /// The rules that stand in a pod's namespace, found as the document says: by the process of its
@@ -164,23 +187,29 @@ impl World {
 
     /// What a person wants to see when a stage failed.
     pub(crate) fn report(&self) -> String {
-        let mut report = String::new();
-        for words in [
-            "get pods --all-namespaces --output=wide",
-            "get events --all-namespaces --sort-by=.lastTimestamp",
-        ] {
-            let finished = self.kubectl.run(words.split(' '), "");
-            report += &[
-                "$ kubectl ",
-                words,
-                "\n",
-                &finished.stdout,
-                &finished.stderr,
-            ]
-            .concat();
-        }
-        report
+        report(&self.kubectl)
     }
+}
+
+/// What a cluster tells about a stage that failed.
+pub(crate) fn report(kubectl: &Kubectl) -> String {
+    let mut report = String::new();
+    for words in [
+        "get pods --all-namespaces --output=wide",
+        "get events --all-namespaces --sort-by=.lastTimestamp",
+        "logs daemonset/mesh-cni-agent --namespace=kube-system --tail=50",
+    ] {
+        let finished = kubectl.run(words.split(' '), "");
+        report += &[
+            "$ kubectl ",
+            words,
+            "\n",
+            &finished.stdout,
+            &finished.stderr,
+        ]
+        .concat();
+    }
+    report
 }
 
 /// A pod's name.
@@ -216,8 +245,8 @@ fn ask(netns: &NetNs, address: impl Into<IpAddr> + Send, port: u16, path: &str) 
 }
 
 fn exchange(address: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(60))?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     let mut answer = String::new();

@@ -17,8 +17,8 @@ const SOCKET: &str = "unix:///run/containerd/containerd.sock";
 /// The image of every sandbox's own container.
 const PAUSE: &str = "mesh-cni.test/pause:1";
 
-/// How long it may take to be ready on a busy machine.
-const MOST: Duration = Duration::from_secs(60);
+/// How long it may take to be ready on a machine that is slow, cold and busy.
+const MOST: Duration = Duration::from_secs(300);
 
 /// containerd with runc, the reference CNI plugins in its `/opt/cni/bin`, and no network
 /// configuration yet.

@@ -94,6 +94,21 @@ impl Enclosure {
     }
 }
 
+impl Enclosure {
+    /// Removes the control groups of all enclosures of a process that ended without dropping them.
+    pub fn sweep(owner: u32) {
+        let prefix = format!("mesh-cni-tests-{owner}-");
+        for hierarchy in hierarchies() {
+            let entries = fs::read_dir(&hierarchy).into_iter().flatten().flatten();
+            let left = entries.filter(|entry| {
+                let name = entry.file_name();
+                name.to_str().is_some_and(|name| name.starts_with(&prefix))
+            });
+            left.for_each(|group| remove_groups(&group.path()));
+        }
+    }
+}
+
 impl Drop for Enclosure {
     fn drop(&mut self) {
         // Its first process lives until this end of its input is closed, and then waits for the

@@ -1,12 +1,10 @@
 //! Container images made of this machine's own programs: no registry is asked.
 
-use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::finish;
 
@@ -30,7 +28,7 @@ impl Image<'_> {
             directory.path().join("layout"),
         );
         for (program, path) in self.programs {
-            copy_into(&root, program, path);
+            strip_into(&root, program, path);
             for library in libraries(program) {
                 copy_into(&root, &library, &library.to_string_lossy());
             }
@@ -38,13 +36,13 @@ impl Image<'_> {
         let layer = directory.path().join("layer.tar");
         tar(&root, &layer);
         fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder can be made");
-        self.write_layout(&layout, &fs::read(layer).expect("the layer was written"));
+        self.write_layout(&layout, &layer);
         tar(&layout, archive);
     }
 
-    fn write_layout(&self, layout: &Path, layer: &[u8]) {
+    fn write_layout(&self, layout: &Path, layer: &Path) {
         let kind = |kind: &str| format!("application/vnd.oci.image.{kind}");
-        let layer = blob(layout, &kind("layer.v1.tar"), layer);
+        let layer = stored(layout, &kind("layer.v1.tar"), layer);
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
@@ -81,13 +79,22 @@ impl Image<'_> {
 
 /// Stores these bytes, and says where they are as a manifest does.
 fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
-    let mut sum = String::new();
-    for byte in Sha256::digest(bytes) {
-        write!(sum, "{byte:02x}").expect("a string takes all");
-    }
-    let path = layout.join("blobs/sha256").join(&sum);
-    fs::write(path, bytes).expect("a blob can be written");
-    json!({"mediaType": media_type, "digest": format!("sha256:{sum}"), "size": bytes.len()})
+    let file = layout.join("blob");
+    fs::write(&file, bytes).expect("a blob can be written");
+    stored(layout, media_type, &file)
+}
+
+/// The same for a file, which is moved. Its sum is left to a program: an unoptimised build of ours
+/// would take most of the time for it.
+fn stored(layout: &Path, media_type: &str, file: &Path) -> Value {
+    let summed = finish(Command::new("sha256sum").arg(file), "");
+    let sum = summed.stdout.split(' ').next();
+    let sum = sum.filter(|sum| sum.len() == 64);
+    let sum = sum.unwrap_or_else(|| panic!("sha256sum: {}", summed.stderr));
+    let size = fs::metadata(file).expect("the blob is there").len();
+    let place = layout.join("blobs/sha256").join(sum);
+    fs::rename(file, place).expect("a file can be moved within a folder");
+    json!({"mediaType": media_type, "digest": format!("sha256:{sum}"), "size": size})
 }
 
 /// The platform's name in Go, and so in images.
@@ -105,6 +112,17 @@ fn copy_into(root: &Path, from: &Path, to: &str) {
     fs::create_dir_all(folder).expect("a folder can be made");
     let copied = fs::copy(from, &to);
     copied.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+}
+
+/// Debug information, which is most of what a build writes, stays behind.
+fn strip_into(root: &Path, program: &Path, to: &str) {
+    let to = root.join(to.trim_start_matches('/'));
+    let folder = to.parent().expect("a file lies in a folder");
+    fs::create_dir_all(folder).expect("a folder can be made");
+    let mut command = Command::new("strip");
+    command.arg("-o").arg(&to).arg(program);
+    let made = finish(&mut command, "");
+    assert_eq!(made.code, 0, "{command:?}: {}", made.stderr);
 }
 
 /// The libraries that a program is loaded with; none where it is static.

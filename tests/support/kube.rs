@@ -17,8 +17,8 @@ use self::port::HeldPort;
 use self::server::Serving;
 use crate::{Finished, Kubectl, Place, Process};
 
-/// How long a part may take to be ready on a busy machine.
-const MOST: Duration = Duration::from_secs(120);
+/// How long a part may take to be ready on a machine that is slow, cold and busy.
+const MOST: Duration = Duration::from_secs(300);
 
 /// An etcd and a kube-apiserver on loopback, with RBAC on and no controllers: pods stay as they
 /// are written, and no service account is made by itself. Both end with this value, and nothing

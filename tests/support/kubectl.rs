@@ -1,5 +1,6 @@
 //! `kubectl`, by which tests talk to a cluster as its operators do.
 
+use std::env;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -42,12 +43,29 @@ impl Drop for Watch {
 pub struct Kubectl {
     place: Place,
     kubeconfig: PathBuf,
+    cache: PathBuf,
 }
 
 impl Kubectl {
     /// One that runs there with that kubeconfig.
     pub fn new(place: Place, kubeconfig: PathBuf) -> Self {
-        Self { place, kubeconfig }
+        let cache = kubeconfig.with_extension("cache");
+        Self {
+            place,
+            kubeconfig,
+            cache,
+        }
+    }
+
+    /// One that runs on this machine with the kubeconfig that `KUBECONFIG` names; none where it
+    /// names none. What it learns lies in `cache`.
+    pub fn of_environment(cache: PathBuf) -> Option<Self> {
+        let kubeconfig = env::var_os("KUBECONFIG").filter(|named| !named.is_empty())?;
+        Some(Self {
+            place: Place::Machine,
+            kubeconfig: kubeconfig.into(),
+            cache,
+        })
     }
 
     /// Runs it with these words and that input.
@@ -61,7 +79,7 @@ impl Kubectl {
         command
             .env("KUBECONFIG", &self.kubeconfig)
             // What it learnt about other servers at the same address does not hold here.
-            .env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"));
+            .env("KUBECACHEDIR", &self.cache);
         command
     }
 
@@ -126,6 +144,14 @@ impl Kubectl {
             objects.map_while(Result::ok).for_each(&mut tell);
         });
         Watch { bound }
+    }
+
+    /// Waits until all pods of what is named run as it says now, such as `deployment/x`.
+    pub fn rolled_out(&self, words: &str, most: Duration) {
+        self.must(&format!(
+            "rollout status {words} --timeout={}s",
+            most.as_secs()
+        ));
     }
 
     /// Waits until the server tells of what the words name, such as

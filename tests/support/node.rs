@@ -15,11 +15,11 @@ use crate::kube::{authority, kubeconfig, private_file, random_token, server::Ser
 use crate::kube::{start_etcd, start_server};
 use crate::{Containerd, Enclosure, Kubectl, Place, Process};
 
-/// How long a part may take on a busy machine.
-const MOST: Duration = Duration::from_secs(120);
+/// How long a part may take on a machine that is slow, cold and busy.
+const MOST: Duration = Duration::from_secs(600);
 
 /// How long one attempt to connect may take.
-const CONNECT: Duration = Duration::from_secs(1);
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// Who talks to the API server, and in which group.
 const USERS: &[(&str, &str, &str)] = &[

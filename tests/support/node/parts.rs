@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::{Place, Process, cluster_binary};
 
-/// How long kubelet may take to be ready on a busy machine.
-const MOST: Duration = Duration::from_secs(60);
+/// How long kubelet may take to be ready on a machine that is slow, cold and busy.
+const MOST: Duration = Duration::from_secs(300);
 
 /// The addresses of pods.
 const PODS: &str = "10.244.0.0/16,fd00:244::/56";
@@ -35,6 +35,8 @@ pub(super) fn controllers(place: &Place, directory: &Path) -> Process {
     );
     command
         .arg("--leader-elect=false")
+        // A kubelet that a busy machine keeps waiting is not one that is gone.
+        .arg("--node-monitor-grace-period=10m")
         .arg("--use-service-account-credentials=true")
         .arg(format!(
             "--service-account-private-key-file={shown}/tokens.key"
