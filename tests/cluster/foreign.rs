@@ -161,9 +161,12 @@ impl Foreign {
 
     /// `mesh-cnictl verify` beside each pod of the sample.
     pub(crate) fn rules_are_as_documented(&self) {
-        for pod in self.pods() {
-            let told = self.verify(&pod);
-            let name = name_of(&pod);
+        let pods = self.pods();
+        let looking = pods.iter().map(looking_at);
+        self.kubectl.apply(&workload::list(looking).to_string());
+        for pod in &pods {
+            let told = self.what_it_told(pod);
+            let name = name_of(pod);
             let verdict = format!("as wanted: {NAMESPACE}/{name}: all ");
             assert!(told.contains(&verdict), "{name}: {told}");
             let is_word = |line: &&str| line.starts_with("note: ") || line.contains("as wanted: ");
@@ -248,21 +251,15 @@ impl Foreign {
         }
     }
 
-    /// Everything that the command says in a pod on the node of that one.
-    fn verify(&self, pod: &Value) -> String {
-        let looking = looking_at(pod);
-        let name = format!("pod {} --namespace={NAMESPACE}", name_of(&looking));
-        self.kubectl.apply(&looking.to_string());
+    /// Everything that the command said about that pod, in one on the same node.
+    fn what_it_told(&self, pod: &Value) -> String {
+        let looking = format!("verify-{} --namespace={NAMESPACE}", name_of(pod));
+        let name = format!("pod {looking}");
         self.kubectl.watch_until(&name, MOST, |pod| {
             let phase = pod["status"]["phase"].as_str();
             matches!(phase, Some("Succeeded" | "Failed")).then_some(())
         });
-        let told = self.kubectl.must(&format!(
-            "logs {} --namespace={NAMESPACE}",
-            name_of(&looking)
-        ));
-        self.kubectl.must(&format!("delete {name} --wait=false"));
-        told
+        self.kubectl.must(&format!("logs {looking}"))
     }
 }
 

@@ -51,9 +51,9 @@ pub(crate) fn in_place(world: &mut World) {
     for pod in [&repaired, &proven] {
         let standing = world.standing(pod);
         assert_eq!(drift(&productpage_rules(), &standing), None);
-        let (before, _) = world.counters(pod);
+        let before = world.counters(pod);
         world.ask_from_node(address_of(pod), PORT, "/");
-        assert_eq!(world.counters(pod).0, before + 1, "the sidecar saw it");
+        assert_eq!(world.counters(pod), before.plus(1, 0), "the sidecar saw it");
     }
     world.kubectl.must(&format!("delete pod {EARLY} {PROVEN}"));
 }
