@@ -63,7 +63,7 @@ fn a_token_that_is_changed_is_taken_and_one_that_ends_is_told() {
     let plain = node.pod("plain", PLAIN);
 
     // The token ends with what it is bound to, and nobody has brought another.
-    node.api.must("delete secret first --namespace=kube-system");
+    end_token(&node.api, "first");
     again(&mut node.api);
     node.agent.wait_for("does not say why", |agent| {
         agent.log().contains("answered 401 Unauthorized")
@@ -99,9 +99,10 @@ fn a_clock_that_is_wrong_is_told_and_one_that_jumps_is_no_matter() {
         api,
         directory,
     };
-    for (jump, secret) in [("+400d", "second"), ("-400d", "third")] {
+    for (jump, before, secret) in [("+400d", "first", "second"), ("-400d", "second", "third")] {
         clock.set(jump);
         bind_token(&node.api, secret, &token);
+        end_token(&node.api, before);
         again(&mut node.api);
         let uid = node.pod(secret, PLAIN);
         assert!(passed(&node.add(secret, &uid)), "{jump}");
@@ -145,6 +146,11 @@ fn bind_token(api: &KubeApi, secret: &str, path: &Path) {
     let part = path.with_extension("part");
     fs::write(&part, token.trim()).unwrap();
     fs::rename(part, path).unwrap();
+}
+
+/// Ends the token that is valid as long as that secret is.
+fn end_token(api: &KubeApi, secret: &str) {
+    api.must(&format!("delete secret {secret} --namespace=kube-system"));
 }
 
 /// A kubeconfig with the token of that file, as a pod has it.
