@@ -103,11 +103,13 @@ audit: ## known vulnerabilities (fetches the advisory database)
 	scripts/setup deny
 	cargo-deny $(CARGOFLAGS) check advisories
 
-bench: ## the pure crates, then a whole ADD beside its floor (needs root)
-	scripts/setup demo
+bench: ## the pure crates, a whole ADD beside its floor, the agent (needs root)
+	scripts/setup test
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
 	$(build-plugin)
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
+	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-installer --bin mesh-cni-agent
+	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 
 # The engine needs instrumented code, which a stable compiler makes when it is told to.
 fuzz: ## random bytes in place of the kernel's answers: SECONDS_TO_FUZZ=60

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::{KubeApi, PRODUCTPAGE, Process, mesh_cni_agent};
@@ -17,7 +18,7 @@ pub const MANIFESTS: &str = include_str!("../../deploy/manifests/mesh-cni.yaml")
 /// How long anything may take on a busy machine.
 const MOST: Duration = Duration::from_secs(60);
 
-/// A running agent of node `node-1` that installs nothing.
+/// A running agent of node `node-1`.
 #[derive(Debug)]
 pub struct Agent {
     process: Process,
@@ -33,7 +34,8 @@ pub struct AgentDoor {
 }
 
 impl Agent {
-    /// Starts it with what lies in `directory`, and waits until it knows its pods.
+    /// Starts one that installs nothing, with what lies in `directory`, and waits until it knows its
+    /// pods.
     pub fn start(api: &KubeApi, directory: &Path) -> Self {
         api.apply(MANIFESTS);
         let kubeconfig = api.kubeconfig_of("kube-system", "mesh-cni");
@@ -42,11 +44,18 @@ impl Agent {
         agent
     }
 
-    /// The command that starts it with that way to the API server.
+    /// The command that starts it with that way to the API server; it installs nothing.
     pub fn command(kubeconfig: &Path, directory: &Path) -> Command {
+        let mut command = Self::installing(kubeconfig, directory);
+        command.args(["--install", "false"]);
+        command
+    }
+
+    /// The same for one that is told where to install.
+    pub fn installing(kubeconfig: &Path, directory: &Path) -> Command {
         let mut command = Command::new(mesh_cni_agent());
         command
-            .args(["run", "--node-name", "node-1", "--install", "false"])
+            .args(["run", "--node-name", "node-1"])
             .args(["--health-addr", "off", "--metrics-addr", "off"])
             .arg("--run-dir")
             .arg(directory.join("run"))
@@ -55,7 +64,7 @@ impl Agent {
         command
     }
 
-    /// Starts that command, which is one of [`Agent::command`] for that directory.
+    /// Starts that command, which is one of those above for that directory.
     pub fn begin(command: &Command, directory: &Path) -> Self {
         let log = directory.join("agent.log");
         Self {
@@ -65,6 +74,11 @@ impl Agent {
                 log,
             },
         }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
     }
 
     /// Where it answers.

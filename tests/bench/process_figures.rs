@@ -1,0 +1,44 @@
+//! What a running process has taken, as the kernel tells.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::unistd::{Pid, SysconfVar, sysconf};
+
+/// What it has taken since its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figures {
+    pub(crate) cpu: Duration,
+    pub(crate) resident_kib: u64,
+    pub(crate) peak_kib: u64,
+}
+
+impl Figures {
+    pub(crate) fn of(pid: Pid) -> Self {
+        let read = |name: &str| {
+            let text = fs::read_to_string(format!("/proc/{pid}/{name}"));
+            text.expect("the process runs")
+        };
+        let status = read("status");
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+            number.expect("the kernel tells a process's memory")
+        };
+        Self {
+            cpu: cpu(&read("stat")),
+            resident_kib: kib("VmRSS"),
+            peak_kib: kib("VmHWM"),
+        }
+    }
+}
+
+/// Time in user and kernel mode, fields 14 and 15; the second, the name, may hold blanks.
+fn cpu(stat: &str) -> Duration {
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields = after_name.split_whitespace().skip(11).take(2);
+    let ticks: u32 = fields.filter_map(|field| field.parse::<u32>().ok()).sum();
+    let second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    let second = second.and_then(|ticks| u32::try_from(ticks).ok());
+    Duration::from_secs(1) * ticks / second.unwrap_or(100)
+}
