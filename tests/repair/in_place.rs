@@ -110,7 +110,32 @@ fn only_the_pods_that_lack_their_rules_are_touched() {
 }
 
 #[test]
-fn a_repair_that_fails_is_told_and_tried_again_ever_more_rarely() {
+fn a_repair_that_fails_is_told_each_time_and_tried_ever_more_rarely() {
+    let mut cluster = Cluster::new(&[]);
+    let cart = Patient::admit(&cluster.api, "cart");
+    let mut status = failing(1);
+    status["podIP"] = json!("10.99.8.8");
+    status["podIPs"] = json!([{"ip": "10.99.8.8"}]);
+    set_status(&cluster.api, "cart", &status);
+    cluster.start_agent(DEBUG);
+    cluster.said(&["again_in_s=1"]);
+    // Whatever is heard of it meanwhile.
+    for number in 0..5 {
+        let label = format!("label pod cart --overwrite seen={number}");
+        cluster.api.must(&label);
+    }
+    cluster.said(&["again_in_s=4"]);
+    assert_eq!(cluster.count("repair: waits"), 3);
+    let events = cluster.events(&cart.uid);
+    let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: none of the \
+                  pod's addresses is in the namespace of its process: 10.99.8.8; delete the pod, \
+                  so that it starts anew";
+    assert_eq!(events, [failed; 3]);
+    assert!(cart.is_bare());
+}
+
+#[test]
+fn a_pod_without_a_process_is_labelled_and_repaired_when_it_has_one() {
     let mut cluster = Cluster::new(&["repair.labelPods=true"]);
     let manifest = meshed("cart");
     let uid = create(&cluster.api, &manifest);
@@ -121,32 +146,26 @@ fn a_repair_that_fails_is_told_and_tried_again_ever_more_rarely() {
     }
     let events = cluster.events(&uid);
     let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: no process of \
-                  the pod is seen from here; let the agent see the node's processes";
+                  the pod is seen from here; it is tried again when its containers start";
     assert!(events[0].starts_with(failed), "{events:?}");
     assert!(
         events[1].starts_with("Normal LabelledBroken: "),
         "{events:?}"
     );
-    let failures = events.iter().filter(|event| event.starts_with("Warning"));
-    let tries = cluster.count("repair: waits");
-    assert!(failures.count() <= tries + 1, "one Event for each try");
+    assert_eq!(events.len(), 2, "what is not new is told once");
     assert_eq!(cluster.status()["pods"][0]["pod"], "default/cart");
     assert_eq!(label_of(&cluster), json!("true"));
 
     let cart = Patient::of(manifest, uid);
+    set_status(&cluster.api, "cart", &failing(2));
     cluster.counted(r#"mesh_cni_repairs_total{type="unlabel",result="success"} 1"#);
     assert_eq!(cart.difference(), None);
     assert_eq!(label_of(&cluster), json!(null));
     assert_eq!(cluster.status()["broken"], 0);
     let events = cluster.events(&cart.uid);
-    let ends = ["Normal Repaired", "Normal LabelRemoved"];
-    let last = &events[events.len() - 2..];
-    assert!(
-        last.iter()
-            .zip(ends)
-            .all(|(event, end)| event.starts_with(end)),
-        "{events:?}"
-    );
+    assert_eq!(events.len(), 4, "{events:?}");
+    assert!(events[2].starts_with("Normal Repaired: "), "{events:?}");
+    assert!(events[3].starts_with("Normal LabelRemoved: "), "{events:?}");
 }
 
 #[test]

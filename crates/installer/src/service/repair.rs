@@ -203,7 +203,7 @@ impl Repairs {
         debug!(namespace, pod, "repair: left alone: {reason}");
         match reason {
             Reason::Unseen(_) if work.queue.failures(uid) < LOOKS => {
-                work.queue.failed(uid, Instant::now());
+                work.queue.missed(uid, Instant::now());
             }
             Reason::Unseen(_) => info!(namespace, pod, "repair: {reason}"),
             _ => self.tally.sound(name, uid),
@@ -247,37 +247,52 @@ impl Repairs {
         }
         let history = work.queue.history(uid).cloned().unwrap_or_default();
         let outcome = self.treat(seen, patient, &history, remedy).await;
-        self.tell(&patient.pod, remedy, &outcome).await;
-        match outcome {
-            Outcome::Done(_) => {
-                self.tally.done();
-                self.tally.sound(&patient.pod.name, uid);
-                work.queue.worked(uid);
-                if remedy == Remedy::Delete {
-                    work.next_deletion = Instant::now() + BETWEEN_DELETIONS;
-                }
-                self.learn(work, patient, remedy);
-                true
-            }
+        match &outcome {
+            Outcome::Done(_) => self.tell(&patient.pod, remedy, &outcome).await,
             Outcome::Skip(_) => {
+                self.tell(&patient.pod, remedy, &outcome).await;
                 work.queue.failed(uid, Instant::now());
-                false
+                return false;
             }
-            Outcome::Failed(why) => {
-                self.tally.failed();
-                self.tally.broken(&patient.pod.name, uid, why);
-                let pause = work.queue.failed(uid, Instant::now());
-                let (namespace, pod) = (&patient.pod.name.namespace, &patient.pod.name.name);
-                info!(
-                    namespace,
-                    pod,
-                    again_in_s = pause.as_secs(),
-                    "repair: waits"
-                );
+            Outcome::Failed(why) | Outcome::Missed(why) => {
+                self.fail(work, patient, remedy, &outcome, why).await;
                 self.show(work, patient, &history).await;
-                false
+                return false;
             }
         }
+        self.tally.done();
+        self.tally.sound(&patient.pod.name, uid);
+        work.queue.worked(uid);
+        if remedy == Remedy::Delete {
+            work.next_deletion = Instant::now() + BETWEEN_DELETIONS;
+        }
+        self.learn(work, patient, remedy);
+        true
+    }
+
+    /// Tells of a failure, and lets the pod wait. What could not even be tried is told anew only
+    /// where it is new.
+    async fn fail(
+        &self,
+        work: &mut Work,
+        patient: &Patient,
+        remedy: Remedy,
+        outcome: &Outcome,
+        why: &str,
+    ) {
+        let Pod { name, uid, .. } = &*patient.pod;
+        self.tally.failed();
+        let new = self.tally.broken(name, uid, why.to_owned());
+        let now = Instant::now();
+        let pause = match outcome {
+            Outcome::Missed(_) => work.queue.missed(uid, now),
+            _ => work.queue.failed(uid, now),
+        };
+        if new || !matches!(outcome, Outcome::Missed(_)) {
+            self.tell(&patient.pod, remedy, outcome).await;
+        }
+        let (namespace, pod, again_in_s) = (&name.namespace, &name.name, pause.as_secs());
+        info!(namespace, pod, again_in_s, "repair: waits");
     }
 
     /// Until when nothing is deleted: on a node without the plugin, the successor would be broken

@@ -51,12 +51,17 @@ pub(super) enum NamespaceError {
 }
 
 impl NamespaceError {
+    /// Whether it may be otherwise as soon as the pod's containers do something.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self, Self::NoProcess | Self::Gone)
+    }
+
     /// What to do about it.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
             Self::NoProcess => {
-                "let the agent see the node's processes: mount the host's /proc and name it with \
-                 --proc-dir"
+                "it is tried again when its containers start; where none of any pod is ever seen, \
+                 mount the host's /proc and name it with --proc-dir"
             }
             Self::Gone => "nothing: it is tried again",
             Self::Open(_) => "give the agent CAP_SYS_PTRACE",

@@ -61,7 +61,8 @@ impl Queue {
                 not_before: now,
                 failures: 0,
             });
-        let due = patient.due.unwrap_or(now + SETTLE);
+        let soon = now + SETTLE;
+        let due = patient.due.map_or(soon, |due| due.min(soon));
         patient.due = Some(due.max(patient.not_before));
         true
     }
@@ -120,13 +121,21 @@ impl Queue {
 
     /// Something failed: the pod rests, and is due again then. Gives back the pause.
     pub(super) fn failed(&mut self, uid: &str, now: Instant) -> Duration {
+        let pause = self.missed(uid, now);
+        if let Some(patient) = self.patients.get_mut(uid) {
+            patient.not_before = now + pause;
+        }
+        pause
+    }
+
+    /// Nothing could be tried: the pod is due again then, or as soon as it is heard of.
+    pub(super) fn missed(&mut self, uid: &str, now: Instant) -> Duration {
         let Some(patient) = self.patients.get_mut(uid) else {
             return Duration::ZERO;
         };
         let doublings = patient.failures.min(16);
         let pause = LONGEST.min(SHORTEST * 2_u32.pow(doublings));
         patient.failures += 1;
-        patient.not_before = now + pause;
         patient.due = Some(now + pause);
         pause
     }
@@ -191,6 +200,20 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
         queue.worked("c");
         assert_eq!(queue.failed("c", now).as_secs(), 1);
+    }
+
+    #[test]
+    fn a_pod_that_could_not_be_tried_is_due_when_it_is_heard_of() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let cart = pod("cart", "c");
+        queue.heard(&cart, now);
+        queue.take(now + SETTLE);
+        for seconds in [1, 2, 4] {
+            assert_eq!(queue.missed("c", now).as_secs(), seconds);
+            assert_eq!(queue.next(), Some(now + Duration::from_secs(seconds)));
+        }
+        queue.heard(&cart, now);
+        assert_eq!(queue.next(), Some(now + SETTLE));
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(super) enum Outcome {
     Skip(String),
     /// It was not done; the words hold what to do about it.
     Failed(String),
+    /// It could not be tried, since no process of the pod runs now. Some runtimes keep none for the
+    /// sandbox, and then one is there only while a container runs.
+    Missed(String),
 }
 
 impl Repairs {
@@ -51,10 +54,16 @@ impl Repairs {
         match work.await {
             Ok(Ok(applied)) => Outcome::Done(mended(&patient.rules, applied, history)),
             Ok(Err(error)) => {
-                let (error, remedy) = (crate::one_line(&error), error.remedy());
-                Outcome::Failed(format!(
-                    "traffic is not redirected, and repair failed: {error}; {remedy}"
-                ))
+                let words = format!(
+                    "traffic is not redirected, and repair failed: {}; {}",
+                    crate::one_line(&error),
+                    error.remedy()
+                );
+                if error.passes() {
+                    Outcome::Missed(words)
+                } else {
+                    Outcome::Failed(words)
+                }
             }
             Err(error) => Outcome::Failed(crate::one_line(&error)),
         }
@@ -155,7 +164,7 @@ impl Repairs {
                 );
                 return self.metrics.repaired(action, RepairResult::Skip);
             }
-            Outcome::Failed(words) => {
+            Outcome::Failed(words) | Outcome::Missed(words) => {
                 warn!(
                     namespace,
                     pod = name,
