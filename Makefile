@@ -50,14 +50,16 @@ test: ## every test, then those that need root
 	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
 	$(MAKE) --no-print-directory test-root
 
-# The programs of an image have no loader; only the last step of each is another one for it.
+# The programs of an image have no loader: the plugin as nodes get it, and the agent, of which only
+# the last step is another one for it.
 STATIC := $(TARGET_DIR)/debug/static
-build-static = $(CARGO) rustc $(CARGOFLAGS) -p $(1) --bin $(2) -- -C target-feature=+crt-static -C strip=symbols \
-	&& mkdir -p $(STATIC) && mv -f $(TARGET_DIR)/debug/$(2) $(STATIC)/
+build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-installer --bin mesh-cni-agent \
+	-- -C target-feature=+crt-static -C strip=symbols \
+	&& mkdir -p $(STATIC) && mv -f $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
 
 test-root: ## only the tests that need root
-	$(call build-static,mesh-cni-plugin,mesh-cni)
-	$(call build-static,mesh-cni-installer,mesh-cni-agent)
+	scripts/plugin $(STATIC)/mesh-cni '' dev
+	$(build-static-agent)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
 
@@ -73,7 +75,8 @@ manifests: ## deploy/manifests, from the chart
 
 image: ## the image of the node agent as an OCI archive: target/image/mesh-cni.tar
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build $(CARGOFLAGS) --release \
-		--target $(IMAGE_TARGET) --bin mesh-cni --bin mesh-cni-agent
+		--target $(IMAGE_TARGET) --bin mesh-cni-agent
+	scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
 	mkdir -p $(TARGET_DIR)/image
 	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
 
@@ -106,7 +109,7 @@ audit: ## known vulnerabilities (fetches the advisory database)
 bench: ## the pure crates, a whole ADD beside its floor, the agent (needs root)
 	scripts/setup test
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
-	$(build-plugin)
+	scripts/plugin $(TARGET_DIR)/release/mesh-cni
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-installer --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent

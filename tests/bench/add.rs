@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::panic, reason = "a benchmark ends where it fails")]
 
+mod agent_socket;
 mod binary;
 mod burst;
 mod connections;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         .ok()
         .and_then(|runs| runs.parse().ok())
         .unwrap_or(RUNS);
-    let pods = Attachment::new("auto");
+    let pods = Pods::new();
     let candidates = candidates(&pods);
     let mut samples: Vec<Vec<Sample>> = candidates.iter().map(|_| Vec::new()).collect();
     for _ in 0..runs {
@@ -56,56 +57,72 @@ fn main() -> ExitCode {
     let names = candidates.iter().map(|candidate| candidate.name);
     println!("{}", table::table(names, &samples));
     println!("{}", binary::binary(&mesh_cni()));
-    println!("{}", burst::burst(&pods.conf.to_string()));
+    println!("{}", burst::burst(&pods.agent.conf.to_string()));
     println!("a new connection, by the length of the list of excluded ports\n");
     print!("{}", connections::connections(runs));
     ExitCode::SUCCESS
 }
 
-/// The floor comes first: ratios are against it.
-fn candidates(pods: &Attachment) -> Vec<Candidate> {
-    let with = |field: &str, value: Value| {
-        let mut conf = pods.conf.clone();
-        conf[field] = value;
-        conf.to_string()
+/// The floor comes first: ratios are against it. The back ends ask the agent, as on a node.
+fn candidates(pods: &Pods) -> Vec<Candidate> {
+    let add = |name, source: &Attachment, changes: &[(&str, Value)]| {
+        let mut conf = source.conf.clone();
+        for (field, value) in changes {
+            conf[*field] = value.clone();
+        }
+        let (command, input): (fn(&Path) -> Command, _) = (plugin, conf.to_string());
+        Candidate {
+            name,
+            command,
+            input,
+        }
     };
+    let by = |name, backend: &str| add(name, &pods.agent, &[("backend", json!(backend))]);
+    let from = |name, source| add(name, source, &[("backend", json!("netlink"))]);
     vec![
         Candidate {
             name: "floor: nsenter iptables-nft-restore",
             command: floor,
             input: render::restore(&productpage_rules()),
         },
+        by("ADD, netlink, facts from the agent", "netlink"),
+        from("ADD, netlink, from a file of JSON", &pods.json),
+        from("ADD, netlink, from a file of YAML", &pods.yaml),
+        by("ADD, auto", "auto"),
+        by("ADD, nft-native", "nft-native"),
+        by("ADD, iptables-nft", "iptables-nft"),
+        by("ADD, iptables-legacy", "iptables-legacy"),
+        add(
+            "ADD, excluded namespace",
+            &pods.agent,
+            &[("exclude_namespaces", json!(["default"]))],
+        ),
         Candidate {
-            name: "ADD, auto",
-            command: plugin,
-            input: pods.conf.to_string(),
-        },
-        Candidate {
-            name: "ADD, netlink",
-            command: plugin,
-            input: with("backend", json!("netlink")),
-        },
-        Candidate {
-            name: "ADD, nft-native",
-            command: plugin,
-            input: with("backend", json!("nft-native")),
-        },
-        Candidate {
-            name: "ADD, iptables-nft",
-            command: plugin,
-            input: with("backend", json!("iptables-nft")),
-        },
-        Candidate {
-            name: "ADD, iptables-legacy",
-            command: plugin,
-            input: with("backend", json!("iptables-legacy")),
-        },
-        Candidate {
-            name: "ADD, excluded namespace",
-            command: plugin,
-            input: with("exclude_namespaces", json!(["default"])),
+            name: "a program that does nothing: true",
+            command: |_netns| Command::new("true"),
+            input: String::new(),
         },
     ]
+}
+
+/// The documented pod, and the ways to its facts.
+struct Pods {
+    agent: Attachment,
+    json: Attachment,
+    yaml: Attachment,
+}
+
+impl Pods {
+    fn new() -> Self {
+        let mut agent = Attachment::new("auto");
+        agent.conf["pod_source"] = json!("agent");
+        agent_socket::listen(&agent.path().join("run"));
+        Self {
+            agent,
+            json: Attachment::of_json("auto"),
+            yaml: Attachment::new("auto"),
+        }
+    }
 }
 
 fn floor(netns: &Path) -> Command {

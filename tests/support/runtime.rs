@@ -32,11 +32,21 @@ pub struct Call<'call> {
 impl Attachment {
     /// A pod directory with the documented pod, and a chained entry with that back end.
     pub fn new(backend: &str) -> Self {
+        Self::with_manifest(backend, "yaml", PRODUCTPAGE)
+    }
+
+    /// The same, with the manifest as an API server writes it.
+    pub fn of_json(backend: &str) -> Self {
+        let manifest: Value = serde_saphyr::from_str(PRODUCTPAGE).expect("the manifest is YAML");
+        Self::with_manifest(backend, "json", &manifest.to_string())
+    }
+
+    fn with_manifest(backend: &str, extension: &str, text: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let pods = directory.path().join("pods");
         std::fs::create_dir(&pods).expect("the pod directory can be made");
-        let manifest = pods.join(format!("default_{PRODUCTPAGE_NAME}.yaml"));
-        std::fs::write(manifest, PRODUCTPAGE).expect("the manifest can be written");
+        let manifest = pods.join(format!("default_{PRODUCTPAGE_NAME}.{extension}"));
+        std::fs::write(manifest, text).expect("the manifest can be written");
         let conf = json!({
             "cniVersion": "1.0.0",
             "name": "pod-network",

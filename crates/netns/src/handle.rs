@@ -111,6 +111,11 @@ impl NetNs {
         &self.path
     }
 
+    /// Which namespace it is: device and inode of its file.
+    pub(crate) fn id(&self) -> (u64, u64) {
+        self.id
+    }
+
     pub(crate) fn file(&self) -> &File {
         &self.file
     }

@@ -66,7 +66,7 @@ impl<'owner> Nfnetlink<'owner> {
             socket,
             owner: None,
             sequence: 0,
-            buffer: vec![0; DATAGRAM],
+            buffer: Vec::with_capacity(DATAGRAM),
         })
     }
 
@@ -109,8 +109,8 @@ impl<'owner> Nfnetlink<'owner> {
         self.send(bytes).map_err(CommitError::Socket)?;
         let mut refused = None;
         let mut acknowledged = false;
-        while let Some(size) = self.receive_what_is_there().map_err(CommitError::Socket)? {
-            for answer in answers(&self.buffer[..size]) {
+        while self.receive_what_is_there().map_err(CommitError::Socket)? {
+            for answer in answers(&self.buffer) {
                 let Answer {
                     sequence, content, ..
                 } = answer.map_err(CommitError::Malformed)?;
@@ -136,9 +136,9 @@ impl<'owner> Nfnetlink<'owner> {
         self.socket.send(&query.encode(self.sequence), 0)?;
         let mut interrupted = false;
         loop {
-            let size = self.socket.recv(&mut &mut self.buffer[..], 0)?;
+            self.receive(0)?;
             let mut over = false;
-            for answer in answers(&self.buffer[..size]) {
+            for answer in answers(&self.buffer) {
                 let answer = answer?;
                 if answer.sequence != self.sequence {
                     continue;
@@ -168,12 +168,18 @@ impl<'owner> Nfnetlink<'owner> {
         }
     }
 
-    fn receive_what_is_there(&mut self) -> io::Result<Option<usize>> {
-        let flags = MsgFlags::MSG_DONTWAIT.bits();
-        match self.socket.recv(&mut &mut self.buffer[..], flags) {
-            Ok(size) => Ok(Some(size)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+    /// Whether there was an answer; then it is in the buffer.
+    fn receive_what_is_there(&mut self) -> io::Result<bool> {
+        match self.receive(MsgFlags::MSG_DONTWAIT.bits()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Into room that was never written before: what is not needed costs nothing.
+    fn receive(&mut self, flags: i32) -> io::Result<()> {
+        self.buffer.clear();
+        self.socket.recv(&mut self.buffer, flags).map(|_size| ())
     }
 }

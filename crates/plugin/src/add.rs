@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use mesh_cni_netns::{Xtables, apply};
+use mesh_cni_netns::{Applied, ApplyError, BackendChoice, NetNs, apply};
 use mesh_cni_plan::{MeshConf, Redirection};
+use mesh_cni_rules::RuleSet;
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
@@ -11,13 +12,13 @@ use serde_json::Value;
 use crate::call::{Answer, Call};
 use crate::choice::Choice;
 use crate::error;
-use crate::journal::Echo;
 use crate::report::{self, Outcome};
+use crate::{MeshCni, Stay};
 
-pub(crate) fn add(xtables: &Xtables, echo: Echo, request: &AddRequest) -> Result<Value, CniError> {
+pub(crate) fn add(plugin: &MeshCni, request: &AddRequest) -> Result<Value, CniError> {
     let start = Instant::now();
-    let call = Call::new("ADD", echo, request)?;
-    let answer = redirect(xtables, &call, request);
+    let call = Call::new("ADD", plugin.echo, request)?;
+    let answer = redirect(plugin, &call, request);
     let outcome = match &answer {
         Ok((_, outcome)) => outcome,
         Err(error) => {
@@ -31,7 +32,7 @@ pub(crate) fn add(xtables: &Xtables, echo: Echo, request: &AddRequest) -> Result
 }
 
 fn redirect(
-    xtables: &Xtables,
+    plugin: &MeshCni,
     call: &Call<'_>,
     request: &AddRequest,
 ) -> Result<(Value, Outcome), CniError> {
@@ -54,8 +55,8 @@ fn redirect(
             Outcome::skipped(code)
         }
         Answer::Redirect(redirection) => {
-            let choice = Choice::new(call, xtables);
-            let applied = apply(&netns, xtables, choice.backend(), &redirection.rule_sets)
+            let choice = Choice::new(call, &plugin.xtables);
+            let applied = apply_by(plugin, &netns, choice.backend(), &redirection.rule_sets)
                 .map_err(|e| error::not_applied(&e))?;
             choice.learn_from(applied);
             let (change, backend) = (applied.change, applied.backend);
@@ -66,6 +67,18 @@ fn redirect(
         }
     };
     Ok((result, outcome))
+}
+
+fn apply_by(
+    plugin: &MeshCni,
+    netns: &NetNs,
+    backend: BackendChoice,
+    rule_sets: &[RuleSet],
+) -> Result<Applied, ApplyError> {
+    if plugin.stay == Stay::There {
+        netns.enter_for_good()?;
+    }
+    apply(netns, &plugin.xtables, backend, rule_sets)
 }
 
 /// The answer of this ADD: what the plugins before it answered.

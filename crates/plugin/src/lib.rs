@@ -43,6 +43,16 @@ use journal::Echo;
 pub struct MeshCni {
     xtables: Xtables,
     echo: Echo,
+    stay: Stay,
+}
+
+/// What becomes of the thread that makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stay {
+    /// It stays where it is; another one goes into the pod's network namespace.
+    Here,
+    /// It goes there itself and ends there.
+    There,
 }
 
 impl MeshCni {
@@ -51,7 +61,16 @@ impl MeshCni {
         Self {
             xtables,
             echo: Echo::Stderr,
+            stay: Stay::Here,
         }
+    }
+
+    /// The same, for a process that answers one call and ends: the calling thread goes into the pod's
+    /// network namespace itself and never comes back, which saves making another.
+    #[must_use]
+    pub fn for_one_call(self) -> Self {
+        let stay = Stay::There;
+        Self { stay, ..self }
     }
 
     /// The same, with a log in its file alone and nothing on stderr.
@@ -73,7 +92,7 @@ impl Plugin for MeshCni {
     }
 
     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {
-        add::add(&self.xtables, self.echo, request)
+        add::add(self, request)
     }
 
     fn check(&self, request: &CheckRequest) -> Result<(), CniError> {

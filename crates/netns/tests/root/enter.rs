@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use mesh_cni_netns::{EnterError, NetNs, OpenError};
 
@@ -32,6 +33,29 @@ fn a_panic_in_the_namespace_is_an_error_here() {
 }
 
 #[test]
+fn a_thread_that_entered_for_good_does_the_work_itself() {
+    let (here, there) = (NetNs::current().unwrap(), scratch());
+    let elsewhere = scratch();
+    let one_call = || {
+        there.enter_for_good().unwrap();
+        let own = thread::current().id();
+        let worker = there.run(|| thread::current().id()).unwrap();
+        assert_eq!(worker, own);
+        assert!(NetNs::current().unwrap().is_same(&there));
+        let outcome = there.run(|| panic!("on purpose"));
+        assert!(matches!(outcome, Err(EnterError::Panicked { .. })));
+        // Any other namespace is entered by another thread, as ever.
+        let worker = elsewhere.run(|| (thread::current().id(), NetNs::current().unwrap()));
+        let (worker, inside) = worker.unwrap();
+        assert_ne!(worker, own);
+        assert!(inside.is_same(&elsewhere));
+        assert!(NetNs::current().unwrap().is_same(&there));
+    };
+    thread::scope(|scope| scope.spawn(one_call).join()).unwrap();
+    assert!(NetNs::current().unwrap().is_same(&here));
+}
+
+#[test]
 fn what_is_no_network_namespace_is_refused() {
     assert!(matches!(
         NetNs::open(Path::new("/no/such/netns")),
@@ -48,4 +72,8 @@ fn another_kind_of_namespace_is_refused_when_entered() {
     assert!(fs::exists("/proc/self/ns/uts").unwrap());
     let uts = NetNs::open(Path::new("/proc/self/ns/uts")).unwrap();
     assert!(matches!(uts.run(|| ()), Err(EnterError::Refused { .. })));
+    assert!(matches!(
+        uts.enter_for_good(),
+        Err(EnterError::Refused { .. })
+    ));
 }

@@ -41,7 +41,8 @@ pub(super) fn available(directory: &Path) -> Result<(), FactsError> {
 
 fn parse(path: PathBuf, file: File) -> Result<(PathBuf, PodFacts), FactsError> {
     let limit = MAX_MANIFEST_BYTES as u64;
-    let mut text = String::new();
+    // A manifest has a few thousand bytes: most come with one call.
+    let mut text = String::with_capacity(16 * 1024);
     if let Err(source) = file.take(limit + 1).read_to_string(&mut text) {
         return Err(FactsError::Unreadable { path, source });
     }
