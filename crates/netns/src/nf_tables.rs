@@ -186,3 +186,67 @@ fn routing_of(wanted: &[RuleSet], family: Family) -> Option<PolicyRouting> {
     let rules = wanted.iter().find(|rules| rules.family == family);
     rules.and_then(|rules| rules.routing)
 }
+
+#[cfg(all(test, feature = "root-tests"))]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use mesh_cni_nftables::Dump;
+
+    use super::*;
+    use crate::NetNs;
+
+    /// Rules of a stranger, too many for the few datagrams that the kernel fills ahead.
+    const RULES: usize = 2_000;
+
+    #[test]
+    fn a_dump_that_a_change_interrupts_is_read_again_until_it_is_whole() {
+        let netns = NetNs::scratch().unwrap();
+        let (mut attempts, mut changed) = (0, false);
+        let look = netns.run(|| {
+            nft(&many_rules());
+            settle(None, |netlink| {
+                attempts += 1;
+                if attempts > 1 {
+                    return Look::take(netlink);
+                }
+                let mut dump = Dump::default();
+                netlink.ask(&Query::Rules, |content| {
+                    if !changed {
+                        changed = true;
+                        nft("insert rule ip stranger some counter\n");
+                    }
+                    dump.take(content);
+                })?;
+                panic!(
+                    "{} rules were told as if nothing had changed",
+                    dump.rules.len()
+                );
+            })
+        });
+        let look = look.unwrap().unwrap();
+        assert_eq!(attempts, 2);
+        // Iptables' table is there, so that the rules are asked for at all.
+        assert_eq!(look.dump().rules.len(), RULES + 1);
+    }
+
+    fn many_rules() -> String {
+        let tables = "add table ip nat\nadd table ip stranger\nadd chain ip stranger some\n";
+        let rule = |port| format!("add rule ip stranger some tcp dport {port} accept\n");
+        tables.to_owned() + &(1..=RULES).map(rule).collect::<String>()
+    }
+
+    /// In the calling thread's namespace.
+    fn nft(script: &str) {
+        let mut command = Command::new("nft");
+        let child = command.args(["-f", "-"]).stdin(Stdio::piped()).spawn();
+        let mut child = child.expect("`scripts/setup demo` installs nft");
+        let mut stdin = child.stdin.take().expect("it was asked for");
+        let written = stdin.write_all(script.as_bytes());
+        written.expect("nft reads its input");
+        drop(stdin);
+        let ended = child.wait().expect("nobody else waits for it");
+        assert!(ended.success(), "nft refused {script:.200}");
+    }
+}

@@ -131,7 +131,14 @@ impl<'owner> Nfnetlink<'owner> {
         }
     }
 
-    fn ask(&mut self, query: &Query, mut each: impl FnMut(Content)) -> Result<(), QueryError> {
+    /// Asks, and hands each part of the answer on as it comes.
+    ///
+    /// What was handed on is worth nothing where this fails.
+    pub(crate) fn ask(
+        &mut self,
+        query: &Query,
+        mut each: impl FnMut(Content),
+    ) -> Result<(), QueryError> {
         self.sequence += 1;
         self.socket.send(&query.encode(self.sequence), 0)?;
         let mut interrupted = false;
