@@ -88,10 +88,11 @@ pub(crate) enum Command {
     /// gone afterwards. Needs root. Exit code 1: something was not as documented.
     #[command(after_help = "Example: sudo mesh-cnictl demo --keep")]
     Demo(DemoArguments),
-    /// Show the node at a glance: kernel, back ends, the choice of `auto`, the plugin
+    /// Show the node at a glance: kernel, back ends, the choice of `auto`, the plugin, the agent
     ///
-    /// Needs root. Exit code 0: an ADD would work. 1: no back end works, or the plugin is not
-    /// installed.
+    /// Needs root. Exit code 0: an ADD would work. 1: it would not: no back end works, the plugin is
+    /// not installed, or the agent is not ready or does not answer. 2: wrong use. 3: the node cannot
+    /// be looked at. Where no agent has run, its part is left out of the answer.
     #[command(after_help = "Example: sudo mesh-cnictl status --output json")]
     Status(StatusArguments),
     /// Print a completion script for a shell

@@ -2,6 +2,7 @@
 //! how it went: 0 done, 1 the answer is no, 2 wrong use or bad input, 3 the environment failed.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod arguments;
 mod console;
 mod demo;

@@ -1,11 +1,15 @@
-//! `status`: the node at a glance — its kernel, the back ends, the choice of `auto`, the plugin.
+//! `status`: the node at a glance — its kernel, the back ends, the choice of `auto`, the plugin, the
+//! agent.
 
+use std::error::Error;
 use std::fs;
+use std::path::Path;
 
 use mesh_cni_installer::{Installation, NodePaths};
 use mesh_cni_netns::{Backend, Survey, Xtables};
 use serde::Serialize;
 
+use crate::agent::{self, AgentError};
 use crate::arguments::{Output, StatusArguments};
 use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled};
 use crate::failure::{Exit, Failure};
@@ -16,6 +20,7 @@ struct Report {
     backends: Vec<Verdict>,
     auto: Auto,
     plugin: Plugin,
+    agent: Agent,
 }
 
 #[derive(Serialize)]
@@ -44,6 +49,24 @@ struct Plugin {
     ailments: Vec<String>,
 }
 
+/// How the agent is, in its own words.
+#[derive(Serialize)]
+struct Agent {
+    state: State,
+    why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// None has run here, and a plugin with a pod source of its own needs none.
+    None,
+    Running,
+    Updating,
+    /// There was one, and nobody answers.
+    Silent,
+}
+
 /// Prints it; the exit code says whether an ADD would work.
 pub(crate) fn run(arguments: &StatusArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let report = Report::take(arguments)?;
@@ -55,8 +78,7 @@ pub(crate) fn run(arguments: &StatusArguments, console: &mut Console<'_>) -> Res
         }
     };
     console.result(&text)?;
-    let works = report.plugin.installed && report.auto.backend.is_some();
-    Ok(if works { Exit::Done } else { Exit::No })
+    Ok(if report.works() { Exit::Done } else { Exit::No })
 }
 
 impl Report {
@@ -76,7 +98,14 @@ impl Report {
             backends: verdicts.collect(),
             auto: Auto::new(&now, remembered.as_ref(), arguments),
             plugin: Plugin::look(arguments)?,
+            agent: Agent::ask(&arguments.run_dir.join("agent.sock")),
         })
+    }
+
+    /// Whether an ADD would work now.
+    fn works(&self) -> bool {
+        let agent = matches!(self.agent.state, State::None | State::Running);
+        self.plugin.installed && self.auto.backend.is_some() && agent
     }
 
     fn text(&self) -> String {
@@ -100,7 +129,49 @@ impl Report {
         lines.push(format!("{}{installation}{conf}", head("plugin")));
         let ailments = self.plugin.ailments.iter();
         lines.extend(ailments.map(|ailment| format!("{}{ailment}", head(""))));
+        let Agent { state, why } = &self.agent;
+        let style = match state {
+            State::None => DIM,
+            State::Running => GOOD,
+            State::Updating | State::Silent => BAD,
+        };
+        let state = Styled(style, format!("{:<16}", state.as_str()));
+        lines.push(format!("{}{state} {why}", head("agent")));
         lines.join("\n") + "\n"
+    }
+}
+
+impl Agent {
+    fn ask(socket: &Path) -> Self {
+        let said = |state, why: String| Self { state, why };
+        if !socket.exists() {
+            let why = format!("none has run here: {} is not there", socket.display());
+            return said(State::None, why);
+        }
+        match agent::status(socket) {
+            Ok(status) if status.state == "running" => said(State::Running, status.why),
+            Ok(status) => said(State::Updating, status.why),
+            Err(error) => said(State::Silent, words(&error)),
+        }
+    }
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Running => "running",
+            Self::Updating => "updating",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// The error and what it comes from, on one line.
+fn words(error: &AgentError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }
 

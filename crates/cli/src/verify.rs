@@ -1,6 +1,5 @@
 //! `verify`: the rules that stand in a pod, held against those that it should have.
 
-mod agent;
 mod compare;
 mod node_conf;
 mod place;

@@ -8,7 +8,7 @@ use mesh_cni_plan::{MeshConf, PodSourceName};
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
 
-use super::agent::{self, AgentError};
+use crate::agent::{self, AgentError};
 use crate::arguments::PodName;
 use crate::failure::Failure;
 use crate::input;

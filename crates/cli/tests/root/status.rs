@@ -1,8 +1,12 @@
-//! `status`: what works on this machine, what `auto` would take, whether the plugin is called.
+//! `status`: what works on this machine, what `auto` would take, whether the plugin is called, what
+//! the agent says; and an exit code for each way it can end.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use mesh_cni_netns::{Survey, Xtables};
 use serde_json::Value;
@@ -75,6 +79,7 @@ fn a_node_that_is_ready() {
               iptables-legacy  works
     auto      netlink          the first of all, and it works; asked now; the first ADD since the machine started remembers it
     plugin    installed in NODE/net.d/10-n.conflist
+    agent     none             none has run here: NODE/run/agent.sock is not there
     ");
     let (code, report) = node.json();
     assert_eq!(code, Some(0));
@@ -83,6 +88,7 @@ fn a_node_that_is_ready() {
     assert_eq!(report["backends"][0]["works"], true);
     assert_eq!(report["auto"]["backend"], "netlink");
     assert_eq!(report["plugin"]["installed"], true);
+    assert_eq!(report["agent"]["state"], "none");
 }
 
 #[test]
@@ -108,4 +114,80 @@ fn the_memory_of_auto_is_told_with_its_reasons() {
     assert_eq!(code, Some(0));
     assert_eq!(report["auto"]["backend"], "nft-native");
     insta::assert_snapshot!(report["auto"]["reason"].as_str().unwrap(), @"the first that works, since netlink does not; remembered in NODE/run/backends; asked now, another one would come first");
+}
+
+/// What the node's status is where an agent gives that answer to what it is asked.
+fn with_an_agent_that_says(answer: &str) -> (Option<i32>, Value) {
+    let node = Node::new();
+    node.install();
+    let listener = UnixListener::bind(node.path("run/agent.sock")).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let size = stream.read(&mut request).unwrap();
+            assert!(request[..size].starts_with(b"GET /v1/status HTTP/1."));
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        node.json()
+    })
+}
+
+#[test]
+fn a_node_whose_agent_is_running() {
+    let (code, report) = with_an_agent_that_says(
+        "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"running\", \"why\": \"every check holds\", \"pods\": 3}",
+    );
+    assert_eq!(code, Some(0));
+    assert_eq!(report["agent"]["state"], "running");
+    assert_eq!(report["agent"]["why"], "every check holds");
+}
+
+#[test]
+fn a_node_whose_agent_is_not_ready() {
+    let (code, report) = with_an_agent_that_says(
+        "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"updating\", \"why\": \"watch: not heard yet\"}",
+    );
+    assert_eq!(code, Some(1));
+    assert_eq!(report["plugin"]["installed"], true);
+    assert_eq!(report["agent"]["state"], "updating");
+    assert_eq!(report["agent"]["why"], "watch: not heard yet");
+}
+
+#[test]
+fn a_node_whose_agent_answers_nonsense() {
+    let (code, report) = with_an_agent_that_says("HTTP/1.1 200 OK\r\n\r\nwell");
+    assert_eq!(code, Some(1));
+    assert_eq!(report["agent"]["state"], "silent");
+    let why = report["agent"]["why"].as_str().unwrap();
+    assert!(why.contains("is not understood"), "{why}");
+}
+
+#[test]
+fn a_node_whose_agent_is_gone() {
+    let node = Node::new();
+    node.install();
+    drop(UnixListener::bind(node.path("run/agent.sock")).unwrap());
+    let (code, text) = node.status("text");
+    assert_eq!(code, Some(1));
+    let last = text.lines().last().unwrap();
+    insta::assert_snapshot!(last, @"agent     silent           no agent answers at `NODE/run/agent.sock`: Connection refused (os error 111)");
+}
+
+#[test]
+fn wrong_use() {
+    let ended = output(&mut mesh_cnictl(&["status", "--cni-bin", "x"]));
+    assert_eq!(ended.status.code(), Some(2));
+    assert_eq!(stdout(&ended), "");
+}
+
+#[test]
+fn a_node_that_cannot_be_looked_at() {
+    let node = Node::new();
+    node.install();
+    let folder = node.path("net.d");
+    fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "a file where a folder should be").unwrap();
+    let (code, text) = node.status("text");
+    assert_eq!((code, text.as_str()), (Some(3), ""));
 }

@@ -1,4 +1,4 @@
-//! The node's agent, asked on its socket for what it knows about a pod.
+//! The node's agent, asked on its socket: what it knows about a pod, and how it is itself.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use mesh_cni_selector::PodFacts;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// The agent itself gives up earlier.
+/// For a pod; the agent itself gives up earlier.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// For how it is itself, which it answers at once or not.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// Kubernetes stores no object that comes near it.
 const LIMIT: u64 = 4 << 20;
 
 /// Why the agent told nothing.
 #[derive(Debug, Error)]
-pub(super) enum AgentError {
+pub(crate) enum AgentError {
     #[error("no agent answers at `{}`", path.display())]
     Silent {
         path: PathBuf,
@@ -35,9 +39,31 @@ struct Refusal {
     error: String,
 }
 
+/// How the agent is, as it says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AgentStatus {
+    /// In a word: `running` or `updating`.
+    pub(crate) state: String,
+    /// Why, in one line.
+    pub(crate) why: String,
+}
+
 /// The facts at that path of the agent's, such as `/v1/pods/default/web`.
-pub(super) fn facts(socket: &Path, path: &str) -> Result<PodFacts, AgentError> {
-    let answer = ask(socket, path).map_err(|source| AgentError::Silent {
+pub(crate) fn facts(socket: &Path, path: &str) -> Result<PodFacts, AgentError> {
+    get(socket, path, PATIENCE)
+}
+
+/// How the agent is.
+pub(crate) fn status(socket: &Path) -> Result<AgentStatus, AgentError> {
+    get(socket, "/v1/status", GLANCE)
+}
+
+fn get<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    patience: Duration,
+) -> Result<T, AgentError> {
+    let answer = ask(socket, path, patience).map_err(|source| AgentError::Silent {
         path: socket.to_owned(),
         source,
     })?;
@@ -48,17 +74,17 @@ pub(super) fn facts(socket: &Path, path: &str) -> Result<PodFacts, AgentError> {
 }
 
 /// As HTTP/1.0, so that the answer comes in one piece and ends with the connection.
-fn ask(socket: &Path, path: &str) -> io::Result<Vec<u8>> {
+fn ask(socket: &Path, path: &str, patience: Duration) -> io::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: agent\r\n\r\n").as_bytes())?;
     let mut answer = Vec::new();
     stream.take(LIMIT).read_to_end(&mut answer)?;
     Ok(answer)
 }
 
-fn read(answer: &[u8]) -> Result<Result<PodFacts, AgentError>, String> {
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Result<Result<T, AgentError>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut headers);
     let parsed = head.parse(answer).map_err(|error| error.to_string())?;
@@ -82,7 +108,7 @@ mod tests {
     use super::*;
 
     fn told(answer: &str) -> String {
-        match read(answer.as_bytes()) {
+        match read::<PodFacts>(answer.as_bytes()) {
             Ok(Ok(facts)) => facts.name,
             Ok(Err(error)) => error.to_string(),
             Err(why) => why,
