@@ -2,6 +2,7 @@
 //!
 //!     make cluster-test                        every stage, in order
 //!     make cluster-test ARGS=--keep            and then waits for the end of its input
+//!     make cluster-test ARGS=--bare            the node and its images alone, to try something on
 //!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster: what its kubeconfig suffices for
 //!     make cluster-test ARGS=--images          the images that its nodes must have before that
 //!
@@ -126,7 +127,8 @@ fn run() -> ExitCode {
     } else if let Some(foreign) = Foreign::of_environment(&env::temp_dir()) {
         run_on(&foreign)
     } else {
-        run_on_own_node(asked("--keep"))
+        let stages = if asked("--bare") { 1 } else { STAGES.len() };
+        run_on_own_node(&STAGES[..stages], asked("--keep") || asked("--bare"))
     };
     if passed {
         ExitCode::SUCCESS
@@ -135,14 +137,14 @@ fn run() -> ExitCode {
     }
 }
 
-/// Every stage, on a node that comes and goes with them.
-fn run_on_own_node(keep: bool) -> bool {
+/// These stages, on a node that comes and goes with them.
+fn run_on_own_node(stages: &[Stage], keep: bool) -> bool {
     let mut started = None;
     let up = stage("a node comes up", || started = Some(World::start()));
     let Some(mut world) = started.filter(|_| up) else {
         return false;
     };
-    let mut passed = STAGES
+    let mut passed = stages
         .iter()
         .all(|(name, run)| stage(name, || run(&mut world)));
     if passed && !keep {
