@@ -51,7 +51,13 @@ pub(crate) fn remove(world: &mut World) {
 /// Deletes what the manifests made.
 pub(crate) fn delete(kubectl: &Kubectl) {
     for manifest in [UNINSTALL, INSTALL] {
-        let words = ["delete", "--ignore-not-found", "--cascade=foreground", "-f", "-"];
+        let words = [
+            "delete",
+            "--ignore-not-found",
+            "--cascade=foreground",
+            "-f",
+            "-",
+        ];
         let deleted = kubectl.run(words, manifest);
         assert_eq!(deleted.code, 0, "{}", deleted.stderr);
     }
