@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a test ends where it fails")]
 
 mod agent_pod;
+mod asks_status;
 mod from_agent;
 mod image;
 mod node;

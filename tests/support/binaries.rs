@@ -56,6 +56,11 @@ pub fn helm() -> PathBuf {
     existing(named.unwrap_or_else(|| repository().join(".cache/bin/helm")))
 }
 
+/// A container runtime that speaks CNI 1.1, as `scripts/setup` builds it.
+pub fn newer_containerd() -> PathBuf {
+    existing(repository().join(".cache/bin/containerd-2"))
+}
+
 /// The directory of the CNI project's reference plugins.
 pub fn reference_plugins() -> PathBuf {
     let named = env::var_os("CNI_REFERENCE_DIR").map(PathBuf::from);

@@ -26,7 +26,7 @@ mod user_ns;
 pub use agent::{Agent, AgentDoor, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
-    reference_plugins, static_programs, udp_echo,
+    newer_containerd, reference_plugins, static_programs, udp_echo,
 };
 pub use changes::wait_for_change;
 pub use containerd::{Containerd, SandboxPod, crictl};

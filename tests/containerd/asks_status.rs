@@ -1,0 +1,67 @@
+//! STATUS: a runtime that knows CNI 1.1 asks the plugin whether the node's network works, and tells
+//! the kubelet.
+
+use std::fs;
+use std::time::Duration;
+
+use mesh_cni_tests::{Agent, Enclosure, KubeApi, Process, crictl, mesh_cni, newer_containerd};
+use serde_json::{Value, json};
+
+/// How long it may take to be ready on a busy machine.
+const MOST: Duration = Duration::from_secs(60);
+
+const CONFIG: &str = r#"version = 3
+[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+"#;
+
+/// What the runtime answers the kubelet about the network: whether it is ready, and why not.
+fn network(enclosure: &Enclosure) -> (bool, String) {
+    let info = crictl(enclosure, &["info"]);
+    assert_eq!(info.code, 0, "{}", info.stderr);
+    let info: Value = info.stdout.parse().unwrap();
+    let mut conditions = info["status"]["conditions"].as_array().unwrap().iter();
+    let network = conditions.find(|it| it["type"] == "NetworkReady").unwrap();
+    let message = network["message"].as_str().unwrap_or_default().to_owned();
+    (network["status"] == true, message)
+}
+
+#[test]
+fn the_network_is_ready_as_long_as_the_plugin_could_serve_an_add() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path();
+    let enclosure = Enclosure::start(state);
+    let lists = enclosure.path("/etc/cni/net.d");
+    for folder in [&lists, &enclosure.path("/opt/cni/bin")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::copy(mesh_cni(), enclosure.path("/opt/cni/bin/mesh-cni")).unwrap();
+    let list = json!({
+        "cniVersion": "1.1.0",
+        "name": "pod-network",
+        "plugins": [{
+            "type": "mesh-cni",
+            "standalone": true,
+            "pod_source": "agent",
+            "cni_agent_run_dir": state.join("run"),
+        }],
+    });
+    fs::write(lists.join("10-pod-network.conflist"), list.to_string()).unwrap();
+    fs::write(enclosure.path("/etc/containerd-2.toml"), CONFIG).unwrap();
+    let mut command = enclosure.command(newer_containerd());
+    command.args(["--config", "/etc/containerd-2.toml"]);
+    let (log, socket) = (state.join("log"), state.join("notify"));
+    let containerd = Process::start_ready(&mut command, &log, &socket, MOST);
+
+    let (ready, why) = network(&enclosure);
+    assert!(!ready, "without an agent no ADD could be served");
+    insta::assert_snapshot!(why.replace(state.to_str().unwrap(), "…"), @"Network plugin returns error: the agent does not answer on `…/run/agent.sock`: the connection failed: No such file or directory (os error 2); look after the agent of this node, a pod of the mesh-cni DaemonSet: it is starting, stopped, or has another run directory than `cni_agent_run_dir`; the runtime tries again by itself, and pods in excluded namespaces start meanwhile");
+
+    let api = KubeApi::start();
+    let agent = Agent::start(&api, state);
+    assert_eq!(network(&enclosure), (true, String::new()));
+    drop(agent);
+    let (ready, again) = network(&enclosure);
+    assert!(!ready, "{again}");
+    drop(containerd);
+}
