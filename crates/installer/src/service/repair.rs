@@ -242,6 +242,7 @@ impl Repairs {
         if remedy == Remedy::Delete
             && let Some(later) = self.not_yet(work)
         {
+            debug!(pod = %patient.pod.name, "repair: is deleted later: {}", self.reason_to_wait());
             work.queue.postpone(uid, later);
             return false;
         }
@@ -303,6 +304,14 @@ impl Repairs {
             return Some(now + PATIENCE);
         }
         (work.next_deletion > now).then_some(work.next_deletion)
+    }
+
+    fn reason_to_wait(&self) -> &'static str {
+        if self.board.is_ready() {
+            "another was deleted just now"
+        } else {
+            "this node's plugin is not ready"
+        }
     }
 
     /// Labels a pod that could not be mended, where that is asked for.

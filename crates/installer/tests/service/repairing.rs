@@ -1,5 +1,6 @@
 //! What repair sends to the API server, and what it does where it is refused.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -62,6 +63,58 @@ fn a_pod_is_deleted_by_uid_and_version_and_gracefully() {
     assert_eq!(sent["preconditions"], only);
     assert_eq!(sent["gracePeriodSeconds"], Value::Null);
     assert_eq!(changes.len(), 1, "once: {changes:?}");
+}
+
+#[test]
+fn nothing_is_deleted_while_the_nodes_plugin_is_not_in_place() {
+    let node = tempfile::tempdir().unwrap();
+    let path = |name: &str| node.path().join(name).display().to_string();
+    let (bin, conf, plugin) = (path("bin"), path("net.d"), path("mesh-cni"));
+    for directory in [&bin, &conf] {
+        fs::create_dir(directory).unwrap();
+    }
+    fs::write(&plugin, "the plugin").unwrap();
+    let install = [
+        "--plugin-binary",
+        &plugin,
+        "--cni-bin-dir",
+        &bin,
+        "--cni-conf-dir",
+        &conf,
+        "--plugin-log-level",
+        "debug",
+    ];
+    let server = ApiServer::new([failing(UID, "7")]);
+    let agent = start(&server, &[DELETE, &install].concat());
+    agent.said("is deleted later: this node's plugin is not ready");
+    assert_eq!(changes_of_pods(&server), []);
+    let list = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
+    fs::write(format!("{conf}/10-calico.conflist"), list).unwrap();
+    agent.said("it was deleted");
+    assert_eq!(changes_of_pods(&server)[0].0, format!("DELETE {POD}"));
+}
+
+#[test]
+fn deletions_follow_each_other_slowly() {
+    let mut other = failing("another-uid", "8");
+    other["metadata"]["name"] = json!("till");
+    let server = ApiServer::new([failing(UID, "7"), other]);
+    let flags = [DELETE, &["--plugin-log-level", "debug"]].concat();
+    let agent = start(&server, &flags);
+    agent.said("it was deleted");
+    agent.said("is deleted later: another was deleted just now");
+    agent.said("it was deleted");
+    let deleted: Vec<_> = changes_of_pods(&server)
+        .into_iter()
+        .map(|it| it.0)
+        .collect();
+    assert_eq!(
+        deleted,
+        [
+            format!("DELETE {POD}"),
+            format!("DELETE {}", POD.replace("cart", "till"))
+        ]
+    );
 }
 
 #[test]
