@@ -25,15 +25,24 @@ const TPROXY: (&str, &str) = ("sidecar.istio.io/interceptionMode", "TPROXY");
 /// The first address of the service of two families.
 const SERVICE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 0x101);
 
-/// Makes their namespace.
+/// Makes their namespace, and those of them that start side by side.
 pub(crate) fn prepare(world: &mut World) {
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}
     });
     world.kubectl.apply(&namespace.to_string());
-    world
-        .kubectl
-        .apply(&workload::envoy_config(NAMESPACE).to_string());
+    let pods = [
+        native("native-sidecar"),
+        tproxy_pod(),
+        dns_capture_pod(),
+        asking_pod(),
+        host_network_pod(),
+        idle_without_proxy("no-proxy"),
+        opted_out_pod(),
+    ];
+    let objects = [workload::envoy_config(NAMESPACE)].into_iter().chain(pods);
+    let objects = objects.chain(dual_stack_pods());
+    world.kubectl.apply(&workload::list(objects).to_string());
 }
 
 /// A sidecar that is an init container which goes on.
@@ -45,6 +54,13 @@ pub(crate) fn native_sidecar(world: &mut World) {
 }
 
 pub(crate) fn tproxy(world: &mut World) {
+    let pod = made(world, &tproxy_pod());
+    assert_stands(world, &pod, &rules_with_annotation(TPROXY));
+    assert_as_wanted(world, &pod);
+    assert_served_by_proxy(world, &pod);
+}
+
+fn tproxy_pod() -> Value {
     let mut pod = workload::pod(NAMESPACE, "tproxy");
     pod["metadata"]["annotations"][TPROXY.0] = TPROXY.1.into();
     let proxy = &mut pod["spec"]["containers"][1];
@@ -56,13 +72,19 @@ pub(crate) fn tproxy(world: &mut World) {
         "runAsGroup": 1337,
         "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
     });
-    let pod = made(world, &pod);
-    assert_stands(world, &pod, &rules_with_annotation(TPROXY));
-    assert_as_wanted(world, &pod);
-    assert_served_by_proxy(world, &pod);
+    pod
 }
 
 pub(crate) fn dns_capture(world: &mut World) {
+    let pod = made(world, &dns_capture_pod());
+    let netns = world.netns(&pod);
+    let server = "10.96.0.10".parse().expect("it is an address");
+    let answer = Resolver::ask(&netns, Sender::APP, (server, 53));
+    assert_eq!(answer.as_deref(), Some(ANSWER));
+    assert_as_wanted(world, &pod);
+}
+
+fn dns_capture_pod() -> Value {
     let mut pod = workload::pod(NAMESPACE, "dns-capture");
     pod["spec"]["containers"][1]["env"] =
         json!([{"name": "ISTIO_META_DNS_CAPTURE", "value": "true"}]);
@@ -76,24 +98,14 @@ pub(crate) fn dns_capture(world: &mut World) {
         "stdin": true,
         "securityContext": {"runAsUser": 1337, "runAsGroup": 1337},
     }));
-    let pod = made(world, &pod);
-    let netns = world.netns(&pod);
-    let server = "10.96.0.10".parse().expect("it is an address");
-    let answer = Resolver::ask(&netns, Sender::APP, (server, 53));
-    assert_eq!(answer.as_deref(), Some(ANSWER));
-    assert_as_wanted(world, &pod);
+    pod
 }
 
 /// Each pod has an address of each family, and is reached by both through its proxy. One calls the
 /// other by the IPv6 address of a service, through both proxies.
 pub(crate) fn dual_stack(world: &mut World) {
-    let [mut called, mut calling] = ["dual-called", "dual-calling"].map(of_both_families);
-    called["metadata"]["labels"] = json!({"app": "dual-called"});
-    let address = format!("[{SERVICE}]");
-    calling["spec"]["containers"][0] =
-        workload::application("dual-calling", "v1", &[address.as_str()]);
     world.kubectl.apply(&service_of_both_families().to_string());
-    let [called, calling] = [called, calling].map(|pod| made(world, &pod));
+    let [called, calling] = dual_stack_pods().map(|pod| made(world, &pod));
     for pod in [&called, &calling] {
         let found = world.standing_of(pod, Family::V6);
         assert_eq!(found.tables.len(), 1, "{found:?}");
@@ -117,6 +129,16 @@ pub(crate) fn dual_stack(world: &mut World) {
         assert_eq!(after[0], before[0].plus(1, 0), "{address}");
         assert_eq!(after[1], before[1].plus(1, 1), "{address}");
     }
+}
+
+/// One that is called, and one that calls it.
+fn dual_stack_pods() -> [Value; 2] {
+    let [mut called, mut calling] = ["dual-called", "dual-calling"].map(of_both_families);
+    called["metadata"]["labels"] = json!({"app": "dual-called"});
+    let address = format!("[{SERVICE}]");
+    calling["spec"]["containers"][0] =
+        workload::application("dual-calling", "v1", &[address.as_str()]);
+    [called, calling]
 }
 
 /// A pod that is programmed for both families.
@@ -176,22 +198,30 @@ pub(crate) fn job_that_ends(world: &mut World) {
 
 /// Before the proxy runs, only what runs as its user reaches anybody.
 pub(crate) fn init_container_with_network(world: &mut World) {
+    let pod = made(world, &asking_pod());
+    assert_stands(world, &pod, &productpage_rules());
+}
+
+fn asking_pod() -> Value {
     let mut pod = workload::pod(NAMESPACE, "init-container");
     let mut asking = workload::application("asks", "v1", &[]);
     asking["args"] = json!(["get", "productpage:9080"]);
     asking["securityContext"]["runAsUser"] = 1337.into();
     pod["spec"]["initContainers"] = json!([asking]);
-    let pod = made(world, &pod);
-    assert_stands(world, &pod, &productpage_rules());
+    pod
 }
 
 /// A pod of the node's own network: the node keeps what it had.
 pub(crate) fn host_network(world: &mut World) {
-    let mut pod = workload::idle(NAMESPACE, "host-network");
-    pod["spec"]["hostNetwork"] = true.into();
-    made(world, &pod);
+    made(world, &host_network_pod());
     let found = standing_in_words(&world.node.enclosure().own_netns());
     assert!(!found.contains("ISTIO"), "{found}");
+}
+
+fn host_network_pod() -> Value {
+    let mut pod = workload::idle(NAMESPACE, "host-network");
+    pod["spec"]["hostNetwork"] = true.into();
+    pod
 }
 
 pub(crate) fn two_containers_without_proxy(world: &mut World) {
@@ -200,10 +230,14 @@ pub(crate) fn two_containers_without_proxy(world: &mut World) {
 }
 
 pub(crate) fn opted_out(world: &mut World) {
+    let pod = made(world, &opted_out_pod());
+    assert_untouched(world, &pod);
+}
+
+fn opted_out_pod() -> Value {
     let mut pod = workload::idle(NAMESPACE, "opted-out");
     pod["metadata"]["annotations"]["sidecar.istio.io/inject"] = "false".into();
-    let pod = made(world, &pod);
-    assert_untouched(world, &pod);
+    pod
 }
 
 /// The pod of a stateful set comes back under its name as another pod, with rules again.
