@@ -1,39 +1,49 @@
 //! From a pod to one of its processes, and so to the pod's network namespace.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::pod::Pod;
 
+/// What the name of a pod's control group has before its UID.
+const POD: &str = "pod";
+
+/// No id and no UID is shorter.
+const SHORTEST: usize = 32;
+
 /// The annotation by which the mirror of a static pod tells the UID that the kubelet runs it under.
 const STATIC_POD_UID: &str = "kubernetes.io/config.hash";
 
-/// The processes of a node, as they were at one moment, by their control groups.
+/// The processes of a node, as they were at one moment, by the pods and containers of their control
+/// groups.
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     proc: PathBuf,
-    /// Each number, with the text of its `cgroup`.
-    groups: Vec<(u32, String)>,
+    /// For each mark, the process nearest to its group, the oldest of them.
+    nearest: HashMap<String, Place>,
 }
 
-/// What the control groups of a pod's processes are known by.
-struct Marks {
-    /// How the group of the pod ends: kubelets make one for each pod.
-    pods: Vec<String>,
-    /// What the group of a container holds: runtimes make one for each container.
-    containers: Vec<String>,
-}
+/// How many groups lie between a container's and the process, and the process' number.
+type Place = (usize, u32);
 
 impl Processes {
     /// Those that are seen below `proc` now.
     pub(super) fn look(proc: &Path) -> Self {
         let entries = fs::read_dir(proc).into_iter().flatten().flatten();
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let groups = numbers.filter_map(|number: u32| Some((number, groups_of(proc, number)?)));
-        Self {
-            proc: proc.to_owned(),
-            groups: groups.collect(),
+        let mut nearest: HashMap<String, Place> = HashMap::new();
+        for number in numbers {
+            let Ok(groups) = fs::read_to_string(cgroup(proc, number)) else {
+                continue;
+            };
+            for (mark, depth) in marks_in(&groups) {
+                let place = nearest.entry(mark).or_insert((depth, number));
+                *place = (*place).min((depth, number));
+            }
         }
+        let proc = proc.to_owned();
+        Self { proc, nearest }
     }
 
     /// The network namespace of a pod, as a path below `proc`; `None` where no process of the pod
@@ -43,12 +53,9 @@ impl Processes {
     /// group of the pod's. What a container starts in groups below its own may be in a namespace
     /// of its own, so the process nearest to the pod's group counts, the oldest of them first.
     pub(super) fn network_of(&self, pod: &Pod) -> Option<PathBuf> {
-        let marks = Marks::of(pod);
-        let near = self.groups.iter().filter_map(|(number, groups)| {
-            let depth = marks.depth(groups)?;
-            Some((depth, *number))
-        });
-        let (_, number) = near.min()?;
+        let marks = marks_of(pod);
+        let places = marks.iter().filter_map(|mark| self.nearest.get(mark));
+        let (_, number) = places.min()?;
         Some(self.proc.join(number.to_string()).join("ns/net"))
     }
 }
@@ -57,56 +64,53 @@ impl Processes {
 pub(super) fn is_of(network: &Path, pod: &Pod) -> bool {
     let process = network.parent().and_then(Path::parent);
     let groups = process.and_then(|process| fs::read_to_string(process.join("cgroup")).ok());
-    groups.is_some_and(|groups| Marks::of(pod).depth(&groups).is_some())
+    let marks = marks_of(pod);
+    groups.is_some_and(|groups| marks_in(&groups).any(|(mark, _)| marks.contains(&mark)))
 }
 
-fn groups_of(proc: &Path, number: u32) -> Option<String> {
-    fs::read_to_string(proc.join(number.to_string()).join("cgroup")).ok()
+fn cgroup(proc: &Path, number: u32) -> PathBuf {
+    proc.join(number.to_string()).join("cgroup")
 }
 
-impl Marks {
-    fn of(pod: &Pod) -> Self {
-        let facts = pod.facts.as_ref().ok();
-        let kubelet = facts.and_then(|facts| facts.annotations.get(STATIC_POD_UID));
-        let uids = [Some(&pod.uid), kubelet].into_iter().flatten();
-        let uids = uids.filter(|uid| uid.len() >= 32);
-        // systemd's names of groups have no dash within.
-        let pods =
-            uids.flat_map(|uid| [format!("pod{uid}"), format!("pod{}", uid.replace('-', "_"))]);
-        let ids = pod.all_containers();
-        let containers = ids.filter_map(|it| hexadecimal(it.id.as_deref()?));
-        Self {
-            pods: pods.collect(),
-            containers: containers.map(str::to_owned).collect(),
-        }
-    }
+/// What the control groups of a pod's processes are known by: kubelets make one for each pod that
+/// ends with `pod` and the pod's UID, runtimes one for each container that holds its id.
+fn marks_of(pod: &Pod) -> Vec<String> {
+    let facts = pod.facts.as_ref().ok();
+    let kubelet = facts.and_then(|facts| facts.annotations.get(STATIC_POD_UID));
+    let uids = [Some(&pod.uid), kubelet].into_iter().flatten();
+    let uids = uids.map(|uid| format!("{POD}{uid}"));
+    let ids = pod.all_containers();
+    let ids = ids.filter_map(|it| hexadecimal(it.id.as_deref()?));
+    uids.chain(ids.map(str::to_owned)).collect()
+}
 
-    /// How many groups lie between a container of the pod and the process; `None` for a process
-    /// that is none of the pod's.
-    fn depth(&self, groups: &str) -> Option<usize> {
-        let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        paths.filter_map(|path| self.depth_of(path)).min()
-    }
+/// The marks of pods and containers in the text of a `cgroup`, each with the number of groups
+/// between a container's and the process.
+fn marks_in(groups: &str) -> impl Iterator<Item = (String, usize)> {
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.flat_map(|path| {
+        let steps = path.rsplit('/').enumerate();
+        steps.flat_map(|(below, step)| {
+            let pod = pod_in(step).map(|mark| (mark, below.saturating_sub(1)));
+            let pieces = step.split(|sign: char| !sign.is_ascii_hexdigit());
+            let ids = pieces.filter(|piece| piece.len() >= SHORTEST);
+            let ids = ids.map(move |id| (id.to_owned(), below));
+            pod.into_iter().chain(ids)
+        })
+    })
+}
 
-    fn depth_of(&self, path: &str) -> Option<usize> {
-        let steps: Vec<&str> = path.split('/').collect();
-        let is_container = |step: &&str| self.containers.iter().any(|id| step.contains(id));
-        if let Some(at) = steps.iter().position(is_container) {
-            return Some(steps.len() - 1 - at);
-        }
-        let is_pod = |step: &&str| {
-            let step = step.strip_suffix(".slice").unwrap_or(step);
-            self.pods.iter().any(|pod| step.ends_with(pod))
-        };
-        let at = steps.iter().position(is_pod)?;
-        Some((steps.len() - 1 - at).saturating_sub(1))
-    }
+/// The mark of a pod that the group's name ends with; systemd's names have no dash within.
+fn pod_in(step: &str) -> Option<String> {
+    let name = step.strip_suffix(".slice").unwrap_or(step);
+    let (_, uid) = name.rsplit_once(POD)?;
+    (uid.len() >= SHORTEST).then(|| format!("{POD}{}", uid.replace('_', "-")))
 }
 
 /// The id in `RUNTIME://ID`, if it is one that no other text contains by accident.
 fn hexadecimal(id: &str) -> Option<&str> {
     let (_, id) = id.split_once("://")?;
-    let long = id.len() >= 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let long = id.len() >= SHORTEST && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     long.then_some(id)
 }
 
