@@ -140,6 +140,70 @@ fn a_pod_with_an_ipv6_address_first_gets_both_families() {
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
 }
 
+/// Gives the namespace an interface that has that IPv6 address.
+fn with_six(netns: &NetNs, address: &str) {
+    must(netns, "ip link add eth0 type veth peer name eth0-peer");
+    must(
+        netns,
+        &format!("ip -6 address add {address} dev eth0 nodad"),
+    );
+}
+
+#[test]
+fn a_plugin_that_stands_alone_looks_for_the_addresses_itself() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    attachment.conf["standalone"] = json!(true);
+    attachment.conf["prevResult"] = Value::Null;
+    let refused = call(&attachment, "ADD", &netns);
+    assert_eq!(error(&refused)["code"], 7, "{}", refused.stdout);
+    let msg = error(&refused)["msg"].to_string();
+    assert!(msg.contains("no address but loopback"), "{msg}");
+    assert_eq!(must(&netns, "nft list ruleset"), "");
+
+    with_six(&netns, "fd00:99::5/64");
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
+}
+
+#[test]
+fn a_second_interface_takes_no_rules_from_the_first() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    with_six(&netns, "fd00:99::5/64");
+    let first = json!([{"address": "fd00:99::5/64"}]);
+    let second = json!([{"address": "192.168.9.2/24"}]);
+    let six = || must(&netns, "ip6tables-nft -t nat -S");
+    attachment.conf["prevResult"]["ips"] = second.clone();
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert!(!six().contains("ISTIO"), "an IPv4 pod: {}", six());
+    for ips in [first, second] {
+        attachment.conf["prevResult"]["ips"] = ips;
+        assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+        assert!(six().contains("ISTIO_OUTPUT"), "{}", six());
+        assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    }
+}
+
+#[test]
+fn nothing_of_a_previous_result_but_its_addresses_is_judged() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    attachment.conf["prevResult"]["ips"] = json!([{"address": "10.99.0.2/24", "interface": -1}]);
+    let added = call(&attachment, "ADD", &netns);
+    assert_eq!(added.code, 0, "{}", added.stdout);
+    let result: Value = serde_json::from_str(&added.stdout).unwrap();
+    assert_eq!(result, attachment.conf["prevResult"]);
+}
+
+#[test]
+fn a_pod_whose_ipv6_is_off_says_which_setting() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    must(&netns, "sysctl -w net.ipv6.conf.lo.disable_ipv6=1");
+    attachment.conf["prevResult"]["ips"] = json!([{"address": "fd00:99::2/64"}]);
+    let refused = call(&attachment, "ADD", &netns);
+    let details = error(&refused)["details"].to_string();
+    assert!(details.contains("disable_ipv6"), "{details}");
+}
+
 #[test]
 fn a_pod_that_is_left_alone_has_no_rule() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());

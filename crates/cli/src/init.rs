@@ -254,7 +254,7 @@ fn note_routing(does: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) {
 }
 
 fn addresses(wish: &Wish) -> Result<Vec<IpAddr>, Failure> {
-    let read = inside(wish, addresses::here)?;
+    let read = inside(wish, mesh_cni_netns::addresses)?;
     read.map_err(|error| Failure::environment(error).about("cannot read the addresses"))
 }
 

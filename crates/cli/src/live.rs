@@ -14,7 +14,7 @@ use mesh_cni_rules::walk::Host;
 use nix::ifaddrs::getifaddrs;
 
 use crate::failure::Failure;
-use crate::init::addresses::{self, ip};
+use crate::init::addresses::ip;
 
 const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or iptables-legacy";
 
@@ -45,7 +45,7 @@ pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
     let holders =
         holders(netns, &xtables).map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
     let (host, addresses) = netns
-        .run(|| io::Result::Ok((host()?, addresses::here()?)))
+        .run(|| io::Result::Ok((host()?, mesh_cni_netns::addresses()?)))
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?
         .map_err(|error| Failure::environment(error).about("cannot read the addresses"))?;
     Ok(Live {

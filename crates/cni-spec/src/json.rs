@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::CniError;
 
+/// What an address of a result must be.
+pub(crate) const NETWORK: &str = "an address with its prefix length, such as 10.0.0.2/24";
+
 /// An object whose fields are taken one by one; what stays is unknown here and kept.
 #[derive(Debug)]
 pub(crate) struct Object {
@@ -60,8 +63,7 @@ impl Object {
     }
 
     pub(crate) fn network(&mut self, key: &str) -> Result<Option<IpNetwork>, CniError> {
-        let expected = "an address with its prefix length, such as 10.0.0.2/24";
-        self.convert(key, expected, |value| network(value.as_str()?))
+        self.convert(key, NETWORK, |value| network(value.as_str()?))
     }
 
     pub(crate) fn address(&mut self, key: &str) -> Result<Option<IpAddr>, CniError> {
@@ -164,7 +166,7 @@ pub(crate) fn missing(path: &str, expected: &str) -> CniError {
 }
 
 /// `ADDRESS/LENGTH`; a bare address or a dotted mask is not CIDR notation.
-fn network(text: &str) -> Option<IpNetwork> {
+pub(crate) fn network(text: &str) -> Option<IpNetwork> {
     let (address, length) = text.split_once('/')?;
     if !length.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
@@ -9,10 +10,12 @@ use serde_json::{Map, Value};
 use crate::json::{self, Object};
 use crate::{Attachment, CniError, CniResult, Dns, NetworkName, SpecVersion};
 
-/// The longest configuration that is read, in bytes: 1 MiB.
+/// The longest configuration that is read, in bytes: 8 MiB.
 ///
-/// Runtimes send a few kilobytes; the limit keeps a caller gone wrong from filling the memory.
-pub const STDIN_LIMIT: usize = 1 << 20;
+/// Runtimes send a few kilobytes, or with a pod's annotations (256 KiB, each byte of which Go may
+/// write as six) up to 1.5 MiB and the previous result. The limit is far beyond, since a DEL that is
+/// refused leaks an address, and keeps a caller gone wrong from filling the memory.
+pub const STDIN_LIMIT: usize = 8 << 20;
 
 /// A plugin's configuration, with the keys that the runtime adds for a call.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,12 +131,45 @@ impl NetConf {
         })
     }
 
+    /// The addresses in the previous result, in its order; empty when there is none.
+    ///
+    /// Nothing else of it is judged, not even what the version does not allow: it is another
+    /// plugin's. An address that is none is code 7.
+    pub fn prev_addresses(&self) -> Result<Vec<IpAddr>, CniError> {
+        let Some(prev) = &self.prev_result else {
+            return Ok(Vec::new());
+        };
+        let ips = prev.get("ips").and_then(Value::as_array);
+        let ips = ips.into_iter().flatten();
+        let listed = ips.enumerate().map(|(place, ip)| {
+            let field = format!("prevResult.ips[{place}].address");
+            (field, ip.get("address"))
+        });
+        let by_family = ["ip4", "ip6"].map(|family| {
+            let ip = prev.get(family).and_then(|config| config.get("ip"));
+            (format!("prevResult.{family}.ip"), ip)
+        });
+        let fields = listed.chain(by_family);
+        let present = fields.filter_map(|(field, value)| Some((field, value?)));
+        present
+            .map(|(field, value)| prev_address(&field, value))
+            .collect()
+    }
+
     /// The previous result in the newest shape, to look into; `None` when there is none.
     pub fn decoded_prev_result(&self) -> Result<Option<CniResult>, CniError> {
         let prev = self.prev_result.as_ref();
         prev.map(|prev| CniResult::from_prev(prev, self.cni_version))
             .transpose()
     }
+}
+
+fn prev_address(field: &str, value: &Value) -> Result<IpAddr, CniError> {
+    let network = value.as_str().and_then(json::network);
+    network.map(|network| network.ip()).ok_or_else(|| {
+        json::wrong(field, value, json::NETWORK)
+            .with_details("the plugin before this one in the list has written it")
+    })
 }
 
 /// An optional field; what is wrong with it becomes a complaint.

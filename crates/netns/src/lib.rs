@@ -47,6 +47,7 @@
 // The one crate that holds unsafe code, all of it in `user_ns`.
 #![deny(unsafe_code)]
 
+mod addresses;
 mod apply;
 mod backend;
 mod enter;
@@ -66,6 +67,7 @@ mod user_ns;
 mod words;
 mod xtables;
 
+pub use addresses::addresses;
 pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};
 pub use backend::{Backend, BackendChoice, BackendError};
 pub use enter::EnterError;

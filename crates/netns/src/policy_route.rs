@@ -14,7 +14,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage};
 use nix::errno::Errno;
 
-use crate::routing_message::{Answer, Request};
+use crate::routing_message::{Answer, LinkUp, Request};
 use crate::rtnetlink::Rtnetlink;
 
 /// The loopback interface is the first of every network namespace (`LOOPBACK_IFINDEX`,
@@ -22,8 +22,12 @@ use crate::rtnetlink::Rtnetlink;
 pub(crate) const LOOPBACK: u32 = 1;
 
 /// Makes the routing stand in the calling thread's namespace; what stands already stays.
+///
+/// A route needs an interface that is up, and a runtime may raise the loopback interface at the same
+/// time as we are called.
 pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
     let mut netlink = Rtnetlink::open()?;
+    netlink.change(Request::RaiseLink(LinkUp(LOOPBACK)), 0)?;
     let new = NLM_F_CREATE | NLM_F_EXCL;
     // The route first: no packet meets a rule that leads to an empty table.
     let route = Request::NewRoute(route(family, routing));

@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use mesh_cni_netns::{Applied, ApplyError, BackendChoice, NetNs, apply};
+use mesh_cni_netns::apply;
 use mesh_cni_plan::{MeshConf, Redirection};
-use mesh_cni_rules::RuleSet;
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
@@ -54,9 +53,13 @@ fn redirect(
                 .info(&format!("passed through: {reason} [{code}]"));
             Outcome::skipped(code)
         }
-        Answer::Redirect(redirection) => {
-            let choice = Choice::new(call, &plugin.xtables);
-            let applied = apply_by(plugin, &netns, choice.backend(), &redirection.rule_sets)
+        Answer::Redirect(selected) => {
+            let (xtables, choice) = (&plugin.xtables, Choice::new(call, &plugin.xtables));
+            if plugin.stay == Stay::There {
+                netns.enter_for_good().map_err(|e| error::not_entered(&e))?;
+            }
+            let redirection = call.redirection(selected, &netns, xtables)?;
+            let applied = apply(&netns, xtables, choice.backend(), &redirection.rule_sets)
                 .map_err(|e| error::not_applied(&e))?;
             choice.learn_from(applied);
             let (change, backend) = (applied.change, applied.backend);
@@ -67,18 +70,6 @@ fn redirect(
         }
     };
     Ok((result, outcome))
-}
-
-fn apply_by(
-    plugin: &MeshCni,
-    netns: &NetNs,
-    backend: BackendChoice,
-    rule_sets: &[RuleSet],
-) -> Result<Applied, ApplyError> {
-    if plugin.stay == Stay::There {
-        netns.enter_for_good()?;
-    }
-    apply(netns, &plugin.xtables, backend, rule_sets)
 }
 
 /// The answer of this ADD: what the plugins before it answered.

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use mesh_cni_netns::{Backend, BackendChoice, NetNs};
-use mesh_cni_plan::{BackendName, Decoded, MeshConf, Plan, plan};
-use mesh_cni_selector::SkipReason;
-use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, PodArgs};
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
+use mesh_cni_plan::{BackendName, Decoded, MeshConf, Plan, Redirection, plan};
+use mesh_cni_selector::{PodFacts, SkipReason};
+use mesh_cni_spec::{AddRequest, CniError, NetConf, PodArgs};
 
+use crate::addresses;
 use crate::error;
 use crate::journal::{Echo, Journal};
 use crate::pod_source;
@@ -27,8 +28,17 @@ pub(crate) enum Answer {
     OwnPod,
     /// The pod is left alone.
     Skip(SkipReason),
-    /// These rules should stand.
-    Redirect(Box<mesh_cni_plan::Redirection>),
+    /// It gets rules.
+    Redirect(Selected),
+}
+
+/// A pod that is redirected, and what is known without a look into its namespace.
+pub(crate) struct Selected {
+    facts: PodFacts,
+    /// The addresses that the plugin before told.
+    told: Vec<IpAddr>,
+    /// The rules by these addresses alone.
+    redirection: Box<Redirection>,
 }
 
 impl<'request> Call<'request> {
@@ -96,25 +106,39 @@ impl<'request> Call<'request> {
         }
         let facts = pod_source::facts(&self.conf, &self.request.conf.raw, pod)
             .map_err(|e| error::facts(&e))?;
-        let addresses = self.addresses()?;
-        match plan(&facts, &self.conf, &addresses) {
-            Ok(Plan::Skip(reason)) => Ok(Answer::Skip(reason)),
-            Ok(Plan::Redirect(redirection)) => {
-                for warning in &redirection.warnings {
-                    self.journal.warn(warning);
-                }
-                Ok(Answer::Redirect(redirection))
-            }
-            Err(e) => Err(error::plan(&name(pod), &e)),
-        }
+        let told = self.request.conf.prev_addresses()?;
+        Ok(match self.plan(&facts, &told)? {
+            Plan::Skip(reason) => Answer::Skip(reason),
+            Plan::Redirect(redirection) => Answer::Redirect(Selected {
+                facts,
+                told,
+                redirection,
+            }),
+        })
     }
 
-    fn addresses(&self) -> Result<Vec<IpAddr>, CniError> {
-        let result = self.request.conf.decoded_prev_result()?;
-        let ips = result
-            .map(|result: CniResult| result.ips)
-            .unwrap_or_default();
-        Ok(ips.iter().map(|ip| ip.address.ip()).collect())
+    /// The rules of a pod that is redirected: only such a one is worth a look into its namespace.
+    pub(crate) fn redirection(
+        &self,
+        selected: Selected,
+        netns: &NetNs,
+        xtables: &Xtables,
+    ) -> Result<Box<Redirection>, CniError> {
+        let mut redirection = selected.redirection;
+        if let Some(addresses) = addresses::beyond(&selected.told, netns, xtables)?
+            && let Plan::Redirect(better) = self.plan(&selected.facts, &addresses)?
+        {
+            redirection = better;
+        }
+        for warning in &redirection.warnings {
+            self.journal.warn(warning);
+        }
+        Ok(redirection)
+    }
+
+    fn plan(&self, facts: &PodFacts, addresses: &[IpAddr]) -> Result<Plan, CniError> {
+        let pod = format!("{}/{}", facts.namespace, facts.name);
+        plan(facts, &self.conf, addresses).map_err(|e| error::plan(&pod, &e))
     }
 }
 

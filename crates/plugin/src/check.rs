@@ -1,7 +1,6 @@
 //! CHECK: whether the rules that stand are the ones that should.
 
 use mesh_cni_netns::{Xtables, read};
-use mesh_cni_plan::Redirection;
 use mesh_cni_rules::drift;
 use mesh_cni_spec::{CheckRequest, CniError};
 
@@ -16,10 +15,10 @@ pub(crate) fn check(xtables: &Xtables, echo: Echo, request: &CheckRequest) -> Re
     }
     let netns = call.namespace()?;
     let backend = call.backend();
-    let Answer::Redirect(redirection) = call.answer()? else {
+    let Answer::Redirect(selected) = call.answer()? else {
         return Ok(());
     };
-    let Redirection { rule_sets, .. } = *redirection;
+    let rule_sets = call.redirection(selected, &netns, xtables)?.rule_sets;
     let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
     let found = read(&netns, xtables, backend, &families).map_err(|e| error::not_read(&e))?;
     let mut pairs = rule_sets.iter().zip(&found.rule_sets);

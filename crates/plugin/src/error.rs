@@ -1,8 +1,12 @@
 //! Every error of a call as the CNI code, the one line and the remedy that the runtime shows.
 
 use std::error::Error;
+use std::io;
 
-use mesh_cni_netns::{ApplyError, BackendError, EnterError, OpenError, ReadError, XtablesError};
+use mesh_cni_netns::{
+    ApplyError, Attempt, BackendError, EnterError, NfTablesError, OpenError, ReadError,
+    XtablesError,
+};
 use mesh_cni_plan::{ConfError, PlanError};
 use mesh_cni_rules::Drift;
 use mesh_cni_spec::CniError;
@@ -28,6 +32,13 @@ const NO_PROGRAM: &str = "install the distribution's package iptables on the nod
 const KERNEL: &str = "load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and \
     xt_tcpudp (iptable_nat in place of the first two for iptables-legacy) on the node, or set \
     `backend` to one that its kernel has";
+
+const READING: &str = "netlink and nft-native need nf_tables in the node's kernel, the other back \
+    ends the distribution's package iptables";
+const ROUTING: &str = "TPROXY needs policy routing in the node's kernel: CONFIG_IP_MULTIPLE_TABLES, \
+    and for IPv6 CONFIG_IPV6_MULTIPLE_TABLES";
+const IPV6_IS_OFF: &str = "the pod has an IPv6 address, but IPv6 is off on its loopback interface: \
+    set net.ipv6.conf.lo.disable_ipv6 and net.ipv6.conf.all.disable_ipv6 to 0 for its namespace";
 
 pub(crate) fn configuration(error: &ConfError) -> CniError {
     CniError::config(chain(error)).with_details(
@@ -93,13 +104,8 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
             "set `backend` to where the rules stand, or remove them with \
              `mesh-cnictl init --cleanup-only` in the namespace",
         ),
-        ApplyError::NoneWorks(attempts) => {
-            let all_missing = attempts.iter().all(|attempt| lacks_program(&attempt.error));
-            (
-                codes::NOT_PROGRAMMED,
-                if all_missing { NO_PROGRAM } else { KERNEL },
-            )
-        }
+        ApplyError::PassthroughAddress(_) => (codes::NOT_PROGRAMMED, IPV6_IS_OFF),
+        ApplyError::NoneWorks(attempts) => (codes::NOT_PROGRAMMED, remedy_of(attempts)),
         _ => (codes::NOT_PROGRAMMED, KERNEL),
     };
     CniError::plugin(code, format!("traffic is not redirected: {}", chain(error)))
@@ -107,10 +113,37 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
 }
 
 pub(crate) fn not_read(error: &ReadError) -> CniError {
-    match error {
-        ReadError::Enter(error) => not_entered(error),
-        _ => CniError::plugin(codes::NOT_READ, chain(error)).with_details(NO_PROGRAM),
+    let remedy = match error {
+        ReadError::Enter(error) => return not_entered(error),
+        _ => READING,
+    };
+    CniError::plugin(codes::NOT_READ, chain(error)).with_details(remedy)
+}
+
+/// What helps where every back end failed.
+fn remedy_of(attempts: &[Attempt]) -> &'static str {
+    let all = |is: fn(&BackendError) -> bool| attempts.iter().all(|attempt| is(&attempt.error));
+    if all(lacks_program) {
+        NO_PROGRAM
+    } else if all(|error| lacks_program(error) || is_routing(error)) {
+        ROUTING
+    } else {
+        KERNEL
     }
+}
+
+pub(crate) fn addresses(error: &io::Error) -> CniError {
+    let message = format!("the addresses of the pod's namespace cannot be read: {error}");
+    CniError::plugin(codes::NOT_READ, message)
+        .with_details("the plugin must run as root on the node, free of seccomp filters")
+}
+
+pub(crate) fn no_address() -> CniError {
+    CniError::config(
+        "the pod has no address but loopback and link-local ones, and traffic that is redirected \
+         needs one",
+    )
+    .with_details("put mesh-cni behind the plugin that gives the pod its address")
 }
 
 pub(crate) fn drift(drift: &Drift) -> CniError {
@@ -118,10 +151,7 @@ pub(crate) fn drift(drift: &Drift) -> CniError {
         codes::DRIFT,
         format!("the rules are not as they should be: {drift}"),
     )
-    .with_details(
-        "something else changed the pod's rules; start the pod again, or let the node's \
-             agent repair it",
-    )
+    .with_details("something else changed the pod's rules; delete the pod, so that it starts anew")
 }
 
 pub(crate) fn no_backend(error: &BackendError) -> CniError {
@@ -137,6 +167,16 @@ pub(crate) fn unavailable(error: &FactsError) -> CniError {
     CniError::not_available(chain(error)).with_details(error.remedy())
 }
 
+fn is_routing(error: &BackendError) -> bool {
+    matches!(
+        error,
+        BackendError::NfTables {
+            source: NfTablesError::Routing(_),
+            ..
+        } | BackendError::Xtables(XtablesError::Routing { .. })
+    )
+}
+
 /// Whether it is the host's programs that are wanting, rather than its kernel.
 fn lacks_program(error: &BackendError) -> bool {
     matches!(
@@ -145,7 +185,7 @@ fn lacks_program(error: &BackendError) -> bool {
     )
 }
 
-fn not_entered(error: &EnterError) -> CniError {
+pub(crate) fn not_entered(error: &EnterError) -> CniError {
     CniError::plugin(codes::NOT_ENTERED, chain(error))
         .with_details("the plugin must run as root on the node, with CAP_SYS_ADMIN")
 }

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod add;
+mod addresses;
 mod agent_socket;
 mod call;
 mod check;

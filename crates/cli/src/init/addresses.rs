@@ -1,18 +1,9 @@
-//! The addresses of a network namespace, in the order of its interfaces.
+//! Addresses, and what they are good for.
 
-use std::io;
 use std::net::IpAddr;
 
 use mesh_cni_rules::interception::is_usable;
-use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
-
-/// Every IPv4 and IPv6 address of the calling thread's namespace.
-pub(crate) fn here() -> io::Result<Vec<IpAddr>> {
-    let interfaces = getifaddrs()?;
-    let addresses = interfaces.filter_map(|interface| ip(&interface.address?));
-    Ok(addresses.collect())
-}
 
 /// The IPv4 or IPv6 address, where it is one.
 pub(crate) fn ip(address: &SockaddrStorage) -> Option<IpAddr> {

@@ -195,6 +195,36 @@ fn a_missing_previous_result_says_what_to_do() {
 }
 
 #[test]
+fn the_addresses_of_a_previous_result_are_read_whatever_else_is_wrong_with_it() {
+    let addresses = |prev: &str| {
+        let conf = format!(r#"{{"name":"net","cniVersion":"1.0.0","prevResult":{prev}}}"#);
+        let read = NetConf::parse(conf.as_bytes()).unwrap().prev_addresses();
+        let texts = read.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        texts.map_err(|error| (error.code().number(), error.msg().to_owned()))
+    };
+    let read = |texts: &[&str]| Ok(texts.iter().map(|text| (*text).to_owned()).collect());
+    assert_eq!(addresses("null"), read(&[]));
+    assert_eq!(addresses(r#"{"ips":"none","routes":3}"#), read(&[]));
+    assert_eq!(
+        addresses(
+            r#"{"ips":[{"address":"10.0.0.5/24","interface":-1},{},{"address":"fd00::5/64"}]}"#
+        ),
+        read(&["10.0.0.5", "fd00::5"])
+    );
+    assert_eq!(
+        addresses(r#"{"ip4":{"ip":"10.0.0.5/24","gateway":7},"ip6":{"ip":"fd00::5/64"}}"#),
+        read(&["10.0.0.5", "fd00::5"])
+    );
+    let wrong = addresses(r#"{"ips":[{"address":"10.0.0.5"}]}"#).unwrap_err();
+    assert_eq!(wrong.0, 7);
+    assert!(
+        wrong.1.contains("`prevResult.ips[0].address`"),
+        "{}",
+        wrong.1
+    );
+}
+
+#[test]
 fn a_previous_result_is_read_in_the_version_of_the_configuration() {
     let conf = NetConf::parse(
         br#"{"name":"net","cniVersion":"0.4.0","prevResult":{"ips":[{"version":"6","address":"fd00::2/64"}]}}"#,

@@ -234,7 +234,7 @@ fn a_configuration_without_end_is_refused() {
     stdin.push(b' ');
     let answer = call(&Recorder::default(), &environment("ADD"), &stdin);
     assert_eq!(answer.code(), 6);
-    assert!(answer.msg().contains("1048576"), "{}", answer.msg());
+    assert!(answer.msg().contains("8388608"), "{}", answer.msg());
 }
 
 /// A stream that is broken at both ends.

@@ -72,6 +72,22 @@ fn rules_and_routing_come_and_go_together() {
 }
 
 #[test]
+fn the_loopback_interface_is_raised_where_nobody_has_done_it_yet() {
+    for backend in Backend::ALL {
+        let netns = scratch();
+        apply(
+            &netns,
+            &xtables(),
+            only(backend),
+            &tproxy(PolicyRouting::ISTIO),
+        )
+        .unwrap();
+        let lo = must(&netns, "ip", &["link", "show", "dev", "lo"], "");
+        assert!(lo.contains(",UP"), "{backend}: {lo}");
+    }
+}
+
+#[test]
 fn routing_that_is_gone_is_a_drift_and_is_mended() {
     let netns = scratch();
     must(&netns, "ip", &["link", "set", "lo", "up"], "");

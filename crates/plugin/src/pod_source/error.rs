@@ -179,7 +179,7 @@ impl FactsError {
             Self::AgentAway { .. } | Self::AgentAnswer(_) => {
                 "look after the agent of this node, a pod of the mesh-cni DaemonSet: it is \
                  starting, stopped, or has another run directory than `cni_agent_run_dir`; the \
-                 runtime tries again by itself, and pods in excluded namespaces start meanwhile"
+                 runtime tries again by itself"
             }
             Self::AgentRefused { .. } => {
                 "the agent's log and `mesh-cni-agent status` say more; the runtime tries again by \
