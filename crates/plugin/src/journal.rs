@@ -88,13 +88,14 @@ impl Journal {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    if let Some(directory) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
-    let file = append_to(path)?;
+    let file = match append_to(path) {
+        // Only the first call of a node finds no directory.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory_of(path)?;
+            append_to(path)?
+        }
+        opened => opened?,
+    };
     if file.metadata()?.len() < SIZE_LIMIT {
         return Ok(file);
     }
@@ -104,6 +105,14 @@ fn open(path: &Path) -> io::Result<File> {
     older.push(".1");
     fs::rename(path, PathBuf::from(older))?;
     append_to(path)
+}
+
+fn make_directory_of(path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(directory)
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
