@@ -8,7 +8,7 @@ use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
 
-use crate::call::{Answer, Call};
+use crate::call::{Answer, Call, Pending};
 use crate::choice::Choice;
 use crate::error;
 use crate::report::{self, Outcome};
@@ -16,8 +16,8 @@ use crate::{MeshCni, Stay};
 
 pub(crate) fn add(plugin: &MeshCni, request: &AddRequest) -> Result<Value, CniError> {
     let start = Instant::now();
-    let call = Call::new("ADD", plugin.echo, request)?;
-    let answer = redirect(plugin, &call, request);
+    let (call, pending) = Call::new("ADD", plugin.echo, request)?;
+    let answer = redirect(plugin, &call, pending, request);
     let outcome = match &answer {
         Ok((_, outcome)) => outcome,
         Err(error) => {
@@ -33,12 +33,13 @@ pub(crate) fn add(plugin: &MeshCni, request: &AddRequest) -> Result<Value, CniEr
 fn redirect(
     plugin: &MeshCni,
     call: &Call<'_>,
+    pending: Pending,
     request: &AddRequest,
 ) -> Result<(Value, Outcome), CniError> {
     // Everything that can be refused is refused before the namespace is touched.
     let result = result(&request.conf, &call.conf)?;
     let netns = call.namespace()?;
-    let outcome = match call.answer()? {
+    let outcome = match call.answer(pending)? {
         Answer::NoPod => {
             call.journal.info("passed through: no Kubernetes pod");
             Outcome::no_pod()

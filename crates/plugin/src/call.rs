@@ -10,7 +10,7 @@ use mesh_cni_spec::{AddRequest, CniError, NetConf, PodArgs};
 use crate::addresses;
 use crate::error;
 use crate::journal::{Echo, Journal};
-use crate::pod_source;
+use crate::pod_source::{self, FactsError, Question};
 
 /// A call on one attachment, its configuration decoded and its journal open.
 pub(crate) struct Call<'request> {
@@ -41,14 +41,25 @@ pub(crate) struct Selected {
     redirection: Box<Redirection>,
 }
 
+/// How far the answer is.
+pub(crate) enum Pending {
+    /// Nobody needs to be asked.
+    Known(Answer),
+    /// Who knows the pod was asked, or could not be.
+    Asked(Result<Question, FactsError>),
+}
+
 impl<'request> Call<'request> {
+    /// Reads the call, and asks about its pod at once, so that the answer comes while the rest is
+    /// made ready.
     pub(crate) fn new(
         command: &'static str,
         echo: Echo,
         request: &'request AddRequest,
-    ) -> Result<Self, CniError> {
+    ) -> Result<(Self, Pending), CniError> {
         let Decoded { conf, unknown, .. } = decode(&request.conf)?;
         let pod = request.args.pod();
+        let pending = Pending::of(&conf, pod.as_ref());
         let journal = Journal::open(&conf, command, &subject(request, pod.as_ref()), echo);
         if !unknown.is_empty() {
             let fields = unknown.join(", ");
@@ -56,12 +67,13 @@ impl<'request> Call<'request> {
                 "unknown fields of the configuration are ignored: {fields}"
             ));
         }
-        Ok(Self {
+        let call = Self {
             request,
             pod,
             conf,
             journal,
-        })
+        };
+        Ok((call, pending))
     }
 
     /// The attachment's namespace, which must not be our own.
@@ -93,18 +105,17 @@ impl<'request> Call<'request> {
         backend(&self.conf)
     }
 
-    /// Looks the pod up and decides; an excluded namespace is decided without asking anyone.
-    pub(crate) fn answer(&self) -> Result<Answer, CniError> {
+    /// Hears what is known about the pod, and decides.
+    pub(crate) fn answer(&self, pending: Pending) -> Result<Answer, CniError> {
+        let question = match pending {
+            Pending::Known(answer) => return Ok(answer),
+            Pending::Asked(question) => question,
+        };
         let Some(pod) = &self.pod else {
             return Ok(Answer::NoPod);
         };
-        if self.conf.is_agent_pod(&pod.namespace, &pod.name) {
-            return Ok(Answer::OwnPod);
-        }
-        if let Some(reason) = self.conf.policy().exclude_by_name(&pod.namespace) {
-            return Ok(Answer::Skip(reason));
-        }
-        let facts = pod_source::facts(&self.conf, &self.request.conf.raw, pod)
+        let facts = question
+            .and_then(|asked| pod_source::facts(asked, &self.conf, &self.request.conf.raw, pod))
             .map_err(|e| error::facts(&e))?;
         let told = self.request.conf.prev_addresses()?;
         Ok(match self.plan(&facts, &told)? {
@@ -139,6 +150,22 @@ impl<'request> Call<'request> {
     fn plan(&self, facts: &PodFacts, addresses: &[IpAddr]) -> Result<Plan, CniError> {
         let pod = format!("{}/{}", facts.namespace, facts.name);
         plan(facts, &self.conf, addresses).map_err(|e| error::plan(&pod, &e))
+    }
+}
+
+impl Pending {
+    /// An excluded namespace is decided without asking anyone.
+    fn of(conf: &MeshConf, pod: Option<&PodArgs>) -> Self {
+        let Some(pod) = pod else {
+            return Self::Known(Answer::NoPod);
+        };
+        if conf.is_agent_pod(&pod.namespace, &pod.name) {
+            return Self::Known(Answer::OwnPod);
+        }
+        match conf.policy().exclude_by_name(&pod.namespace) {
+            Some(reason) => Self::Known(Answer::Skip(reason)),
+            None => Self::Asked(pod_source::ask(conf, pod)),
+        }
     }
 }
 

@@ -9,13 +9,13 @@ use crate::error;
 use crate::journal::Echo;
 
 pub(crate) fn check(xtables: &Xtables, echo: Echo, request: &CheckRequest) -> Result<(), CniError> {
-    let call = Call::new("CHECK", echo, request)?;
+    let (call, pending) = Call::new("CHECK", echo, request)?;
     if !call.conf.standalone {
         request.conf.required_prev_result()?;
     }
     let netns = call.namespace()?;
     let backend = call.backend();
-    let Answer::Redirect(selected) = call.answer()? else {
+    let Answer::Redirect(selected) = call.answer(pending)? else {
         return Ok(());
     };
     let rule_sets = call.redirection(selected, &netns, xtables)?.rule_sets;

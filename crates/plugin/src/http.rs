@@ -65,9 +65,23 @@ pub(crate) fn ask(
     request: &[u8],
     deadline: Deadline,
 ) -> Result<Answer, HttpError> {
+    send(stream, request, deadline)?;
+    receive(stream, deadline)
+}
+
+/// Sends the request; the answer is read by [`receive`].
+pub(crate) fn send(
+    stream: &mut impl Timed,
+    request: &[u8],
+    deadline: Deadline,
+) -> Result<(), HttpError> {
     stream.set_patience(deadline.left()?)?;
     stream.write_all(request).map_err(late)?;
-    stream.flush().map_err(late)?;
+    stream.flush().map_err(late)
+}
+
+/// Reads the answer to what was sent; the connection is of no more use then.
+pub(crate) fn receive(stream: &mut impl Timed, deadline: Deadline) -> Result<Answer, HttpError> {
     let mut text = Vec::new();
     loop {
         if let Some(answer) = whole(&text, End::NotYet)? {
@@ -91,7 +105,7 @@ enum End {
 }
 
 fn read_some(stream: &mut impl Timed, text: &mut Vec<u8>) -> Result<usize, HttpError> {
-    let mut piece = [0; 16 * 1024];
+    let mut piece = [0; 4 * 1024];
     let count = match stream.read(&mut piece) {
         // Servers that close without saying so in TLS; the length tells whether all is there.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,

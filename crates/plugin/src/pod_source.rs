@@ -22,15 +22,32 @@ const AGENT: &str = "the agent's answer";
 const API: &str = "the API server's answer";
 const RUNTIME: &str = "what the runtime hands over";
 
+/// A question about a pod: on its way to the agent, where the agent is who answers it.
+pub(crate) struct Question {
+    agent: Option<Result<agent::Asked, FactsError>>,
+}
+
+/// Asks, if that takes another process's time: the answer is looked at when the rest is ready.
+pub(crate) fn ask(conf: &MeshConf, pod: &PodArgs) -> Result<Question, FactsError> {
+    check_name("K8S_POD_NAMESPACE", &pod.namespace)?;
+    check_name("K8S_POD_NAME", &pod.name)?;
+    let by_agent = matches!(conf.pod_source, PodSourceName::Agent | PodSourceName::Auto);
+    let agent = by_agent.then(|| agent::ask(&agent_socket::path(conf), pod));
+    Ok(Question { agent })
+}
+
 /// What is known about that pod; `entry` is the configuration as the runtime gave it.
 pub(crate) fn facts(
+    question: Question,
     conf: &MeshConf,
     entry: &Map<String, Value>,
     pod: &PodArgs,
 ) -> Result<PodFacts, FactsError> {
-    check_name("K8S_POD_NAMESPACE", &pod.namespace)?;
-    check_name("K8S_POD_NAME", &pod.name)?;
-    let agent = || agent::facts(&agent_socket::path(conf), pod);
+    let asked = question.agent;
+    let agent = || {
+        let asked = asked.unwrap_or_else(|| agent::ask(&agent_socket::path(conf), pod));
+        asked?.facts()
+    };
     let (origin, facts) = match conf.pod_source {
         PodSourceName::Agent => (AGENT.to_owned(), agent()?),
         PodSourceName::Api => (API.to_owned(), api::facts(conf, pod)?),

@@ -1,6 +1,7 @@
 //! Pod source `agent`: the node's agent is asked on its socket, and answers from its watch.
 
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_selector::PodFacts;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::FactsError;
 use crate::agent_socket::connect;
-use crate::http::{Answer, Deadline, HttpError, ask};
+use crate::http::{Answer, Deadline, HttpError, receive, send};
 
 /// How long an ADD waits for the agent. The agent itself waits for the pod, then fetches it, and
 /// answers in less.
@@ -18,28 +19,47 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long STATUS waits: it is asked every few seconds, and answers at once or not.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// The pod's facts, as the agent at that socket knows them.
-pub(super) fn facts(socket: &Path, pod: &PodArgs) -> Result<PodFacts, FactsError> {
+/// A question on its way to the agent.
+pub(super) struct Asked {
+    socket: PathBuf,
+    stream: UnixStream,
+    deadline: Deadline,
+}
+
+/// Asks the agent at that socket for what it knows about the pod.
+pub(super) fn ask(socket: &Path, pod: &PodArgs) -> Result<Asked, FactsError> {
     let (namespace, name) = (&pod.namespace, &pod.name);
     let uid = pod.uid.as_deref().filter(|uid| is_plain(uid));
     let query = uid.map(|uid| format!("?uid={uid}")).unwrap_or_default();
     let path = format!("/v1/pods/{namespace}/{name}{query}");
-    let answer = get(socket, &path, PATIENCE)?;
-    match answer.status {
-        200 => serde_json::from_slice(&answer.body).map_err(FactsError::AgentAnswer),
-        404 => Err(FactsError::NoPod(words(&answer))),
-        409 => Err(FactsError::Replaced(words(&answer))),
-        422 => Err(FactsError::PodUnreadable(words(&answer))),
-        status => Err(FactsError::AgentRefused {
-            status,
-            words: words(&answer),
-        }),
+    get(socket, &path, PATIENCE)
+}
+
+impl Asked {
+    /// The pod's facts, as the agent knows them.
+    pub(super) fn facts(self) -> Result<PodFacts, FactsError> {
+        let answer = self.answer()?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body).map_err(FactsError::AgentAnswer),
+            404 => Err(FactsError::NoPod(words(&answer))),
+            409 => Err(FactsError::Replaced(words(&answer))),
+            422 => Err(FactsError::PodUnreadable(words(&answer))),
+            status => Err(FactsError::AgentRefused {
+                status,
+                words: words(&answer),
+            }),
+        }
+    }
+
+    fn answer(mut self) -> Result<Answer, FactsError> {
+        let answer = receive(&mut self.stream, self.deadline);
+        answer.map_err(|source| away(&self.socket, source))
     }
 }
 
 /// Whether the agent could answer for a pod now.
 pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
-    let answer = get(socket, "/readyz/watch", GLANCE)?;
+    let answer = get(socket, "/readyz/watch", GLANCE)?.answer()?;
     match answer.status {
         200 => Ok(()),
         status => Err(FactsError::AgentRefused {
@@ -49,19 +69,27 @@ pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
     }
 }
 
-fn get(socket: &Path, path: &str, patience: Duration) -> Result<Answer, FactsError> {
-    let away = |source| FactsError::AgentAway {
-        socket: socket.to_owned(),
-        source,
-    };
+fn get(socket: &Path, path: &str, patience: Duration) -> Result<Asked, FactsError> {
     let deadline = Deadline::after(patience);
     let connected = connect(socket).and_then(|stream| {
         stream.set_nonblocking(false)?;
         Ok(stream)
     });
-    let mut stream = connected.map_err(|error| away(HttpError::Io(error)))?;
+    let mut stream = connected.map_err(|error| away(socket, HttpError::Io(error)))?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
-    ask(&mut stream, request.as_bytes(), deadline).map_err(away)
+    send(&mut stream, request.as_bytes(), deadline).map_err(|source| away(socket, source))?;
+    Ok(Asked {
+        socket: socket.to_owned(),
+        stream,
+        deadline,
+    })
+}
+
+fn away(socket: &Path, source: HttpError) -> FactsError {
+    FactsError::AgentAway {
+        socket: socket.to_owned(),
+        source,
+    }
 }
 
 /// The agent's own words for what is wrong.

@@ -170,6 +170,21 @@ fn an_excluded_namespace_and_no_pod_ask_nobody_and_are_reported() {
 }
 
 #[test]
+fn the_agent_is_asked_before_the_rest_is_made_ready() {
+    let node = Node::new();
+    let agent = PlayedAgent::new(&run_dir(&node), &answer(200, &plain_facts()));
+    let answer = add(&node, "agent").with("CNI_NETNS", "/nowhere").run();
+    assert_eq!(answer.json()["code"], 4, "{}", answer.stdout);
+    // Two connections, which the agent may read in either order.
+    let lines = [agent.asked().line, agent.asked().line];
+    let question = "GET /v1/pods/default/productpage";
+    assert!(
+        lines.iter().any(|line| line.starts_with(question)),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn an_agent_that_takes_connections_and_says_nothing_delays_no_other_source() {
     let node = Node::new();
     std::fs::create_dir(run_dir(&node)).unwrap();
