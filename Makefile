@@ -40,7 +40,8 @@ demo: ## a pod on this machine, real traffic, the documented dump (needs root)
 
 recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
 	scripts/setup demo
-	$(CARGO) build $(CARGOFLAGS) --release --bin mesh-cni --bin mesh-cnictl
+	$(build-plugin)
+	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
 	scripts/recording $(TARGET_DIR)/release/mesh-cnictl docs/demo.svg
 
 test: ## every test, then those that need root
