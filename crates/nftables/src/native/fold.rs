@@ -1,6 +1,7 @@
 //! Folding: rules that do the same and differ in one value, as one rule with a set.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use mesh_cni_rules::interchange::stretches;
@@ -115,6 +116,8 @@ struct Group<'rules> {
     rules: Vec<(u16, &'rules Rule)>,
     /// A set holds each port once.
     ports: BTreeSet<Port>,
+    /// Of each range where it begins and where it ends: none overlaps another.
+    networks: BTreeMap<IpAddr, IpAddr>,
 }
 
 impl<'rules> Group<'rules> {
@@ -123,6 +126,7 @@ impl<'rules> Group<'rules> {
             kind,
             rules: Vec::new(),
             ports: BTreeSet::new(),
+            networks: BTreeMap::new(),
         };
         group.push(place, rule);
         group
@@ -130,20 +134,26 @@ impl<'rules> Group<'rules> {
 
     fn push(&mut self, place: u16, rule: &'rules Rule) {
         self.ports.extend(port(rule));
+        let network = self.kind.and_then(|kind| network(rule, kind));
+        self.networks.extend(network.map(ends));
         self.rules.push((place, rule));
     }
 
     /// A set holds no value twice, and no ranges that overlap.
     fn takes(&self, rule: &Rule) -> bool {
-        let overlaps = |kind, other| match (network(rule, kind), network(other, kind)) {
-            (Some(one), Some(other)) => overlap(one, other),
-            _ => true,
-        };
         match self.kind {
             Some(Kind::Port) => port(rule).is_some_and(|port| !self.ports.contains(&port)),
-            Some(kind) => !self.rules.iter().any(|(_, other)| overlaps(kind, other)),
+            Some(kind) => network(rule, kind).is_some_and(|network| self.is_free(network)),
             None => false,
         }
+    }
+
+    /// Whether no range of the group overlaps this one. Of those that begin before its end only the
+    /// last can: the others end before that one begins.
+    fn is_free(&self, network: IpNetwork) -> bool {
+        let (first, last) = ends(network);
+        let before = self.networks.range(..=last).next_back();
+        before.is_none_or(|(_, end)| *end < first)
     }
 
     fn finish(self) -> (Option<Kind>, Folded<'rules>) {
@@ -167,12 +177,9 @@ impl<'rules> Group<'rules> {
     }
 }
 
-fn overlap(one: IpNetwork, other: IpNetwork) -> bool {
-    match (one, other) {
-        (IpNetwork::V4(one), IpNetwork::V4(other)) => one.overlaps(other),
-        (IpNetwork::V6(one), IpNetwork::V6(other)) => one.overlaps(other),
-        _ => false,
-    }
+/// The first address of a range, and its last.
+fn ends(network: IpNetwork) -> (IpAddr, IpAddr) {
+    (network.network(), network.broadcast())
 }
 
 fn port(rule: &Rule) -> Option<Port> {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod answers;
+mod large;
 mod round_trip;
 mod settings;
 mod snapshots;
