@@ -19,8 +19,21 @@ pub(crate) const CAPABILITY: &str = "io.kubernetes.cri.pod-annotations";
 /// What the sidecar injector says that it did.
 const STATUS: &str = "sidecar.istio.io/status";
 
-/// The templates that it used; `gateway` makes a pod of the proxy alone.
+/// The templates that it used.
 const TEMPLATES: &str = "inject.istio.io/templates";
+
+/// The proxy's container.
+const PROXY: &str = "istio-proxy";
+
+/// The template that makes a pod of the proxy alone.
+const GATEWAY: &str = "gateway";
+
+/// The template that puts Istio's agent into the pod and no Envoy, whatever templates are merged
+/// with it.
+const PROXYLESS: &str = "grpc-agent";
+
+/// By this variable the agent runs no Envoy.
+const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
 
 /// The name of the container that stands for those which the annotations do not tell.
 const APPLICATION: &str = "(application)";
@@ -39,22 +52,20 @@ struct Injected {
 pub(super) fn facts(conf: &Map<String, Value>, pod: &PodArgs) -> Result<PodFacts, FactsError> {
     let annotations = annotations(conf)?;
     let injected = injected(&annotations)?;
-    let gateway = annotations
-        .get(TEMPLATES)
-        .is_some_and(|templates| templates.split(',').any(|name| name.trim() == "gateway"));
-    let application = (!gateway).then(|| container(APPLICATION.to_owned()));
+    let template = |name| uses(&annotations, name);
+    let proxyless = template(PROXYLESS);
+    let application = (!template(GATEWAY)).then(|| container(APPLICATION.to_owned()));
     let containers = injected.containers.unwrap_or_default().into_iter();
+    let containers = containers.map(|name| injected_container(name, proxyless));
     let init = injected.init_containers.unwrap_or_default().into_iter();
+    let init = init.map(|name| init_container(injected_container(name, proxyless)));
     Ok(PodFacts {
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
         uid: pod.uid.clone(),
         annotations,
-        containers: application
-            .into_iter()
-            .chain(containers.map(container))
-            .collect(),
-        init_containers: init.map(init_container).collect(),
+        containers: application.into_iter().chain(containers).collect(),
+        init_containers: init.collect(),
         ..PodFacts::default()
     })
 }
@@ -70,6 +81,12 @@ fn annotations(conf: &Map<String, Value>) -> Result<BTreeMap<String, String>, Fa
     Ok(annotations
         .map_err(FactsError::Annotations)?
         .unwrap_or_default())
+}
+
+/// Whether the injector used that template.
+fn uses(annotations: &BTreeMap<String, String>, template: &str) -> bool {
+    let templates = annotations.get(TEMPLATES);
+    templates.is_some_and(|names| names.split(',').any(|name| name.trim() == template))
 }
 
 fn injected(annotations: &BTreeMap<String, String>) -> Result<Injected, FactsError> {
@@ -88,14 +105,24 @@ fn container(name: String) -> ContainerFacts {
     }
 }
 
+/// A container that the injector added; without Envoy the proxy says so, as in its manifest.
+fn injected_container(name: String, proxyless: bool) -> ContainerFacts {
+    let says_so = proxyless && name == PROXY;
+    let variable = says_so.then(|| (DISABLE_ENVOY.to_owned(), "true".to_owned()));
+    ContainerFacts {
+        env: variable.into_iter().collect(),
+        ..container(name)
+    }
+}
+
 /// The injector puts the proxy among the init containers only as a native sidecar.
-fn init_container(name: String) -> ContainerFacts {
-    let restart_policy = match name.as_str() {
-        "istio-proxy" => RestartPolicy::Always,
+fn init_container(container: ContainerFacts) -> ContainerFacts {
+    let restart_policy = match container.name.as_str() {
+        PROXY => RestartPolicy::Always,
         _ => RestartPolicy::Inherited,
     };
     ContainerFacts {
         restart_policy,
-        ..container(name)
+        ..container
     }
 }

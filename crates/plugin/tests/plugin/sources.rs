@@ -276,3 +276,27 @@ fn the_runtimes_annotations_tell_what_the_injector_did() {
         told.concat()
     );
 }
+
+#[test]
+fn the_runtimes_annotations_tell_of_a_pod_without_envoy() {
+    let told: Vec<String> = ["istio", "asm"]
+        .into_iter()
+        .flat_map(|selection| {
+            ["grpc-agent", "sidecar, grpc-agent", "sidecar"].map(|t| (selection, t))
+        })
+        .map(|(selection, templates)| {
+            let mut fields = handed_over(&json!({
+                "inject.istio.io/templates": templates,
+                "sidecar.istio.io/status": r#"{"containers": ["istio-proxy"]}"#,
+            }));
+            fields["selection"] = json!(selection);
+            format!("{selection}, {templates}\n  {}", decision(&fields))
+        })
+        .collect();
+    assert_snapshot!(
+        "runtime-without-envoy",
+        "the template grpc-agent runs no Envoy: selection `istio` skips the pod; `asm` asks only what \
+         the document asks and goes on (103), as with every other source",
+        told.concat()
+    );
+}
