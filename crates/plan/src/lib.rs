@@ -20,9 +20,11 @@
 
 #![forbid(unsafe_code)]
 
+mod identity;
 mod mesh_conf;
 mod plan;
 
+pub use identity::ProxyRedirected;
 pub use mesh_conf::{
     BackendName, ConfError, Decoded, LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile,
     RulesetName,

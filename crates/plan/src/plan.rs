@@ -8,6 +8,7 @@ use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
 use mesh_cni_selector::{Decision, MissingFacts, PodFacts, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
+use crate::identity::{self, ProxyRedirected};
 use crate::mesh_conf::MeshConf;
 
 /// What is to be done for a pod.
@@ -43,6 +44,9 @@ pub enum PlanError {
     /// A setting of the pod does not parse.
     #[error(transparent)]
     InvalidSetting(#[from] InvalidSetting),
+    /// The proxy's own traffic would be sent back to it.
+    #[error(transparent)]
+    ProxyRedirected(#[from] ProxyRedirected),
 }
 
 /// Environment variables of the proxy that steer the rules.
@@ -68,6 +72,7 @@ pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<P
     let rule_sets = families
         .map(|family| compile(&interception, conf.dialect(), family))
         .collect();
+    warnings.extend(identity::check(facts, &interception)?);
     warnings.extend(unreadable_environment(facts));
     Ok(Plan::Redirect(Box::new(Redirection {
         sidecar,

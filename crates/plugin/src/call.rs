@@ -34,7 +34,7 @@ pub(crate) enum Answer {
 
 /// A pod that is redirected, and what is known without a look into its namespace.
 pub(crate) struct Selected {
-    facts: PodFacts,
+    facts: Box<PodFacts>,
     /// The addresses that the plugin before told.
     told: Vec<IpAddr>,
     /// The rules by these addresses alone.
@@ -121,7 +121,7 @@ impl<'request> Call<'request> {
         Ok(match self.plan(&facts, &told)? {
             Plan::Skip(reason) => Answer::Skip(reason),
             Plan::Redirect(redirection) => Answer::Redirect(Selected {
-                facts,
+                facts: Box::new(facts),
                 told,
                 redirection,
             }),

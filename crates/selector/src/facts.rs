@@ -40,6 +40,12 @@ pub struct PodFacts {
     /// `spec.initContainers`, in their order; native sidecars are among them.
     #[serde(default)]
     pub init_containers: Vec<ContainerFacts>,
+    /// `spec.securityContext.runAsUser`: the user of containers that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    /// `spec.securityContext.runAsGroup`: the group of containers that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
     /// `metadata.labels` of the pod's namespace; `None` where nobody looked them up, which is not
     /// the same as a namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,10 +67,11 @@ pub struct ContainerFacts {
     /// the pod does not tell.
     #[serde(default)]
     pub env_from: Vec<String>,
-    /// `securityContext.runAsUser`, or the pod's where the container has none.
+    /// `securityContext.runAsUser` of the container itself; the pod's, which Kubernetes takes where
+    /// there is none, is in [`PodFacts::run_as_user`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
-    /// `securityContext.runAsGroup`, or the pod's where the container has none.
+    /// `securityContext.runAsGroup` of the container itself, as with the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
     /// `restartPolicy` of the container itself.

@@ -122,6 +122,85 @@ fn an_ipv6_range_of_the_defaults_is_told() {
     assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
 }
 
+/// What comes of the documented pod where the `securityContext` of the pod and that of the proxy
+/// name these users and groups: the owners that the rules let pass, then what is told.
+fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
+    let mut facts = productpage();
+    [facts.run_as_user, facts.run_as_group] = pod;
+    let mut containers = facts.containers.iter_mut();
+    let container = containers.find(|container| container.name == "istio-proxy");
+    let container = container.expect("the pod has a proxy");
+    [container.run_as_user, container.run_as_group] = proxy;
+    match plan(&facts, &MeshConf::default(), &[]) {
+        Ok(Plan::Redirect(redirection)) => format!(
+            "{:?} {:?} {}",
+            redirection.interception.proxy_uids,
+            redirection.interception.proxy_gids,
+            redirection.warnings.join("; ")
+        ),
+        Ok(Plan::Skip(reason)) => reason.to_string(),
+        Err(error) => format!("refused: {error}"),
+    }
+}
+
+#[test]
+fn the_pods_own_user_and_group_never_pass_the_rules() {
+    let told = [
+        (
+            "the injector's",
+            [Some(1000), Some(3000)],
+            [Some(1337), Some(1337)],
+        ),
+        ("no group", [Some(1000), Some(3000)], [Some(1337), None]),
+        (
+            "a group alone",
+            [Some(1000), Some(3000)],
+            [None, Some(1337)],
+        ),
+        ("nothing in the pod", [None, None], [None, None]),
+        ("the user in the pod", [Some(1337), None], [None, None]),
+        (
+            "the group in the pod",
+            [Some(1000), Some(1337)],
+            [None, None],
+        ),
+        ("other user, no group", [Some(1000), None], [None, None]),
+        ("root in the pod", [Some(0), Some(0)], [None, None]),
+        ("others in the pod", [Some(1000), Some(3000)], [None, None]),
+        (
+            "other group of its own",
+            [Some(1000), Some(3000)],
+            [None, Some(0)],
+        ),
+    ]
+    .map(|(situation, pod, proxy)| {
+        let told = with_identities(pod, proxy);
+        format!("{situation}\n  {}", told.trim_end())
+    });
+    insta::assert_snapshot!(told.join("\n"), @r"
+    the injector's
+      [Uid(1337)] [Gid(1337)]
+    no group
+      [Uid(1337)] [Gid(1337)]
+    a group alone
+      [Uid(1337)] [Gid(1337)]
+    nothing in the pod
+      [Uid(1337)] [Gid(1337)]
+    the user in the pod
+      [Uid(1337)] [Gid(1337)]
+    the group in the pod
+      [Uid(1337)] [Gid(1337)]
+    other user, no group
+      [Uid(1337)] [Gid(1337)] container istio-proxy has no securityContext.runAsUser, and the pod's, 1000, is not what the rules let pass: unless the proxy takes another, what it sends out may be redirected to itself; set runAsUser and runAsGroup of istio-proxy
+    root in the pod
+      [Uid(1337)] [Gid(1337)] container istio-proxy has no securityContext.runAsUser, and the pod's, 0, is not what the rules let pass: unless the proxy takes another, what it sends out may be redirected to itself; set runAsUser and runAsGroup of istio-proxy
+    others in the pod
+      refused: container istio-proxy has no securityContext.runAsUser and would run as user 1000, the pod's, and group 3000: what the proxy sends out would be redirected to itself; set runAsUser and runAsGroup of istio-proxy, to 1337 as a rule
+    other group of its own
+      refused: container istio-proxy has no securityContext.runAsUser and would run as user 1000, the pod's, and group 0: what the proxy sends out would be redirected to itself; set runAsUser and runAsGroup of istio-proxy, to 1337 as a rule
+    ");
+}
+
 #[test]
 fn an_environment_that_cannot_be_read_is_told() {
     let mut facts = productpage();

@@ -28,8 +28,10 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         host_network: spec.boolean("hostNetwork")?.unwrap_or(false),
         labels: metadata.texts("labels")?,
         annotations: metadata.texts("annotations")?,
-        containers: spec.some_list("containers", |node| container(node, identity))?,
-        init_containers: spec.list("initContainers", |node| container(node, identity))?,
+        containers: spec.some_list("containers", container)?,
+        init_containers: spec.list("initContainers", container)?,
+        run_as_user: identity.user,
+        run_as_group: identity.group,
         namespace_labels: None,
     })
 }
@@ -48,7 +50,7 @@ fn named(object: &Node<'_, '_>, name: &str) -> Result<Option<String>, ManifestEr
     Ok(text.map(str::to_owned))
 }
 
-fn container(node: &Node<'_, '_>, pod: Identity) -> Result<ContainerFacts, ManifestError> {
+fn container(node: &Node<'_, '_>) -> Result<ContainerFacts, ManifestError> {
     let own = identity(node)?;
     let (env, env_from) = variables(node)?;
     Ok(ContainerFacts {
@@ -56,8 +58,8 @@ fn container(node: &Node<'_, '_>, pod: Identity) -> Result<ContainerFacts, Manif
         args: node.list("args", |arg| arg.string().map(str::to_owned))?,
         env,
         env_from,
-        run_as_user: own.user.or(pod.user),
-        run_as_group: own.group.or(pod.group),
+        run_as_user: own.user,
+        run_as_group: own.group,
         restart_policy: restart_policy(node)?,
     })
 }

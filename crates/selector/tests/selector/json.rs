@@ -128,6 +128,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
         containers(),
         containers(),
         prop::option::of(texts()),
+        any::<[Option<i64>; 2]>(),
     );
     parts.prop_map(
         |(
@@ -138,6 +139,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
             containers,
             init_containers,
             namespace_labels,
+            [run_as_user, run_as_group],
         )| {
             PodFacts {
                 namespace,
@@ -148,6 +150,8 @@ fn facts() -> impl Strategy<Value = PodFacts> {
                 annotations,
                 containers,
                 init_containers,
+                run_as_user,
+                run_as_group,
                 namespace_labels,
             }
         },

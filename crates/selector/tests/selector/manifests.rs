@@ -50,30 +50,31 @@ fn productpage_facts() {
 }
 
 #[test]
-fn a_native_sidecar_is_found_and_identities_follow_kubernetes() {
+fn a_native_sidecar_is_found_and_identities_are_told_where_they_stand() {
     let facts = PodFacts::from_manifest(manifest("native-sidecar.yaml")).unwrap();
     let proxy = facts.proxy().unwrap();
     assert_eq!(proxy.kind, SidecarKind::Native);
     assert_eq!(proxy.container.restart_policy, RestartPolicy::Always);
-    // Its own wins over the pod's, and where it has none the pod's applies.
     assert_eq!(
         (proxy.container.run_as_user, proxy.container.run_as_group),
         (Some(1337), Some(1337))
     );
     let app = &facts.containers[0];
+    assert_eq!((app.run_as_user, app.run_as_group), (None, None));
     assert_eq!(
-        (app.run_as_user, app.run_as_group),
+        (facts.run_as_user, facts.run_as_group),
         (Some(1000), Some(3000))
     );
 }
 
 #[test]
-fn user_and_group_take_precedence_one_by_one() {
+fn the_pods_user_and_group_are_no_containers_own() {
     let text = pod(r#"{"securityContext":{"runAsUser":5,"runAsGroup":6},
             "containers":[{"name":"a","securityContext":{"runAsUser":0}}]}"#);
     let facts = PodFacts::from_manifest(&text).unwrap();
     assert_eq!(facts.containers[0].run_as_user, Some(0));
-    assert_eq!(facts.containers[0].run_as_group, Some(6));
+    assert_eq!(facts.containers[0].run_as_group, None);
+    assert_eq!((facts.run_as_user, facts.run_as_group), (Some(5), Some(6)));
 }
 
 #[test]
