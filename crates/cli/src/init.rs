@@ -69,7 +69,7 @@ pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit,
         console.warn(warning);
     }
     if wish.what.writes() {
-        check_families(&wish, &settings)?;
+        check_families(&wish, &settings, console)?;
     }
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     match wish.what {
@@ -148,11 +148,18 @@ fn validation(
 }
 
 /// Where there is no usable address yet, nobody knows the families.
-fn check_families(wish: &Wish, settings: &Settings<'_>) -> Result<(), Failure> {
+fn check_families(
+    wish: &Wish,
+    settings: &Settings<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let addresses = addresses(wish)?;
     if addresses::any_is_usable(&addresses) {
         let families = wish.interception.families(&addresses);
-        settings.check_families(&families).map_err(wrong_setting)?;
+        let told = settings.check_families(&families).map_err(wrong_setting)?;
+        for warning in told {
+            console.warn(warning);
+        }
     }
     Ok(())
 }

@@ -62,8 +62,8 @@ pub struct MeshConf {
     /// The kubeconfig of pod source `api`.
     pub kubeconfig: Option<PathBuf>,
     /// Interception settings for pods without the annotation, by the annotation's key or by its
-    /// last part, such as `excludeOutboundPorts`. They serve pods of every kind: an IPv6 range is a
-    /// warning for a pod that gets no IPv6 rules, where an annotation would refuse it.
+    /// last part, such as `excludeOutboundPorts`. They serve pods of every kind: captured ranges of
+    /// IPv6 alone are a warning for a pod that gets no IPv6 rules, where an annotation refuses it.
     pub defaults: BTreeMap<String, String>,
     /// Run without an earlier plugin in the list: no `prevResult` is not an error then.
     pub standalone: bool,

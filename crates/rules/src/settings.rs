@@ -8,7 +8,7 @@ pub use reader::{InvalidSetting, SettingName};
 
 use std::collections::BTreeMap;
 
-use reader::{Reader, owner};
+use reader::{Found, Reader, owner};
 
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
@@ -16,6 +16,9 @@ use crate::interception::{
 use crate::ruleset::Family;
 use crate::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Selected, Uid, network};
 
+/// What the annotation of the mode takes; Istio's own `NONE` is what people write beside it.
+const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `TPROXY`; where \
+    nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
 /// Environment of the proxy that says whether DNS is captured.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 /// Environment of the proxy that says whether invalid packets are dropped.
@@ -59,7 +62,7 @@ impl PodSettings<'_> {
         read_inbound(&reader, &mut interception)?;
         read_outbound(&reader, &mut interception)?;
         read_interfaces(&reader, &mut interception)?;
-        reader.single(Annotation::StatusPort, Port::parse, Port::EXPECTED)?;
+        reader.single(Annotation::StatusPort, port_or_none, Port::EXPECTED_OR_NONE)?;
         if reader.flag(DNS_CAPTURE) {
             interception.dns = DnsCapture::All;
         }
@@ -71,10 +74,12 @@ impl PodSettings<'_> {
         })
     }
 
-    /// Checks the ranges against the families of which rules are written for this pod.
+    /// Checks the ranges against the families of which rules are written for this pod; what they do
+    /// not carry out is told, one line a setting.
     ///
-    /// A range that the pod asks for and no rule can carry out refuses the pod. Defaults serve pods
-    /// of every kind: of those what does not apply to this one is told, one line each.
+    /// Lists often come from the mesh as a whole, with ranges of both families, so that a range of
+    /// the other one alone refuses no pod: left alone, as an exclusion asks for, its traffic is
+    /// anyway. Where the pod asks for captured ranges of which none can be, it is refused.
     pub fn check_families(&self, families: &[Family]) -> Result<Vec<String>, InvalidSetting> {
         let reader = Reader::new(self);
         let mut told = Vec::new();
@@ -82,7 +87,17 @@ impl PodSettings<'_> {
             Annotation::IncludeOutboundIpRanges,
             Annotation::ExcludeOutboundIpRanges,
         ] {
-            told.extend(reader.unwritten(annotation, families)?);
+            let Some((Found { setting, value }, unwritten)) =
+                reader.unwritten(annotation, families)
+            else {
+                continue;
+            };
+            let captures = annotation == Annotation::IncludeOutboundIpRanges;
+            let of_pod = matches!(setting, SettingName::Annotation(_));
+            match unwritten.as_refusal().filter(|_| captures && of_pod) {
+                Some(problem) => return Err(InvalidSetting::new(setting, value, problem)),
+                None => told.push(format!("{setting}: {unwritten}")),
+            }
         }
         Ok(told)
     }
@@ -101,7 +116,7 @@ impl PodSettings<'_> {
 }
 
 fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
-    let mode = reader.single(Annotation::InterceptionMode, Mode::parse, Mode::EXPECTED)?;
+    let mode = reader.single(Annotation::InterceptionMode, Mode::parse, EXPECTED_MODE)?;
     to.mode = mode.unwrap_or(to.mode);
 
     let mut excluded = reader
@@ -154,6 +169,12 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
     );
     set(&mut to.reroute_interfaces, rerouted.or(deprecated));
     Ok(())
+}
+
+/// A port that steers no rule; 0 stands for none.
+fn port_or_none(text: &str) -> Option<()> {
+    let none = (text == "0").then_some(());
+    none.or_else(|| Port::parse(text).map(drop))
 }
 
 /// Takes what was found, keeps the default where nothing was.

@@ -1,23 +1,26 @@
 //! Single values of interception settings, and the one way in which their texts are read.
 
 mod boolean;
+mod excerpt;
 mod interface_name;
 mod list;
 mod network;
 mod number;
 
 pub use boolean::boolean;
+pub use excerpt::excerpt;
 pub use interface_name::InterfaceName;
 pub use list::{Selected, list, single, wildcard_or_list};
 pub(crate) use network::network_or_address;
-pub use network::{EXPECTED as EXPECTED_NETWORK, network, unwritten_ranges};
+pub use network::{EXPECTED as EXPECTED_NETWORK, UnwrittenRanges, network};
 pub use number::{Gid, Port, Uid};
 
 use thiserror::Error;
 
-/// An item of a setting that does not parse, and where it stands in the setting's text.
+/// An item of a setting that does not parse, and where it stands in the setting's text. Displayed, a
+/// long item is cut.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{item}` at position {position} is not {expected}")]
+#[error("`{}` at position {position} is not {expected}", excerpt(item, 1))]
 #[non_exhaustive]
 pub struct InvalidItem {
     /// The item as it was written, blanks around it removed.

@@ -2,14 +2,14 @@
 
 use std::{fmt, io};
 
-use mesh_cni_rules::value::InvalidItem;
+use mesh_cni_rules::value::{InvalidItem, excerpt};
 use thiserror::Error;
 
 /// A setting whose value cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum SettingError {
     /// An item does not parse.
-    #[error("{origin} = `{value}`")]
+    #[error("{origin} = `{}`", excerpt(value, problem.position))]
     Item {
         origin: Origin,
         value: String,
@@ -32,7 +32,10 @@ pub(crate) enum SettingError {
         why: &'static str,
     },
     /// One rule would have to name them all.
-    #[error("environment {variable} = `{value}`: {count} groups, at most {most} are allowed")]
+    #[error(
+        "environment {variable} = `{}`: {count} groups, at most {most} are allowed",
+        excerpt(value, 1)
+    )]
     TooManyGroups {
         variable: &'static str,
         value: String,

@@ -8,8 +8,8 @@ use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
 use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use mesh_cni_rules::value::{
-    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, boolean, list, network,
-    single, unwritten_ranges, wildcard_or_list,
+    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, UnwrittenRanges,
+    boolean, excerpt, list, network, single, wildcard_or_list,
 };
 use mesh_cni_rules::{Dialect, Interception};
 
@@ -120,7 +120,7 @@ impl<'env> Settings<'env> {
             (None, Origin::Environment(variable)) => {
                 self.warn(format!(
                     "environment {variable}=`{}` is no boolean and counts as false",
-                    found.value
+                    excerpt(&found.value, 1)
                 ));
                 Ok(false)
             }
@@ -209,16 +209,22 @@ impl<'env> Settings<'env> {
         Ok(())
     }
 
-    /// Refuses a range of a family of which no rules are written.
-    pub(crate) fn check_families(&self, families: &[Family]) -> Outcome<()> {
+    /// Ranges of a family of which no rules are written, one line a setting: lists often come from
+    /// the mesh as a whole. Captured ranges of which none can be are refused.
+    pub(crate) fn check_families(&self, families: &[Family]) -> Outcome<Vec<String>> {
+        let mut told = Vec::new();
         for flag in [&flags::SERVICE_CIDR, &flags::EXCLUDE_SERVICE_CIDR] {
             let found = self.found(flag);
-            let mut unwritten = unwritten_ranges(&found.value, families).into_iter();
-            unwritten
-                .next()
-                .map_or(Ok(()), |problem| Err(refusal(found)(problem)))?;
+            let Some(unwritten) = UnwrittenRanges::find(&found.value, families) else {
+                continue;
+            };
+            let captures = flag.long == flags::SERVICE_CIDR.long;
+            match unwritten.as_refusal().filter(|_| captures) {
+                Some(problem) => return Err(refusal(found)(problem)),
+                None => told.push(format!("{}: {unwritten}", found.origin)),
+            }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// The mark behind it is that of the proxy's own packets, so the last one is not free; nor

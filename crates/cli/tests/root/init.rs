@@ -38,22 +38,34 @@ fn rules_come_stay_change_and_go() {
 }
 
 #[test]
-fn an_ipv6_range_that_no_rule_carries_out_is_refused() {
+fn ipv6_ranges_that_no_rule_carries_out_are_told_and_refused_where_none_is_left() {
     let _alone = alone();
     let four = Scratch::with_addresses(&["10.9.9.9/32"]);
     let both = Scratch::with_addresses(&["fd09::9/128", "10.9.9.9/32"]);
     for flag in ["-i", "-x"] {
-        for dry in ["--dry-run", "--dry-run=false"] {
-            let flags = ["-b", "*", flag, "10.0.0.0/8, fd00::/8", dry];
-            let (code, stdout, stderr) = four.init(&flags);
-            assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-            let told = "`fd00::/8` at position 13 is not an IPv4 range, and here IPv4 rules alone";
-            assert!(stderr.contains(told), "{stderr}");
-            let flags = [&flags[..], &["--dual-stack"]].concat();
-            assert_eq!(four.init(&flags).0, Some(2));
-            let (code, _, stderr) = both.init(&flags);
+        let flags = ["-b", "*", flag, "10.0.0.0/8, fd00::/8", "--dry-run"];
+        for flags in [&flags[..], &[&flags[..], &["--dual-stack"]].concat()] {
+            let (code, stdout, stderr) = four.init(flags);
             assert_eq!(code, Some(0), "{stderr}");
+            assert!(
+                stdout.contains("10.0.0.0/8") && !stdout.contains("fd00"),
+                "{stdout}"
+            );
+            let told = "no rule for `fd00::/8` at position 13: here IPv4 rules alone are written";
+            assert!(stderr.contains(told), "{stderr}");
+            let (code, _, stderr) = both.init(flags);
+            assert_eq!(
+                (code, stderr.contains("no rule for")),
+                (Some(0), false),
+                "{stderr}"
+            );
         }
+    }
+    for dry in ["--dry-run", "--dry-run=false"] {
+        let (code, stdout, stderr) = four.init(&["-b", "*", "-i", "fd00::/8", dry]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        let told = "`fd00::/8` at position 1 is not an IPv4 range, and here IPv4 rules alone";
+        assert!(stderr.contains(told), "{stderr}");
     }
     assert_eq!(four.inside(&["nft", "list", "ruleset"]), "");
 }

@@ -104,12 +104,14 @@ fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn an_ipv6_range_that_no_rule_carries_out_refuses_the_pod() {
-    let refused = with_ranges("annotation", &["10.0.0.7"]).unwrap_err();
-    insta::assert_snapshot!(refused, @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges = `192.168.0.0/16, fd00:96::/64`: `fd00:96::/64` at position 17 is not an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any)");
+fn an_ipv6_exclusion_where_ipv6_is_left_alone_anyway_is_told() {
+    let told = with_ranges("annotation", &["10.0.0.7"]).unwrap();
+    insta::assert_snapshot!(told.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
     // A second address alone changes nothing without dual stack.
-    let second = with_ranges("annotation", &["10.0.0.7", "fd00::7"]);
-    assert_eq!(second.unwrap_err(), refused);
+    assert_eq!(
+        with_ranges("annotation", &["10.0.0.7", "fd00::7"]),
+        Ok(told)
+    );
     for addresses in [&["fd00::7", "10.0.0.7"][..], &[], &["fe80::7"]] {
         assert_eq!(with_ranges("annotation", addresses), Ok(Vec::new()));
     }
@@ -118,8 +120,22 @@ fn an_ipv6_range_that_no_rule_carries_out_refuses_the_pod() {
 #[test]
 fn an_ipv6_range_of_the_defaults_is_told() {
     let told = with_ranges("defaults", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(told.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: `fd00:96::/64` at position 17 is not an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any): it counts for other pods");
+    insta::assert_snapshot!(told.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
     assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
+}
+
+#[test]
+fn captured_ranges_of_which_none_can_be_refuse_the_pod() {
+    let mut facts = productpage();
+    let key = "traffic.sidecar.istio.io/includeOutboundIPRanges".to_owned();
+    facts.annotations.insert(key, "fd00:96::/64".to_owned());
+    let of = |address: &str| {
+        let addresses = [address.parse().unwrap()];
+        plan(&facts, &MeshConf::default(), &addresses)
+    };
+    let error = of("10.0.0.7").unwrap_err();
+    assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
+    assert!(matches!(of("fd00::7"), Ok(Plan::Redirect(_))));
 }
 
 /// What comes of the documented pod where the `securityContext` of the pod and that of the proxy

@@ -5,7 +5,7 @@
 pub enum Annotation {
     /// `sidecar.istio.io/interceptionMode`: `REDIRECT` or `TPROXY`.
     InterceptionMode,
-    /// `status.sidecar.istio.io/port`: validated, steers no rule.
+    /// `status.sidecar.istio.io/port`: validated, steers no rule; 0 for none.
     StatusPort,
     /// `traffic.sidecar.istio.io/includeInboundPorts`: a list or `*`.
     IncludeInboundPorts,

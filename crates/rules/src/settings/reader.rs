@@ -8,12 +8,12 @@ use thiserror::Error;
 use super::{Annotation, PodSettings};
 use crate::ruleset::Family;
 use crate::value::{
-    InvalidItem, Port, Selected, boolean, list, single, unwritten_ranges, wildcard_or_list,
+    InvalidItem, Port, Selected, UnwrittenRanges, boolean, excerpt, list, single, wildcard_or_list,
 };
 
-/// A setting whose value cannot be used.
+/// A setting whose value cannot be used. Displayed, a long value is cut around the item.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{setting} = `{value}`")]
+#[error("{setting} = `{}`", excerpt(value, problem.position))]
 #[non_exhaustive]
 pub struct InvalidSetting {
     /// Which setting.
@@ -42,9 +42,9 @@ pub(super) struct Reader<'pod> {
     pub(super) warnings: Vec<String>,
 }
 
-struct Found<'pod> {
-    setting: SettingName,
-    value: &'pod str,
+pub(super) struct Found<'pod> {
+    pub(super) setting: SettingName,
+    pub(super) value: &'pod str,
 }
 
 impl InvalidSetting {
@@ -122,6 +122,7 @@ impl<'pod> Reader<'pod> {
             Some(value) => value,
             None if value.is_empty() => false,
             None => {
+                let value = excerpt(value, 1);
                 self.warnings.push(format!(
                     "environment {name}=`{value}` of the proxy is no boolean and counts as false"
                 ));
@@ -130,27 +131,15 @@ impl<'pod> Reader<'pod> {
         }
     }
 
-    /// Warnings about ranges of a default that no rule carries out; one of the pod's own refuses
-    /// it.
+    /// Those ranges of a list that no rule carries out.
     pub(super) fn unwritten(
         &self,
         annotation: Annotation,
         families: &[Family],
-    ) -> Result<Vec<String>, InvalidSetting> {
-        let Some(Found { setting, value }) = self.find(annotation) else {
-            return Ok(Vec::new());
-        };
-        let mut unwritten = unwritten_ranges(value, families).into_iter();
-        match setting {
-            SettingName::Default(_) => Ok(unwritten
-                .map(|problem| format!("{setting}: {problem}: it counts for other pods"))
-                .collect()),
-            SettingName::Annotation(_) | SettingName::SecurityContext(_) => {
-                unwritten.next().map_or(Ok(Vec::new()), |problem| {
-                    Err(InvalidSetting::new(setting, value, problem))
-                })
-            }
-        }
+    ) -> Option<(Found<'pod>, UnwrittenRanges)> {
+        let found = self.find(annotation)?;
+        let unwritten = UnwrittenRanges::find(found.value, families)?;
+        Some((found, unwritten))
     }
 
     /// The annotation's value, else the node's default for it.

@@ -1,5 +1,6 @@
 //! Address ranges.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::InvalidItem;
@@ -26,15 +27,61 @@ pub fn network(text: &str) -> Option<IpNetwork> {
 const EXPECTED_FOUR: &str = "an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow \
     an IPv6 address: the first one, or with dual stack any)";
 
-/// Those items of a list of ranges that no rule can carry out, since none of their family are
-/// written.
-pub fn unwritten_ranges(text: &str, families: &[Family]) -> Vec<InvalidItem> {
-    let is_written =
-        |item: &&str| network(item).is_none_or(|range| families.contains(&Family::of(&range)));
-    let unwritten = items(text).filter(|item| !is_written(item));
-    unwritten
-        .map(|item| invalid(text, item, EXPECTED_FOUR))
-        .collect()
+/// How many ranges a message names.
+const NAMED: usize = 8;
+
+/// Those ranges of a list that no rule can carry out, since none of their family are written.
+///
+/// Displayed it names the first of them, counts the others and says why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnwrittenRanges {
+    /// The first few.
+    named: Vec<InvalidItem>,
+    /// How many there are.
+    count: usize,
+    /// Whether the list has others.
+    some_are_written: bool,
+}
+
+impl UnwrittenRanges {
+    /// Looks for them in a list of ranges; none where every one can be carried out. Items that are
+    /// no ranges are not looked at.
+    pub fn find(text: &str, families: &[Family]) -> Option<Self> {
+        let is_written =
+            |item: &&str| network(item).is_none_or(|range| families.contains(&Family::of(&range)));
+        let (written, unwritten): (Vec<_>, Vec<_>) = items(text).partition(is_written);
+        let named = unwritten.iter().take(NAMED);
+        let named = named.map(|item| invalid(text, item, EXPECTED_FOUR));
+        (!unwritten.is_empty()).then(|| Self {
+            named: named.collect(),
+            count: unwritten.len(),
+            some_are_written: !written.is_empty(),
+        })
+    }
+
+    /// What is wrong with the first, where nothing of the list can be carried out.
+    pub fn as_refusal(&self) -> Option<InvalidItem> {
+        let first = self.named.first().filter(|_| !self.some_are_written);
+        first.cloned()
+    }
+}
+
+impl fmt::Display for UnwrittenRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no rule for ")?;
+        for (at, InvalidItem { item, position, .. }) in self.named.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            write!(f, "{comma}`{item}` at position {position}")?;
+        }
+        match self.count - self.named.len() {
+            0 => {}
+            more => write!(f, " and {more} more")?,
+        }
+        f.write_str(
+            ": here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, \
+             or with dual stack any), and IPv6 traffic is left alone",
+        )
+    }
 }
 
 /// The range with every bit behind its prefix cleared.

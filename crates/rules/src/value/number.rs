@@ -19,6 +19,10 @@ impl Port {
     /// What a port has to look like.
     pub const EXPECTED: &'static str = "a port: allowed are whole numbers from 1 to 65535";
 
+    /// What a port has to look like that may be none.
+    pub(crate) const EXPECTED_OR_NONE: &'static str =
+        "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
+
     /// A port that is known when the program is built.
     ///
     /// # Panics

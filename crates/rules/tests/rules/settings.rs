@@ -179,3 +179,72 @@ fn families_follow_the_first_usable_address() {
     assert_eq!(families(true, &["10.0.0.2", "fe80::1", "::1"]), v4);
     assert_eq!(families(false, &[]), v4);
 }
+
+#[test]
+fn a_status_port_of_0_is_none() {
+    for (port, taken) in [
+        ("0", true),
+        ("15020", true),
+        ("65536", false),
+        ("-1", false),
+    ] {
+        let annotations = annotations(&[(Annotation::StatusPort.key(), port)]);
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            ..PodSettings::default()
+        };
+        assert_eq!(settings.resolve().is_ok(), taken, "{port}");
+    }
+}
+
+#[test]
+fn a_long_value_is_told_around_what_is_wrong_with_it() {
+    let key = Annotation::ExcludeOutboundIpRanges.key();
+    let told = refusal(key, &format!("{}10.0.0.0/33", "10.0.0.0/8,".repeat(20_000)));
+    insta::assert_snapshot!(told, @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges = `…0.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/33`: `10.0.0.0/33` at position 220001 is not an address range: allowed are CIDRs such as 10.0.0.0/8 or fd00::/8");
+    let one = refusal(key, &"x".repeat(200_000));
+    assert!(one.chars().count() < 600, "{one}");
+    assert!(
+        one.contains("at position 1 is not an address range"),
+        "{one}"
+    );
+}
+
+/// What becomes of a list of ranges where IPv4 rules alone are written.
+fn with_four_alone(annotation: Annotation, value: &str) -> String {
+    let annotations = annotations(&[(annotation.key(), value)]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    match settings.check_families(&[Family::V4]) {
+        Ok(told) => format!("told: {}", told.join("; ")),
+        Err(error) => format!(
+            "refused: {error}: {}",
+            error.source().expect("it has its cause")
+        ),
+    }
+}
+
+#[test]
+fn ranges_without_rules_are_told_and_refuse_a_pod_of_which_nothing_could_be_captured() {
+    use Annotation::{ExcludeOutboundIpRanges, IncludeOutboundIpRanges};
+    let both = "10.0.0.0/8, fd00::/8";
+    let many: Vec<_> = (0..16_000).map(|n| format!("fd00:{n:x}::/32")).collect();
+    let told = [
+        with_four_alone(ExcludeOutboundIpRanges, both),
+        with_four_alone(ExcludeOutboundIpRanges, "fd00::/8"),
+        with_four_alone(ExcludeOutboundIpRanges, "10.0.0.0/8"),
+        with_four_alone(ExcludeOutboundIpRanges, &many.join(",")),
+        with_four_alone(IncludeOutboundIpRanges, both),
+        with_four_alone(IncludeOutboundIpRanges, "fd00::/8,fd01::/16"),
+        with_four_alone(IncludeOutboundIpRanges, "*"),
+        with_four_alone(IncludeOutboundIpRanges, ""),
+    ];
+    crate::support::assert_snapshot!(
+        "unwritten-ranges",
+        "a line for each list: exclusions are told, whatever they name; captured ranges are told \
+         where one of IPv4 is left, and refused where none is; of many the first eight are named",
+        told.join("\n")
+    );
+}
