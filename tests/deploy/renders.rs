@@ -100,9 +100,11 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "uninstall",
-        "an init container that uninstalls, without any right or token; every node at once",
+        "an init container that uninstalls, without any right or token, which alone has the further \
+         capability; every node at once",
         &[
             "uninstall.enabled=true",
+            r#"extraCapabilities=["DAC_OVERRIDE"]"#,
             "uninstall.restoreIstioCni=true",
             "uninstall.removeBinary=true",
         ],
