@@ -6,6 +6,7 @@ mod reader;
 pub use annotation::Annotation;
 pub use reader::{InvalidSetting, SettingName};
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use reader::{Found, Reader, owner};
@@ -19,6 +20,11 @@ use crate::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Selected, Uid, ne
 /// What the annotation of the mode takes; Istio's own `NONE` is what people write beside it.
 const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `TPROXY`; where \
     nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
+/// Each rerouted interface has a rule for each captured range; a pod that needs a tenth of this many
+/// has not been seen.
+const MOST_REROUTING: usize = 10_000;
+const EXPECTED_REROUTING: &str = "an interface that fits: rerouted ones times ranges of \
+    traffic.sidecar.istio.io/includeOutboundIPRanges may be 10000 at most";
 /// Environment of the proxy that says whether DNS is captured.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 /// Environment of the proxy that says whether invalid packets are dropped.
@@ -163,6 +169,17 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
         |annotation| reader.list(annotation, InterfaceName::parse, InterfaceName::EXPECTED);
     let deprecated = interfaces(Annotation::KubevirtInterfaces)?;
     let rerouted = interfaces(Annotation::RerouteVirtualInterfaces)?;
+    let rerouting = match rerouted {
+        Some(_) => Annotation::RerouteVirtualInterfaces,
+        None => Annotation::KubevirtInterfaces,
+    };
+    let ranges = match &to.outbound_ranges {
+        OutboundRanges::All => 1,
+        OutboundRanges::Only(ranges) => ranges.len().max(1),
+    };
+    let left = Cell::new(MOST_REROUTING / ranges);
+    let fits = |_name: &str| left.replace(left.get().saturating_sub(1)).checked_sub(1);
+    reader.list(rerouting, fits, EXPECTED_REROUTING)?;
     set(
         &mut to.exclude_interfaces,
         interfaces(Annotation::ExcludeInterfaces)?,

@@ -211,6 +211,31 @@ fn a_long_value_is_told_around_what_is_wrong_with_it() {
 }
 
 /// What becomes of a list of ranges where IPv4 rules alone are written.
+#[test]
+fn interfaces_times_ranges_have_a_limit() {
+    let ranges: Vec<_> = (0..=255).map(|n| format!("10.0.{n}.0/24")).collect();
+    let outcome = |count: usize, ranges: &str| {
+        let interfaces: Vec<_> = (0..count).map(|n| format!("veth{n}")).collect();
+        let annotations = annotations(&[
+            (
+                Annotation::RerouteVirtualInterfaces.key(),
+                &interfaces.join(","),
+            ),
+            (Annotation::IncludeOutboundIpRanges.key(), ranges),
+        ]);
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            ..PodSettings::default()
+        };
+        let resolved = settings.resolve();
+        resolved.map_err(|error| error.source().expect("an error has its cause").to_string())
+    };
+    // 10,000 / 256 is 39 and some.
+    assert!(outcome(39, &ranges.join(",")).is_ok());
+    insta::assert_snapshot!(outcome(40, &ranges.join(",")).unwrap_err(), @"`veth39` at position 264 is not an interface that fits: rerouted ones times ranges of traffic.sidecar.istio.io/includeOutboundIPRanges may be 10000 at most");
+    assert!(outcome(40, "*").is_ok());
+}
+
 fn with_four_alone(annotation: Annotation, value: &str) -> String {
     let annotations = annotations(&[(annotation.key(), value)]);
     let settings = PodSettings {
