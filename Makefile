@@ -56,7 +56,8 @@ test: ## every test, then those that need root
 STATIC := $(TARGET_DIR)/debug/static
 build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-installer --bin mesh-cni-agent \
 	-- -C target-feature=+crt-static -C strip=symbols \
-	&& mkdir -p $(STATIC) && mv -f $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
+	&& mkdir -p $(STATIC) && rm -f $(STATIC)/mesh-cni-agent \
+	&& mv $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
 
 test-root: ## only the tests that need root
 	scripts/plugin $(STATIC)/mesh-cni '' dev
