@@ -1,7 +1,7 @@
 //! The addresses of a network namespace.
 
-use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use std::{fs, io};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
@@ -12,6 +12,28 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = getifaddrs()?;
     let addresses = interfaces.filter_map(|interface| ip(&interface.address?));
     Ok(addresses.collect())
+}
+
+/// The IPv6 addresses among them, read from one file: faster than [`addresses`], for who asks of every
+/// pod and finds none.
+pub fn ipv6_addresses() -> io::Result<Vec<Ipv6Addr>> {
+    let table = match fs::read_to_string("/proc/thread-self/net/if_inet6") {
+        // A kernel without IPv6.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        table => table?,
+    };
+    table.lines().map(ipv6).collect()
+}
+
+/// A line begins with the address, in 32 hexadecimal digits (`if6_seq_show`, `net/ipv6/addrconf.c`).
+fn ipv6(line: &str) -> io::Result<Ipv6Addr> {
+    let digits = line.split_whitespace().next();
+    let bits = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+    let strange = || {
+        let words = format!("`{line}` in if_inet6 begins with no address");
+        io::Error::new(io::ErrorKind::InvalidData, words)
+    };
+    bits.map(Ipv6Addr::from_bits).ok_or_else(strange)
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {

@@ -67,7 +67,7 @@ mod user_ns;
 mod words;
 mod xtables;
 
-pub use addresses::addresses;
+pub use addresses::{addresses, ipv6_addresses};
 pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};
 pub use backend::{Backend, BackendChoice, BackendError};
 pub use enter::EnterError;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, read};
+use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, ipv6_addresses, read};
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::only_ours;
 use mesh_cni_rules::ruleset::Family;
@@ -24,21 +24,29 @@ pub(crate) fn beyond(
     if told.iter().copied().any(is_usable_six) {
         return Ok(None);
     }
-    let here = netns.run(addresses).map_err(|e| error::not_entered(&e))?;
-    let here = here.map_err(|e| error::addresses(&e))?;
     if !told.iter().copied().any(is_usable) {
-        let usable = here.iter().copied().any(is_usable);
-        return if usable {
-            Ok(Some(here))
-        } else {
-            Err(error::no_address())
-        };
+        return in_namespace(netns).map(Some);
     }
-    let six: Vec<_> = here.into_iter().filter(|ip| is_usable_six(*ip)).collect();
+    let here = netns.run(ipv6_addresses);
+    let here = here.map_err(|e| error::not_entered(&e))?;
+    let here = here.map_err(|e| error::addresses(&e))?;
+    let six = here.into_iter().map(IpAddr::V6).filter(|ip| is_usable(*ip));
+    let six: Vec<_> = six.collect();
     if six.is_empty() || !has_rules_for_six(netns, xtables)? {
         return Ok(None);
     }
     Ok(Some([six.as_slice(), told].concat()))
+}
+
+/// The addresses of the namespace, one of which can be used.
+fn in_namespace(netns: &NetNs) -> Result<Vec<IpAddr>, CniError> {
+    let here = netns.run(addresses).map_err(|e| error::not_entered(&e))?;
+    let here = here.map_err(|e| error::addresses(&e))?;
+    if here.iter().copied().any(is_usable) {
+        Ok(here)
+    } else {
+        Err(error::no_address())
+    }
 }
 
 fn is_usable_six(address: IpAddr) -> bool {

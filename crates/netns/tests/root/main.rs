@@ -8,6 +8,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod addresses;
 mod apply;
 mod atomic;
 mod enter;
