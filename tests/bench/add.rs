@@ -133,13 +133,5 @@ fn floor(netns: &Path) -> Command {
 }
 
 fn plugin(netns: &Path) -> Command {
-    let mut command = Command::new(mesh_cni());
-    command
-        .env("CNI_COMMAND", "ADD")
-        .env("CNI_CONTAINERID", "0123456789abcdef")
-        .env("CNI_NETNS", netns)
-        .env("CNI_IFNAME", "eth0")
-        .env("CNI_PATH", "/opt/cni/bin")
-        .env("CNI_ARGS", Attachment::args());
-    command
+    Attachment::command("ADD", netns)
 }

@@ -162,25 +162,13 @@ fn adds(started: &Started) -> String {
     for _ in 0..RUNS {
         for (conf, samples) in confs.iter().zip(&mut samples) {
             let netns = NetNs::scratch().expect("the benchmark needs root: run `make bench`");
-            samples.push(measure(&plugin(netns.path()), conf));
+            samples.push(measure(&Attachment::command("ADD", netns.path()), conf));
         }
     }
     table::table(
         ["ADD, pod source file", "ADD, pod source agent"].into_iter(),
         &samples,
     )
-}
-
-fn plugin(netns: &Path) -> Command {
-    let mut command = Command::new(mesh_cni());
-    command
-        .env("CNI_COMMAND", "ADD")
-        .env("CNI_CONTAINERID", "0123456789abcdef")
-        .env("CNI_NETNS", netns)
-        .env("CNI_IFNAME", "eth0")
-        .env("CNI_PATH", "/opt/cni/bin")
-        .env("CNI_ARGS", Attachment::args());
-    command
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -1,13 +1,11 @@
 //! A cluster of one node whose only programs are the API server and the agent.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use mesh_cni_tests::{KubeApi, Process, mesh_cni_agent};
+use mesh_cni_tests::{KubeApi, Process, ask_agent, mesh_cni_agent};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -141,7 +139,7 @@ impl Cluster {
         let socket = self.socket();
         let agent = self.agent.as_mut().unwrap();
         agent.wait_for(&format!("has not counted {line}"), MOST, || {
-            let metrics = ask(&socket, "/metrics")?;
+            let metrics = ask_agent(&socket, "/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
     }
@@ -175,7 +173,7 @@ impl Cluster {
     }
 
     fn ask(&self, path: &str) -> Option<String> {
-        ask(&self.socket(), path)
+        ask_agent(&self.socket(), path)
     }
 
     fn socket(&self) -> PathBuf {
@@ -187,14 +185,4 @@ impl Cluster {
             .path()
             .join(format!("agent.{}.log", self.agents))
     }
-}
-
-/// The agent's whole answer; `None` where it does not listen yet.
-fn ask(socket: &PathBuf, path: &str) -> Option<String> {
-    let mut stream = UnixStream::connect(socket).ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    Some(text)
 }

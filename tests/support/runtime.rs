@@ -86,16 +86,22 @@ impl Attachment {
         format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={PRODUCTPAGE_NAME}")
     }
 
-    /// Calls the plugin.
-    pub fn call(&self, call: &Call<'_>) -> Finished {
+    /// The plugin's program, with the environment of that call on that namespace.
+    pub fn command(cni_command: &str, netns: &Path) -> Command {
         let mut command = Command::new(mesh_cni());
         command
-            .env("CNI_COMMAND", call.command)
+            .env("CNI_COMMAND", cni_command)
             .env("CNI_CONTAINERID", "0123456789abcdef")
-            .env("CNI_NETNS", call.netns)
+            .env("CNI_NETNS", netns)
             .env("CNI_IFNAME", "eth0")
             .env("CNI_PATH", "/opt/cni/bin")
             .env("CNI_ARGS", Self::args());
+        command
+    }
+
+    /// Calls the plugin.
+    pub fn call(&self, call: &Call<'_>) -> Finished {
+        let mut command = Self::command(call.command, call.netns);
         if let Some(path) = call.path {
             command.env("PATH", path);
         }
