@@ -1,6 +1,6 @@
 //! `select`: the decision for a pod, and every condition with the fact behind it.
 
-use mesh_cni_selector::{Condition, Decision, Policy, conditions, select};
+use mesh_cni_selector::{Condition, Policy, Selection, conditions, select};
 use serde::Serialize;
 
 use crate::arguments::{Output, SelectArguments};
@@ -12,9 +12,9 @@ use crate::input::Case;
 struct Report<'case> {
     namespace: &'case str,
     name: &'case str,
-    selection: mesh_cni_selector::Selection,
+    selection: mesh_cni_selector::SelectionMode,
     #[serde(flatten)]
-    decision: &'case Decision,
+    decision: &'case Selection,
     conditions: &'case [Condition],
 }
 
@@ -35,15 +35,15 @@ pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Res
     };
     console.result(&text)?;
     Ok(match decision {
-        Decision::Redirect(_) => Exit::Done,
-        Decision::Skip(_) => Exit::No,
+        Selection::Redirect(_) => Exit::Done,
+        Selection::Skip(_) => Exit::No,
     })
 }
 
-fn text(case: &Case, decision: &Decision, table: &[Condition]) -> String {
+fn text(case: &Case, decision: &Selection, table: &[Condition]) -> String {
     let style = match decision {
-        Decision::Redirect(_) => GOOD.bold(),
-        Decision::Skip(_) => BAD,
+        Selection::Redirect(_) => GOOD.bold(),
+        Selection::Skip(_) => BAD,
     };
     let mut text = format!(
         "{}: {}\n\n",
@@ -64,7 +64,7 @@ fn text(case: &Case, decision: &Decision, table: &[Condition]) -> String {
     text
 }
 
-fn json(case: &Case, policy: &Policy, decision: &Decision, table: &[Condition]) -> String {
+fn json(case: &Case, policy: &Policy, decision: &Selection, table: &[Condition]) -> String {
     let report = Report {
         namespace: &case.facts.namespace,
         name: &case.facts.name,

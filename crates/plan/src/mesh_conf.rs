@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mesh_cni_rules::Dialect;
-use mesh_cni_selector::{LabelSelector, NamespaceSet, Policy, Selection};
+use mesh_cni_selector::{LabelSelector, NamespaceSet, Policy, SelectionMode};
 use serde::Deserialize;
 
 /// The plugin's name: `type` in a network configuration, and the name of its binary.
@@ -50,7 +50,7 @@ pub struct MeshConf {
     pub profile: Profile,
     /// Which pods: `asm`, `asm-literal` or `istio`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
-    pub selection: Option<Selection>,
+    pub selection: Option<SelectionMode>,
     /// Which rules: `asm` (the documented dump) or `istio`.
     pub ruleset: Option<RulesetName>,
     /// How the kernel is programmed.
@@ -96,8 +96,8 @@ impl MeshConf {
     /// Which pods are redirected.
     pub fn policy(&self) -> Policy {
         let selection = self.selection.unwrap_or(match self.profile {
-            Profile::Asm => Selection::Asm,
-            Profile::Istio => Selection::Istio,
+            Profile::Asm => SelectionMode::Asm,
+            Profile::Istio => SelectionMode::Istio,
         });
         Policy {
             selection,

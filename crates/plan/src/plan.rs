@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::InvalidSetting;
 use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
-use mesh_cni_selector::{Decision, MissingFacts, PodFacts, SidecarKind, SkipReason, select};
+use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
 use crate::identity::{self, ProxyRedirected};
@@ -56,8 +56,8 @@ const STEERING: [&str; 3] = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DU
 /// addresses that are not known: IPv4 rules then, and no range is held against them.
 pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<Plan, PlanError> {
     let sidecar = match select(facts, &conf.policy())? {
-        Decision::Skip(reason) => return Ok(Plan::Skip(reason)),
-        Decision::Redirect(sidecar) => sidecar,
+        Selection::Skip(reason) => return Ok(Plan::Skip(reason)),
+        Selection::Redirect(sidecar) => sidecar,
     };
     let settings = settings(facts, conf);
     let resolved = settings.resolve()?;

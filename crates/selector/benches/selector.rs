@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesh_cni_selector::{PodFacts, Policy, Selection, conditions, select};
+use mesh_cni_selector::{PodFacts, Policy, SelectionMode, conditions, select};
 
 const YAML: &str = include_str!("../tests/manifests/productpage.yaml");
 
@@ -17,7 +17,7 @@ fn steps(criterion: &mut Criterion) {
     criterion.bench_function("facts json", |bench| {
         bench.iter(|| serde_json::from_str::<PodFacts>(black_box(&json)));
     });
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let policy = Policy {
             selection,
             ..Policy::default()

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use mesh_cni_selector::{MAX_MANIFEST_BYTES, PodFacts, Policy, Selection, conditions, select};
+use mesh_cni_selector::{MAX_MANIFEST_BYTES, PodFacts, Policy, SelectionMode, conditions, select};
 
 const EMBEDDED: &str = include_str!("../tests/manifests/productpage.yaml");
 
@@ -24,7 +24,7 @@ fn explain() -> Result<(), Box<dyn Error>> {
     let facts = PodFacts::from_manifest(&manifest()?)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "pod {}/{}", facts.namespace, facts.name)?;
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let policy = Policy {
             selection,
             ..Policy::default()

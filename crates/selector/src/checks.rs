@@ -6,7 +6,7 @@ mod namespace;
 mod proxy;
 
 use crate::facts::PodFacts;
-use crate::policy::{Policy, Selection};
+use crate::policy::{Policy, SelectionMode};
 use crate::reason::SkipReason;
 use crate::select::MissingFacts;
 
@@ -73,9 +73,9 @@ const STATUS: Check = Check {
 ///
 /// That the pod has a network of its own is our addition to all three, and comes first: rules
 /// written for a pod on the host network would be written for the node.
-pub(crate) fn of(selection: Selection) -> &'static [Check] {
+pub(crate) fn of(selection: SelectionMode) -> &'static [Check] {
     match selection {
-        Selection::Asm => &[
+        SelectionMode::Asm => &[
             OWN_NETWORK,
             NAMESPACE,
             HAS_PROXY,
@@ -83,7 +83,7 @@ pub(crate) fn of(selection: Selection) -> &'static [Check] {
             INJECTED,
             NO_INIT,
         ],
-        Selection::AsmLiteral => &[
+        SelectionMode::AsmLiteral => &[
             OWN_NETWORK,
             NAMESPACE,
             HAS_PROXY,
@@ -91,7 +91,7 @@ pub(crate) fn of(selection: Selection) -> &'static [Check] {
             NOT_TRUE,
             NO_INIT,
         ],
-        Selection::Istio => &[
+        SelectionMode::Istio => &[
             OWN_NETWORK,
             NAMESPACE,
             NO_INIT,

@@ -1,6 +1,7 @@
 //! What must be known about a pod to decide whether its traffic goes through a proxy.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +47,10 @@ pub struct PodFacts {
     /// `spec.securityContext.runAsGroup`: the group of containers that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
+    /// `status.podIPs`, or `status.podIP` alone: the addresses of the pod's interfaces, in their
+    /// order. Empty where they are not known, as before the pod's network is set up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
     /// `metadata.labels` of the pod's namespace; `None` where nobody looked them up, which is not
     /// the same as a namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,6 @@
 //! Label selectors, as Kubernetes writes and reads them.
 
 mod error;
-mod object;
 mod parse;
 mod requirement;
 
@@ -9,16 +8,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::error::LabelSelectorError;
 use self::requirement::Requirement;
 
-/// A choice of objects by their labels.
+/// Selects objects by their labels, such as `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
 ///
-/// As text: `a=b,c!=d,e in (x,y),f notin (z),g,!h`, where all parts must hold. As JSON: that text,
-/// or an object with `matchLabels` and `matchExpressions`. Written out it is always the text.
+/// All requirements must hold. In JSON, a selector is a string with this text.
 ///
-/// One thing differs from Kubernetes: a selector without any requirement, which would match
-/// everything, is refused, since an empty line in a configuration should not switch a mesh off.
+/// Unlike in Kubernetes, an empty selector is an error: it would match every object, and an empty
+/// value in a configuration must not turn the mesh off.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -32,26 +32,20 @@ use self::requirement::Requirement;
 /// assert_eq!(error.to_string(), "label selector has `o` at position 9, expected `(`");
 /// # Ok::<(), mesh_cni_selector::LabelSelectorError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct LabelSelector {
     requirements: Vec<Requirement>,
 }
 
 impl LabelSelector {
-    /// Whether an object with these labels is chosen.
+    /// Whether an object with these labels is selected.
     ///
     /// An absent label satisfies `!=`, `notin` and `!`.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.requirements
             .iter()
-            .all(|requirement| requirement.holds(labels))
-    }
-
-    fn new(requirements: Vec<Requirement>) -> Result<Self, LabelSelectorError> {
-        if requirements.is_empty() {
-            return Err(LabelSelectorError::Empty);
-        }
-        Ok(Self { requirements })
+            .all(|requirement| requirement.matches(labels))
     }
 }
 
@@ -62,7 +56,9 @@ impl FromStr for LabelSelector {
         if text.trim().is_empty() {
             return Err(LabelSelectorError::Empty);
         }
-        Self::new(parse::requirements(text)?)
+        Ok(Self {
+            requirements: parse::requirements(text)?,
+        })
     }
 }
 
@@ -75,5 +71,19 @@ impl fmt::Display for LabelSelector {
             write!(f, "{requirement}")?;
         }
         Ok(())
+    }
+}
+
+impl TryFrom<String> for LabelSelector {
+    type Error = LabelSelectorError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<LabelSelector> for String {
+    fn from(selector: LabelSelector) -> Self {
+        selector.to_string()
     }
 }

@@ -10,12 +10,12 @@
 //!
 //! [`PodFacts`] holds what must be known about a pod. It comes from a manifest
 //! ([`PodFacts::from_manifest`]), or as JSON from whoever watches the pods of a node. [`Policy`]
-//! holds what the operator wants. [`select`] looks at the conditions of the policy's [`Selection`]
+//! holds what the operator wants. [`select`] looks at the conditions of the policy's [`SelectionMode`]
 //! one by one, and the first that fails is the [`SkipReason`]; [`conditions`] looks at all of them,
 //! for people who want to see the whole table.
 //!
 //! ```
-//! use mesh_cni_selector::{Decision, PodFacts, Policy, SidecarKind, select};
+//! use mesh_cni_selector::{Selection, PodFacts, Policy, SidecarKind, select};
 //!
 //! let pod = "
 //! apiVersion: v1
@@ -29,7 +29,7 @@
 //! ";
 //! let mut facts = PodFacts::from_manifest(pod)?;
 //! let policy = Policy::default();
-//! assert_eq!(select(&facts, &policy)?, Decision::Redirect(SidecarKind::Native));
+//! assert_eq!(select(&facts, &policy)?, Selection::Redirect(SidecarKind::Native));
 //!
 //! facts.labels.insert("sidecar.istio.io/inject".into(), "false".into());
 //! let decision = select(&facts, &policy)?;
@@ -73,6 +73,6 @@ pub use labels::{LabelSelector, LabelSelectorError};
 pub use manifest::{MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason};
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
-pub use policy::{Policy, Selection, UnknownSelection};
+pub use policy::{Policy, SelectionMode, UnknownSelectionMode};
 pub use reason::{ContainerList, InjectSource, SkipReason};
-pub use select::{Condition, Decision, MissingFacts, conditions, select};
+pub use select::{Condition, MissingFacts, Selection, conditions, select};

@@ -12,11 +12,11 @@ use crate::reason::SkipReason;
 
 /// The rules of the decision, apart from the pod.
 ///
-/// The default is selection [`Asm`](Selection::Asm) with `kube-system` excluded.
+/// The default is selection [`Asm`](SelectionMode::Asm) with `kube-system` excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Which conditions a pod must meet.
-    pub selection: Selection,
+    pub selection: SelectionMode,
     /// Pods of these namespaces are never redirected.
     pub exclude_namespaces: NamespaceSet,
     /// Where given, only pods of these namespaces can be; exclusion wins over inclusion.
@@ -28,7 +28,7 @@ pub struct Policy {
 /// Which conditions a pod must meet; their order is the order in which they are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Selection {
+pub enum SelectionMode {
     /// The four conditions of the ASM document, the fourth in the sense that Istio gives it, and no
     /// `istio-init` container.
     #[default]
@@ -45,7 +45,7 @@ pub enum Selection {
     "selection {} is unknown, allowed are `asm`, `asm-literal` and `istio`",
     Quoted(name)
 )]
-pub struct UnknownSelection {
+pub struct UnknownSelectionMode {
     /// The name as given.
     pub name: String,
 }
@@ -82,7 +82,7 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            selection: Selection::default(),
+            selection: SelectionMode::default(),
             exclude_namespaces: NamespaceSet::new(["kube-system"])
                 .expect("`kube-system` is a namespace's name"),
             include_namespaces: None,
@@ -91,7 +91,7 @@ impl Default for Policy {
     }
 }
 
-impl Selection {
+impl SelectionMode {
     /// All selections, the default first.
     pub const ALL: [Self; 3] = [Self::Asm, Self::AsmLiteral, Self::Istio];
 
@@ -105,20 +105,20 @@ impl Selection {
     }
 }
 
-impl fmt::Display for Selection {
+impl fmt::Display for SelectionMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for Selection {
-    type Err = UnknownSelection;
+impl FromStr for SelectionMode {
+    type Err = UnknownSelectionMode;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let found = Self::ALL
             .into_iter()
             .find(|selection| selection.as_str() == name);
-        found.ok_or_else(|| UnknownSelection {
+        found.ok_or_else(|| UnknownSelectionMode {
             name: name.to_owned(),
         })
     }

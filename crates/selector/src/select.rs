@@ -16,7 +16,7 @@ use crate::reason::SkipReason;
 /// As JSON it is `{"decision": "redirect", "sidecar": "container"}`, or
 /// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and its phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum Selection {
     /// Yes, through the sidecar that stands in the pod in this way.
     Redirect(SidecarKind),
     /// No, and why.
@@ -50,18 +50,18 @@ pub struct Condition {
 }
 
 /// Decides whether the pod's traffic is to be redirected, by the first condition that fails.
-pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Decision, MissingFacts> {
+pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Selection, MissingFacts> {
     for check in checks::of(policy.selection) {
         match (check.find)(facts, policy) {
             Finding::Holds(_) => {}
-            Finding::Broken(reason) => return Ok(Decision::Skip(reason)),
+            Finding::Broken(reason) => return Ok(Selection::Skip(reason)),
             Finding::Unknown(missing) => return Err(missing),
         }
     }
     // Every selection asks for a proxy, so the second arm is a repetition, not a second opinion.
     Ok(match facts.proxy() {
-        Some(proxy) => Decision::Redirect(proxy.kind),
-        None => Decision::Skip(checks::no_istio_proxy(facts)),
+        Some(proxy) => Selection::Redirect(proxy.kind),
+        None => Selection::Skip(checks::no_istio_proxy(facts)),
     })
 }
 
@@ -87,7 +87,7 @@ pub fn conditions(facts: &PodFacts, policy: &Policy) -> Vec<Condition> {
         .collect()
 }
 
-impl Decision {
+impl Selection {
     /// The reason of a skip.
     pub fn reason(&self) -> Option<&SkipReason> {
         match self {
@@ -97,7 +97,7 @@ impl Decision {
     }
 }
 
-impl fmt::Display for Decision {
+impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Redirect(SidecarKind::Container) => {
@@ -111,17 +111,17 @@ impl fmt::Display for Decision {
     }
 }
 
-impl Serialize for Decision {
+impl Serialize for Selection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Redirect(sidecar) => {
-                let mut object = serializer.serialize_struct("Decision", 2)?;
+                let mut object = serializer.serialize_struct("Selection", 2)?;
                 object.serialize_field("decision", "redirect")?;
                 object.serialize_field("sidecar", sidecar)?;
                 object.end()
             }
             Self::Skip(reason) => {
-                let mut object = serializer.serialize_struct("Decision", 3)?;
+                let mut object = serializer.serialize_struct("Selection", 3)?;
                 object.serialize_field("decision", "skip")?;
                 object.serialize_field("code", reason.code())?;
                 object.serialize_field("reason", &reason.to_string())?;

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use mesh_cni_selector::{ManifestError, PodFacts};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// Namespace and name of a pod.
@@ -117,14 +117,6 @@ impl Pod {
     /// Every container's status, those of init containers first.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
-    }
-}
-
-impl<'de> Deserialize<'de> for Pod {
-    /// One whole object is in memory at a time, and its leaner image stays.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
-        Self::from_object(&object).map_err(serde::de::Error::custom)
     }
 }
 

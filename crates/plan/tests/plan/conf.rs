@@ -4,7 +4,7 @@ use std::error::Error;
 
 use mesh_cni_plan::{ConfError, Decoded, MeshConf};
 use mesh_cni_rules::Dialect;
-use mesh_cni_selector::Selection;
+use mesh_cni_selector::SelectionMode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn refusal(entry: &Value) -> String {
 fn an_entry_without_fields_is_whole() {
     let conf = decode(&json!({"type": "mesh-cni"})).unwrap().conf;
     assert_eq!(conf, MeshConf::default());
-    assert_eq!(conf.policy().selection, Selection::Asm);
+    assert_eq!(conf.policy().selection, SelectionMode::Asm);
     assert_eq!(conf.dialect(), Dialect::Asm);
     assert!(conf.policy().exclude_by_name("kube-system").is_some());
 }
@@ -52,19 +52,19 @@ fn single_fields_win_over_the_profile() {
     let conf = decode(&json!({"profile": "istio"})).unwrap().conf;
     assert_eq!(
         (conf.policy().selection, conf.dialect()),
-        (Selection::Istio, Dialect::Istio)
+        (SelectionMode::Istio, Dialect::Istio)
     );
     let conf = decode(&json!({"profile": "istio", "ruleset": "asm"}))
         .unwrap()
         .conf;
     assert_eq!(
         (conf.policy().selection, conf.dialect()),
-        (Selection::Istio, Dialect::Asm)
+        (SelectionMode::Istio, Dialect::Asm)
     );
     let conf = decode(&json!({"selection": "asm-literal"})).unwrap().conf;
     assert_eq!(
         (conf.policy().selection, conf.dialect()),
-        (Selection::AsmLiteral, Dialect::Asm)
+        (SelectionMode::AsmLiteral, Dialect::Asm)
     );
 }
 

@@ -1,90 +1,49 @@
-//! What can be wrong with a label selector.
+//! Errors in the text of a label selector.
 
 use crate::quoted::Quoted;
 
-/// Why a text or an object is no label selector. Positions count characters from 1.
+/// Why a text is not a valid label selector. Positions count characters from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelSelectorError {
-    /// There is no requirement at all.
+    /// The text is empty.
     #[error(
         "label selector is empty, expected at least one requirement such as `mesh=off` or `!mesh`"
     )]
     Empty,
-    /// A sign or word stands where another is needed.
+    /// The text has an unexpected character or word, or it ends too early.
     #[error(
-        "label selector has {} at position {position}, expected {expected}",
-        found_or_end(found.as_deref())
+        "label selector {} at position {position}, expected {expected}",
+        found.as_deref().map_or("ends".to_owned(), |found| format!("has {}", Quoted(found)))
     )]
     Unexpected {
-        /// What stands there; `None` for the end of the text.
+        /// The character or word; `None` at the end of the text.
         found: Option<String>,
-        /// Where.
+        /// Its position.
         position: usize,
-        /// What may stand there.
+        /// What is allowed there.
         expected: &'static str,
     },
-    /// A label's key breaks the rules for keys.
+    /// Not a valid label key.
     #[error(
-        "label selector has key {}{}, allowed are up to 63 letters, digits, `-`, `_` and `.` with a letter or digit at both ends, after an optional DNS name and `/`",
-        Quoted(key), at(*position)
+        "label selector has key {} at position {position}, expected at most 63 letters, digits, `-`, `_` and `.` that start and end with a letter or digit, optionally after a DNS name and `/`",
+        Quoted(key)
     )]
     Key {
-        /// The key as given.
+        /// The key.
         key: String,
-        /// Where it begins; `None` in the object form.
-        position: Option<usize>,
+        /// Where it starts.
+        position: usize,
     },
-    /// A label's value breaks the rules for values.
+    /// Not a valid label value.
     #[error(
-        "label selector has value {}{}, allowed are nothing, or up to 63 letters, digits, `-`, `_` and `.` with a letter or digit at both ends",
-        Quoted(value), at(*position)
+        "label selector has value {} at position {position}, expected an empty value or at most 63 letters, digits, `-`, `_` and `.` that start and end with a letter or digit",
+        Quoted(value)
     )]
     Value {
-        /// The value as given.
+        /// The value.
         value: String,
-        /// Where it begins; `None` in the object form.
-        position: Option<usize>,
+        /// Where it starts.
+        position: usize,
     },
-    /// An operator that `matchExpressions` does not have.
-    #[error(
-        "label selector has operator {} for key {}, allowed are `In`, `NotIn`, `Exists` and `DoesNotExist`",
-        Quoted(operator),
-        Quoted(key)
-    )]
-    Operator {
-        /// The key of the expression.
-        key: String,
-        /// The operator as given.
-        operator: String,
-    },
-    /// `In` or `NotIn` without values, or `Exists` or `DoesNotExist` with some.
-    #[error(
-        "label selector has operator {} for key {} with {count} in `values`, expected {expected}",
-        Quoted(operator),
-        Quoted(key)
-    )]
-    ValueCount {
-        /// The key of the expression.
-        key: String,
-        /// The operator.
-        operator: String,
-        /// How many values there are.
-        count: usize,
-        /// How many there should be.
-        expected: &'static str,
-    },
-}
-
-fn found_or_end(found: Option<&str>) -> String {
-    match found {
-        Some(found) => Quoted(found).to_string(),
-        None => "its end".to_owned(),
-    }
-}
-
-fn at(position: Option<usize>) -> String {
-    position
-        .map(|position| format!(" at position {position}"))
-        .unwrap_or_default()
 }

@@ -41,7 +41,7 @@ fn key<'t>(scanner: &mut Scanner<'t>) -> Result<&'t str, LabelSelectorError> {
     if key.is_empty() {
         return Err(scanner.unexpected("a label's key"));
     }
-    check_key(key, Some(position))?;
+    check_key(key, position)?;
     Ok(key)
 }
 
@@ -100,7 +100,7 @@ fn value(scanner: &mut Scanner<'_>) -> Result<String, LabelSelectorError> {
     scanner.skip_blanks();
     let position = scanner.position;
     let value = scanner.word();
-    check_value(value, Some(position))?;
+    check_value(value, position)?;
     Ok(value.to_owned())
 }
 

@@ -38,7 +38,7 @@ impl Requirement {
         }
     }
 
-    pub(super) fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(super) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = labels.get(&self.key);
         match &self.operator {
             Operator::In(values) => value.is_some_and(|value| values.contains(value)),
@@ -62,7 +62,7 @@ impl fmt::Display for Requirement {
 }
 
 /// Refuses a key that no label can have: `[prefix/]name`.
-pub(super) fn check_key(key: &str, position: Option<usize>) -> Result<(), LabelSelectorError> {
+pub(super) fn check_key(key: &str, position: usize) -> Result<(), LabelSelectorError> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
@@ -77,7 +77,7 @@ pub(super) fn check_key(key: &str, position: Option<usize>) -> Result<(), LabelS
 }
 
 /// Refuses a value that no label can have.
-pub(super) fn check_value(value: &str, position: Option<usize>) -> Result<(), LabelSelectorError> {
+pub(super) fn check_value(value: &str, position: usize) -> Result<(), LabelSelectorError> {
     if is_name(value) {
         return Ok(());
     }

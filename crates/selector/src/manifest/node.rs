@@ -32,6 +32,11 @@ impl<'v> Node<'v, '_> {
         }
     }
 
+    /// The value itself.
+    pub(super) fn value(&self) -> &'v Value {
+        self.value
+    }
+
     /// The field, if it is there; `null` counts as absent, as in Kubernetes.
     pub(super) fn field<'s>(
         &'s self,

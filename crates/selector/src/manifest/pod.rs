@@ -1,6 +1,9 @@
 //! The fields of a `v1` Pod that hold facts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
 
 use super::error::ManifestError;
 use super::node::Node;
@@ -32,8 +35,22 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         init_containers: spec.list("initContainers", container)?,
         run_as_user: identity.user,
         run_as_group: identity.group,
+        addresses: addresses(pod),
         namespace_labels: None,
     })
+}
+
+/// The addresses in `status`. They never decide whether a pod is redirected, so an address that
+/// cannot be read counts as absent instead of making the pod unreadable.
+fn addresses(pod: &Node<'_, '_>) -> Vec<IpAddr> {
+    let status = &pod.value()["status"];
+    let address = |value: &Value| value.as_str()?.parse().ok();
+    let listed = status["podIPs"].as_array().into_iter().flatten();
+    let mut addresses: Vec<IpAddr> = listed.filter_map(|item| address(&item["ip"])).collect();
+    if addresses.is_empty() {
+        addresses.extend(address(&status["podIP"]));
+    }
+    addresses
 }
 
 /// The `name` of an object that must have one.

@@ -2,9 +2,10 @@
 //! ways to ask for a decision, over pods of all kinds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use mesh_cni_selector::{
-    ContainerFacts, Decision, PodFacts, Policy, RestartPolicy, Selection, conditions, select,
+    ContainerFacts, PodFacts, Policy, RestartPolicy, Selection, SelectionMode, conditions, select,
 };
 use proptest::prelude::*;
 
@@ -65,8 +66,8 @@ fn the_shape() {
     let mut facts = meshed();
     facts.containers.truncate(1);
     insta::with_settings!({
-        description => "Names in snake case; `uid`, `run_as_user`, `run_as_group` and `namespace_labels` \
-                        are absent where they are unknown. A change here breaks agents and plugins of other versions.",
+        description => "Keys are snake case; `uid`, `run_as_user`, `run_as_group`, `addresses` and `namespace_labels` \
+                        are absent if unknown. A change here breaks agents and plugins of other versions.",
         omit_expression => true,
     }, {
         insta::assert_json_snapshot!(facts);
@@ -129,6 +130,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
         containers(),
         prop::option::of(texts()),
         any::<[Option<i64>; 2]>(),
+        any::<Vec<IpAddr>>(),
     );
     parts.prop_map(
         |(
@@ -140,6 +142,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
             init_containers,
             namespace_labels,
             [run_as_user, run_as_group],
+            addresses,
         )| {
             PodFacts {
                 namespace,
@@ -152,6 +155,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
                 init_containers,
                 run_as_user,
                 run_as_group,
+                addresses,
                 namespace_labels,
             }
         },
@@ -161,14 +165,19 @@ fn facts() -> impl Strategy<Value = PodFacts> {
 fn policies() -> impl Strategy<Value = Policy> {
     let include = prop::option::of(Just("default,kube-*".parse().unwrap()));
     let selector = prop::option::of(Just("mesh=off".parse().unwrap()));
-    (prop::sample::select(&Selection::ALL[..]), include, selector).prop_map(
-        |(selection, include_namespaces, exclude_namespace_selector)| Policy {
-            selection,
-            include_namespaces,
-            exclude_namespace_selector,
-            ..Policy::default()
-        },
+    (
+        prop::sample::select(&SelectionMode::ALL[..]),
+        include,
+        selector,
     )
+        .prop_map(
+            |(selection, include_namespaces, exclude_namespace_selector)| Policy {
+                selection,
+                include_namespaces,
+                exclude_namespace_selector,
+                ..Policy::default()
+            },
+        )
 }
 
 proptest! {
@@ -185,11 +194,11 @@ proptest! {
         let conditions = conditions(&facts, &policy);
         let broken = conditions.iter().find(|condition| !condition.holds).map(|condition| condition.fact.clone());
         match select(&facts, &policy) {
-            Ok(Decision::Redirect(kind)) => {
+            Ok(Selection::Redirect(kind)) => {
                 prop_assert_eq!(broken, None);
                 prop_assert_eq!(Some(kind), facts.proxy().map(|proxy| proxy.kind));
             }
-            Ok(Decision::Skip(reason)) => prop_assert_eq!(broken, Some(reason.to_string())),
+            Ok(Selection::Skip(reason)) => prop_assert_eq!(broken, Some(reason.to_string())),
             Err(missing) => prop_assert_eq!(broken, Some(missing.to_string())),
         }
     }
@@ -199,7 +208,7 @@ proptest! {
         if let Some(reason) = policy.exclude_by_name(&facts.namespace) {
             let expected = if facts.host_network { "host-network" } else { reason.code() };
             match select(&facts, &policy) {
-                Ok(Decision::Skip(found)) => prop_assert_eq!(found.code(), expected),
+                Ok(Selection::Skip(found)) => prop_assert_eq!(found.code(), expected),
                 other => prop_assert!(false, "expected a skip, got {:?}", other),
             }
         }

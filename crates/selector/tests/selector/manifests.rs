@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use mesh_cni_selector::{MAX_MANIFEST_BYTES, ManifestError, PodFacts, RestartPolicy, SidecarKind};
 use proptest::prelude::*;
@@ -75,6 +76,34 @@ fn the_pods_user_and_group_are_no_containers_own() {
     assert_eq!(facts.containers[0].run_as_user, Some(0));
     assert_eq!(facts.containers[0].run_as_group, None);
     assert_eq!((facts.run_as_user, facts.run_as_group), (Some(5), Some(6)));
+}
+
+#[test]
+fn addresses_come_from_the_status_and_never_make_a_pod_unreadable() {
+    let addresses = |status: &str| {
+        let text = format!(
+            r#"{{"kind":"Pod","metadata":{{"name":"p"}},"spec":{{"containers":[{{"name":"a"}}]}},"status":{status}}}"#
+        );
+        PodFacts::from_manifest(&text).unwrap().addresses
+    };
+    let both = addresses(r#"{"podIP":"10.0.0.7","podIPs":[{"ip":"10.0.0.7"},{"ip":"fd00::7"}]}"#);
+    assert_eq!(
+        both.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.0.0.7", "fd00::7"]
+    );
+    assert_eq!(
+        addresses(r#"{"podIP":"fd00::7"}"#),
+        ["fd00::7".parse::<IpAddr>().unwrap()]
+    );
+    for unknown in [
+        "null",
+        "{}",
+        "7",
+        r#"{"podIP":"","podIPs":[]}"#,
+        r#"{"podIP":7,"podIPs":[{}, {"ip":"10.0.0"}]}"#,
+    ] {
+        assert!(addresses(unknown).is_empty(), "{unknown}");
+    }
 }
 
 #[test]

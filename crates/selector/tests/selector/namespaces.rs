@@ -1,6 +1,6 @@
 //! Namespace sets: what is said about bad ones, and that patterns mean what they should.
 
-use mesh_cni_selector::{NamespacePattern, NamespaceSet, Selection};
+use mesh_cni_selector::{NamespacePattern, NamespaceSet, SelectionMode};
 use proptest::prelude::*;
 
 #[test]
@@ -39,12 +39,12 @@ fn errors_name_the_item() {
 
 #[test]
 fn selections_have_names() {
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         assert_eq!(selection.as_str().parse(), Ok(selection));
         assert_eq!(serde_json::to_value(selection).unwrap(), selection.as_str());
     }
     assert_eq!(
-        "ASM".parse::<Selection>().unwrap_err().to_string(),
+        "ASM".parse::<SelectionMode>().unwrap_err().to_string(),
         "selection `ASM` is unknown, allowed are `asm`, `asm-literal` and `istio`"
     );
 }

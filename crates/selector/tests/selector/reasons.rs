@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_selector::{
-    ContainerList, Decision, InjectSource, MissingFacts, NamespaceSet, PodFacts, Policy,
-    RestartPolicy, Selection, SidecarKind, SkipReason, conditions, select,
+    ContainerList, InjectSource, MissingFacts, NamespaceSet, PodFacts, Policy, RestartPolicy,
+    Selection, SelectionMode, SidecarKind, SkipReason, conditions, select,
 };
 
 use crate::support::{INJECT, STATUS, code, codes, container, meshed, meshed_natively, policy};
@@ -28,11 +28,11 @@ fn label(value: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn a_meshed_pod_is_redirected() {
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let decision = select(&meshed(), &policy(selection)).unwrap();
         assert_eq!(
             decision,
-            Decision::Redirect(SidecarKind::Container),
+            Selection::Redirect(SidecarKind::Container),
             "{selection}"
         );
     }
@@ -40,11 +40,11 @@ fn a_meshed_pod_is_redirected() {
 
 #[test]
 fn a_native_sidecar_counts_as_a_container() {
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let decision = select(&meshed_natively(), &policy(selection)).unwrap();
         assert_eq!(
             decision,
-            Decision::Redirect(SidecarKind::Native),
+            Selection::Redirect(SidecarKind::Native),
             "{selection}"
         );
     }
@@ -92,7 +92,7 @@ fn excluded_namespace_says_which_pattern() {
 #[test]
 fn an_include_list_shuts_the_others_out() {
     let included: NamespaceSet = "shop-*,default".parse().unwrap();
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let policy = Policy {
             include_namespaces: Some(included.clone()),
             ..policy(selection)
@@ -127,7 +127,7 @@ fn exclusion_wins_over_inclusion() {
 
 #[test]
 fn namespaces_excluded_by_label() {
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         let policy = Policy {
             exclude_namespace_selector: Some("mesh in (off,none)".parse().unwrap()),
             ..policy(selection)
@@ -366,7 +366,7 @@ fn istio_looks_in_its_own_order() {
         |facts| drop(facts.annotations.insert(STATUS.into(), String::new())),
     ];
     for repair in repairs {
-        order.push(code(&facts, &policy(Selection::Istio)));
+        order.push(code(&facts, &policy(SelectionMode::Istio)));
         repair(&mut facts);
     }
     assert_eq!(
@@ -381,7 +381,7 @@ fn istio_looks_in_its_own_order() {
             "no-status-annotation",
         ]
     );
-    assert_eq!(code(&facts, &policy(Selection::Istio)), "redirect");
+    assert_eq!(code(&facts, &policy(SelectionMode::Istio)), "redirect");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn hostile_values_stay_on_one_line() {
     let mut facts = meshed();
     facts.containers[1].args[1] = "router\nredirect: yes".into();
     assert_eq!(
-        reason(&facts, &policy(Selection::Istio)).to_string(),
+        reason(&facts, &policy(SelectionMode::Istio)).to_string(),
         "`istio-proxy` is a proxy of type `router\\nredirect: yes`, not `sidecar`"
     );
 }

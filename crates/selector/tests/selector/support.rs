@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_selector::{ContainerFacts, Decision, PodFacts, Policy, RestartPolicy, Selection};
+use mesh_cni_selector::{
+    ContainerFacts, PodFacts, Policy, RestartPolicy, Selection, SelectionMode,
+};
 use mesh_cni_selector::{conditions, select};
 
 pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
@@ -78,7 +80,7 @@ pub(crate) fn container(name: &str) -> ContainerFacts {
     }
 }
 
-pub(crate) fn policy(selection: Selection) -> Policy {
+pub(crate) fn policy(selection: SelectionMode) -> Policy {
     Policy {
         selection,
         ..Policy::default()
@@ -93,11 +95,11 @@ pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
         .into_iter()
         .find(|condition| !condition.holds);
     match decision {
-        Decision::Redirect(_) => {
+        Selection::Redirect(_) => {
             assert_eq!(broken, None);
             "redirect"
         }
-        Decision::Skip(reason) => {
+        Selection::Skip(reason) => {
             assert_eq!(broken.unwrap().fact, reason.to_string());
             reason.code()
         }
@@ -107,5 +109,5 @@ pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
 /// The codes of all three selections: asm, asm-literal, istio.
 #[track_caller]
 pub(crate) fn codes(facts: &PodFacts) -> [&'static str; 3] {
-    Selection::ALL.map(|selection| code(facts, &policy(selection)))
+    SelectionMode::ALL.map(|selection| code(facts, &policy(selection)))
 }

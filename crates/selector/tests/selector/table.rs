@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use mesh_cni_selector::{PodFacts, Policy, Selection, SkipReason, conditions, select};
+use mesh_cni_selector::{PodFacts, Policy, SelectionMode, SkipReason, conditions, select};
 
 use crate::support::{MANIFESTS, policy};
 
@@ -12,7 +12,7 @@ fn decisions_over_all_manifests() {
     for (file, text) in MANIFESTS {
         let facts = PodFacts::from_manifest(text).unwrap();
         writeln!(table, "{file}  ({}/{})", facts.namespace, facts.name).unwrap();
-        for selection in Selection::ALL {
+        for selection in SelectionMode::ALL {
             let decision = select(&facts, &policy(selection)).unwrap();
             let code = decision.reason().map_or("redirect", SkipReason::code);
             writeln!(table, "  {:<12} {code:<23} {decision}", selection.as_str()).unwrap();
@@ -32,7 +32,7 @@ fn decisions_over_all_manifests() {
 fn conditions_of_productpage() {
     let facts = PodFacts::from_manifest(MANIFESTS[0].1).unwrap();
     let mut table = String::new();
-    for selection in Selection::ALL {
+    for selection in SelectionMode::ALL {
         writeln!(table, "{selection}").unwrap();
         for (place, condition) in conditions(&facts, &policy(selection)).iter().enumerate() {
             let mark = if condition.holds { "yes" } else { "no" };
