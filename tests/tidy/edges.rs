@@ -10,6 +10,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-spec", &[]),
     ("mesh-cni-selector", &[]),
     ("mesh-cni-rules", &[]),
+    ("mesh-cni-agent-api", &["mesh-cni-selector"]),
     ("mesh-cni-nftables", &["mesh-cni-rules"]),
     ("mesh-cni-netns", &["mesh-cni-nftables", "mesh-cni-rules"]),
     ("mesh-cni-plan", &["mesh-cni-rules", "mesh-cni-selector"]),
@@ -54,6 +55,10 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
         &[DERIVE, ERRORS, JSON, SERDE, &["ipnetwork"]],
     ),
     ("mesh-cni-selector", &[DERIVE, ERRORS, JSON, SERDE, YAML]),
+    (
+        "mesh-cni-agent-api",
+        &[DERIVE, ERRORS, JSON, SERDE, YAML, &["httparse"]],
+    ),
     ("mesh-cni-rules", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     ("mesh-cni-nftables", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     (

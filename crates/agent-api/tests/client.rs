@@ -1,0 +1,94 @@
+//! Exchanges over a stream whose answers come in pieces.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use mesh_cni_agent_api::{Client, Deadline, HttpError, Response};
+
+/// Returns one piece for each read, and accepts every write.
+struct Pieces(Vec<&'static [u8]>);
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() {
+            return Ok(0);
+        }
+        let piece = self.0.remove(0);
+        buffer[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn exchange(pieces: &[&'static [u8]], timeout: Duration) -> Result<Response, HttpError> {
+    let mut client = Client::over(Pieces(pieces.to_vec()), Deadline::after(timeout), |_, _| {
+        Ok(())
+    });
+    client.get("/v1/status")?;
+    client.receive()
+}
+
+fn response(pieces: &[&'static [u8]]) -> Result<Response, HttpError> {
+    exchange(pieces, Duration::from_secs(60))
+}
+
+#[test]
+fn a_body_ends_by_its_length_its_chunks_or_the_connection() {
+    let length: &[&[u8]] = &[
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"ngth: 5\r\n\r\nhe",
+        b"llo",
+    ];
+    let chunks: &[&[u8]] = &[
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nh",
+        b"e\r\n3;x=y\r\nllo\r\n",
+        b"0\r\n\r\n",
+    ];
+    let end: &[&[u8]] = &[b"HTTP/1.0 200 OK\r\n\r\nhel", b"lo"];
+    for pieces in [length, chunks, end] {
+        let response = response(pieces).unwrap();
+        assert_eq!((response.status, &*response.body), (200, &b"hello"[..]));
+    }
+}
+
+#[test]
+fn an_incomplete_response_is_an_error() {
+    let incomplete: [&[&[u8]]; 4] = [
+        &[b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"],
+        &[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhell"],
+        &[b"HTTP/1.1 200"],
+        &[],
+    ];
+    for pieces in incomplete {
+        let result = response(pieces);
+        assert!(matches!(result, Err(HttpError::Incomplete)), "{pieces:?}");
+    }
+    let other_protocol = response(&[b"SSH-2.0\r\n\r\n"]);
+    assert!(matches!(other_protocol, Err(HttpError::Malformed(_))));
+    let chunk = response(&[b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"]);
+    assert!(matches!(chunk, Err(HttpError::Incomplete)));
+}
+
+#[test]
+fn a_response_above_the_limit_is_refused() {
+    let mut pieces: Vec<&[u8]> = vec![b"HTTP/1.1 200 OK\r\n\r\n"];
+    pieces.resize(1100, &[b'x'; 4096]);
+    assert!(matches!(response(&pieces), Err(HttpError::TooLarge)));
+}
+
+#[test]
+fn nothing_is_sent_after_the_deadline() {
+    let result = exchange(&[], Duration::ZERO);
+    assert!(matches!(result, Err(HttpError::Timeout)));
+}
