@@ -146,7 +146,7 @@ fn a_pod_without_a_process_is_labelled_and_repaired_when_it_has_one() {
     }
     let events = cluster.events(&uid);
     let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: no process of \
-                  the pod is seen from here; it is tried again when its containers start";
+                  the pod is visible; it is tried again when its containers start";
     assert!(events[0].starts_with(failed), "{events:?}");
     assert!(
         events[1].starts_with("Normal LabelledBroken: "),

@@ -57,7 +57,7 @@ pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
     })
 }
 
-fn unopened(error: OpenError) -> Failure {
+pub(crate) fn unopened(error: OpenError) -> Failure {
     match error {
         OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error)
             .hint("--netns takes a path such as /run/netns/NAME, --pid a process of the pod"),

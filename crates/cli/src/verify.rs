@@ -4,7 +4,6 @@ mod compare;
 mod node_conf;
 mod place;
 mod pod_source;
-mod processes;
 mod report;
 mod wanted;
 

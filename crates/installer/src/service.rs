@@ -26,7 +26,6 @@ mod metrics;
 mod page;
 mod pod;
 mod pods;
-mod process;
 mod repair;
 mod report;
 mod routes;

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mesh_cni_netns::NetNs;
+use mesh_cni_netns::{ContainerProcess, NetNs, ProcessError, ProcessTable};
 use mesh_cni_selector::PodFacts;
 
-use super::processes::{self, Member, namespace};
 use crate::failure::Failure;
 use crate::live;
 
-/// A namespace, and what is known of who lives there.
+const PROC: &str = "/proc";
+
+/// A network namespace and what is known of its pod.
 pub(super) struct Found {
     pub(super) netns: NetNs,
     /// A process in it.
@@ -22,22 +23,21 @@ pub(super) struct Found {
 /// The namespace at that path.
 pub(super) fn at(path: &Path) -> Result<Found, Failure> {
     let netns = live::open(path)?;
-    let mut inhabitants = members()?.into_iter();
-    let inhabitant =
-        inhabitants.find(|member| member.group.pod.is_some() && lives_in(member.pid, &netns));
+    let processes = processes()?;
+    let process = processes.pod_process_in(&netns);
     Ok(Found {
+        pid: process.map(|process| process.pid),
+        uid: process.and_then(|process| process.pod_uid.clone()),
         netns,
-        pid: inhabitant.as_ref().map(|member| member.pid),
-        uid: inhabitant.and_then(|member| member.group.pod),
     })
 }
 
-/// That process's.
+/// The namespace of that process.
 pub(super) fn of_process(pid: u32) -> Result<Found, Failure> {
     Ok(Found {
-        netns: live::open(&namespace(pid))?,
+        netns: live::open(format!("{PROC}/{pid}/ns/net").as_ref())?,
         pid: Some(pid),
-        uid: processes::group(pid).pod,
+        uid: ContainerProcess::read(PROC.as_ref(), pid).and_then(|process| process.pod_uid),
     })
 }
 
@@ -50,16 +50,19 @@ pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
             .hint("it is `containerd://ID`, `docker://ID`, `cri-o://ID`, or the first digits of an id"));
     }
     let id = id.to_ascii_lowercase();
-    let mut members = members()?;
-    members.retain(|member| container(member).is_some_and(|own| own.starts_with(&id)));
-    let ids: BTreeSet<_> = members.iter().filter_map(container).collect();
+    let processes = processes()?;
+    let container = |process: &ContainerProcess| {
+        let found = process.container_id.clone();
+        found.filter(|found| found.starts_with(&id))
+    };
+    let ids: BTreeSet<_> = processes.iter().filter_map(container).collect();
     if ids.len() > 1 {
-        let ids: Vec<_> = ids.into_iter().collect();
-        let ids = ids.join(", ");
+        let ids = Vec::from_iter(ids).join(", ");
         let error = format!("--container: `{id}` is the beginning of several ids: {ids}");
         return Err(Failure::wrong(error).hint("give more of its digits"));
     }
-    first(&format!("container {id}"), &members)
+    let is_of = |process: &ContainerProcess| container(process).is_some();
+    first(&format!("container {id}"), &processes, is_of)
 }
 
 /// The pod's.
@@ -74,49 +77,29 @@ pub(super) fn of_pod(pod: &str, facts: &PodFacts) -> Result<Found, Failure> {
     if facts.host_network {
         return Err(on_the_host(&format!("pod {pod}")));
     }
-    let mut members = members()?;
-    members.retain(|member| {
-        let uid = member.group.pod.as_ref();
+    let is_of = |process: &ContainerProcess| {
+        let uid = process.pod_uid.as_deref();
         uid.is_some_and(|uid| facts.is_of(uid))
-    });
-    first(&format!("pod {pod}"), &members)
+    };
+    first(&format!("pod {pod}"), &processes()?, is_of)
 }
 
-fn container(member: &Member) -> Option<&str> {
-    member.group.container.as_deref()
-}
-
-/// The first process that does not live on the host.
-fn first(whose: &str, members: &[Member]) -> Result<Found, Failure> {
-    if members.is_empty() {
-        return Err(
-            Failure::wrong(format!("no process of {whose} runs on this machine"))
-                .hint("ask on the pod's node; `kubectl get pod NAME -o wide` says which it is"),
-        );
-    }
-    let hosts = host_namespaces()?;
-    for member in members {
-        // A process that ends meanwhile is none.
-        if let Ok(netns) = NetNs::open(&namespace(member.pid))
-            && !hosts.iter().any(|host| netns.is_same(host))
-        {
-            return Ok(Found {
-                netns,
-                pid: Some(member.pid),
-                uid: member.group.pod.clone(),
-            });
-        }
-    }
-    Err(on_the_host(whose))
-}
-
-/// That of this process, and that of the first, which may be closed to us in a container.
-fn host_namespaces() -> Result<Vec<NetNs>, Failure> {
-    let own = live::open(&namespace(std::process::id()))?;
-    Ok(NetNs::open(&namespace(1))
-        .into_iter()
-        .chain([own])
-        .collect())
+fn first(
+    whose: &str,
+    processes: &ProcessTable,
+    is_of: impl Fn(&ContainerProcess) -> bool,
+) -> Result<Found, Failure> {
+    let (netns, process) = processes.open_netns(is_of).map_err(|error| match error {
+        ProcessError::HostNetwork => on_the_host(whose),
+        ProcessError::Open(error) => live::unopened(error),
+        _ => Failure::wrong(format!("no process of {whose} runs on this machine"))
+            .hint("ask on the pod's node; `kubectl get pod NAME -o wide` says which it is"),
+    })?;
+    Ok(Found {
+        netns,
+        pid: Some(process.pid),
+        uid: process.pod_uid.clone(),
+    })
 }
 
 fn on_the_host(whose: &str) -> Failure {
@@ -124,10 +107,7 @@ fn on_the_host(whose: &str) -> Failure {
         .hint("what shares the node's namespace (`hostNetwork: true`) is never redirected")
 }
 
-fn members() -> Result<Vec<Member>, Failure> {
-    processes::all().map_err(|error| Failure::environment(error).about("cannot read /proc"))
-}
-
-fn lives_in(pid: u32, netns: &NetNs) -> bool {
-    NetNs::open(&namespace(pid)).is_ok_and(|own| own.is_same(netns))
+fn processes() -> Result<ProcessTable, Failure> {
+    ProcessTable::read(PROC.as_ref())
+        .map_err(|error| Failure::environment(error).about("cannot read /proc"))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use mesh_cni_netns::ContainerProcess;
 use mesh_cni_selector::{ManifestError, PodFacts};
 use serde::Deserialize;
 use serde_json::Value;
@@ -114,6 +115,17 @@ impl Pod {
         }
     }
 
+    /// Whether that process of the node runs in the pod, by its UID or by the ID of a container.
+    pub(super) fn has(&self, process: &ContainerProcess) -> bool {
+        let uid = process.pod_uid.as_deref();
+        let id = process.container_id.as_deref();
+        let own_id = |it: &Container| {
+            let own = it.id.as_deref().and_then(|id| id.split_once("://"));
+            own.is_some_and(|(_runtime, own)| id == Some(own))
+        };
+        uid.is_some_and(|uid| self.is_of(uid)) || self.all_containers().any(own_id)
+    }
+
     /// Every container's status, those of init containers first.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
@@ -199,5 +211,56 @@ fn state(status: StateStatus) -> ContainerState {
         ContainerState::Waiting(waiting.reason)
     } else {
         ContainerState::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use mesh_cni_netns::ProcessTable;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn processes_belong_to_the_pod_by_its_uid_or_by_a_container_id() {
+        let id = "0a1b2c3d4e5f6071".repeat(4);
+        let pod = |container: &str, uid: &str| {
+            Pod::from_object(&json!({
+                "metadata": {
+                    "namespace": "a", "name": "b", "uid": uid,
+                    "annotations": {"kubernetes.io/config.hash": "6c1a9d527a554f0e9b0a2f1f4d3c8e11"},
+                },
+                "spec": {"containers": []},
+                "status": {"containerStatuses": [{"name": "x", "containerID": container}]},
+            }))
+            .unwrap()
+        };
+        let proc = tempfile::tempdir().unwrap();
+        for (pid, group) in [
+            ("3", format!("system.slice/docker-{id}.scope")),
+            (
+                "4",
+                "kubepods/pod5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11/0a".to_owned(),
+            ),
+            (
+                "5",
+                "kubepods/pod6c1a9d527a554f0e9b0a2f1f4d3c8e11/0a".to_owned(),
+            ),
+        ] {
+            fs::create_dir(proc.path().join(pid)).unwrap();
+            fs::write(proc.path().join(pid).join("cgroup"), format!("0::/{group}")).unwrap();
+        }
+        let processes = ProcessTable::read(proc.path()).unwrap();
+        let of = |pod: &Pod| -> Vec<u32> {
+            let of = processes.iter().filter(|process| pod.has(process));
+            of.map(|process| process.pid).collect()
+        };
+        assert_eq!(of(&pod(&format!("containerd://{id}"), "c")), [3, 5]);
+        assert_eq!(of(&pod("", "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11")), [4, 5]);
+        for container in ["containerd://", "containerd://0a1b2c3d4e5f6071", &id] {
+            assert_eq!(of(&pod(container, "c")), [5], "{container}");
+        }
     }
 }

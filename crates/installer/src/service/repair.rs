@@ -19,7 +19,7 @@ mod treatment;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cni_netns::BackendChoice;
+use mesh_cni_netns::{BackendChoice, ProcessTable};
 use mesh_cni_plan::{MeshConf, Plan, plan};
 use mesh_cni_rules::RuleSet;
 use tokio::task::spawn_blocking;
@@ -36,7 +36,6 @@ use super::directory::Directory;
 use super::metrics::Metrics;
 use super::pod::Pod;
 use super::pods::{Changes, Lookup};
-use super::process::Processes;
 pub(super) use namespace::Hands;
 use queue::{Due, Queue};
 pub(super) use tally::Tally;
@@ -83,7 +82,7 @@ struct Patient {
 }
 
 /// What one batch of pods shares: a look at the node's processes, taken where it is needed.
-type Seen = Option<Arc<Processes>>;
+type Seen = Option<Arc<ProcessTable>>;
 
 impl Repairs {
     /// Repairs until the task is dropped.
@@ -220,14 +219,13 @@ impl Repairs {
         Sight::of(&patient.pod, rules, &self.settings)
     }
 
-    async fn processes(&self, seen: &mut Seen) -> Arc<Processes> {
+    async fn processes(&self, seen: &mut Seen) -> Arc<ProcessTable> {
         if let Some(processes) = seen {
             return Arc::clone(processes);
         }
         let proc = self.hands.proc.clone();
-        let looked = spawn_blocking(move || Arc::new(Processes::look(&proc))).await;
-        let looked = looked.unwrap_or_default();
-        Arc::clone(seen.insert(looked))
+        let read = spawn_blocking(move || ProcessTable::read(&proc).unwrap_or_default()).await;
+        Arc::clone(seen.insert(Arc::new(read.unwrap_or_default())))
     }
 
     /// Carries the remedy out and tells of it. Says whether there is more to diagnose now.

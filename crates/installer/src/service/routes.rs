@@ -132,7 +132,7 @@ impl Agent {
         let Some(pod) = self.directory.named(&name) else {
             return plain(StatusCode::NOT_FOUND, "no such pod is known on this node");
         };
-        let live = live::rules(&self.proc, &pod).await;
+        let live = live::rules(self.proc.clone(), Arc::clone(&pod)).await;
         html(page::pod_page(&pod, &self.conf, &live))
     }
 

@@ -70,7 +70,7 @@ fn other() -> Rules {
 }
 
 fn unseen() -> Rules {
-    Rules::Unseen("no process of the pod is seen from here".to_owned())
+    Rules::Unseen("no process of the pod is visible".to_owned())
 }
 
 fn labelled(mut pod: Value) -> Value {

@@ -171,10 +171,7 @@ fn a_failing_repair_is_told_by_status() {
     assert_eq!(repair["remedies"], json!(["repair"]));
     assert_eq!(repair["pods"][0]["pod"], "shop/cart");
     let why = repair["pods"][0]["why"].as_str().unwrap();
-    assert!(
-        why.contains("no process of the pod is seen from here"),
-        "{why}"
-    );
+    assert!(why.contains("no process of the pod is visible"), "{why}");
     let page = agent.get("/").body;
     assert!(page.contains("Why it is broken"), "{page}");
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
 
 use mesh_cni_netns::{
-    Applied, ApplyError, BackendChoice, EnterError, NetNs, OpenError, ReadError, Xtables, apply,
-    holds_legacy_tables, read,
+    Applied, ApplyError, BackendChoice, EnterError, NetNs, ProcessError, ProcessTable, ReadError,
+    Xtables, apply, holds_legacy_tables, read,
 };
 use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Drift, RuleSet, drift, only_ours};
@@ -13,26 +13,16 @@ use thiserror::Error;
 
 use super::diagnosis::Rules;
 use crate::service::pod::Pod;
-use crate::service::process::{self, Processes};
 
 /// Why a namespace was not programmed.
 #[derive(Debug, Error)]
 pub(super) enum NamespaceError {
-    /// No process of the pod is visible.
-    #[error("no process of the pod is seen from here")]
-    NoProcess,
-    /// The process that was found has ended.
-    #[error("the pod's process has ended meanwhile")]
-    Gone,
-    /// It is the node's own namespace.
-    #[error("the pod's process is on the node's own network")]
-    Node,
+    /// No process of the pod leads to it.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// It is another namespace than the API server tells of.
     #[error("none of the pod's addresses is in the namespace of its process: {}", join(.0))]
     OtherNetwork(Vec<IpAddr>),
-    /// It cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
     /// It cannot be entered.
     #[error(transparent)]
     Enter(#[from] EnterError),
@@ -53,19 +43,24 @@ pub(super) enum NamespaceError {
 impl NamespaceError {
     /// Whether it may be otherwise as soon as the pod's containers do something.
     pub(super) fn passes(&self) -> bool {
-        matches!(self, Self::NoProcess | Self::Gone)
+        matches!(
+            self,
+            Self::Process(ProcessError::NotFound | ProcessError::Ended)
+        )
     }
 
     /// What to do about it.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
-            Self::NoProcess => {
+            Self::Process(ProcessError::NotFound) => {
                 "it is tried again when its containers start; where none of any pod is ever seen, \
                  mount the host's /proc and name it with --proc-dir"
             }
-            Self::Gone => "nothing: it is tried again",
-            Self::Open(_) => "give the agent CAP_SYS_PTRACE",
-            Self::Node | Self::OtherNetwork(_) => "delete the pod, so that it starts anew",
+            Self::Process(ProcessError::Ended) => "nothing: it is tried again",
+            Self::Process(ProcessError::HostNetwork) | Self::OtherNetwork(_) => {
+                "delete the pod, so that it starts anew"
+            }
+            Self::Process(_) => "give the agent CAP_SYS_PTRACE",
             Self::Enter(_) => "run the agent as root, with CAP_SYS_ADMIN",
             Self::Read(_) | Self::Legacy | Self::Drift(_) => {
                 "delete the pod, so that it starts with the plugin"
@@ -91,7 +86,7 @@ impl Hands {
     }
 
     /// What stands in the pod's namespace, held against what is wanted.
-    pub(super) fn see(&self, processes: &Processes, pod: &Pod, wanted: &[RuleSet]) -> Rules {
+    pub(super) fn see(&self, processes: &ProcessTable, pod: &Pod, wanted: &[RuleSet]) -> Rules {
         match self.rules(processes, pod, wanted) {
             Ok(rules) => rules,
             Err(error) => Rules::Unseen(crate::one_line(&error)),
@@ -100,7 +95,7 @@ impl Hands {
 
     fn rules(
         &self,
-        processes: &Processes,
+        processes: &ProcessTable,
         pod: &Pod,
         wanted: &[RuleSet],
     ) -> Result<Rules, NamespaceError> {
@@ -119,7 +114,7 @@ impl Hands {
     /// Makes the wanted rules stand, and reads them back.
     pub(super) fn mend(
         &self,
-        processes: &Processes,
+        processes: &ProcessTable,
         pod: &Pod,
         wanted: &[RuleSet],
         choice: BackendChoice,
@@ -133,29 +128,13 @@ impl Hands {
     }
 
     /// The namespace of the pod, and certainly of no other.
-    fn open(&self, processes: &Processes, pod: &Pod) -> Result<NetNs, NamespaceError> {
-        let path = processes.network_of(pod).ok_or(NamespaceError::NoProcess)?;
-        let netns = NetNs::open(&path)?;
-        // The number may belong to another process by now; what is open stays what it is.
-        if !process::is_of(&path, pod) {
-            return Err(NamespaceError::Gone);
-        }
-        if self.is_the_nodes(&netns)? {
-            return Err(NamespaceError::Node);
-        }
+    fn open(&self, processes: &ProcessTable, pod: &Pod) -> Result<NetNs, NamespaceError> {
+        let (netns, _process) = processes.open_netns(|process| pod.has(process))?;
         let addresses = addresses(pod);
         if !netns.run(|| addresses.iter().any(|address| is_here(*address)))? {
             return Err(NamespaceError::OtherNetwork(addresses));
         }
         Ok(netns)
-    }
-
-    /// Whether it is the namespace of the node's first process, where that may be seen, or our own.
-    /// What lets a foreign one through is caught by the pod's address, which no node has.
-    fn is_the_nodes(&self, netns: &NetNs) -> Result<bool, OpenError> {
-        let first = NetNs::open(&self.proc.join("1/ns/net"));
-        let nodes = first.is_ok_and(|first| netns.is_same(&first));
-        Ok(nodes || netns.is_same(&NetNs::current()?))
     }
 
     /// Every family, since a family that is not wanted must be empty.
