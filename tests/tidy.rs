@@ -1,26 +1,28 @@
-//! The law of the repository, as tests: what no compiler and no lint checks for us.
+//! Rules of this repository that neither the compiler nor a lint checks.
 //!
-//! Each law gathers every breach it can find and fails once, saying for each where it is, what is
-//! wrong and how to mend it. To change a law is to edit its list, and a reviewer sees that line.
+//! Each test collects all violations of one rule and reports for each where it is, what is wrong
+//! and how to fix it. To change a rule, edit its list; the change is then visible in review.
 
-// What the laws share.
-#[path = "tidy/breach.rs"]
-mod breach;
+// What the rules share.
 #[path = "tidy/tree.rs"]
 mod tree;
+#[path = "tidy/violation.rs"]
+mod violation;
 #[path = "tidy/workspace.rs"]
 mod workspace;
 
-// The laws.
+// The rules.
 #[path = "tidy/edges.rs"]
 mod edges;
 #[path = "tidy/manifests.rs"]
 mod manifests;
+#[path = "tidy/plain_words.rs"]
+mod plain_words;
 #[path = "tidy/quotes.rs"]
 mod quotes;
 #[path = "tidy/reviewed.rs"]
 mod reviewed;
 #[path = "tidy/sources.rs"]
 mod sources;
-#[path = "tidy/words.rs"]
-mod words;
+#[path = "tidy/subjects.rs"]
+mod subjects;

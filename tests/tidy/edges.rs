@@ -1,11 +1,11 @@
-//! Which way the dependencies point: between our crates, and out of the pure ones.
+//! The allowed dependencies: between our crates, and from the pure crates to other packages.
 
 use std::collections::BTreeSet;
 
-use crate::breach::{Breach, assert_lawful};
+use crate::violation::{Violation, assert_no_violations};
 use crate::workspace::{Package, Workspace};
 
-/// Each crate, and what it stands on among its siblings. Tests may use more.
+/// Each crate and the crates of this workspace that it depends on. Its tests may use more.
 const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-spec", &[]),
     ("mesh-cni-selector", &[]),
@@ -48,7 +48,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Each pure crate, and the packages of others that it is built from, directly or not.
+/// Each pure crate and all other packages that it is built from, transitive ones included.
 const CLOSURES: &[(&str, &[&[&str]])] = &[
     (
         "mesh-cni-spec",
@@ -74,14 +74,14 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
     ),
 ];
 
-/// What derive macros are made of; none of it is in the binary.
+/// Dependencies of derive macros; none of them is in the binary.
 const DERIVE: &[&str] = &["proc-macro2", "quote", "syn", "unicode-ident"];
 
 const ERRORS: &[&str] = &["thiserror", "thiserror-impl"];
 
 const SERDE: &[&str] = &["serde", "serde_derive"];
 
-/// `serde_json`, which keeps the order of keys.
+/// `serde_json` with the feature that preserves the order of keys.
 const JSON: &[&str] = &[
     "equivalent",
     "foldhash",
@@ -94,8 +94,8 @@ const JSON: &[&str] = &[
     "zmij",
 ];
 
-/// `serde-saphyr`, for manifests of pods. `base64` and `nohash-hasher` come in by features that
-/// `kube` turns on for the agent: cargo unites the features of a workspace.
+/// `serde-saphyr`, for pod manifests. `base64` and `nohash-hasher` come from features that `kube`
+/// enables for the agent: cargo unifies features across a workspace.
 const YAML: &[&str] = &[
     "annotate-snippets",
     "anstyle",
@@ -119,51 +119,51 @@ const YAML: &[&str] = &[
 ];
 
 #[test]
-fn crates_stand_on_the_siblings_that_the_list_names() {
+fn crates_depend_only_on_the_crates_in_the_list() {
     let workspace = Workspace::load();
     let crates = workspace.crates();
-    let mut breaches = unlisted(&crates);
+    let mut violations = unlisted(&crates);
     for (name, wanted) in EDGES {
         let Some(package) = crates.iter().find(|package| package.name == *name) else {
-            breaches.push(Breach::new(
+            violations.push(Violation::new(
                 *name,
-                "listed, but no such crate",
-                "take it out of EDGES",
+                "listed, but no such crate exists",
+                "remove it from EDGES",
             ));
             continue;
         };
-        breaches.extend(differences(name, &siblings(package), wanted, "EDGES"));
+        violations.extend(differences(name, &siblings(package), wanted, "EDGES"));
     }
-    assert_lawful(
-        "Crates depend on each other one way, as ARCHITECTURE.md draws it.",
-        breaches,
+    assert_no_violations(
+        "Dependencies between crates are those that ARCHITECTURE.md shows.",
+        violations,
     );
 }
 
 #[test]
-fn nothing_stands_on_the_proofs() {
+fn nothing_depends_on_the_tests() {
     let workspace = Workspace::load();
     let members = workspace.members();
-    let leaning = members.iter().filter(|package| {
+    let dependent = members.iter().filter(|package| {
         package
             .dependencies
             .iter()
             .any(|dependency| dependency.name == "mesh-cni-tests")
     });
-    let breach = |package: &&Package| {
-        let mend = "move what it needs from there into a crate";
-        Breach::new(&package.name, "depends on mesh-cni-tests", mend)
+    let violation = |package: &&Package| {
+        let fix = "move what it needs into a crate";
+        Violation::new(&package.name, "depends on mesh-cni-tests", fix)
     };
-    assert_lawful(
-        "The proofs see everything; nothing sees them.",
-        leaning.map(breach),
+    assert_no_violations(
+        "The tests depend on every crate; no crate depends on the tests.",
+        dependent.map(violation),
     );
 }
 
 #[test]
-fn pure_crates_are_built_from_the_packages_that_the_list_names() {
+fn pure_crates_are_built_only_from_the_packages_in_the_list() {
     let workspace = Workspace::load();
-    let breaches = CLOSURES.iter().flat_map(|(name, wanted)| {
+    let violations = CLOSURES.iter().flat_map(|(name, wanted)| {
         differences(
             name,
             &workspace.external_closure(name),
@@ -171,17 +171,17 @@ fn pure_crates_are_built_from_the_packages_that_the_list_names() {
             "CLOSURES",
         )
     });
-    assert_lawful("A pure crate reaches no I/O, however far below.", breaches);
+    assert_no_violations("A pure crate does no I/O, directly or through a dependency.", violations);
 }
 
-fn unlisted(crates: &[&Package]) -> Vec<Breach> {
+fn unlisted(crates: &[&Package]) -> Vec<Violation> {
     let listed: BTreeSet<_> = EDGES.iter().map(|(name, _)| *name).collect();
     let unlisted = crates
         .iter()
         .filter(|package| !listed.contains(package.name.as_str()));
-    let mend = "give it a row in EDGES of tests/tidy/edges.rs, and a place in ARCHITECTURE.md";
+    let fix = "add it to EDGES in tests/tidy/edges.rs and to ARCHITECTURE.md";
     unlisted
-        .map(|package| Breach::new(&package.name, "a crate without a row", mend))
+        .map(|package| Violation::new(&package.name, "a crate that is not listed", fix))
         .collect()
 }
 
@@ -194,32 +194,32 @@ fn siblings(package: &Package) -> BTreeSet<&str> {
         .collect()
 }
 
-fn differences(name: &str, found: &BTreeSet<&str>, wanted: &[&str], list: &str) -> Vec<Breach> {
+fn differences(name: &str, found: &BTreeSet<&str>, wanted: &[&str], list: &str) -> Vec<Violation> {
     let wanted: BTreeSet<_> = wanted.iter().copied().collect();
     let added = found.difference(&wanted).map(|other| {
-        let mend =
-            format!("do without, or argue for it and add it to {list} of tests/tidy/edges.rs");
-        Breach::new(
+        let fix =
+            format!("remove the dependency, or justify it and add it to {list} in tests/tidy/edges.rs");
+        Violation::new(
             name,
-            format!("stands on `{other}`, which its row does not name"),
-            mend,
+            format!("depends on `{other}`, which is not listed"),
+            fix,
         )
     });
     let gone = wanted.difference(found).map(|other| {
-        let mend = format!("take it out of {list} of tests/tidy/edges.rs");
-        Breach::new(
+        let fix = format!("remove it from {list} in tests/tidy/edges.rs");
+        Violation::new(
             name,
-            format!("does not stand on `{other}`, which its row names"),
-            mend,
+            format!("does not depend on `{other}`, which is listed"),
+            fix,
         )
     });
     added.chain(gone).collect()
 }
 
 #[test]
-fn a_difference_is_seen_both_ways() {
+fn differences_in_both_directions_are_reported() {
     let found = BTreeSet::from(["kept", "new"]);
-    let breaches = differences("it", &found, &["kept", "old"], "LIST");
-    assert_eq!(breaches.len(), 2);
-    assert!(breaches[0].wrong.contains("`new`") && breaches[1].wrong.contains("`old`"));
+    let violations = differences("it", &found, &["kept", "old"], "LIST");
+    assert_eq!(violations.len(), 2);
+    assert!(violations[0].wrong.contains("`new`") && violations[1].wrong.contains("`old`"));
 }

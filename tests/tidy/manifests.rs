@@ -1,9 +1,9 @@
-//! What each crate brings along: the shared manifest fields, a README, a changelog, tests that run.
+//! What each crate must have: the shared manifest fields, a README, a changelog, tests that run.
 
 use std::fs;
 use std::path::Path;
 
-use crate::breach::{Breach, assert_lawful};
+use crate::violation::{Violation, assert_no_violations};
 use crate::workspace::{Package, Workspace, root};
 
 /// The lines of every published crate's manifest. Categories and keywords may be its own.
@@ -21,59 +21,59 @@ const MANIFEST_LINES: &[&str] = &[
 const ROOT_FEATURE: &str = "root-tests";
 
 #[test]
-fn manifests_inherit_what_the_workspace_says() {
+fn manifests_inherit_the_workspace_fields() {
     let workspace = Workspace::load();
-    let breaches = workspace.crates().into_iter().flat_map(|package| {
+    let violations = workspace.crates().into_iter().flat_map(|package| {
         let manifest = fs::read_to_string(&package.manifest_path).unwrap_or_default();
         missing_lines(&package.name, &manifest)
     });
-    assert_lawful(
-        "What all crates share is written once, in the root manifest.",
-        breaches,
+    assert_no_violations(
+        "Fields that all crates share are written once, in the root manifest.",
+        violations,
     );
 }
 
 #[test]
 fn crates_have_a_readme_and_a_changelog() {
     let workspace = Workspace::load();
-    let breaches = workspace.crates().into_iter().flat_map(|package| {
+    let violations = workspace.crates().into_iter().flat_map(|package| {
         let name = &package.name;
         let folder = package.folder();
         let readme = lacking(name, folder, "README.md", &format!("# {name}\n"));
         let changelog = lacking(name, folder, "CHANGELOG.md", "## [Unreleased]");
         readme.into_iter().chain(changelog)
     });
-    assert_lawful("Each crate can be met alone, by a stranger.", breaches);
+    assert_no_violations("Each crate is documented on its own.", violations);
 }
 
 #[test]
 fn library_crates_have_an_example() {
     let workspace = Workspace::load();
-    let breaches = workspace.crates().into_iter().filter_map(|package| {
+    let violations = workspace.crates().into_iter().filter_map(|package| {
         let has = |kind: &str| package.targets.iter().any(|target| target.is(kind));
         let lacks = has("lib") && !has("bin") && !has("example");
-        let mend = "add a short runnable one in its folder `examples`";
-        lacks.then(|| Breach::new(&package.name, "a library without an example", mend))
+        let fix = "add a short runnable one in its folder `examples`";
+        lacks.then(|| Violation::new(&package.name, "a library without an example", fix))
     });
-    assert_lawful("A library shows its use in a program that runs.", breaches);
+    assert_no_violations("A library has a runnable example.", violations);
 }
 
 #[test]
-fn test_targets_are_built_by_a_target_of_make() {
+fn make_runs_every_test_target() {
     let workspace = Workspace::load();
     let makefile = fs::read_to_string(root().join("Makefile")).expect("the Makefile can be read");
     let members = workspace.members().into_iter();
-    let breaches = members.flat_map(|package| unbuilt_tests(package, &makefile));
-    assert_lawful("No test is skipped in silence.", breaches);
+    let violations = members.flat_map(|package| unbuilt_tests(package, &makefile));
+    assert_no_violations("No test is silently skipped.", violations);
 }
 
-fn missing_lines(name: &str, manifest: &str) -> Vec<Breach> {
+fn missing_lines(name: &str, manifest: &str) -> Vec<Violation> {
     let missing = MANIFEST_LINES
         .iter()
         .filter(|line| !manifest.contains(*line));
     missing
         .map(|line| {
-            Breach::new(
+            Violation::new(
                 name,
                 format!("no `{}`", line.escape_debug()),
                 "add the line",
@@ -82,25 +82,25 @@ fn missing_lines(name: &str, manifest: &str) -> Vec<Breach> {
         .collect()
 }
 
-fn lacking(name: &str, folder: &Path, file: &str, needed: &str) -> Option<Breach> {
+fn lacking(name: &str, folder: &Path, file: &str, needed: &str) -> Option<Violation> {
     let needed = needed.trim_end();
     match fs::read_to_string(folder.join(file)) {
-        Err(_) => Some(Breach::new(name, format!("no {file}"), "write it")),
+        Err(_) => Some(Violation::new(name, format!("no {file}"), "write it")),
         Ok(text) if text.lines().any(|line| line == needed) => None,
         Ok(_) => {
-            let wrong = format!("{file} without the line `{needed}`");
-            Some(Breach::new(name, wrong, "add the heading"))
+            let wrong = format!("{file} does not contain the line `{needed}`");
+            Some(Violation::new(name, wrong, "add the heading"))
         }
     }
 }
 
-fn unbuilt_tests(package: &Package, makefile: &str) -> Vec<Breach> {
+fn unbuilt_tests(package: &Package, makefile: &str) -> Vec<Violation> {
     let default = package
         .features
         .get("default")
         .map_or(&[][..], Vec::as_slice);
     let on = |feature: &str| {
-        default.iter().any(|on| on == feature) || turns_on(makefile, &package.name, feature)
+        default.iter().any(|on| on == feature) || enables(makefile, &package.name, feature)
     };
     let tests = package.targets.iter().filter(|target| target.is("test"));
     let off = tests.flat_map(|target| {
@@ -110,17 +110,17 @@ fn unbuilt_tests(package: &Package, makefile: &str) -> Vec<Breach> {
             .filter(|feature| !on(feature));
         off.map(|feature| (&target.name, feature))
     });
-    let breach = |(test, feature)| {
-        let wrong = format!("`make` leaves out its test `{test}`, which needs `{feature}`");
-        let mend = "turn the feature on in the Makefile: TEST_FEATURES, ROOT_TEST_PACKAGES or \
+    let violation = |(test, feature)| {
+        let wrong = format!("no target of `make` runs its test `{test}`, which needs `{feature}`");
+        let fix = "enable the feature in the Makefile: TEST_FEATURES, ROOT_TEST_PACKAGES or \
                     CLUSTER_TEST_FEATURES";
-        Breach::new(&package.name, wrong, mend)
+        Violation::new(&package.name, wrong, fix)
     };
-    off.map(breach).collect()
+    off.map(violation).collect()
 }
 
-/// Do the variables of the Makefile turn this feature of this package on?
-fn turns_on(makefile: &str, package: &str, feature: &str) -> bool {
+/// Whether the variables of the Makefile enable this feature of this package.
+fn enables(makefile: &str, package: &str, feature: &str) -> bool {
     let names = |variable: &str, wanted: &str| {
         let line = makefile.lines().find(|line| line.starts_with(variable));
         line.is_some_and(|line| line.split([' ', ',']).any(|word| word == wanted))
@@ -134,14 +134,14 @@ fn turns_on(makefile: &str, package: &str, feature: &str) -> bool {
 }
 
 #[test]
-fn a_missing_line_is_seen() {
+fn a_missing_line_is_reported() {
     let manifest = MANIFEST_LINES
         .join("\n")
         .replace("license.workspace = true\n", "");
-    let breaches = missing_lines("it", &manifest);
+    let violations = missing_lines("it", &manifest);
     assert_eq!(
-        breaches,
-        [Breach::new(
+        violations,
+        [Violation::new(
             "it",
             "no `license.workspace = true`",
             "add the line"
@@ -150,8 +150,8 @@ fn a_missing_line_is_seen() {
 }
 
 #[test]
-fn a_feature_that_is_off_is_seen() {
+fn a_disabled_feature_is_reported() {
     let makefile = "TEST_FEATURES ?= a/x,b/y\nROOT_TEST_PACKAGES ?= a c\n";
-    assert!(turns_on(makefile, "b", "y") && turns_on(makefile, "c", ROOT_FEATURE));
-    assert!(!turns_on(makefile, "a", "y") && !turns_on(makefile, "b", ROOT_FEATURE));
+    assert!(enables(makefile, "b", "y") && enables(makefile, "c", ROOT_FEATURE));
+    assert!(!enables(makefile, "a", "y") && !enables(makefile, "b", ROOT_FEATURE));
 }

@@ -1,58 +1,58 @@
-//! What documents quote: a message in the handbook is one that a program really says.
+//! Quotations: a message in the documentation is one that a program prints.
 
 use std::path::Path;
 
-use crate::breach::{Breach, assert_lawful};
+use crate::violation::{Violation, assert_no_violations};
 use crate::tree::{File, files};
 
 /// The documents that quote messages, in blocks whose first line is one of [`KINDS`].
 const QUOTING: &[&str] = &["docs/troubleshooting.md"];
 
-/// What a block quotes: an error, a decision, and what two programs print.
+/// What a block quotes: an error, a decision, or the output of a program.
 const KINDS: &[&str] = &["```error", "```select", "```verify", "```install"];
 
-/// What differs from case to case.
+/// Replaces what differs from case to case.
 const ANYTHING: char = '…';
 
-/// Where the plugin's own codes are, and where they are explained.
+/// Where the plugin's own error codes are defined, and where they are documented.
 const CODES: [&str; 2] = ["crates/plugin/src/error.rs", "docs/errors.md"];
 
 #[test]
-fn documents_quote_what_programs_say() {
+fn documents_quote_what_programs_print() {
     let files = files();
     let snapshots = files.iter().filter(|file| is_snapshot(file));
-    let said: Vec<_> = snapshots.flat_map(|file| file.text.lines()).collect();
+    let printed: Vec<_> = snapshots.flat_map(|file| file.text.lines()).collect();
     let quoting = QUOTING.iter().map(|path| found(&files, path));
-    let breaches = quoting.flat_map(|file| {
+    let violations = quoting.flat_map(|file| {
         let mut quotes = quotes(&file.text);
-        quotes.retain(|(_, quote)| !said.iter().any(|line| says(line, quote)));
-        let breach = |(number, quote): (usize, &str)| {
-            Breach::new(
+        quotes.retain(|(_, quote)| !printed.iter().any(|line| contains_quote(line, quote)));
+        let violation = |(number, quote): (usize, &str)| {
+            Violation::new(
                 format!("{}:{number}", file.path),
                 format!("no snapshot of a test has `{quote}`"),
-                "quote what the program says now; `…` stands for what differs from case to case",
+                "quote what the program prints now; `…` replaces what differs from case to case",
             )
         };
-        quotes.into_iter().map(breach).collect::<Vec<_>>()
+        quotes.into_iter().map(violation).collect::<Vec<_>>()
     });
-    assert_lawful("Documents quote what programs say.", breaches);
+    assert_no_violations("Documents quote what programs print.", violations);
 }
 
 #[test]
-fn every_code_of_our_own_is_explained() {
+fn every_error_code_of_our_own_is_documented() {
     let files = files();
     let [source, document] = CODES.map(|path| found(&files, path));
     let mut codes = codes(&source.text);
-    assert!(!codes.is_empty(), "{} declares no code", source.path);
+    assert!(!codes.is_empty(), "{} defines no code", source.path);
     codes.retain(|code| !document.text.contains(&format!("| {code} |")));
-    let breaches = codes.into_iter().map(|code| {
-        Breach::new(
+    let violations = codes.into_iter().map(|code| {
+        Violation::new(
             document.path.clone(),
             format!("code {code} has no row"),
-            format!("say when {} answers it, and what to do", source.path),
+            format!("document when {} returns it, and what to do", source.path),
         )
     });
-    assert_lawful("Every code of our own is explained.", breaches);
+    assert_no_violations("Every error code of our own is documented.", violations);
 }
 
 fn is_snapshot(file: &File) -> bool {
@@ -62,7 +62,7 @@ fn is_snapshot(file: &File) -> bool {
 
 fn found<'files>(files: &'files [File], path: &str) -> &'files File {
     let file = files.iter().find(|file| file.path == path);
-    file.expect("a file that a law names is there")
+    file.expect("a file that a rule names exists")
 }
 
 /// The numbers of `pub const NAME: u32 = NUMBER;`.
@@ -90,8 +90,8 @@ fn quotes(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
-/// Whether the line has the pieces of the quotation in their order.
-fn says(line: &str, quote: &str) -> bool {
+/// Whether the line contains the parts of the quotation in their order.
+fn contains_quote(line: &str, quote: &str) -> bool {
     let mut rest = Some(line);
     for piece in quote.split(ANYTHING) {
         rest = rest
@@ -102,10 +102,10 @@ fn says(line: &str, quote: &str) -> bool {
 }
 
 #[test]
-fn a_quotation_may_leave_out_and_not_change() {
-    assert!(says("  7 pod a/b: wrong, mend it", "pod …: wrong"));
-    assert!(!says("  7 pod a/b: wrong, mend it", "pod …: broken"));
-    assert!(!says("one two", "two…one"));
+fn a_quotation_may_omit_text_but_not_change_it() {
+    assert!(contains_quote("  7 pod a/b: wrong, fix it", "pod …: wrong"));
+    assert!(!contains_quote("  7 pod a/b: wrong, fix it", "pod …: broken"));
+    assert!(!contains_quote("one two", "two…one"));
     let text = "```error\none\n```\nprose\n```\nother\n```\n";
     assert_eq!(quotes(text), [(2, "one")]);
     assert_eq!(

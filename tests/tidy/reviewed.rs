@@ -1,13 +1,13 @@
-//! The anchors: files that a person compared with a document, and that nothing may change since.
+//! Reference files: a person compared them with a document, and they must not change since.
 
 use std::fs;
 
 use sha2::{Digest, Sha256};
 
-use crate::breach::{Breach, assert_lawful};
+use crate::violation::{Violation, assert_no_violations};
 use crate::workspace::root;
 
-/// The table of what was reviewed.
+/// The table of reviewed files.
 const LEDGER: &str = "tests/REVIEWED.md";
 
 /// The files that must be in the table.
@@ -21,17 +21,17 @@ struct Review<'a> {
 }
 
 #[test]
-fn anchors_are_as_they_were_reviewed() {
-    let ledger = fs::read_to_string(root().join(LEDGER)).expect("the ledger can be read");
+fn reference_files_are_as_they_were_reviewed() {
+    let ledger = fs::read_to_string(root().join(LEDGER)).expect("the table can be read");
     let reviews = reviews(&ledger);
     let unreviewed = ANCHORS
         .iter()
         .filter(|anchor| reviews.iter().all(|row| row.file != **anchor));
-    let mend = format!("compare it with its document, then give it a row in {LEDGER}");
-    let unreviewed = unreviewed.map(|anchor| Breach::new(*anchor, "not reviewed", mend.as_str()));
+    let fix = format!("compare it with its document, then add it to {LEDGER}");
+    let unreviewed = unreviewed.map(|anchor| Violation::new(*anchor, "not reviewed", fix.as_str()));
     let changed = reviews.iter().filter_map(change);
-    assert_lawful(
-        "An anchor is what a person read.",
+    assert_no_violations(
+        "A reference file is one that a person has compared with its document.",
         unreviewed.chain(changed),
     );
 }
@@ -47,18 +47,18 @@ fn reviews(ledger: &str) -> Vec<Review<'_>> {
     rows.collect()
 }
 
-fn change(review: &Review<'_>) -> Option<Breach> {
+fn change(review: &Review<'_>) -> Option<Violation> {
     let Ok(bytes) = fs::read(root().join(review.file)) else {
-        return Some(Breach::new(
+        return Some(Violation::new(
             review.file,
-            "gone",
-            format!("take its row out of {LEDGER}"),
+            "missing",
+            format!("remove it from {LEDGER}"),
         ));
     };
     let found = sha256(&bytes);
-    let mend = format!("undo the change, or compare it again and write the new sum in {LEDGER}");
-    let wrong = format!("its SHA-256 is `{found}`, reviewed was `{}`", review.sha256);
-    (found != review.sha256).then(|| Breach::new(review.file, wrong, mend))
+    let fix = format!("revert the change, or compare it again and update the checksum in {LEDGER}");
+    let wrong = format!("its SHA-256 is `{found}`, the reviewed one is `{}`", review.sha256);
+    (found != review.sha256).then(|| Violation::new(review.file, wrong, fix))
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -83,17 +83,17 @@ fn a_row_is_read_and_a_heading_is_not() {
 }
 
 #[test]
-fn a_changed_file_is_seen() {
+fn a_changed_file_is_reported() {
     let review = Review {
         file: LEDGER,
         sha256: "00",
     };
-    let breach = change(&review).expect("no file has this sum");
-    assert!(breach.wrong.contains("reviewed was `00`"), "{breach}");
+    let violation = change(&review).expect("no file has this sum");
+    assert!(violation.wrong.contains("the reviewed one is `00`"), "{violation}");
 }
 
 #[test]
-fn the_sum_is_the_standard_one() {
+fn the_checksum_of_nothing_is_the_standard_one() {
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(sha256(b""), empty);
 }

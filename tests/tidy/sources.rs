@@ -1,26 +1,26 @@
-//! How a source file looks: its first line, its length, what it may not contain.
+//! Rules for source files: the first line, the length, what they must not contain.
 
 use std::fs;
 
-use crate::breach::{Breach, assert_lawful};
+use crate::violation::{Violation, assert_no_violations};
 use crate::tree::{File, files, rust_files};
 use crate::workspace::{Package, Target, Workspace, root};
 
-/// Above this a file has more than one reason to exist.
+/// The most lines that a source file of a crate may have.
 const MOST_LINES: usize = 400;
 
-/// The crate that holds all the unsafe code there is.
+/// The only crate with unsafe code.
 const UNSAFE_CRATE: &str = "mesh-cni-netns";
 
-/// Where people are met, and where text may be printed.
-const DOORS: &[&str] = &[
+/// Programs and tests, which may print.
+const PROGRAMS: &[&str] = &[
     "crates/plugin/",
     "crates/installer/",
     "crates/cli/",
     "tests/",
 ];
 
-/// What is unfinished or switched off. In halves, since this file is read too.
+/// Marks of unfinished or disabled code. Split in two, since this file is checked too.
 const UNFINISHED: &[&str] = &[
     concat!("to", "do!"),
     concat!("#[", "ignore"),
@@ -36,25 +36,25 @@ const PRINTERS: &[&str] = &[
 ];
 
 #[test]
-fn each_file_opens_with_a_sentence() {
-    let breaches = rust_files()
+fn each_file_begins_with_a_sentence() {
+    let violations = rust_files()
         .into_iter()
-        .filter_map(|file| opening_breach(&file));
-    assert_lawful("A file's first line says why the file exists.", breaches);
+        .filter_map(|file| opening_violation(&file));
+    assert_no_violations("A file's first line says why the file exists.", violations);
 }
 
 #[test]
-fn no_source_of_a_crate_is_too_long() {
+fn no_source_file_is_too_long() {
     let sources = rust_files().into_iter().filter(File::is_crate_source);
-    let breaches = sources.filter_map(|file| length_breach(&file));
-    assert_lawful("A file has one reason to exist.", breaches);
+    let violations = sources.filter_map(|file| length_violation(&file));
+    assert_no_violations("A file has one reason to exist.", violations);
 }
 
 #[test]
 fn roots_forbid_unsafe_code() {
     let workspace = Workspace::load();
-    let breaches = workspace.members().into_iter().flat_map(unsafe_roots);
-    assert_lawful("All unsafe code is in mesh-cni-netns.", breaches);
+    let violations = workspace.members().into_iter().flat_map(unsafe_roots);
+    assert_no_violations("Only mesh-cni-netns contains unsafe code.", violations);
 }
 
 #[test]
@@ -66,48 +66,48 @@ fn nothing_is_left_unfinished() {
             || path.starts_with(".ci/")
             || path == "Makefile"
     });
-    let mend = "finish it, or open an issue and take the mark out";
-    let breaches = written.flat_map(|file| found(&file.path, file.lines(), UNFINISHED, mend));
-    assert_lawful(
-        "What is in the tree is finished, and every test runs.",
-        breaches,
+    let fix = "finish it, or open an issue and remove the mark";
+    let violations = written.flat_map(|file| found(&file.path, file.lines(), UNFINISHED, fix));
+    assert_no_violations(
+        "Committed code is finished, and every test runs.",
+        violations,
     );
 }
 
 #[test]
-fn no_snapshot_waits_for_its_review() {
+fn no_snapshot_is_pending() {
     let pending = files().into_iter().filter(|file| {
         [".snap.new", ".pending-snap"]
             .iter()
             .any(|ending| file.path.ends_with(ending))
     });
-    let mend = "read it, then accept or reject it: `cargo insta review`";
-    let breaches = pending.map(|file| Breach::new(file.path, "a pending snapshot", mend));
-    assert_lawful("A snapshot in the tree was read by a person.", breaches);
+    let fix = "read it, then accept or reject it: `cargo insta review`";
+    let violations = pending.map(|file| Violation::new(file.path, "a pending snapshot", fix));
+    assert_no_violations("A committed snapshot has been reviewed.", violations);
 }
 
 #[test]
-fn only_the_doors_print() {
-    let mend = "return the text to the caller: plugin, installer and cli print";
-    let rooms = rust_files()
+fn only_programs_print() {
+    let fix = "return the text to the caller: only the programs print";
+    let libraries = rust_files()
         .into_iter()
         .filter(|file| !may_print(&file.path));
-    let breaches = rooms.flat_map(|file| found(&file.path, file.code_lines(), PRINTERS, mend));
-    assert_lawful("Nothing is printed outside a door.", breaches);
+    let violations = libraries.flat_map(|file| found(&file.path, file.code_lines(), PRINTERS, fix));
+    assert_no_violations("Libraries print nothing.", violations);
 }
 
-fn opening_breach(file: &File) -> Option<Breach> {
+fn opening_violation(file: &File) -> Option<Violation> {
     let first = file.text.lines().next().unwrap_or_default();
     let Some(opening) = first.strip_prefix("//! ") else {
-        let mend = "open it with a `//!` sentence that says why the file exists";
-        return Some(Breach::new(
+        let fix = "begin it with a `//!` sentence that says why the file exists";
+        return Some(Violation::new(
             &file.path,
             format!("line 1 is `{first}`"),
-            mend,
+            fix,
         ));
     };
     if opening == "Placeholder." {
-        return Some(Breach::new(&file.path, "a placeholder", "write the file"));
+        return Some(Violation::new(&file.path, "a placeholder", "write the file"));
     }
     let paragraph = file
         .text
@@ -115,34 +115,34 @@ fn opening_breach(file: &File) -> Option<Breach> {
         .map_while(|line| line.strip_prefix("//! "));
     let end = paragraph.last().unwrap_or_default();
     let ends = end.ends_with(['.', '?', '!', ':']);
-    let mend = "end the first paragraph as a sentence ends";
-    (!ends).then(|| Breach::new(&file.path, format!("it opens with `{end}`"), mend))
+    let fix = "end the first paragraph with a full stop";
+    (!ends).then(|| Violation::new(&file.path, format!("its first paragraph ends with `{end}`"), fix))
 }
 
-fn length_breach(file: &File) -> Option<Breach> {
+fn length_violation(file: &File) -> Option<Violation> {
     let lines = file.text.lines().count();
-    let wrong = format!("{lines} lines, at most {MOST_LINES} are allowed");
-    let mend = "find its second reason to exist and give that a file";
-    (lines > MOST_LINES).then(|| Breach::new(&file.path, wrong, mend))
+    let wrong = format!("{lines} lines; the limit is {MOST_LINES}");
+    let fix = "split it by purpose";
+    (lines > MOST_LINES).then(|| Violation::new(&file.path, wrong, fix))
 }
 
-fn unsafe_roots(package: &Package) -> Vec<Breach> {
+fn unsafe_roots(package: &Package) -> Vec<Violation> {
     let targets = package.targets.iter();
     let roots = targets.filter(|target| target.is("lib") || target.is("bin"));
     let open = roots.filter(|target| package.name != UNSAFE_CRATE && !forbids_unsafe(target));
-    let breach = |target: &Target| {
+    let violation = |target: &Target| {
         let path = target
             .src_path
             .strip_prefix(root())
             .unwrap_or(&target.src_path);
         let wrong = "no `#![forbid(unsafe_code)]`";
-        Breach::new(
+        Violation::new(
             path.to_string_lossy(),
             wrong,
-            "add it below the opening comment",
+            "add it after the module documentation",
         )
     };
-    open.map(breach).collect()
+    open.map(violation).collect()
 }
 
 fn forbids_unsafe(target: &Target) -> bool {
@@ -151,46 +151,46 @@ fn forbids_unsafe(target: &Target) -> bool {
 }
 
 fn may_print(path: &str) -> bool {
-    DOORS.iter().any(|door| path.starts_with(door))
+    PROGRAMS.iter().any(|program| path.starts_with(program))
         || ["/examples/", "/benches/", "/tests/"]
             .iter()
             .any(|folder| path.contains(folder))
 }
 
-/// Every one of `lines` that holds one of `needles`.
+/// Each of `lines` that contains one of `needles`.
 fn found<'a>(
     path: &str,
     lines: impl Iterator<Item = (usize, &'a str)>,
     needles: &[&str],
-    mend: &str,
-) -> Vec<Breach> {
+    fix: &str,
+) -> Vec<Violation> {
     let hits = lines.filter_map(|(number, line)| {
         let needle = needles.iter().find(|needle| line.contains(*needle))?;
-        Some(Breach::new(
+        Some(Violation::new(
             format!("{path}:{number}"),
-            format!("holds `{needle}`"),
-            mend,
+            format!("contains `{needle}`"),
+            fix,
         ))
     });
     hits.collect()
 }
 
 #[test]
-fn a_breach_is_seen() {
+fn violations_are_reported() {
     let file = |text: String| File {
         path: "crates/x/src/a.rs".into(),
         text,
     };
-    assert!(opening_breach(&file("use std::fs;\n".into())).is_some());
-    assert!(opening_breach(&file("//! No end\n\n".into())).is_some());
+    assert!(opening_violation(&file("use std::fs;\n".into())).is_some());
+    assert!(opening_violation(&file("//! No end\n\n".into())).is_some());
     assert!(
-        opening_breach(&file(
+        opening_violation(&file(
             "//! A sentence over\n//! two lines.\n\nuse a;".into()
         ))
         .is_none()
     );
-    assert!(length_breach(&file("\n".repeat(MOST_LINES))).is_none());
-    assert!(length_breach(&file("\n".repeat(MOST_LINES + 1))).is_some());
+    assert!(length_violation(&file("\n".repeat(MOST_LINES))).is_none());
+    assert!(length_violation(&file("\n".repeat(MOST_LINES + 1))).is_some());
     let text = format!("/// {0}\nfn a() {{\n    {0}();\n", PRINTERS[0]);
     let places = |lines| {
         found("a.rs", lines, PRINTERS, "")

@@ -1,4 +1,4 @@
-//! The files that people wrote, each with its path from the root of the workspace.
+//! The files of the repository, each with its path relative to the root of the workspace.
 
 use std::fs;
 use std::path::Path;
@@ -8,9 +8,9 @@ use crate::workspace::root;
 /// A file of the repository.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// From the root of the workspace, with `/` between the parts.
+    /// Relative to the root of the workspace, with `/` as separator.
     pub(crate) path: String,
-    /// The text; empty where the file is not UTF-8.
+    /// The text; empty if the file is not UTF-8.
     pub(crate) text: String,
 }
 
@@ -21,7 +21,7 @@ impl File {
             .is_some_and(|extension| extension == "rs")
     }
 
-    /// Is this a source of a published crate, below its `src`?
+    /// Whether this is a Rust file in the `src` folder of a published crate.
     pub(crate) fn is_crate_source(&self) -> bool {
         self.is_rust() && self.path.starts_with("crates/") && self.path.contains("/src/")
     }
@@ -34,7 +34,7 @@ impl File {
             .map(|(index, line)| (index + 1, line))
     }
 
-    /// The same without the comments that document: their examples may do what code may not.
+    /// The same without doc comments, whose examples may do what code must not.
     pub(crate) fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.lines().filter(|(_, line)| {
             let line = line.trim_start();
@@ -43,7 +43,7 @@ impl File {
     }
 }
 
-/// Every file below the root but what git ignores: builds and tools. Sorted by path.
+/// Every file below the root, except build output and tools. Sorted by path.
 pub(crate) fn files() -> Vec<File> {
     let mut files = Vec::new();
     collect(root(), &mut files);

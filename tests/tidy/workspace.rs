@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-/// The part of `cargo metadata` that the laws read.
+/// The part of `cargo metadata` that the rules need.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
     packages: Vec<Package>,
@@ -15,7 +15,7 @@ pub(crate) struct Workspace {
     resolve: Resolve,
 }
 
-/// A package, ours or another's.
+/// A package of this workspace or an external one.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
     id: String,
@@ -26,7 +26,7 @@ pub(crate) struct Package {
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
-/// A dependency as the manifest declares it.
+/// A dependency, as declared in the manifest.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
@@ -67,16 +67,16 @@ struct DependencyKind {
 }
 
 impl Workspace {
-    /// Asks cargo, for one platform, so that every machine gets the same answer.
+    /// Runs `cargo metadata` for one platform, so that every machine gets the same result.
     pub(crate) fn load() -> Self {
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--format-version=1", "--locked"])
             .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
             .current_dir(root())
             .output()
-            .expect("cargo runs this test, so it can be run");
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "`cargo metadata` failed: {words}");
+            .expect("cargo runs this test, so it can be started");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`cargo metadata` failed: {stderr}");
         serde_json::from_slice(&output.stdout).expect("cargo describes its own format version")
     }
 
@@ -88,19 +88,19 @@ impl Workspace {
         members
     }
 
-    /// Our packages that are published: all but the proofs.
+    /// Our packages that are published: all but the tests.
     pub(crate) fn crates(&self) -> Vec<&Package> {
         let mut crates = self.members();
         crates.retain(|package| package.name != "mesh-cni-tests");
         crates
     }
 
-    /// The packages of others that `name` is built from, directly or not, without its tests.
+    /// All external packages that `name` is built from, without its dev-dependencies.
     pub(crate) fn external_closure(&self, name: &str) -> BTreeSet<&str> {
         let start = self.packages.iter().find(|package| package.name == name);
         let mut open = vec![
             start
-                .expect("the law names packages that exist")
+                .expect("the rule names packages that exist")
                 .id
                 .as_str(),
         ];
@@ -142,12 +142,12 @@ impl Package {
     pub(crate) fn folder(&self) -> &Path {
         self.manifest_path
             .parent()
-            .expect("a manifest lies in a folder")
+            .expect("a manifest is in a folder")
     }
 }
 
 impl Target {
-    /// Is this a `lib`, `bin`, `test`, `bench` or `example`?
+    /// Whether this is a `lib`, `bin`, `test`, `bench` or `example`.
     pub(crate) fn is(&self, kind: &str) -> bool {
         self.kind.iter().any(|own| own == kind)
     }
@@ -157,5 +157,5 @@ impl Target {
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("the proofs lie in the workspace")
+        .expect("the tests are in the workspace")
 }
