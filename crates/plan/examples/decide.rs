@@ -6,15 +6,16 @@
 use std::error::Error;
 use std::io;
 
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_plan::{Decision, MeshConf, decide};
 use mesh_cni_rules::render;
 use mesh_cni_selector::PodFacts;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let facts = PodFacts::from_manifest(&io::read_to_string(io::stdin())?)?;
-    match plan(&facts, &MeshConf::default(), &[])? {
-        Plan::Skip(reason) => println!("left alone: {reason}"),
-        Plan::Redirect(redirection) => {
+    match decide(&facts, &MeshConf::default())? {
+        Decision::OwnPod => println!("skipped: a pod of the agent"),
+        Decision::Skip(reason) => println!("skipped: {reason}"),
+        Decision::Redirect(redirection) => {
             for rules in &redirection.rule_sets {
                 println!("{}", render::restore(rules));
             }

@@ -1,19 +1,20 @@
-//! Whether the rules know the proxy by the user and group as which it runs.
+//! Whether the rules exempt the user and group that the proxy runs as.
 //!
-//! They go by the container's own `securityContext`, as Istio's do: the pod's is the application's
-//! too, and rules that let those pass would let all traffic past the proxy.
+//! Like Istio's, they use the `securityContext` of the container. The `securityContext` of the pod
+//! also applies to the application, whose traffic must not be exempt.
 
 use mesh_cni_rules::Interception;
 use mesh_cni_rules::interception::OutboundRanges;
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
 
-/// The proxy runs as the pod's user and group, which are not those that the rules let pass: whatever
-/// it sends out would come back to it.
+/// The proxy runs as the pod's user and group, which the rules redirect: its own traffic would
+/// return to it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "container istio-proxy has no securityContext.runAsUser and would run as user {user}, \
-     the pod's, and group {group}: what the proxy sends out would be redirected to itself; set runAsUser and runAsGroup of istio-proxy, to 1337 as a rule"
+    "container istio-proxy sets no securityContext.runAsUser and runs as the pod's user {user} and \
+     group {group}, which the rules redirect: its own traffic would return to it; set runAsUser and \
+     runAsGroup of istio-proxy, usually to 1337"
 )]
 pub struct ProxyRedirected {
     /// The pod's `securityContext.runAsUser`.
@@ -22,9 +23,7 @@ pub struct ProxyRedirected {
     pub group: i64,
 }
 
-/// Refuses a pod whose proxy is certain to be redirected to itself, and warns of one that may be.
-///
-/// Where the container names its user the rules know it, and any one of user and group is enough.
+/// Refuses a pod whose proxy's traffic is certain to return to it; returns a warning if it may.
 pub(crate) fn check(
     facts: &PodFacts,
     interception: &Interception,
@@ -32,29 +31,30 @@ pub(crate) fn check(
     let Some(proxy) = facts.proxy().map(|proxy| proxy.container) else {
         return Ok(None);
     };
+    // The rules already exempt a user that the container sets.
     let (None, Some(user)) = (proxy.run_as_user, facts.run_as_user) else {
         return Ok(None);
     };
     let group = proxy.run_as_group.or(facts.run_as_group);
-    if lets_pass(interception, user, group) {
+    if is_exempt(interception, user, group) {
         return Ok(None);
     }
     match group {
-        // Root may become another user, and of some ranges the proxy may be no client.
+        // Root can change its user, and the proxy may not connect to every captured range.
         Some(group) if user != 0 && interception.outbound_ranges == OutboundRanges::All => {
             Err(ProxyRedirected { user, group })
         }
         _ => Ok(Some(format!(
-            "container istio-proxy has no securityContext.runAsUser, and the pod's, {user}, is not \
-             what the rules let pass: unless the proxy takes another, what it sends out may be \
-             redirected to itself; set runAsUser and runAsGroup of istio-proxy"
+            "container istio-proxy sets no securityContext.runAsUser, and the rules redirect the \
+             pod's user {user}: if the proxy runs as that user, its own traffic may return to it; \
+             set runAsUser and runAsGroup of istio-proxy"
         ))),
     }
 }
 
-fn lets_pass(interception: &Interception, user: i64, group: Option<i64>) -> bool {
-    let mut users = interception.proxy_uids.iter();
-    let mut groups = interception.proxy_gids.iter();
-    users.any(|known| i64::from(known.0) == user)
-        || groups.any(|known| Some(i64::from(known.0)) == group)
+/// Whether the rules exempt the user or the group; one of them is enough.
+fn is_exempt(interception: &Interception, user: i64, group: Option<i64>) -> bool {
+    let is = |id: u32, other: i64| i64::from(id) == other;
+    interception.proxy_uids.iter().any(|uid| is(uid.0, user))
+        || group.is_some_and(|group| interception.proxy_gids.iter().any(|gid| is(gid.0, group)))
 }

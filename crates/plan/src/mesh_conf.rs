@@ -1,4 +1,4 @@
-//! The fields of our own in the plugin's network configuration.
+//! The plugin's own fields in its network configuration.
 
 mod decode;
 mod names;
@@ -16,56 +16,54 @@ use serde::Deserialize;
 /// The plugin's name: `type` in a network configuration, and the name of its binary.
 pub const PLUGIN_TYPE: &str = "mesh-cni";
 
-/// How long the end is that Kubernetes gives to the names of a `DaemonSet`'s pods.
-const GENERATED: usize = 5;
+/// The length of the suffix that Kubernetes gives to the names of a `DaemonSet`'s pods.
+const POD_SUFFIX_LENGTH: usize = 5;
 
 /// What an operator can set in the plugin's entry of a network configuration list.
 ///
-/// Field names follow what operators of Istio CNI already have in their lists. Every field has a
-/// default, so `{"type": "mesh-cni"}` is a whole entry.
+/// The field names are those of Istio CNI where it has the same field. Every field has a default, so
+/// `{"type": "mesh-cni"}` is a complete entry.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 #[non_exhaustive]
 pub struct MeshConf {
-    /// What the log says: `debug`, `info`, `warn` or `error`.
+    /// The least important level that is logged: `debug`, `info`, `warn` or `error`.
     pub plugin_log_level: LogLevel,
-    /// Namespaces whose pods are left alone; `*` and `?` are wildcards.
+    /// Namespaces whose pods are skipped; `*` and `?` are wildcards.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub exclude_namespaces: NamespaceSet,
-    /// If set, only pods of these namespaces are looked at.
+    /// If set, pods of all other namespaces are skipped.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<String>>"))]
     pub include_namespaces: Option<NamespaceSet>,
-    /// Pods of namespaces with such labels are left alone.
+    /// Pods of namespaces whose labels match are skipped.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub exclude_namespace_selector: Option<LabelSelector>,
-    /// Where the agent's socket and the plugin's log are.
+    /// The directory of the agent's socket and the plugin's log.
     pub cni_agent_run_dir: PathBuf,
     /// The agent's own namespace.
     pub pod_namespace: Option<String>,
-    /// The name of the agent's `DaemonSet`: its pods in `pod_namespace` start without anyone being
-    /// asked about them.
+    /// The name of the agent's `DaemonSet`. Its pods in `pod_namespace` start without a lookup.
     pub agent_daemonset: String,
-    /// Sets `selection` and `ruleset` at once; each of them wins over it.
+    /// The defaults of `selection` and `ruleset`.
     pub profile: Profile,
-    /// Which pods: `asm`, `asm-literal` or `istio`.
+    /// Which pods are redirected: `asm`, `asm-literal` or `istio`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub selection: Option<SelectionMode>,
-    /// Which rules: `asm` (the documented dump) or `istio`.
+    /// Which rules they get: `asm` (the documented dump) or `istio`.
     pub ruleset: Option<RulesetName>,
-    /// How the kernel is programmed.
+    /// How the rules are programmed.
     pub backend: BackendName,
-    /// Where facts about a pod come from.
+    /// Where the facts about a pod come from.
     pub pod_source: PodSourceName,
-    /// The directory of pod source `file`: `NAMESPACE_NAME.yaml`, `.yml` or `.json`.
+    /// The directory of pod source `file`, with `NAMESPACE_NAME.yaml`, `.yml` or `.json`.
     pub pod_dir: Option<PathBuf>,
     /// The kubeconfig of pod source `api`.
     pub kubeconfig: Option<PathBuf>,
-    /// Interception settings for pods without the annotation, by the annotation's key or by its
-    /// last part, such as `excludeOutboundPorts`. They serve pods of every kind: captured ranges of
-    /// IPv6 alone are a warning for a pod that gets no IPv6 rules, where an annotation refuses it.
+    /// Interception settings for pods without the annotation. The key is that of the annotation, or
+    /// its last part, such as `excludeOutboundPorts`.
     pub defaults: BTreeMap<String, String>,
-    /// Run without an earlier plugin in the list: no `prevResult` is not an error then.
+    /// Accept a call without `prevResult`, which another program makes without a plugin list.
     pub standalone: bool,
 }
 
@@ -93,7 +91,7 @@ impl Default for MeshConf {
 }
 
 impl MeshConf {
-    /// Which pods are redirected.
+    /// The policy that selects pods.
     pub fn policy(&self) -> Policy {
         let selection = self.selection.unwrap_or(match self.profile {
             Profile::Asm => SelectionMode::Asm,
@@ -107,19 +105,19 @@ impl MeshConf {
         }
     }
 
-    /// Whether a pod is one of the agent's own, by the name that its `DaemonSet` gives: a pod that
-    /// answers for the others must not wait for itself.
+    /// Whether a pod belongs to the agent, by the name that its `DaemonSet` gives it. Such a pod must
+    /// not wait for the agent's answer.
     pub fn is_agent_pod(&self, namespace: &str, name: &str) -> bool {
-        let generated = name
+        let suffix = name
             .strip_prefix(self.agent_daemonset.as_str())
             .and_then(|rest| rest.strip_prefix('-'));
-        let suffix = |text: &str| {
-            text.len() == GENERATED && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let is_suffix = |text: &str| {
+            text.len() == POD_SUFFIX_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
-        self.pod_namespace.as_deref() == Some(namespace) && generated.is_some_and(suffix)
+        self.pod_namespace.as_deref() == Some(namespace) && suffix.is_some_and(is_suffix)
     }
 
-    /// Which rules they get.
+    /// The dialect of the rules.
     pub fn dialect(&self) -> Dialect {
         match (self.ruleset, self.profile) {
             (Some(RulesetName::Asm), _) | (None, Profile::Asm) => Dialect::Asm,

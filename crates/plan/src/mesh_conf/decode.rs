@@ -1,21 +1,22 @@
-//! Decoding the configuration: every error names its field, every field nobody knows is told.
+//! Decodes the configuration. Every error names its field, and unknown fields are returned.
 
 use std::collections::BTreeMap;
 
 use mesh_cni_rules::PodSettings;
 use mesh_cni_rules::settings::{Annotation, InvalidSetting};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::MeshConf;
+use super::{MeshConf, PLUGIN_TYPE};
 
-/// A configuration together with the fields that nobody knows.
+/// A configuration, and the fields of the entry that are unknown.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Decoded {
     /// The configuration.
     pub conf: MeshConf,
-    /// Fields that were passed over, in their order.
+    /// The ignored fields, in their order.
     pub unknown: Vec<String>,
 }
 
@@ -23,41 +24,52 @@ pub struct Decoded {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfError {
-    /// A field has a value that it cannot have.
-    #[error("field `{field}` of the network configuration, found `{value}`")]
+    /// It is not JSON, or not a JSON object.
+    #[error("cannot parse the network configuration")]
+    Json(#[from] serde_json::Error),
+    /// The list has no entry of this plugin.
+    #[error("the network configuration list has no plugin of type `{PLUGIN_TYPE}`")]
+    NoEntry,
+    /// A field has an invalid value.
+    #[error("invalid field `{field}` of the network configuration, found `{value}`")]
     Field {
-        /// The field, with the path inside it.
+        /// The path of the field.
         field: String,
-        /// Its value as JSON.
+        /// The value of the top-level field, as JSON.
         value: String,
         /// What is wrong with it.
         #[source]
         source: serde_json::Error,
     },
-    /// `defaults` has an entry that is no interception setting.
+    /// `defaults` has an unknown key.
     #[error(
-        "field `defaults` of the network configuration has the entry `{entry}`, which is no \
-         interception setting: allowed are {allowed}"
+        "field `defaults` of the network configuration has unknown key `{entry}`, expected one of \
+         {allowed}"
     )]
     UnknownDefault {
-        /// The entry's key.
+        /// The key.
         entry: String,
-        /// Every setting there is.
+        /// Every valid key.
         allowed: String,
     },
-    /// `defaults` names one setting twice, in its short and its long form.
-    #[error("field `defaults` of the network configuration names {key} twice: keep one of both")]
+    /// `defaults` has one setting twice, by its short and its long key.
+    #[error("field `defaults` of the network configuration sets {key} twice: keep one of them")]
     TwiceDefault {
         /// The annotation's key.
         key: &'static str,
     },
-    /// An entry of `defaults` has a value that it cannot have.
-    #[error("field `defaults` of the network configuration")]
+    /// A setting in `defaults` has an invalid value.
+    #[error("invalid field `defaults` of the network configuration")]
     InvalidDefault(#[source] InvalidSetting),
 }
 
-/// Keys of the CNI specification, of runtimes and of other plugins' conventions.
-const OF_OTHERS: [&str; 12] = [
+#[derive(Deserialize)]
+struct ConfList {
+    plugins: Vec<Value>,
+}
+
+/// Fields of the CNI specification, of runtimes and of other plugins.
+const OTHER_FIELDS: [&str; 12] = [
     "cniVersion",
     "cniVersions",
     "name",
@@ -72,8 +84,8 @@ const OF_OTHERS: [&str; 12] = [
     "disableCheck",
 ];
 
-/// Our own fields, in the order of the documentation.
-const OURS: [&str; 16] = [
+/// The fields of [`MeshConf`], in the order of the documentation.
+const FIELDS: [&str; 16] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
@@ -93,16 +105,33 @@ const OURS: [&str; 16] = [
 ];
 
 impl MeshConf {
-    /// Reads our fields from the plugin's entry of a network configuration.
+    /// Reads the plugin's entry from JSON text.
+    pub fn from_json(json: &str) -> Result<Decoded, ConfError> {
+        Self::decode(&serde_json::from_str(json)?)
+    }
+
+    /// Reads the plugin's entry in a network configuration list: the first with type
+    /// [`PLUGIN_TYPE`].
+    pub fn from_list(json: &str) -> Result<Decoded, ConfError> {
+        let list: ConfList = serde_json::from_str(json)?;
+        let entry = list
+            .plugins
+            .iter()
+            .find(|entry| entry["type"] == PLUGIN_TYPE);
+        Self::decode(entry.and_then(Value::as_object).ok_or(ConfError::NoEntry)?)
+    }
+
+    /// Reads the plugin's entry.
     ///
-    /// Unknown fields are passed over, since runtimes add their own; they are told, for a warning.
+    /// Unknown fields are not an error, because runtimes add their own.
     pub fn decode(entry: &Map<String, Value>) -> Result<Decoded, ConfError> {
-        let ours = entry.iter().filter(|(key, _)| OURS.contains(&key.as_str()));
-        let ours: Map<_, _> = ours
+        let fields: Map<_, _> = entry
+            .iter()
+            .filter(|(key, _)| FIELDS.contains(&key.as_str()))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        let mut conf: Self = serde_path_to_error::deserialize(Value::Object(ours))
-            .map_err(|error| refuse(error, entry))?;
+        let mut conf: Self = serde_path_to_error::deserialize(Value::Object(fields))
+            .map_err(|error| invalid_field(error, entry))?;
         conf.defaults = by_annotation(conf.defaults)?;
         let settings = PodSettings {
             defaults: Some(&conf.defaults),
@@ -116,7 +145,7 @@ impl MeshConf {
     }
 }
 
-fn refuse(
+fn invalid_field(
     error: serde_path_to_error::Error<serde_json::Error>,
     entry: &Map<String, Value>,
 ) -> ConfError {
@@ -130,22 +159,22 @@ fn refuse(
 }
 
 fn unknown(entry: &Map<String, Value>) -> Vec<String> {
-    let fields = entry.keys().filter(|key| {
-        let key = key.as_str();
-        !OURS.contains(&key) && !OF_OTHERS.contains(&key) && !key.starts_with("cni.dev/")
-    });
-    fields.cloned().collect()
+    let is_known = |key: &str| {
+        FIELDS.contains(&key) || OTHER_FIELDS.contains(&key) || key.starts_with("cni.dev/")
+    };
+    entry.keys().filter(|key| !is_known(key)).cloned().collect()
 }
 
-/// Every default under its annotation's whole key.
+/// The defaults by the full key of their annotation.
 fn by_annotation(
     defaults: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ConfError> {
     let mut whole = BTreeMap::new();
     for (entry, value) in defaults {
         let Some(annotation) = annotation(&entry) else {
-            let allowed = Annotation::ALL.map(|annotation| short(annotation.key()));
-            let allowed = allowed.join(", ");
+            let allowed = Annotation::ALL
+                .map(|annotation| short(annotation.key()))
+                .join(", ");
             return Err(ConfError::UnknownDefault { entry, allowed });
         };
         let key = annotation.key();
@@ -157,8 +186,9 @@ fn by_annotation(
 }
 
 fn annotation(entry: &str) -> Option<Annotation> {
-    let mut annotations = Annotation::ALL.into_iter();
-    annotations.find(|annotation| entry == annotation.key() || entry == short(annotation.key()))
+    Annotation::ALL
+        .into_iter()
+        .find(|annotation| entry == annotation.key() || entry == short(annotation.key()))
 }
 
 fn short(key: &str) -> &str {

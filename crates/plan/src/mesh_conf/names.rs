@@ -1,59 +1,59 @@
-//! The values that a field of the configuration can name.
+//! The fields of the configuration that have a fixed set of values.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// How much the plugin's log says.
+/// How much the plugin logs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Only what failed.
+    /// Only failures.
     Error,
-    /// Also what was odd.
+    /// Also problems that do not stop an ADD.
     Warn,
-    /// Also each decision.
+    /// Also the decision for each pod.
     #[default]
     Info,
-    /// Also how it came about.
+    /// Everything.
     Debug,
 }
 
-/// Sets selection and rule set at once.
+/// The defaults of `selection` and `ruleset`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// As documented for ASM.
+    /// As documented for Alibaba Cloud Service Mesh (ASM).
     #[default]
     Asm,
-    /// As current Istio does.
+    /// As in current Istio.
     Istio,
 }
 
-/// Which rules.
+/// Which rules a redirected pod gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RulesetName {
     /// The documented dump.
     Asm,
-    /// What current Istio programs.
+    /// The rules of current Istio.
     Istio,
 }
 
-/// How the kernel is programmed.
+/// How the rules are programmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BackendName {
-    /// The first of those below that works.
+    /// The first of the others that works.
     #[default]
     Auto,
-    /// `nf_tables` over netlink, encoded as iptables encodes it.
+    /// `nf_tables` over netlink, encoded as `iptables-nft` encodes it.
     Netlink,
-    /// `nf_tables` over netlink, native expressions.
+    /// `nf_tables` over netlink, with native expressions.
     NftNative,
     /// The host's `iptables-nft-restore`.
     IptablesNft,
@@ -61,12 +61,12 @@ pub enum BackendName {
     IptablesLegacy,
 }
 
-/// Where facts about a pod come from.
+/// Where the facts about a pod come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PodSourceName {
-    /// The agent, then the API server where a kubeconfig is set.
+    /// The agent, or the API server if the agent does not answer and a kubeconfig exists.
     #[default]
     Auto,
     /// The agent's socket.
@@ -75,7 +75,7 @@ pub enum PodSourceName {
     Api,
     /// A directory of manifests.
     File,
-    /// What the runtime hands over.
+    /// The annotations that the container runtime passes.
     Runtime,
 }
 

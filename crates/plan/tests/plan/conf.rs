@@ -1,4 +1,4 @@
-//! The network configuration: what is read, what is refused, what is passed over.
+//! The network configuration: fields that are read, refused or ignored.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ fn decode(entry: &Value) -> Result<Decoded, ConfError> {
 }
 
 fn refusal(entry: &Value) -> String {
-    let error = decode(entry).expect_err("the entry is wrong");
+    let error = decode(entry).expect_err("the entry is invalid");
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -24,7 +24,7 @@ fn refusal(entry: &Value) -> String {
 }
 
 #[test]
-fn an_entry_without_fields_is_whole() {
+fn an_entry_without_fields_has_the_defaults() {
     let conf = decode(&json!({"type": "mesh-cni"})).unwrap().conf;
     assert_eq!(conf, MeshConf::default());
     assert_eq!(conf.policy().selection, SelectionMode::Asm);
@@ -33,7 +33,7 @@ fn an_entry_without_fields_is_whole() {
 }
 
 #[test]
-fn the_fields_of_an_istio_cni_entry_are_taken_as_they_are() {
+fn the_fields_of_an_istio_cni_entry_are_accepted() {
     let decoded = decode(&json!({
         "cniVersion": "1.0.0", "name": "k8s", "type": "mesh-cni", "prevResult": {},
         "plugin_log_level": "debug", "exclude_namespaces": ["istio-system", "kube-*"],
@@ -48,7 +48,7 @@ fn the_fields_of_an_istio_cni_entry_are_taken_as_they_are() {
 }
 
 #[test]
-fn single_fields_win_over_the_profile() {
+fn single_fields_override_the_profile() {
     let conf = decode(&json!({"profile": "istio"})).unwrap().conf;
     assert_eq!(
         (conf.policy().selection, conf.dialect()),
@@ -69,7 +69,7 @@ fn single_fields_win_over_the_profile() {
 }
 
 #[test]
-fn a_wrong_field_is_refused_by_its_name() {
+fn an_invalid_field_is_refused_by_its_name() {
     let entries = [
         json!({"exclude_namespaces": "kube-system"}),
         json!({"exclude_namespaces": ["ok", 7]}),
@@ -92,9 +92,26 @@ fn a_wrong_field_is_refused_by_its_name() {
     let refusals: Vec<_> = entries.iter().map(refusal).collect();
     crate::assert_snapshot!(
         "conf-refusals",
-        "one line for each wrong entry: the field, its value, and what is allowed",
+        "one line for each invalid entry: the field, its value, and the allowed values",
         refusals.join("\n")
     );
+}
+
+#[test]
+fn an_entry_is_read_from_text_and_from_a_list() {
+    let entry = r#"{"type": "mesh-cni", "profile": "istio", "unknown": 1}"#;
+    let list = format!(r#"{{"plugins": [{{"type": "bridge"}}, {entry}, {{"type": "mesh-cni"}}]}}"#);
+    for decoded in [MeshConf::from_json(entry), MeshConf::from_list(&list)] {
+        let decoded = decoded.unwrap();
+        assert_eq!(decoded.conf.dialect(), Dialect::Istio);
+        assert_eq!(decoded.unknown, ["unknown"]);
+    }
+    for text in ["", "[]", "{\"plugins\": 1}", entry] {
+        let error = MeshConf::from_list(text).unwrap_err();
+        assert!(matches!(error, ConfError::Json(_)), "{text}: {error}");
+    }
+    let error = MeshConf::from_list(r#"{"plugins": [7, {"type": "bridge"}]}"#).unwrap_err();
+    assert!(matches!(error, ConfError::NoEntry), "{error}");
 }
 
 proptest! {

@@ -1,10 +1,10 @@
 //! Black-box tests of the plan crate: configuration, decisions and the checked-in schema.
 
 mod conf;
-mod plan;
+mod decide;
 mod schema;
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({

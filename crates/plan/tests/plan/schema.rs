@@ -5,7 +5,7 @@ use mesh_cni_plan::MeshConf;
 const CHECKED_IN: &str = include_str!("../../../../docs/network-configuration.schema.json");
 
 #[test]
-fn the_checked_in_schema_is_that_of_the_types() {
+fn the_checked_in_schema_matches_the_types() {
     let schema = schemars::schema_for!(MeshConf);
     let mut generated = serde_json::to_string_pretty(&schema).unwrap();
     generated.push('\n');
@@ -19,7 +19,7 @@ fn the_checked_in_schema_is_that_of_the_types() {
     }
     assert_eq!(
         generated, CHECKED_IN,
-        "the types have changed: write docs/network-configuration.schema.json anew with \
-         `UPDATE_SCHEMA=1 cargo test -p mesh-cni-plan --features schema` and read what changed"
+        "the types changed: update docs/network-configuration.schema.json with \
+         `UPDATE_SCHEMA=1 cargo test -p mesh-cni-plan --features schema` and review the difference"
     );
 }

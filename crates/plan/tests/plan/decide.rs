@@ -1,8 +1,8 @@
-//! Plans: the documented pod, and pods that have no answer.
+//! Decisions: the documented pod, pods that are skipped, and pods that are refused.
 
 use std::error::Error as _;
 
-use mesh_cni_plan::{MeshConf, Plan, PlanError, plan};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide, decide_by_name};
 use mesh_cni_rules::Listing;
 use mesh_cni_rules::listing::Layout;
 use mesh_cni_rules::ruleset::{Family, TableName};
@@ -21,15 +21,26 @@ fn conf(entry: &serde_json::Value) -> MeshConf {
     MeshConf::decode(entry).expect("the entry is good").conf
 }
 
+/// The redirection under the default configuration.
+fn redirection(facts: &PodFacts) -> Redirection {
+    match decide(facts, &MeshConf::default()) {
+        Ok(Decision::Redirect(redirection)) => *redirection,
+        other => panic!("the pod is not redirected: {other:?}"),
+    }
+}
+
+fn with_addresses(mut facts: PodFacts, addresses: &[&str]) -> PodFacts {
+    let addresses = addresses.iter().map(|address| address.parse().unwrap());
+    facts.addresses = addresses.collect();
+    facts
+}
+
 #[test]
 fn the_documented_pod_gets_the_documented_rules() {
-    let Plan::Redirect(redirection) = plan(&productpage(), &MeshConf::default(), &[]).unwrap()
-    else {
-        panic!("the documented pod is redirected");
-    };
+    let redirection = redirection(&productpage());
     assert_eq!(redirection.warnings, Vec::<String>::new());
     let [rules] = redirection.rule_sets.as_slice() else {
-        panic!("a pod without an IPv6 address gets IPv4 rules alone");
+        panic!("a pod without an IPv6 address gets only IPv4 rules");
     };
     let wanted = Listing::parse(DUMP)
         .unwrap()
@@ -47,12 +58,7 @@ fn the_documented_pod_gets_the_documented_rules() {
 
 #[test]
 fn a_pod_with_an_ipv6_address_first_gets_both_families() {
-    let addresses = ["fd00::7".parse().unwrap(), "10.0.0.7".parse().unwrap()];
-    let Plan::Redirect(redirection) =
-        plan(&productpage(), &MeshConf::default(), &addresses).unwrap()
-    else {
-        panic!("the documented pod is redirected");
-    };
+    let redirection = redirection(&with_addresses(productpage(), &["fd00::7", "10.0.0.7"]));
     let families = redirection.rule_sets.iter().map(|rules| rules.family);
     assert_eq!(families.collect::<Vec<_>>(), Family::ALL);
 }
@@ -60,21 +66,46 @@ fn a_pod_with_an_ipv6_address_first_gets_both_families() {
 #[test]
 fn an_excluded_namespace_is_skipped_with_its_reason() {
     let conf = conf(&json!({"exclude_namespaces": ["def*"]}));
-    let Plan::Skip(reason) = plan(&productpage(), &conf, &[]).unwrap() else {
-        panic!("the namespace is excluded");
-    };
+    let decision = decide(&productpage(), &conf).unwrap();
     assert!(
-        matches!(reason, SkipReason::NamespaceExcluded { .. }),
-        "{reason}"
+        matches!(
+            &decision,
+            Decision::Skip(SkipReason::NamespaceExcluded { .. })
+        ),
+        "{decision:?}"
     );
+    assert_eq!(decide_by_name(&conf, "default", "any"), Some(decision));
+    assert_eq!(decide_by_name(&conf, "shop", "any"), None);
 }
 
 #[test]
-fn a_wrong_annotation_has_no_answer() {
+fn the_agents_own_pod_is_decided_by_its_name() {
+    let mut facts = productpage();
+    facts.name = "mesh-cni-agent-x7k2p".to_owned();
+    let own = conf(&json!({"pod_namespace": "default"}));
+    assert_eq!(decide(&facts, &own), Ok(Decision::OwnPod));
+    let by_name = decide_by_name(&own, "default", "mesh-cni-agent-x7k2p");
+    assert_eq!(by_name, Some(Decision::OwnPod));
+    let other = conf(&json!({"pod_namespace": "mesh"}));
+    assert!(matches!(decide(&facts, &other), Ok(Decision::Redirect(_))));
+}
+
+/// `mesh-cnictl select` once answered `redirect` for such a pod.
+#[test]
+fn a_pod_with_an_invalid_port_in_an_annotation_is_refused() {
+    let mut facts = productpage();
+    let key = "traffic.sidecar.istio.io/excludeInboundPorts".to_owned();
+    facts.annotations.insert(key, "22, 99999".to_owned());
+    let error = decide(&facts, &MeshConf::default()).unwrap_err();
+    assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
+}
+
+#[test]
+fn a_pod_with_an_invalid_annotation_is_refused() {
     let mut facts = productpage();
     let mode = "sidecar.istio.io/interceptionMode".to_owned();
     facts.annotations.insert(mode, "NONE".to_owned());
-    let error = plan(&facts, &MeshConf::default(), &[]).unwrap_err();
+    let error = decide(&facts, &MeshConf::default()).unwrap_err();
     assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
 }
 
@@ -90,12 +121,9 @@ fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
         facts.annotations.remove(key);
         conf(&json!({"defaults": {"excludeOutboundIPRanges": ranges}}))
     };
-    let addresses: Vec<_> = addresses.iter().map(|text| text.parse()).collect();
-    let addresses = addresses.into_iter().collect::<Result<Vec<_>, _>>();
-    let addresses = addresses.expect("these are addresses");
-    match plan(&facts, &conf, &addresses) {
-        Ok(Plan::Redirect(redirection)) => Ok(redirection.warnings),
-        Ok(skip) => Err(format!("{skip:?}")),
+    match decide(&with_addresses(facts, addresses), &conf) {
+        Ok(Decision::Redirect(redirection)) => Ok(redirection.warnings),
+        Ok(decision) => Err(format!("{decision:?}")),
         Err(error) => {
             let cause = error.source().expect("a setting has its cause");
             Err(format!("{error}: {cause}"))
@@ -104,13 +132,13 @@ fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn an_ipv6_exclusion_where_ipv6_is_left_alone_anyway_is_told() {
-    let told = with_ranges("annotation", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(told.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
-    // A second address alone changes nothing without dual stack.
+fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
+    let warnings = with_ranges("annotation", &["10.0.0.7"]).unwrap();
+    insta::assert_snapshot!(warnings.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
+    // Without dual stack only the first address counts.
     assert_eq!(
         with_ranges("annotation", &["10.0.0.7", "fd00::7"]),
-        Ok(told)
+        Ok(warnings)
     );
     for addresses in [&["fd00::7", "10.0.0.7"][..], &[], &["fe80::7"]] {
         assert_eq!(with_ranges("annotation", addresses), Ok(Vec::new()));
@@ -118,28 +146,28 @@ fn an_ipv6_exclusion_where_ipv6_is_left_alone_anyway_is_told() {
 }
 
 #[test]
-fn an_ipv6_range_of_the_defaults_is_told() {
-    let told = with_ranges("defaults", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(told.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
+fn an_ipv6_range_of_the_defaults_is_a_warning() {
+    let warnings = with_ranges("defaults", &["10.0.0.7"]).unwrap();
+    insta::assert_snapshot!(warnings.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
     assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
 }
 
 #[test]
-fn captured_ranges_of_which_none_can_be_refuse_the_pod() {
+fn a_pod_without_any_usable_captured_range_is_refused() {
     let mut facts = productpage();
     let key = "traffic.sidecar.istio.io/includeOutboundIPRanges".to_owned();
     facts.annotations.insert(key, "fd00:96::/64".to_owned());
     let of = |address: &str| {
-        let addresses = [address.parse().unwrap()];
-        plan(&facts, &MeshConf::default(), &addresses)
+        let facts = with_addresses(facts.clone(), &[address]);
+        decide(&facts, &MeshConf::default())
     };
     let error = of("10.0.0.7").unwrap_err();
     assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
-    assert!(matches!(of("fd00::7"), Ok(Plan::Redirect(_))));
+    assert!(matches!(of("fd00::7"), Ok(Decision::Redirect(_))));
 }
 
-/// What comes of the documented pod where the `securityContext` of the pod and that of the proxy
-/// name these users and groups: the owners that the rules let pass, then what is told.
+/// The decision for the documented pod if the `securityContext` of the pod and that of the proxy set
+/// these users and groups: the exempt users and groups, then the warnings.
 fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
     let mut facts = productpage();
     [facts.run_as_user, facts.run_as_group] = pod;
@@ -147,21 +175,21 @@ fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
     let container = containers.find(|container| container.name == "istio-proxy");
     let container = container.expect("the pod has a proxy");
     [container.run_as_user, container.run_as_group] = proxy;
-    match plan(&facts, &MeshConf::default(), &[]) {
-        Ok(Plan::Redirect(redirection)) => format!(
+    match decide(&facts, &MeshConf::default()) {
+        Ok(Decision::Redirect(redirection)) => format!(
             "{:?} {:?} {}",
             redirection.interception.proxy_uids,
             redirection.interception.proxy_gids,
             redirection.warnings.join("; ")
         ),
-        Ok(Plan::Skip(reason)) => reason.to_string(),
+        Ok(decision) => format!("{decision:?}"),
         Err(error) => format!("refused: {error}"),
     }
 }
 
 #[test]
-fn the_pods_own_user_and_group_never_pass_the_rules() {
-    let told = [
+fn the_rules_never_exempt_the_pods_user_and_group() {
+    let table = [
         (
             "the injector's",
             [Some(1000), Some(3000)],
@@ -190,10 +218,10 @@ fn the_pods_own_user_and_group_never_pass_the_rules() {
         ),
     ]
     .map(|(situation, pod, proxy)| {
-        let told = with_identities(pod, proxy);
-        format!("{situation}\n  {}", told.trim_end())
+        let decision = with_identities(pod, proxy);
+        format!("{situation}\n  {}", decision.trim_end())
     });
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(table.join("\n"), @r"
     the injector's
       [Uid(1337)] [Gid(1337)]
     no group
@@ -207,26 +235,24 @@ fn the_pods_own_user_and_group_never_pass_the_rules() {
     the group in the pod
       [Uid(1337)] [Gid(1337)]
     other user, no group
-      [Uid(1337)] [Gid(1337)] container istio-proxy has no securityContext.runAsUser, and the pod's, 1000, is not what the rules let pass: unless the proxy takes another, what it sends out may be redirected to itself; set runAsUser and runAsGroup of istio-proxy
+      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 1000: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy
     root in the pod
-      [Uid(1337)] [Gid(1337)] container istio-proxy has no securityContext.runAsUser, and the pod's, 0, is not what the rules let pass: unless the proxy takes another, what it sends out may be redirected to itself; set runAsUser and runAsGroup of istio-proxy
+      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 0: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy
     others in the pod
-      refused: container istio-proxy has no securityContext.runAsUser and would run as user 1000, the pod's, and group 3000: what the proxy sends out would be redirected to itself; set runAsUser and runAsGroup of istio-proxy, to 1337 as a rule
+      refused: container istio-proxy sets no securityContext.runAsUser and runs as the pod's user 1000 and group 3000, which the rules redirect: its own traffic would return to it; set runAsUser and runAsGroup of istio-proxy, usually to 1337
     other group of its own
-      refused: container istio-proxy has no securityContext.runAsUser and would run as user 1000, the pod's, and group 0: what the proxy sends out would be redirected to itself; set runAsUser and runAsGroup of istio-proxy, to 1337 as a rule
+      refused: container istio-proxy sets no securityContext.runAsUser and runs as the pod's user 1000 and group 0, which the rules redirect: its own traffic would return to it; set runAsUser and runAsGroup of istio-proxy, usually to 1337
     ");
 }
 
 #[test]
-fn an_environment_that_cannot_be_read_is_told() {
+fn an_environment_variable_without_a_literal_value_is_a_warning() {
     let mut facts = productpage();
     let proxy = facts
         .containers
         .iter_mut()
         .find(|container| container.name == "istio-proxy");
     proxy.unwrap().env_from.push("INVALID_DROP".to_owned());
-    let Plan::Redirect(redirection) = plan(&facts, &MeshConf::default(), &[]).unwrap() else {
-        panic!("the documented pod is redirected");
-    };
-    insta::assert_snapshot!(redirection.warnings.join("\n"), @"environment INVALID_DROP of the proxy is no literal value and counts as false");
+    let redirection = redirection(&facts);
+    insta::assert_snapshot!(redirection.warnings.join("\n"), @"environment variable `INVALID_DROP` of the proxy has no literal value and counts as false");
 }

@@ -1,0 +1,153 @@
+//! The decision for one pod: what an ADD would do.
+
+use std::net::IpAddr;
+
+use mesh_cni_rules::interception::is_usable;
+use mesh_cni_rules::settings::InvalidSetting;
+use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
+use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
+use thiserror::Error;
+
+use crate::identity::{self, ProxyRedirected};
+use crate::mesh_conf::MeshConf;
+
+/// Environment variables of the proxy that change the rules.
+const RULE_VARIABLES: [&str; 3] = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DUAL_STACK"];
+
+/// What an ADD would do for a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: the pod belongs to the agent, and must not wait for it.
+    OwnPod,
+    /// Nothing, for that reason.
+    Skip(SkipReason),
+    /// Redirect the pod's traffic.
+    Redirect(Box<Redirection>),
+}
+
+/// A redirection, ready to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redirection {
+    /// The kind of sidecar that the pod has.
+    pub sidecar: SidecarKind,
+    /// What is captured.
+    pub interception: Interception,
+    /// The rules, one set for each family, IPv4 first.
+    pub rule_sets: Vec<RuleSet>,
+    /// Problems with the settings, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// A pod that must not start, because its facts or settings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The policy needs facts that are missing.
+    #[error(transparent)]
+    MissingFacts(#[from] MissingFacts),
+    /// A setting of the pod is invalid.
+    #[error(transparent)]
+    InvalidSetting(#[from] InvalidSetting),
+    /// The rules would redirect the proxy's own traffic to the proxy.
+    #[error(transparent)]
+    ProxyRedirected(#[from] ProxyRedirected),
+}
+
+/// Decides by the pod's name alone. `None` if the decision needs the pod's facts.
+pub fn decide_by_name(conf: &MeshConf, namespace: &str, name: &str) -> Option<Decision> {
+    if conf.is_agent_pod(namespace, name) {
+        return Some(Decision::OwnPod);
+    }
+    let excluded = conf.policy().exclude_by_name(namespace);
+    excluded.map(Decision::Skip)
+}
+
+/// Decides for one pod, by its name where that is enough.
+///
+/// Without [addresses](PodFacts::addresses) the pod gets IPv4 rules, and IPv6 ranges in its settings
+/// cause no warnings.
+pub fn decide(facts: &PodFacts, conf: &MeshConf) -> Result<Decision, PlanError> {
+    if let Some(decision) = decide_by_name(conf, &facts.namespace, &facts.name) {
+        return Ok(decision);
+    }
+    Ok(match select(facts, &conf.policy())? {
+        Selection::Skip(reason) => Decision::Skip(reason),
+        Selection::Redirect(sidecar) => {
+            Decision::Redirect(Box::new(redirection(facts, conf, sidecar)?))
+        }
+    })
+}
+
+fn redirection(
+    facts: &PodFacts,
+    conf: &MeshConf,
+    sidecar: SidecarKind,
+) -> Result<Redirection, PlanError> {
+    let settings = settings(facts, conf);
+    let resolved = settings.resolve()?;
+    let interception = resolved.interception;
+    let families = interception.families(&facts.addresses);
+    let mut warnings = resolved.warnings;
+    // Without addresses the families are not known yet.
+    if facts.addresses.iter().copied().any(is_usable) {
+        warnings.extend(settings.check_families(&families)?);
+    }
+    warnings.extend(identity::check(facts, &interception)?);
+    warnings.extend(unknown_values(facts));
+    Ok(Redirection {
+        sidecar,
+        rule_sets: families
+            .into_iter()
+            .map(|family| compile(&interception, conf.dialect(), family))
+            .collect(),
+        interception,
+        warnings,
+    })
+}
+
+fn settings<'pod>(facts: &'pod PodFacts, conf: &'pod MeshConf) -> PodSettings<'pod> {
+    let proxy = facts.proxy().map(|proxy| proxy.container);
+    PodSettings {
+        annotations: Some(&facts.annotations),
+        defaults: Some(&conf.defaults),
+        proxy_env: proxy.map(|container| &container.env),
+        run_as_user: proxy.and_then(|container| container.run_as_user),
+        run_as_group: proxy.and_then(|container| container.run_as_group),
+    }
+}
+
+/// A warning for each rule variable whose value is not in the pod's manifest.
+fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = String> + '_ {
+    facts
+        .proxy()
+        .into_iter()
+        .flat_map(|proxy| &proxy.container.env_from)
+        .filter(|name| RULE_VARIABLES.contains(&name.as_str()))
+        .map(|name| {
+            format!(
+                "environment variable `{name}` of the proxy has no literal value and counts as false"
+            )
+        })
+}
+
+/// Use [`Decision`].
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    Skip(SkipReason),
+    Redirect(Box<Redirection>),
+}
+
+/// Use [`decide`].
+#[doc(hidden)]
+pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<Plan, PlanError> {
+    let mut facts = facts.clone();
+    facts.addresses = addresses.to_vec();
+    Ok(match select(&facts, &conf.policy())? {
+        Selection::Skip(reason) => Plan::Skip(reason),
+        Selection::Redirect(sidecar) => {
+            Plan::Redirect(Box::new(redirection(&facts, conf, sidecar)?))
+        }
+    })
+}
