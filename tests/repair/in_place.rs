@@ -82,7 +82,7 @@ fn only_the_pods_that_lack_their_rules_are_touched() {
             "none of the pod's containers is named `istio-proxy`",
         ),
         ("own-init", "`istio-init` among the init containers"),
-        ("host", "its network is the node's own"),
+        ("host", "it shares the node's network"),
         ("whole", "its rules stand"),
         ("other", "rules of other settings stand"),
         (

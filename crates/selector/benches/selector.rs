@@ -1,4 +1,4 @@
-//! How long reading a manifest and deciding take.
+//! Measures reading a manifest and selecting a pod.
 
 use std::hint::black_box;
 
@@ -7,9 +7,9 @@ use mesh_cni_selector::{PodFacts, Policy, SelectionMode, conditions, select};
 
 const YAML: &str = include_str!("../tests/manifests/productpage.yaml");
 
-fn steps(criterion: &mut Criterion) {
-    let facts = PodFacts::from_manifest(YAML).expect("the manifest is a Pod");
-    let json = serde_json::to_string(&facts).expect("facts have text keys only");
+fn benchmarks(criterion: &mut Criterion) {
+    let facts = PodFacts::from_manifest(YAML).expect("the manifest is a valid Pod");
+    let json = serde_json::to_string(&facts).expect("facts can be serialized");
 
     criterion.bench_function("manifest yaml", |bench| {
         bench.iter(|| PodFacts::from_manifest(black_box(YAML)));
@@ -17,12 +17,12 @@ fn steps(criterion: &mut Criterion) {
     criterion.bench_function("facts json", |bench| {
         bench.iter(|| serde_json::from_str::<PodFacts>(black_box(&json)));
     });
-    for selection in SelectionMode::ALL {
+    for mode in SelectionMode::ALL {
         let policy = Policy {
-            selection,
+            selection: mode,
             ..Policy::default()
         };
-        criterion.bench_function(&format!("select {selection}"), |bench| {
+        criterion.bench_function(&format!("select {mode}"), |bench| {
             bench.iter(|| select(black_box(&facts), &policy));
         });
     }
@@ -32,5 +32,5 @@ fn steps(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, steps);
+criterion_group!(benches, benchmarks);
 criterion_main!(benches);

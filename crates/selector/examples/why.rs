@@ -1,5 +1,6 @@
-//! Why is this pod (not) redirected? Reads a manifest from standard input, or takes the embedded
-//! one with `--embedded`, and prints the decision and every condition of each selection.
+//! Prints why a pod is redirected or not: the selection and every condition of each mode.
+//!
+//! Reads a manifest from standard input, or uses the embedded one with `--embedded`.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -13,7 +14,7 @@ fn main() -> ExitCode {
     match explain() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to tell if standard error is closed.
+            // If standard error is closed, the error cannot be reported.
             let _ = writeln!(std::io::stderr(), "why: {error}");
             ExitCode::FAILURE
         }
@@ -24,12 +25,12 @@ fn explain() -> Result<(), Box<dyn Error>> {
     let facts = PodFacts::from_manifest(&manifest()?)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "pod {}/{}", facts.namespace, facts.name)?;
-    for selection in SelectionMode::ALL {
+    for mode in SelectionMode::ALL {
         let policy = Policy {
-            selection,
+            selection: mode,
             ..Policy::default()
         };
-        writeln!(out, "\n{selection}: {}", select(&facts, &policy)?)?;
+        writeln!(out, "\n{mode}: {}", select(&facts, &policy)?)?;
         for condition in conditions(&facts, &policy) {
             let mark = if condition.holds { "yes" } else { "no" };
             writeln!(out, "  {mark:<3} {:<40} {}", condition.name, condition.fact)?;

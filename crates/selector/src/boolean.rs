@@ -1,6 +1,6 @@
-//! Booleans as Go's `strconv.ParseBool` reads them, since Istio reads labels and annotations by it.
+//! Booleans as Go's `strconv.ParseBool` reads them, which Istio uses for labels and annotations.
 
-/// The boolean that `text` spells, if it spells one.
+/// `None` if `text` is not one of Go's twelve spellings.
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
@@ -14,7 +14,7 @@ mod tests {
     use super::parse_bool;
 
     #[test]
-    fn reads_the_twelve_spellings_of_go_and_no_other() {
+    fn accepts_only_the_twelve_spellings_of_go() {
         for text in ["1", "t", "T", "TRUE", "true", "True"] {
             assert_eq!(parse_bool(text), Some(true), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The conditions of each selection, in order.
+//! The conditions of each selection mode, in order.
 
 mod containers;
 mod injection;
@@ -12,69 +12,54 @@ use crate::select::MissingFacts;
 
 pub(crate) use self::containers::no_istio_proxy;
 
-/// One condition: what must hold, and the function that finds out.
+/// A condition: its name and the function that evaluates it.
 pub(crate) struct Check {
     pub(crate) name: &'static str,
-    pub(crate) find: fn(&PodFacts, &Policy) -> Finding,
+    pub(crate) run: fn(&PodFacts, &Policy) -> CheckResult,
 }
 
-/// How a condition turned out.
-pub(crate) enum Finding {
-    /// It holds, by this fact.
+/// The result of a check.
+pub(crate) enum CheckResult {
+    /// The condition holds because of this fact.
     Holds(String),
-    /// It does not, for this reason.
-    Broken(SkipReason),
-    /// It cannot be found out without this fact.
+    /// The condition fails for this reason.
+    Fails(SkipReason),
+    /// The condition cannot be evaluated without this fact.
     Unknown(MissingFacts),
 }
 
-const OWN_NETWORK: Check = Check {
-    name: "the pod has a network of its own",
-    find: containers::own_network,
-};
-const NAMESPACE: Check = Check {
-    name: "its namespace is not excluded",
-    find: namespace::not_excluded,
-};
-const HAS_PROXY: Check = Check {
-    name: "it has a container named `istio-proxy`",
-    find: containers::has_proxy,
-};
-const NOT_ALONE: Check = Check {
-    name: "it has more than one container",
-    find: containers::more_than_one,
-};
-const INJECTED: Check = Check {
-    name: "injection is not disabled",
-    find: injection::not_disabled,
-};
-const NOT_TRUE: Check = Check {
-    name: "injection is not annotated `true`",
-    find: injection::not_annotated_true,
-};
-const NO_INIT: Check = Check {
-    name: "it has no container named `istio-init`",
-    find: containers::no_init,
-};
-const ENVOY: Check = Check {
-    name: "Envoy is not disabled",
-    find: proxy::envoy_enabled,
-};
-const SIDECAR: Check = Check {
-    name: "the proxy's type is `sidecar`",
-    find: proxy::sidecar_type,
-};
-const STATUS: Check = Check {
-    name: "an injector has marked it",
-    find: injection::has_status,
-};
+impl Check {
+    const fn new(name: &'static str, run: fn(&PodFacts, &Policy) -> CheckResult) -> Self {
+        Self { name, run }
+    }
+}
 
-/// The conditions of `selection`.
+const OWN_NETWORK: Check = Check::new("the pod has its own network", containers::own_network);
+const NAMESPACE: Check = Check::new("its namespace is not excluded", namespace::not_excluded);
+const HAS_PROXY: Check = Check::new(
+    "it has a container named `istio-proxy`",
+    containers::has_proxy,
+);
+const NOT_ALONE: Check = Check::new("it has more than one container", containers::more_than_one);
+const INJECTED: Check = Check::new("injection is not disabled", injection::not_disabled);
+const NOT_TRUE: Check = Check::new(
+    "injection is not annotated `true`",
+    injection::not_annotated_true,
+);
+const NO_INIT: Check = Check::new(
+    "it has no container named `istio-init`",
+    containers::no_init,
+);
+const ENVOY: Check = Check::new("Envoy is not disabled", proxy::envoy_enabled);
+const SIDECAR: Check = Check::new("the proxy's type is `sidecar`", proxy::sidecar_type);
+const STATUS: Check = Check::new("a sidecar was injected", injection::has_status);
+
+/// The conditions of a mode.
 ///
-/// That the pod has a network of its own is our addition to all three, and comes first: rules
-/// written for a pod on the host network would be written for the node.
-pub(crate) fn of(selection: SelectionMode) -> &'static [Check] {
-    match selection {
+/// Each mode starts with [`OWN_NETWORK`], which is an addition to the ASM document and to Istio:
+/// rules for a pod on the host network would apply to the whole node.
+pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
+    match mode {
         SelectionMode::Asm => &[
             OWN_NETWORK,
             NAMESPACE,

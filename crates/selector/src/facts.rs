@@ -1,4 +1,4 @@
-//! What must be known about a pod to decide whether its traffic goes through a proxy.
+//! The facts about a pod that decide whether its traffic is redirected.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,21 +9,21 @@ use serde_json::Value;
 use crate::istio;
 use crate::manifest::{self, ManifestError};
 
-/// The annotation by which the mirror of a static pod tells the UID that the kubelet runs it under.
+/// The annotation of a static pod's mirror with the UID that the kubelet uses for the pod.
 const STATIC_POD_UID: &str = "kubernetes.io/config.hash";
 
-/// A pod, as far as redirection is concerned.
+/// The facts about a pod.
 ///
-/// As JSON (field names as here) this is what a node agent answers when it is asked for a pod, so
-/// readers of any age must get on with writers of any age: unknown fields are ignored, and all but
-/// `namespace` and `name` have a default.
+/// Serialized as JSON, this is a node agent's answer about a pod. Agents and plugins of different
+/// versions exchange it, so unknown keys are ignored, and every key except `namespace` and `name`
+/// has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodFacts {
     /// `metadata.namespace`.
     pub namespace: String,
     /// `metadata.name`.
     pub name: String,
-    /// `metadata.uid`, which tells a pod from an earlier one of the same name.
+    /// `metadata.uid`, which distinguishes the pod from an earlier one of the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     /// `spec.hostNetwork`: the pod has no network namespace of its own.
@@ -41,18 +41,18 @@ pub struct PodFacts {
     /// `spec.initContainers`, in their order; native sidecars are among them.
     #[serde(default)]
     pub init_containers: Vec<ContainerFacts>,
-    /// `spec.securityContext.runAsUser`: the user of containers that name none.
+    /// `spec.securityContext.runAsUser`: the user of containers that do not set their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
-    /// `spec.securityContext.runAsGroup`: the group of containers that name none.
+    /// `spec.securityContext.runAsGroup`: the group of containers that do not set their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
-    /// `status.podIPs`, or `status.podIP` alone: the addresses of the pod's interfaces, in their
-    /// order. Empty where they are not known, as before the pod's network is set up.
+    /// `status.podIPs`, or else `status.podIP`. Empty if unknown, for example before the pod's
+    /// network is set up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
-    /// `metadata.labels` of the pod's namespace; `None` where nobody looked them up, which is not
-    /// the same as a namespace without labels.
+    /// `metadata.labels` of the pod's namespace; `None` if unknown, which is not the same as a
+    /// namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_labels: Option<BTreeMap<String, String>>,
 }
@@ -65,105 +65,109 @@ pub struct ContainerFacts {
     /// `args`.
     #[serde(default)]
     pub args: Vec<String>,
-    /// The variables of `env` whose value stands in the pod itself.
+    /// The variables of `env` with a value in the pod spec.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// The names of the variables of `env` that have a `valueFrom`: they exist, with a value that
-    /// the pod does not tell.
+    /// The names of the variables of `env` with a `valueFrom`, whose values are not in the pod spec.
     #[serde(default)]
     pub env_from: Vec<String>,
-    /// `securityContext.runAsUser` of the container itself; the pod's, which Kubernetes takes where
-    /// there is none, is in [`PodFacts::run_as_user`].
+    /// The container's own `securityContext.runAsUser`; the default is [`PodFacts::run_as_user`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
-    /// `securityContext.runAsGroup` of the container itself, as with the user.
+    /// The container's own `securityContext.runAsGroup`; the default is
+    /// [`PodFacts::run_as_group`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
-    /// `restartPolicy` of the container itself.
+    /// The container's own `restartPolicy`.
     #[serde(default)]
     pub restart_policy: RestartPolicy,
 }
 
 /// A container's own `restartPolicy`.
 ///
-/// An init container with [`Always`](Self::Always) is a native sidecar: it starts before the other
-/// containers and stays.
+/// An init container with [`Always`](Self::Always) is a native sidecar: it starts before the
+/// regular containers and keeps running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartPolicy {
-    /// The container has none of its own; the pod's applies.
+    /// Not set, so the pod's policy applies.
     #[default]
     Inherited,
     /// `Always`.
     Always,
-    /// Any other, such as `OnFailure` or `Never`.
+    /// Any other value, such as `OnFailure` or `Never`.
     #[serde(other)]
     Other,
 }
 
-/// The container that carries a pod's proxy.
+/// The container that runs a pod's proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proxy<'a> {
-    /// How it stands in the pod.
+    /// Which kind of container it is.
     pub kind: SidecarKind,
-    /// The container itself.
+    /// The container.
     pub container: &'a ContainerFacts,
 }
 
-/// How a sidecar stands in its pod.
+/// Which kind of container runs the sidecar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SidecarKind {
-    /// One of the pod's ordinary containers.
+    /// One of the pod's regular containers.
     Container,
     /// A native sidecar: an init container with `restartPolicy: Always`.
     Native,
 }
 
 impl PodFacts {
-    /// The facts in a `v1` Pod, as YAML or as JSON (where the first sign that is not blank is `{`).
+    /// Reads a `v1` Pod from YAML, or from JSON if the text starts with `{`.
     ///
-    /// Fields that matter to nobody here are ignored; a field that does matter and has the wrong
-    /// type is an error that names it. A `List` that holds exactly one Pod is read as that Pod.
-    /// Namespace labels are no part of a Pod, so [`namespace_labels`](Self::namespace_labels) is
-    /// `None`.
+    /// A `List` with exactly one Pod is read as that Pod. Fields that are not needed are ignored.
+    /// [`namespace_labels`](Self::namespace_labels) is `None`, since a Pod does not contain them.
     pub fn from_manifest(text: &str) -> Result<Self, ManifestError> {
         manifest::read(text)
     }
 
-    /// The facts in a decoded `v1` Pod, such as an item of a list or of a watch.
+    /// Reads a decoded `v1` Pod, such as an item of a list or of a watch.
     ///
-    /// Its `kind` is not looked at, since the items of a list carry none.
+    /// Its `kind` is ignored, since the items of a list have none.
     pub fn from_object(pod: &Value) -> Result<Self, ManifestError> {
         manifest::object(pod)
     }
 
-    /// Whether these are facts about the pod of that UID, as a container runtime tells it.
+    /// Whether these facts are about the pod with this UID, as the container runtime reports it.
     ///
-    /// A static pod has two: the kubelet runs it under its own, and the API server knows its mirror
-    /// by another, with the kubelet's in the annotation `kubernetes.io/config.hash`. Facts without a
-    /// UID are facts about any pod of their name.
+    /// A static pod has two UIDs: the kubelet's, and that of its mirror in the API server. The
+    /// mirror has the kubelet's UID in the annotation `kubernetes.io/config.hash`. Facts without a
+    /// UID match every UID.
     pub fn is_of(&self, uid: &str) -> bool {
-        let kubelet = self.annotations.get(STATIC_POD_UID);
-        self.uid.as_deref().is_none_or(|own| own == uid) || kubelet.is_some_and(|own| own == uid)
+        self.uid.as_deref().is_none_or(|own| own == uid)
+            || self
+                .annotations
+                .get(STATIC_POD_UID)
+                .is_some_and(|own| own == uid)
     }
 
-    /// The pod's proxy: the container named `istio-proxy`, ordinary or native sidecar.
+    /// The pod's proxy: the regular container or native sidecar named `istio-proxy`.
     ///
-    /// An init container of that name which ends before the pod's own containers start is none.
+    /// An init container of that name without `restartPolicy: Always` is not a proxy, since it
+    /// exits before the regular containers start.
     pub fn proxy(&self) -> Option<Proxy<'_>> {
         self.long_running()
             .find(|(_, container)| container.name == istio::PROXY_CONTAINER)
             .map(|(kind, container)| Proxy { kind, container })
     }
 
-    /// The containers that run as long as the pod does: ordinary ones, then native sidecars.
+    /// The containers that run as long as the pod does: regular ones, then native sidecars.
     pub fn long_running(&self) -> impl Iterator<Item = (SidecarKind, &ContainerFacts)> {
-        let ordinary = self.containers.iter().map(|c| (SidecarKind::Container, c));
         let native = self
             .init_containers
             .iter()
-            .filter(|c| c.restart_policy == RestartPolicy::Always);
-        ordinary.chain(native.map(|c| (SidecarKind::Native, c)))
+            .filter(|container| container.restart_policy == RestartPolicy::Always)
+            .map(|container| (SidecarKind::Native, container));
+        self.containers
+            .iter()
+            .map(|container| (SidecarKind::Container, container))
+            .chain(native)
     }
 }

@@ -1,16 +1,16 @@
-//! The names by which Istio marks pods, spelled as Istio spells them.
+//! Names that Istio uses in pods.
 
-/// The container that carries the proxy.
+/// The container that runs the proxy.
 pub(crate) const PROXY_CONTAINER: &str = "istio-proxy";
-/// The container that redirects the pod's traffic by itself, where it is present.
+/// The container that sets up the redirection itself, in pods that do not rely on a CNI plugin.
 pub(crate) const INIT_CONTAINER: &str = "istio-init";
-/// Label and annotation by which a pod asks for a sidecar or declines it.
+/// The label and annotation that enable or disable injection of a sidecar.
 pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
-/// Annotation that the injector leaves on each pod it has changed.
+/// The annotation that the injector adds to each pod that it changes.
 pub(crate) const STATUS: &str = "sidecar.istio.io/status";
-/// Environment variable of the proxy container that switches Envoy off.
+/// The environment variable of the proxy container that disables Envoy.
 pub(crate) const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
-/// The first argument of a proxy container; the one after it is the proxy's type.
+/// The first argument of a proxy container; the second is the proxy's type.
 pub(crate) const PROXY_COMMAND: &str = "proxy";
-/// The proxy type that stands beside an application (others are gateways).
+/// The type of a proxy that runs next to an application; gateways have other types.
 pub(crate) const SIDECAR_TYPE: &str = "sidecar";

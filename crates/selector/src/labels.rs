@@ -1,4 +1,4 @@
-//! Label selectors, as Kubernetes writes and reads them.
+//! Kubernetes label selectors in their text form.
 
 mod error;
 mod parse;
@@ -64,13 +64,8 @@ impl FromStr for LabelSelector {
 
 impl fmt::Display for LabelSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, requirement) in self.requirements.iter().enumerate() {
-            if place > 0 {
-                f.write_str(",")?;
-            }
-            write!(f, "{requirement}")?;
-        }
-        Ok(())
+        let requirements: Vec<_> = self.requirements.iter().map(ToString::to_string).collect();
+        f.write_str(&requirements.join(","))
     }
 }
 

@@ -1,21 +1,14 @@
-//! Should this pod's traffic be redirected through its sidecar proxy, and if not, why not?
+//! Decides whether a pod's traffic must be redirected through its sidecar proxy, and reports why.
 //!
-//! A service mesh with sidecars works by redirecting a pod's traffic to a proxy that runs beside
-//! the application. Whether a pod takes part is written in the pod itself: in its namespace, its
-//! containers, its labels and annotations. This crate reads these facts and gives one answer with
-//! its reason. It does nothing else: no input and output, no clock, no environment; the same facts
-//! and the same policy always give the same decision.
+//! [`PodFacts`] contains the facts about a pod. Read it from a manifest with
+//! [`PodFacts::from_manifest`], or as JSON from a program that watches pods. [`Policy`] contains
+//! the operator's settings. [`select`] evaluates the conditions of the policy's [`SelectionMode`]
+//! in order; the first that fails is the [`SkipReason`]. [`conditions`] evaluates all of them.
 //!
-//! # Facts in, decision out
-//!
-//! [`PodFacts`] holds what must be known about a pod. It comes from a manifest
-//! ([`PodFacts::from_manifest`]), or as JSON from whoever watches the pods of a node. [`Policy`]
-//! holds what the operator wants. [`select`] looks at the conditions of the policy's [`SelectionMode`]
-//! one by one, and the first that fails is the [`SkipReason`]; [`conditions`] looks at all of them,
-//! for people who want to see the whole table.
+//! The crate does no I/O, so the same facts and policy always give the same [`Selection`].
 //!
 //! ```
-//! use mesh_cni_selector::{Selection, PodFacts, Policy, SidecarKind, select};
+//! use mesh_cni_selector::{PodFacts, Policy, Selection, SidecarKind, select};
 //!
 //! let pod = "
 //! apiVersion: v1
@@ -32,27 +25,26 @@
 //! assert_eq!(select(&facts, &policy)?, Selection::Redirect(SidecarKind::Native));
 //!
 //! facts.labels.insert("sidecar.istio.io/inject".into(), "false".into());
-//! let decision = select(&facts, &policy)?;
-//! let reason = decision.reason().expect("the label excludes it");
+//! let selection = select(&facts, &policy)?;
+//! let reason = selection.reason().expect("the label excludes the pod");
 //! assert_eq!(reason.code(), "injection-disabled");
 //! assert_eq!(reason.to_string(), "the pod's label `sidecar.istio.io/inject` is `false`");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What is never guessed
+//! # Namespaces
 //!
-//! A policy may exclude namespaces by label. The labels are no part of the pod, so whoever gathers
-//! the facts must add them ([`Policy::needs_namespace_labels`]); without them [`select`] is an
-//! error ([`MissingFacts`]) and neither a redirect nor a skip. The other way round,
-//! [`Policy::exclude_by_name`] decides by the namespace's name alone, before anybody is asked for
-//! facts.
+//! [`Policy::exclude_by_name`] decides by the namespace's name alone, without facts. A policy can
+//! also exclude namespaces by label. A Pod does not contain the labels of its namespace, so the
+//! caller must add them if [`Policy::needs_namespace_labels`]. Without them, [`select`] fails with
+//! [`MissingFacts`] instead of guessing.
 //!
-//! # Two decisions of our own
+//! # Additions to the ASM document and to Istio
 //!
-//! A pod on the host network is skipped before anything else, in every selection: it has no
-//! network of its own, and a redirection would take the node with it. And an init container named
-//! `istio-proxy` counts as the proxy only with `restartPolicy: Always`: any other has ended before
-//! the application starts, and traffic sent to it would be lost.
+//! - Every mode skips a pod on the host network first: rules in the node's network namespace would
+//!   cut off the node.
+//! - An init container named `istio-proxy` is a proxy only with `restartPolicy: Always`. Any other
+//!   exits before the application starts, so redirected traffic would be lost.
 #![forbid(unsafe_code)]
 
 mod boolean;
@@ -76,3 +68,7 @@ pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
 pub use policy::{Policy, SelectionMode, UnknownSelectionMode};
 pub use reason::{ContainerList, InjectSource, SkipReason};
 pub use select::{Condition, MissingFacts, Selection, conditions, select};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,4 +1,4 @@
-//! Reading pod facts from a manifest, as `kubectl get pod NAME -o yaml` prints it.
+//! Reads pod facts from a manifest, as `kubectl get pod NAME -o yaml` prints it.
 
 mod document;
 mod error;
@@ -11,13 +11,13 @@ pub use self::error::{ManifestError, ManifestFormat, SyntaxReason};
 use self::node::Node;
 use crate::facts::PodFacts;
 
-/// The longest manifest that is read, in bytes: etcd holds objects of about 1.5 MiB at most.
+/// The maximum length of a manifest in bytes; etcd limits objects to about 1.5 MiB.
 pub const MAX_MANIFEST_BYTES: usize = 2 * 1024 * 1024;
 
-/// What prints a manifest that can be read, for those who gave another one.
+/// The remedy for text that is not a manifest of one pod.
 const HOW_TO_GET_ONE: &str = "`kubectl get pod NAME -o yaml` prints one";
 
-/// The facts of the one pod in `text`.
+/// Reads the only pod in `text`.
 pub(crate) fn read(text: &str) -> Result<PodFacts, ManifestError> {
     if text.len() > MAX_MANIFEST_BYTES {
         return Err(ManifestError::TooLarge { bytes: text.len() });
@@ -33,30 +33,28 @@ pub(crate) fn read(text: &str) -> Result<PodFacts, ManifestError> {
     }
 }
 
-/// The facts of a Pod that is decoded already.
+/// Reads a decoded Pod.
 pub(crate) fn object(pod: &Value) -> Result<PodFacts, ManifestError> {
     pod::facts(&Node::root(pod))
 }
 
-/// The one Pod of a list; what else the list holds does not matter.
+/// Reads the only Pod of a list, which may contain other objects too.
 fn only_pod(list: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
-    let mut count = 0;
-    let mut first = None;
-    list.require("items")?.for_each_item(|item| {
-        // The items of a PodList carry no kind of their own.
-        if item.text("kind")?.is_none() || kind(item)? == "Pod" {
-            count += 1;
-            first.get_or_insert_with(|| pod::facts(item));
+    let items = list.require("items")?;
+    let mut pods = Vec::new();
+    for item in items.items()? {
+        // The items of a PodList have no `kind`.
+        if item.text("kind")?.is_none() || kind(&item)? == "Pod" {
+            pods.push(item);
         }
-        Ok(())
-    })?;
-    match first {
-        Some(facts) if count == 1 => facts,
-        _ => Err(ManifestError::PodCount { count }),
+    }
+    match pods.as_slice() {
+        [pod] => pod::facts(pod),
+        _ => Err(ManifestError::PodCount { count: pods.len() }),
     }
 }
 
-/// The kind, with the group of the API where it is not Kubernetes' core.
+/// The kind, after its `apiVersion` unless that is `v1`.
 fn kind(object: &Node<'_, '_>) -> Result<String, ManifestError> {
     let kind = object.require("kind")?.string()?;
     Ok(match object.text("apiVersion")? {

@@ -1,13 +1,13 @@
-//! What Kubernetes allows as the name of a pod or a namespace.
+//! Valid names of pods and namespaces.
 
-/// `validation.DNS1123SubdomainMaxLength` of apimachinery.
-const LONGEST: usize = 253;
+/// `validation.DNS1123SubdomainMaxLength` of apimachinery, in bytes.
+const MAX_LENGTH: usize = 253;
 
-/// Whether the text is a DNS-1123 subdomain, as every pod's and namespace's name is.
+/// Whether `text` is a DNS-1123 subdomain, as the name of every pod and namespace is.
 ///
-/// At most 253 bytes: parts of `a`-`z`, `0`-`9` and `-` that begin and end with a letter or digit,
-/// joined by dots. Such a name is safe as one part of a path or a URL: it is never empty, holds no
-/// `/`, and is neither `.` nor `..`.
+/// At most 253 bytes of `a`-`z`, `0`-`9`, `-` and `.`, where each part between dots starts and
+/// ends with a letter or digit. Such a name is safe as one segment of a path or URL: it is never
+/// empty, `.` or `..`, and contains no `/`.
 ///
 /// ```
 /// use mesh_cni_selector::is_dns_subdomain;
@@ -17,12 +17,14 @@ const LONGEST: usize = 253;
 /// assert!(!is_dns_subdomain("Reviews"));
 /// ```
 pub fn is_dns_subdomain(text: &str) -> bool {
-    text.len() <= LONGEST && text.split('.').all(is_part)
+    text.len() <= MAX_LENGTH && text.split('.').all(is_dns_label)
 }
 
-fn is_part(part: &str) -> bool {
-    let alphanumeric = |sign: u8| sign.is_ascii_lowercase() || sign.is_ascii_digit();
-    let ends = [part.bytes().next(), part.bytes().next_back()];
-    let inner = |sign| alphanumeric(sign) || sign == b'-';
-    part.bytes().all(inner) && ends.into_iter().all(|end| end.is_some_and(alphanumeric))
+fn is_dns_label(label: &str) -> bool {
+    label
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !label.is_empty()
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }

@@ -1,4 +1,4 @@
-//! Sets of namespaces, given by name or by wildcard.
+//! Sets of namespaces, by name or pattern.
 
 mod pattern;
 
@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::pattern::{NamespacePattern, NamespacePatternError};
 
-/// Namespaces, each given by its name or by a pattern with `*` and `?`.
+/// A set of namespaces, as a list of names and of patterns with `*` and `?`.
 ///
-/// As JSON it is a list of strings; as text the same, separated by commas. The empty set holds
-/// no namespace.
+/// In JSON it is a list of strings; in text the items are separated by commas.
 ///
 /// ```
 /// use mesh_cni_selector::NamespaceSet;
@@ -29,7 +28,7 @@ pub struct NamespaceSet {
 }
 
 impl NamespaceSet {
-    /// The set of these names and patterns; the error names the first one that is neither.
+    /// Parses the names and patterns; the error contains the first invalid one.
     pub fn new<I>(items: I) -> Result<Self, NamespacePatternError>
     where
         I: IntoIterator,
@@ -42,7 +41,7 @@ impl NamespaceSet {
         Ok(Self { patterns })
     }
 
-    /// The first pattern of the set that `namespace` matches.
+    /// The first pattern that matches `namespace`.
     pub fn matching(&self, namespace: &str) -> Option<&NamespacePattern> {
         self.patterns
             .iter()
@@ -59,7 +58,7 @@ impl NamespaceSet {
         &self.patterns
     }
 
-    /// Whether the set holds no pattern, hence no namespace.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }
@@ -86,13 +85,8 @@ impl FromStr for NamespaceSet {
 
 impl fmt::Display for NamespaceSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, pattern) in self.patterns.iter().enumerate() {
-            if place > 0 {
-                f.write_str(",")?;
-            }
-            write!(f, "{pattern}")?;
-        }
-        Ok(())
+        let patterns: Vec<_> = self.patterns.iter().map(NamespacePattern::as_str).collect();
+        f.write_str(&patterns.join(","))
     }
 }
 

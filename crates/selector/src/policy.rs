@@ -1,4 +1,4 @@
-//! What the operator wants: which selection, and which namespaces stay out.
+//! The operator's policy: the selection mode and the namespaces.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,51 +10,50 @@ use crate::namespaces::NamespaceSet;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
 
-/// The rules of the decision, apart from the pod.
+/// Which pods to redirect.
 ///
-/// The default is selection [`Asm`](SelectionMode::Asm) with `kube-system` excluded.
+/// The default is [`SelectionMode::Asm`] with namespace `kube-system` excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Which conditions a pod must meet.
+    /// The conditions that a pod must meet.
     pub selection: SelectionMode,
     /// Pods of these namespaces are never redirected.
     pub exclude_namespaces: NamespaceSet,
-    /// Where given, only pods of these namespaces can be; exclusion wins over inclusion.
+    /// If set, only pods of these namespaces are redirected; exclusion has precedence.
     pub include_namespaces: Option<NamespaceSet>,
-    /// Where given, pods of namespaces whose labels match are never redirected.
+    /// If set, pods of namespaces with matching labels are never redirected.
     pub exclude_namespace_selector: Option<LabelSelector>,
 }
 
-/// Which conditions a pod must meet; their order is the order in which they are looked at.
+/// A set of conditions that a pod must meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectionMode {
-    /// The four conditions of the ASM document, the fourth in the sense that Istio gives it, and no
-    /// `istio-init` container.
+    /// The four conditions of the ASM document, the fourth as Istio defines it, and no `istio-init`
+    /// container.
     #[default]
     Asm,
     /// As `Asm`, with the fourth condition exactly as the document prints it.
     AsmLiteral,
-    /// What current Istio checks, in its order.
+    /// The conditions of current Istio, in its order.
     Istio,
 }
 
-/// A name that is no selection.
+/// A name that is not a selection mode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "selection {} is unknown, allowed are `asm`, `asm-literal` and `istio`",
+    "selection {} is unknown, expected `asm`, `asm-literal` or `istio`",
     Quoted(name)
 )]
 pub struct UnknownSelectionMode {
-    /// The name as given.
+    /// The unknown name.
     pub name: String,
 }
 
 impl Policy {
-    /// Whether the namespace's name alone keeps its pods out, and why.
+    /// The reason to skip every pod of the namespace because of its name.
     ///
-    /// Whoever must ask somebody else for [`PodFacts`](crate::PodFacts) asks this first: a pod that
-    /// is out by name needs no facts.
+    /// Callers for whom [`PodFacts`](crate::PodFacts) are expensive call this first.
     pub fn exclude_by_name(&self, namespace: &str) -> Option<SkipReason> {
         if let Some(pattern) = self.exclude_namespaces.matching(namespace) {
             return Some(SkipReason::NamespaceExcluded {
@@ -62,18 +61,14 @@ impl Policy {
                 pattern: pattern.clone(),
             });
         }
-        match &self.include_namespaces {
-            Some(included) if !included.contains(namespace) => {
-                Some(SkipReason::NamespaceNotIncluded {
-                    namespace: namespace.to_owned(),
-                    included: included.clone(),
-                })
-            }
-            _ => None,
-        }
+        let included = self.include_namespaces.as_ref()?;
+        (!included.contains(namespace)).then(|| SkipReason::NamespaceNotIncluded {
+            namespace: namespace.to_owned(),
+            included: included.clone(),
+        })
     }
 
-    /// Whether [`select`](crate::select) must be given the labels of the pod's namespace.
+    /// Whether [`select`](crate::select) needs the labels of the pod's namespace.
     pub fn needs_namespace_labels(&self) -> bool {
         self.exclude_namespace_selector.is_some()
     }
@@ -84,7 +79,7 @@ impl Default for Policy {
         Self {
             selection: SelectionMode::default(),
             exclude_namespaces: NamespaceSet::new(["kube-system"])
-                .expect("`kube-system` is a namespace's name"),
+                .expect("`kube-system` is a valid namespace name"),
             include_namespaces: None,
             exclude_namespace_selector: None,
         }
@@ -92,10 +87,10 @@ impl Default for Policy {
 }
 
 impl SelectionMode {
-    /// All selections, the default first.
+    /// All modes, the default first.
     pub const ALL: [Self; 3] = [Self::Asm, Self::AsmLiteral, Self::Istio];
 
-    /// The name that configuration and flags use.
+    /// The name in configurations and flags.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Asm => "asm",
@@ -115,11 +110,11 @@ impl FromStr for SelectionMode {
     type Err = UnknownSelectionMode;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL
+        Self::ALL
             .into_iter()
-            .find(|selection| selection.as_str() == name);
-        found.ok_or_else(|| UnknownSelectionMode {
-            name: name.to_owned(),
-        })
+            .find(|mode| mode.as_str() == name)
+            .ok_or_else(|| UnknownSelectionMode {
+                name: name.to_owned(),
+            })
     }
 }

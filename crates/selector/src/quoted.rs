@@ -1,28 +1,28 @@
-//! Text from outside, made fit for one line of a message.
+//! Formats text from outside for a message of one line.
 
 use std::fmt;
 
-/// Longer values are cut: a message is read by people.
-const LONGEST: usize = 100;
+/// Longer values are cut, in characters.
+const MAX_LENGTH: usize = 100;
 
-/// A value in backticks, on one line, cut where it is very long.
+/// A value in backticks, on one line, cut if it is very long.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
-/// Several values in backticks with commas between, or `none`.
+/// Values in backticks, separated by commas, or `none`.
 pub(crate) struct QuotedList<'a>(pub(crate) &'a [String]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`")?;
-        for (place, sign) in self.0.chars().enumerate() {
-            if place == LONGEST {
+        for (index, character) in self.0.chars().enumerate() {
+            if index == MAX_LENGTH {
                 f.write_str("…")?;
                 break;
             }
-            if sign.is_control() {
-                write!(f, "{}", sign.escape_default())?;
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
             } else {
-                write!(f, "{sign}")?;
+                write!(f, "{character}")?;
             }
         }
         f.write_str("`")
@@ -34,13 +34,12 @@ impl fmt::Display for QuotedList<'_> {
         if self.0.is_empty() {
             return f.write_str("none");
         }
-        for (place, value) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{}", Quoted(value))?;
-        }
-        Ok(())
+        let quoted: Vec<_> = self
+            .0
+            .iter()
+            .map(|value| Quoted(value).to_string())
+            .collect();
+        f.write_str(&quoted.join(", "))
     }
 }
 
@@ -49,12 +48,12 @@ mod tests {
     use super::{Quoted, QuotedList};
 
     #[test]
-    fn a_value_stays_on_its_line() {
+    fn a_value_is_printed_on_one_line() {
         assert_eq!(Quoted("a\nb\tc").to_string(), "`a\\nb\\tc`");
     }
 
     #[test]
-    fn a_long_value_is_cut_visibly() {
+    fn a_long_value_is_cut_with_an_ellipsis() {
         assert_eq!(
             Quoted(&"ä".repeat(200)).to_string(),
             format!("`{}…`", "ä".repeat(100))
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_says_so() {
+    fn an_empty_list_is_printed_as_none() {
         assert_eq!(QuotedList(&[]).to_string(), "none");
         assert_eq!(
             QuotedList(&["a".into(), "b".into()]).to_string(),

@@ -1,4 +1,4 @@
-//! Why a pod's traffic is left alone.
+//! Why a pod's traffic is not redirected.
 
 use std::fmt;
 
@@ -9,51 +9,50 @@ use crate::labels::LabelSelector;
 use crate::namespaces::{NamespacePattern, NamespaceSet};
 use crate::quoted::{Quoted, QuotedList};
 
-/// The one fact that keeps a pod out.
+/// Why a pod's traffic is not redirected.
 ///
-/// Displayed it is a phrase for people that names the fact and its value; [`code`](Self::code) is
-/// for machines.
+/// `Display` prints a sentence with the fact that decided; [`code`](Self::code) is for machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// The pod shares the node's network namespace, and rules there would cut off the node.
+    /// The pod uses the node's network namespace, where rules would cut off the node.
     HostNetwork,
     /// The pod's namespace is excluded by name.
     NamespaceExcluded {
         /// The pod's namespace.
         namespace: String,
-        /// The first pattern that covers it.
+        /// The first pattern that matches it.
         pattern: NamespacePattern,
     },
-    /// There is a list of included namespaces, and the pod's is not on it.
+    /// The pod's namespace is not among the included namespaces.
     NamespaceNotIncluded {
         /// The pod's namespace.
         namespace: String,
-        /// The list.
+        /// The included namespaces.
         included: NamespaceSet,
     },
     /// The pod's namespace is excluded by its labels.
     NamespaceLabelsExcluded {
         /// The pod's namespace.
         namespace: String,
-        /// The selector that its labels match.
+        /// The selector that matches its labels.
         selector: LabelSelector,
     },
-    /// No container that stays is named `istio-proxy`.
+    /// No regular container or native sidecar is named `istio-proxy`.
     NoIstioProxy {
-        /// The names of the containers that stay: ordinary ones and native sidecars.
+        /// The names of the regular containers and native sidecars.
         containers: Vec<String>,
-        /// The names of the init containers that end, which do not count.
+        /// The names of the other init containers, which do not count.
         init_containers: Vec<String>,
     },
-    /// The proxy would have nobody to stand beside.
+    /// The pod has no other container than the proxy.
     SingleContainer {
-        /// The names of the containers that stay: none or one.
+        /// The names of the regular containers and native sidecars: none or one.
         containers: Vec<String>,
     },
-    /// The pod declines injection by `sidecar.istio.io/inject`.
+    /// The pod disables injection with `sidecar.istio.io/inject`.
     InjectionDisabled {
-        /// Where it says so.
+        /// Whether the label or the annotation decides.
         source: InjectSource,
         /// The value, one of Go's spellings of false.
         value: String,
@@ -62,7 +61,7 @@ pub enum SkipReason {
     InjectAnnotationTrue,
     /// An `istio-init` container redirects the pod's traffic by itself.
     IstioInitPresent {
-        /// The list it stands in.
+        /// The list that contains it.
         list: ContainerList,
     },
     /// The proxy container runs without Envoy.
@@ -70,26 +69,26 @@ pub enum SkipReason {
         /// The value of `DISABLE_ENVOY`, one of Go's spellings of true.
         value: String,
     },
-    /// The proxy is a gateway or another type that stands beside no application.
+    /// The proxy is a gateway or of another type that runs without an application.
     NotASidecarProxy {
-        /// The type, which is the argument after `proxy`.
+        /// The type: the argument after `proxy`.
         proxy_type: String,
     },
-    /// No injector has left its mark on the pod.
+    /// The pod has no annotation `sidecar.istio.io/status`.
     NoStatusAnnotation,
 }
 
-/// Where a pod carries `sidecar.istio.io/inject`. The label beats the annotation.
+/// Where a pod sets `sidecar.istio.io/inject`. The label has precedence over the annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InjectSource {
-    /// Among the labels.
+    /// In the labels.
     Label,
-    /// Among the annotations.
+    /// In the annotations.
     Annotation,
 }
 
-/// One of the two lists of containers in a pod.
+/// One of a pod's two lists of containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ContainerList {
@@ -100,7 +99,7 @@ pub enum ContainerList {
 }
 
 impl SkipReason {
-    /// The reason's stable name in kebab case, for metrics, logs and JSON.
+    /// A stable name in kebab case, for metrics, logs and JSON.
     pub fn code(&self) -> &'static str {
         match self {
             Self::HostNetwork => "host-network",
@@ -123,76 +122,81 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HostNetwork => {
-                f.write_str("the pod has `hostNetwork: true`, so its network is the node's own")
+                write!(
+                    f,
+                    "the pod has `hostNetwork: true`, so it shares the node's network"
+                )
             }
-            Self::NamespaceExcluded { namespace, pattern } => {
-                let namespace = Quoted(namespace);
-                write!(f, "namespace {namespace} is excluded by `{pattern}`")
-            }
+            Self::NamespaceExcluded { namespace, pattern } => write!(
+                f,
+                "namespace {} matches `{pattern}` in `exclude_namespaces`",
+                Quoted(namespace)
+            ),
             Self::NamespaceNotIncluded {
                 namespace,
                 included,
-            } => {
-                let namespace = Quoted(namespace);
-                write!(
-                    f,
-                    "namespace {namespace} is not among the included ones, `{included}`"
-                )
-            }
+            } => write!(
+                f,
+                "namespace {} is not in `include_namespaces`, which is `{included}`",
+                Quoted(namespace)
+            ),
             Self::NamespaceLabelsExcluded {
                 namespace,
                 selector,
-            } => {
-                let namespace = Quoted(namespace);
-                write!(
-                    f,
-                    "namespace {namespace} is excluded by its labels, which match `{selector}`"
-                )
-            }
+            } => write!(
+                f,
+                "the labels of namespace {} match `exclude_namespace_selector`, which is `{selector}`",
+                Quoted(namespace)
+            ),
             Self::NoIstioProxy {
                 containers,
                 init_containers,
-            } => no_istio_proxy(f, containers, init_containers),
+            } => {
+                let names = QuotedList(containers);
+                write!(
+                    f,
+                    "none of the pod's containers is named `{PROXY_CONTAINER}`: {names}"
+                )?;
+                if init_containers.iter().any(|name| name == PROXY_CONTAINER) {
+                    write!(
+                        f,
+                        "; init container `{PROXY_CONTAINER}` has no `restartPolicy: Always`, so it is not a sidecar"
+                    )?;
+                }
+                Ok(())
+            }
             Self::SingleContainer { containers } => {
                 let (count, names) = (containers.len(), QuotedList(containers));
                 write!(
                     f,
-                    "more than one container is needed, and the pod has {count}: {names}"
+                    "the pod needs at least 2 containers, but has {count}: {names}"
                 )
             }
             Self::InjectionDisabled { source, value } => {
                 write!(f, "the pod's {source} `{INJECT}` is {}", Quoted(value))
             }
-            Self::InjectAnnotationTrue => {
-                write!(
-                    f,
-                    "the pod's annotation `{INJECT}` is `true`, which `asm-literal` excludes"
-                )
-            }
-            Self::IstioInitPresent { list } => {
-                write!(
-                    f,
-                    "`{INIT_CONTAINER}` among the {list} redirects the pod's traffic by itself"
-                )
-            }
-            Self::EnvoyDisabled { value } => {
-                let value = Quoted(value);
-                write!(
-                    f,
-                    "variable `{DISABLE_ENVOY}` of container `{PROXY_CONTAINER}` is {value}"
-                )
-            }
-            Self::NotASidecarProxy { proxy_type } => {
-                let found = Quoted(proxy_type);
-                write!(
-                    f,
-                    "`{PROXY_CONTAINER}` is a proxy of type {found}, not `{SIDECAR_TYPE}`"
-                )
-            }
+            Self::InjectAnnotationTrue => write!(
+                f,
+                "the pod's annotation `{INJECT}` is `true`, which `asm-literal` excludes"
+            ),
+            Self::IstioInitPresent { list } => write!(
+                f,
+                "the pod's {list} include `{INIT_CONTAINER}`, which redirects its traffic"
+            ),
+            Self::EnvoyDisabled { value } => write!(
+                f,
+                "environment variable `{DISABLE_ENVOY}` of container `{PROXY_CONTAINER}` is {}",
+                Quoted(value)
+            ),
+            Self::NotASidecarProxy { proxy_type } => write!(
+                f,
+                "`{PROXY_CONTAINER}` is a proxy of type {}, not `{SIDECAR_TYPE}`",
+                Quoted(proxy_type)
+            ),
             Self::NoStatusAnnotation => {
                 write!(
                     f,
-                    "the pod has no annotation `{STATUS}`, so no injector has changed it"
+                    "the pod has no annotation `{STATUS}`, so no sidecar was injected"
                 )
             }
         }
@@ -215,22 +219,4 @@ impl fmt::Display for ContainerList {
             Self::InitContainers => "init containers",
         })
     }
-}
-
-fn no_istio_proxy(
-    f: &mut fmt::Formatter<'_>,
-    containers: &[String],
-    init_containers: &[String],
-) -> fmt::Result {
-    let names = QuotedList(containers);
-    write!(
-        f,
-        "none of the pod's containers is named `{PROXY_CONTAINER}`: {names}"
-    )?;
-    if init_containers.iter().any(|name| name == PROXY_CONTAINER) {
-        f.write_str(
-            "; the init container of that name has no `restartPolicy: Always`, so it ends",
-        )?;
-    }
-    Ok(())
 }

@@ -1,35 +1,35 @@
-//! The decision, and the table of conditions behind it.
+//! Selects pods, and lists the conditions that decide.
 
 use std::fmt;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::checks::{self, Finding};
+use crate::checks::{self, CheckResult};
 use crate::facts::{PodFacts, SidecarKind};
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
 
-/// Whether a pod's traffic is to be redirected.
+/// Whether a pod's traffic must be redirected.
 ///
 /// As JSON it is `{"decision": "redirect", "sidecar": "container"}`, or
-/// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and its phrase.
+/// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Yes, through the sidecar that stands in the pod in this way.
+    /// Redirect it through this kind of sidecar.
     Redirect(SidecarKind),
-    /// No, and why.
+    /// Skip it for this reason.
     Skip(SkipReason),
 }
 
-/// A fact that the policy asks for and nobody supplied; without it there is no decision.
+/// The facts lack something that the policy needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MissingFacts {
-    /// The policy selects namespaces by label, and the labels of the pod's namespace are unknown.
+    /// The policy excludes namespaces by label, but the labels of the pod's namespace are unknown.
     #[error(
-        "`exclude_namespace_selector` needs the labels of namespace {}, and the facts about the pod have no `namespace_labels`",
+        "`exclude_namespace_selector` requires the labels of namespace {}, but the facts about the pod have no `namespace_labels`",
         Quoted(namespace)
     )]
     NamespaceLabels {
@@ -38,45 +38,46 @@ pub enum MissingFacts {
     },
 }
 
-/// One condition of a selection, as it turned out for one pod.
+/// A condition, evaluated for one pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
     /// What must hold, as a short phrase that is the same for every pod.
     pub name: &'static str,
     /// Whether it holds.
     pub holds: bool,
-    /// The fact it was decided by.
+    /// The fact that decides it.
     pub fact: String,
 }
 
-/// Decides whether the pod's traffic is to be redirected, by the first condition that fails.
+/// Decides whether the pod's traffic must be redirected. The first condition that fails is the
+/// reason for a skip.
 pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Selection, MissingFacts> {
     for check in checks::of(policy.selection) {
-        match (check.find)(facts, policy) {
-            Finding::Holds(_) => {}
-            Finding::Broken(reason) => return Ok(Selection::Skip(reason)),
-            Finding::Unknown(missing) => return Err(missing),
+        match (check.run)(facts, policy) {
+            CheckResult::Holds(_) => {}
+            CheckResult::Fails(reason) => return Ok(Selection::Skip(reason)),
+            CheckResult::Unknown(missing) => return Err(missing),
         }
     }
-    // Every selection asks for a proxy, so the second arm is a repetition, not a second opinion.
+    // Every mode requires a proxy, so the second arm is never reached.
     Ok(match facts.proxy() {
         Some(proxy) => Selection::Redirect(proxy.kind),
         None => Selection::Skip(checks::no_istio_proxy(facts)),
     })
 }
 
-/// Every condition of the policy's selection, in its order, with the fact found.
+/// Evaluates every condition of the policy's selection mode, in order.
 ///
-/// [`select`] redirects exactly if all of them hold, and otherwise skips for the first that does
-/// not. A condition whose facts are missing does not hold.
+/// [`select`] redirects if and only if all of them hold. A condition with missing facts does not
+/// hold.
 pub fn conditions(facts: &PodFacts, policy: &Policy) -> Vec<Condition> {
-    let checks = checks::of(policy.selection).iter();
-    checks
+    checks::of(policy.selection)
+        .iter()
         .map(|check| {
-            let (holds, fact) = match (check.find)(facts, policy) {
-                Finding::Holds(fact) => (true, fact),
-                Finding::Broken(reason) => (false, reason.to_string()),
-                Finding::Unknown(missing) => (false, missing.to_string()),
+            let (holds, fact) = match (check.run)(facts, policy) {
+                CheckResult::Holds(fact) => (true, fact),
+                CheckResult::Fails(reason) => (false, reason.to_string()),
+                CheckResult::Unknown(missing) => (false, missing.to_string()),
             };
             Condition {
                 name: check.name,
@@ -88,7 +89,7 @@ pub fn conditions(facts: &PodFacts, policy: &Policy) -> Vec<Condition> {
 }
 
 impl Selection {
-    /// The reason of a skip.
+    /// The reason for a skip.
     pub fn reason(&self) -> Option<&SkipReason> {
         match self {
             Self::Redirect(_) => None,

@@ -99,7 +99,7 @@ fn situations() -> Vec<Situation> {
 }
 
 fn untouchable() -> Vec<Situation> {
-    let reason = "`istio-init` among the init containers redirects the pod's traffic by itself";
+    let reason = "the pod's init containers include `istio-init`, which redirects its traffic";
     let mut skipped = selected("not selected (host network, istio-init, …)", failing(3));
     skipped.wanted = Wanted::Nothing(reason.to_owned());
     let succeeded = without(running(), &["status", "phase"], json!("Succeeded"));

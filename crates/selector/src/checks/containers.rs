@@ -1,72 +1,67 @@
 //! Conditions on the pod's network and its containers.
 
-use super::Finding;
+use super::CheckResult;
 use crate::facts::{PodFacts, RestartPolicy, SidecarKind};
 use crate::istio;
 use crate::policy::Policy;
 use crate::quoted::QuotedList;
 use crate::reason::{ContainerList, SkipReason};
 
-pub(super) fn own_network(facts: &PodFacts, _: &Policy) -> Finding {
+pub(super) fn own_network(facts: &PodFacts, _: &Policy) -> CheckResult {
     if facts.host_network {
-        Finding::Broken(SkipReason::HostNetwork)
+        CheckResult::Fails(SkipReason::HostNetwork)
     } else {
-        Finding::Holds("`hostNetwork` is not set".into())
+        CheckResult::Holds("`hostNetwork` is not set".into())
     }
 }
 
-pub(super) fn has_proxy(facts: &PodFacts, _: &Policy) -> Finding {
+pub(super) fn has_proxy(facts: &PodFacts, _: &Policy) -> CheckResult {
     match facts.proxy().map(|proxy| proxy.kind) {
-        Some(SidecarKind::Container) => Finding::Holds("it is one of the containers".into()),
+        Some(SidecarKind::Container) => CheckResult::Holds("it is a regular container".into()),
         Some(SidecarKind::Native) => {
-            Finding::Holds("it is an init container with `restartPolicy: Always`".into())
+            CheckResult::Holds("it is an init container with `restartPolicy: Always`".into())
         }
-        None => Finding::Broken(no_istio_proxy(facts)),
+        None => CheckResult::Fails(no_istio_proxy(facts)),
     }
 }
 
-pub(super) fn more_than_one(facts: &PodFacts, _: &Policy) -> Finding {
-    let containers = staying(facts);
+pub(super) fn more_than_one(facts: &PodFacts, _: &Policy) -> CheckResult {
+    let containers = long_running_names(facts);
     if containers.len() > 1 {
-        Finding::Holds(format!(
-            "the pod has {}: {}",
-            containers.len(),
-            QuotedList(&containers)
-        ))
+        let (count, names) = (containers.len(), QuotedList(&containers));
+        CheckResult::Holds(format!("the pod has {count}: {names}"))
     } else {
-        Finding::Broken(SkipReason::SingleContainer { containers })
+        CheckResult::Fails(SkipReason::SingleContainer { containers })
     }
 }
 
-pub(super) fn no_init(facts: &PodFacts, _: &Policy) -> Finding {
-    let lists = [
+pub(super) fn no_init(facts: &PodFacts, _: &Policy) -> CheckResult {
+    [
         (ContainerList::Containers, &facts.containers),
         (ContainerList::InitContainers, &facts.init_containers),
-    ];
-    let found = lists.into_iter().find(|(_, list)| {
-        list.iter()
-            .any(|container| container.name == istio::INIT_CONTAINER)
-    });
-    match found {
-        Some((list, _)) => Finding::Broken(SkipReason::IstioInitPresent { list }),
-        None => Finding::Holds("neither list of containers has one".into()),
-    }
+    ]
+    .into_iter()
+    .find(|(_, list)| list.iter().any(|each| each.name == istio::INIT_CONTAINER))
+    .map_or_else(
+        || CheckResult::Holds("the pod has no such container".into()),
+        |(list, _)| CheckResult::Fails(SkipReason::IstioInitPresent { list }),
+    )
 }
 
-/// The reason that the pod has no proxy, with the names that it has instead.
+/// The reason to skip a pod without a proxy, with the names of the containers that it has.
 pub(crate) fn no_istio_proxy(facts: &PodFacts) -> SkipReason {
-    let ending = facts
-        .init_containers
-        .iter()
-        .filter(|container| container.restart_policy != RestartPolicy::Always);
     SkipReason::NoIstioProxy {
-        containers: staying(facts),
-        init_containers: ending.map(|container| container.name.clone()).collect(),
+        containers: long_running_names(facts),
+        init_containers: facts
+            .init_containers
+            .iter()
+            .filter(|container| container.restart_policy != RestartPolicy::Always)
+            .map(|container| container.name.clone())
+            .collect(),
     }
 }
 
-/// The names of the containers that run as long as the pod does.
-fn staying(facts: &PodFacts) -> Vec<String> {
+fn long_running_names(facts: &PodFacts) -> Vec<String> {
     facts
         .long_running()
         .map(|(_, container)| container.name.clone())

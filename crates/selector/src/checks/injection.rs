@@ -1,6 +1,6 @@
-//! Conditions on what the pod says about injection.
+//! Conditions on the pod's labels and annotations about injection.
 
-use super::Finding;
+use super::CheckResult;
 use crate::boolean::parse_bool;
 use crate::facts::PodFacts;
 use crate::istio;
@@ -8,48 +8,50 @@ use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::{InjectSource, SkipReason};
 
-/// A value that is no boolean disables nothing, as in Istio.
-pub(super) fn not_disabled(facts: &PodFacts, _: &Policy) -> Finding {
+/// As in Istio, a value that is not a boolean does not disable injection.
+pub(super) fn not_disabled(facts: &PodFacts, _: &Policy) -> CheckResult {
     let name = istio::INJECT;
     let Some((source, value)) = inject(facts) else {
-        return Finding::Holds(format!("neither a label nor an annotation `{name}`"));
+        return CheckResult::Holds(format!("the pod has no label or annotation `{name}`"));
     };
+    let quoted = Quoted(value);
     match parse_bool(value) {
-        Some(false) => Finding::Broken(SkipReason::InjectionDisabled {
+        Some(false) => CheckResult::Fails(SkipReason::InjectionDisabled {
             source,
             value: value.to_owned(),
         }),
-        Some(true) => Finding::Holds(format!("{source} `{name}` is {}", Quoted(value))),
-        None => Finding::Holds(format!(
-            "{source} `{name}` is {}, which is no boolean",
-            Quoted(value)
+        Some(true) => CheckResult::Holds(format!("{source} `{name}` is {quoted}")),
+        None => CheckResult::Holds(format!(
+            "{source} `{name}` is {quoted}, which is not a boolean"
         )),
     }
 }
 
-/// The document's words: no such annotation, or its value is not `true`. Labels are not looked at.
-pub(super) fn not_annotated_true(facts: &PodFacts, _: &Policy) -> Finding {
+/// The condition as the ASM document prints it: no such annotation, or its value is not `true`.
+/// Labels do not count.
+pub(super) fn not_annotated_true(facts: &PodFacts, _: &Policy) -> CheckResult {
     let name = istio::INJECT;
     match facts.annotations.get(name).map(String::as_str) {
-        Some("true") => Finding::Broken(SkipReason::InjectAnnotationTrue),
-        Some(value) => Finding::Holds(format!("annotation `{name}` is {}", Quoted(value))),
-        None => Finding::Holds(format!("no annotation `{name}`")),
+        Some("true") => CheckResult::Fails(SkipReason::InjectAnnotationTrue),
+        Some(value) => CheckResult::Holds(format!("annotation `{name}` is {}", Quoted(value))),
+        None => CheckResult::Holds(format!("the pod has no annotation `{name}`")),
     }
 }
 
-pub(super) fn has_status(facts: &PodFacts, _: &Policy) -> Finding {
+pub(super) fn has_status(facts: &PodFacts, _: &Policy) -> CheckResult {
     if facts.annotations.contains_key(istio::STATUS) {
-        Finding::Holds(format!("annotation `{}` is present", istio::STATUS))
+        CheckResult::Holds(format!("annotation `{}` is present", istio::STATUS))
     } else {
-        Finding::Broken(SkipReason::NoStatusAnnotation)
+        CheckResult::Fails(SkipReason::NoStatusAnnotation)
     }
 }
 
-/// What the pod says about injection; where both say something, the label counts alone.
+/// The value of the label, or else of the annotation.
 fn inject(facts: &PodFacts) -> Option<(InjectSource, &str)> {
-    let label = facts.labels.get(istio::INJECT);
-    let annotation = facts.annotations.get(istio::INJECT);
-    label
-        .map(|value| (InjectSource::Label, value.as_str()))
-        .or_else(|| annotation.map(|value| (InjectSource::Annotation, value.as_str())))
+    [
+        (InjectSource::Label, &facts.labels),
+        (InjectSource::Annotation, &facts.annotations),
+    ]
+    .into_iter()
+    .find_map(|(source, values)| Some((source, values.get(istio::INJECT)?.as_str())))
 }

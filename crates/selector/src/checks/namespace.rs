@@ -1,6 +1,6 @@
-//! The condition on the pod's namespace: by name, then by labels.
+//! The condition on the pod's namespace: first its name, then its labels.
 
-use super::Finding;
+use super::CheckResult;
 use crate::facts::PodFacts;
 use crate::labels::LabelSelector;
 use crate::policy::Policy;
@@ -8,33 +8,32 @@ use crate::quoted::Quoted;
 use crate::reason::SkipReason;
 use crate::select::MissingFacts;
 
-pub(super) fn not_excluded(facts: &PodFacts, policy: &Policy) -> Finding {
+pub(super) fn not_excluded(facts: &PodFacts, policy: &Policy) -> CheckResult {
     if let Some(reason) = policy.exclude_by_name(&facts.namespace) {
-        return Finding::Broken(reason);
+        return CheckResult::Fails(reason);
     }
     match &policy.exclude_namespace_selector {
         Some(selector) => not_excluded_by_labels(facts, selector),
-        None => Finding::Holds(format!(
-            "no exclusion covers namespace {}",
+        None => CheckResult::Holds(format!(
+            "no exclusion applies to namespace {}",
             Quoted(&facts.namespace)
         )),
     }
 }
 
-/// Labels that nobody looked up are not empty labels: taking them for empty would let a pod in, or
-/// keep it out, by a fact that nobody has seen.
-fn not_excluded_by_labels(facts: &PodFacts, selector: &LabelSelector) -> Finding {
+/// Unknown labels are not the same as no labels, so they never decide.
+fn not_excluded_by_labels(facts: &PodFacts, selector: &LabelSelector) -> CheckResult {
     let namespace = facts.namespace.clone();
     match &facts.namespace_labels {
-        None => Finding::Unknown(MissingFacts::NamespaceLabels { namespace }),
+        None => CheckResult::Unknown(MissingFacts::NamespaceLabels { namespace }),
         Some(labels) if selector.matches(labels) => {
-            Finding::Broken(SkipReason::NamespaceLabelsExcluded {
+            CheckResult::Fails(SkipReason::NamespaceLabelsExcluded {
                 namespace,
                 selector: selector.clone(),
             })
         }
-        Some(_) => Finding::Holds(format!(
-            "no exclusion covers namespace {} or its labels",
+        Some(_) => CheckResult::Holds(format!(
+            "no exclusion applies to namespace {} or its labels",
             Quoted(&namespace)
         )),
     }

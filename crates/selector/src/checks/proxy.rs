@@ -1,6 +1,6 @@
-//! Conditions on how the proxy container runs.
+//! Conditions on the environment and arguments of the proxy container.
 
-use super::Finding;
+use super::CheckResult;
 use crate::boolean::parse_bool;
 use crate::facts::{ContainerFacts, PodFacts};
 use crate::istio;
@@ -8,32 +8,37 @@ use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
 
-pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> Finding {
+pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> CheckResult {
     let name = istio::DISABLE_ENVOY;
     match facts
         .proxy()
         .and_then(|proxy| proxy.container.env.get(name))
     {
         Some(value) if parse_bool(value) == Some(true) => {
-            Finding::Broken(SkipReason::EnvoyDisabled {
+            CheckResult::Fails(SkipReason::EnvoyDisabled {
                 value: value.clone(),
             })
         }
-        Some(value) => Finding::Holds(format!("variable `{name}` is {}", Quoted(value))),
-        None => Finding::Holds(format!("no variable `{name}` with a value in the pod")),
+        Some(value) => CheckResult::Holds(format!(
+            "environment variable `{name}` is {}",
+            Quoted(value)
+        )),
+        None => CheckResult::Holds(format!(
+            "environment variable `{name}` has no value in the pod spec"
+        )),
     }
 }
 
-/// A proxy that names no type is taken for a sidecar, as in Istio.
-pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> Finding {
+/// As in Istio, a proxy without a type is a sidecar.
+pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
     match facts.proxy().and_then(|proxy| proxy_type(proxy.container)) {
         Some(istio::SIDECAR_TYPE) => {
-            Finding::Holds("its arguments begin with `proxy sidecar`".into())
+            CheckResult::Holds("its arguments start with `proxy sidecar`".into())
         }
-        Some(other) => Finding::Broken(SkipReason::NotASidecarProxy {
+        Some(other) => CheckResult::Fails(SkipReason::NotASidecarProxy {
             proxy_type: other.to_owned(),
         }),
-        None => Finding::Holds("its arguments name no type".into()),
+        None => CheckResult::Holds("its arguments do not set a type".into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The text form of a label selector.
+//! Parses the text of a label selector.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::requirement::{Operator, Requirement, check_key, check_value};
 
 const AFTER_KEY: &str = "`=`, `==`, `!=`, `in`, `notin`, `,` or the end";
 
-/// The requirements in `text`, at least one.
+/// Parses at least one requirement.
 pub(super) fn requirements(text: &str) -> Result<Vec<Requirement>, LabelSelectorError> {
     let mut scanner = Scanner {
         rest: text,
@@ -35,11 +35,11 @@ fn requirement(scanner: &mut Scanner<'_>) -> Result<Requirement, LabelSelectorEr
 }
 
 fn key<'t>(scanner: &mut Scanner<'t>) -> Result<&'t str, LabelSelectorError> {
-    scanner.skip_blanks();
+    scanner.skip_whitespace();
     let position = scanner.position;
     let key = scanner.word();
     if key.is_empty() {
-        return Err(scanner.unexpected("a label's key"));
+        return Err(scanner.unexpected("a label key"));
     }
     check_key(key, position)?;
     Ok(key)
@@ -78,9 +78,9 @@ fn set_operator(scanner: &mut Scanner<'_>) -> Result<Operator, LabelSelectorErro
     }
 }
 
-/// `(a,b)`; as in Kubernetes, nothing between two commas is the empty value.
+/// Parses `(a,b)`; as in Kubernetes, nothing between two commas is the empty value.
 fn values(scanner: &mut Scanner<'_>) -> Result<BTreeSet<String>, LabelSelectorError> {
-    scanner.skip_blanks();
+    scanner.skip_whitespace();
     scanner.expect('(', "`(`")?;
     let mut values = BTreeSet::new();
     loop {
@@ -97,54 +97,58 @@ fn values(scanner: &mut Scanner<'_>) -> Result<BTreeSet<String>, LabelSelectorEr
 }
 
 fn value(scanner: &mut Scanner<'_>) -> Result<String, LabelSelectorError> {
-    scanner.skip_blanks();
+    scanner.skip_whitespace();
     let position = scanner.position;
     let value = scanner.word();
     check_value(value, position)?;
     Ok(value.to_owned())
 }
 
-/// The rest of a text, and the place where it begins.
+/// The remaining text and its position.
 #[derive(Clone)]
 struct Scanner<'t> {
     rest: &'t str,
-    /// In characters from 1.
+    /// In characters, from 1.
     position: usize,
 }
 
 impl<'t> Scanner<'t> {
-    /// The next sign that is no blank.
+    /// The next character that is not whitespace.
     fn peek(&mut self) -> Option<char> {
-        self.skip_blanks();
+        self.skip_whitespace();
         self.rest.chars().next()
     }
 
     fn advance(&mut self) {
-        let mut signs = self.rest.chars();
-        if signs.next().is_some() {
+        let mut characters = self.rest.chars();
+        if characters.next().is_some() {
             self.position += 1;
         }
-        self.rest = signs.as_str();
+        self.rest = characters.as_str();
     }
 
-    fn skip_blanks(&mut self) {
+    fn skip_whitespace(&mut self) {
         while self.rest.starts_with(char::is_whitespace) {
             self.advance();
         }
     }
 
-    /// The signs up to the next blank or sign of the syntax.
+    /// The characters up to the next whitespace or operator.
     fn word(&mut self) -> &'t str {
-        let ends = |sign: char| sign.is_whitespace() || "=!,()<>".contains(sign);
-        let length = self.rest.find(ends).unwrap_or(self.rest.len());
+        let is_end = |character: char| character.is_whitespace() || "=!,()<>".contains(character);
+        let length = self.rest.find(is_end).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(length);
         self.position += word.chars().count();
         self.rest = rest;
         word
     }
 
-    fn expect(&mut self, sign: char, expected: &'static str) -> Result<(), LabelSelectorError> {
-        if !self.rest.starts_with(sign) {
+    fn expect(
+        &mut self,
+        character: char,
+        expected: &'static str,
+    ) -> Result<(), LabelSelectorError> {
+        if !self.rest.starts_with(character) {
             return Err(self.unexpected(expected));
         }
         self.advance();
@@ -152,9 +156,8 @@ impl<'t> Scanner<'t> {
     }
 
     fn unexpected(&self, expected: &'static str) -> LabelSelectorError {
-        let found = self.rest.chars().next().map(String::from);
         LabelSelectorError::Unexpected {
-            found,
+            found: self.rest.chars().next().map(String::from),
             position: self.position,
             expected,
         }

@@ -1,4 +1,4 @@
-//! One part of a label selector: a key and what its value must be.
+//! One requirement of a label selector: a key and the values that it may have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,8 +6,8 @@ use std::fmt;
 use super::error::LabelSelectorError;
 use crate::names::is_dns_subdomain;
 
-/// Longest name part of a key, and longest value.
-const LONGEST_NAME: usize = 63;
+/// The maximum length of a value and of the name part of a key, in bytes.
+const MAX_LENGTH: usize = 63;
 
 /// A condition on the label `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,21 +16,21 @@ pub(super) struct Requirement {
     operator: Operator,
 }
 
-/// What must be true of the label's value.
+/// The operator and the values that it compares with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operator {
-    /// The label is there, with one of these values.
+    /// The label has one of these values.
     In(BTreeSet<String>),
     /// The label is absent or has none of these values.
     NotIn(BTreeSet<String>),
-    /// The label is there.
+    /// The label is present.
     Exists,
     /// The label is absent.
     DoesNotExist,
 }
 
 impl Requirement {
-    /// The key and the values have been looked at by [`check_key`] and [`check_value`].
+    /// Expects that [`check_key`] and [`check_value`] accept the key and the values.
     pub(super) fn new(key: &str, operator: Operator) -> Self {
         Self {
             key: key.to_owned(),
@@ -53,15 +53,15 @@ impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = &self.key;
         match &self.operator {
-            Operator::In(values) => write_values(f, key, "=", "in", values),
-            Operator::NotIn(values) => write_values(f, key, "!=", "notin", values),
-            Operator::Exists => write!(f, "{key}"),
+            Operator::In(values) => write_values(f, key, ["=", "in"], values),
+            Operator::NotIn(values) => write_values(f, key, ["!=", "notin"], values),
+            Operator::Exists => f.write_str(key),
             Operator::DoesNotExist => write!(f, "!{key}"),
         }
     }
 }
 
-/// Refuses a key that no label can have: `[prefix/]name`.
+/// Checks that the text is a valid label key, `[prefix/]name`.
 pub(super) fn check_key(key: &str, position: usize) -> Result<(), LabelSelectorError> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
@@ -76,7 +76,7 @@ pub(super) fn check_key(key: &str, position: usize) -> Result<(), LabelSelectorE
     })
 }
 
-/// Refuses a value that no label can have.
+/// Checks that the text is a valid label value.
 pub(super) fn check_value(value: &str, position: usize) -> Result<(), LabelSelectorError> {
     if is_name(value) {
         return Ok(());
@@ -87,36 +87,30 @@ pub(super) fn check_value(value: &str, position: usize) -> Result<(), LabelSelec
     })
 }
 
+/// Writes a single value with the first operator, others with the second.
 fn write_values(
     f: &mut fmt::Formatter<'_>,
     key: &str,
-    one: &str,
-    many: &str,
+    [one, many]: [&str; 2],
     values: &BTreeSet<String>,
 ) -> fmt::Result {
-    let mut values = values.iter();
-    match (values.next(), values.len()) {
-        (Some(value), 0) => write!(f, "{key}{one}{value}"),
-        (first, _) => {
-            write!(f, "{key} {many} (")?;
-            for (place, value) in first.into_iter().chain(values).enumerate() {
-                let comma = if place > 0 { "," } else { "" };
-                write!(f, "{comma}{value}")?;
-            }
-            f.write_str(")")
-        }
+    let joined = values
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(",");
+    if values.len() == 1 {
+        write!(f, "{key}{one}{joined}")
+    } else {
+        write!(f, "{key} {many} ({joined})")
     }
 }
 
 fn is_name(text: &str) -> bool {
-    let inner = |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'_' | b'.');
-    text.len() <= LONGEST_NAME && text.bytes().all(inner) && has_alphanumeric_ends(text)
-}
-
-/// True of the empty text too.
-fn has_alphanumeric_ends(text: &str) -> bool {
-    let ends = [text.bytes().next(), text.bytes().next_back()];
-    ends.into_iter()
-        .flatten()
-        .all(|sign| sign.is_ascii_alphanumeric())
+    let is_alphanumeric = |character: char| character.is_ascii_alphanumeric();
+    text.len() <= MAX_LENGTH
+        && text
+            .chars()
+            .all(|character| is_alphanumeric(character) || "-_.".contains(character))
+        && (text.is_empty() || text.starts_with(is_alphanumeric) && text.ends_with(is_alphanumeric))
 }

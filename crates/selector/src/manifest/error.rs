@@ -1,53 +1,53 @@
-//! What can be wrong with a manifest.
+//! Errors in a manifest.
 
 use super::{HOW_TO_GET_ONE, MAX_MANIFEST_BYTES};
 use crate::quoted::Quoted;
 
-/// Why a text is no manifest of one pod.
+/// Why a text is not the manifest of one pod.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// The text is longer than any object that Kubernetes stores.
-    #[error("manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are read")]
+    /// The text is too long.
+    #[error("manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed")]
     TooLarge {
         /// The length in bytes.
         bytes: usize,
     },
-    /// There is nothing in it.
+    /// The text contains no document.
     #[error("manifest is empty, expected a Pod: {HOW_TO_GET_ONE}")]
     Empty,
-    /// The text is not what its first sign promises, or it breaks a bound on depth and size.
+    /// The text is not valid YAML or JSON, or exceeds a limit on depth or size.
     #[error("manifest is not readable as {format} at line {line}, column {column}")]
     Syntax {
-        /// What it was read as.
+        /// The format that it was read as.
         format: ManifestFormat,
-        /// The line, from 1; 0 where it is unknown.
+        /// The line, from 1; 0 if unknown.
         line: u64,
-        /// The column, from 1; 0 where it is unknown.
+        /// The column, from 1; 0 if unknown.
         column: u64,
-        /// What is wrong there.
+        /// What is wrong.
         #[source]
         reason: SyntaxReason,
     },
-    /// There is more than one document in it.
-    #[error("manifest holds {count} documents, expected one Pod: {HOW_TO_GET_ONE}")]
+    /// The text contains several documents.
+    #[error("manifest contains {count} documents, expected one Pod: {HOW_TO_GET_ONE}")]
     MultipleDocuments {
-        /// How many there are, blank ones aside.
+        /// How many, not counting empty ones.
         count: usize,
     },
-    /// It is another object than a Pod.
+    /// The object is not a Pod.
     #[error("`kind` is {}, expected `Pod`: {HOW_TO_GET_ONE}", Quoted(kind))]
     Kind {
-        /// The kind, with its `apiVersion` before it where that is not `v1`.
+        /// The kind, after its `apiVersion` unless that is `v1`.
         kind: String,
     },
-    /// It is a list with no Pod in it, or with several.
-    #[error("list holds {count} pods, expected exactly one: {HOW_TO_GET_ONE}")]
+    /// The list contains no Pod, or several.
+    #[error("list contains {count} pods, expected exactly one: {HOW_TO_GET_ONE}")]
     PodCount {
-        /// How many Pods it holds.
+        /// How many Pods it contains.
         count: usize,
     },
-    /// A field that every Pod has is absent.
+    /// A required field is missing.
     #[error("`{path}` is missing")]
     Missing {
         /// The field's path, such as `spec.containers[0].name`.
@@ -58,23 +58,23 @@ pub enum ManifestError {
     Type {
         /// The field's path.
         path: String,
-        /// The type it has, and the value where that is short.
+        /// The type and value that it has.
         found: String,
-        /// The type it should have.
+        /// The expected type.
         expected: &'static str,
     },
 }
 
-/// In which form a manifest is written.
+/// The format of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestFormat {
     /// YAML.
     Yaml,
-    /// JSON, taken for granted where the first sign is `{`.
+    /// JSON, if the text starts with `{`.
     Json,
 }
 
-/// What a parser found wrong, in its own words, on one line.
+/// The message of a YAML or JSON parser, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SyntaxReason(pub(super) String);

@@ -1,4 +1,4 @@
-//! A place in a document, which knows its path when something is wrong there.
+//! A value of a document, with its path for error messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::error::ManifestError;
 use crate::quoted::Quoted;
 
-/// A value of the document, and how it was reached.
+/// A value and its path.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'v, 'p> {
     value: &'v Value,
     path: Path<'p>,
 }
 
-/// The way from the root, as a chain of steps on the stack: text is made of it only for an error.
+/// The path from the root, as a linked list on the stack; only an error formats it.
 #[derive(Clone, Copy)]
 enum Path<'p> {
     Root,
@@ -37,7 +37,7 @@ impl<'v> Node<'v, '_> {
         self.value
     }
 
-    /// The field, if it is there; `null` counts as absent, as in Kubernetes.
+    /// The field, if present; as in Kubernetes, `null` counts as absent.
     pub(super) fn field<'s>(
         &'s self,
         name: &'s str,
@@ -52,59 +52,58 @@ impl<'v> Node<'v, '_> {
         }))
     }
 
-    /// The field, which must be there.
+    /// The required field.
     pub(super) fn require<'s>(&'s self, name: &'s str) -> Result<Node<'v, 's>, ManifestError> {
         self.field(name)?.ok_or_else(|| self.missing(name))
     }
 
-    /// What to say where a field must be and is not.
+    /// The error for a required field that is absent.
     pub(super) fn missing(&self, name: &str) -> ManifestError {
         ManifestError::Missing {
             path: Path::Field(&self.path, name).to_string(),
         }
     }
 
-    /// The text in the field, if it is there.
+    /// The string in the field, if present.
     pub(super) fn text(&self, name: &str) -> Result<Option<&'v str>, ManifestError> {
         self.field(name)?.map(|node| node.string()).transpose()
     }
 
-    /// The whole number in the field, if it is there.
+    /// The whole number in the field, if present.
     pub(super) fn number(&self, name: &str) -> Result<Option<i64>, ManifestError> {
-        let read = |node: Node<'v, '_>| {
-            let number = node.value.as_i64();
-            number.ok_or_else(|| node.wrong("a whole number"))
-        };
-        self.field(name)?.map(read).transpose()
+        self.scalar(name, Value::as_i64, "a whole number")
     }
 
-    /// The boolean in the field, if it is there.
+    /// The boolean in the field, if present.
     pub(super) fn boolean(&self, name: &str) -> Result<Option<bool>, ManifestError> {
-        let read = |node: Node<'v, '_>| {
-            let boolean = node.value.as_bool();
-            boolean.ok_or_else(|| node.wrong("`true` or `false`"))
-        };
-        self.field(name)?.map(read).transpose()
+        self.scalar(name, Value::as_bool, "`true` or `false`")
     }
 
-    /// The items of the list in the field, each as `read` sees it; an absent list is empty.
+    fn scalar<T>(
+        &self,
+        name: &str,
+        read: fn(&Value) -> Option<T>,
+        expected: &'static str,
+    ) -> Result<Option<T>, ManifestError> {
+        self.field(name)?
+            .map(|node| read(node.value).ok_or_else(|| node.wrong(expected)))
+            .transpose()
+    }
+
+    /// The items of the list in the field, converted by `read`; empty if the field is absent.
     pub(super) fn list<T>(
         &self,
         name: &str,
         read: impl Fn(&Node<'v, '_>) -> Result<T, ManifestError>,
     ) -> Result<Vec<T>, ManifestError> {
-        let mut items = Vec::new();
-        if let Some(list) = self.field(name)? {
-            list.for_each_item(|item| {
-                items.push(read(item)?);
-                Ok(())
-            })?;
+        match self.field(name)? {
+            Some(list) => list.items()?.map(|item| read(&item)).collect(),
+            None => Ok(Vec::new()),
         }
-        Ok(items)
     }
 
-    /// The items of the list in the field, which must be there and hold something.
-    pub(super) fn some_list<T>(
+    /// As [`list`](Self::list), for a field that must be present and not empty.
+    pub(super) fn non_empty_list<T>(
         &self,
         name: &str,
         read: impl Fn(&Node<'v, '_>) -> Result<T, ManifestError>,
@@ -118,24 +117,18 @@ impl<'v> Node<'v, '_> {
         Ok(items)
     }
 
-    /// Calls `visit` for each item of this list.
-    pub(super) fn for_each_item(
-        &self,
-        mut visit: impl FnMut(&Node<'v, '_>) -> Result<(), ManifestError>,
-    ) -> Result<(), ManifestError> {
+    /// The items of this list.
+    pub(super) fn items(&self) -> Result<impl Iterator<Item = Node<'v, '_>>, ManifestError> {
         let Value::Array(items) = self.value else {
             return Err(self.wrong("a list"));
         };
-        let mut items = items.iter().enumerate();
-        items.try_for_each(|(place, value)| {
-            visit(&Node {
-                value,
-                path: Path::Item(&self.path, place),
-            })
-        })
+        Ok(items.iter().enumerate().map(|(index, value)| Node {
+            value,
+            path: Path::Item(&self.path, index),
+        }))
     }
 
-    /// The names and texts in the field; an absent object is empty.
+    /// The object of strings in the field; empty if the field is absent.
     pub(super) fn texts(&self, name: &str) -> Result<BTreeMap<String, String>, ManifestError> {
         let Some(object) = self.field(name)? else {
             return Ok(BTreeMap::new());
@@ -143,18 +136,16 @@ impl<'v> Node<'v, '_> {
         let Value::Object(fields) = object.value else {
             return Err(object.wrong("an object"));
         };
-        let entry = |(key, value): (&String, &Value)| {
-            let text = Node {
-                value,
-                path: Path::Key(&object.path, key),
-            }
-            .string()?;
-            Ok((key.clone(), text.to_owned()))
-        };
-        fields.iter().map(entry).collect()
+        fields
+            .iter()
+            .map(|(key, value)| {
+                let path = Path::Key(&object.path, key);
+                Ok((key.clone(), Node { value, path }.string()?.to_owned()))
+            })
+            .collect()
     }
 
-    /// This text.
+    /// The value as a string.
     pub(super) fn string(&self) -> Result<&'v str, ManifestError> {
         match self.value {
             Value::String(text) => Ok(text),
@@ -187,7 +178,7 @@ impl fmt::Display for Path<'_> {
             Self::Field(Self::Root, name) => f.write_str(name),
             Self::Field(parent, name) => write!(f, "{parent}.{name}"),
             Self::Key(parent, name) => write!(f, "{parent}[{name:?}]"),
-            Self::Item(parent, place) => write!(f, "{parent}[{place}]"),
+            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The fields of a `v1` Pod that hold facts.
+//! Reads the facts from the fields of a `v1` Pod.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,39 +9,33 @@ use super::error::ManifestError;
 use super::node::Node;
 use crate::facts::{ContainerFacts, PodFacts, RestartPolicy};
 
-/// Where a manifest names no namespace, Kubernetes means this one.
+/// The namespace of a manifest without `metadata.namespace`.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// User and group of a `securityContext`.
-#[derive(Clone, Copy, Default)]
-struct Identity {
-    user: Option<i64>,
-    group: Option<i64>,
-}
-
-/// The facts of the Pod at `pod`.
+/// Reads a Pod.
 pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
     let metadata = pod.require("metadata")?;
     let spec = pod.require("spec")?;
-    let identity = identity(&spec)?;
+    let (run_as_user, run_as_group) = user_and_group(&spec)?;
     Ok(PodFacts {
-        namespace: named(&metadata, "namespace")?.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
+        namespace: non_empty(&metadata, "namespace")?
+            .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
         name: required_name(&metadata)?,
-        uid: named(&metadata, "uid")?,
+        uid: non_empty(&metadata, "uid")?,
         host_network: spec.boolean("hostNetwork")?.unwrap_or(false),
         labels: metadata.texts("labels")?,
         annotations: metadata.texts("annotations")?,
-        containers: spec.some_list("containers", container)?,
+        containers: spec.non_empty_list("containers", container)?,
         init_containers: spec.list("initContainers", container)?,
-        run_as_user: identity.user,
-        run_as_group: identity.group,
+        run_as_user,
+        run_as_group,
         addresses: addresses(pod),
         namespace_labels: None,
     })
 }
 
-/// The addresses in `status`. They never decide whether a pod is redirected, so an address that
-/// cannot be read counts as absent instead of making the pod unreadable.
+/// The addresses in `status`. Invalid ones are ignored: the addresses do not affect the selection,
+/// so they must not make a Pod unreadable.
 fn addresses(pod: &Node<'_, '_>) -> Vec<IpAddr> {
     let status = &pod.value()["status"];
     let address = |value: &Value| value.as_str()?.parse().ok();
@@ -53,7 +47,7 @@ fn addresses(pod: &Node<'_, '_>) -> Vec<IpAddr> {
     addresses
 }
 
-/// The `name` of an object that must have one.
+/// The name of an object that must have one.
 fn required_name(object: &Node<'_, '_>) -> Result<String, ManifestError> {
     match object.require("name")?.string()? {
         "" => Err(object.missing("name")),
@@ -61,35 +55,34 @@ fn required_name(object: &Node<'_, '_>) -> Result<String, ManifestError> {
     }
 }
 
-/// A text in which nothing and the empty string mean the same.
-fn named(object: &Node<'_, '_>, name: &str) -> Result<Option<String>, ManifestError> {
-    let text = object.text(name)?.filter(|text| !text.is_empty());
-    Ok(text.map(str::to_owned))
+/// The text in the field, unless it is missing or empty.
+fn non_empty(object: &Node<'_, '_>, name: &str) -> Result<Option<String>, ManifestError> {
+    Ok(object
+        .text(name)?
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned))
 }
 
 fn container(node: &Node<'_, '_>) -> Result<ContainerFacts, ManifestError> {
-    let own = identity(node)?;
+    let (run_as_user, run_as_group) = user_and_group(node)?;
     let (env, env_from) = variables(node)?;
     Ok(ContainerFacts {
         name: required_name(node)?,
         args: node.list("args", |arg| arg.string().map(str::to_owned))?,
         env,
         env_from,
-        run_as_user: own.user,
-        run_as_group: own.group,
+        run_as_user,
+        run_as_group,
         restart_policy: restart_policy(node)?,
     })
 }
 
-/// The user and group of the `securityContext` of a pod's spec or of a container.
-fn identity(owner: &Node<'_, '_>) -> Result<Identity, ManifestError> {
+/// `runAsUser` and `runAsGroup` in the `securityContext` of a pod spec or a container.
+fn user_and_group(owner: &Node<'_, '_>) -> Result<(Option<i64>, Option<i64>), ManifestError> {
     let Some(context) = owner.field("securityContext")? else {
-        return Ok(Identity::default());
+        return Ok((None, None));
     };
-    Ok(Identity {
-        user: context.number("runAsUser")?,
-        group: context.number("runAsGroup")?,
-    })
+    Ok((context.number("runAsUser")?, context.number("runAsGroup")?))
 }
 
 fn restart_policy(container: &Node<'_, '_>) -> Result<RestartPolicy, ManifestError> {
@@ -100,16 +93,16 @@ fn restart_policy(container: &Node<'_, '_>) -> Result<RestartPolicy, ManifestErr
     })
 }
 
-/// The variables of `env`: those with a value here, and the names of the others. Of two of the same
-/// name the later one counts, as in Kubernetes.
+/// The variables of `env`: those with a value, and the names of those with a `valueFrom`. As in
+/// Kubernetes, a later variable replaces an earlier one of the same name.
 fn variables(
     container: &Node<'_, '_>,
 ) -> Result<(BTreeMap<String, String>, Vec<String>), ManifestError> {
     let entries = container.list("env", |entry| {
         let name = entry.require("name")?.string()?;
-        let elsewhere = entry.field("valueFrom")?.is_some();
+        let has_value_from = entry.field("valueFrom")?.is_some();
         let value = entry.text("value")?.unwrap_or_default();
-        Ok((name, (!elsewhere).then_some(value)))
+        Ok((name, (!has_value_from).then_some(value)))
     })?;
     let mut env = BTreeMap::new();
     let mut env_from: Vec<String> = Vec::new();

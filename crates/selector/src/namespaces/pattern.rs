@@ -1,59 +1,59 @@
-//! One namespace name, or a pattern of names.
+//! A namespace name or a pattern for names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::quoted::Quoted;
 
-/// A namespace's name is a DNS label, and no pattern needs more signs than a name has.
-const LONGEST: usize = 63;
+/// The maximum length of a DNS label, which a namespace name is.
+const MAX_LENGTH: usize = 63;
 
-/// A namespace's name, or a pattern: `*` stands for any signs (none too), `?` for exactly one.
+/// A namespace name or a pattern, in which `*` matches any number of characters and `?` exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NamespacePattern(String);
 
-/// Why a text is neither a namespace's name nor a pattern of names.
+/// Why a text is not a namespace name or pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamespacePatternError {
-    /// The item is empty.
+    /// The text is empty.
     #[error(
-        "namespace `` is empty, expected a name such as `kube-system` or a pattern such as `kube-*`"
+        "namespace name is empty, expected a name such as `kube-system` or a pattern such as `kube-*`"
     )]
     Empty,
-    /// The item is longer than a namespace's name can be.
+    /// The text is longer than a namespace name can be.
     #[error(
-        "namespace {} has {length} characters, at most {LONGEST} are allowed",
+        "namespace {} has {length} characters, at most {MAX_LENGTH} are allowed",
         Quoted(item)
     )]
     TooLong {
-        /// The item as given.
+        /// The text.
         item: String,
         /// Its length in characters.
         length: usize,
     },
-    /// A sign that no namespace's name has.
+    /// The text has a character that is not allowed.
     #[error(
-        "namespace {} has {} at position {position}, allowed are lower-case letters, digits, `-`, and the wildcards `*` and `?`",
-        Quoted(item), Quoted(&sign.to_string())
+        "namespace {} has {} at position {position}, expected lower-case letters, digits, `-`, and the wildcards `*` and `?`",
+        Quoted(item), Quoted(&character.to_string())
     )]
-    Sign {
-        /// The item as given.
+    Character {
+        /// The text.
         item: String,
-        /// The first sign that is not allowed.
-        sign: char,
-        /// Its place in the item, counted in characters from 1.
+        /// The first character that is not allowed.
+        character: char,
+        /// Its position in characters, from 1.
         position: usize,
     },
 }
 
 impl NamespacePattern {
-    /// The pattern as it was given.
+    /// The pattern's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the pattern covers `namespace`.
+    /// Whether the pattern matches `namespace`.
     pub fn matches(&self, namespace: &str) -> bool {
         matches(self.0.as_bytes(), namespace.as_bytes())
     }
@@ -66,19 +66,19 @@ impl FromStr for NamespacePattern {
         if item.is_empty() {
             return Err(NamespacePatternError::Empty);
         }
-        if let Some((place, sign)) = item
+        if let Some((character, position)) = item
             .chars()
-            .enumerate()
-            .find(|(_, sign)| !is_allowed(*sign))
+            .zip(1..)
+            .find(|(character, _)| !is_allowed(*character))
         {
-            return Err(NamespacePatternError::Sign {
+            return Err(NamespacePatternError::Character {
                 item: item.to_owned(),
-                sign,
-                position: place + 1,
+                character,
+                position,
             });
         }
-        // All signs are ASCII here, so bytes are characters.
-        if item.len() > LONGEST {
+        // The text is ASCII, so its length in bytes is that in characters.
+        if item.len() > MAX_LENGTH {
             return Err(NamespacePatternError::TooLong {
                 item: item.to_owned(),
                 length: item.len(),
@@ -100,12 +100,12 @@ impl From<NamespacePattern> for String {
     }
 }
 
-fn is_allowed(sign: char) -> bool {
-    sign.is_ascii_lowercase() || sign.is_ascii_digit() || matches!(sign, '-' | '*' | '?')
+fn is_allowed(character: char) -> bool {
+    character.is_ascii_lowercase() || character.is_ascii_digit() || "-*?".contains(character)
 }
 
-/// Matches without recursion: on a mismatch only the last `*` is asked to take one sign more, which
-/// bounds the work by the product of the lengths.
+/// Matches without recursion: after a mismatch, the last `*` matches one character more. The number
+/// of steps is at most the product of the two lengths.
 fn matches(mut pattern: &[u8], mut text: &[u8]) -> bool {
     let mut retry: Option<(&[u8], &[u8])> = None;
     loop {
@@ -114,8 +114,8 @@ fn matches(mut pattern: &[u8], mut text: &[u8]) -> bool {
                 retry = Some((after, text));
                 pattern = after;
             }
-            (Some((sign, pattern_rest)), Some((found, text_rest)))
-                if *sign == b'?' || sign == found =>
+            (Some((wanted, pattern_rest)), Some((found, text_rest)))
+                if *wanted == b'?' || wanted == found =>
             {
                 (pattern, text) = (pattern_rest, text_rest);
             }
@@ -136,18 +136,18 @@ mod tests {
     use super::NamespacePattern;
 
     #[track_caller]
-    fn check(pattern: &str, covered: &[&str], not_covered: &[&str]) {
+    fn check(pattern: &str, matching: &[&str], others: &[&str]) {
         let pattern: NamespacePattern = pattern.parse().expect("a pattern");
-        for namespace in covered {
+        for namespace in matching {
             assert!(
                 pattern.matches(namespace),
-                "{pattern} should cover {namespace}"
+                "{pattern} should match {namespace}"
             );
         }
-        for namespace in not_covered {
+        for namespace in others {
             assert!(
                 !pattern.matches(namespace),
-                "{pattern} should not cover {namespace}"
+                "{pattern} should not match {namespace}"
             );
         }
     }

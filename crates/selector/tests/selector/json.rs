@@ -1,5 +1,5 @@
-//! Pod facts as JSON, which programs of different ages exchange; and the agreement of the two
-//! ways to ask for a decision, over pods of all kinds.
+//! Pod facts as JSON, which programs of different versions exchange, and the agreement of `select`
+//! with `conditions` for generated pods.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use crate::support::{INJECT, STATUS, meshed};
 
 #[test]
-fn the_least_that_is_read() {
+fn all_keys_but_the_name_have_defaults() {
     let facts: PodFacts =
         serde_json::from_str(r#"{"namespace":"a","name":"b","later":[1]}"#).unwrap();
     assert_eq!(
@@ -29,7 +29,7 @@ fn the_least_that_is_read() {
 }
 
 #[test]
-fn who_the_pod_is_must_be_said() {
+fn namespace_and_name_are_required() {
     let error = serde_json::from_str::<PodFacts>(r#"{"namespace":"a"}"#).unwrap_err();
     assert!(
         error.to_string().starts_with("missing field `name`"),
@@ -38,7 +38,7 @@ fn who_the_pod_is_must_be_said() {
 }
 
 #[test]
-fn facts_are_about_a_pod_of_one_uid_or_of_any() {
+fn facts_match_their_uid_or_any_if_unknown() {
     let mut facts = meshed();
     facts.uid = None;
     assert!(facts.is_of("a") && facts.is_of("b"));
@@ -50,7 +50,7 @@ fn facts_are_about_a_pod_of_one_uid_or_of_any() {
 }
 
 #[test]
-fn an_item_of_a_list_is_read_without_its_kind() {
+fn an_object_needs_no_kind() {
     let item = serde_json::json!({
         "metadata": {"namespace": "a", "name": "b"},
         "spec": {"containers": [{"name": "c"}]},
@@ -62,7 +62,7 @@ fn an_item_of_a_list_is_read_without_its_kind() {
 }
 
 #[test]
-fn the_shape() {
+fn the_keys() {
     let mut facts = meshed();
     facts.containers.truncate(1);
     insta::with_settings!({
@@ -171,8 +171,8 @@ fn policies() -> impl Strategy<Value = Policy> {
         selector,
     )
         .prop_map(
-            |(selection, include_namespaces, exclude_namespace_selector)| Policy {
-                selection,
+            |(mode, include_namespaces, exclude_namespace_selector)| Policy {
+                selection: mode,
                 include_namespaces,
                 exclude_namespace_selector,
                 ..Policy::default()
@@ -184,27 +184,27 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn facts_survive_json(facts in facts()) {
+    fn json_round_trip_keeps_all_facts(facts in facts()) {
         let text = serde_json::to_string(&facts).unwrap();
         prop_assert_eq!(serde_json::from_str::<PodFacts>(&text).unwrap(), facts);
     }
 
     #[test]
-    fn the_decision_is_the_first_condition_that_fails(facts in facts(), policy in policies()) {
+    fn the_first_condition_that_fails_is_the_reason(facts in facts(), policy in policies()) {
         let conditions = conditions(&facts, &policy);
-        let broken = conditions.iter().find(|condition| !condition.holds).map(|condition| condition.fact.clone());
+        let failed = conditions.iter().find(|condition| !condition.holds).map(|condition| condition.fact.clone());
         match select(&facts, &policy) {
             Ok(Selection::Redirect(kind)) => {
-                prop_assert_eq!(broken, None);
+                prop_assert_eq!(failed, None);
                 prop_assert_eq!(Some(kind), facts.proxy().map(|proxy| proxy.kind));
             }
-            Ok(Selection::Skip(reason)) => prop_assert_eq!(broken, Some(reason.to_string())),
-            Err(missing) => prop_assert_eq!(broken, Some(missing.to_string())),
+            Ok(Selection::Skip(reason)) => prop_assert_eq!(failed, Some(reason.to_string())),
+            Err(missing) => prop_assert_eq!(failed, Some(missing.to_string())),
         }
     }
 
     #[test]
-    fn exclusion_by_name_needs_no_facts(facts in facts(), policy in policies()) {
+    fn exclusion_by_name_agrees_with_select(facts in facts(), policy in policies()) {
         if let Some(reason) = policy.exclude_by_name(&facts.namespace) {
             let expected = if facts.host_network { "host-network" } else { reason.code() };
             match select(&facts, &policy) {

@@ -1,4 +1,4 @@
-//! Label selectors: what they match, how they are written, what is said about bad ones.
+//! Label selectors: parsing, matching, printing and errors.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -50,8 +50,8 @@ fn each_operator() {
 }
 
 #[test]
-fn written_as_kubernetes_writes_them() {
-    for (text, written) in [
+fn printed_as_kubernetes_prints_them() {
+    for (text, printed) in [
         (" a = b , c != d ", "a=b,c!=d"),
         ("e in ( y,x , x )", "e in (x,y)"),
         ("f notin (z)", "f!=z"),
@@ -60,11 +60,11 @@ fn written_as_kubernetes_writes_them() {
         ("g, ! h", "g,!h"),
     ] {
         let selector: LabelSelector = text.parse().unwrap();
-        assert_eq!(selector.to_string(), written);
-        assert_eq!(written.parse::<LabelSelector>().unwrap(), selector);
+        assert_eq!(selector.to_string(), printed);
+        assert_eq!(printed.parse::<LabelSelector>().unwrap(), selector);
         assert_eq!(
             serde_json::to_value(&selector).unwrap(),
-            Value::from(written)
+            Value::from(printed)
         );
     }
 }
@@ -106,28 +106,28 @@ fn errors() {
         "a=ä",
         &long,
     ];
-    let mut said = String::new();
+    let mut lines = String::new();
     for text in texts {
         let error = text.parse::<LabelSelector>().unwrap_err();
-        writeln!(said, "{text:?}\n  {error}").unwrap();
+        writeln!(lines, "{text:?}\n  {error}").unwrap();
     }
     insta::with_settings!({
         description => "Each error gives the position, what was found there and what was expected. \
                         An empty selector is an error.",
         omit_expression => true,
     }, {
-        insta::assert_snapshot!(said);
+        insta::assert_snapshot!(lines);
     });
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+    fn parsing_never_panics(text in "\\PC*") {
         let _ = text.parse::<LabelSelector>();
     }
 
     #[test]
-    fn what_is_read_is_written_and_read_again(text in "( ?(!?[ab](/[c])?|[ab](=|==|!=)[xy]?| ?a (not)?in \\([x,]{0,4}\\)) ?,?){1,4}") {
+    fn printed_selectors_parse_to_the_same_selector(text in "( ?(!?[ab](/[c])?|[ab](=|==|!=)[xy]?| ?a (not)?in \\([x,]{0,4}\\)) ?,?){1,4}") {
         if let Ok(selector) = text.parse::<LabelSelector>() {
             prop_assert_eq!(selector.to_string().parse::<LabelSelector>().unwrap(), selector);
         }

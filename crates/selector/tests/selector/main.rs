@@ -1,7 +1,7 @@
-//! Black-box tests of the selector.
+//! Tests of the public API.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that meets an unexpected `None` or `Err` should stop there"
+    reason = "tests fail on an unexpected `None` or `Err`"
 )]
 
 mod json;

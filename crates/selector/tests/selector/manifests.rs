@@ -1,4 +1,4 @@
-//! Reading manifests: what is found in them, and what is said about bad ones.
+//! Reading manifests: facts and errors.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -17,19 +17,16 @@ fn manifest(name: &str) -> &'static str {
         .1
 }
 
-/// What is said about `text`, causes and all.
+/// The error for `text` and its causes, on one line.
 #[track_caller]
-fn refused(text: &str) -> String {
+fn error(text: &str) -> String {
     let error = PodFacts::from_manifest(text).unwrap_err();
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        said.push_str(": ");
-        said.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    assert!(!said.contains('\n'), "{said}");
-    said
+    let message = std::iter::successors(Some(&error as &dyn Error), |&error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    assert!(!message.contains('\n'), "{message}");
+    message
 }
 
 /// A pod with `spec` as given, in JSON.
@@ -41,8 +38,8 @@ fn pod(spec: &str) -> String {
 fn productpage_facts() {
     let facts = PodFacts::from_manifest(manifest("productpage.yaml")).unwrap();
     insta::with_settings!({
-        description => "The proxy runs as 1337 for user and group, the application as user 1000; \
-                        the three variables with `valueFrom` stand in `env_from`; \
+        description => "The proxy has user and group 1337, the application has user 1000; \
+                        `env_from` contains the three variables with `valueFrom`; \
                         the annotation `excludeInboundPorts` is the text `22,15020`.",
         omit_expression => true,
     }, {
@@ -51,7 +48,7 @@ fn productpage_facts() {
 }
 
 #[test]
-fn a_native_sidecar_is_found_and_identities_are_told_where_they_stand() {
+fn a_native_sidecar_with_users_of_pod_and_container() {
     let facts = PodFacts::from_manifest(manifest("native-sidecar.yaml")).unwrap();
     let proxy = facts.proxy().unwrap();
     assert_eq!(proxy.kind, SidecarKind::Native);
@@ -69,7 +66,7 @@ fn a_native_sidecar_is_found_and_identities_are_told_where_they_stand() {
 }
 
 #[test]
-fn the_pods_user_and_group_are_no_containers_own() {
+fn the_pods_user_and_group_are_not_copied_to_containers() {
     let text = pod(r#"{"securityContext":{"runAsUser":5,"runAsGroup":6},
             "containers":[{"name":"a","securityContext":{"runAsUser":0}}]}"#);
     let facts = PodFacts::from_manifest(&text).unwrap();
@@ -107,13 +104,13 @@ fn addresses_come_from_the_status_and_never_make_a_pod_unreadable() {
 }
 
 #[test]
-fn namespace_is_default_where_none_is_named() {
+fn a_manifest_without_namespace_is_in_default() {
     let facts = PodFacts::from_manifest(manifest("no-sidecar.yaml")).unwrap();
     assert_eq!(facts.namespace, "default");
 }
 
 #[test]
-fn of_two_variables_of_a_name_the_later_counts() {
+fn a_later_variable_replaces_one_of_the_same_name() {
     let text = pod(r#"{"containers":[{"name":"a","env":[
             {"name":"X","value":"1"},{"name":"X","valueFrom":{}},
             {"name":"Y","valueFrom":{}},{"name":"Y","value":"2"},{"name":"Z"}]}]}"#);
@@ -128,7 +125,7 @@ fn of_two_variables_of_a_name_the_later_counts() {
 }
 
 #[test]
-fn blank_documents_and_a_byte_order_mark_do_not_matter() {
+fn empty_documents_and_a_byte_order_mark_are_ignored() {
     let text = format!("\u{feff}---\n{}\n---\n", manifest("no-sidecar.yaml"));
     assert_eq!(PodFacts::from_manifest(&text).unwrap().name, "legacy-app");
     assert_eq!(
@@ -140,14 +137,14 @@ fn blank_documents_and_a_byte_order_mark_do_not_matter() {
 }
 
 #[test]
-fn a_list_of_the_api_has_items_without_kind() {
+fn items_of_a_list_need_no_kind() {
     let text = r#"{"kind":"PodList","apiVersion":"v1","items":[
         {"metadata":{"name":"p"},"spec":{"containers":[{"name":"a"}]}}]}"#;
     assert_eq!(PodFacts::from_manifest(text).unwrap().name, "p");
 }
 
 #[test]
-fn an_alias_is_read() {
+fn aliases_are_resolved() {
     let text =
         "kind: Pod\nmetadata: {name: &n p, namespace: *n}\nspec: {containers: [{name: *n}]}\n";
     let facts = PodFacts::from_manifest(text).unwrap();
@@ -198,22 +195,22 @@ fn errors() {
         "kind: Pod\nmetadata:\n  name: p\n  annotations:\n    a.b/c: 22\nspec: {containers: [{name: a}]}\n".into(),
         "kind: Pod\nmetadata: {name: p, labels: [a]}\nspec: {containers: [{name: a}]}\n".into(),
     ];
-    let mut said = String::new();
+    let mut lines = String::new();
     for text in cases {
         let shown: String = text.chars().take(90).collect();
-        writeln!(said, "{shown:?}\n  {}", refused(&text)).unwrap();
+        writeln!(lines, "{shown:?}\n  {}", error(&text)).unwrap();
     }
     insta::with_settings!({
-        description => "Each line names the field or the place, what is there and what is expected; \
-                        another object than one Pod is told how to get one; syntax has its line and column.",
+        description => "Each error contains the field or position, what was found and what was expected. \
+                        Other objects than a Pod get the command that prints one.",
         omit_expression => true,
     }, {
-        insta::assert_snapshot!(said);
+        insta::assert_snapshot!(lines);
     });
 }
 
 #[test]
-fn too_large_is_refused_unread() {
+fn too_large_manifests_are_not_parsed() {
     let text = " ".repeat(MAX_MANIFEST_BYTES + 1);
     assert_eq!(
         PodFacts::from_manifest(&text),
@@ -228,62 +225,62 @@ fn too_large_is_refused_unread() {
 }
 
 #[test]
-fn an_alias_bomb_is_stopped() {
+fn an_alias_bomb_is_an_error() {
     let mut text = "kind: Pod\na0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for level in 1..12 {
         let below = vec![format!("*a{}", level - 1); 9].join(", ");
         writeln!(text, "a{level}: &a{level} [{below}]").unwrap();
     }
-    insta::assert_snapshot!(refused(&text), @"manifest is not readable as YAML at line 7, column 10: more than 100000 values, those that aliases repeat included");
+    insta::assert_snapshot!(error(&text), @"manifest is not readable as YAML at line 7, column 10: more than 100000 values, including those repeated by aliases");
 }
 
 #[test]
-fn copies_of_a_long_text_are_stopped() {
+fn many_copies_of_a_long_text_are_an_error() {
     let long = "x".repeat(1024 * 1024);
     let copies = ["*a"; 50].join(", ");
     let text = format!("kind: Pod\na: &a {long}\nb: [{copies}]\n");
-    insta::assert_snapshot!(refused(&text), @"manifest is not readable as YAML at line 3, column 13: more than 4194304 bytes of text, those that aliases repeat included");
+    insta::assert_snapshot!(error(&text), @"manifest is not readable as YAML at line 3, column 13: more than 4194304 bytes of text, including those repeated by aliases");
 }
 
 #[test]
-fn deep_nesting_is_stopped() {
+fn deep_nesting_is_an_error() {
     let nested =
         |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
     let lists = nested("[", "]");
     let objects = nested("{\"a\":", "}");
-    let said = [
-        refused(&format!("kind: Pod\na: {lists}\n")),
-        refused(&format!("kind: Pod\na: {objects}\n")),
-        refused(&format!("{{\"kind\": \"Pod\", \"a\": {lists}}}")),
-        refused(&format!("{{\"kind\": \"Pod\", \"a\": {objects}}}")),
-        refused(&format!("kind: Pod\na:\n  {}1\n", "- ".repeat(100_000))),
+    let errors = [
+        error(&format!("kind: Pod\na: {lists}\n")),
+        error(&format!("kind: Pod\na: {objects}\n")),
+        error(&format!("{{\"kind\": \"Pod\", \"a\": {lists}}}")),
+        error(&format!("{{\"kind\": \"Pod\", \"a\": {objects}}}")),
+        error(&format!("kind: Pod\na:\n  {}1\n", "- ".repeat(100_000))),
     ];
-    insta::assert_snapshot!(said.join("\n"), @r"
+    insta::assert_snapshot!(errors.join("\n"), @r"
     manifest is not readable as YAML at line 2, column 259: recursion limit exceeded
-    manifest is not readable as YAML at line 2, column 319: more than 64 levels deep
+    manifest is not readable as YAML at line 2, column 319: more than 64 levels of nesting
     manifest is not readable as JSON at line 1, column 148: recursion limit exceeded
     manifest is not readable as JSON at line 1, column 652: recursion limit exceeded
-    manifest is not readable as YAML at line 3, column 129: more than 64 levels deep
+    manifest is not readable as YAML at line 3, column 129: more than 64 levels of nesting
     ");
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in "\\PC*") {
+    fn reading_text_never_panics(text in "\\PC*") {
         let _ = PodFacts::from_manifest(&text);
     }
 
     #[test]
-    fn no_damaged_manifest_makes_it_panic(
+    fn reading_damaged_manifests_never_panics(
         (_, text) in prop::sample::select(&MANIFESTS[..]),
         at in any::<prop::sample::Index>(),
         length in 0_usize..12,
         patch in "[ -~\\n\\t&*{}\\[\\]:-]{0,6}",
     ) {
-        let mut signs: Vec<char> = text.chars().collect();
-        let start = at.index(signs.len());
-        let end = (start + length).min(signs.len());
-        signs.splice(start..end, patch.chars());
-        let _ = PodFacts::from_manifest(&signs.into_iter().collect::<String>());
+        let mut characters: Vec<char> = text.chars().collect();
+        let start = at.index(characters.len());
+        let end = (start + length).min(characters.len());
+        characters.splice(start..end, patch.chars());
+        let _ = PodFacts::from_manifest(&characters.into_iter().collect::<String>());
     }
 }

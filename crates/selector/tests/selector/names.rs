@@ -1,9 +1,9 @@
-//! Names of pods and namespaces, among them those that would lead a path astray.
+//! Valid and invalid names, including those that are dangerous in a path.
 
 use mesh_cni_selector::is_dns_subdomain;
 
 #[test]
-fn what_kubernetes_allows_is_a_name() {
+fn valid_names() {
     let longest = "a".repeat(253);
     for name in [
         "a",
@@ -18,7 +18,7 @@ fn what_kubernetes_allows_is_a_name() {
 }
 
 #[test]
-fn nothing_else_is_one() {
+fn invalid_names() {
     let longer = "a".repeat(254);
     let names = [
         "",

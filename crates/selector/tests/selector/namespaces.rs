@@ -1,4 +1,4 @@
-//! Namespace sets: what is said about bad ones, and that patterns mean what they should.
+//! Namespace sets and selection modes: parsing, errors and matching.
 
 use mesh_cni_selector::{NamespacePattern, NamespaceSet, SelectionMode};
 use proptest::prelude::*;
@@ -16,15 +16,15 @@ fn a_set_as_json_and_as_text() {
 }
 
 #[test]
-fn errors_name_the_item() {
-    let said = |text: &str| text.parse::<NamespaceSet>().unwrap_err().to_string();
+fn errors_contain_the_item() {
+    let error = |text: &str| text.parse::<NamespaceSet>().unwrap_err().to_string();
     insta::assert_snapshot!(
-        [said("a,,b"), said("a,Kube-system"), said("kube_system"), said("[ab]*"), said(&"a".repeat(64))].join("\n"),
+        [error("a,,b"), error("a,Kube-system"), error("kube_system"), error("[ab]*"), error(&"a".repeat(64))].join("\n"),
         @r"
-    namespace `` is empty, expected a name such as `kube-system` or a pattern such as `kube-*`
-    namespace `Kube-system` has `K` at position 1, allowed are lower-case letters, digits, `-`, and the wildcards `*` and `?`
-    namespace `kube_system` has `_` at position 5, allowed are lower-case letters, digits, `-`, and the wildcards `*` and `?`
-    namespace `[ab]*` has `[` at position 1, allowed are lower-case letters, digits, `-`, and the wildcards `*` and `?`
+    namespace name is empty, expected a name such as `kube-system` or a pattern such as `kube-*`
+    namespace `Kube-system` has `K` at position 1, expected lower-case letters, digits, `-`, and the wildcards `*` and `?`
+    namespace `kube_system` has `_` at position 5, expected lower-case letters, digits, `-`, and the wildcards `*` and `?`
+    namespace `[ab]*` has `[` at position 1, expected lower-case letters, digits, `-`, and the wildcards `*` and `?`
     namespace `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` has 64 characters, at most 63 are allowed
     "
     );
@@ -32,42 +32,42 @@ fn errors_name_the_item() {
     assert!(
         error
             .to_string()
-            .starts_with("namespace `b c` has ` ` at position 2, allowed are"),
+            .starts_with("namespace `b c` has ` ` at position 2, expected"),
         "{error}"
     );
 }
 
 #[test]
-fn selections_have_names() {
-    for selection in SelectionMode::ALL {
-        assert_eq!(selection.as_str().parse(), Ok(selection));
-        assert_eq!(serde_json::to_value(selection).unwrap(), selection.as_str());
+fn modes_have_names() {
+    for mode in SelectionMode::ALL {
+        assert_eq!(mode.as_str().parse(), Ok(mode));
+        assert_eq!(serde_json::to_value(mode).unwrap(), mode.as_str());
     }
     assert_eq!(
         "ASM".parse::<SelectionMode>().unwrap_err().to_string(),
-        "selection `ASM` is unknown, allowed are `asm`, `asm-literal` and `istio`"
+        "selection `ASM` is unknown, expected `asm`, `asm-literal` or `istio`"
     );
 }
 
-/// The definition of the wildcards, word by word; slow, and easy to believe.
-fn by_definition(pattern: &[u8], text: &[u8]) -> bool {
+/// A slow but simple implementation of the wildcards.
+fn matches_simply(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),
-        [b'*', rest @ ..] => (0..=text.len()).any(|taken| by_definition(rest, &text[taken..])),
-        [b'?', rest @ ..] => !text.is_empty() && by_definition(rest, &text[1..]),
-        [sign, rest @ ..] => text.first() == Some(sign) && by_definition(rest, &text[1..]),
+        [b'*', rest @ ..] => (0..=text.len()).any(|taken| matches_simply(rest, &text[taken..])),
+        [b'?', rest @ ..] => !text.is_empty() && matches_simply(rest, &text[1..]),
+        [byte, rest @ ..] => text.first() == Some(byte) && matches_simply(rest, &text[1..]),
     }
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(text in "\\PC*") {
+    fn parsing_never_panics(text in "\\PC*") {
         let _ = text.parse::<NamespaceSet>();
     }
 
     #[test]
-    fn wildcards_follow_their_definition(pattern in "[ab*?]{1,8}", text in "[ab]{0,8}") {
+    fn patterns_match_as_the_simple_implementation(pattern in "[ab*?]{1,8}", text in "[ab]{0,8}") {
         let parsed: NamespacePattern = pattern.parse().unwrap();
-        prop_assert_eq!(parsed.matches(&text), by_definition(pattern.as_bytes(), text.as_bytes()));
+        prop_assert_eq!(parsed.matches(&text), matches_simply(pattern.as_bytes(), text.as_bytes()));
     }
 }

@@ -1,4 +1,4 @@
-//! One test a reason, in each selection.
+//! One test for each skip reason, in each mode.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use mesh_cni_selector::{
 
 use crate::support::{INJECT, STATUS, code, codes, container, meshed, meshed_natively, policy};
 
-/// A change to a pod that every selection redirects, and what each of them makes of it.
+/// Changes a pod that every mode redirects, and checks the code of each mode.
 #[track_caller]
 fn check(change: impl FnOnce(&mut PodFacts), expected: [&str; 3]) {
     let mut facts = meshed();
@@ -28,24 +28,24 @@ fn label(value: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn a_meshed_pod_is_redirected() {
-    for selection in SelectionMode::ALL {
-        let decision = select(&meshed(), &policy(selection)).unwrap();
+    for mode in SelectionMode::ALL {
+        let selection = select(&meshed(), &policy(mode)).unwrap();
         assert_eq!(
-            decision,
+            selection,
             Selection::Redirect(SidecarKind::Container),
-            "{selection}"
+            "{mode}"
         );
     }
 }
 
 #[test]
 fn a_native_sidecar_counts_as_a_container() {
-    for selection in SelectionMode::ALL {
-        let decision = select(&meshed_natively(), &policy(selection)).unwrap();
+    for mode in SelectionMode::ALL {
+        let selection = select(&meshed_natively(), &policy(mode)).unwrap();
         assert_eq!(
-            decision,
+            selection,
             Selection::Redirect(SidecarKind::Native),
-            "{selection}"
+            "{mode}"
         );
     }
 }
@@ -71,7 +71,7 @@ fn excluded_namespace() {
 }
 
 #[test]
-fn excluded_namespace_says_which_pattern() {
+fn an_excluded_namespace_names_the_pattern() {
     let policy = Policy {
         exclude_namespaces: "istio-system,kube-*".parse().unwrap(),
         ..Policy::default()
@@ -83,7 +83,7 @@ fn excluded_namespace_says_which_pattern() {
     let reason = reason(&facts, &policy);
     assert_eq!(
         reason.to_string(),
-        "namespace `kube-public` is excluded by `kube-*`"
+        "namespace `kube-public` matches `kube-*` in `exclude_namespaces`"
     );
     assert_eq!(policy.exclude_by_name("kube-public"), Some(reason));
     assert_eq!(policy.exclude_by_name("default"), None);
@@ -92,10 +92,10 @@ fn excluded_namespace_says_which_pattern() {
 #[test]
 fn an_include_list_shuts_the_others_out() {
     let included: NamespaceSet = "shop-*,default".parse().unwrap();
-    for selection in SelectionMode::ALL {
+    for mode in SelectionMode::ALL {
         let policy = Policy {
             include_namespaces: Some(included.clone()),
-            ..policy(selection)
+            ..policy(mode)
         };
         assert_eq!(code(&meshed(), &policy), "redirect");
         let facts = PodFacts {
@@ -113,7 +113,7 @@ fn an_include_list_shuts_the_others_out() {
 }
 
 #[test]
-fn exclusion_wins_over_inclusion() {
+fn exclusion_has_precedence_over_inclusion() {
     let policy = Policy {
         include_namespaces: Some("*".parse().unwrap()),
         ..Policy::default()
@@ -127,10 +127,10 @@ fn exclusion_wins_over_inclusion() {
 
 #[test]
 fn namespaces_excluded_by_label() {
-    for selection in SelectionMode::ALL {
+    for mode in SelectionMode::ALL {
         let policy = Policy {
             exclude_namespace_selector: Some("mesh in (off,none)".parse().unwrap()),
-            ..policy(selection)
+            ..policy(mode)
         };
         assert!(policy.needs_namespace_labels());
         let with = |value: &str| PodFacts {
@@ -156,12 +156,12 @@ fn unknown_namespace_labels_are_an_error_and_never_a_skip() {
         }
     );
 
-    let broken = conditions(&meshed(), &policy)
+    let failed = conditions(&meshed(), &policy)
         .into_iter()
         .find(|condition| !condition.holds);
-    assert_eq!(broken.unwrap().fact, missing.to_string());
+    assert_eq!(failed.unwrap().fact, missing.to_string());
 
-    // What does not need them is decided without them.
+    // An exclusion by name does not need the labels.
     let facts = PodFacts {
         namespace: "kube-system".into(),
         ..meshed()
@@ -178,20 +178,20 @@ fn no_proxy() {
 }
 
 #[test]
-fn an_init_container_that_ends_is_no_proxy() {
+fn an_init_container_that_exits_is_not_a_proxy() {
     for policy_of_container in [RestartPolicy::Inherited, RestartPolicy::Other] {
         let mut facts = meshed_natively();
         facts.init_containers[0].restart_policy = policy_of_container;
         assert_eq!(codes(&facts), ["no-istio-proxy"; 3]);
         assert_eq!(
             reason(&facts, &Policy::default()).to_string(),
-            "none of the pod's containers is named `istio-proxy`: `app`; the init container of that name has no `restartPolicy: Always`, so it ends"
+            "none of the pod's containers is named `istio-proxy`: `app`; init container `istio-proxy` has no `restartPolicy: Always`, so it is not a sidecar"
         );
     }
 }
 
 #[test]
-fn a_proxy_alone() {
+fn a_proxy_without_another_container() {
     check(
         |facts| drop(facts.containers.remove(0)),
         ["single-container", "single-container", "redirect"],
@@ -199,7 +199,7 @@ fn a_proxy_alone() {
 }
 
 #[test]
-fn an_init_container_that_ends_is_no_company() {
+fn an_init_container_that_exits_does_not_count() {
     check(
         |facts| facts.init_containers.push(facts.containers.remove(0)),
         ["single-container", "single-container", "redirect"],
@@ -223,7 +223,7 @@ fn injection_disabled_by_label() {
 }
 
 #[test]
-fn the_label_beats_the_annotation() {
+fn the_label_has_precedence_over_the_annotation() {
     let mut facts = meshed();
     facts.labels.extend(label("0"));
     facts.annotations.extend(label("true"));
@@ -249,7 +249,7 @@ fn the_label_beats_the_annotation() {
 }
 
 #[test]
-fn a_value_that_is_no_boolean_disables_nothing() {
+fn a_value_that_is_not_a_boolean_does_not_disable_injection() {
     for value in ["", "no", "disabled", "fAlse"] {
         check(
             |facts| facts.annotations.extend(label(value)),
@@ -266,7 +266,7 @@ fn a_value_that_is_no_boolean_disables_nothing() {
 }
 
 #[test]
-fn the_printed_condition_excludes_the_annotation_true_and_that_alone() {
+fn asm_literal_excludes_only_the_annotation_true() {
     check(
         |facts| facts.annotations.extend(label("true")),
         ["redirect", "inject-annotation-true", "redirect"],
@@ -337,7 +337,7 @@ fn another_type_of_proxy() {
 }
 
 #[test]
-fn no_mark_of_an_injector() {
+fn no_status_annotation() {
     check(
         |facts| drop(facts.annotations.remove(STATUS)),
         ["redirect", "redirect", "no-status-annotation"],
@@ -345,7 +345,7 @@ fn no_mark_of_an_injector() {
 }
 
 #[test]
-fn istio_looks_in_its_own_order() {
+fn istio_has_its_own_order() {
     let mut facts = meshed();
     let mut order = Vec::new();
     facts.annotations = label("false");
@@ -356,7 +356,7 @@ fn istio_looks_in_its_own_order() {
     facts.init_containers.push(container("istio-init"));
     facts.namespace = "kube-system".into();
     facts.host_network = true;
-    let repairs: [fn(&mut PodFacts); 7] = [
+    let changes: [fn(&mut PodFacts); 7] = [
         |facts| facts.host_network = false,
         |facts| facts.namespace = "default".into(),
         |facts| facts.init_containers.clear(),
@@ -365,9 +365,9 @@ fn istio_looks_in_its_own_order() {
         |facts| facts.annotations.clear(),
         |facts| drop(facts.annotations.insert(STATUS.into(), String::new())),
     ];
-    for repair in repairs {
+    for change in changes {
         order.push(code(&facts, &policy(SelectionMode::Istio)));
-        repair(&mut facts);
+        change(&mut facts);
     }
     assert_eq!(
         order,
@@ -385,7 +385,7 @@ fn istio_looks_in_its_own_order() {
 }
 
 #[test]
-fn hostile_values_stay_on_one_line() {
+fn values_with_line_breaks_are_printed_on_one_line() {
     let mut facts = meshed();
     facts.containers[1].args[1] = "router\nredirect: yes".into();
     assert_eq!(
@@ -395,7 +395,7 @@ fn hostile_values_stay_on_one_line() {
 }
 
 #[test]
-fn a_decision_as_json() {
+fn a_selection_as_json() {
     let redirect = select(&meshed_natively(), &Policy::default()).unwrap();
     insta::assert_json_snapshot!(redirect, @r#"
     {
@@ -411,7 +411,7 @@ fn a_decision_as_json() {
     {
       "decision": "skip",
       "code": "host-network",
-      "reason": "the pod has `hostNetwork: true`, so its network is the node's own"
+      "reason": "the pod has `hostNetwork: true`, so it shares the node's network"
     }
     "#);
 }

@@ -1,4 +1,4 @@
-//! Pods to test with, and how they are written down.
+//! Manifests, pods and policies for the tests.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use mesh_cni_selector::{conditions, select};
 pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
 pub(crate) const STATUS: &str = "sidecar.istio.io/status";
 
-/// The manifests of this folder, by file name.
+/// The files in `tests/manifests` and their contents.
 pub(crate) const MANIFESTS: [(&str, &str); 11] = [
     (
         "productpage.yaml",
@@ -49,7 +49,7 @@ pub(crate) const MANIFESTS: [(&str, &str); 11] = [
     ),
 ];
 
-/// A pod that every selection redirects.
+/// A pod that every mode redirects.
 pub(crate) fn meshed() -> PodFacts {
     let proxy = ContainerFacts {
         args: vec!["proxy".into(), "sidecar".into()],
@@ -80,34 +80,34 @@ pub(crate) fn container(name: &str) -> ContainerFacts {
     }
 }
 
-pub(crate) fn policy(selection: SelectionMode) -> Policy {
+pub(crate) fn policy(mode: SelectionMode) -> Policy {
     Policy {
-        selection,
+        selection: mode,
         ..Policy::default()
     }
 }
 
-/// The decision's code, after making sure that the list of conditions says the same.
+/// The reason code or `redirect`, after checking that the conditions agree.
 #[track_caller]
 pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
-    let decision = select(facts, policy).unwrap();
-    let broken = conditions(facts, policy)
+    let selection = select(facts, policy).unwrap();
+    let failed = conditions(facts, policy)
         .into_iter()
         .find(|condition| !condition.holds);
-    match decision {
+    match selection {
         Selection::Redirect(_) => {
-            assert_eq!(broken, None);
+            assert_eq!(failed, None);
             "redirect"
         }
         Selection::Skip(reason) => {
-            assert_eq!(broken.unwrap().fact, reason.to_string());
+            assert_eq!(failed.unwrap().fact, reason.to_string());
             reason.code()
         }
     }
 }
 
-/// The codes of all three selections: asm, asm-literal, istio.
+/// The codes of all three modes: asm, asm-literal, istio.
 #[track_caller]
 pub(crate) fn codes(facts: &PodFacts) -> [&'static str; 3] {
-    SelectionMode::ALL.map(|selection| code(facts, &policy(selection)))
+    SelectionMode::ALL.map(|mode| code(facts, &policy(mode)))
 }

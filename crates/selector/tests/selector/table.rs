@@ -1,4 +1,4 @@
-//! Every manifest in every selection, as one table to read; and the conditions behind one of them.
+//! The selections of all manifests in all modes, and all conditions of one manifest.
 
 use std::fmt::Write;
 
@@ -7,21 +7,21 @@ use mesh_cni_selector::{PodFacts, Policy, SelectionMode, SkipReason, conditions,
 use crate::support::{MANIFESTS, policy};
 
 #[test]
-fn decisions_over_all_manifests() {
+fn selections_of_all_manifests() {
     let mut table = String::new();
     for (file, text) in MANIFESTS {
         let facts = PodFacts::from_manifest(text).unwrap();
         writeln!(table, "{file}  ({}/{})", facts.namespace, facts.name).unwrap();
-        for selection in SelectionMode::ALL {
-            let decision = select(&facts, &policy(selection)).unwrap();
-            let code = decision.reason().map_or("redirect", SkipReason::code);
-            writeln!(table, "  {:<12} {code:<23} {decision}", selection.as_str()).unwrap();
+        for mode in SelectionMode::ALL {
+            let selection = select(&facts, &policy(mode)).unwrap();
+            let code = selection.reason().map_or("redirect", SkipReason::code);
+            writeln!(table, "  {:<12} {code:<23} {selection}", mode.as_str()).unwrap();
         }
     }
     insta::with_settings!({
-        description => "Redirected in all selections: productpage, native-sidecar and list. \
-                        `job` is skipped by asm-literal alone, which is why that is not the default; \
-                        `proxyless` by istio alone. No other pod is redirected by asm or istio.",
+        description => "All modes redirect productpage, native-sidecar and list. \
+                        Only asm-literal skips job, which is why it is not the default. \
+                        Only istio skips proxyless. asm and istio redirect no other pod.",
         omit_expression => true,
     }, {
         insta::assert_snapshot!(table);
@@ -32,23 +32,21 @@ fn decisions_over_all_manifests() {
 fn conditions_of_productpage() {
     let facts = PodFacts::from_manifest(MANIFESTS[0].1).unwrap();
     let mut table = String::new();
-    for selection in SelectionMode::ALL {
-        writeln!(table, "{selection}").unwrap();
-        for (place, condition) in conditions(&facts, &policy(selection)).iter().enumerate() {
-            let mark = if condition.holds { "yes" } else { "no" };
+    for mode in SelectionMode::ALL {
+        writeln!(table, "{mode}").unwrap();
+        for (number, condition) in (1..).zip(conditions(&facts, &policy(mode))) {
+            let holds = if condition.holds { "yes" } else { "no" };
             writeln!(
                 table,
-                "  {} {:<40} {mark:<3}  {}",
-                place + 1,
-                condition.name,
-                condition.fact
+                "  {number} {:<40} {holds:<3}  {}",
+                condition.name, condition.fact
             )
             .unwrap();
         }
     }
     insta::with_settings!({
-        description => "The document's order in asm and asm-literal, which differ in the fifth line only; \
-                        Istio's order in istio. Our own first condition leads each. All say yes.",
+        description => "asm and asm-literal have the order of the ASM document and differ only in the fifth line; \
+                        istio has Istio's order. The first condition is an addition of this crate. All conditions hold.",
         omit_expression => true,
     }, {
         insta::assert_snapshot!(table);
@@ -56,7 +54,7 @@ fn conditions_of_productpage() {
 }
 
 #[test]
-fn conditions_go_on_after_the_first_that_fails() {
+fn conditions_after_the_first_failure_are_evaluated() {
     let facts = PodFacts::from_manifest(MANIFESTS[7].1).unwrap();
     let failing: Vec<_> = conditions(&facts, &Policy::default())
         .into_iter()
