@@ -171,7 +171,10 @@ fn pure_crates_are_built_only_from_the_packages_in_the_list() {
             "CLOSURES",
         )
     });
-    assert_no_violations("A pure crate does no I/O, directly or through a dependency.", violations);
+    assert_no_violations(
+        "A pure crate does no I/O, directly or through a dependency.",
+        violations,
+    );
 }
 
 fn unlisted(crates: &[&Package]) -> Vec<Violation> {
@@ -197,8 +200,9 @@ fn siblings(package: &Package) -> BTreeSet<&str> {
 fn differences(name: &str, found: &BTreeSet<&str>, wanted: &[&str], list: &str) -> Vec<Violation> {
     let wanted: BTreeSet<_> = wanted.iter().copied().collect();
     let added = found.difference(&wanted).map(|other| {
-        let fix =
-            format!("remove the dependency, or justify it and add it to {list} in tests/tidy/edges.rs");
+        let fix = format!(
+            "remove the dependency, or justify it and add it to {list} in tests/tidy/edges.rs"
+        );
         Violation::new(
             name,
             format!("depends on `{other}`, which is not listed"),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::violation::{Violation, assert_no_violations};
 use crate::tree::{File, files};
+use crate::violation::{Violation, assert_no_violations};
 
 /// The documents that quote messages, in blocks whose first line is one of [`KINDS`].
 const QUOTING: &[&str] = &["docs/troubleshooting.md"];
@@ -104,7 +104,10 @@ fn contains_quote(line: &str, quote: &str) -> bool {
 #[test]
 fn a_quotation_may_omit_text_but_not_change_it() {
     assert!(contains_quote("  7 pod a/b: wrong, fix it", "pod …: wrong"));
-    assert!(!contains_quote("  7 pod a/b: wrong, fix it", "pod …: broken"));
+    assert!(!contains_quote(
+        "  7 pod a/b: wrong, fix it",
+        "pod …: broken"
+    ));
     assert!(!contains_quote("one two", "two…one"));
     let text = "```error\none\n```\nprose\n```\nother\n```\n";
     assert_eq!(quotes(text), [(2, "one")]);

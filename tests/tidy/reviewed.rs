@@ -57,7 +57,10 @@ fn change(review: &Review<'_>) -> Option<Violation> {
     };
     let found = sha256(&bytes);
     let fix = format!("revert the change, or compare it again and update the checksum in {LEDGER}");
-    let wrong = format!("its SHA-256 is `{found}`, the reviewed one is `{}`", review.sha256);
+    let wrong = format!(
+        "its SHA-256 is `{found}`, the reviewed one is `{}`",
+        review.sha256
+    );
     (found != review.sha256).then(|| Violation::new(review.file, wrong, fix))
 }
 
@@ -89,7 +92,10 @@ fn a_changed_file_is_reported() {
         sha256: "00",
     };
     let violation = change(&review).expect("no file has this sum");
-    assert!(violation.wrong.contains("the reviewed one is `00`"), "{violation}");
+    assert!(
+        violation.wrong.contains("the reviewed one is `00`"),
+        "{violation}"
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::violation::{Violation, assert_no_violations};
 use crate::tree::{File, files, rust_files};
+use crate::violation::{Violation, assert_no_violations};
 use crate::workspace::{Package, Target, Workspace, root};
 
 /// The most lines that a source file of a crate may have.
@@ -107,7 +107,11 @@ fn opening_violation(file: &File) -> Option<Violation> {
         ));
     };
     if opening == "Placeholder." {
-        return Some(Violation::new(&file.path, "a placeholder", "write the file"));
+        return Some(Violation::new(
+            &file.path,
+            "a placeholder",
+            "write the file",
+        ));
     }
     let paragraph = file
         .text
@@ -116,7 +120,13 @@ fn opening_violation(file: &File) -> Option<Violation> {
     let end = paragraph.last().unwrap_or_default();
     let ends = end.ends_with(['.', '?', '!', ':']);
     let fix = "end the first paragraph with a full stop";
-    (!ends).then(|| Violation::new(&file.path, format!("its first paragraph ends with `{end}`"), fix))
+    (!ends).then(|| {
+        Violation::new(
+            &file.path,
+            format!("its first paragraph ends with `{end}`"),
+            fix,
+        )
+    })
 }
 
 fn length_violation(file: &File) -> Option<Violation> {

@@ -1,7 +1,7 @@
 //! Terms that a crate must not use, because they belong to another layer.
 
-use crate::violation::{Violation, assert_no_violations};
 use crate::tree::{File, rust_files};
+use crate::violation::{Violation, assert_no_violations};
 
 /// A folder, the words that its sources must not contain in upper or lower case, and why.
 const UNKNOWN: &[(&str, &[&str], &str)] = &[

@@ -232,7 +232,7 @@ mod tests {
                     "namespace": "a", "name": "b", "uid": uid,
                     "annotations": {"kubernetes.io/config.hash": "6c1a9d527a554f0e9b0a2f1f4d3c8e11"},
                 },
-                "spec": {"containers": []},
+                "spec": {"containers": [{"name": "x", "image": "none"}]},
                 "status": {"containerStatuses": [{"name": "x", "containerID": container}]},
             }))
             .unwrap()
