@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::value::{InterfaceName, network};
-use mesh_cni_rules::walk::{Host, walk_on};
-use mesh_cni_rules::{Listing, render};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::value::{InterfaceName, network};
+use mesh_cni_netfilter::walk::{Host, walk_on};
+use mesh_cni_netfilter::{Listing, render};
+use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_tests::Scenario;
 
 fn check(scenario: &Scenario, artefact: &str, text: &str) {
@@ -26,7 +27,7 @@ fn listings(rules: &RuleSet) -> String {
             text,
             "# iptables -t {} -L\n{}",
             table.name,
-            Listing::of(rules, table.name)
+            Listing::of(rules, table.name, &OWNERSHIP)
         )
         .expect("a string takes every write");
     }
@@ -52,7 +53,7 @@ fn walks(scenario: &Scenario) -> String {
     let mut text = String::new();
     for packet in scenario.packets() {
         let walk = walk_on(&scenario.rules(packet.family()), &packet, &host);
-        writeln!(text, "{walk}\n").expect("a string takes every write");
+        writeln!(text, "{}\n", walk.display(PORT_NAMES)).expect("a string takes every write");
     }
     text
 }

@@ -18,8 +18,8 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use mesh_cni_netfilter::render;
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::render;
 use mesh_cni_tests::{Attachment, mesh_cni, productpage_rules};
 use serde_json::{Value, json};
 

@@ -8,8 +8,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
-use mesh_cni_rules::RuleSet;
 use mesh_cni_tests::{must, rules_with_annotation};
 use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt::Linger};

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use mesh_cni_rules::drift;
+use mesh_cni_netfilter::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{productpage_rules, wait_for_change};
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub(crate) fn node_reboots(world: &mut World) {
         assert_eq!(again["metadata"]["uid"], pod["metadata"]["uid"]);
         let found = world.standing(&again);
         assert_eq!(
-            drift(&productpage_rules(), &found),
+            drift(&productpage_rules(), &found, &OWNERSHIP),
             None,
             "{}",
             name_of(pod)
@@ -80,7 +81,7 @@ pub(crate) fn agent_is_rolled_over(world: &mut World) {
         let pod = world.ready("default", name_of(pod));
         let found = world.standing(&pod);
         assert_eq!(
-            drift(&productpage_rules(), &found),
+            drift(&productpage_rules(), &found, &OWNERSHIP),
             None,
             "{}",
             name_of(&pod)
@@ -108,7 +109,10 @@ pub(crate) fn agent_is_gone(world: &mut World) {
     );
     mesh::enable(world);
     let pod = world.ready("default", "waits");
-    assert_eq!(drift(&productpage_rules(), &world.standing(&pod)), None);
+    assert_eq!(
+        drift(&productpage_rules(), &world.standing(&pod), &OWNERSHIP),
+        None
+    );
     world.kubectl.must("delete pod waits");
 }
 
@@ -136,7 +140,7 @@ fn goes_on(world: &World, name: &str) {
     for pod in &pods {
         let found = world.standing(pod);
         assert_eq!(
-            drift(&productpage_rules(), &found),
+            drift(&productpage_rules(), &found, &OWNERSHIP),
             None,
             "{}",
             name_of(pod)

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, drift};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{Resolver, Sender, must, productpage_rules, rules_with_annotation};
 use serde_json::{Value, json};
 
@@ -331,7 +332,7 @@ fn made(world: &World, pod: &Value) -> Value {
 
 fn assert_stands(world: &World, pod: &Value, wanted: &RuleSet) {
     let found = world.standing(pod);
-    assert_eq!(drift(wanted, &found), None, "{}", name_of(pod));
+    assert_eq!(drift(wanted, &found, &OWNERSHIP), None, "{}", name_of(pod));
 }
 
 fn assert_untouched(world: &World, pod: &Value) {

@@ -1,6 +1,7 @@
 //! Pods that start while the plugin is not there, and the agent that comes after them.
 
-use mesh_cni_rules::drift;
+use mesh_cni_netfilter::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ pub(crate) fn in_place(world: &mut World) {
     assert_eq!(containers(&repaired), containers(&early));
     for pod in [&repaired, &proven] {
         let standing = world.standing(pod);
-        assert_eq!(drift(&productpage_rules(), &standing), None);
+        assert_eq!(drift(&productpage_rules(), &standing, &OWNERSHIP), None);
         let before = world.counters(pod);
         world.ask_from_node(address_of(pod), PORT, "/");
         assert_eq!(world.counters(pod), before.plus(1, 0), "the sidecar saw it");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_rules::Listing;
+use mesh_cni_netfilter::Listing;
 use mesh_cni_tests::{Finished, finish, mesh_cnictl, must};
 use serde_json::Value;
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_rules::drift;
+use mesh_cni_netfilter::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 
@@ -107,7 +108,10 @@ pub(crate) fn excluded_namespaces_are_set_up_by_istio_init(world: &mut World) {
     let objects = [workload::envoy_config(EXCLUDED), pod];
     world.kubectl.apply(&workload::list(objects).to_string());
     let pod = world.ready(EXCLUDED, "self-made");
-    assert_eq!(drift(&productpage_rules(), &world.standing(&pod)), None);
+    assert_eq!(
+        drift(&productpage_rules(), &world.standing(&pod), &OWNERSHIP),
+        None
+    );
     let page = world.ask_from_node(address_of(&pod), 9080, "/");
     assert_eq!(page, "self-made v1\n");
 }

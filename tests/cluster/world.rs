@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_tests::{
     Containerd, Enclosure, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, SandboxPod, mesh_cni,
 };

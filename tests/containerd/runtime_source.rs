@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use mesh_cni_rules::drift;
+use mesh_cni_netfilter::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{SandboxPod, rules_with_annotations};
 use serde_json::json;
 
@@ -37,7 +38,7 @@ fn the_annotations_that_the_runtime_hands_on_decide() {
     let meshed = documented("meshed").annotated(excluded.0, excluded.1);
     let meshed = meshed.start(&node.enclosure).unwrap();
     let wanted = rules_with_annotations(&[(excluded.0.to_owned(), excluded.1)]);
-    assert_eq!(drift(&wanted, &node.standing(&meshed)), None);
+    assert_eq!(drift(&wanted, &node.standing(&meshed), &OWNERSHIP), None);
 
     for (name, annotations) in [
         ("plain", &[][..]),

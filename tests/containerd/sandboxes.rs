@@ -1,6 +1,7 @@
 //! Sandboxes made, ended, and made again under the same name.
 
-use mesh_cni_rules::drift;
+use mesh_cni_netfilter::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{SandboxPod, productpage_rules};
 
 use crate::node::{Node, manifest};
@@ -30,5 +31,5 @@ fn a_sandbox_gets_the_rules_of_its_own_pod_and_never_its_predecessors() {
 
 /// The first difference between what stands in the sandbox and the documented rules.
 pub(crate) fn difference(node: &Node, sandbox: &str) -> Option<String> {
-    drift(&productpage_rules(), &node.standing(sandbox)).map(|drift| drift.to_string())
+    drift(&productpage_rules(), &node.standing(sandbox), &OWNERSHIP).map(|drift| drift.to_string())
 }

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::value::{InterfaceName, network};
+use mesh_cni_netfilter::walk::{Fate, Host, Place, Walk, walk_on};
+use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::value::{InterfaceName, network};
-use mesh_cni_rules::walk::{Fate, Host, Place, Walk, walk_on};
-use mesh_cni_rules::{Dialect, Interception, Packet, compile, render};
+use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile, inbound_passthrough};
 use mesh_cni_tests::{Link, Met, Sender, Whence, any_address};
 
 use crate::errand::Errand;
@@ -51,7 +52,7 @@ impl Case {
 
     /// Whether the pod has that address: `::6` comes and goes with IPv6 rules.
     pub(super) fn may_send(&self, from: IpAddr) -> bool {
-        let passthrough = Family::V6.inbound_passthrough().ip();
+        let passthrough = inbound_passthrough(Family::V6).ip();
         let mut rules = self.rules.iter();
         from != passthrough || rules.any(|rules| rules.family == Family::V6)
     }
@@ -88,7 +89,7 @@ impl Case {
                 story += &render::restore(rules);
             }
         }
-        write!(story, "{walk}").unwrap();
+        write!(story, "{}", walk.display(PORT_NAMES)).unwrap();
         story
     }
 }
@@ -124,7 +125,7 @@ fn foretold(walk: &Walk, errand: &Errand) -> Option<Met> {
         Fate::AsAddressed { to, place } => Some(met(side(place), to.port(), *to, *to)),
         no_arrival => {
             let dropped = matches!(no_arrival, Fate::Dropped { .. });
-            assert!(dropped, "the walk does not know: {no_arrival}\n{walk}");
+            assert!(dropped, "the walk does not know: {no_arrival:?}\n{walk:?}");
             None
         }
     }

@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use mesh_cni_rules::Packet;
-use mesh_cni_rules::ruleset::{ConntrackState, Family, Protocol};
-use mesh_cni_rules::value::{Gid, InterfaceName, Uid};
-use mesh_cni_rules::walk::{Fate, Place};
+use mesh_cni_netfilter::Packet;
+use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Protocol};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Uid};
+use mesh_cni_netfilter::walk::{Fate, Place};
+use mesh_cni_rules::inbound_passthrough;
 use mesh_cni_tests::{Crossroads, Ends, Link, Opening, Sender, Whence, any_address, far_address};
 
 use crate::case::Case;
@@ -172,7 +173,7 @@ fn source(
     }
     let mut links = Link::ALL.iter();
     let to_itself = target.is_loopback() || links.any(|link| link.own(family) == target);
-    let passthrough = family.inbound_passthrough().ip();
+    let passthrough = inbound_passthrough(family).ip();
     let chosen = [passthrough, Link::ETH0.own(family), family.loopback().ip()];
     (whence == Whence::Pod && to_itself && random.once_in(3)).then(|| random.one(&chosen))
 }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use mesh_cni_rules::Interception;
+use mesh_cni_netfilter::ruleset::PolicyRouting;
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid, network};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};
-use mesh_cni_rules::ruleset::PolicyRouting;
-use mesh_cni_rules::value::{Gid, InterfaceName, Port, Uid, network};
+use mesh_cni_rules::{Interception, TPROXY_ROUTING};
 
 use crate::random::Random;
 
@@ -61,7 +61,7 @@ fn interfaces(random: &mut Random, of: &[&str]) -> Vec<InterfaceName> {
 fn mode(random: &mut Random) -> Mode {
     match random.next() % 8 {
         0..4 => Mode::Redirect,
-        4..6 => Mode::Tproxy(PolicyRouting::ISTIO),
+        4..6 => Mode::Tproxy(TPROXY_ROUTING),
         _ => Mode::Tproxy(PolicyRouting {
             mark: random.one(&[1, 0x100, 1337, 0xffff_fffe]),
             table: random.one(&[133, 200, 1000]),

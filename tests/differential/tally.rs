@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
-use mesh_cni_rules::walk::{Fate, Place};
+use mesh_cni_netfilter::walk::{Fate, Place};
 
 use crate::errand::Errand;
 

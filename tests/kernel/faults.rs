@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Survey, Xtables, read};
 use mesh_cni_plugin::MeshCni;
-use mesh_cni_rules::drift;
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_spec::{Environment, run};
 use mesh_cni_tests::{Attachment, Call, must, productpage_rules};
 use serde_json::Value;
@@ -136,7 +137,10 @@ fn auto(attachment: &Attachment) -> &'static str {
     assert_eq!(finished.code, 0, "{}", finished.stdout);
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(&pod, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();
-    assert_eq!(drift(&productpage_rules(), &found.rule_sets[0]), None);
+    assert_eq!(
+        drift(&productpage_rules(), &found.rule_sets[0], &OWNERSHIP),
+        None
+    );
     found.backend.as_str()
 }
 

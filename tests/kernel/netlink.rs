@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
+use mesh_cni_netfilter::render;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
 use mesh_cni_nftables::native;
-use mesh_cni_rules::render;
-use mesh_cni_rules::ruleset::{Family, RuleSet};
 use mesh_cni_tests::{Scenario, must, rules_with_annotations, run};
 
 /// What people and programs see of the rules, whoever wrote them.

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
+use mesh_cni_netfilter::Listing;
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::Listing;
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{Attachment, Call, Finished, must, run};
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ fn the_documented_dump_stands_after_an_add_on_both_back_ends() {
             &[Family::V4],
         )
         .unwrap();
-        let live = Listing::of(&found.rule_sets[0], TableName::Nat).without_counters();
+        let live = Listing::of(&found.rule_sets[0], TableName::Nat, &OWNERSHIP).without_counters();
         let wanted = Listing::parse(DUMP).unwrap().without_counters();
         let masked = live
             .print(Layout::Folded)

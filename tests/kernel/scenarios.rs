@@ -1,9 +1,10 @@
 //! Every scenario on a real kernel, each back end, both families: what was applied is what is
 //! read back, and nothing is left after cleaning up.
 
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply, read, remove};
-use mesh_cni_rules::drift;
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{Scenario, must, run};
 
 /// Rules of somebody else, in chains that ours touch.
@@ -59,7 +60,7 @@ fn every_scenario_stands_as_it_was_meant_and_goes_without_a_trace() {
             assert_eq!(applied.change, Change::Created, "{what}");
             let found = read(&netns, &xtables, choice, &Family::ALL).expect(&what);
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
-                assert_eq!(drift(wanted, found), None, "{what}");
+                assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{what}");
             }
             let again = apply(&netns, &xtables, choice, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");

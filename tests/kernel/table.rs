@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use mesh_cni_netfilter::render;
+use mesh_cni_netfilter::ruleset::{Family, Protocol, RuleSet};
+use mesh_cni_netfilter::value::Port;
 use mesh_cni_netns::{Backend, BackendChoice, apply, remove};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
-use mesh_cni_rules::ruleset::{Family, Protocol, RuleSet};
-use mesh_cni_rules::value::Port;
-use mesh_cni_rules::{Dialect, Interception, compile, render};
+use mesh_cni_rules::{Dialect, Interception, compile, inbound_passthrough};
 use mesh_cni_tests::{Crossroads, Link, Opening, Sender, Whence, any_address, far_address};
 
 use crate::traffic::xtables;
@@ -101,7 +102,7 @@ fn leaving(family: Family) -> Vec<Row> {
     };
     let own = (Link::ETH0.own(family), 9080);
     let passed_on = Row {
-        source: Some(family.inbound_passthrough().ip()),
+        source: Some(inbound_passthrough(family).ip()),
         ..row((
             "passed on by the proxy",
             Tcp,

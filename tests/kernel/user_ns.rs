@@ -1,9 +1,10 @@
 //! Pods with users of their own (`hostUsers: false`): their rules name users as the pod counts them,
 //! and match them.
 
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, Change, Xtables, apply, read, remove};
-use mesh_cni_rules::drift;
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{PodNet, Scenario, Sender, UserNs, must, productpage_rules};
 
 use crate::traffic::{ON_PEER, ON_POD, connections, xtables};
@@ -57,7 +58,7 @@ fn every_scenario_stands_there_and_goes_again() {
             assert_eq!(applied.change, Change::Created, "{what}");
             let found = read(&netns, &xtables(), choice, &Family::ALL).expect(&what);
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
-                assert_eq!(drift(wanted, found), None, "{what}");
+                assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{what}");
             }
             let again = apply(&netns, &xtables(), choice, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");

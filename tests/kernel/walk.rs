@@ -7,13 +7,16 @@ use std::sync::mpsc::{self, Receiver, Sender as Reports};
 use std::thread;
 use std::time::Duration;
 
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{BuiltinChain, Counters, Family, RuleSet, TableName};
+use mesh_cni_netfilter::value::{Gid, Uid};
+use mesh_cni_netfilter::walk::{Fate, Host, Place, PolicyCounters, Step, replay, walk_on};
+use mesh_cni_netfilter::{Listing, Packet, parse, render};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, apply, read};
 use mesh_cni_rules::interception::Mode;
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{BuiltinChain, Counters, Family, PolicyRouting, RuleSet, TableName};
-use mesh_cni_rules::value::{Gid, Uid};
-use mesh_cni_rules::walk::{Fate, Host, Place, PolicyCounters, Step, replay, walk_on};
-use mesh_cni_rules::{Dialect, Interception, Listing, Packet, PodSettings, compile, parse, render};
+use mesh_cni_rules::{
+    Dialect, Interception, OWNERSHIP, PORT_NAMES, PodSettings, TPROXY_ROUTING, compile,
+};
 use mesh_cni_tests::{Arrival, PodNet, Resolver, Sender, must, rules_with_proxy_env, run};
 
 use crate::traffic::{Connection, ON_PEER, ON_POD, connections, xtables};
@@ -58,7 +61,7 @@ fn found(net: &PodNet, backend: Backend) -> RuleSet {
 }
 
 fn nat(rules: &RuleSet) -> String {
-    Listing::of(rules, TableName::Nat).print(Layout::Folded)
+    Listing::of(rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded)
 }
 
 /// The first packet of a connection, as the walk takes it.
@@ -94,7 +97,7 @@ fn foretold(fate: &Fate) -> Option<Told> {
         }
         no_arrival => {
             let dropped = matches!(no_arrival, Fate::Dropped { .. });
-            assert!(dropped, "the walk does not know: {no_arrival}");
+            assert!(dropped, "the walk does not know: {no_arrival:?}");
             None
         }
     }
@@ -104,7 +107,7 @@ pub(crate) fn assert_arrived(arrival: Option<&Arrival>, fate: &Fate, what: &str)
     let real = arrival.map(|arrival| (arrival.side.as_str(), arrival.port, arrival.original));
     let told = foretold(fate);
     let told_end = told.map(|(side, port, original, _)| (side, port, original));
-    assert_eq!(real, told_end, "{what}: {fate}");
+    assert_eq!(real, told_end, "{what}: {fate:?}");
     if let Some((_, _, destination, Some(source))) = told {
         let arrival = arrival.unwrap();
         assert_eq!(
@@ -135,7 +138,11 @@ fn assert_connections(interception: &Interception, dialect: Dialect, backend: Ba
             &net.peer
         };
         let arrival = net.connect(from, connection.sender, connection.to);
-        let what = format!("{backend}, {dialect}: {}\n{walk}", connection.story);
+        let what = format!(
+            "{backend}, {dialect}: {}\n{}",
+            connection.story,
+            walk.display(PORT_NAMES)
+        );
         assert_arrived(arrival.as_ref(), &walk.fate, &what);
     }
     assert_eq!(
@@ -188,7 +195,12 @@ fn queries_arrive_as_the_walk_says() {
             let walk = replay(&mut replayed, &query, &host(), policies(backend));
             let answered = Resolver::ask(&net.pod, sender, (server, 53));
             let side = foretold(&walk.fate).map(|told| told.0);
-            assert_eq!(answered.as_deref(), side, "{backend}:\n{walk}");
+            assert_eq!(
+                answered.as_deref(),
+                side,
+                "{backend}:\n{}",
+                walk.display(PORT_NAMES)
+            );
         }
         assert_eq!(nat(&found(&net, backend)), nat(&replayed), "{backend}");
     }
@@ -377,7 +389,7 @@ fn every_mechanism_counts_in_the_kernel_as_in_the_walk() {
         must(&net.pod, "ip route add local default dev lo table 133");
         let mut replayed = parse::save(MECHANICS, Family::V4).unwrap();
         make_stand(&net.pod, backend, &replayed);
-        replayed.routing = Some(PolicyRouting::ISTIO);
+        replayed.routing = Some(TPROXY_ROUTING);
 
         let zones = run(&net.pod, Command::new("nft").args(["-f", "-"]), ZONES);
         assert_eq!(zones.code, 0, "{}", zones.stderr);
@@ -407,7 +419,12 @@ fn every_mechanism_counts_in_the_kernel_as_in_the_walk() {
                 leaving.push(walk.zone);
             }
             if let Some((side, port, ..)) = foretold(&walk.fate) {
-                assert_eq!(sockets.next(), Some((side, port)), "{backend}:\n{walk}");
+                assert_eq!(
+                    sockets.next(),
+                    Some((side, port)),
+                    "{backend}:\n{}",
+                    walk.display(PORT_NAMES)
+                );
             }
         }
         assert_eq!(

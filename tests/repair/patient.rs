@@ -5,10 +5,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::{BackendChoice, Change, NetNs, Xtables, apply, read};
 use mesh_cni_plan::{MeshConf, Plan, plan};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, drift};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::PodFacts;
 use mesh_cni_tests::{KubeApi, must};
 use serde_json::{Value, json};
@@ -170,7 +171,7 @@ impl Patient {
         let (wanted, standing) = (self.wanted(), self.standing());
         assert_eq!(wanted.len(), 2, "both families are wanted");
         let mut pairs = wanted.iter().zip(&standing);
-        let drift = pairs.find_map(|(wanted, found)| drift(wanted, found));
+        let drift = pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
         drift.map(|drift| drift.to_string())
     }
 

@@ -13,8 +13,8 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use mesh_cni_netfilter::ruleset::{Family, Protocol};
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::ruleset::{Family, Protocol};
 
 pub use arrival::{Ends, Met};
 use opener::Opener;

@@ -1,7 +1,7 @@
 //! The documented pod and the rules that it must get.
 
+use mesh_cni_netfilter::RuleSet;
 use mesh_cni_plan::{MeshConf, Plan, plan};
-use mesh_cni_rules::RuleSet;
 use mesh_cni_selector::PodFacts;
 
 /// The productpage pod of bookinfo with its injected sidecar.

@@ -5,10 +5,11 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{Gid, Port, Uid, network};
+use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::interception::{DnsCapture, Mode, OwnerGroups};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::{Gid, Port, Uid, network};
-use mesh_cni_rules::{Dialect, Interception, Packet, PodSettings, RuleSet, compile};
+use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 use serde::Deserialize;
 
 /// One folder of `tests/scenarios`.

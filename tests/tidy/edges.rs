@@ -9,14 +9,22 @@ use crate::workspace::{Package, Workspace};
 const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-spec", &[]),
     ("mesh-cni-selector", &[]),
-    ("mesh-cni-rules", &[]),
+    ("mesh-cni-netfilter", &[]),
+    ("mesh-cni-rules", &["mesh-cni-netfilter"]),
     ("mesh-cni-agent-api", &["mesh-cni-selector"]),
-    ("mesh-cni-nftables", &["mesh-cni-rules"]),
-    ("mesh-cni-netns", &["mesh-cni-nftables", "mesh-cni-rules"]),
-    ("mesh-cni-plan", &["mesh-cni-rules", "mesh-cni-selector"]),
+    ("mesh-cni-nftables", &["mesh-cni-netfilter"]),
+    (
+        "mesh-cni-netns",
+        &["mesh-cni-netfilter", "mesh-cni-nftables", "mesh-cni-rules"],
+    ),
+    (
+        "mesh-cni-plan",
+        &["mesh-cni-netfilter", "mesh-cni-rules", "mesh-cni-selector"],
+    ),
     (
         "mesh-cni-plugin",
         &[
+            "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-plan",
             "mesh-cni-rules",
@@ -27,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "mesh-cni-installer",
         &[
+            "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-plan",
             "mesh-cni-rules",
@@ -38,6 +47,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "mesh-cni-cli",
         &[
             "mesh-cni-installer",
+            "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-nftables",
             "mesh-cni-plan",
@@ -58,6 +68,10 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
     (
         "mesh-cni-agent-api",
         &[DERIVE, ERRORS, JSON, SERDE, YAML, &["httparse"]],
+    ),
+    (
+        "mesh-cni-netfilter",
+        &[DERIVE, ERRORS, JSON, &["ipnetwork"]],
     ),
     ("mesh-cni-rules", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     ("mesh-cni-nftables", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),

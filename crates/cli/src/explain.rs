@@ -5,9 +5,9 @@ mod report;
 
 use std::path::Path;
 
+use mesh_cni_netfilter::walk::{Fate, Host, Walk, walk, walk_on};
+use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{Plan, plan};
-use mesh_cni_rules::walk::{Fate, Host, Walk, walk, walk_on};
-use mesh_cni_rules::{Packet, RuleSet};
 
 use crate::arguments::{ExplainArguments, Output, Subject};
 use crate::console::Console;

@@ -16,10 +16,11 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::{fs, io, thread};
 
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
+use mesh_cni_netfilter::{RuleSet, render, transaction};
 use mesh_cni_netns::{ApplyError, BackendChoice, NetNs, OpenError, Xtables, apply, read, remove};
 use mesh_cni_rules::interception::DnsCapture;
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
-use mesh_cni_rules::{Dialect, Interception, RuleSet, compile, render, transaction};
+use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, compile};
 
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
@@ -209,7 +210,11 @@ fn remove_rules(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Re
 fn print_removal(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Result<(), Failure> {
     let found = read(&target(wish)?, xtables, wish.backend, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
-    let text: String = found.rule_sets.iter().map(transaction::remove).collect();
+    let text: String = found
+        .rule_sets
+        .iter()
+        .map(|rules| transaction::remove(rules, &OWNERSHIP))
+        .collect();
     note_routing("also removes", &found.rule_sets, console);
     Ok(console.result(&text)?)
 }

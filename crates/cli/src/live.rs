@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::InterfaceName;
+use mesh_cni_netfilter::walk::Host;
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, OpenError, Xtables, holders, read};
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::InterfaceName;
-use mesh_cni_rules::walk::Host;
 use nix::ifaddrs::getifaddrs;
 
 use crate::failure::Failure;

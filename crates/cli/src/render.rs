@@ -1,9 +1,10 @@
 //! `render`: the rules that a pod would get, in one of the forms that people and programs read.
 
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, RuleSet, render};
 use mesh_cni_nftables::native;
 use mesh_cni_plan::{Plan, PlanError, Redirection, plan};
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Listing, RuleSet, compile, render};
+use mesh_cni_rules::{OWNERSHIP, compile};
 
 use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
 use crate::console::Console;
@@ -68,7 +69,7 @@ fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
     let table = table.map_or(TableName::Nat, TableName::from);
     let listings: Vec<_> = rule_sets
         .iter()
-        .map(|rules| Listing::of(rules, table).to_string())
+        .map(|rules| Listing::of(rules, table, &OWNERSHIP).to_string())
         .collect();
     listings.join("\n")
 }

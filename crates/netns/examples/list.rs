@@ -6,9 +6,10 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use mesh_cni_netfilter::Listing;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::Listing;
-use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::OWNERSHIP;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4])?;
     for rules in &found.rule_sets {
-        println!("{}", Listing::of(rules, TableName::Nat));
+        println!("{}", Listing::of(rules, TableName::Nat, &OWNERSHIP));
     }
     Ok(())
 }

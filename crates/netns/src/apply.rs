@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendChoice, BackendError};

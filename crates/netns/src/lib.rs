@@ -34,7 +34,8 @@
 //!
 //! ```no_run
 //! use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
-//! use mesh_cni_rules::{Dialect, Interception, compile, ruleset::Family};
+//! use mesh_cni_netfilter::ruleset::Family;
+//! use mesh_cni_rules::{Dialect, Interception, compile};
 //!
 //! let netns = NetNs::open("/run/netns/pod".as_ref())?;
 //! let xtables = Xtables::search(std::env::var_os("PATH").as_deref());

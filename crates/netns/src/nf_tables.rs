@@ -5,9 +5,9 @@ mod error;
 mod flavour;
 mod look;
 
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_nftables::{Batch, Change as Message, Query};
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use nix::errno::Errno;
 
 pub use error::NfTablesError;

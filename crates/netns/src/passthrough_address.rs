@@ -4,7 +4,8 @@
 use std::io;
 use std::net::IpAddr;
 
-use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_rules::inbound_passthrough;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
@@ -42,7 +43,7 @@ pub(crate) fn remove() -> io::Result<()> {
 }
 
 fn address() -> AddressMessage {
-    let network = Family::V6.inbound_passthrough();
+    let network = inbound_passthrough(Family::V6);
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet6;
     message.header.prefix_len = network.prefix();

@@ -4,8 +4,9 @@
 
 use std::io;
 
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
-use mesh_cni_rules::{RuleSet, routing_mark};
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
+use mesh_cni_netfilter::{RuleSet, routing_mark};
+use mesh_cni_rules::OWNERSHIP;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
@@ -59,7 +60,7 @@ fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
 
 /// The policy routing that goes with the rules: that of the mark which they give to packets.
 pub(crate) fn standing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
-    match routing_mark(rules) {
+    match routing_mark(rules, &OWNERSHIP) {
         Some(mark) => find(rules.family, mark),
         None => Ok(None),
     }

@@ -2,8 +2,9 @@
 
 use std::{fs, io};
 
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, only_ours};
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{RuleSet, only_ours};
+use mesh_cni_rules::OWNERSHIP;
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendChoice, BackendError};
@@ -132,7 +133,7 @@ pub fn holds_legacy_tables(netns: &NetNs) -> Result<bool, EnterError> {
 
 /// Whether anything in these rules is ours.
 pub(crate) fn is_ours(rules: &RuleSet) -> bool {
-    !only_ours(rules).tables.is_empty()
+    !only_ours(rules, &OWNERSHIP).tables.is_empty()
 }
 
 /// Whether `x_tables` holds any table of that family in the calling thread's namespace.

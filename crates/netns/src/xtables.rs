@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::parse::{self, InvalidSave};
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::parse::{self, InvalidSave};
+use mesh_cni_netfilter::ruleset::Family;
 use thiserror::Error;
 
 use crate::backend::Backend;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Batch, compat, native};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
 fn documented(criterion: &mut Criterion) {

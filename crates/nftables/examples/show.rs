@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Batch, compat, native};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Dialect, Interception, compile};
 
 fn main() -> Result<(), Box<dyn Error>> {

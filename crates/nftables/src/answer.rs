@@ -1,6 +1,6 @@
 //! Answers: what the kernel says to a batch or a query, one datagram at a time.
 
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::ruleset::Family;
 
 use crate::attributes::{Attributes, Malformed};
 use crate::message::{

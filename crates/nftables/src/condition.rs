@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::ruleset::{Family, Mark, Match, Protocol, Sense};
-use mesh_cni_rules::value::{InterfaceName, Port};
+use mesh_cni_netfilter::ruleset::{Family, Mark, Match, Protocol, Sense};
+use mesh_cni_netfilter::value::{InterfaceName, Port};
 
 use crate::expression::{Comparison, Expression, MetaKey, PayloadBase, Register};
 

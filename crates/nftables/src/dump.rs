@@ -1,6 +1,6 @@
 //! Dumps: asking for what stands, and gathering the answers.
 
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::ruleset::Family;
 
 use crate::answer::Content;
 use crate::attributes::Writer;

@@ -4,8 +4,8 @@ mod elements;
 mod field;
 mod reader;
 
-use mesh_cni_rules::render::rule_spec;
-use mesh_cni_rules::ruleset::{Counters, Family, Match, Rule, Target};
+use mesh_cni_netfilter::render::rule_spec;
+use mesh_cni_netfilter::ruleset::{Counters, Family, Match, Rule, Target};
 
 use crate::expression::{Expression, Verdict};
 use crate::object::{self, Set};

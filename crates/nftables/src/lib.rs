@@ -1,7 +1,7 @@
 //! Rule sets of sidecar interception as `nf_tables` netlink messages, and back.
 //!
 //! This crate does no I/O: it makes the bytes that a program sends to the kernel, and reads the
-//! bytes that the kernel answers. It knows two ways to write a [`RuleSet`](mesh_cni_rules::RuleSet):
+//! bytes that the kernel answers. It knows two ways to write a [`RuleSet`](mesh_cni_netfilter::RuleSet):
 //!
 //! - [`compat`] writes it as `iptables-nft` does, expression for expression, so that
 //!   `iptables -t nat -L -n -v` on the host shows it;

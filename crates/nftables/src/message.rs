@@ -1,6 +1,6 @@
 //! Netlink messages of the netfilter subsystem: header, family, attributes.
 
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::ruleset::Family;
 
 use crate::attributes::{Attributes, Malformed};
 

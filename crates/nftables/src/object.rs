@@ -6,7 +6,7 @@ mod encode;
 
 use std::fmt;
 
-use mesh_cni_rules::ruleset::{BuiltinChain, Family};
+use mesh_cni_netfilter::ruleset::{BuiltinChain, Family};
 
 use crate::expression::{Expression, Verdict};
 

@@ -1,7 +1,7 @@
 //! The one thing that can be wrong with rules that are to be written.
 
-use mesh_cni_rules::render::rule_spec;
-use mesh_cni_rules::ruleset::Rule;
+use mesh_cni_netfilter::render::rule_spec;
+use mesh_cni_netfilter::ruleset::Rule;
 use thiserror::Error;
 
 /// A rule for which there are no expressions.

@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::io;
 
+use mesh_cni_netfilter::render;
 use mesh_cni_plan::{Decision, MeshConf, decide};
-use mesh_cni_rules::render;
 use mesh_cni_selector::PodFacts;
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use mesh_cni_netfilter::RuleSet;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::InvalidSetting;
-use mesh_cni_rules::{Interception, PodSettings, RuleSet, compile};
+use mesh_cni_rules::{Interception, PodSettings, compile};
 use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 

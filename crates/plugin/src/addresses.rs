@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use mesh_cni_netfilter::only_ours;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, ipv6_addresses, read};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::only_ours;
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_spec::CniError;
 
 use crate::error;
@@ -56,6 +57,9 @@ fn is_usable_six(address: IpAddr) -> bool {
 fn has_rules_for_six(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
     let found = read(netns, xtables, BackendChoice::Auto, &[Family::V6]);
     let found = found.map_err(|e| error::not_read(&e))?;
-    let ours = found.rule_sets.iter().map(only_ours);
+    let ours = found
+        .rule_sets
+        .iter()
+        .map(|rules| only_ours(rules, &OWNERSHIP));
     Ok(ours.into_iter().any(|rules| !rules.tables.is_empty()))
 }

@@ -1,7 +1,8 @@
 //! CHECK: whether the rules that stand are the ones that should.
 
+use mesh_cni_netfilter::drift;
 use mesh_cni_netns::{Xtables, read};
-use mesh_cni_rules::drift;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::call::{Answer, Call};
@@ -22,7 +23,7 @@ pub(crate) fn check(xtables: &Xtables, echo: Echo, request: &CheckRequest) -> Re
     let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
     let found = read(&netns, xtables, backend, &families).map_err(|e| error::not_read(&e))?;
     let mut pairs = rule_sets.iter().zip(&found.rule_sets);
-    match pairs.find_map(|(wanted, found)| drift(wanted, found)) {
+    match pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP)) {
         None => Ok(()),
         Some(difference) => {
             let error = error::drift(&difference);

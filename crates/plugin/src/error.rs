@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::io;
 
+use mesh_cni_netfilter::Drift;
 use mesh_cni_netns::{
     ApplyError, Attempt, BackendError, EnterError, NfTablesError, OpenError, ReadError,
     XtablesError,
 };
 use mesh_cni_plan::{ConfError, PlanError};
-use mesh_cni_rules::Drift;
 use mesh_cni_spec::CniError;
 
 use crate::pod_source::{Blame, FactsError};

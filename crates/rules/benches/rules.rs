@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, drift, parse, render};
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, drift, parse, render};
+use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
 
 const DUMP: &str = include_str!("../tests/anchor/documented-dump.nat.v4.txt");
 const SAVED: &str = include_str!("../tests/anchor/iptables-save.v4.txt");
@@ -41,7 +42,7 @@ fn steps(criterion: &mut Criterion) {
         bench.iter(|| render::restore(black_box(&rules)));
     });
     criterion.bench_function("render list", |bench| {
-        bench.iter(|| Listing::of(black_box(&rules), TableName::Nat).to_string());
+        bench.iter(|| Listing::of(black_box(&rules), TableName::Nat, &OWNERSHIP).to_string());
     });
     criterion.bench_function("parse list", |bench| {
         bench.iter(|| Listing::parse(black_box(DUMP)));
@@ -50,7 +51,7 @@ fn steps(criterion: &mut Criterion) {
         bench.iter(|| parse::save(black_box(SAVED), Family::V4));
     });
     criterion.bench_function("drift", |bench| {
-        bench.iter(|| drift(black_box(&rules), black_box(&rules)));
+        bench.iter(|| drift(black_box(&rules), black_box(&rules), &OWNERSHIP));
     });
 }
 

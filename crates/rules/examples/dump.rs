@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, render};
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, render};
+use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut annotations = BTreeMap::new();
@@ -22,6 +23,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rules = compile(&settings.resolve()?.interception, Dialect::Asm, Family::V4);
     println!("# what iptables-restore reads\n{}", render::restore(&rules));
     println!("# what iptables -t nat -L -n -v --line-numbers -x prints");
-    println!("{}", Listing::of(&rules, TableName::Nat));
+    println!("{}", Listing::of(&rules, TableName::Nat, &OWNERSHIP));
     Ok(())
 }

@@ -9,7 +9,8 @@
 
 use std::process::ExitCode;
 
-use mesh_cni_rules::{Dialect, Interception, Packet, compile, walk};
+use mesh_cni_netfilter::{Packet, walk};
+use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -24,6 +25,6 @@ fn main() -> ExitCode {
     };
     let interception = Interception::pod_default();
     let rules = compile(&interception, Dialect::Asm, packet.family());
-    print!("{}", walk(&rules, &packet));
+    print!("{}", walk(&rules, &packet).display(PORT_NAMES));
     ExitCode::SUCCESS
 }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::interception::{Interception, Mode};
-use crate::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 
 /// Which of the two known rule sets to produce (`ruleset` in the network configuration).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

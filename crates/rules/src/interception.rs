@@ -6,9 +6,11 @@ pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroup
 
 use std::net::IpAddr;
 
-use crate::ruleset::Family;
-use crate::value::{Gid, InterfaceName, Port, Uid};
+use crate::conventions::inbound_passthrough;
+
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
 /// What is redirected for one pod, and what is not.
 ///
@@ -70,9 +72,9 @@ impl Interception {
     pub fn command_default() -> Self {
         Self {
             mode: Mode::Redirect,
-            outbound_capture_port: Port::fixed(15001),
-            inbound_capture_port: Port::fixed(15006),
-            tunnel_port: Port::fixed(15008),
+            outbound_capture_port: Port::constant(15001),
+            inbound_capture_port: Port::constant(15006),
+            tunnel_port: Port::constant(15008),
             proxy_uids: vec![Uid(1337)],
             proxy_gids: vec![Gid(1337)],
             inbound: InboundCapture::None,
@@ -118,12 +120,12 @@ impl Interception {
 }
 
 /// The proxy's merged status and metrics port.
-pub(crate) const STATUS_PORT: Port = Port::fixed(15020);
+pub(crate) const STATUS_PORT: Port = Port::constant(15020);
 
 /// Ports of the proxy's agent (status, health, metrics), which kubelet and Prometheus reach
 /// directly: never captured inbound.
 pub(crate) fn agent_ports() -> Vec<Port> {
-    vec![STATUS_PORT, Port::fixed(15021), Port::fixed(15090)]
+    vec![STATUS_PORT, Port::constant(15021), Port::constant(15090)]
 }
 
 /// Whether a pod can be reached by that address: loopback and link-local ones do not count, nor does
@@ -133,7 +135,7 @@ pub fn is_usable(address: IpAddr) -> bool {
         IpAddr::V4(four) => four.is_link_local(),
         IpAddr::V6(six) => six.is_unicast_link_local(),
     };
-    let passthrough = Family::of_address(address).inbound_passthrough();
+    let passthrough = inbound_passthrough(Family::of_address(address));
     !link_local
         && address != passthrough.ip()
         && !address.is_loopback()

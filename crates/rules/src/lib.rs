@@ -25,8 +25,9 @@
 //! ```
 //! use std::collections::BTreeMap;
 //!
-//! use mesh_cni_rules::ruleset::{Family, TableName};
-//! use mesh_cni_rules::{Dialect, Listing, PodSettings, compile, render};
+//! use mesh_cni_netfilter::ruleset::{Family, TableName};
+//! use mesh_cni_netfilter::{Listing, render};
+//! use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
 //!
 //! let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges".to_owned();
 //! let annotations = BTreeMap::from([(key, "192.168.0.1/32".to_owned())]);
@@ -38,33 +39,21 @@
 //! let rules = compile(&resolved.interception, Dialect::Asm, Family::V4);
 //!
 //! assert!(render::restore(&rules).contains("-A ISTIO_OUTPUT -d 192.168.0.1/32 -j RETURN"));
-//! println!("{}", Listing::of(&rules, TableName::Nat));
+//! println!("{}", Listing::of(&rules, TableName::Nat, &OWNERSHIP));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod chains;
-pub mod drift;
 pub mod interception;
-pub mod interchange;
-pub mod listing;
-pub mod parse;
-pub mod render;
-pub mod ruleset;
 pub mod settings;
-pub mod transaction;
 pub mod value;
-pub mod walk;
 
 mod compile;
-mod ownership;
+mod conventions;
 
 pub use compile::{Dialect, UnknownDialect, compile};
-pub use drift::{Drift, drift};
+pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough};
 pub use interception::Interception;
-pub use listing::Listing;
-pub use ownership::{only_ours, routing_mark};
-pub use ruleset::RuleSet;
 pub use settings::PodSettings;
-pub use walk::{Packet, Walk, walk};

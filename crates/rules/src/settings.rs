@@ -14,12 +14,16 @@ use reader::{Found, Reader, owner};
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
-use crate::ruleset::Family;
-use crate::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Selected, Uid, network};
+use crate::value::Selected;
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Uid, network};
 
 /// What the annotation of the mode takes; Istio's own `NONE` is what people write beside it.
 const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `TPROXY`; where \
     nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
+/// What the annotation of the status port takes.
+const EXPECTED_PORT_OR_NONE: &str =
+    "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
 /// Each rerouted interface has a rule for each captured range; a pod that needs a tenth of this many
 /// has not been seen.
 const MOST_REROUTING: usize = 10_000;
@@ -68,7 +72,7 @@ impl PodSettings<'_> {
         read_inbound(&reader, &mut interception)?;
         read_outbound(&reader, &mut interception)?;
         read_interfaces(&reader, &mut interception)?;
-        reader.single(Annotation::StatusPort, port_or_none, Port::EXPECTED_OR_NONE)?;
+        reader.single(Annotation::StatusPort, port_or_none, EXPECTED_PORT_OR_NONE)?;
         if reader.flag(DNS_CAPTURE) {
             interception.dns = DnsCapture::All;
         }

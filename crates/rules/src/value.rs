@@ -1,20 +1,14 @@
-//! Single values of interception settings, and the one way in which their texts are read.
+//! Values of settings that are lists, choices or booleans, and the one way to parse them.
 
 mod boolean;
-mod excerpt;
-mod interface_name;
 mod list;
-mod network;
-mod number;
+mod unwritten_ranges;
 
 pub use boolean::boolean;
-pub use excerpt::excerpt;
-pub use interface_name::InterfaceName;
 pub use list::{Selected, list, single, wildcard_or_list};
-pub(crate) use network::network_or_address;
-pub use network::{EXPECTED as EXPECTED_NETWORK, UnwrittenRanges, network};
-pub use number::{Gid, Port, Uid};
+pub use unwritten_ranges::UnwrittenRanges;
 
+use mesh_cni_netfilter::value::excerpt;
 use thiserror::Error;
 
 /// An item of a setting that does not parse, and where it stands in the setting's text. Displayed, a

@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender as Orders, channel};
 use std::thread;
 
+use mesh_cni_netfilter::ruleset::Protocol;
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::ruleset::Protocol;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrStorage, bind, connect, listen,

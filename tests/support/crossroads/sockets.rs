@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use mesh_cni_netfilter::ruleset::{Family, Protocol};
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::ruleset::{Family, Protocol};
 use nix::libc::linger;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, RuleSet, only_ours};
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Listing, RuleSet, only_ours};
+use mesh_cni_rules::OWNERSHIP;
 use nix::unistd::Pid;
 
 use super::error::DemoError;
@@ -77,15 +78,15 @@ pub(crate) fn listing(netns: &NetNs, tools: &Tools) -> Result<Option<Listing>, D
     let xtables = Xtables::search(Some(&tools.path));
     let found = read(netns, &xtables, BackendChoice::Auto, &[Family::V4])?;
     let ours = found.rule_sets.first().filter(|rules| {
-        let nat = only_ours(rules);
+        let nat = only_ours(rules, &OWNERSHIP);
         !nat.tables.is_empty()
     });
-    Ok(ours.map(|rules| Listing::of(rules, TableName::Nat)))
+    Ok(ours.map(|rules| Listing::of(rules, TableName::Nat, &OWNERSHIP)))
 }
 
 /// What there is to list where nothing of ours stands.
 pub(crate) fn nothing() -> Listing {
-    Listing::of(&RuleSet::new(Family::V4), TableName::Nat)
+    Listing::of(&RuleSet::new(Family::V4), TableName::Nat, &OWNERSHIP)
 }
 
 /// The first line that differs from the documented dump: what is there, and what should be.

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use mesh_cni_rules::walk::{Event, Fate, Outcome, Pass, Step, Walk};
+use mesh_cni_netfilter::walk::{Event, Fate, Outcome, Pass, Step, Walk};
+use mesh_cni_rules::PORT_NAMES;
 use serde_json::{Value, json};
 
 use crate::console::{BOLD, Console, DIM, ODD, Styled};
@@ -12,7 +13,7 @@ pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> 
         if number > 0 {
             console.line("")?;
         }
-        for line in walk.to_string().lines() {
+        for line in walk.display(PORT_NAMES).to_string().lines() {
             console.line(Styled(style(line, walk), line))?;
         }
     }
@@ -22,7 +23,7 @@ pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> 
 /// What decided stands out: rules that were met, and the end.
 fn style(line: &str, walk: &Walk) -> anstyle::Style {
     let told = |kind: &str| line.contains(kind);
-    let is_end = line == walk.fate.to_string();
+    let is_end = line == walk.fate.display(PORT_NAMES).to_string();
     match line.starts_with("  ") {
         _ if is_end => BOLD,
         true if told("  yes: ") => BOLD,
@@ -44,7 +45,7 @@ fn document(walk: &Walk) -> Value {
         "packet": walk.packet.to_string(),
         "steps": walk.steps.iter().map(step).collect::<Vec<_>>(),
         "fate": fate(&walk.fate),
-        "end": walk.fate.to_string(),
+        "end": walk.fate.display(PORT_NAMES).to_string(),
     })
 }
 

@@ -57,8 +57,9 @@ fn servers(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
 mod tests {
     use std::fmt::Write;
 
-    use mesh_cni_rules::ruleset::Family;
-    use mesh_cni_rules::{Dialect, compile, render};
+    use mesh_cni_netfilter::render;
+    use mesh_cni_netfilter::ruleset::Family;
+    use mesh_cni_rules::{Dialect, compile};
 
     use super::*;
     use crate::init::flags::GivenFlags;

@@ -2,7 +2,8 @@
 
 use std::{fmt, io};
 
-use mesh_cni_rules::value::{InvalidItem, excerpt};
+use mesh_cni_netfilter::value::excerpt;
+use mesh_cni_rules::value::InvalidItem;
 use thiserror::Error;
 
 /// A setting whose value cannot be used.

@@ -1,6 +1,6 @@
 //! The group file of the system: from names to numbers, without asking a name service.
 
-use mesh_cni_rules::value::Gid;
+use mesh_cni_netfilter::value::Gid;
 
 /// Where it is.
 pub(super) const PATH: &str = "/etc/group";

@@ -1,8 +1,9 @@
 //! Settings that only the environment carries: owner groups and the IPv4 loopback range.
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::value::{Gid, network};
 use mesh_cni_rules::interception::OwnerGroups;
-use mesh_cni_rules::value::{Gid, InvalidItem, Selected, list, network, single, wildcard_or_list};
+use mesh_cni_rules::value::{InvalidItem, Selected, list, single, wildcard_or_list};
 
 use super::error::{Origin, SettingError};
 use super::group_file;

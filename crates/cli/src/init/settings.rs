@@ -4,12 +4,14 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
+use mesh_cni_netfilter::value::{
+    EXPECTED_NETWORK, Gid, InterfaceName, Port, Uid, excerpt, network,
+};
 use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
 use mesh_cni_rules::value::{
-    EXPECTED_NETWORK, Gid, InterfaceName, InvalidItem, Port, Selected, Uid, UnwrittenRanges,
-    boolean, excerpt, list, network, single, wildcard_or_list,
+    InvalidItem, Selected, UnwrittenRanges, boolean, list, single, wildcard_or_list,
 };
 use mesh_cni_rules::{Dialect, Interception};
 

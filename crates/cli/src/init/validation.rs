@@ -10,10 +10,10 @@ mod probe;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{InterfaceName, Port, Uid};
 use mesh_cni_rules::Interception;
 use mesh_cni_rules::interception::{DnsCapture, is_usable};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::{InterfaceName, Port, Uid};
 
 pub(super) use probe::{Probe, ProbeError};
 

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::walk::{Fate, walk_on};
+use mesh_cni_netfilter::{Drift, Packet, RuleSet, drift};
 use mesh_cni_netns::Backend;
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::walk::{Fate, walk_on};
-use mesh_cni_rules::{Drift, Packet, RuleSet, drift};
 
 use super::wanted::{By, Wanted};
 use crate::live::Live;
@@ -38,7 +39,7 @@ impl Comparison {
     pub(super) fn new(pod: String, wanted: Wanted, live: &Live) -> Self {
         let pairs = || wanted.rule_sets.iter().zip(&live.rule_sets);
         let difference = pairs().find_map(|(wanted, found)| {
-            let difference = drift(wanted, found)?;
+            let difference = drift(wanted, found, &OWNERSHIP)?;
             Some((wanted.family, difference))
         });
         let stray = pairs().find_map(|(wanted, found)| stray(wanted, found, live));

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::Path;
 
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, RuleSet};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Listing, RuleSet};
+use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use serde_json::{Value, json};
 
 use super::compare::Comparison;
@@ -89,7 +90,7 @@ impl Report<'_> {
 }
 
 fn list(rules: &RuleSet, table: TableName) -> String {
-    Listing::of(rules, table).to_string()
+    Listing::of(rules, table, &OWNERSHIP).to_string()
 }
 
 fn shown(rules: &RuleSet) -> Vec<TableName> {
@@ -157,8 +158,11 @@ fn consequence(compared: &Comparison, console: &mut Console<'_>) {
         } else {
             console.word("so", BAD, format!("`{packet}`"));
         }
-        console.aside(format_args!("  wanted: {}", stray.wanted));
-        console.aside(format_args!("  now:    {}", stray.live));
+        console.aside(format_args!(
+            "  wanted: {}",
+            stray.wanted.display(PORT_NAMES)
+        ));
+        console.aside(format_args!("  now:    {}", stray.live.display(PORT_NAMES)));
     }
     if !compared.is_as_wanted() {
         console.word("hint", DIM, hint(compared));
@@ -199,7 +203,7 @@ fn stray(compared: &Comparison) -> Option<Value> {
     let stray = compared.stray.as_ref()?;
     Some(json!({
         "packet": stray.packet,
-        "wanted": stray.wanted.to_string(),
-        "live": stray.live.to_string(),
+        "wanted": stray.wanted.display(PORT_NAMES).to_string(),
+        "live": stray.live.display(PORT_NAMES).to_string(),
     }))
 }

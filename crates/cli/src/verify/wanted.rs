@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_plan::{MeshConf, Plan, PlanError, plan};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, compile};
+use mesh_cni_rules::compile;
 use mesh_cni_selector::PodFacts;
 
 use crate::init::container::{self, OwnInit};

@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use mesh_cni_netfilter::Listing;
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::Listing;
 
 use crate::control_group::ControlGroup;
 use crate::machine::{alone, mesh_cnictl, output, stderr, stdout};

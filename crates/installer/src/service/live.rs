@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, ProcessError, ProcessTable, Xtables, read};
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::Family;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 

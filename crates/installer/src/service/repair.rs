@@ -19,9 +19,9 @@ mod treatment;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{BackendChoice, ProcessTable};
 use mesh_cni_plan::{MeshConf, Plan, plan};
-use mesh_cni_rules::RuleSet;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};

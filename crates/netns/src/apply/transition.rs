@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, only_ours, render, transaction};
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{RuleSet, only_ours, render, transaction};
+use mesh_cni_rules::OWNERSHIP;
 
 use super::Change;
 use crate::backend::Backend;
@@ -92,8 +93,8 @@ impl<'run> Transition<'run> {
         found: &RuleSet,
         refusal: Option<XtablesError>,
     ) -> Result<Committed, XtablesError> {
-        let before = only_ours(found);
-        let input = transaction::replace(rules, found);
+        let before = only_ours(found, &OWNERSHIP);
+        let input = transaction::replace(rules, found, &OWNERSHIP);
         let change = match (input.is_empty(), before.tables.is_empty()) {
             (true, _) => Change::Unchanged,
             (false, false) => Change::Replaced,
@@ -131,7 +132,7 @@ impl<'run> Transition<'run> {
     }
 
     fn remove_found(&self, backend: Backend, found: &RuleSet) -> Result<Change, XtablesError> {
-        let input = transaction::remove(found);
+        let input = transaction::remove(found, &OWNERSHIP);
         if input.is_empty() {
             return Ok(Change::Unchanged);
         }
@@ -144,7 +145,7 @@ impl<'run> Transition<'run> {
     /// Best effort: the error that led here is the one to tell.
     fn put_back(&self, backend: Backend, before: &RuleSet) {
         if let Ok(found) = self.xtables.save(backend, before.family) {
-            let input = transaction::replace(before, &found);
+            let input = transaction::replace(before, &found, &OWNERSHIP);
             if !input.is_empty() {
                 let _outcome = self.program(backend, before, &found, &input);
             }

@@ -1,8 +1,9 @@
 //! The two ways in which rules are written to `nf_tables`.
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_nftables::{Change, compat, native};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{RuleSet, drift};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::backend::Backend;
 
@@ -54,7 +55,7 @@ impl Flavour {
                 Self::Native => (&nothing, wanted),
             };
             changes.extend(to_compat(compatibly, look)?);
-            if drift(natively, look.native(family)).is_some() {
+            if drift(natively, look.native(family), &OWNERSHIP).is_some() {
                 changes.extend(native::replace(natively, look.dump())?);
             }
         }
@@ -65,7 +66,7 @@ impl Flavour {
 /// Where none of ours stands the chains are made in a way that refuses where they exist.
 fn to_compat(wanted: &RuleSet, look: &Look) -> Result<Vec<Change>, NfTablesError> {
     Ok(if look.holds_compat() {
-        compat::replace(wanted, look.compat(wanted.family))?
+        compat::replace(wanted, look.compat(wanted.family), &OWNERSHIP)?
     } else {
         compat::create(wanted)?
     })

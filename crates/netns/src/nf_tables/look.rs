@@ -1,8 +1,9 @@
 //! A look at `nf_tables`: what stands there, at one generation.
 
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, TableName};
+use mesh_cni_netfilter::{RuleSet, only_ours};
 use mesh_cni_nftables::{Change, Dump, Query, compat, native};
-use mesh_cni_rules::ruleset::{Family, PolicyRouting, TableName};
-use mesh_cni_rules::{RuleSet, only_ours};
+use mesh_cni_rules::OWNERSHIP;
 use nix::errno::Errno;
 
 use super::NfTablesError;
@@ -70,7 +71,7 @@ impl Look {
     /// Whether rules of ours stand in iptables' tables.
     pub(crate) fn holds_compat(&self) -> bool {
         let mut families = self.families.iter();
-        families.any(|of| !only_ours(&of.compat.rules).tables.is_empty())
+        families.any(|of| !only_ours(&of.compat.rules, &OWNERSHIP).tables.is_empty())
     }
 
     /// Whether tables of our own stand.
@@ -93,7 +94,7 @@ impl Look {
     pub(crate) fn removal(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for family in Family::ALL {
-            changes.extend(compat::remove(self.compat(family)));
+            changes.extend(compat::remove(self.compat(family), &OWNERSHIP));
             changes.extend(native::remove(&self.dump, family));
         }
         changes

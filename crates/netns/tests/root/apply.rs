@@ -1,8 +1,9 @@
 //! Applying: created, unchanged, replaced, removed, on both back ends and both families.
 
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{ApplyError, Backend, BackendChoice, Change, apply, read, remove};
-use mesh_cni_rules::drift;
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{
     flavour, in_namespace, interception, must, only, productpage, rules, saved, scratch, xtables,
@@ -40,7 +41,7 @@ fn a_second_time_changes_nothing_and_keeps_the_counters() {
             counted.map(|rule| rule.counters.packets).sum::<u64>() > 0,
             "{backend}"
         );
-        assert_eq!(drift(&wanted[0], &after[0]), None);
+        assert_eq!(drift(&wanted[0], &after[0], &OWNERSHIP), None);
     }
 }
 
@@ -72,7 +73,7 @@ fn another_set_of_ours_is_replaced_and_the_rules_of_others_stay() {
             )
             .unwrap();
             let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
-            assert_eq!(drift(&wanted, &found.rule_sets[0]), None);
+            assert_eq!(drift(&wanted, &found.rule_sets[0], &OWNERSHIP), None);
             for line in foreign.lines().filter(|line| line.starts_with("-A")) {
                 assert!(
                     saved(&netns, backend, Family::V4).contains(line),
@@ -107,7 +108,7 @@ fn both_families_are_applied_and_a_family_that_is_no_longer_wanted_goes() {
             .unwrap()
             .rule_sets;
         let mut pairs = both.iter().zip(&found);
-        let difference = pairs.find_map(|(wanted, found)| drift(wanted, found));
+        let difference = pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
         assert_eq!(difference, None, "{backend}");
 
         let applied = apply(&netns, &xtables(), only(backend), &[four]).unwrap();
@@ -157,7 +158,7 @@ fn namespaces_are_programmed_at_the_same_time() {
         });
         for netns in &namespaces {
             let found = read(netns, &xtables(), only(backend), &[Family::V4]).unwrap();
-            assert_eq!(drift(&wanted[0], &found.rule_sets[0]), None);
+            assert_eq!(drift(&wanted[0], &found.rule_sets[0], &OWNERSHIP), None);
         }
     }
 }

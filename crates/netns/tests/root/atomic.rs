@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{ApplyError, Backend, Change, RunLimits, apply};
-use mesh_cni_rules::ruleset::Family;
 
 use crate::support::{PROGRAMS, Programs, only, productpage, rules, saved, scratch, xtables};
 

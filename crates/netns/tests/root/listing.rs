@@ -1,10 +1,11 @@
 //! The live listing: read back from a real namespace, it is the documented dump, and it says what
 //! the documented command says.
 
+use mesh_cni_netfilter::Listing;
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netns::{Backend, apply, read};
-use mesh_cni_rules::Listing;
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{flavour, must, only, productpage, rules, scratch, xtables};
 
@@ -36,7 +37,7 @@ fn the_live_listing_is_the_documented_dump_on_both_back_ends() {
         .without_counters()
         .print(Layout::Folded);
     for backend in Backend::ALL {
-        let listing = Listing::of(&live(backend), TableName::Nat);
+        let listing = Listing::of(&live(backend), TableName::Nat, &OWNERSHIP);
         let listing = listing.without_counters().print(Layout::Folded);
         assert_eq!(masked(&listing), documented, "{backend}");
         insta::with_settings!({
@@ -101,7 +102,7 @@ fn our_listing_says_what_the_documented_command_says() {
             ];
             let text = must(&netns, &format!("iptables-{flavour}"), &arguments, "");
             let theirs = chains(Listing::parse(&text).unwrap());
-            let ours = chains(Listing::of(&found.rule_sets[0], table));
+            let ours = chains(Listing::of(&found.rule_sets[0], table, &OWNERSHIP));
             // A comment and a DNAT of others keep the words of iptables-save in our listing.
             let foreign = |chain: &&String| !chain.contains("DOCKER");
             let (ours, theirs): (Vec<_>, Vec<_>) = (

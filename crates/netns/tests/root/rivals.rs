@@ -3,9 +3,10 @@
 use std::process::{Child, Command};
 use std::thread;
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_netns::{ApplyError, Backend, NetNs, apply, read};
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{drift, parse};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{interception, must, only, productpage, rules, saved, scratch, xtables};
 
@@ -51,7 +52,7 @@ fn another_programs_rules_survive_and_ours_stand_while_it_writes() {
         let found = read(&netns, &xtables(), only(backend), &Family::ALL);
         let found = found.expect("it is read again").rule_sets;
         for (wanted, found) in wanted.iter().zip(&found) {
-            assert_eq!(drift(wanted, found), None, "turn {turns}");
+            assert_eq!(drift(wanted, found, &OWNERSHIP), None, "turn {turns}");
         }
         turns += 1;
         if let Some(status) = writer.try_wait().expect("it was started") {
@@ -87,7 +88,7 @@ fn two_of_us_at_once_leave_the_rules_of_one() {
         });
         let stands = |backend, wanted| {
             let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
-            drift(wanted, &found.rule_sets[0]).is_none()
+            drift(wanted, &found.rule_sets[0], &OWNERSHIP).is_none()
         };
         let (one, other) = (stands(backends[0], &one[0]), stands(backends[1], &other[0]));
         assert!(one != other, "{backends:?}: {one} {other}");

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
-use mesh_cni_rules::ruleset::{Family, RuleSet};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
 /// Those that start the host's programs.

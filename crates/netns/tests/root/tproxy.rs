@@ -1,9 +1,10 @@
 //! TPROXY: the rules and their policy routing come and go together.
 
+use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, RuleSet};
+use mesh_cni_netfilter::{Drift, drift};
 use mesh_cni_netns::{Backend, Change, apply, read, remove};
 use mesh_cni_rules::interception::Mode;
-use mesh_cni_rules::ruleset::{Family, PolicyRouting, RuleSet};
-use mesh_cni_rules::{Drift, drift};
+use mesh_cni_rules::{OWNERSHIP, TPROXY_ROUTING};
 
 use crate::support::{Programs, must, only, productpage, rules, saved, scratch, xtables};
 
@@ -39,7 +40,7 @@ fn rules_and_routing_come_and_go_together() {
     for backend in Backend::ALL {
         let netns = scratch();
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
-        let wanted = tproxy(PolicyRouting::ISTIO);
+        let wanted = tproxy(TPROXY_ROUTING);
         let first = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
         assert_eq!(first.change, Change::Created, "{backend}");
         insta::allow_duplicates! {
@@ -54,7 +55,10 @@ fn rules_and_routing_come_and_go_together() {
             .unwrap()
             .rule_sets;
         let mut pairs = wanted.iter().zip(&found);
-        assert_eq!(pairs.find_map(|(wanted, found)| drift(wanted, found)), None);
+        assert_eq!(
+            pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP)),
+            None
+        );
         let again = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
         assert_eq!(again.change, Change::Unchanged);
 
@@ -75,13 +79,7 @@ fn rules_and_routing_come_and_go_together() {
 fn the_loopback_interface_is_raised_where_nobody_has_done_it_yet() {
     for backend in Backend::ALL {
         let netns = scratch();
-        apply(
-            &netns,
-            &xtables(),
-            only(backend),
-            &tproxy(PolicyRouting::ISTIO),
-        )
-        .unwrap();
+        apply(&netns, &xtables(), only(backend), &tproxy(TPROXY_ROUTING)).unwrap();
         let lo = must(&netns, "ip", &["link", "show", "dev", "lo"], "");
         assert!(lo.contains(",UP"), "{backend}: {lo}");
     }
@@ -102,7 +100,7 @@ fn routing_that_is_gone_is_a_drift_and_is_mended() {
         &[Family::V4],
     )
     .unwrap();
-    let difference = drift(&wanted[0], &found.rule_sets[0]);
+    let difference = drift(&wanted[0], &found.rule_sets[0], &OWNERSHIP);
     assert!(
         matches!(difference, Some(Drift::Routing { .. })),
         "{difference:?}"
@@ -116,7 +114,7 @@ fn routing_that_is_gone_is_a_drift_and_is_mended() {
         &[Family::V4],
     )
     .unwrap();
-    assert_eq!(drift(&wanted[0], &found.rule_sets[0]), None);
+    assert_eq!(drift(&wanted[0], &found.rule_sets[0], &OWNERSHIP), None);
 }
 
 #[test]
@@ -128,7 +126,7 @@ fn a_refusal_leaves_neither_rules_nor_routing() {
         &netns,
         &programs.xtables(),
         only(Backend::IptablesNft),
-        &tproxy(PolicyRouting::ISTIO),
+        &tproxy(TPROXY_ROUTING),
     );
     assert!(refused.is_err());
     assert_eq!(routing(&netns), "");

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use mesh_cni_nftables::{Batch, Change, compat, native};
-use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_rules::{Dialect, PodSettings, compile};
 
 type Error = Box<dyn std::error::Error>;

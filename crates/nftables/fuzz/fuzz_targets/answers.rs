@@ -4,8 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use mesh_cni_nftables::{Batch, Dump, answers, compat, native};
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::{drift, only_ours, render};
+use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::{drift, only_ours, render};
 
 fuzz_target!(|datagram: &[u8]| {
     let mut dump = Dump::default();
@@ -17,8 +18,8 @@ fuzz_target!(|datagram: &[u8]| {
         let nothing = RuleSet::new(family);
         // The order in which a look, a CHECK, an ADD and a DEL ask.
         for rules in [&standing.rules, &native::read(&dump, family)] {
-            let _difference = drift(&nothing, rules);
-            let _text = render::restore(&only_ours(rules));
+            let _difference = drift(&nothing, rules, &OWNERSHIP);
+            let _text = render::restore(&only_ours(rules, &OWNERSHIP));
         }
         let mut changes = compat::remove(&standing);
         changes.extend(native::remove(&dump, family));

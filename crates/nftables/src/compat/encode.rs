@@ -1,6 +1,6 @@
 //! A rule as the expressions that `iptables-nft` writes for it.
 
-use mesh_cni_rules::ruleset::{Family, Match, Rule, Target};
+use mesh_cni_netfilter::ruleset::{Family, Match, Rule, Target};
 
 use super::extension;
 use crate::Unwritable;

@@ -3,8 +3,8 @@
 //! Each is padded to eight bytes (`XT_ALIGN`). Numbers are in the order of this machine, but for
 //! ports of packets, which are in network order.
 
-use mesh_cni_rules::ruleset::{ConntrackState, Family, Mark, Match, Sense, Target};
-use mesh_cni_rules::value::{Gid, Port, Uid};
+use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Sense, Target};
+use mesh_cni_netfilter::value::{Gid, Port, Uid};
 
 use crate::expression::Extension;
 

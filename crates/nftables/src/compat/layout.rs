@@ -1,6 +1,6 @@
 //! Where iptables keeps its tables and chains in `nf_tables`: names, hooks, priorities.
 
-use mesh_cni_rules::ruleset::{BuiltinChain, ChainName, Family, TableName};
+use mesh_cni_netfilter::ruleset::{BuiltinChain, ChainName, Family, TableName};
 
 use crate::object::{Chain, ChainId, ChainType, Hook, Table};
 

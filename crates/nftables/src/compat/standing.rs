@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::{
     Chain, ChainName, Counters, Family, Policy, PolicyVerdict, TableName,
 };
 

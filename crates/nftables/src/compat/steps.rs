@@ -1,8 +1,8 @@
 //! From what stands to what is wanted, as changes of a batch.
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{ChainName, Family, Rule, TableName};
-use mesh_cni_rules::transaction::{self, Step, TableSteps};
+use mesh_cni_netfilter::ruleset::{ChainName, Family, Rule, TableName};
+use mesh_cni_netfilter::transaction::{self, Step, TableSteps};
+use mesh_cni_netfilter::{Ownership, RuleSet};
 
 use super::encode::expressions;
 use super::layout;
@@ -20,7 +20,7 @@ pub fn create(wanted: &RuleSet) -> Result<Vec<Change>, Unwritable> {
     let mut changes = Vec::new();
     for table in &wanted.tables {
         changes.push(Change::AddTable(layout::table(family, table.name)));
-        let own = |chain: &&mesh_cni_rules::ruleset::Chain| chain.name.builtin().is_none();
+        let own = |chain: &&mesh_cni_netfilter::ruleset::Chain| chain.name.builtin().is_none();
         let own = table.chains.iter().filter(own);
         changes.extend(own.map(|chain| Change::AddChain {
             chain: layout::chain(family, table.name, &chain.name),
@@ -40,9 +40,13 @@ pub fn create(wanted: &RuleSet) -> Result<Vec<Change>, Unwritable> {
 
 /// The changes that replace whatever of ours was found by what is wanted; none where nothing has to
 /// change.
-pub fn replace(wanted: &RuleSet, found: &Standing) -> Result<Vec<Change>, Unwritable> {
+pub fn replace(
+    wanted: &RuleSet,
+    found: &Standing,
+    ownership: &Ownership,
+) -> Result<Vec<Change>, Unwritable> {
     let mut changes = Vec::new();
-    for TableSteps { table, steps, .. } in transaction::steps(wanted, &found.rules) {
+    for TableSteps { table, steps, .. } in transaction::steps(wanted, &found.rules, ownership) {
         changes.push(Change::AddTable(layout::table(wanted.family, table)));
         let mut hooks = Vec::new();
         for step in steps {
@@ -60,10 +64,10 @@ pub fn replace(wanted: &RuleSet, found: &Standing) -> Result<Vec<Change>, Unwrit
 }
 
 /// The changes that remove whatever of ours was found; none where nothing is.
-pub fn remove(found: &Standing) -> Vec<Change> {
+pub fn remove(found: &Standing, ownership: &Ownership) -> Vec<Change> {
     let nothing = RuleSet::new(found.rules.family);
     // Without a rule to write, nothing can be unwritable.
-    replace(&nothing, found).unwrap_or_default()
+    replace(&nothing, found, ownership).unwrap_or_default()
 }
 
 fn change(

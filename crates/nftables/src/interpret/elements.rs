@@ -1,7 +1,7 @@
 //! Elements of a set as conditions on a packet.
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::ruleset::{Family, Match, Sense};
+use mesh_cni_netfilter::ruleset::{Family, Match, Sense};
 
 use super::field::{Field, network, port};
 use crate::object::Set;

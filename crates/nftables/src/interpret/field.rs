@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::ruleset::{
+use mesh_cni_netfilter::ruleset::{
     ChainName, ConntrackState, Family, Mark, Match, Protocol, Sense, Target,
 };
-use mesh_cni_rules::value::{Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
 use crate::expression::{Comparison, CtKey, Expression, MetaKey, PayloadBase, Verdict};
 use crate::native;

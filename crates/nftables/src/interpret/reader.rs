@@ -1,7 +1,7 @@
 //! Going through a rule's expressions with one eye on the registers.
 
-use mesh_cni_rules::ruleset::{Counters, Family, Mark, Match, Rule, Target};
-use mesh_cni_rules::value::Port;
+use mesh_cni_netfilter::ruleset::{Counters, Family, Mark, Match, Rule, Target};
+use mesh_cni_netfilter::value::Port;
 
 use super::Placed;
 use super::elements::{self, Element};

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::ruleset::{ConntrackState, Family, Mark, Match, Sense, Target};
-use mesh_cni_rules::value::Port;
+use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Sense, Target};
+use mesh_cni_netfilter::value::Port;
 
 use super::fold::{Kind, Values};
 use crate::condition::{compare, comparison, in_order, masked, write};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::interchange::stretches;
-use mesh_cni_rules::ruleset::{Match, Rule, Sense};
-use mesh_cni_rules::value::Port;
+use mesh_cni_netfilter::interchange::stretches;
+use mesh_cni_netfilter::ruleset::{Match, Rule, Sense};
+use mesh_cni_netfilter::value::Port;
 
 /// A rule, or what several rules were.
 pub(super) enum Folded<'rules> {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{Chain, Family, Match, Rule, Table, TableName, Target};
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::{Chain, Family, Match, Rule, Table, TableName, Target};
 
 use super::fold::{Folded, Kind, Values, fold};
 use super::standing::table;

@@ -1,8 +1,8 @@
 //! What of our own tables stands, and how to replace or remove it.
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::interchange::stretches;
-use mesh_cni_rules::ruleset::{self, ChainName, Family, TableName, Target};
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::interchange::stretches;
+use mesh_cni_netfilter::ruleset::{self, ChainName, Family, TableName, Target};
 
 use super::steps::create;
 use crate::Unwritable;

@@ -1,7 +1,7 @@
 //! Making a rule set in tables of our own.
 
-use mesh_cni_rules::RuleSet;
-use mesh_cni_rules::ruleset::{self, Family, Match, Rule, Target};
+use mesh_cni_netfilter::RuleSet;
+use mesh_cni_netfilter::ruleset::{self, Family, Match, Rule, Target};
 
 use super::encode::{Sets, conditions, target, varying};
 use super::fold::{Folded, Kind, fold};

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::ruleset::{
+use mesh_cni_netfilter::ruleset::{
     BuiltinChain, ConntrackState, Family, Mark, Match, Protocol, Sense, Target,
 };
-use mesh_cni_rules::value::{InterfaceName, Port};
+use mesh_cni_netfilter::value::{InterfaceName, Port};
 
 use super::encode::state_bit;
 use crate::condition::in_order;

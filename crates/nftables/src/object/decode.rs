@@ -1,6 +1,6 @@
 //! Attributes to tables, chains, rules and sets.
 
-use mesh_cni_rules::ruleset::Family;
+use mesh_cni_netfilter::ruleset::Family;
 
 use super::encode::{PLACE, policy};
 use crate::attributes::{Attribute, Attributes, Malformed};

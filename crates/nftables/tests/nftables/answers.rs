@@ -1,7 +1,7 @@
 //! What the kernel says: acknowledgements, refusals, and bytes that are no messages.
 
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Answer, Batch, Content, Refusal, answers, compat};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Dialect, compile};
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Lists as long as a pod's annotations can hold: work that grows with the square of the list would
 //! keep these tests for minutes.
 
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, native};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Dialect, compile};
 
 use crate::settings::interception;

@@ -1,9 +1,10 @@
 //! What is written is read as the same rules: rule set, changes, bytes, and back.
 
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::{Dialect, compile, drift};
+use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
 use proptest::prelude::*;
 
 use crate::settings::{any_interception, documented};
@@ -45,13 +46,14 @@ fn rules_of(rules: &RuleSet) -> Vec<String> {
     let specs = chains.flat_map(|(table, chain)| {
         let rules = chain.rules.iter();
         rules.map(move |rule| {
-            let spec = mesh_cni_rules::render::rule_spec(&mesh_cni_rules::ruleset::Rule::new(
-                rule.sorted_matches()
-                    .into_iter()
-                    .cloned()
-                    .collect::<Vec<_>>(),
-                rule.target.clone(),
-            ));
+            let spec =
+                mesh_cni_netfilter::render::rule_spec(&mesh_cni_netfilter::ruleset::Rule::new(
+                    rule.sorted_matches()
+                        .into_iter()
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                    rule.target.clone(),
+                ));
             format!("{table} {} {spec}", chain.name)
         })
     });
@@ -76,12 +78,12 @@ proptest! {
                 let compat = told(&compat::create(&wanted).unwrap());
                 let read = compat::read(&compat, family).rules;
                 prop_assert_eq!(rules_of(&read), rules_of(&wanted));
-                prop_assert_eq!(drift(&wanted, &read), None);
+                prop_assert_eq!(drift(&wanted, &read, &OWNERSHIP), None);
 
                 let native = told(&native::create(&wanted).unwrap());
                 let read = native::read(&native, family);
                 prop_assert_eq!(rules_of(&read), rules_of(&wanted));
-                prop_assert_eq!(drift(&wanted, &read), None);
+                prop_assert_eq!(drift(&wanted, &read, &OWNERSHIP), None);
             }
         }
     }
@@ -117,8 +119,8 @@ fn the_order_of_the_document_is_kept() {
 fn replacing_leaves_what_is_wanted_and_removing_leaves_nothing_of_ours() {
     let wanted = compile(&documented(), Dialect::Asm, Family::V4);
     let standing = compat::read(&told(&compat::create(&wanted).unwrap()), Family::V4);
-    assert_eq!(compat::replace(&wanted, &standing).unwrap(), []);
-    let removal = compat::remove(&standing);
+    assert_eq!(compat::replace(&wanted, &standing, &OWNERSHIP).unwrap(), []);
+    let removal = compat::remove(&standing, &OWNERSHIP);
     let deleted = |change: &&Change| matches!(change, Change::DeleteChain(_));
     assert_eq!(removal.iter().filter(deleted).count(), 4);
 }

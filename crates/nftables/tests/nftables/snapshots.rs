@@ -1,7 +1,7 @@
 //! What is written, in the words of `nft --debug=netlink`, for a reviewer to read.
 
+use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, compat, native};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::{Dialect, compile};
 
 use crate::settings::{documented, everything};

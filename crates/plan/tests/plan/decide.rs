@@ -2,10 +2,11 @@
 
 use std::error::Error as _;
 
+use mesh_cni_netfilter::Listing;
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide, decide_by_name};
-use mesh_cni_rules::Listing;
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, TableName};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::{PodFacts, SkipReason};
 use serde_json::json;
 
@@ -51,7 +52,7 @@ fn the_documented_pod_gets_the_documented_rules() {
             .replace("127.0.0.1", "127.0.X.X")
     };
     assert_eq!(
-        masked(&Listing::of(rules, TableName::Nat).print(Layout::Folded)),
+        masked(&Listing::of(rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded)),
         wanted
     );
 }

@@ -10,13 +10,13 @@ use ipnetwork::IpNetwork;
 use super::shorthand::{by_proxy, from, from_port, tcp, to, to_port, udp};
 use crate::chains::{INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING};
 use crate::interception::{DnsCapture, Interception};
-use crate::ruleset::{Family, Match, Rule, RuleSet, TableName, Target};
-use crate::value::Port;
+use mesh_cni_netfilter::ruleset::{ChainName, Family, Match, Rule, RuleSet, TableName, Target};
+use mesh_cni_netfilter::value::Port;
 
 /// The port of DNS.
-pub(super) const QUERIES: Port = Port::fixed(53);
+pub(super) const QUERIES: Port = Port::constant(53);
 /// Where the proxy answers captured queries.
-const PROXY_RESOLVER: Port = Port::fixed(15053);
+const PROXY_RESOLVER: Port = Port::constant(15053);
 
 /// The zone of what the proxy sends to servers, and of their answers.
 const OF_PROXY: u16 = 1;
@@ -63,7 +63,7 @@ pub(super) fn compile(interception: &Interception, rules: &mut RuleSet) {
     zones_of_servers(&servers, rules);
 }
 
-fn track(rules: &mut RuleSet, chain: crate::ruleset::ChainName, matches: Vec<Match>, zone: u16) {
+fn track(rules: &mut RuleSet, chain: ChainName, matches: Vec<Match>, zone: u16) {
     let rule = Rule::new(matches, Target::ConntrackZone(zone));
     rules.append(TableName::Raw, chain, rule);
 }

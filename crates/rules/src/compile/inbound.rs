@@ -4,7 +4,7 @@ use super::shorthand::{comes_in, goes_out, tcp, to_port};
 use super::tproxy;
 use crate::chains::{DROP, IN_REDIRECT, INBOUND, OUTPUT, PREROUTING, REDIRECT};
 use crate::interception::{InboundCapture, Interception, Mode};
-use crate::ruleset::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
+use mesh_cni_netfilter::ruleset::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
 

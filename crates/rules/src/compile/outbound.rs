@@ -7,8 +7,9 @@ use super::shorthand::{
 };
 use super::{Dialect, dns};
 use crate::chains::{IN_REDIRECT, OUTPUT, OUTPUT_RULES, PREROUTING, REDIRECT};
+use crate::conventions::inbound_passthrough;
 use crate::interception::{Interception, OutboundRanges, OwnerGroups};
-use crate::ruleset::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
+use mesh_cni_netfilter::ruleset::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
 
@@ -47,7 +48,7 @@ pub(super) fn pass_proxy_through(
     dialect: Dialect,
     rules: &mut RuleSet,
 ) {
-    let passthrough = from(rules.family.inbound_passthrough());
+    let passthrough = from(inbound_passthrough(rules.family));
     append(rules, [over_loopback(), passthrough], Target::Return);
 
     let users = interception.proxy_uids.iter().copied();

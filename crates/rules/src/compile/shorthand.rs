@@ -3,8 +3,8 @@
 use ipnetwork::IpNetwork;
 
 use crate::interception::Interception;
-use crate::ruleset::{Match, Protocol, Sense};
-use crate::value::{Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::ruleset::{Match, Protocol, Sense};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
 pub(super) fn tcp() -> Match {
     Match::Protocol(Sense::Is, Protocol::Tcp)

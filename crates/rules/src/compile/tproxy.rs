@@ -5,11 +5,12 @@
 
 use super::shorthand::{by_proxy, comes_in, from, not_to, over_loopback, tcp};
 use crate::chains::{DIVERT, INBOUND, OUTPUT, PREROUTING, TPROXY};
+use crate::conventions::inbound_passthrough;
 use crate::interception::Interception;
-use crate::ruleset::{
+use mesh_cni_netfilter::ruleset::{
     ConntrackState, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, TableName, Target,
 };
-use crate::value::InterfaceName;
+use mesh_cni_netfilter::value::InterfaceName;
 
 const MANGLE: TableName = TableName::Mangle;
 
@@ -46,7 +47,8 @@ pub(super) fn ways_in() -> Vec<(Option<Match>, Target)> {
 pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
     rules.routing = Some(routing);
     let handed_over = Mark::exact(routing.mark);
-    let of_proxy = Mark::exact(routing.outbound_mark());
+    // The mark of what the proxy sends to the pod itself: the next one, 1338.
+    let of_proxy = Mark::exact(routing.mark.wrapping_add(1));
     let marked = |mark| Match::Mark(Sense::Is, mark);
     let loopback = not_to(interception.loopback(rules.family));
 
@@ -73,7 +75,7 @@ pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, ru
     );
 
     let lo = comes_in(&InterfaceName::loopback());
-    let passthrough = from(rules.family.inbound_passthrough());
+    let passthrough = from(inbound_passthrough(rules.family));
     let not_by_proxy = Match::Mark(Sense::IsNot, of_proxy);
     let leave = [
         vec![tcp(), marked(handed_over)],

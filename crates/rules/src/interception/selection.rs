@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::ruleset::PolicyRouting;
-use crate::value::{Gid, Port};
+use crate::conventions::TPROXY_ROUTING;
+
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::ruleset::PolicyRouting;
+use mesh_cni_netfilter::value::{Gid, Port};
 
 /// How inbound connections reach the proxy (`sidecar.istio.io/interceptionMode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl Mode {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "REDIRECT" => Some(Self::Redirect),
-            "TPROXY" => Some(Self::Tproxy(PolicyRouting::ISTIO)),
+            "TPROXY" => Some(Self::Tproxy(TPROXY_ROUTING)),
             _ => None,
         }
     }

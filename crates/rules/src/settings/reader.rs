@@ -6,10 +6,11 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{Annotation, PodSettings};
-use crate::ruleset::Family;
 use crate::value::{
-    InvalidItem, Port, Selected, UnwrittenRanges, boolean, excerpt, list, single, wildcard_or_list,
+    InvalidItem, Selected, UnwrittenRanges, boolean, list, single, wildcard_or_list,
 };
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{Port, excerpt};
 
 /// A setting whose value cannot be used. Displayed, a long value is cut around the item.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -22,7 +22,8 @@ pub enum Selected<T> {
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_rules::value::{Port, list};
+/// use mesh_cni_netfilter::value::Port;
+/// use mesh_cni_rules::value::list;
 ///
 /// let ports = list("22, 15020", Port::parse, Port::EXPECTED).unwrap();
 /// assert_eq!(ports.iter().map(|port| port.get()).collect::<Vec<_>>(), [22, 15020]);
@@ -92,7 +93,7 @@ fn position_of(text: &str, part: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Port;
+    use mesh_cni_netfilter::value::Port;
 
     fn ports(text: &str) -> Result<Vec<u16>, (String, usize)> {
         list(text, Port::parse, Port::EXPECTED)

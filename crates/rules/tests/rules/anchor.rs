@@ -1,8 +1,9 @@
 //! The documented dump: what the documentation's own example must come to, at every layer.
 
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::TableName;
-use mesh_cni_rules::{Listing, render};
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::TableName;
+use mesh_cni_netfilter::{Listing, render};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{DOCUMENTED_DUMP, asm, assert_snapshot, productpage};
 
@@ -37,7 +38,7 @@ fn unmasked() -> String {
 #[test]
 fn the_documented_settings_give_the_documented_rules() {
     let wanted = Listing::parse(&unmasked()).unwrap().without_counters();
-    let listing = Listing::of(&asm(&productpage()), TableName::Nat);
+    let listing = Listing::of(&asm(&productpage()), TableName::Nat, &OWNERSHIP);
     assert_eq!(listing.print(Layout::Folded), wanted.print(Layout::Folded));
 }
 
@@ -60,7 +61,7 @@ fn every_layer_of_the_documented_pod_can_be_read() {
         "productpage.asm.v4.list",
         "the documented dump in the columns of iptables, counters at zero, 127.0.0.6 in rule 2 of \
          ISTIO_OUTPUT and 127.0.0.1 elsewhere",
-        Listing::of(&rules, TableName::Nat)
+        Listing::of(&rules, TableName::Nat, &OWNERSHIP)
     );
     assert_snapshot!(
         "productpage.asm.v4.json",

@@ -1,9 +1,10 @@
 //! One snapshot for each setting that changes the rules.
 
+use mesh_cni_netfilter::render;
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::ruleset::{Family, PolicyRouting};
-use mesh_cni_rules::value::{Gid, InterfaceName, Port};
-use mesh_cni_rules::{Dialect, Interception, compile, render};
+use mesh_cni_rules::{Dialect, Interception, TPROXY_ROUTING, compile};
 
 use crate::support::{annotations, asm, assert_snapshot, interception, productpage};
 
@@ -129,10 +130,10 @@ fn the_istio_dialect_differs_where_the_contract_says() {
 #[test]
 fn tproxy_hands_connections_over_unchanged() {
     let mut tproxy = productpage();
-    tproxy.mode = Mode::Tproxy(PolicyRouting::ISTIO);
+    tproxy.mode = Mode::Tproxy(TPROXY_ROUTING);
     tproxy.exclude_interfaces = vec![InterfaceName::parse("net1").unwrap()];
     let rules = asm(&tproxy);
-    assert_eq!(rules.routing, Some(PolicyRouting::ISTIO));
+    assert_eq!(rules.routing, Some(TPROXY_ROUTING));
     assert_snapshot!(
         "tproxy.asm.v4.restore",
         "mangle: known connections are diverted, new ones handed to 15006, 127.0.0.1 left alone; \

@@ -1,7 +1,8 @@
 //! Drift: the first difference, in words.
 
-use mesh_cni_rules::ruleset::{Match, Protocol, Rule, RuleSet, Sense, TableName, Target};
-use mesh_cni_rules::{chains, drift};
+use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::ruleset::{Match, Protocol, Rule, RuleSet, Sense, TableName, Target};
+use mesh_cni_rules::{OWNERSHIP, chains};
 
 use crate::support::{asm, productpage};
 
@@ -10,7 +11,7 @@ fn wanted() -> RuleSet {
 }
 
 fn words(found: &RuleSet) -> String {
-    drift(&wanted(), found)
+    drift(&wanted(), found, &OWNERSHIP)
         .expect("there is a difference")
         .to_string()
 }
@@ -24,7 +25,7 @@ fn foreign_jump() -> Rule {
 
 #[test]
 fn the_same_rules_do_not_drift() {
-    assert_eq!(drift(&wanted(), &wanted()), None);
+    assert_eq!(drift(&wanted(), &wanted(), &OWNERSHIP), None);
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn counters_and_the_order_of_matches_do_not_count() {
             rule.matches.reverse();
         }
     }
-    assert_eq!(drift(&wanted(), &found), None);
+    assert_eq!(drift(&wanted(), &found, &OWNERSHIP), None);
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn rules_of_others_in_the_chains_of_the_kernel_do_not_count() {
     let mut found = wanted();
     found.insert(TableName::Nat, chains::OUTPUT, 1, foreign_jump());
     found.append(TableName::Nat, chains::PREROUTING, foreign_jump());
-    assert_eq!(drift(&wanted(), &found), None);
+    assert_eq!(drift(&wanted(), &found, &OWNERSHIP), None);
 }
 
 #[test]

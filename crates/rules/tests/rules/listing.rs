@@ -1,8 +1,9 @@
 //! The listing: texts that are none, rules of others, and the order of chains.
 
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, TableName};
-use mesh_cni_rules::{Listing, parse};
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, parse};
+use mesh_cni_rules::OWNERSHIP;
 
 fn problem(text: &str) -> String {
     Listing::parse(text)
@@ -46,7 +47,7 @@ fn chains_stand_in_the_documented_order_whatever_order_they_came_in() {
                  :ISTIO_REDIRECT - [0:0]\n-A OUTPUT -m comment --comment \"two words\" -j ANOTHER\n\
                  -A ANOTHER -j LOG --log-prefix \"a b\"\nCOMMIT\n";
     let rules = parse::save(saved, Family::V4).unwrap();
-    insta::assert_snapshot!(Listing::of(&rules, TableName::Nat).print(Layout::Folded), @r#"
+    insta::assert_snapshot!(Listing::of(&rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded), @r#"
     Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)
     num pkts bytes target prot opt in out source destination
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, drift, only_ours, parse, render, routing_mark, transaction};
 use mesh_cni_rules::interception::Mode;
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, TableName};
 use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{
-    Dialect, Listing, PodSettings, compile, drift, only_ours, parse, render, routing_mark,
-    transaction,
-};
+use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -105,8 +103,8 @@ proptest! {
         let mut found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
         // The programs of iptables know nothing of routing.
         found.routing = rules.routing;
-        prop_assert_eq!(drift(&rules, &found), None);
-        prop_assert_eq!(transaction::replace(&rules, &found), "");
+        prop_assert_eq!(drift(&rules, &found, &OWNERSHIP), None);
+        prop_assert_eq!(transaction::replace(&rules, &found, &OWNERSHIP), "");
         prop_assert_eq!(compile(&interception, dialect, family), rules);
     }
 
@@ -129,10 +127,10 @@ proptest! {
         }
         let rules = compile(&interception, dialect, family);
         let found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
-        prop_assert_eq!(routing_mark(&found), rules.routing.map(|routing| routing.mark));
-        let mut ours = only_ours(&found);
+        prop_assert_eq!(routing_mark(&found, &OWNERSHIP), rules.routing.map(|routing| routing.mark));
+        let mut ours = only_ours(&found, &OWNERSHIP);
         ours.routing = rules.routing;
-        prop_assert_eq!(drift(&rules, &ours), None);
+        prop_assert_eq!(drift(&rules, &ours, &OWNERSHIP), None);
     }
 
     #[test]
@@ -140,7 +138,7 @@ proptest! {
         let settings = PodSettings { annotations: Some(&annotations), ..PodSettings::default() };
         let interception = settings.resolve().unwrap().interception;
         let rules = compile(&interception, Dialect::Asm, Family::V4);
-        let listing = Listing::of(&rules, TableName::Nat);
+        let listing = Listing::of(&rules, TableName::Nat, &OWNERSHIP);
         for layout in [Layout::Aligned, Layout::Folded] {
             prop_assert_eq!(&Listing::parse(&listing.print(layout)).unwrap(), &listing);
         }

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 
-use mesh_cni_rules::ruleset::{Family, Match, Rule, Target};
-use mesh_cni_rules::{parse, render};
+use mesh_cni_netfilter::ruleset::{Family, Match, Rule, Target};
+use mesh_cni_netfilter::{parse, render};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{as_saved, asm, productpage};
 
@@ -43,7 +44,11 @@ fn our_own_restore_input_reads_back_as_the_same_rules() {
     let rules = asm(&productpage());
     let saved = as_saved(&render::restore(&rules));
     assert_eq!(
-        mesh_cni_rules::drift(&rules, &parse::save(&saved, Family::V4).unwrap()),
+        mesh_cni_netfilter::drift(
+            &rules,
+            &parse::save(&saved, Family::V4).unwrap(),
+            &OWNERSHIP
+        ),
         None
     );
 }

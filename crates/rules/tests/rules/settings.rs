@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::{Gid, Uid};
 use mesh_cni_rules::PodSettings;
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
-use mesh_cni_rules::ruleset::Family;
 use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::value::{Gid, Uid};
 
 use crate::support::annotations;
 

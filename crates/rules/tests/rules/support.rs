@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_rules::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
 /// The dump as the documentation prints it, byte for byte.

@@ -1,15 +1,19 @@
 //! Transactions: from whatever stands to what is wanted, and back to nothing.
 
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::{only_ours, parse, transaction};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::{only_ours, parse, transaction};
+use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{annotations, asm, assert_snapshot, interception, productpage};
 
 #[test]
 fn nothing_changes_where_nothing_drifts() {
     let rules = asm(&productpage());
-    assert_eq!(transaction::replace(&rules, &rules), "");
-    assert_eq!(transaction::remove(&RuleSet::new(Family::V4)), "");
+    assert_eq!(transaction::replace(&rules, &rules, &OWNERSHIP), "");
+    assert_eq!(
+        transaction::remove(&RuleSet::new(Family::V4), &OWNERSHIP),
+        ""
+    );
 }
 
 #[test]
@@ -32,18 +36,18 @@ fn an_older_set_is_replaced_and_the_rules_of_others_stay() {
         "in each table one transaction: chains of ours are emptied, our jumps and the interface \
          rule before one are deleted, the wanted rules appended, stale chains deleted; DOCKER, its \
          jumps and the rule for eth9 are not mentioned",
-        transaction::replace(&asm(&interception(&captures_9080)), &found)
+        transaction::replace(&asm(&interception(&captures_9080)), &found, &OWNERSHIP)
     );
     assert_snapshot!(
         "remove-older",
         "everything of ours goes, jumps before chains; nothing else is mentioned",
-        transaction::remove(&found)
+        transaction::remove(&found, &OWNERSHIP)
     );
     let applied = asm(&interception(&captures_9080));
     assert_snapshot!(
         "undo-replace-older",
         "the way back from the replacement: our new rules go, the older ones of ours stand again; \
          DOCKER, its jumps and the rule for eth9 are not mentioned",
-        transaction::replace(&only_ours(&found), &applied)
+        transaction::replace(&only_ours(&found, &OWNERSHIP), &applied, &OWNERSHIP)
     );
 }

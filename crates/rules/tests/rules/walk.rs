@@ -4,10 +4,11 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::walk::{Host, walk_on};
+use mesh_cni_netfilter::{Packet, Walk};
 use mesh_cni_rules::interception::{DnsCapture, Mode};
-use mesh_cni_rules::ruleset::{Family, RuleSet};
-use mesh_cni_rules::walk::{Host, walk_on};
-use mesh_cni_rules::{Dialect, Interception, Packet, Walk, compile};
+use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
 
 use crate::support::{assert_snapshot, productpage};
 
@@ -89,9 +90,10 @@ fn assert_rows(interception: &Interception, rows: &[Row]) {
             for (packet, end) in rows {
                 let walk = walk(&rules, &addresses.fill(packet));
                 assert_eq!(
-                    walk.fate.to_string(),
+                    walk.fate.display(PORT_NAMES).to_string(),
                     addresses.fill(end),
-                    "{dialect}:\n{walk}"
+                    "{dialect}:\n{}",
+                    walk.display(PORT_NAMES)
                 );
             }
         }
@@ -233,12 +235,12 @@ fn without_rules_everything_goes_as_addressed() {
     let none = RuleSet::new(Family::V4);
     let out = walk(&none, "out tcp 10.0.0.7:9080 uid 1000");
     assert_eq!(
-        out.fate.to_string(),
+        out.fate.display(PORT_NAMES).to_string(),
         "leaves by eth0 to 10.0.0.7:9080, as addressed"
     );
     let v6 = walk(&none, "in tcp [fd00::17]:9080 from fd00::7");
     assert_eq!(
-        v6.fate.to_string(),
+        v6.fate.display(PORT_NAMES).to_string(),
         "goes to [fd00::17]:9080 in the pod, as addressed"
     );
     assert!(v6.steps.is_empty());
@@ -250,7 +252,7 @@ fn the_rules_of_the_other_family_are_met_by_nothing() {
     let out = walk(&rules, "out tcp [fd00::7]:9080 uid 1000");
     assert!(out.steps.is_empty());
     assert_eq!(
-        out.fate.to_string(),
+        out.fate.display(PORT_NAMES).to_string(),
         "leaves by eth0 to [fd00::7]:9080, as addressed"
     );
 }
@@ -259,7 +261,7 @@ fn walks(interception: &Interception, packets: &[&str]) -> String {
     let rules = compile(interception, Dialect::Asm, Family::V4);
     let walks = packets
         .iter()
-        .map(|packet| walk(&rules, packet).to_string());
+        .map(|packet| walk(&rules, packet).display(PORT_NAMES).to_string());
     walks.collect::<Vec<_>>().join("\n")
 }
 

@@ -1,10 +1,11 @@
 //! What the kernel does beside matching: marks, zones, passes, policies, and rules it would refuse.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
-use mesh_cni_rules::value::InterfaceName;
-use mesh_cni_rules::walk::{Event, Host, NatSkip, Pass, PolicyCounters, walk_on};
-use mesh_cni_rules::{Packet, Walk, parse};
+use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_netfilter::value::InterfaceName;
+use mesh_cni_netfilter::walk::{Event, Host, NatSkip, Pass, PolicyCounters, walk_on};
+use mesh_cni_netfilter::{Packet, Walk, parse};
+use mesh_cni_rules::PORT_NAMES;
 
 use crate::support::assert_snapshot;
 use crate::walk::host;
@@ -66,7 +67,13 @@ fn the_second_pass_meets_everything_but_nat() {
     );
     for (packet, port) in [("10.0.0.7:80", 15001), ("127.0.0.1:15001", 15001)] {
         let walk = walk(&rules, &format!("out tcp {packet} uid 0"));
-        assert!(walk.fate.to_string().contains(&port.to_string()), "{walk}");
+        assert!(
+            walk.fate
+                .display(PORT_NAMES)
+                .to_string()
+                .contains(&port.to_string()),
+            "{walk:?}"
+        );
         let skipped: Vec<_> = walk
             .steps
             .iter()
@@ -78,7 +85,14 @@ fn the_second_pass_meets_everything_but_nat() {
     }
     // The same port, from outside, is redirected.
     let inbound = walk(&rules, "in tcp 10.244.1.17:15001 from 10.0.0.9");
-    assert!(inbound.fate.to_string().contains("15006"), "{inbound}");
+    assert!(
+        inbound
+            .fate
+            .display(PORT_NAMES)
+            .to_string()
+            .contains("15006"),
+        "{inbound:?}"
+    );
 }
 
 #[test]
@@ -100,12 +114,15 @@ fn a_redirect_at_arrival_goes_to_the_interface_s_primary_address() {
         Some("10.1.0.2:1234".parse().unwrap())
     );
     assert_eq!(
-        redirected.fate.to_string(),
+        redirected.fate.display(PORT_NAMES).to_string(),
         "goes to port 1234, original destination 10.1.0.22:80"
     );
     let elsewhere = Packet::parse("in tcp 10.1.0.22:80 from 10.1.0.9 iface eth9").unwrap();
     assert_eq!(
-        walk_on(&rules, &elsewhere, &host).fate.to_string(),
+        walk_on(&rules, &elsewhere, &host)
+            .fate
+            .display(PORT_NAMES)
+            .to_string(),
         "cannot be followed beyond rule 1 of nat PREROUTING: the address of eth9 is not known"
     );
 }
@@ -138,9 +155,9 @@ fn marks_are_written_as_the_kernel_writes_them() {
          -A OUTPUT -j MARK --set-xmark 0x0/0xffffffff\nCOMMIT\n",
     );
     let walked = walk(&rules, "out tcp 127.0.0.1:80 uid 0");
-    assert_eq!((walked.mark, walked.connmark), (6, 6), "{walked}");
+    assert_eq!((walked.mark, walked.connmark), (6, 6), "{walked:?}");
     let invalid = walk(&rules, "out tcp 127.0.0.1:80 uid 0 state invalid");
-    assert_eq!((invalid.mark, invalid.connmark), (0, 0), "{invalid}");
+    assert_eq!((invalid.mark, invalid.connmark), (0, 0), "{invalid:?}");
 }
 
 #[test]
@@ -185,7 +202,7 @@ fn policies_discard_and_chains_return() {
         "in tcp 10.244.1.17:443 from 10.0.0.9 state invalid",
         "in udp 10.3.3.3:53 from 10.0.0.9",
     ]
-    .map(|packet| walk(&rules, packet).fate.to_string());
+    .map(|packet| walk(&rules, packet).fate.display(PORT_NAMES).to_string());
     insta::assert_snapshot!(ends.join("\n"), @"
     goes to 10.244.1.17:443 in the pod, as addressed
     is discarded by the policy of filter INPUT
@@ -225,7 +242,7 @@ fn rules_that_cannot_be_judged_end_the_walk() {
         missing,
         doubling(60),
     ]
-    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").fate.to_string());
+    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").fate.display(PORT_NAMES).to_string());
     assert_snapshot!(
         "walk-undecided",
         "an unknown condition, an unknown target, chains that call each other, a chain that calls \
@@ -244,7 +261,14 @@ fn rules_that_only_look_do_not_end_the_walk() {
          -A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n",
     );
     let walked = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
-    assert!(walked.fate.to_string().contains("15001"), "{walked}");
+    assert!(
+        walked
+            .fate
+            .display(PORT_NAMES)
+            .to_string()
+            .contains("15001"),
+        "{walked:?}"
+    );
     assert_eq!(
         counted(&walked),
         ["nat OUTPUT 1", "nat OUTPUT 2", "nat OUTPUT 5"]
@@ -266,6 +290,6 @@ fn a_namespace_with_lo_alone_sends_nothing_for_elsewhere_round_in_circles() {
         let packet = Packet::parse(packet).unwrap();
         let walk = walk_on(&RuleSet::new(Family::V4), &packet, &host);
         let end = format!("leaves by eth0 to {}, as addressed", packet.destination);
-        assert_eq!(walk.fate.to_string(), end);
+        assert_eq!(walk.fate.display(PORT_NAMES).to_string(), end);
     }
 }

@@ -4,13 +4,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnetwork::IpNetwork;
-use mesh_cni_rules::Packet;
-use mesh_cni_rules::ruleset::{
+use mesh_cni_netfilter::Packet;
+use mesh_cni_netfilter::ruleset::{
     BuiltinChain, Chain, ChainName, ConntrackState, Family, Mark, Match, Policy, PolicyRouting,
     PolicyVerdict, Protocol, Rule, RuleSet, Sense, TableName, Target,
 };
-use mesh_cni_rules::value::{Gid, InterfaceName, Port, Uid};
-use mesh_cni_rules::walk::{Event, Fate, PolicyCounters, Walk, replay, walk_on};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::walk::{Event, Fate, PolicyCounters, Walk, replay, walk_on};
+use mesh_cni_rules::PORT_NAMES;
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -209,11 +210,11 @@ proptest! {
         let first = walk_on(&rules, &packet, &host());
         prop_assert!(rules_met(&first) <= Walk::MOST_RULES + 1);
         prop_assert_eq!(&walk_on(&rules, &packet, &host()), &first);
-        let (told, end) = (first.to_string(), first.fate.to_string() + "\n");
+        let (told, end) = (first.display(PORT_NAMES).to_string(), first.fate.display(PORT_NAMES).to_string() + "\n");
         prop_assert!(told.ends_with(&end));
         if let Fate::Undecided { table, chain, rule, .. } = &first.fate {
             let there = rules.chain(*table, chain).and_then(|chain| chain.rules.get(rule - 1));
-            prop_assert!(there.is_some(), "{}", first.fate);
+            prop_assert!(there.is_some(), "{:?}", first.fate);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Replaying traffic: the counters of the documented dump, exactly.
 
-use mesh_cni_rules::listing::Layout;
-use mesh_cni_rules::ruleset::{Family, RuleSet, TableName};
-use mesh_cni_rules::walk::{Counted, Host, PolicyCounters, replay, walk_on};
-use mesh_cni_rules::{Dialect, Listing, Packet, compile};
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
+use mesh_cni_netfilter::walk::{Counted, Host, PolicyCounters, replay, walk_on};
+use mesh_cni_netfilter::{Listing, Packet};
+use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
 
 use crate::support::{DOCUMENTED_DUMP, asm, productpage};
 use crate::walk::{host, settings};
@@ -17,7 +18,7 @@ const TRAFFIC: [(u64, &str); 4] = [
 ];
 
 fn masked(rules: &RuleSet) -> String {
-    let listing = Listing::of(rules, TableName::Nat).print(Layout::Folded);
+    let listing = Listing::of(rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded);
     let listing = listing.replace("127.0.0.6", "127.0.X.X");
     listing.replace("127.0.0.1", "127.0.X.X")
 }
@@ -59,7 +60,7 @@ fn policies_count_where_the_kernel_counts_them() {
         let packet = Packet::parse(packet).unwrap();
         replay(&mut rules, &packet, &host(), PolicyCounters::On);
     }
-    let listing = Listing::of(&rules, TableName::Nat).print(Layout::Folded);
+    let listing = Listing::of(&rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded);
     let policies = listing.lines().filter(|line| line.contains("policy"));
     insta::assert_snapshot!(policies.collect::<Vec<_>>().join("\n"), @"
     Chain PREROUTING (policy ACCEPT 1 packets, 60 bytes)

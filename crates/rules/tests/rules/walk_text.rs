@@ -1,6 +1,6 @@
 //! A packet as text: what is read, what is refused and where, and the way back.
 
-use mesh_cni_rules::Packet;
+use mesh_cni_netfilter::Packet;
 
 use crate::support::assert_snapshot;
 

@@ -1,6 +1,6 @@
 //! The evidence: the documented command, our own reading of the rules, and the documented dump.
 
-use mesh_cni_rules::Listing;
+use mesh_cni_netfilter::Listing;
 use nix::unistd::Pid;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use mesh_cni_rules::Listing;
+use mesh_cni_netfilter::Listing;
 use mesh_cni_selector::{Policy, select};
 use mesh_cni_spec::CniResult;
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::value::Uid;
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::Uid;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt};

@@ -1,7 +1,8 @@
 //! One pod: the conditions of its decision, the rules that it should have, and those that it has.
 
+use mesh_cni_netfilter::{Listing, RuleSet, drift};
 use mesh_cni_plan::{MeshConf, Plan, plan};
-use mesh_cni_rules::{Listing, RuleSet, drift};
+use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::{PodFacts, conditions};
 
 use super::markup::Document;
@@ -50,7 +51,7 @@ fn rules(page: &mut Document, wanted: &[RuleSet], live: &LiveRules) {
         Ok(live) => {
             page.raw("<h2>Rules that stand, with counters</h2>");
             let mut pairs = wanted.iter().zip(live);
-            let difference = pairs.find_map(|(wanted, live)| drift(wanted, live));
+            let difference = pairs.find_map(|(wanted, live)| drift(wanted, live, &OWNERSHIP));
             page.paragraph(&match difference {
                 Some(difference) => format!("They are not as they should be: {difference}."),
                 None => "They are as they should be.".to_owned(),
@@ -75,7 +76,7 @@ fn listings(page: &mut Document, rule_sets: &[RuleSet]) {
                 rules.family,
                 table.name.as_str()
             ));
-            page.preformatted(&Listing::of(rules, table.name).to_string());
+            page.preformatted(&Listing::of(rules, table.name, &OWNERSHIP).to_string());
         }
     }
     let empty = |rules: &RuleSet| rules.tables.is_empty();

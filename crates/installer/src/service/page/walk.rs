@@ -1,8 +1,9 @@
 //! The form that asks where a packet of a pod ends, and the answer.
 
+use mesh_cni_netfilter::walk::{Host, Walk, walk, walk_on};
+use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{MeshConf, Plan, plan};
-use mesh_cni_rules::walk::{Host, Walk, walk, walk_on};
-use mesh_cni_rules::{Packet, RuleSet};
+use mesh_cni_rules::PORT_NAMES;
 
 use super::addresses;
 use super::markup::{Document, escape};
@@ -52,7 +53,7 @@ pub(in crate::service) fn page(asked: &Asked, pod: Option<&Pod>, conf: &MeshConf
     match followed(asked, pod, conf) {
         Ok(walk) => {
             page.raw("<h2>The walk</h2>");
-            page.preformatted(&walk.to_string());
+            page.preformatted(&walk.display(PORT_NAMES).to_string());
         }
         Err(words) => {
             page.raw("<p class=\"error\">");

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
 
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{Drift, RuleSet, drift, only_ours};
 use mesh_cni_netns::{
     Applied, ApplyError, BackendChoice, EnterError, NetNs, ProcessError, ProcessTable, ReadError,
     Xtables, apply, holds_legacy_tables, read,
 };
-use mesh_cni_rules::ruleset::Family;
-use mesh_cni_rules::{Drift, RuleSet, drift, only_ours};
+use mesh_cni_rules::OWNERSHIP;
 use thiserror::Error;
 
 use super::diagnosis::Rules;
@@ -160,14 +161,14 @@ fn difference(wanted: &[RuleSet], found: &[RuleSet]) -> Option<Drift> {
     found.iter().find_map(|found| {
         let wanted = wanted.iter().find(|wanted| wanted.family == found.family);
         match wanted {
-            Some(wanted) => drift(wanted, found),
-            None => drift(&RuleSet::new(found.family), found),
+            Some(wanted) => drift(wanted, found, &OWNERSHIP),
+            None => drift(&RuleSet::new(found.family), found, &OWNERSHIP),
         }
     })
 }
 
 fn is_bare(rules: &RuleSet) -> bool {
-    let ours = only_ours(rules);
+    let ours = only_ours(rules, &OWNERSHIP);
     ours.tables.is_empty() && ours.routing.is_none()
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use kube::core::params::Preconditions;
+use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::Applied;
-use mesh_cni_rules::RuleSet;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};

@@ -60,6 +60,7 @@ pub use host::Host;
 pub use packet::{Direction, Owner, Packet, Side};
 pub use packet_text::InvalidPacket;
 pub use step::{Effect, Event, Found, Mismatch, NatSkip, Outcome, Pass, Step, Walk};
+pub use words::{Named, PortNames};
 
 use crate::ruleset::RuleSet;
 use journey::Journey;
@@ -73,14 +74,15 @@ use journey::Journey;
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_rules::ruleset::Family;
-/// use mesh_cni_rules::{Dialect, Interception, Packet, compile, walk};
+/// use mesh_cni_netfilter::{Family, Packet, PortNames, parse, walk};
 ///
-/// let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
+/// let saved = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n";
+/// let rules = parse::save(saved, Family::V4)?;
 /// let packet = Packet::parse("out tcp 10.0.0.7:9080 uid 1000")?;
+/// let names = PortNames(&[(15001, "the proxy")]);
 /// assert_eq!(
-///     walk(&rules, &packet).fate.to_string(),
-///     "goes to Envoy's outbound listener on 15001, original destination 10.0.0.7:9080"
+///     walk(&rules, &packet).fate.display(names).to_string(),
+///     "goes to the proxy, original destination 10.0.0.7:9080"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -4,12 +4,12 @@
 const LONGEST: usize = 120;
 
 /// The text itself where it is short, else what stands around a position, with `…` for what is left
-/// out. Positions are counted in characters from 1, as in [`InvalidItem`](super::InvalidItem).
+/// out. Positions are counted in characters from 1.
 ///
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_rules::value::excerpt;
+/// use mesh_cni_netfilter::value::excerpt;
 ///
 /// assert_eq!(excerpt("22,http", 4), "22,http");
 /// let long = "10.0.0.0/8,".repeat(20_000);

@@ -2,9 +2,8 @@
 
 use thiserror::Error;
 
-use crate::chains;
 use crate::interchange::are_equivalent;
-use crate::ownership::ours;
+use crate::ownership::{Ownership, ours};
 use crate::render::rule_spec;
 use crate::ruleset::{Chain, ChainName, PolicyRouting, Rule, RuleSet, Table, TableName};
 
@@ -83,12 +82,12 @@ pub enum Drift {
 ///
 /// In our own chains every rule counts, whoever put it there. In the kernel's chains those rules
 /// count that lead to our chains.
-pub fn drift(wanted: &RuleSet, found: &RuleSet) -> Option<Drift> {
+pub fn drift(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Option<Drift> {
     let in_tables = TableName::ALL.into_iter().find_map(|name| {
         let empty = Table::new(name);
         let wanted = wanted.table(name).unwrap_or(&empty);
         let found = found.table(name).unwrap_or(&empty);
-        table_drift(wanted, found)
+        table_drift(wanted, found, ownership)
     });
     in_tables.or_else(|| {
         let (wanted, found) = (wanted.routing, found.routing);
@@ -103,33 +102,43 @@ fn words(routing: Option<PolicyRouting>) -> String {
     }
 }
 
-fn table_drift(wanted: &Table, found: &Table) -> Option<Drift> {
+fn table_drift(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
     let mut chains = wanted.chains.iter();
-    let missing = chains.find_map(|chain| chain_drift(chain, wanted, found));
-    missing.or_else(|| unexpected(wanted, found))
+    let missing = chains.find_map(|chain| chain_drift(chain, wanted, found, ownership));
+    missing.or_else(|| unexpected(wanted, found, ownership))
 }
 
 /// What is there of ours in chains that the wanted table does not have.
-fn unexpected(wanted: &Table, found: &Table) -> Option<Drift> {
+fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
     let mut others = found.chains.iter();
     others.find_map(|chain| {
         if wanted.chain(&chain.name).is_some() {
             return None;
         }
-        if chains::is_ours(&chain.name) {
+        if ownership.has_chain(&chain.name) {
             return Some(Drift::UnexpectedChain {
                 table: found.name,
                 chain: chain.name.clone(),
             });
         }
         chain.name.builtin()?;
-        rules_drift(found.name, &chain.name, &[], &ours(chain, found, wanted))
+        rules_drift(
+            found.name,
+            &chain.name,
+            &[],
+            &ours(chain, found, wanted, ownership),
+        )
     })
 }
 
-fn chain_drift(chain: &Chain, wanted: &Table, found: &Table) -> Option<Drift> {
+fn chain_drift(
+    chain: &Chain,
+    wanted: &Table,
+    found: &Table,
+    ownership: &Ownership,
+) -> Option<Drift> {
     let standing = match (found.chain(&chain.name), chain.name.builtin()) {
-        (Some(standing), Some(_)) => ours(standing, found, wanted),
+        (Some(standing), Some(_)) => ours(standing, found, wanted, ownership),
         (Some(standing), None) => all(standing),
         (None, Some(_)) => Vec::new(),
         (None, None) => {

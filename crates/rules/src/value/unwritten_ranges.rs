@@ -1,27 +1,12 @@
-//! Address ranges.
+//! Ranges of a setting for which no rule is written.
 
 use std::fmt;
-use std::net::IpAddr;
+
+use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::value::network;
 
 use super::InvalidItem;
 use super::list::{invalid, items};
-use crate::ruleset::Family;
-use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-
-/// What an address range has to look like.
-pub const EXPECTED: &str = "an address range: allowed are CIDRs such as 10.0.0.0/8 or fd00::/8";
-
-/// Reads a CIDR; the host's bits are cleared, as the kernel does.
-///
-/// The length of the prefix has to be there: a bare address is refused, as Istio does.
-pub fn network(text: &str) -> Option<IpNetwork> {
-    let (_, prefix) = text.split_once('/')?;
-    if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let network: IpNetwork = text.parse().ok()?;
-    Some(clear_host_bits(network))
-}
 
 /// What a range has to be where rules of IPv4 alone are written.
 const EXPECTED_FOUR: &str = "an IPv4 range, and here IPv4 rules alone are written (IPv6 ones follow \
@@ -81,26 +66,5 @@ impl fmt::Display for UnwrittenRanges {
             ": here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, \
              or with dual stack any), and IPv6 traffic is left alone",
         )
-    }
-}
-
-/// The range with every bit behind its prefix cleared.
-fn clear_host_bits(network: IpNetwork) -> IpNetwork {
-    match network {
-        IpNetwork::V4(range) => {
-            Ipv4Network::new(range.network(), range.prefix()).map_or(network, IpNetwork::V4)
-        }
-        IpNetwork::V6(range) => {
-            Ipv6Network::new(range.network(), range.prefix()).map_or(network, IpNetwork::V6)
-        }
-    }
-}
-
-/// Reads a CIDR, or an address as the range that holds it alone.
-pub(crate) fn network_or_address(text: &str) -> Option<IpNetwork> {
-    if text.contains('/') {
-        network(text)
-    } else {
-        text.parse::<IpAddr>().ok().map(IpNetwork::from)
     }
 }

@@ -11,6 +11,7 @@ mod wording;
 pub use parse::{InvalidListing, Problem};
 pub use print::Layout;
 
+use crate::Ownership;
 use crate::ruleset::{Counters, PolicyVerdict, RuleSet, TableName};
 
 /// One table, listed.
@@ -74,15 +75,16 @@ impl Listing {
     /// # Examples
     ///
     /// ```
-    /// use mesh_cni_rules::{Dialect, Interception, Listing, compile};
-    /// use mesh_cni_rules::ruleset::{Family, TableName};
+    /// use mesh_cni_netfilter::{Family, Listing, Ownership, TableName, parse};
     ///
-    /// let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
-    /// let listing = Listing::of(&rules, TableName::Nat);
+    /// let saved = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n";
+    /// let rules = parse::save(saved, Family::V4)?;
+    /// let listing = Listing::of(&rules, TableName::Nat, &Ownership::default());
     /// assert!(listing.to_string().contains("redir ports 15001"));
+    /// # Ok::<(), parse::InvalidSave>(())
     /// ```
-    pub fn of(rules: &RuleSet, table: TableName) -> Self {
-        from_rules::list(rules, table)
+    pub fn of(rules: &RuleSet, table: TableName, ownership: &Ownership) -> Self {
+        from_rules::list(rules, table, ownership)
     }
 
     /// Reads what the documented command printed, folded or aligned.

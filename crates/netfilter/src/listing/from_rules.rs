@@ -1,10 +1,10 @@
 //! A listing from a rule set: every chain the documented command would show, in its order.
 
 use super::{Heading, ListedChain, ListedRule, Listing, wording};
-use crate::chains;
+use crate::Ownership;
 use crate::ruleset::{Chain, ChainName, Family, Match, Policy, Rule, RuleSet, Table, TableName};
 
-pub(super) fn list(rules: &RuleSet, name: TableName) -> Listing {
+pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> Listing {
     let empty = Table::new(name);
     let table = rules.table(name).unwrap_or(&empty);
     let builtin = name.builtin_chains().iter().map(|chain| {
@@ -14,7 +14,7 @@ pub(super) fn list(rules: &RuleSet, name: TableName) -> Listing {
             None => list_chain(table, &Chain::new(name), rules.family),
         }
     });
-    let others = in_order(table)
+    let others = in_order(table, ownership)
         .into_iter()
         .map(|chain| list_chain(table, chain, rules.family));
     Listing {
@@ -23,14 +23,14 @@ pub(super) fn list(rules: &RuleSet, name: TableName) -> Listing {
 }
 
 /// The chains that programs made: ours in order of first use, then others as they stand.
-fn in_order(table: &Table) -> Vec<&Chain> {
+fn in_order<'found>(table: &'found Table, ownership: &Ownership) -> Vec<&'found Chain> {
     let user_chains = table.chains.iter();
     let mut user_chains: Vec<_> = user_chains
         .filter(|chain| chain.name.builtin().is_none())
         .collect();
     user_chains.sort_by_key(|chain| {
-        let ours = chains::OURS.iter().position(|ours| *ours == chain.name);
-        ours.unwrap_or(chains::OURS.len())
+        let ours = ownership.chains.iter().position(|ours| *ours == chain.name);
+        ours.unwrap_or(ownership.chains.len())
     });
     user_chains
 }

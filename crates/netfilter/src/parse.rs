@@ -65,7 +65,7 @@ pub enum Problem {
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_rules::{parse, ruleset::Family};
+/// use mesh_cni_netfilter::{parse, ruleset::Family};
 ///
 /// let text = "*nat\n:OUTPUT ACCEPT [0:0]\n[3:180] -A OUTPUT -p tcp -j RETURN\nCOMMIT\n";
 /// let rules = parse::save(text, Family::V4).unwrap();

@@ -59,19 +59,23 @@ impl BuiltinChain {
 }
 
 impl ChainName {
-    /// A name that is known to be good when the program is built.
-    pub(crate) const fn fixed(name: &'static str) -> Self {
+    /// A name from a constant.
+    ///
+    /// # Panics
+    ///
+    /// If netfilter would refuse the name: in a constant, the program does not compile.
+    pub const fn constant(name: &'static str) -> Self {
+        assert!(is_valid(name), "not a valid chain name");
         Self(Cow::Borrowed(name))
     }
 
     /// A name that came from outside.
     pub fn new(name: &str) -> Result<Self, InvalidChainName> {
-        let printable = name.chars().all(|c| c.is_ascii_graphic());
-        if name.is_empty() || name.len() > MAX_LENGTH || !printable || name.starts_with(['-', '!'])
-        {
-            return Err(InvalidChainName(name.to_owned()));
+        if is_valid(name) {
+            Ok(Self(Cow::Owned(name.to_owned())))
+        } else {
+            Err(InvalidChainName(name.to_owned()))
         }
-        Ok(Self(Cow::Owned(name.to_owned())))
     }
 
     /// The name.
@@ -89,7 +93,7 @@ impl ChainName {
 
 impl From<BuiltinChain> for ChainName {
     fn from(chain: BuiltinChain) -> Self {
-        Self::fixed(chain.as_str())
+        Self::constant(chain.as_str())
     }
 }
 
@@ -97,4 +101,20 @@ impl fmt::Display for ChainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Printable ASCII of an allowed length that no program reads as an option or a negation.
+const fn is_valid(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.len() > MAX_LENGTH || matches!(bytes[0], b'-' | b'!') {
+        return false;
+    }
+    let mut index = 0;
+    while index < bytes.len() {
+        if !bytes[index].is_ascii_graphic() {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }

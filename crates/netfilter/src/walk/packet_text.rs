@@ -53,14 +53,14 @@ impl Packet {
     /// # Examples
     ///
     /// ```
-    /// use mesh_cni_rules::Packet;
+    /// use mesh_cni_netfilter::Packet;
     ///
     /// let packet = Packet::parse("in tcp [fd00::2]:9080 from fd00::9 iface eth0")?;
     /// assert_eq!(packet.to_string(), "in tcp [fd00::2]:9080 from [fd00::9]:32768 iface eth0");
     ///
     /// let error = Packet::parse("out tcp 10.0.0.7 uid 1000").unwrap_err();
     /// assert_eq!((error.position, error.found.as_str()), (9, "10.0.0.7"));
-    /// # Ok::<(), mesh_cni_rules::walk::InvalidPacket>(())
+    /// # Ok::<(), mesh_cni_netfilter::walk::InvalidPacket>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, InvalidPacket> {
         let mut words = Words::new(text);

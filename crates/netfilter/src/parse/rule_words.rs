@@ -2,7 +2,7 @@
 
 use super::words::join;
 use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, Sense, Target};
-use crate::value::{Gid, InterfaceName, Port, Uid, list, network_or_address};
+use crate::value::{Gid, InterfaceName, Port, Uid, network_or_address};
 
 /// The matches and the target; `is_chain` says whether the table has a chain of that name.
 pub(super) fn read(words: &[String], is_chain: impl Fn(&str) -> bool) -> (Vec<Match>, Target) {
@@ -123,7 +123,7 @@ fn protocol(text: &str) -> Option<Protocol> {
 }
 
 fn ports(text: &str) -> Option<Vec<Port>> {
-    list(text, Port::parse, Port::EXPECTED).ok()
+    text.split(',').map(Port::parse).collect()
 }
 
 fn mark(text: &str) -> Option<Mark> {

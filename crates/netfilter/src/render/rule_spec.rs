@@ -9,8 +9,8 @@ use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_rules::render::rule_spec;
-/// use mesh_cni_rules::ruleset::{Match, Protocol, Rule, Sense, Target};
+/// use mesh_cni_netfilter::render::rule_spec;
+/// use mesh_cni_netfilter::ruleset::{Match, Protocol, Rule, Sense, Target};
 ///
 /// let rule = Rule::new([Match::Protocol(Sense::Is, Protocol::Tcp)], Target::Return);
 /// assert_eq!(rule_spec(&rule), "-p tcp -j RETURN");

@@ -19,16 +19,12 @@ impl Port {
     /// What a port has to look like.
     pub const EXPECTED: &'static str = "a port: allowed are whole numbers from 1 to 65535";
 
-    /// What a port has to look like that may be none.
-    pub(crate) const EXPECTED_OR_NONE: &'static str =
-        "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
-
-    /// A port that is known when the program is built.
+    /// A port from a constant.
     ///
     /// # Panics
     ///
-    /// Only at build time, where `number` is 0.
-    pub(crate) const fn fixed(number: u16) -> Self {
+    /// If `number` is 0: in a constant, the program does not compile.
+    pub const fn constant(number: u16) -> Self {
         Self(NonZeroU16::new(number).expect("ports in the source are not 0"))
     }
 

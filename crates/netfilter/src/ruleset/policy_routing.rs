@@ -11,16 +11,3 @@ pub struct PolicyRouting {
     /// The routing table.
     pub table: u32,
 }
-
-impl PolicyRouting {
-    /// Mark 1337, table 133: what Istio uses.
-    pub const ISTIO: Self = Self {
-        mark: 1337,
-        table: 133,
-    };
-
-    /// The mark of what the proxy sends to the pod's own address: the next one, 1338.
-    pub fn outbound_mark(self) -> u32 {
-        self.mark.wrapping_add(1)
-    }
-}

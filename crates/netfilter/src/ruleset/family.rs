@@ -33,15 +33,6 @@ impl Family {
         }
     }
 
-    /// The address to which a sidecar binds when it passes inbound traffic on:
-    /// 127.0.0.6/32 or `::6/128`.
-    pub fn inbound_passthrough(self) -> IpNetwork {
-        match self {
-            Self::V4 => host_v4(Ipv4Addr::new(127, 0, 0, 6)),
-            Self::V6 => host_v6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)),
-        }
-    }
-
     /// The loopback address of the family: 127.0.0.1/32 or `::1/128`.
     pub fn loopback(self) -> IpNetwork {
         match self {

@@ -1,5 +1,6 @@
 //! A walk in words: one line a rule, and the end in a sentence.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use super::fate::{Fate, Place, Unjudged};
@@ -7,20 +8,41 @@ use super::step::{Effect, Event, Found, Mismatch, NatSkip, Outcome, Pass, Step, 
 use crate::ruleset::{Match, PolicyVerdict};
 use crate::value::Port;
 
-/// The ports on which a sidecar listens, and what it calls the listeners.
-const LISTENERS: [(u16, &str); 3] = [
-    (15001, "Envoy's outbound listener on 15001"),
-    (15006, "Envoy's inbound listener on 15006"),
-    (15053, "the sidecar's DNS listener on 15053"),
-];
+/// What ports are called in sentences: `Envoy's outbound listener on 15001`.
+///
+/// A port without a name is called `port 8080`. The default names no port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortNames(pub &'static [(u16, &'static str)]);
 
-impl Display for Walk {
-    /// The packet, a line a rule in columns, and the fate.
+/// A value of a walk, displayed with the names of its ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'walk, T> {
+    value: &'walk T,
+    names: PortNames,
+}
+
+impl Walk {
+    /// The walk as text, with these names for ports.
+    pub fn display(&self, names: PortNames) -> Named<'_, Self> {
+        Named { value: self, names }
+    }
+}
+
+impl Fate {
+    /// The sentence at the end of a walk, without a full stop, with these names for ports.
+    pub fn display(&self, names: PortNames) -> Named<'_, Self> {
+        Named { value: self, names }
+    }
+}
+
+impl Display for Named<'_, Walk> {
+    /// The packet, a line for each rule in columns, and the end.
     ///
     /// Policies are left out unless they discard the packet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.packet)?;
-        let lines: Vec<_> = self.steps.iter().filter(|step| is_told(step)).collect();
+        let walk = self.value;
+        writeln!(f, "{}", walk.packet)?;
+        let lines: Vec<_> = walk.steps.iter().filter(|step| is_told(step)).collect();
         let width = |column: fn(&Step) -> String| {
             let widths = lines.iter().map(|step| column(step).chars().count());
             widths.max().unwrap_or(0)
@@ -35,7 +57,7 @@ impl Display for Walk {
             let (at, written, came) = (step.place(), step.rule(), step.outcome());
             writeln!(f, "  {at:place$}  {written:rule$}  {came}")?;
         }
-        writeln!(f, "{}", self.fate)
+        writeln!(f, "{}", walk.fate.display(self.names))
     }
 }
 
@@ -195,15 +217,15 @@ impl Display for Unjudged {
     }
 }
 
-impl Display for Fate {
-    /// The sentence at the end of a walk, without a full stop.
+impl Display for Named<'_, Fate> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RedirectedTo { port, original, .. } => {
-                let listener = listener(*port);
+        let listener = |port: &Port| self.names.name(*port);
+        match self.value {
+            Fate::RedirectedTo { port, original, .. } => {
+                let listener = listener(port);
                 write!(f, "goes to {listener}, original destination {original}")
             }
-            Self::Tproxied {
+            Fate::Tproxied {
                 port,
                 source,
                 destination,
@@ -212,31 +234,31 @@ impl Display for Fate {
                 f,
                 "goes to {}, source {source} unchanged, destination rewritten to {destination}, \
                  original destination {original}",
-                listener(*port)
+                listener(port)
             ),
-            Self::Tproxied {
+            Fate::Tproxied {
                 port,
                 source,
                 destination,
                 ..
             } => {
-                let listener = listener(*port);
+                let listener = listener(port);
                 write!(
                     f,
                     "goes to {listener}, source {source} and destination {destination} unchanged"
                 )
             }
-            Self::AsAddressed { to, place } => match place {
+            Fate::AsAddressed { to, place } => match place {
                 Place::Here => write!(f, "goes to {to} in the pod, as addressed"),
                 Place::Beyond(interface) => {
                     write!(f, "leaves by {interface} to {to}, as addressed")
                 }
             },
-            Self::Dropped { table, chain, rule } => match rule {
+            Fate::Dropped { table, chain, rule } => match rule {
                 Some(number) => write!(f, "is discarded by rule {number} of {table} {chain}"),
                 None => write!(f, "is discarded by the policy of {table} {chain}"),
             },
-            Self::Undecided {
+            Fate::Undecided {
                 table,
                 chain,
                 rule,
@@ -249,8 +271,12 @@ impl Display for Fate {
     }
 }
 
-fn listener(port: Port) -> String {
-    let mut known = LISTENERS.iter();
-    let known = known.find(|(number, _)| *number == port.get());
-    known.map_or_else(|| format!("port {port}"), |(_, name)| (*name).to_owned())
+impl PortNames {
+    fn name(self, port: Port) -> Cow<'static, str> {
+        let mut named = self.0.iter();
+        match named.find(|(number, _)| *number == port.get()) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("port {port}")),
+        }
+    }
 }

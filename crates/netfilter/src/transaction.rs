@@ -3,9 +3,8 @@
 
 use std::fmt;
 
-use crate::chains;
 use crate::drift::drift;
-use crate::ownership::ours_with_places;
+use crate::ownership::{Ownership, ours_with_indexes};
 use crate::render::{push_line, rule_spec, user_chains};
 use crate::ruleset::{Chain, ChainName, Rule, RuleSet, Table, TableName};
 
@@ -49,21 +48,25 @@ pub enum Step<'rules> {
 ///
 /// Our jumps go, our chains are emptied and filled again, chains that are no longer wanted are
 /// deleted.
-pub fn steps<'rules>(wanted: &'rules RuleSet, found: &'rules RuleSet) -> Vec<TableSteps<'rules>> {
-    if drift(wanted, found).is_none() {
+pub fn steps<'rules>(
+    wanted: &'rules RuleSet,
+    found: &'rules RuleSet,
+    ownership: &Ownership,
+) -> Vec<TableSteps<'rules>> {
+    if drift(wanted, found, ownership).is_none() {
         return Vec::new();
     }
     let of_table = |table: TableName| {
-        let steps = table_steps(table, wanted.table(table), found.table(table));
+        let steps = table_steps(table, wanted.table(table), found.table(table), ownership);
         (!steps.is_empty()).then_some(TableSteps { table, steps })
     };
     TableName::ALL.into_iter().filter_map(of_table).collect()
 }
 
 /// The same as text; empty where nothing has to change.
-pub fn replace(wanted: &RuleSet, found: &RuleSet) -> String {
+pub fn replace(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> String {
     let mut text = String::new();
-    for TableSteps { table, steps } in steps(wanted, found) {
+    for TableSteps { table, steps } in steps(wanted, found, ownership) {
         push_line(&mut text, format_args!("*{table}"));
         for step in steps {
             push_line(&mut text, format_args!("{step}"));
@@ -74,23 +77,24 @@ pub fn replace(wanted: &RuleSet, found: &RuleSet) -> String {
 }
 
 /// Removes whatever of ours was found; empty where nothing is.
-pub fn remove(found: &RuleSet) -> String {
-    replace(&RuleSet::new(found.family), found)
+pub fn remove(found: &RuleSet, ownership: &Ownership) -> String {
+    replace(&RuleSet::new(found.family), found, ownership)
 }
 
 fn table_steps<'rules>(
     name: TableName,
     wanted: Option<&'rules Table>,
     found: Option<&'rules Table>,
+    ownership: &Ownership,
 ) -> Vec<Step<'rules>> {
     let nothing = Table::new(name);
     let mut steps = Vec::new();
-    let stale = stale_chains(wanted.unwrap_or(&nothing), found);
+    let stale = stale_chains(wanted.unwrap_or(&nothing), found, ownership);
     let fresh = wanted.into_iter().flat_map(user_chains);
     let emptied = fresh.chain(stale.iter().copied());
     steps.extend(emptied.map(|chain| Step::EmptyChain(&chain.name)));
     if let Some(found) = found {
-        steps.extend(deletions(found, wanted.unwrap_or(&nothing)));
+        steps.extend(deletions(found, wanted.unwrap_or(&nothing), ownership));
     }
     for chain in wanted.into_iter().flat_map(|table| &table.chains) {
         let append = |rule| Step::AppendRule {
@@ -108,10 +112,14 @@ fn table_steps<'rules>(
 }
 
 /// Our rules in the kernel's own chains.
-fn deletions<'found>(found: &'found Table, wanted: &Table) -> impl Iterator<Item = Step<'found>> {
+fn deletions<'found>(
+    found: &'found Table,
+    wanted: &Table,
+    ownership: &Ownership,
+) -> impl Iterator<Item = Step<'found>> {
     let builtin = |chain: &&Chain| chain.name.builtin().is_some();
-    found.chains.iter().filter(builtin).flat_map(|chain| {
-        let ours = ours_with_places(chain, found, wanted).into_iter();
+    found.chains.iter().filter(builtin).flat_map(move |chain| {
+        let ours = ours_with_indexes(chain, found, wanted, ownership).into_iter();
         ours.map(|(place, rule)| Step::DeleteRule {
             chain: &chain.name,
             place,
@@ -121,10 +129,14 @@ fn deletions<'found>(found: &'found Table, wanted: &Table) -> impl Iterator<Item
 }
 
 /// Chains of ours that are not wanted any more.
-fn stale_chains<'found>(wanted: &Table, found: Option<&'found Table>) -> Vec<&'found Chain> {
+fn stale_chains<'found>(
+    wanted: &Table,
+    found: Option<&'found Table>,
+    ownership: &Ownership,
+) -> Vec<&'found Chain> {
     let chains = found.into_iter().flat_map(|table| &table.chains);
     let stale =
-        |chain: &&Chain| chains::is_ours(&chain.name) && wanted.chain(&chain.name).is_none();
+        |chain: &&Chain| ownership.has_chain(&chain.name) && wanted.chain(&chain.name).is_none();
     chains.filter(stale).collect()
 }
 

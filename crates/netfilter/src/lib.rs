@@ -1,0 +1,28 @@
+//! Typed netfilter rules: parse, render and compare iptables rule sets, and walk packets through
+//! them.
+//!
+//! This crate does no I/O and knows no program that writes rules: the same input always gives the
+//! same output.
+
+#![forbid(unsafe_code)]
+
+pub mod drift;
+pub mod interchange;
+pub mod listing;
+pub mod parse;
+pub mod render;
+pub mod ruleset;
+pub mod transaction;
+pub mod value;
+pub mod walk;
+
+mod ownership;
+
+pub use drift::{Drift, drift};
+pub use listing::Listing;
+pub use ownership::{Ownership, only_ours, routing_mark};
+pub use ruleset::{
+    BuiltinChain, Chain, ChainName, Family, Match, PolicyRouting, Rule, RuleSet, Table, TableName,
+    Target,
+};
+pub use walk::{Packet, PortNames, Walk, walk};

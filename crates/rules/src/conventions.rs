@@ -1,0 +1,37 @@
+//! What Istio's sidecar fixes by convention: marks, ports, addresses, and what is ours.
+
+use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+use mesh_cni_netfilter::{Family, Ownership, PolicyRouting, PortNames};
+
+use crate::chains;
+
+/// What belongs to sidecar interception in a network namespace.
+pub static OWNERSHIP: Ownership = Ownership {
+    chains: Cow::Borrowed(&chains::OURS),
+    marks: Cow::Borrowed(&[TPROXY_ROUTING.mark]),
+};
+
+/// The ports on which a sidecar listens.
+pub const PORT_NAMES: PortNames = PortNames(&[
+    (15001, "Envoy's outbound listener on 15001"),
+    (15006, "Envoy's inbound listener on 15006"),
+    (15053, "the sidecar's DNS listener on 15053"),
+]);
+
+/// The policy routing of TPROXY: mark 1337, table 133.
+pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting {
+    mark: 1337,
+    table: 133,
+};
+
+/// The address to which a sidecar binds when it passes inbound traffic on: 127.0.0.6/32 or
+/// `::6/128`.
+pub fn inbound_passthrough(family: Family) -> IpNetwork {
+    match family {
+        Family::V4 => Ipv4Network::from(Ipv4Addr::new(127, 0, 0, 6)).into(),
+        Family::V6 => Ipv6Network::from(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6)).into(),
+    }
+}
