@@ -12,6 +12,8 @@ ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
 CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
 # What the image's programs are built for; static with glibc and with musl.
 IMAGE_TARGET ?= x86_64-unknown-linux-gnu
+# The oldest supported Rust version, as rustup names it.
+MSRV       := $(shell sed -n 's/^rust-version *= *"\(.*\)"$$/\1/p' Cargo.toml).0
 # Arguments of the demo and of the cluster's stages: `make demo ARGS=--keep`.
 ARGS       ?=
 
@@ -24,7 +26,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +105,18 @@ docs: ## the API documentation, without a warning
 deny: ## licences, sources and banned crates
 	scripts/setup deny
 	cargo-deny $(CARGOFLAGS) check bans licenses sources
+
+package: ## every crate as it would be published, compiled by itself and with its tests
+	scripts/package
+
+# The compiler has a target directory of its own, so that the next `make test` recompiles nothing.
+msrv: ## libraries and programs compiled with the oldest supported Rust version
+	scripts/setup msrv
+	RUSTUP_TOOLCHAIN=$(MSRV) CARGO_TARGET_DIR=$(TARGET_DIR)/msrv \
+		$(CARGO) check $(CARGOFLAGS) --workspace --exclude mesh-cni-tests
+
+semver: ## public interfaces compared with the last release of each crate
+	scripts/semver
 
 audit: ## known vulnerabilities (fetches the advisory database)
 	scripts/setup deny

@@ -15,7 +15,11 @@ const MANIFEST_LINES: &[&str] = &[
     "repository.workspace = true",
     "rust-version.workspace = true",
     "[lints]\nworkspace = true",
+    "[package.metadata.docs.rs]",
 ];
+
+/// Either of these lists the files of the package; the second is for crates whose tests need the repository.
+const INCLUDE_LINES: &[&str] = &["include.workspace = true", "include = ["];
 
 /// The feature that builds the tests that need root.
 const ROOT_FEATURE: &str = "root-tests";
@@ -67,11 +71,27 @@ fn make_runs_every_test_target() {
     assert_no_violations("No test is silently skipped.", violations);
 }
 
+#[test]
+fn packages_contain_the_license() {
+    let license = fs::read(root().join("LICENSE")).expect("the repository has a LICENSE");
+    let workspace = Workspace::load();
+    let violations = workspace.crates().into_iter().filter_map(|package| {
+        let own = fs::read(package.folder().join("LICENSE")).ok();
+        let fix = "link it: `ln -s ../../LICENSE LICENSE`";
+        (own.as_ref() != Some(&license))
+            .then(|| Violation::new(&package.name, "no LICENSE, or another text", fix))
+    });
+    assert_no_violations("Each published package contains the license.", violations);
+}
+
 fn missing_lines(name: &str, manifest: &str) -> Vec<Violation> {
-    let missing = MANIFEST_LINES
+    let lists_files = INCLUDE_LINES
         .iter()
-        .filter(|line| !manifest.contains(*line));
-    missing
+        .any(|line| manifest.contains(&format!("\n{line}")));
+    MANIFEST_LINES
+        .iter()
+        .filter(|line| !manifest.contains(*line))
+        .chain(INCLUDE_LINES.first().filter(|_| !lists_files))
         .map(|line| {
             Violation::new(
                 name,
@@ -134,19 +154,14 @@ fn enables(makefile: &str, package: &str, feature: &str) -> bool {
 }
 
 #[test]
-fn a_missing_line_is_reported() {
-    let manifest = MANIFEST_LINES
-        .join("\n")
-        .replace("license.workspace = true\n", "");
-    let violations = missing_lines("it", &manifest);
-    assert_eq!(
-        violations,
-        [Violation::new(
-            "it",
-            "no `license.workspace = true`",
-            "add the line"
-        )]
-    );
+fn missing_lines_are_reported() {
+    let complete = MANIFEST_LINES.join("\n") + "\ninclude = [\"/src\"]\n";
+    assert_eq!(missing_lines("it", &complete), []);
+    for line in ["license.workspace = true", "include"] {
+        let violations = missing_lines("it", &complete.replace(line, ""));
+        assert_eq!(violations.len(), 1);
+        assert!(violations[0].wrong.starts_with(&format!("no `{line}")));
+    }
 }
 
 #[test]
