@@ -46,6 +46,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "mesh-cni-cli",
         &[
+            "mesh-cni-agent-api",
             "mesh-cni-installer",
             "mesh-cni-netfilter",
             "mesh-cni-netns",

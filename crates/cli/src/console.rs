@@ -1,28 +1,28 @@
-//! Where results and words go, and the few colours they may have.
+//! Where results and messages are written, and their colours.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-/// What went well.
+/// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What did not.
+/// Failure.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What is worth a second look.
-pub(crate) const ODD: Style = AnsiColor::Yellow.on_default();
+/// Warnings.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
 /// Headings.
 pub(crate) const BOLD: Style = Style::new().bold();
-/// What may be passed over.
+/// Details.
 pub(crate) const DIM: Style = Style::new().dimmed();
 
-/// The two streams; whether colours come through is decided behind them.
+/// The two streams, which remove colours where the reader does not want them.
 pub(crate) struct Console<'streams> {
     out: &'streams mut dyn Write,
     err: &'streams mut dyn Write,
 }
 
-/// A value in a style.
+/// A value printed in a style.
 pub(crate) struct Styled<T>(pub(crate) Style, pub(crate) T);
 
 impl<'streams> Console<'streams> {
@@ -30,35 +30,35 @@ impl<'streams> Console<'streams> {
         Self { out, err }
     }
 
-    /// A part of the result, as it is.
+    /// Writes a part of the result unchanged.
     pub(crate) fn result(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
 
-    /// A line of the result.
+    /// Writes a line of the result.
     pub(crate) fn line(&mut self, line: impl fmt::Display) -> io::Result<()> {
         writeln!(self.out, "{line}")?;
         self.out.flush()
     }
 
-    /// Something odd that changes nothing about the result.
+    /// Writes a warning, which does not change the result.
     pub(crate) fn warn(&mut self, line: impl fmt::Display) {
-        self.word("warning", ODD, line);
+        self.message("warning", WARN, line);
     }
 
-    /// Something to know about the result.
+    /// Writes a note about the result.
     pub(crate) fn note(&mut self, line: impl fmt::Display) {
-        self.word("note", DIM, line);
+        self.message("note", DIM, line);
     }
 
-    /// Lines that belong to the words before them.
-    pub(crate) fn aside(&mut self, lines: impl fmt::Display) {
+    /// Writes further lines of the last message.
+    pub(crate) fn detail(&mut self, lines: impl fmt::Display) {
         let _written = writeln!(self.err, "{lines}");
     }
 
-    /// Words that cannot be written are lost; the result still counts.
-    pub(crate) fn word(&mut self, kind: &str, style: Style, line: impl fmt::Display) {
+    /// Writes a message to stderr. A failed write is ignored: the result still counts.
+    pub(crate) fn message(&mut self, kind: &str, style: Style, line: impl fmt::Display) {
         let _written = writeln!(self.err, "{style}{kind}:{style:#} {line}");
     }
 }

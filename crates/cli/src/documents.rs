@@ -15,7 +15,7 @@ pub(crate) fn completions(shell: Shell, console: &mut Console<'_>) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Prints the manual: a page for the program, then one for each command.
+/// Prints the manual: a page for the program, and one for each command.
 pub(crate) fn man(console: &mut Console<'_>) -> Result<Exit, Failure> {
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();

@@ -1,5 +1,5 @@
-//! `explain`: the walk of a packet, through the rules that a pod would get or through those that
-//! stand in a namespace: one line a rule, and the end in a sentence.
+//! `explain`: traces a packet through the rules that a pod would get, or through the live rules of
+//! a namespace: one line for each rule, then where the packet ends.
 
 mod report;
 
@@ -16,7 +16,7 @@ use crate::input::Case;
 use crate::live;
 use crate::render::refuse;
 
-/// Prints a walk for each packet; exit code 1 where one could not be followed to its end.
+/// Prints a walk for each packet; exit code 1 if one could not be traced to its end.
 pub(crate) fn run(
     arguments: &ExplainArguments,
     console: &mut Console<'_>,
@@ -38,7 +38,7 @@ pub(crate) fn run(
     Ok(if lost { Exit::No } else { Exit::Done })
 }
 
-/// The rules of each family, and what is known of the namespace in which they stand.
+/// The rules of each family, and the addresses of the namespace if they are known.
 struct Rules {
     rule_sets: Vec<RuleSet>,
     host: Option<Host>,
@@ -52,7 +52,7 @@ impl Rules {
         let rules = sets
             .find(|rules| rules.family == family)
             .unwrap_or_else(|| {
-                // A pod that is left alone was told of already.
+                // The note for a pod without any rules is printed already.
                 if !self.rule_sets.is_empty() {
                     console.note(format_args!("{packet}: there are no {family} rules"));
                 }
@@ -84,12 +84,14 @@ fn rules(arguments: &ExplainArguments, console: &mut Console<'_>) -> Result<Rule
             };
             of_manifest(&subject, console)
         }
-        (None, Some(path)) => standing(&path),
-        (None, None) => Err(Failure::wrong("--pod, --netns or --pid says whose rules")),
+        (None, Some(path)) => of_namespace(&path),
+        (None, None) => Err(Failure::wrong(
+            "one of --pod, --netns and --pid is required",
+        )),
     }
 }
 
-fn standing(path: &Path) -> Result<Rules, Failure> {
+fn of_namespace(path: &Path) -> Result<Rules, Failure> {
     let live = live::look(&live::open(path)?)?;
     Ok(Rules {
         rule_sets: live.rule_sets,
@@ -99,7 +101,7 @@ fn standing(path: &Path) -> Result<Rules, Failure> {
 
 fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Failure> {
     let case = Case::read(subject, console)?;
-    let planned = plan(&case.facts, &case.conf, &case.addresses);
+    let planned = plan(&case.facts, &case.conf, &case.facts.addresses);
     let rule_sets = match planned.map_err(|error| refuse(&case, error))? {
         Plan::Redirect(redirection) => {
             for warning in &redirection.warnings {
@@ -112,6 +114,6 @@ fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Fa
             Vec::new()
         }
     };
-    let host = (!case.addresses.is_empty()).then(|| Host::pod(&case.addresses));
+    let host = (!case.facts.addresses.is_empty()).then(|| Host::pod(&case.facts.addresses));
     Ok(Rules { rule_sets, host })
 }

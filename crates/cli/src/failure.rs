@@ -1,4 +1,4 @@
-//! How a command ends: its exit code, and where it failed, what to say about it.
+//! How a command ends: its exit code, and the error and hints of one that failed.
 
 use std::error::Error;
 use std::io;
@@ -17,12 +17,12 @@ pub(crate) enum Exit {
     Wrong,
     /// 3: the environment failed.
     Failed,
-    /// 126: the rules do not redirect, the code of Istio's own validation, by which programs that
-    /// repair pods know it.
-    Unproven,
+    /// 126: the rules do not redirect. Istio's validation uses the same code, and programs that
+    /// repair pods look for it.
+    NotRedirected,
 }
 
-/// A command that came to no result, and the way out.
+/// A command without a result, and what the user can do.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -33,19 +33,19 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The caller asked wrongly, or handed in something that cannot be used.
+    /// Wrong use, or input that cannot be used.
     pub(crate) fn wrong(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Exit::Wrong, error.into())
     }
 
-    /// The machine did not do its part.
+    /// The machine failed: a file, the kernel or a program.
     pub(crate) fn environment(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Exit::Failed, error.into())
     }
 
-    /// The rules were put to the proof and failed.
-    pub(crate) fn unproven(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Exit::Unproven, error.into())
+    /// The validation found that the rules do not redirect.
+    pub(crate) fn not_redirected(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Exit::NotRedirected, error.into())
     }
 
     fn new(exit: Exit, error: Box<dyn Error + Send + Sync>) -> Self {
@@ -58,20 +58,20 @@ impl Failure {
         }
     }
 
-    /// Says what it was about.
+    /// Prefixes the error with the thing that it concerns.
     pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
     }
 
-    /// Shows the text that is wrong, a caret under that position (in characters, from 1).
+    /// Shows the wrong text with a caret under that position (in characters, from 1).
     pub(crate) fn showing(mut self, text: &str, position: usize) -> Self {
-        let blanks = " ".repeat(position.saturating_sub(1));
-        self.shown = Some(format!("  {text}\n  {blanks}^"));
+        let indent = " ".repeat(position.saturating_sub(1));
+        self.shown = Some(format!("  {text}\n  {indent}^"));
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds a remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
@@ -84,7 +84,7 @@ impl Failure {
         self.exit
     }
 
-    /// The whole chain of causes, on one line.
+    /// The error and its causes, on one line.
     pub(crate) fn message(&self) -> String {
         let chain = chain(self.error.as_ref());
         match &self.subject {
@@ -93,21 +93,21 @@ impl Failure {
         }
     }
 
-    /// Says what is wrong and what helps.
-    pub(crate) fn tell(&self, console: &mut Console<'_>) {
+    /// Prints the error and the hints.
+    pub(crate) fn print(&self, console: &mut Console<'_>) {
         if self.is_broken_pipe() {
             return;
         }
-        console.word("error", BAD, self.message());
+        console.message("error", BAD, self.message());
         if let Some(shown) = &self.shown {
-            console.aside(shown);
+            console.detail(shown);
         }
         for hint in &self.hints {
-            console.word("hint", DIM, hint);
+            console.message("hint", DIM, hint);
         }
     }
 
-    /// Whoever read the result has read enough.
+    /// The reader closed the pipe early, as `head` does: not an error.
     fn is_broken_pipe(&self) -> bool {
         let error = self.error.downcast_ref::<io::Error>();
         error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -127,9 +127,9 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 }
 
 impl From<io::Error> for Failure {
-    /// The result could not be written.
+    /// The result cannot be written.
     fn from(error: io::Error) -> Self {
-        Self::environment(error).hint("the result could not be written to stdout")
+        Self::environment(error).about("cannot write the result to stdout")
     }
 }
 
@@ -140,7 +140,7 @@ impl From<Exit> for ExitCode {
             Exit::No => 1,
             Exit::Wrong => 2,
             Exit::Failed => 3,
-            Exit::Unproven => 126,
+            Exit::NotRedirected => 126,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `init`: programs a namespace as istio-init does, by the same flags.
+//! `init`: applies rules to a namespace as istio-init does, with the same flags.
 
 pub(crate) mod addresses;
 pub(crate) mod container;
@@ -8,6 +8,7 @@ pub(crate) mod flags;
 mod go;
 mod group_file;
 mod groups;
+mod interception;
 mod resolv_conf;
 mod settings;
 mod validation;
@@ -18,7 +19,9 @@ use std::{fs, io, thread};
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_netfilter::{RuleSet, render, transaction};
-use mesh_cni_netns::{ApplyError, BackendChoice, NetNs, OpenError, Xtables, apply, read, remove};
+use mesh_cni_netns::{
+    ApplyError, BackendChoice, Change, NetNs, OpenError, Xtables, apply, read, remove,
+};
 use mesh_cni_rules::interception::DnsCapture;
 use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, compile};
 
@@ -29,20 +32,19 @@ use flags::GivenFlags;
 use settings::Settings;
 use validation::Validation;
 
-/// What the settings come to.
-struct Wish {
-    what: What,
+/// What the settings ask for.
+struct Request {
+    action: Action,
     interception: Interception,
     dialect: Dialect,
     backend: BackendChoice,
     validation: Option<Validation>,
-    /// The caller's own where there is none.
+    /// The caller's own if none is named.
     namespace: Option<NetNs>,
 }
 
-/// What is to be done.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum Action {
     Apply,
     Print,
     Check,
@@ -50,9 +52,9 @@ enum What {
     PrintRemoval,
 }
 
-impl What {
-    /// Whether rules are written, if only on stdout.
-    fn writes(self) -> bool {
+impl Action {
+    /// Whether rules are compiled, to be applied or printed.
+    fn compiles(self) -> bool {
         match self {
             Self::Apply | Self::Print => true,
             Self::Check | Self::Remove | Self::PrintRemoval => false,
@@ -60,28 +62,34 @@ impl What {
     }
 }
 
-/// Reads the settings, then does what they say.
+/// Reads the settings, and does what they ask for.
 pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    // What is no text is read as one that does not parse, and so refused.
+    // A value that is not UTF-8 becomes one that does not parse, and is refused.
     let lookup = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
     let mut settings = Settings::new(given, &lookup, &read_file);
-    let wish = resolve(&mut settings)?;
+    let mut request = read_request(&mut settings).map_err(Failure::wrong)?;
+    request.namespace = open_namespace(&settings)?;
     for warning in &settings.warnings {
         console.warn(warning);
     }
-    if wish.what.writes() {
-        check_families(&wish, &settings, console)?;
+    let addresses = if request.action.compiles() || request.validation.is_some() {
+        request.addresses()?
+    } else {
+        Vec::new()
+    };
+    if request.action.compiles() {
+        check_families(&request, &addresses, &settings, console)?;
     }
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    match wish.what {
-        What::Check => console.note("--skip-rule-apply: the settings are right, nothing changed"),
-        What::Print => print(&wish, console)?,
-        What::Apply => apply_rules(&wish, &xtables, console)?,
-        What::Remove => remove_rules(&wish, &xtables, console)?,
-        What::PrintRemoval => print_removal(&wish, &xtables, console)?,
+    match request.action {
+        Action::Check => console.note("--skip-rule-apply: the settings are valid, nothing changed"),
+        Action::Print => print(&request, &addresses, console)?,
+        Action::Apply => apply_rules(&request, &addresses, &xtables, console)?,
+        Action::Remove => remove_rules(&request, &xtables, console)?,
+        Action::PrintRemoval => print_removal(&request, &xtables, console)?,
     }
-    if let Some(validation) = &wish.validation {
-        validate(validation, &wish, console)?;
+    if let Some(validation) = &request.validation {
+        validate(validation, &request, &addresses, console)?;
     }
     Ok(Exit::Done)
 }
@@ -91,105 +99,115 @@ fn read_file(path: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn resolve(settings: &mut Settings<'_>) -> Result<Wish, Failure> {
-    let what = what(settings).map_err(wrong_setting)?;
-    let interception = settings.interception().map_err(wrong_setting)?;
-    let validation = validation(settings, what, &interception).map_err(wrong_setting)?;
-    let dialect = settings.dialect().map_err(wrong_setting)?;
-    let backend = settings.backend().map_err(wrong_setting)?;
-    settings.check_accepted().map_err(wrong_setting)?;
-    let path = settings.text(&flags::NETWORK_NAMESPACE);
-    let namespace = match path.as_str() {
-        "" => None,
-        path => Some(NetNs::open(Path::new(path)).map_err(unopened)?),
-    };
-    Ok(Wish {
-        what,
+fn read_request(settings: &mut Settings<'_>) -> Result<Request, SettingError> {
+    let action = action(settings)?;
+    let interception = interception::read(settings)?;
+    let validation = validation(settings, action, &interception)?;
+    let dialect = interception::dialect(settings)?;
+    let backend = interception::backend(settings)?;
+    // These flags change nothing here, but their values must be valid.
+    for flag in [&flags::RECONCILE, &flags::FORCE_APPLY, &flags::CNI_MODE] {
+        settings.switch(flag)?;
+    }
+    Ok(Request {
+        action,
         interception,
         dialect,
         backend,
         validation,
-        namespace,
+        namespace: None,
     })
 }
 
-fn what(settings: &mut Settings<'_>) -> Result<What, SettingError> {
+fn open_namespace(settings: &Settings<'_>) -> Result<Option<NetNs>, Failure> {
+    match settings.text(&flags::NETWORK_NAMESPACE).as_str() {
+        "" => Ok(None),
+        path => NetNs::open(Path::new(path)).map(Some).map_err(unopened),
+    }
+}
+
+fn action(settings: &mut Settings<'_>) -> Result<Action, SettingError> {
     let print = settings.switch(&flags::DRY_RUN)?;
     let remove = settings.switch(&flags::CLEANUP_ONLY)?;
     let check = settings.switch(&flags::SKIP_RULE_APPLY)?;
     Ok(match (print, remove, check) {
-        (true, true, _) => What::PrintRemoval,
-        (true, false, _) => What::Print,
-        (false, _, true) => What::Check,
-        (false, true, false) => What::Remove,
-        (false, false, false) => What::Apply,
+        (true, true, _) => Action::PrintRemoval,
+        (true, false, _) => Action::Print,
+        (false, _, true) => Action::Check,
+        (false, true, false) => Action::Remove,
+        (false, false, false) => Action::Apply,
     })
 }
 
-/// Nothing can be proven of rules that are not to stand.
+/// The validation, unless the action leaves no rules to validate.
 fn validation(
     settings: &mut Settings<'_>,
-    what: What,
+    action: Action,
     interception: &Interception,
 ) -> Result<Option<Validation>, SettingError> {
-    let asked_for = Validation::asked_for(settings, interception)?;
-    let idle = match what {
-        What::Apply | What::Check => return Ok(asked_for),
-        What::Print | What::PrintRemoval => &flags::DRY_RUN,
-        What::Remove => &flags::CLEANUP_ONLY,
+    let requested = Validation::requested(settings, interception)?;
+    let conflict = match action {
+        Action::Apply | Action::Check => return Ok(requested),
+        Action::Print | Action::PrintRemoval => &flags::DRY_RUN,
+        Action::Remove => &flags::CLEANUP_ONLY,
     };
-    if asked_for.is_some() {
-        let (probe, idle) = (
-            settings.origin(&flags::RUN_VALIDATION),
-            settings.origin(idle),
-        );
-        settings.warn(format!("{probe} proves nothing together with {idle}"));
+    if requested.is_some() {
+        let probe = settings.origin(&flags::RUN_VALIDATION);
+        let conflict = settings.origin(conflict);
+        settings.warn(format!("{probe} has no effect with {conflict}"));
     }
     Ok(None)
 }
 
-/// Where there is no usable address yet, nobody knows the families.
+/// Without a usable address the families are not known yet, and nothing is checked.
 fn check_families(
-    wish: &Wish,
+    request: &Request,
+    addresses: &[IpAddr],
     settings: &Settings<'_>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let addresses = addresses(wish)?;
-    if addresses::any_is_usable(&addresses) {
-        let families = wish.interception.families(&addresses);
-        let told = settings.check_families(&families).map_err(wrong_setting)?;
-        for warning in told {
+    if addresses::any_is_usable(addresses) {
+        let families = request.interception.families(addresses);
+        let warnings = interception::check_families(settings, &families).map_err(Failure::wrong)?;
+        for warning in warnings {
             console.warn(warning);
         }
     }
     Ok(())
 }
 
-fn print(wish: &Wish, console: &mut Console<'_>) -> Result<(), Failure> {
-    let addresses = addresses(wish)?;
-    if !addresses::any_is_usable(&addresses) {
+fn print(
+    request: &Request,
+    addresses: &[IpAddr],
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    if !addresses::any_is_usable(addresses) {
         console.warn(
-            "the namespace has no address but loopback and link-local ones: \
-             IPv4 rules alone, and without --dry-run an error",
+            "the namespace has only loopback and link-local addresses: printing IPv4 rules only; \
+             without --dry-run this is an error",
         );
     }
-    let rule_sets = rule_sets(wish, &addresses, console);
+    let rule_sets = rule_sets(request, addresses, console);
     let text: String = rule_sets.iter().map(render::restore).collect();
     note_routing("also needs", &rule_sets, console);
     Ok(console.result(&text)?)
 }
 
-fn apply_rules(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Result<(), Failure> {
-    let addresses = addresses(wish)?;
-    if !addresses::any_is_usable(&addresses) {
-        let error = "the namespace has no address but loopback and link-local ones";
+fn apply_rules(
+    request: &Request,
+    addresses: &[IpAddr],
+    xtables: &Xtables,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    if !addresses::any_is_usable(addresses) {
+        let error = "the namespace has only loopback and link-local addresses";
         return Err(Failure::environment(error).hint(
-            "run it once the interface has its address: after the main CNI plugin, or in the pod",
+            "run it when the interface has its address: after the main CNI plugin, or in the pod",
         ));
     }
-    let rule_sets = rule_sets(wish, &addresses, console);
-    let namespace = target(wish)?;
-    let applied = apply(&namespace, xtables, wish.backend, &rule_sets).map_err(unapplied)?;
+    let rule_sets = rule_sets(request, addresses, console);
+    let namespace = request.target()?;
+    let applied = apply(&namespace, xtables, request.backend, &rule_sets).map_err(unapplied)?;
     let families: Vec<_> = rule_sets.iter().map(|set| set.family.to_string()).collect();
     let families = families.join(" and ");
     console.line(format_args!(
@@ -199,16 +217,24 @@ fn apply_rules(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Res
     Ok(())
 }
 
-fn remove_rules(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Result<(), Failure> {
-    let removed = remove(&target(wish)?, xtables, wish.backend).map_err(unapplied)?;
-    if removed.change == mesh_cni_netns::Change::Removed {
+fn remove_rules(
+    request: &Request,
+    xtables: &Xtables,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let removed = remove(&request.target()?, xtables, request.backend).map_err(unapplied)?;
+    if removed.change == Change::Removed {
         console.line(format_args!("rules removed by {}", removed.backend))?;
     }
     Ok(())
 }
 
-fn print_removal(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> Result<(), Failure> {
-    let found = read(&target(wish)?, xtables, wish.backend, &Family::ALL)
+fn print_removal(
+    request: &Request,
+    xtables: &Xtables,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let found = read(&request.target()?, xtables, request.backend, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
     let text: String = found
         .rule_sets
@@ -221,87 +247,91 @@ fn print_removal(wish: &Wish, xtables: &Xtables, console: &mut Console<'_>) -> R
 
 fn validate(
     validation: &Validation,
-    wish: &Wish,
+    request: &Request,
+    addresses: &[IpAddr],
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let addresses = addresses(wish)?;
-    for family in wish.interception.families(&addresses) {
-        let probe = validation.probe(&wish.interception, family, &addresses);
-        let probe = probe.map_err(validation::failure)?;
-        let proof = inside(wish, || probe.send())?.map_err(validation::failure)?;
+    for family in request.interception.families(addresses) {
+        let probe = validation
+            .probe(&request.interception, family, addresses)
+            .map_err(validation::failure)?;
+        let redirected = request.run(|| probe.send())?.map_err(validation::failure)?;
         console.line(format_args!(
-            "{family} rules proven: {} came to {}",
-            proof.original, proof.capture
+            "{family} rules validated: a connection to {} arrived at port {}",
+            redirected.original, redirected.capture
         ))?;
     }
     Ok(())
 }
 
-fn rule_sets(wish: &Wish, addresses: &[IpAddr], console: &mut Console<'_>) -> Vec<RuleSet> {
-    let families = wish.interception.families(addresses);
-    if let DnsCapture::Servers(servers) = &wish.interception.dns {
-        let unreached = |server: &&IpAddr| !families.contains(&Family::of_address(**server));
-        for server in servers.iter().filter(unreached) {
+fn rule_sets(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>) -> Vec<RuleSet> {
+    let families = request.interception.families(addresses);
+    if let DnsCapture::Servers(servers) = &request.interception.dns {
+        for server in servers {
             let family = Family::of_address(*server);
-            console.warn(format_args!(
-                "no {family} rules are written here: queries to {server} are not captured"
-            ));
+            if !families.contains(&family) {
+                console.warn(format_args!(
+                    "queries to {server} are not captured: no {family} rules are written"
+                ));
+            }
         }
     }
-    let compile = |family| compile(&wish.interception, wish.dialect, family);
-    families.into_iter().map(compile).collect()
+    families
+        .into_iter()
+        .map(|family| compile(&request.interception, request.dialect, family))
+        .collect()
 }
 
-/// Says what goes with the rules but is no input of iptables-restore.
-fn note_routing(does: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) {
+/// Notes the policy routing, which is not part of the input of iptables-restore.
+fn note_routing(effect: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) {
     for rules in rule_sets {
         if let Some(PolicyRouting { mark, table }) = rules.routing {
             console.note(format_args!(
-                "{} {does} policy routing: packets with mark {mark} to table {table}, \
-                 there `local default dev lo`",
+                "{} {effect} policy routing: packets with mark {mark} use table {table}, \
+                 which has `local default dev lo`",
                 rules.family
             ));
         }
     }
 }
 
-fn addresses(wish: &Wish) -> Result<Vec<IpAddr>, Failure> {
-    let read = inside(wish, mesh_cni_netns::addresses)?;
-    read.map_err(|error| Failure::environment(error).about("cannot read the addresses"))
-}
+impl Request {
+    fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
+        self.run(mesh_cni_netns::addresses)?
+            .map_err(|error| Failure::environment(error).about("cannot read the addresses"))
+    }
 
-/// Does the work on a thread that ends with it. The caller's own namespace needs no right to enter.
-fn inside<T: Send>(wish: &Wish, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    match &wish.namespace {
-        Some(namespace) => namespace
-            .run(work)
-            .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT)),
-        None => thread::scope(|scope| scope.spawn(work).join())
-            .map_err(|_panic| Failure::environment("the work was broken off by a panic")),
+    /// Runs the work in the namespace, on a thread that ends with it. The caller's own namespace
+    /// needs no privilege to enter.
+    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+        match &self.namespace {
+            Some(namespace) => namespace
+                .run(work)
+                .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT)),
+            None => thread::scope(|scope| scope.spawn(work).join())
+                .map_err(|_panic| Failure::environment("panicked in the network namespace")),
+        }
+    }
+
+    fn target(&self) -> Result<NetNs, Failure> {
+        let own = Path::new("/proc/thread-self/ns/net");
+        let path = self.namespace.as_ref().map_or(own, NetNs::path);
+        NetNs::open(path).map_err(unopened)
     }
 }
 
-fn target(wish: &Wish) -> Result<NetNs, Failure> {
-    let own = Path::new("/proc/thread-self/ns/net");
-    let path = wish.namespace.as_ref().map_or(own, NetNs::path);
-    NetNs::open(path).map_err(unopened)
-}
-
-const NEEDS_ROOT: &str = "it needs root: CAP_SYS_ADMIN and CAP_NET_ADMIN";
-
-fn wrong_setting(error: SettingError) -> Failure {
-    Failure::wrong(error)
-}
+const NEEDS_ROOT: &str = "run it as root, or with CAP_SYS_ADMIN and CAP_NET_ADMIN";
 
 fn unopened(error: OpenError) -> Failure {
     match error {
         OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error)
-            .hint("--network-namespace takes a path such as /proc/PID/ns/net or /run/netns/NAME"),
+            .hint("give --network-namespace a path such as /proc/PID/ns/net or /run/netns/NAME"),
         _ => Failure::environment(error).hint(NEEDS_ROOT),
     }
 }
 
 fn unapplied(error: ApplyError) -> Failure {
-    Failure::environment(error)
-        .hint("it needs root, and iptables-restore of iptables-nft or iptables-legacy")
+    Failure::environment(error).hint(
+        "run it as root; iptables-restore of iptables-nft or iptables-legacy must be installed",
+    )
 }

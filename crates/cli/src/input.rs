@@ -1,15 +1,13 @@
-//! What a command reads: the pod's manifest and the plugin's configuration, from files or stdin.
+//! Reads the pod's manifest and the plugin's configuration, from files or stdin.
 
 use std::fs;
 use std::io::{self, Read};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
 use mesh_cni_selector::{ManifestError, PodFacts};
 use mesh_cni_spec::{ConfList, ConfListError};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -17,15 +15,13 @@ use crate::arguments::Subject;
 use crate::console::Console;
 use crate::failure::Failure;
 
-/// Larger than any manifest or configuration that makes sense.
+/// The largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// A pod and the configuration under which it is looked at.
+/// A pod and the plugin's configuration.
 pub(crate) struct Case {
     pub(crate) facts: PodFacts,
     pub(crate) conf: MeshConf,
-    /// What `status.podIPs` of the manifest says.
-    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// A file that cannot be used.
@@ -39,7 +35,7 @@ pub(crate) enum InputError {
     },
     #[error("`{}` is longer than {LIMIT} bytes", path.display())]
     TooLong { path: PathBuf },
-    #[error("`{}` is no UTF-8 text from byte {position} on", path.display())]
+    #[error("`{}` is not valid UTF-8: invalid byte at position {position}", path.display())]
     NotText { path: PathBuf, position: usize },
     #[error("pod manifest `{}`", path.display())]
     Manifest {
@@ -67,7 +63,7 @@ pub(crate) enum InputError {
         #[source]
         source: ConfError,
     },
-    #[error("--pod and --conf are both `-`, but there is one stdin")]
+    #[error("--pod and --conf are both `-`, but stdin can be read only once")]
     OneStdin,
 }
 
@@ -76,18 +72,14 @@ impl Case {
         let conf_path = subject.conf.as_deref();
         if is_stdin(&subject.pod) && conf_path.is_some_and(is_stdin) {
             return Err(Failure::wrong(InputError::OneStdin)
-                .hint("write one of them to a file and name that"));
+                .hint("write one of them to a file and give its path"));
         }
         let conf = match conf_path {
             Some(path) => conf(path, console)?,
             None => MeshConf::default(),
         };
-        let manifest = text(&subject.pod)?;
-        Ok(Self {
-            facts: parse(&subject.pod, &manifest)?,
-            conf,
-            addresses: addresses(&manifest),
-        })
+        let facts = facts(&subject.pod)?;
+        Ok(Self { facts, conf })
     }
 
     /// `namespace/name`.
@@ -96,13 +88,9 @@ impl Case {
     }
 }
 
-/// The facts in the manifest at that path.
+/// Reads the facts from the manifest at that path.
 pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
-    parse(path, &text(path)?)
-}
-
-fn parse(path: &Path, manifest: &str) -> Result<PodFacts, Failure> {
-    PodFacts::from_manifest(manifest).map_err(|source| {
+    PodFacts::from_manifest(&text(path)?).map_err(|source| {
         let path = path.to_owned();
         Failure::wrong(InputError::Manifest { path, source })
     })
@@ -127,24 +115,24 @@ fn text(path: &Path) -> Result<String, Failure> {
         let path = path.to_owned();
         return Err(Failure::wrong(InputError::TooLong { path }));
     }
-    String::from_utf8(bytes).map_err(|error| no_text(path, &error))
+    String::from_utf8(bytes).map_err(|error| not_text(path, &error))
 }
 
-fn no_text(path: &Path, error: &FromUtf8Error) -> Failure {
+fn not_text(path: &Path, error: &FromUtf8Error) -> Failure {
     let failure = Failure::wrong(InputError::NotText {
         path: path.to_owned(),
         position: error.utf8_error().valid_up_to() + 1,
     });
     match error.as_bytes() {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => failure.hint(
-            "it looks like UTF-16, which PowerShell's `>` writes: \
-             `kubectl … | Out-File -Encoding utf8 FILE` writes UTF-8",
+            "the file looks like UTF-16, which `>` writes in PowerShell; \
+             use `kubectl … | Out-File -Encoding utf8 FILE`",
         ),
-        _ => failure.hint("manifests and configurations are UTF-8 text"),
+        _ => failure.hint("convert the file to UTF-8"),
     }
 }
 
-/// The plugin's configuration, from its entry or from a list that has it.
+/// Reads the plugin's configuration, from its entry or from a list that contains it.
 pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
     let text = text(path)?;
     let document: Value = serde_json::from_str(&text).map_err(|source| {
@@ -154,7 +142,7 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
     let (entry, others) = entry(path, &text, &document).map_err(Failure::wrong)?;
     if others > 0 {
         console.warn(format_args!(
-            "configuration `{}` has {} entries of type `{PLUGIN_TYPE}`: the first one counts",
+            "configuration `{}` has {} entries of type `{PLUGIN_TYPE}`: using the first",
             path.display(),
             others + 1
         ));
@@ -165,7 +153,7 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
     })?;
     for field in decoded.unknown {
         console.warn(format_args!(
-            "configuration `{}`: field `{field}` is not known and steers nothing",
+            "configuration `{}`: unknown field `{field}` is ignored",
             path.display()
         ));
     }
@@ -197,7 +185,7 @@ fn entry(
     Ok((entry, ours.count()))
 }
 
-/// Whether that is the plugin's entry.
+/// Whether an entry of a list is the plugin's.
 pub(crate) fn is_ours(plugin: &Value) -> bool {
     plugin.get("type").and_then(Value::as_str) == Some(PLUGIN_TYPE)
 }
@@ -206,63 +194,13 @@ fn types(plugins: &[Value]) -> String {
     let types: Vec<_> = plugins
         .iter()
         .map(|plugin| match plugin.get("type") {
-            Some(named) => format!("`{}`", named.as_str().unwrap_or("no text")),
-            None => "no `type`".to_owned(),
+            Some(Value::String(name)) => format!("`{name}`"),
+            Some(other) => format!("`{other}`"),
+            None => "an entry without `type`".to_owned(),
         })
         .collect();
     if types.is_empty() {
-        return "no plugin at all".to_owned();
+        return "no plugins".to_owned();
     }
     types.join(", ")
-}
-
-#[derive(Deserialize)]
-struct StatusOnly {
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    #[serde(rename = "podIP")]
-    pod_ip: Option<IpAddr>,
-    #[serde(rename = "podIPs")]
-    pod_ips: Vec<PodIp>,
-}
-
-#[derive(Deserialize)]
-struct PodIp {
-    ip: IpAddr,
-}
-
-/// The pod's addresses as far as its manifest tells them; a template tells none.
-fn addresses(manifest: &str) -> Vec<IpAddr> {
-    let Ok(read) = serde_saphyr::from_str::<StatusOnly>(manifest) else {
-        return Vec::new();
-    };
-    let several: Vec<_> = read.status.pod_ips.iter().map(|each| each.ip).collect();
-    if several.is_empty() {
-        return read.status.pod_ip.into_iter().collect();
-    }
-    several
-}
-
-#[cfg(test)]
-mod tests {
-    use super::addresses;
-
-    #[test]
-    fn a_manifest_tells_the_addresses_it_has() {
-        let both = "status: {podIP: 10.0.0.1, podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}";
-        assert_eq!(addresses(both).len(), 2);
-        assert_eq!(addresses("status: {podIP: 'fd00::1'}").len(), 1);
-        assert_eq!(
-            addresses("{\"status\": {\"podIP\": \"10.0.0.1\"}}").len(),
-            1
-        );
-        assert!(addresses("metadata: {name: template}").is_empty());
-        assert!(addresses("status: {phase: Pending}").is_empty());
-        assert!(addresses("- no\n- pod").is_empty());
-    }
 }

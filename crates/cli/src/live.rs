@@ -1,4 +1,4 @@
-//! What a namespace has now: the rules that stand in it, its interfaces and their addresses.
+//! The state of a network namespace: its rules, interfaces and addresses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,9 +16,10 @@ use nix::ifaddrs::getifaddrs;
 use crate::failure::Failure;
 use crate::init::addresses::ip;
 
-const NEEDS_ROOT: &str = "it needs root, and iptables-save of iptables-nft or iptables-legacy";
+const NEEDS_ROOT: &str =
+    "run it as root; iptables-save of iptables-nft or iptables-legacy must be installed";
 
-/// A namespace as it stands.
+/// The state of a namespace.
 pub(crate) struct Live {
     /// The back end that holds the rules.
     pub(crate) backend: Backend,
@@ -37,7 +38,7 @@ pub(crate) fn open(path: &Path) -> Result<NetNs, Failure> {
     NetNs::open(path).map_err(unopened)
 }
 
-/// Reads what stands in it.
+/// Reads the state of a namespace.
 pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(netns, &xtables, BackendChoice::Auto, &Family::ALL)
@@ -60,7 +61,7 @@ pub(crate) fn look(netns: &NetNs) -> Result<Live, Failure> {
 pub(crate) fn unopened(error: OpenError) -> Failure {
     match error {
         OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error)
-            .hint("--netns takes a path such as /run/netns/NAME, --pid a process of the pod"),
+            .hint("give --netns a path such as /run/netns/NAME, or --pid a process of the pod"),
         _ => Failure::environment(error).hint(NEEDS_ROOT),
     }
 }
@@ -84,7 +85,7 @@ fn host() -> nix::Result<Host> {
             names.push(name);
         }
     }
-    // What leaves by no range of its own leaves by the first, which is never `lo`.
+    // The walk uses the first interface as the default route, which must not be `lo`.
     names.sort_by_key(|name| *name == InterfaceName::loopback());
     Ok(names.into_iter().fold(Host::new(), |host, name| {
         let addresses = addresses.remove(&name).unwrap_or_default();

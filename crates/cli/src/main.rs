@@ -1,5 +1,5 @@
-//! mesh-cnictl: the door for people. Results go to stdout, words to stderr, and the exit code says
-//! how it went: 0 done, 1 the answer is no, 2 wrong use or bad input, 3 the environment failed.
+//! mesh-cnictl: the command line for people. Results go to stdout, messages to stderr. Exit codes:
+//! 0 done, 1 the answer is no, 2 wrong use or bad input, 3 the environment failed.
 #![forbid(unsafe_code)]
 
 mod agent;
@@ -50,7 +50,7 @@ fn with<T>(
     match work(&arguments, &mut console) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            failure.tell(&mut console);
+            failure.print(&mut console);
             failure.exit().into()
         }
     }
@@ -70,9 +70,9 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
     }
 }
 
-/// Help and version are results; everything else that clap says is about wrong use.
+/// Prints help and version as results, and every other clap error as wrong use.
 fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell where even this cannot be written.
+    // If stderr cannot be written either, only the exit code remains.
     let _written = error.print();
     if error.use_stderr() {
         Exit::Wrong.into()

@@ -1,4 +1,4 @@
-//! `render`: the rules that a pod would get, in one of the forms that people and programs read.
+//! `render`: the rules that a pod would get, in one of several formats.
 
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, render};
@@ -11,14 +11,14 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::input::Case;
 
-/// Prints the rules, or on stderr why there are none.
+/// Prints the rules, or the reason on stderr if the pod gets none.
 pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     if arguments.table.is_some() && arguments.format != Format::List {
-        let error = "--table is for `--format list` alone: the other formats have every table";
-        return Err(Failure::wrong(error).hint("leave --table out"));
+        let error = "--table requires `--format list`: the other formats print all tables";
+        return Err(Failure::wrong(error).hint("remove --table"));
     }
     let case = Case::read(&arguments.subject, console)?;
-    let planned = plan(&case.facts, &case.conf, &case.addresses);
+    let planned = plan(&case.facts, &case.conf, &case.facts.addresses);
     let redirection = match planned.map_err(|error| refuse(&case, error))? {
         Plan::Redirect(redirection) => redirection,
         Plan::Skip(reason) => {
@@ -43,10 +43,10 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
 pub(crate) fn refuse(case: &Case, error: PlanError) -> Failure {
     let hint = match &error {
         PlanError::MissingFacts(_) => {
-            "a manifest does not tell its namespace's labels: \
-             leave `exclude_namespace_selector` out of the configuration"
+            "a manifest does not contain its namespace's labels: \
+             remove `exclude_namespace_selector` from the configuration"
         }
-        _ => "the plugin would refuse this pod: its sandbox would not start",
+        _ => "the plugin rejects this pod, and its sandbox does not start",
     };
     let pod = case.pod();
     Failure::wrong(error).about(format!("pod {pod}")).hint(hint)

@@ -1,4 +1,4 @@
-//! `select`: the decision for a pod, and every condition with the fact behind it.
+//! `select`: the decision for a pod, and each condition with its fact.
 
 use mesh_cni_selector::{Condition, Policy, Selection, conditions, select};
 use serde::Serialize;
@@ -24,8 +24,8 @@ pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Res
     let policy = case.conf.policy();
     let decision = select(&case.facts, &policy).map_err(|missing| {
         Failure::wrong(missing).hint(
-            "a manifest does not tell its namespace's labels: \
-             leave `exclude_namespace_selector` out of the configuration to see the rest",
+            "a manifest does not contain its namespace's labels: \
+             remove `exclude_namespace_selector` from the configuration",
         )
     })?;
     let table = conditions(&case.facts, &policy);

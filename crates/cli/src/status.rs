@@ -1,18 +1,17 @@
-//! `status`: the node at a glance — its kernel, the back ends, the choice of `auto`, the plugin, the
-//! agent.
+//! `status`: the state of the node: kernel, back ends, the choice of `auto`, plugin, agent.
 
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use mesh_cni_agent_api::{AgentState, SOCKET_FILE};
 use mesh_cni_installer::{Installation, NodePaths};
 use mesh_cni_netns::{Backend, Survey, Xtables};
 use serde::Serialize;
 
-use crate::agent::{self, AgentError};
+use crate::agent;
 use crate::arguments::{Output, StatusArguments};
 use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, chain};
 
 #[derive(Serialize)]
 struct Report {
@@ -31,12 +30,12 @@ struct Verdict {
     reason: Option<String>,
 }
 
-/// Which back end an ADD with `auto` tries first, and how it knows.
+/// Which back end an ADD with `auto` tries first, and why.
 #[derive(Serialize)]
 struct Auto {
     backend: Option<&'static str>,
     reason: String,
-    /// Where that is remembered, if it is.
+    /// The file that caches the choice, if it exists.
     remembered_in: Option<String>,
 }
 
@@ -49,7 +48,7 @@ struct Plugin {
     ailments: Vec<String>,
 }
 
-/// How the agent is, in its own words.
+/// The state of the agent.
 #[derive(Serialize)]
 struct Agent {
     state: State,
@@ -59,15 +58,15 @@ struct Agent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
-    /// None has run here, and a plugin with a pod source of its own needs none.
+    /// No agent has run here. The plugin needs none if its pod source is not the agent.
     None,
     Running,
     Updating,
-    /// There was one, and nobody answers.
+    /// The socket exists, but the agent does not answer.
     Silent,
 }
 
-/// Prints it; the exit code says whether an ADD would work.
+/// Prints the state; exit code 1 if an ADD would fail.
 pub(crate) fn run(arguments: &StatusArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let report = Report::take(arguments)?;
     let text = match arguments.output {
@@ -98,7 +97,7 @@ impl Report {
             backends: verdicts.collect(),
             auto: Auto::new(&now, remembered.as_ref(), arguments),
             plugin: Plugin::look(arguments)?,
-            agent: Agent::ask(&arguments.run_dir.join("agent.sock")),
+            agent: Agent::ask(&arguments.run_dir.join(SOCKET_FILE)),
         })
     }
 
@@ -112,12 +111,16 @@ impl Report {
         let head = |word: &'static str| Styled(BOLD, format!("{word:<10}"));
         let mut lines = vec![format!("{}{}", head("kernel"), self.kernel)];
         for (index, verdict) in self.backends.iter().enumerate() {
-            let word = if index == 0 { "back ends" } else { "" };
-            let said = match &verdict.reason {
+            let heading = if index == 0 { "back ends" } else { "" };
+            let outcome = match &verdict.reason {
                 None => format!("{}", Styled(GOOD, "works")),
                 Some(reason) => format!("{} {reason}", Styled(BAD, "does not work:")),
             };
-            lines.push(format!("{}{:<16} {said}", head(word), verdict.backend));
+            lines.push(format!(
+                "{}{:<16} {outcome}",
+                head(heading),
+                verdict.backend
+            ));
         }
         let auto = self.auto.backend.unwrap_or("none");
         let reason = Styled(DIM, &self.auto.reason);
@@ -127,8 +130,8 @@ impl Report {
         let conf = self.plugin.configuration.as_ref();
         let conf = conf.map_or_else(String::new, |conf| format!(" in {conf}"));
         lines.push(format!("{}{installation}{conf}", head("plugin")));
-        let ailments = self.plugin.ailments.iter();
-        lines.extend(ailments.map(|ailment| format!("{}{ailment}", head(""))));
+        let problems = self.plugin.ailments.iter();
+        lines.extend(problems.map(|problem| format!("{}{problem}", head(""))));
         let Agent { state, why } = &self.agent;
         let style = match state {
             State::None => DIM,
@@ -143,15 +146,25 @@ impl Report {
 
 impl Agent {
     fn ask(socket: &Path) -> Self {
-        let said = |state, why: String| Self { state, why };
-        if !socket.exists() {
-            let why = format!("none has run here: {} is not there", socket.display());
-            return said(State::None, why);
-        }
-        match agent::status(socket) {
-            Ok(status) if status.state == "running" => said(State::Running, status.why),
-            Ok(status) => said(State::Updating, status.why),
-            Err(error) => said(State::Silent, words(&error)),
+        let (state, why) = if socket.exists() {
+            match agent::status(socket) {
+                Ok(status) => (status.state.into(), status.why),
+                Err(error) => (State::Silent, chain(&error)),
+            }
+        } else {
+            let socket = socket.display();
+            let why = format!("no agent has run here: `{socket}` does not exist");
+            (State::None, why)
+        };
+        Self { state, why }
+    }
+}
+
+impl From<AgentState> for State {
+    fn from(state: AgentState) -> Self {
+        match state {
+            AgentState::Running => Self::Running,
+            AgentState::Updating => Self::Updating,
         }
     }
 }
@@ -162,16 +175,8 @@ impl State {
             Self::None => "none",
             Self::Running => "running",
             Self::Updating => "updating",
-            Self::Silent => "silent",
+            Self::Silent => "no answer",
         }
-    }
-}
-
-/// The error and what it comes from, on one line.
-fn words(error: &AgentError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }
 
@@ -181,14 +186,14 @@ impl Auto {
         let first = remembered.unwrap_or(now).first();
         let why = match first {
             None => "no back end works".to_owned(),
-            Some(first) => why(first, remembered.unwrap_or(now)),
+            Some(first) => reason(first, remembered.unwrap_or(now)),
         };
         let source = match remembered {
-            None => "asked now; the first ADD since the machine started remembers it".to_owned(),
+            None => "probed now; the first ADD caches its choice until the next boot".to_owned(),
             Some(remembered) if remembered.first() == now.first() => {
-                format!("remembered in {file}")
+                format!("cached in `{file}`")
             }
-            Some(_) => format!("remembered in {file}; asked now, another one would come first"),
+            Some(_) => format!("cached in `{file}`; a probe now gives a different result"),
         };
         Self {
             backend: first.map(Backend::as_str),
@@ -198,8 +203,8 @@ impl Auto {
     }
 }
 
-/// Why that back end and none before it.
-fn why(first: Backend, survey: &Survey) -> String {
+/// Why `auto` tries that back end first.
+fn reason(first: Backend, survey: &Survey) -> String {
     let before: Vec<_> = survey
         .verdicts
         .iter()
@@ -207,12 +212,9 @@ fn why(first: Backend, survey: &Survey) -> String {
         .map(|(backend, _)| backend.as_str())
         .collect();
     match before.as_slice() {
-        [] => "the first of all, and it works".to_owned(),
-        [one] => format!("the first that works, since {one} does not"),
-        several => format!(
-            "the first that works, since {} do not",
-            several.join(" and ")
-        ),
+        [] => "the preferred back end works".to_owned(),
+        [one] => format!("the first that works: {one} does not"),
+        several => format!("the first that works: {} do not", several.join(" and ")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `verify`: the rules that stand in a pod, held against those that it should have.
+//! `verify`: compares the live rules of a pod with the rules that it should have.
 
 mod compare;
 mod node_conf;
@@ -23,7 +23,7 @@ use place::Found;
 use pod_source::PodSource;
 use report::Report;
 
-/// Prints what stands and what it is worth; exit code 1 where it is not as wanted.
+/// Prints the live rules and the verdict; exit code 1 if they are not as wanted.
 pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     refuse_two_stdins(arguments)?;
     let conf = node_conf::read(arguments.conf.as_deref(), &arguments.cni_conf_dir, console)?;
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
     })
 }
 
-/// A namespace, and who lives there, or why that is not known.
+/// A namespace, and the facts of its pod, or why they are not known.
 struct Subject {
     found: Found,
     facts: Result<PodFacts, Failure>,
@@ -77,7 +77,7 @@ fn subject(place: &Place, manifest: Option<PodFacts>, conf: &MeshConf) -> Result
         (Some(facts), Some(uid)) if !facts.is_of(uid) => return Err(other_pod(&facts, uid)),
         (Some(facts), _) => Ok(facts),
         (None, Some(uid)) => source.by_uid(uid),
-        (None, None) => Err(pod_source::nobody()),
+        (None, None) => Err(pod_source::unknown_pod()),
     };
     Ok(Subject { found, facts })
 }
@@ -88,13 +88,13 @@ fn find(place: &Place) -> Result<Found, Failure> {
         (_, Some(pid), _) => place::of_process(pid),
         (_, _, Some(id)) => place::of_container(id),
         _ => Err(Failure::wrong(
-            "--netns, --pid, --container or --pod says whose rules",
+            "one of --netns, --pid, --container and --pod is required",
         )),
     }
 }
 
-/// Which family comes first the runtime has told the plugin and nobody else, so where rules stand
-/// as they would for either order, they are as wanted.
+/// Only the plugin received the addresses in the runtime's order, which decides about the families,
+/// so rules for either order are as wanted.
 fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Comparison, Failure> {
     let mut ipv6_first = live.addresses.clone();
     ipv6_first.sort_by_key(IpAddr::is_ipv4);
@@ -120,7 +120,7 @@ fn compare_for(
     let wanted = wanted::wanted(facts, conf, addresses).map_err(|error| {
         Failure::wrong(error)
             .about(format!("pod {pod}"))
-            .hint("the plugin would refuse this pod, or the manifest is not what runs")
+            .hint("the plugin rejects this pod, or the manifest is not that of the running pod")
     })?;
     Ok(Comparison::new(pod, wanted, live))
 }
@@ -131,29 +131,29 @@ fn of_that_name(facts: PodFacts, pod: &PodName) -> Result<PodFacts, Failure> {
     }
     let found = format!("{}/{}", facts.namespace, facts.name);
     let error = format!(
-        "--manifest is of pod {found}, --pod names {}/{}",
+        "--manifest contains pod {found}, but --pod is {}/{}",
         pod.namespace, pod.name
     );
-    Err(Failure::wrong(error).hint("leave one of them out"))
+    Err(Failure::wrong(error).hint("remove one of them"))
 }
 
 fn other_pod(facts: &PodFacts, uid: &str) -> Failure {
     let (namespace, name) = (&facts.namespace, &facts.name);
     let own = facts.uid.as_deref().unwrap_or("none");
     let error = format!(
-        "--manifest is of pod {namespace}/{name} with UID {own}, but the process is of the pod \
-         with UID {uid}"
+        "--manifest contains pod {namespace}/{name} with UID {own}, but the process belongs to the \
+         pod with UID {uid}"
     );
-    Failure::wrong(error).hint("a pod that was made anew under its name has another UID")
+    Failure::wrong(error).hint("a pod that was recreated with the same name has another UID")
 }
 
 fn refuse_two_stdins(arguments: &VerifyArguments) -> Result<(), Failure> {
     let stdin = Some(Path::new("-"));
     if arguments.manifest.as_deref() == stdin && arguments.conf.as_deref() == stdin {
-        return Err(
-            Failure::wrong("--manifest and --conf are both `-`, but there is one stdin")
-                .hint("write one of them to a file and name that"),
-        );
+        return Err(Failure::wrong(
+            "--manifest and --conf are both `-`, but stdin can be read only once",
+        )
+        .hint("write one of them to a file and give its path"));
     }
     Ok(())
 }

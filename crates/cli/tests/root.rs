@@ -1,6 +1,6 @@
-//! Tests that need root: the demo from end to end, and `init`, `explain` and `verify` in
-//! namespaces of their own.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! Tests that need root: the demo from end to end, and `init`, `explain`, `status` and `verify` in
+//! their own network namespaces.
+#![expect(clippy::unwrap_used, reason = "a test fails on unexpected errors")]
 
 #[path = "root/control_group.rs"]
 mod control_group;

@@ -26,7 +26,7 @@ pub(crate) const REPORT: &str = "report";
 pub(crate) const KEEP: &str = "keep";
 
 /// The first argument of every process of the demo; no command of a person's.
-pub(crate) const ACTOR: &str = "demo-actor";
+pub(crate) const ACTOR: &str = "demo-process";
 
 /// Who plays what.
 #[derive(Debug, Parser)]

@@ -1,4 +1,4 @@
-//! Walks for people, what decided set in bold, and for programs.
+//! Prints walks as text, with the deciding rules in bold, and as JSON.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use mesh_cni_netfilter::walk::{Event, Fate, Outcome, Pass, Step, Walk};
 use mesh_cni_rules::PORT_NAMES;
 use serde_json::{Value, json};
 
-use crate::console::{BOLD, Console, DIM, ODD, Styled};
+use crate::console::{BOLD, Console, DIM, Styled, WARN};
 
 pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> {
     for (walk, number) in walks.iter().zip(0..) {
@@ -20,14 +20,13 @@ pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> 
     Ok(())
 }
 
-/// What decided stands out: rules that were met, and the end.
+/// Bold for the rules that matched and the outcome.
 fn style(line: &str, walk: &Walk) -> anstyle::Style {
-    let told = |kind: &str| line.contains(kind);
     let is_end = line == walk.fate.display(PORT_NAMES).to_string();
     match line.starts_with("  ") {
         _ if is_end => BOLD,
-        true if told("  yes: ") => BOLD,
-        true if told("  unknown: ") => ODD,
+        true if line.contains("  yes: ") => BOLD,
+        true if line.contains("  unknown: ") => WARN,
         true => DIM,
         false => anstyle::Style::new(),
     }

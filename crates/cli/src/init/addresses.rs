@@ -1,11 +1,11 @@
-//! Addresses, and what they are good for.
+//! Interface addresses, and whether a pod can be reached by them.
 
 use std::net::IpAddr;
 
 use mesh_cni_rules::interception::is_usable;
 use nix::sys::socket::SockaddrStorage;
 
-/// The IPv4 or IPv6 address, where it is one.
+/// The IPv4 or IPv6 address; none for other address families.
 pub(crate) fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
     four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))

@@ -1,4 +1,4 @@
-//! What a pod's own `istio-init` container asks for, by its arguments and its environment.
+//! The rules that a pod's own `istio-init` container applies, from its arguments and environment.
 
 use std::io;
 
@@ -9,47 +9,48 @@ use thiserror::Error;
 
 use super::error::SettingError;
 use super::flags::GivenFlags;
+use super::interception;
 use super::settings::Settings;
 
 const NAME: &str = "istio-init";
-/// The first argument of Istio's own image; anybody else's rules are by default the documented ones.
+/// The first argument of Istio's own image. Other images apply the documented rules by default.
 const ISTIO: &str = "istio-iptables";
 
-/// What it programs.
+/// The rules of an `istio-init` container.
 #[derive(Debug)]
 pub(crate) struct OwnInit {
     pub(crate) interception: Interception,
     pub(crate) dialect: Dialect,
 }
 
-/// Arguments of which it cannot be told what they come to.
+/// Arguments or environment that cannot be interpreted.
 #[derive(Debug, Error)]
 pub(crate) enum Unreadable {
-    #[error("its arguments are none of istio-iptables: {0}")]
+    #[error("its arguments are not valid arguments of istio-iptables: {0}")]
     Arguments(String),
     #[error(transparent)]
     Setting(#[from] SettingError),
 }
 
-/// What the pod's `istio-init` asks for, where it has one.
-pub(crate) fn wish(facts: &PodFacts) -> Result<Option<OwnInit>, Unreadable> {
+/// The rules of the pod's `istio-init`, if it has one.
+pub(crate) fn own_init(facts: &PodFacts) -> Result<Option<OwnInit>, Unreadable> {
     let mut all = facts.init_containers.iter().chain(&facts.containers);
     all.find(|each| each.name == NAME).map(read).transpose()
 }
 
 fn read(container: &ContainerFacts) -> Result<OwnInit, Unreadable> {
-    let first = container.args.first().map(String::as_str);
-    let named = container.args.iter().position(|word| word.starts_with('-'));
-    let flags = &container.args[named.unwrap_or(container.args.len())..];
-    let given = parse(flags)?;
+    let args = &container.args;
+    let first = args.first().map(String::as_str);
+    let first_flag = args.iter().position(|arg| arg.starts_with('-'));
+    let given = parse(&args[first_flag.unwrap_or(args.len())..])?;
     let lookup = |name: &str| container.env.get(name).cloned();
-    // What it reads from its own files only it can see.
-    let elsewhere = |path: &str| Err(io::Error::other(format!("{path} is the container's own")));
-    let mut settings = Settings::new(&given, &lookup, &elsewhere);
-    let interception = settings.interception()?;
+    // The container reads its own files, which are not visible from here.
+    let unreadable = |path: &str| Err(io::Error::other(format!("{path} is inside the container")));
+    let mut settings = Settings::new(&given, &lookup, &unreadable);
+    let interception = interception::read(&mut settings)?;
     let dialect = match first {
         Some(ISTIO) => Dialect::Istio,
-        _ => settings.dialect()?,
+        _ => interception::dialect(&settings)?,
     };
     Ok(OwnInit {
         interception,
@@ -85,24 +86,24 @@ mod tests {
     }
 
     #[test]
-    fn istios_own_image_programs_istios_rules() {
+    fn istios_own_image_applies_istios_rules() {
         let flags = [
             "-p", "15001", "-z", "15006", "-u", "1337", "-i", "*", "-b", "*",
         ];
-        let own = wish(&pod(&[&["istio-iptables"], &flags[..]].concat()));
+        let own = own_init(&pod(&[&["istio-iptables"], &flags[..]].concat()));
         assert_eq!(own.unwrap().unwrap().dialect, Dialect::Istio);
-        let own = wish(&pod(&[&["init"], &flags[..]].concat()));
+        let own = own_init(&pod(&[&["init"], &flags[..]].concat()));
         assert_eq!(own.unwrap().unwrap().dialect, Dialect::Asm);
     }
 
     #[test]
-    fn a_pod_without_it_asks_for_nothing() {
-        assert!(wish(&PodFacts::default()).unwrap().is_none());
+    fn a_pod_without_istio_init_has_no_own_rules() {
+        assert!(own_init(&PodFacts::default()).unwrap().is_none());
     }
 
     #[test]
-    fn what_is_no_flag_is_named() {
-        let error = wish(&pod(&["istio-iptables", "--nonsense"])).unwrap_err();
+    fn an_unknown_flag_is_named() {
+        let error = own_init(&pod(&["istio-iptables", "--nonsense"])).unwrap_err();
         assert!(error.to_string().contains("--nonsense"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Which DNS queries are captured: all, or those to the servers of `/etc/resolv.conf`.
+//! Selects the DNS queries to capture: all, or those to the servers in `/etc/resolv.conf`.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use super::error::SettingError;
 use super::settings::Settings;
 use super::{flags, resolv_conf};
 
-/// What the two switches and the file say.
+/// The DNS capture that the two switches and the file ask for.
 pub(super) fn capture(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
     let redirect = settings.switch(&flags::REDIRECT_DNS)?;
     let all = settings.switch(&flags::CAPTURE_ALL_DNS)?;
@@ -18,7 +18,7 @@ pub(super) fn capture(settings: &mut Settings<'_>) -> Result<DnsCapture, Setting
         (false, true) => {
             let origin = settings.origin(&flags::CAPTURE_ALL_DNS);
             settings.warn(format!(
-                "{origin} steers nothing without --redirect-dns: DNS capture is off"
+                "{origin} has no effect without --redirect-dns: DNS capture is off"
             ));
             Ok(DnsCapture::Off)
         }
@@ -31,7 +31,7 @@ fn servers(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
     let file = match settings.read_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            settings.warn(format!("there is no {path}: DNS capture is off"));
+            settings.warn(format!("{path} does not exist: DNS capture is off"));
             return Ok(DnsCapture::Off);
         }
         Err(source) => {
@@ -47,7 +47,7 @@ fn servers(settings: &mut Settings<'_>) -> Result<DnsCapture, SettingError> {
         settings.warn(warning);
     }
     if found.servers.is_empty() {
-        settings.warn(format!("{path} names no server: DNS capture is off"));
+        settings.warn(format!("{path} has no name servers: DNS capture is off"));
         return Ok(DnsCapture::Off);
     }
     Ok(DnsCapture::Servers(found.servers))
@@ -63,8 +63,9 @@ mod tests {
 
     use super::*;
     use crate::init::flags::GivenFlags;
+    use crate::init::interception;
 
-    /// The interception of `REDIRECT_DNS=true` under that file, or why not, and the warnings.
+    /// The DNS capture of `REDIRECT_DNS=true` with that file, and the warnings.
     fn with_file(file: Result<&str, io::ErrorKind>) -> (Result<DnsCapture, SettingError>, String) {
         let given = GivenFlags::default();
         let lookup = |name: &str| (name == "REDIRECT_DNS").then(|| "true".to_owned());
@@ -73,12 +74,12 @@ mod tests {
             file.map(str::to_owned).map_err(io::Error::from)
         };
         let mut settings = Settings::new(&given, &lookup, &read);
-        let capture = settings.interception().map(|interception| interception.dns);
+        let capture = capture(&mut settings);
         (capture, settings.warnings.join("\n"))
     }
 
     #[test]
-    fn the_servers_are_split_by_family() {
+    fn servers_are_split_by_family() {
         let given = GivenFlags::default();
         let set = [("REDIRECT_DNS", "true"), ("ISTIO_SERVICE_CIDR", "*")];
         let lookup = |name: &str| {
@@ -88,7 +89,7 @@ mod tests {
         let file = "search a.svc\nnameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.0.0.2\n";
         let read = |_: &str| Ok(file.to_owned());
         let mut settings = Settings::new(&given, &lookup, &read);
-        let interception = settings.interception().unwrap();
+        let interception = interception::read(&mut settings).unwrap();
         assert_eq!(settings.warnings, Vec::<String>::new());
         let mut text = String::new();
         for family in Family::ALL {
@@ -99,26 +100,26 @@ mod tests {
             snapshot_path => "../../tests/snapshots",
             prepend_module_to_snapshot => false,
             omit_expression => true,
-            description => "IPv4: TCP then UDP queries to 10.96.0.10 and 10.0.0.2 to 15053, and \
-                            the zones of these two alone; IPv6: the same for fd00::a",
+            description => "IPv4: redirects TCP then UDP queries to 10.96.0.10 and 10.0.0.2 to 15053, \
+                            with conntrack zones for these two only; IPv6: the same for fd00::a",
         }, { insta::assert_snapshot!("init-dns-servers", text) });
     }
 
     #[test]
-    fn without_a_server_capture_is_off_and_that_is_told() {
-        for (file, told) in [
+    fn without_a_server_capture_is_off_with_a_warning() {
+        for (file, expected) in [
             (
                 Ok("search a.svc\n"),
-                "/etc/resolv.conf names no server: DNS capture is off",
+                "/etc/resolv.conf has no name servers: DNS capture is off",
             ),
             (
                 Err(io::ErrorKind::NotFound),
-                "there is no /etc/resolv.conf: DNS capture is off",
+                "/etc/resolv.conf does not exist: DNS capture is off",
             ),
         ] {
             let (capture, warnings) = with_file(file);
             assert_eq!(capture.unwrap(), DnsCapture::Off);
-            assert_eq!(warnings, told);
+            assert_eq!(warnings, expected);
         }
         let (capture, warnings) = with_file(Ok("nameserver 10.0.0\n"));
         assert_eq!(capture.unwrap(), DnsCapture::Off);
@@ -126,16 +127,16 @@ mod tests {
             warnings,
             "/etc/resolv.conf line 1, `nameserver 10.0.0`: `10.0.0` is not an address, its queries \
              are not captured: allowed are addresses such as 10.96.0.10 or fd00::a\n\
-             /etc/resolv.conf names no server: DNS capture is off"
+             /etc/resolv.conf has no name servers: DNS capture is off"
         );
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_no_empty_one() {
+    fn an_unreadable_file_is_an_error() {
         let (capture, _) = with_file(Err(io::ErrorKind::PermissionDenied));
-        let told = capture.unwrap_err().to_string();
+        let error = capture.unwrap_err().to_string();
         assert_eq!(
-            told,
+            error,
             "environment REDIRECT_DNS: cannot read /etc/resolv.conf"
         );
     }

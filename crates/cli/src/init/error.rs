@@ -1,4 +1,4 @@
-//! What can be wrong with a setting of `init`, and where it was written.
+//! Errors in the settings of `init`, and the flag or variable with the wrong value.
 
 use std::{fmt, io};
 
@@ -25,14 +25,14 @@ pub(crate) enum SettingError {
         #[source]
         source: io::Error,
     },
-    /// Rules that leave the probe alone prove nothing.
-    #[error("{probe} cannot be carried out with {other}: {why}")]
+    /// With these settings the rules do not apply to the probe.
+    #[error("{probe} does not work with {other}: {why}")]
     Unprovable {
         probe: Origin,
         other: String,
         why: &'static str,
     },
-    /// One rule would have to name them all.
+    /// One rule has to contain all groups.
     #[error(
         "environment {variable} = `{}`: {count} groups, at most {most} are allowed",
         excerpt(value, 1)
@@ -43,17 +43,17 @@ pub(crate) enum SettingError {
         count: usize,
         most: usize,
     },
-    /// Rules can be written in one way alone.
-    #[error("{native} and {program} = `{value}`: only one of both can be set")]
+    /// Two back ends are asked for.
+    #[error("{native} and {program} = `{value}`: only one of them can be set")]
     TwoBackEnds {
         native: Origin,
         program: Origin,
         value: String,
     },
-    /// Only these and all but those contradict each other.
+    /// An include list and an exclude list contradict each other.
     #[error(
         "environment {include} = `{included}` and {exclude} = `{excluded}`: \
-         only one of both can be set"
+         only one of them can be set"
     )]
     BothGroups {
         include: &'static str,
@@ -63,7 +63,7 @@ pub(crate) enum SettingError {
     },
 }
 
-/// Where a value was written.
+/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Flag(&'static str),

@@ -12,21 +12,21 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 /// One flag. Its environment variable is its long name in capitals with `_` for `-`.
 #[derive(Debug)]
 pub(crate) struct Flag {
-    /// The long name, without the dashes; empty where only the environment sets it.
+    /// The long name, without the dashes.
     pub(crate) long: &'static str,
     /// The one-letter name.
     pub(crate) short: Option<char>,
-    /// A further environment variable, which Istio reads too.
+    /// A second environment variable, which Istio reads too.
     pub(crate) variable: Option<&'static str>,
-    /// What it takes.
+    /// Its kind of value.
     pub(crate) takes: Takes,
-    /// Its value where nobody sets it.
+    /// Its value if it is not set.
     pub(crate) default: &'static str,
-    /// What it is for.
+    /// The help text, without environment variables and default.
     pub(crate) help: &'static str,
 }
 
-/// What a flag takes.
+/// The kind of value that a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
     /// A value, with its name in the help.
@@ -35,21 +35,18 @@ pub(crate) enum Takes {
     Switch,
 }
 
-/// What stands on the command line, as it was written; nothing is read into it yet.
+/// The flags on the command line, not parsed yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GivenFlags {
     values: BTreeMap<&'static str, String>,
 }
 
 impl Flag {
-    /// The environment variables that set it, the first that is set and not empty wins.
+    /// The environment variables that set it; the first that is set and not empty wins.
     pub(crate) fn variables(&self) -> Vec<String> {
         let own = self.long.to_uppercase().replace('-', "_");
-        let further = self.variable.map(str::to_owned);
-        further
-            .into_iter()
-            .chain((!own.is_empty()).then_some(own))
-            .collect()
+        let second = self.variable.map(str::to_owned);
+        second.into_iter().chain([own]).collect()
     }
 
     fn argument(&'static self) -> Arg {
@@ -63,7 +60,7 @@ impl Flag {
             None => argument,
         };
         match self.takes {
-            // As in Go, the word behind the flag is its value, whatever it looks like.
+            // As in Go, the next argument is the value, even if it begins with `-`.
             Takes::Value(name) => argument
                 .value_name(name)
                 .num_args(1)
@@ -98,7 +95,7 @@ fn own_name() -> Arg {
 }
 
 impl GivenFlags {
-    /// The value as it was written on the command line.
+    /// The value on the command line, not parsed.
     pub(crate) fn get(&self, flag: &Flag) -> Option<&str> {
         self.values.get(flag.long).map(String::as_str)
     }
@@ -139,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_stands_twice() {
+    fn names_are_unique() {
         let names: BTreeSet<_> = FLAGS.iter().map(|flag| flag.long).collect();
         assert_eq!(names.len(), FLAGS.len());
         let shorts: Vec<_> = FLAGS.iter().filter_map(|flag| flag.short).collect();
@@ -152,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_is_the_name_in_capitals() {
+    fn the_variable_is_the_name_in_upper_case() {
         assert_eq!(SERVICE_CIDR.variables(), ["ISTIO_SERVICE_CIDR"]);
         assert_eq!(DROP_INVALID.variables(), ["INVALID_DROP", "DROP_INVALID"]);
     }

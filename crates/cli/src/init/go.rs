@@ -1,14 +1,14 @@
-//! Values as the programs that are replaced read them, which are written in Go.
+//! Parses values as Istio's programs do, which are written in Go.
 
 use std::time::Duration;
 
-/// A whole number of digits alone.
+/// A whole number that consists of digits only.
 pub(super) fn decimal(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// A duration as Go's `time.ParseDuration` reads it, but for a sign.
+/// A duration in the format of Go's `time.ParseDuration`, without a sign.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
@@ -36,7 +36,7 @@ fn is_of_number(c: char) -> bool {
     c.is_ascii_digit() || c == '.'
 }
 
-/// So many units, with a fraction, in whole nanoseconds.
+/// A number of units, with an optional fraction, in whole nanoseconds.
 fn nanoseconds(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_those_of_go() {
+    fn durations_parse_as_in_go() {
         for (text, milliseconds) in [
             ("5s", 5_000),
             ("1m30s", 90_000),
@@ -107,22 +107,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_too_odd(text in "[0-9.a-zµ+-]{0,12}") {
-            // To be read or refused, never to panic.
+        fn any_text_parses_or_is_rejected(text in "[0-9.a-zµ+-]{0,12}") {
             let (_duration, number) = (duration(&text), decimal(&text));
             let wanted = text.parse::<u32>().is_ok() && !text.starts_with('+');
             prop_assert_eq!(number.is_some(), wanted);
         }
 
         #[test]
-        fn what_duration_prints_is_read(milliseconds: u32) {
+        fn milliseconds_round_trip(milliseconds: u32) {
             let wanted = Duration::from_millis(milliseconds.into());
             prop_assert_eq!(duration(&format!("{milliseconds}ms")), Some(wanted));
         }
     }
 
     #[test]
-    fn numbers_are_digits() {
+    fn numbers_are_digits_only() {
         assert_eq!(decimal("4294967295"), Some(u32::MAX));
         for text in ["", "+1", "-1", "0x1", "4294967296", "1 "] {
             assert_eq!(decimal(text), None, "{text}");

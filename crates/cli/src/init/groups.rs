@@ -1,4 +1,4 @@
-//! Settings that only the environment carries: owner groups and the IPv4 loopback range.
+//! Settings with an environment variable but no flag: owner groups and the IPv4 loopback range.
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::value::{Gid, network};
@@ -7,32 +7,29 @@ use mesh_cni_rules::value::{InvalidItem, Selected, list, single, wildcard_or_lis
 
 use super::error::{Origin, SettingError};
 use super::group_file;
-use super::settings::{Lookup, ReadFile};
+use super::settings::{Setting, Settings, refusal};
 
 const INCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS";
 const EXCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE";
 const LOOPBACK: &str = "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR";
 
-/// More than these do not fit into one rule.
+/// The most groups that fit into one rule.
 const MOST_GROUPS: usize = 64;
 const EXPECTED_GROUP: &str =
-    "a group: allowed are numbers from 0 to 4294967294 and names that stand in /etc/group";
+    "a group: allowed are numbers from 0 to 4294967294 and names in /etc/group";
 
 const EXPECTED_LOOPBACK: &str =
     "an IPv4 address range: allowed are CIDRs such as 127.0.0.1/32 and 127.0.0.0/8";
 
-/// Whose outbound traffic is redirected.
-pub(super) fn owner_groups(
-    lookup: Lookup<'_>,
-    read: ReadFile<'_>,
-) -> Result<OwnerGroups, SettingError> {
-    let included = set(lookup, INCLUDE).unwrap_or_else(|| "*".to_owned());
-    let excluded = set(lookup, EXCLUDE).unwrap_or_default();
-    let file = names(read, &[(INCLUDE, &included), (EXCLUDE, &excluded)])?;
-    let group = |text: &str| Gid::parse(text).or_else(|| group_file::number_of(&file, text));
+/// The groups whose outbound traffic is redirected.
+pub(super) fn owner_groups(settings: &Settings<'_>) -> Result<OwnerGroups, SettingError> {
+    let included = settings.variable(INCLUDE).unwrap_or_else(|| "*".to_owned());
+    let excluded = settings.variable(EXCLUDE).unwrap_or_default();
+    let file = group_file(settings, &[(INCLUDE, &included), (EXCLUDE, &excluded)])?;
+    let group = |text: &str| Gid::parse(text).or_else(|| group_file::gid_of(&file, text));
     let only =
-        wildcard_or_list(&included, group, EXPECTED_GROUP).map_err(in_(INCLUDE, &included))?;
-    let except = list(&excluded, group, EXPECTED_GROUP).map_err(in_(EXCLUDE, &excluded))?;
+        wildcard_or_list(&included, group, EXPECTED_GROUP).map_err(invalid(INCLUDE, &included))?;
+    let except = list(&excluded, group, EXPECTED_GROUP).map_err(invalid(EXCLUDE, &excluded))?;
     match (only, except.is_empty()) {
         (Selected::All, true) => Ok(OwnerGroups::All),
         (Selected::All, false) => Ok(OwnerGroups::Except(except)),
@@ -54,40 +51,37 @@ pub(super) fn owner_groups(
     }
 }
 
-/// What counts as loopback in IPv4 rules, where the environment says so.
-pub(super) fn ipv4_loopback(lookup: Lookup<'_>) -> Result<Option<IpNetwork>, SettingError> {
-    let Some(text) = set(lookup, LOOPBACK) else {
+/// The IPv4 loopback range, if the environment sets it.
+pub(super) fn ipv4_loopback(settings: &Settings<'_>) -> Result<Option<IpNetwork>, SettingError> {
+    let Some(text) = settings.variable(LOOPBACK) else {
         return Ok(None);
     };
     let four = |text: &str| network(text).filter(IpNetwork::is_ipv4);
-    let range = single(&text, four, EXPECTED_LOOPBACK).map_err(in_(LOOPBACK, &text))?;
-    Ok(Some(range))
+    single(&text, four, EXPECTED_LOOPBACK)
+        .map(Some)
+        .map_err(invalid(LOOPBACK, &text))
 }
 
-fn set(lookup: Lookup<'_>, variable: &str) -> Option<String> {
-    lookup(variable).filter(|value| !value.is_empty())
-}
-
-/// The group file, where one of the settings has a name in it: numbers need no file.
-fn names(read: ReadFile<'_>, settings: &[(&str, &str)]) -> Result<String, SettingError> {
-    let needs_no_file = |value: &str| wildcard_or_list(value, Gid::parse, EXPECTED_GROUP).is_ok();
-    let Some((variable, _)) = settings.iter().find(|(_, value)| !needs_no_file(value)) else {
+/// Reads the group file if one of the variables contains a name; otherwise returns an empty text.
+fn group_file(settings: &Settings<'_>, set: &[(&str, &str)]) -> Result<String, SettingError> {
+    let has_name = |value: &str| wildcard_or_list(value, Gid::parse, EXPECTED_GROUP).is_err();
+    let Some((variable, _)) = set.iter().find(|(_, value)| has_name(value)) else {
         return Ok(String::new());
     };
-    read(group_file::PATH).map_err(|source| SettingError::Unreadable {
-        origin: Origin::Environment((*variable).to_owned()),
-        path: group_file::PATH,
-        source,
-    })
+    settings
+        .read_file(group_file::PATH)
+        .map_err(|source| SettingError::Unreadable {
+            origin: Origin::Environment((*variable).to_owned()),
+            path: group_file::PATH,
+            source,
+        })
 }
 
-fn in_(variable: &str, value: &str) -> impl FnOnce(InvalidItem) -> SettingError {
-    let (origin, value) = (Origin::Environment(variable.to_owned()), value.to_owned());
-    move |problem| SettingError::Item {
-        origin,
-        value,
-        problem,
-    }
+fn invalid(variable: &str, value: &str) -> impl FnOnce(InvalidItem) -> SettingError {
+    refusal(Setting {
+        value: value.to_owned(),
+        origin: Origin::Environment(variable.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +90,7 @@ mod tests {
 
     use super::*;
     use crate::failure::chain;
+    use crate::init::flags::GivenFlags;
 
     const FILE: &str = "root:x:0:\nmesh:x:1337:\n";
 
@@ -110,7 +105,9 @@ mod tests {
             assert_eq!(path, "/etc/group");
             file.map(str::to_owned).map_err(io::Error::from)
         };
-        owner_groups(&lookup, &read).map_err(|error| chain(&error))
+        let given = GivenFlags::default();
+        let settings = Settings::new(&given, &lookup, &read);
+        owner_groups(&settings).map_err(|error| chain(&error))
     }
 
     #[test]
@@ -123,17 +120,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_there_is_refused_where_it_stands() {
-        let told = with("7,meshes", "", Ok(FILE)).unwrap_err();
+    fn an_unknown_name_is_refused_with_its_position() {
+        let error = with("7,meshes", "", Ok(FILE)).unwrap_err();
         assert_eq!(
-            told,
+            error,
             "environment ISTIO_OUTBOUND_OWNER_GROUPS = `7,meshes`: `meshes` at position 3 is not a \
-             group: allowed are numbers from 0 to 4294967294 and names that stand in /etc/group"
+             group: allowed are numbers from 0 to 4294967294 and names in /etc/group"
         );
-        let told = with("*", "root,,7", Ok(FILE)).unwrap_err();
+        let error = with("*", "root,,7", Ok(FILE)).unwrap_err();
         assert!(
-            told.contains("_EXCLUDE = `root,,7`: `` at position 6"),
-            "{told}"
+            error.contains("_EXCLUDE = `root,,7`: `` at position 6"),
+            "{error}"
         );
     }
 
@@ -144,17 +141,17 @@ mod tests {
             with("7", "", missing()),
             Ok(OwnerGroups::Only(vec![Gid(7)]))
         );
-        let told = with("*", "7,mesh", missing()).unwrap_err();
+        let error = with("*", "7,mesh", missing()).unwrap_err();
         let start = "environment ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE: cannot read /etc/group: ";
-        assert!(told.starts_with(start), "{told}");
+        assert!(error.starts_with(start), "{error}");
     }
 
     #[test]
     fn both_lists_contradict_each_other() {
-        let told = with("mesh", "root", Ok(FILE)).unwrap_err();
+        let error = with("mesh", "root", Ok(FILE)).unwrap_err();
         assert!(
-            told.contains("`mesh` and") && told.contains("`root`"),
-            "{told}"
+            error.contains("`mesh` and") && error.contains("`root`"),
+            "{error}"
         );
     }
 }

@@ -1,9 +1,9 @@
-//! `--run-validation`: proves by a connection of its own that the rules redirect.
+//! `--run-validation`: checks with a connection that the rules redirect.
 //!
-//! The probe goes the way of what the proxy sends to its own pod: as the proxy's user through the
-//! loopback interface to the pod's own address, which the rules turn to the inbound capture port.
-//! There it has to arrive, with the destination that it had. What comes from other machines takes
-//! PREROUTING instead, which nothing inside the pod can send a packet through.
+//! The probe takes the path of the proxy's connections to its own pod: sent by the proxy's user to
+//! the pod's own address over the loopback interface. The rules must redirect it to the inbound
+//! capture port, with its original destination. Packets from other machines traverse PREROUTING
+//! instead, which no packet from inside the pod can.
 
 mod probe;
 
@@ -15,33 +15,37 @@ use mesh_cni_netfilter::value::{InterfaceName, Port, Uid};
 use mesh_cni_rules::Interception;
 use mesh_cni_rules::interception::{DnsCapture, is_usable};
 
-pub(super) use probe::{Probe, ProbeError};
+use probe::{Probe, ProbeError};
 
 use super::error::{Origin, SettingError};
-use super::flags;
+use super::flags::{self, Flag};
+use super::go::duration;
 use super::settings::Settings;
 use crate::failure::Failure;
 
-/// What the probe needs to know, whatever the family.
+/// The parts of the probe that do not depend on the family.
 #[derive(Debug)]
 pub(super) struct Validation {
     user: Uid,
     port: Port,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Validation {
-    /// The validation that the settings ask for. What would leave the probe alone contradicts it.
-    pub(super) fn asked_for(
+    /// The validation that the settings ask for. Refuses settings whose rules do not apply to the
+    /// probe.
+    pub(super) fn requested(
         settings: &mut Settings<'_>,
         interception: &Interception,
     ) -> Result<Option<Self>, SettingError> {
-        let (port, patience) = (settings.probe_port()?, settings.probe_timeout()?);
+        // Also without --run-validation, so that a wrong value is an error.
+        let (port, timeout) = (settings.port(&flags::PROBE_PORT)?, timeout(settings)?);
         if !settings.switch(&flags::RUN_VALIDATION)? {
             return Ok(None);
         }
         let probe = settings.origin(&flags::RUN_VALIDATION);
-        // What a further user sends to the pod itself leaves the chain at the first user's rules.
+        // Only the first user's packets reach the rule that is checked: those of other users
+        // return from the chain at the first user's rules.
         let Some(user) = interception.proxy_uids.first().copied() else {
             let other = format!("an empty {}", settings.origin(&flags::PROXY_UID));
             let why = "the probe is sent as the proxy's user";
@@ -51,7 +55,7 @@ impl Validation {
         Ok(Some(Self {
             user,
             port,
-            patience,
+            timeout,
         }))
     }
 
@@ -63,102 +67,106 @@ impl Validation {
         addresses: &[IpAddr],
     ) -> Result<Probe, ProbeError> {
         let loopback = interception.loopback(family);
-        let own = addresses.iter().copied();
-        let own =
-            own.filter(|address| is_usable(*address) && Family::of_address(*address) == family);
-        // Every address of 127.0.0.0/8 is the namespace's own.
+        // Every namespace has all addresses of 127.0.0.0/8.
         let passthrough = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
-        let further = (family == Family::V4).then_some(passthrough);
-        let mut addresses = own
-            .chain(further)
-            .filter(|address| !loopback.contains(*address));
-        let address = addresses.next().ok_or(ProbeError::NoAddress { family })?;
+        let fallback = (family == Family::V4).then_some(passthrough);
+        let address = addresses
+            .iter()
+            .copied()
+            .filter(|address| is_usable(*address) && Family::of_address(*address) == family)
+            .chain(fallback)
+            .find(|address| !loopback.contains(*address))
+            .ok_or(ProbeError::NoAddress { family })?;
         Ok(Probe {
             user: self.user,
             to: SocketAddr::new(address, self.port.get()),
-            capture: SocketAddr::new(loopback_of(family), interception.inbound_capture_port.get()),
-            patience: self.patience,
+            capture: SocketAddr::new(
+                family.loopback().ip(),
+                interception.inbound_capture_port.get(),
+            ),
+            timeout: self.timeout,
         })
     }
 }
 
-/// Refuses what takes the probe past the rule that it is to prove.
+fn timeout(settings: &Settings<'_>) -> Result<Duration, SettingError> {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let parse = |text: &str| duration(text).filter(|time| !time.is_zero() && *time <= day);
+    let expected = "a duration: allowed are forms such as `5s`, `1m30s` and `500ms`, above 0 and up \
+                    to `24h`";
+    settings.one(&flags::PROBE_TIMEOUT, parse, expected)
+}
+
+/// Refuses settings with which the probe does not reach the rule that is checked.
 fn check(
     settings: &Settings<'_>,
     probe: Origin,
     port: Port,
     interception: &Interception,
 ) -> Result<(), SettingError> {
-    let knocks = format!("{} = `{port}`", settings.origin(&flags::PROBE_PORT));
-    let other = |flag| {
-        format!(
-            "{knocks} and {} = `{}`",
-            settings.origin(flag),
-            settings.text(flag)
-        )
-    };
-    let queries = interception.dns != DnsCapture::Off && port.get() == 53;
+    let with_value = |flag: &Flag| format!("{} = `{}`", settings.origin(flag), settings.text(flag));
+    let probe_port = with_value(&flags::PROBE_PORT);
+    let port_and = |flag: &Flag| format!("{probe_port} and {}", with_value(flag));
+    let captures_dns = interception.dns != DnsCapture::Off && port.get() == 53;
     let is_loopback = |interface: &InterfaceName| covers_loopback(interface.as_str());
-    let contradiction = if interception.exclude_outbound_ports.contains(&port) {
-        Some((
-            other(&flags::EXCLUDE_OUTBOUND_PORTS),
-            "the port is left alone",
-        ))
+    let (other, why) = if interception.exclude_outbound_ports.contains(&port) {
+        (
+            port_and(&flags::EXCLUDE_OUTBOUND_PORTS),
+            "the port is excluded",
+        )
     } else if interception.tunnel_port == port {
-        Some((other(&flags::INBOUND_TUNNEL_PORT), "the port is left alone"))
+        (
+            port_and(&flags::INBOUND_TUNNEL_PORT),
+            "the port is never redirected",
+        )
     } else if interception.inbound_capture_port == port {
-        let why = "the probe would arrive without any rule";
-        Some((other(&flags::INBOUND_CAPTURE_PORT), why))
-    } else if queries {
-        let other = format!("{knocks} and {}", settings.origin(&flags::REDIRECT_DNS));
-        Some((other, "the port is that of DNS"))
+        (
+            port_and(&flags::INBOUND_CAPTURE_PORT),
+            "the probe would arrive without any rule",
+        )
+    } else if captures_dns {
+        let redirect_dns = settings.origin(&flags::REDIRECT_DNS);
+        (
+            format!("{probe_port} and {redirect_dns}"),
+            "the port is the DNS port",
+        )
     } else if interception.exclude_interfaces.iter().any(is_loopback) {
-        let flag = &flags::EXCLUDE_INTERFACES;
-        let other = format!("{} = `{}`", settings.origin(flag), settings.text(flag));
-        Some((other, "the probe goes through lo, which is left alone"))
+        (
+            with_value(&flags::EXCLUDE_INTERFACES),
+            "the probe uses interface lo, which is excluded",
+        )
     } else {
-        None
+        return Ok(());
     };
-    match contradiction {
-        Some((other, why)) => Err(SettingError::Unprovable { probe, other, why }),
-        None => Ok(()),
-    }
+    Err(SettingError::Unprovable { probe, other, why })
 }
 
-/// Whether rules with that name, or with that beginning and `+`, are about `lo`.
+/// Whether a rule's interface name, which may end with the wildcard `+`, matches `lo`.
 fn covers_loopback(interface: &str) -> bool {
     match interface.strip_suffix('+') {
-        Some(beginning) => "lo".starts_with(beginning),
+        Some(prefix) => "lo".starts_with(prefix),
         None => interface == "lo",
     }
 }
 
-/// Where redirected packets of the namespace itself go.
-fn loopback_of(family: Family) -> IpAddr {
-    family.loopback().ip()
-}
-
-/// What came of a probe, with what to do about it.
+/// Adds the exit code and the remedy.
 pub(super) fn failure(error: ProbeError) -> Failure {
     match &error {
         ProbeError::Refused { .. }
         | ProbeError::PastCapture { .. }
-        | ProbeError::Altered { .. } => Failure::unproven(error)
+        | ProbeError::Altered { .. } => Failure::not_redirected(error)
+            .hint("inspect the rules with `iptables -t nat -L -n -v`, and `ip6tables` for IPv6")
             .hint(
-                "look at the rules of the namespace: `iptables -t nat -L -n -v`, and \
-                     `ip6tables` for IPv6",
-            )
-            .hint(
-                "where a CNI plugin was to program the pod, it did not: look at its log on \
-                     the node, then delete the pod so that a new one is made",
+                "if a CNI plugin sets up this pod, read its log on the node, then delete the pod \
+                 so that it is recreated",
             ),
         ProbeError::Listen { .. } => Failure::environment(error).hint(
-            "nothing was proven: the probe needs the capture port for itself, so run it before \
-             the proxy starts, as an init container",
+            "nothing was validated: the probe listens on the capture port itself, so run it \
+             before the proxy starts, as an init container",
         ),
         ProbeError::User { .. } => Failure::environment(error)
-            .hint("nothing was proven: run it as root, or as the proxy's user itself"),
-        ProbeError::NoAddress { .. } | ProbeError::Broken { .. } => Failure::environment(error),
+            .hint("nothing was validated: run it as root or as the proxy's user"),
+        ProbeError::NoAddress { .. } | ProbeError::System { .. } => Failure::environment(error),
     }
 }
 
@@ -167,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_a_plus_stand_for_all_that_begin_so() {
+    fn a_plus_matches_any_ending() {
         for name in ["lo", "lo+", "l+", "+"] {
             assert!(covers_loopback(name), "{name}");
         }

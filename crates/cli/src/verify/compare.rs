@@ -1,4 +1,4 @@
-//! Live rules against wanted ones: the first difference, and what it means for packets.
+//! Compares live rules with wanted rules: the first difference, and its effect on packets.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,24 +12,24 @@ use mesh_cni_rules::interception::is_usable;
 use super::wanted::{By, Wanted};
 use crate::live::Live;
 
-/// What came of it.
+/// The result of a comparison.
 #[derive(Debug)]
 pub(super) struct Comparison {
     /// `namespace/name`.
     pub(super) pod: String,
-    /// What should stand.
+    /// The rules that the pod should have.
     pub(super) wanted: Wanted,
-    /// The back ends that hold rules of ours, where they are several.
-    pub(super) rivals: Vec<Backend>,
+    /// The back ends that hold rules of ours, if there are several.
+    pub(super) conflicting: Vec<Backend>,
     /// The first difference.
     pub(super) difference: Option<(Family, Drift)>,
     /// A packet that ends elsewhere than it should.
-    pub(super) stray: Option<Stray>,
+    pub(super) misrouted: Option<Misrouted>,
 }
 
 /// A packet that ends elsewhere than it should.
 #[derive(Debug)]
-pub(super) struct Stray {
+pub(super) struct Misrouted {
     pub(super) packet: String,
     pub(super) wanted: Fate,
     pub(super) live: Fate,
@@ -42,57 +42,66 @@ impl Comparison {
             let difference = drift(wanted, found, &OWNERSHIP)?;
             Some((wanted.family, difference))
         });
-        let stray = pairs().find_map(|(wanted, found)| stray(wanted, found, live));
-        let rivals = match &live.holders[..] {
+        let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live));
+        let conflicting = match &live.holders[..] {
             [] | [_] => Vec::new(),
             several => several.to_vec(),
         };
         Self {
             pod,
             wanted,
-            rivals,
+            conflicting,
             difference,
-            stray,
+            misrouted,
         }
     }
 
     pub(super) fn is_as_wanted(&self) -> bool {
-        self.difference.is_none() && self.rivals.is_empty()
+        self.difference.is_none() && self.conflicting.is_empty()
     }
 
-    /// How many rules the pod should have, both families together.
+    /// The number of rules that the pod should have, for all families.
     pub(super) fn rules_wanted(&self) -> usize {
-        let sets = self.wanted.rule_sets.iter();
-        let chains = sets
+        self.wanted
+            .rule_sets
+            .iter()
             .flat_map(|set| &set.tables)
-            .flat_map(|table| &table.chains);
-        chains.map(|chain| chain.rules.len()).sum()
+            .flat_map(|table| &table.chains)
+            .map(|chain| chain.rules.len())
+            .sum()
     }
 
     pub(super) fn families_wanted(&self) -> Vec<String> {
-        let sets = self.wanted.rule_sets.iter();
-        let some = sets.filter(|set| !set.tables.is_empty());
-        some.map(|set| set.family.to_string()).collect()
+        self.wanted
+            .rule_sets
+            .iter()
+            .filter(|set| !set.tables.is_empty())
+            .map(|set| set.family.to_string())
+            .collect()
     }
 
-    pub(super) fn should_have_none(&self) -> Option<&str> {
+    /// Why the pod should have no rules, if so.
+    pub(super) fn reason_for_none(&self) -> Option<&str> {
         match &self.wanted.by {
-            By::Nobody(reason) => Some(reason),
+            By::None(reason) => Some(reason),
             By::Plugin | By::OwnInit => None,
         }
     }
 }
 
-/// The first of some telling packets that ends elsewhere.
-fn stray(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Stray> {
-    let mut own = live.addresses.iter().copied();
-    let own = own.find(|own| is_usable(*own) && Family::of_address(*own) == wanted.family)?;
-    telling(own).into_iter().find_map(|text| {
+/// The first of the sample packets that ends elsewhere than it should.
+fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Misrouted> {
+    let own = live
+        .addresses
+        .iter()
+        .copied()
+        .find(|own| is_usable(*own) && Family::of_address(*own) == wanted.family)?;
+    samples(own).into_iter().find_map(|text| {
         let packet = Packet::parse(&text).ok()?;
         let [wanted, live] = [wanted, found].map(|rules| walk_on(rules, &packet, &live.host).fate);
-        // Where a walk cannot go on, it says nothing of the kernel.
+        // An incomplete walk does not show where the kernel sends the packet.
         let known = !matches!(live, Fate::Undecided { .. });
-        (known && wanted != live).then_some(Stray {
+        (known && wanted != live).then_some(Misrouted {
             packet: text,
             wanted,
             live,
@@ -100,9 +109,10 @@ fn stray(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Stray> {
     })
 }
 
-/// What a pod lives on: its application calls, it is called, and it asks for names.
-fn telling(own: IpAddr) -> Vec<String> {
-    let (elsewhere, peer): (IpAddr, IpAddr) = match own {
+/// A pod's usual packets: requests of the application and of the proxy, a request to the pod, and a
+/// DNS query.
+fn samples(own: IpAddr) -> Vec<String> {
+    let (server, peer): (IpAddr, IpAddr) = match own {
         IpAddr::V4(_) => ([192, 0, 2, 10].into(), [192, 0, 2, 20].into()),
         IpAddr::V6(_) => (
             [0x2001, 0xdb8, 0, 0, 0, 0, 0, 10].into(),
@@ -111,10 +121,10 @@ fn telling(own: IpAddr) -> Vec<String> {
     };
     let at = |address, port| SocketAddr::new(address, port);
     vec![
-        format!("out tcp {} uid 1000", at(elsewhere, 80)),
+        format!("out tcp {} uid 1000", at(server, 80)),
         format!("in tcp {} from {}", at(own, 8080), at(peer, 40000)),
-        format!("out tcp {} uid 1337", at(elsewhere, 80)),
+        format!("out tcp {} uid 1337", at(server, 80)),
         format!("out tcp {} uid 1337", at(own, 8080)),
-        format!("out udp {} uid 1000", at(elsewhere, 53)),
+        format!("out udp {} uid 1000", at(server, 53)),
     ]
 }

@@ -1,4 +1,4 @@
-//! The plugin's configuration on this node: its entry in the first list that has one.
+//! The plugin's configuration on this node: its entry in the first list that contains one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::input::{conf, is_ours};
 
-/// What container runtimes load.
+/// The files that container runtimes load.
 const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
-/// The configuration that was named, else that of the directory, else the defaults.
+/// The configuration at the given path, else in the directory, else the defaults.
 pub(super) fn read(
     named: Option<&Path>,
     directory: &Path,
@@ -27,13 +27,13 @@ pub(super) fn read(
         return conf(&path, console);
     }
     console.note(format_args!(
-        "no entry of mesh-cni in `{}`: the defaults count",
+        "no entry of mesh-cni in `{}`: using the defaults",
         directory.display()
     ));
     Ok(MeshConf::default())
 }
 
-/// The first file with our entry: the directory's own, then the drop-ins of its networks.
+/// The first file with our entry: first the directory's files, then those of its subdirectories.
 fn find(directory: &Path) -> Option<PathBuf> {
     let entries = sorted(directory);
     let drop_ins = entries.iter().flat_map(|entry| sorted(entry));
@@ -53,7 +53,7 @@ fn has_ours(path: &Path) -> bool {
     if !extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
         return false;
     }
-    // What cannot be read as a list is none of the runtime's either.
+    // A runtime does not load a file that it cannot parse either.
     let read = fs::read(path).ok();
     let document: Option<Value> = read.and_then(|read| serde_json::from_slice(&read).ok());
     document.is_some_and(|document| match document.get("plugins") {

@@ -1,4 +1,4 @@
-//! Which namespace is meant, by a path, a process, a container or a pod.
+//! Finds a network namespace by its path, a process, a container or a pod.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::live;
 
 const PROC: &str = "/proc";
 
-/// A network namespace and what is known of its pod.
+/// A namespace, with a process and the pod in it if they are known.
 pub(super) struct Found {
     pub(super) netns: NetNs,
     /// A process in it.
@@ -41,13 +41,16 @@ pub(super) fn of_process(pid: u32) -> Result<Found, Failure> {
     })
 }
 
-/// The container's whose id begins so.
+/// The namespace of the container whose ID starts with that text.
 pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
     let id = text.split_once("://").map_or(text, |(_runtime, id)| id);
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
-        return Err(Failure::wrong(format!("--container: `{text}` is no id of a container"))
-            .hint("it is `containerd://ID`, `docker://ID`, `cri-o://ID`, or the first digits of an id"));
+        return Err(
+            Failure::wrong(format!("--container: `{text}` is not a valid container ID")).hint(
+                "use `containerd://ID`, `docker://ID`, `cri-o://ID`, or the first digits of an ID",
+            ),
+        );
     }
     let id = id.to_ascii_lowercase();
     let processes = processes()?;
@@ -58,19 +61,19 @@ pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
     let ids: BTreeSet<_> = processes.iter().filter_map(container).collect();
     if ids.len() > 1 {
         let ids = Vec::from_iter(ids).join(", ");
-        let error = format!("--container: `{id}` is the beginning of several ids: {ids}");
-        return Err(Failure::wrong(error).hint("give more of its digits"));
+        let error = format!("--container: `{id}` matches several containers: {ids}");
+        return Err(Failure::wrong(error).hint("give more digits of the ID"));
     }
     let is_of = |process: &ContainerProcess| container(process).is_some();
     first(&format!("container {id}"), &processes, is_of)
 }
 
-/// The pod's.
+/// The namespace of that pod.
 pub(super) fn of_pod(pod: &str, facts: &PodFacts) -> Result<Found, Failure> {
     if facts.uid.is_none() {
         return Err(
-            Failure::wrong(format!("pod {pod}: its `metadata.uid` is not known")).hint(
-                "--manifest must be what `kubectl get pod NAME -o yaml` prints of the running pod",
+            Failure::wrong(format!("pod {pod}: `metadata.uid` is missing")).hint(
+                "give --manifest the output of `kubectl get pod NAME -o yaml` for the running pod",
             ),
         );
     }
@@ -93,7 +96,7 @@ fn first(
         ProcessError::HostNetwork => on_the_host(whose),
         ProcessError::Open(error) => live::unopened(error),
         _ => Failure::wrong(format!("no process of {whose} runs on this machine"))
-            .hint("ask on the pod's node; `kubectl get pod NAME -o wide` says which it is"),
+            .hint("run it on the pod's node, which `kubectl get pod NAME -o wide` shows"),
     })?;
     Ok(Found {
         netns,
@@ -104,7 +107,7 @@ fn first(
 
 fn on_the_host(whose: &str) -> Failure {
     Failure::wrong(format!("{whose} has no network namespace of its own"))
-        .hint("what shares the node's namespace (`hostNetwork: true`) is never redirected")
+        .hint("pods in the node's network namespace (`hostNetwork: true`) are never redirected")
 }
 
 fn processes() -> Result<ProcessTable, Failure> {

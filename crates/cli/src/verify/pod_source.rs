@@ -1,9 +1,10 @@
-//! Facts about the pod: from a manifest, from the node's directory of manifests, or from its agent.
+//! Gets facts about a pod from the node's manifest directory or from its agent.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mesh_cni_agent_api::{SOCKET_FILE, path};
 use mesh_cni_plan::{MeshConf, PodSourceName};
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
@@ -13,42 +14,42 @@ use crate::arguments::PodName;
 use crate::failure::Failure;
 use crate::input;
 
-/// The names that manifests have in a directory of them.
+/// The extensions of manifests in the directory.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
 const GIVE_MANIFEST: &str =
-    "give the pod's manifest: kubectl get pod NAME -o yaml | mesh-cnictl verify … --manifest -";
+    "pass the pod's manifest: kubectl get pod NAME -o yaml | mesh-cnictl verify … --manifest -";
 
-/// Where the node's facts about pods are.
+/// Where facts about the node's pods come from.
 pub(super) enum PodSource {
-    /// A manifest for each pod.
+    /// A directory with a manifest for each pod.
     Directory(PathBuf),
     /// The agent's socket.
     Socket(PathBuf),
 }
 
-/// Facts that cannot be had.
+/// Facts that are not available.
 #[derive(Debug, Error)]
 pub(super) enum SourceError {
-    #[error("`{}` cannot be read", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Directory {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("no manifest in `{}` is of {whose}", path.display())]
-    None { path: PathBuf, whose: String },
+    #[error("no manifest of {pod} in `{}`", path.display())]
+    None { path: PathBuf, pod: String },
     #[error(transparent)]
     Agent(#[from] AgentError),
 }
 
 impl PodSource {
-    /// The one that the configuration names; the agent also where it names another that answers
-    /// the plugin alone.
+    /// The directory if the configuration names one, else the agent: the other pod sources serve
+    /// the plugin only.
     pub(super) fn of(conf: &MeshConf) -> Self {
         match (conf.pod_source, &conf.pod_dir) {
             (PodSourceName::File, Some(directory)) => Self::Directory(directory.clone()),
-            _ => Self::Socket(conf.cni_agent_run_dir.join("agent.sock")),
+            _ => Self::Socket(conf.cni_agent_run_dir.join(SOCKET_FILE)),
         }
     }
 
@@ -56,10 +57,8 @@ impl PodSource {
     pub(super) fn by_name(&self, pod: &PodName) -> Result<PodFacts, Failure> {
         let PodName { namespace, name } = pod;
         match self {
-            Self::Socket(socket) => {
-                let path = format!("/v1/pods/{namespace}/{name}");
-                agent::facts(socket, &path).map_err(|error| unknown(error.into()))
-            }
+            Self::Socket(socket) => agent::facts(socket, &path::pod(namespace, name, None))
+                .map_err(|error| unknown(error.into())),
             Self::Directory(directory) => {
                 let stem = format!("{namespace}_{name}");
                 let mut paths = EXTENSIONS
@@ -69,7 +68,7 @@ impl PodSource {
                     Some(path) => input::facts(&path),
                     None => Err(unknown(SourceError::None {
                         path: directory.clone(),
-                        whose: format!("pod {namespace}/{name}"),
+                        pod: format!("pod {namespace}/{name}"),
                     })),
                 }
             }
@@ -80,7 +79,7 @@ impl PodSource {
     pub(super) fn by_uid(&self, uid: &str) -> Result<PodFacts, Failure> {
         let found = match self {
             Self::Socket(socket) => {
-                agent::facts(socket, &format!("/v1/pods?uid={uid}")).map_err(SourceError::from)
+                agent::facts(socket, &path::pod_by_uid(uid)).map_err(SourceError::from)
             }
             Self::Directory(directory) => in_directory(directory, uid),
         };
@@ -88,7 +87,7 @@ impl PodSource {
     }
 }
 
-/// Manifests that cannot be read are of no pod that runs.
+/// Skips manifests that cannot be read: they are not those of running pods.
 fn in_directory(directory: &Path, uid: &str) -> Result<PodFacts, SourceError> {
     let entries = fs::read_dir(directory).map_err(|source| SourceError::Directory {
         path: directory.to_owned(),
@@ -100,7 +99,7 @@ fn in_directory(directory: &Path, uid: &str) -> Result<PodFacts, SourceError> {
     let of_uid = |facts: &PodFacts| facts.uid.is_some() && facts.is_of(uid);
     facts.find(of_uid).ok_or_else(|| SourceError::None {
         path: directory.to_owned(),
-        whose: format!("a pod with UID {uid}"),
+        pod: format!("the pod with UID {uid}"),
     })
 }
 
@@ -110,9 +109,9 @@ fn unknown(error: SourceError) -> Failure {
         .hint(GIVE_MANIFEST)
 }
 
-/// The process belongs to no pod, so nobody can be asked.
-pub(super) fn nobody() -> Failure {
-    Failure::environment("which pod this is cannot be told from its processes")
+/// The namespace has no process whose control group names a pod.
+pub(super) fn unknown_pod() -> Failure {
+    Failure::environment("cannot determine the pod from its processes")
         .about("nothing to compare with")
         .hint(GIVE_MANIFEST)
 }

@@ -1,4 +1,4 @@
-//! The result of `verify` for people and for programs.
+//! Prints the result of `verify`, as text and as JSON.
 
 use std::io;
 use std::path::Path;
@@ -14,18 +14,18 @@ use super::wanted::By;
 use crate::console::{BAD, Console, DIM, GOOD};
 use crate::live::Live;
 
-/// What is told.
+/// The result to print.
 pub(super) struct Report<'run> {
     pub(super) pid: Option<u32>,
     pub(super) uid: Option<String>,
     pub(super) namespace: &'run Path,
     pub(super) live: &'run Live,
-    /// None where there was nothing to compare with.
+    /// None if there was nothing to compare with.
     pub(super) compared: Option<&'run Comparison>,
 }
 
 impl Report<'_> {
-    /// What stands on stdout, what it is worth on stderr.
+    /// Prints the live rules to stdout and the verdict to stderr.
     pub(super) fn text(&self, console: &mut Console<'_>) -> io::Result<()> {
         console.result(&self.dump())?;
         let backend = self.live.backend;
@@ -58,7 +58,7 @@ impl Report<'_> {
             "pod": self.compared.map(|compared| &compared.pod),
             "wanted": self.compared.map(wanted),
             "difference": self.compared.and_then(difference),
-            "stray": self.compared.and_then(stray),
+            "stray": self.compared.and_then(misrouted),
             "dump": listings.collect::<serde_json::Map<_, _>>(),
         });
         let text = serde_json::to_string_pretty(&document);
@@ -73,7 +73,7 @@ impl Report<'_> {
         }
     }
 
-    /// The tables of each family that tell something, IPv4's nat first and always.
+    /// The tables of each family that have rules, and always IPv4's nat table first.
     fn dump(&self) -> String {
         let mut parts = Vec::new();
         for rules in &self.live.rule_sets {
@@ -110,73 +110,76 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
         console.warn(warning);
     }
     if compared.wanted.by == By::OwnInit {
-        console.note("its istio-init container programs it, and its arguments say what is wanted");
+        console
+            .note("the pod's istio-init container applies its rules: comparing with its arguments");
     }
-    if let [first, others @ ..] = &compared.rivals[..] {
-        // What was read is one of several sets: a difference of it may be none.
+    if let [first, others @ ..] = &compared.conflicting[..] {
+        // Only one of the sets was read, so the difference means little.
         let others = names(others).join(" and ");
         let line = format!(
-            "{pod}: rules of ours stand in {first} and in {others} at once, and packets meet them all"
+            "{pod}: both {first} and {others} hold rules of ours, and packets traverse all of them"
         );
-        console.word("not as wanted", BAD, line);
-        console.word(
-            "hint",
-            DIM,
-            "let one program alone set the pod up, and delete the pod",
-        );
+        console.message("not as wanted", BAD, line);
+        let hint =
+            "let only one program set up the pod, then delete the pod so that it is recreated";
+        console.message("hint", DIM, hint);
         return;
     }
-    let none = compared.should_have_none();
+    let none = compared.reason_for_none();
     match (&compared.difference, none) {
         (None, None) => {
             let families = compared.families_wanted().join(" and ");
             let rules = compared.rules_wanted();
-            let line = format!("{pod}: all {rules} rules of {families} stand");
-            console.word("as wanted", GOOD, line);
+            let line = format!("{pod}: all {rules} rules of {families} are installed");
+            console.message("as wanted", GOOD, line);
         }
         (None, Some(reason)) => {
-            let line = format!("{pod} gets no rules, and none stand: {reason}");
-            console.word("as wanted", GOOD, line);
+            let line = format!("{pod} gets no rules, and has none: {reason}");
+            console.message("as wanted", GOOD, line);
         }
         (Some((family, drift)), None) => {
-            console.word("not as wanted", BAD, format!("{pod}: {family}, {drift}"));
+            console.message("not as wanted", BAD, format!("{pod}: {family}, {drift}"));
         }
         (Some((family, drift)), Some(reason)) => {
             let line = format!("{pod} should have no rules ({reason}), but {family}, {drift}");
-            console.word("not as wanted", BAD, line);
+            console.message("not as wanted", BAD, line);
         }
     }
-    consequence(compared, console);
+    effect(compared, console);
 }
 
-/// What it means for a packet, and what helps.
-fn consequence(compared: &Comparison, console: &mut Console<'_>) {
-    if let Some(stray) = &compared.stray {
-        let packet = &stray.packet;
+/// Prints the effect on a packet, and the remedy.
+fn effect(compared: &Comparison, console: &mut Console<'_>) {
+    if let Some(misrouted) = &compared.misrouted {
+        let packet = &misrouted.packet;
         if compared.is_as_wanted() {
-            console.warn(format_args!("rules that are not ours turn `{packet}` away"));
+            console.warn(format_args!("rules of another program affect `{packet}`"));
         } else {
-            console.word("so", BAD, format!("`{packet}`"));
+            console.message("effect", BAD, format!("`{packet}`"));
         }
-        console.aside(format_args!(
+        console.detail(format_args!(
             "  wanted: {}",
-            stray.wanted.display(PORT_NAMES)
+            misrouted.wanted.display(PORT_NAMES)
         ));
-        console.aside(format_args!("  now:    {}", stray.live.display(PORT_NAMES)));
+        console.detail(format_args!(
+            "  now:    {}",
+            misrouted.live.display(PORT_NAMES)
+        ));
     }
     if !compared.is_as_wanted() {
-        console.word("hint", DIM, hint(compared));
+        console.message("hint", DIM, hint(compared));
     }
 }
 
 fn hint(compared: &Comparison) -> &'static str {
-    match compared.should_have_none() {
+    match compared.reason_for_none() {
         Some(_) => {
-            "`mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net` takes ours away"
+            "to remove the rules, run \
+             `mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net`"
         }
         None => {
-            "delete the pod, so that it starts anew; where it happens again, something else on the \
-             node changes the rules, or the plugin was not in the chain when the pod started: \
+            "delete the pod so that it is recreated; if this happens again, another program on the \
+             node changes the rules, or the plugin was not in the chain when the pod started: see \
              `mesh-cni-agent status`"
         }
     }
@@ -190,7 +193,7 @@ fn wanted(compared: &Comparison) -> Value {
     match &compared.wanted.by {
         By::Plugin => json!({"by": "plugin"}),
         By::OwnInit => json!({"by": "istio-init"}),
-        By::Nobody(reason) => json!({"by": null, "reason": reason}),
+        By::None(reason) => json!({"by": null, "reason": reason}),
     }
 }
 
@@ -199,11 +202,11 @@ fn difference(compared: &Comparison) -> Option<Value> {
     Some(json!({"family": family.to_string(), "text": drift.to_string()}))
 }
 
-fn stray(compared: &Comparison) -> Option<Value> {
-    let stray = compared.stray.as_ref()?;
+fn misrouted(compared: &Comparison) -> Option<Value> {
+    let misrouted = compared.misrouted.as_ref()?;
     Some(json!({
-        "packet": stray.packet,
-        "wanted": stray.wanted.display(PORT_NAMES).to_string(),
-        "live": stray.live.display(PORT_NAMES).to_string(),
+        "packet": misrouted.packet,
+        "wanted": misrouted.wanted.display(PORT_NAMES).to_string(),
+        "live": misrouted.live.display(PORT_NAMES).to_string(),
     }))
 }

@@ -1,4 +1,4 @@
-//! What should stand: what the plugin would program, or the pod's own `istio-init`.
+//! The rules that a pod should have, from the plugin or from the pod's own `istio-init`.
 
 use std::net::IpAddr;
 
@@ -10,29 +10,29 @@ use mesh_cni_selector::PodFacts;
 
 use crate::init::container::{self, OwnInit};
 
-/// What a pod should have.
+/// The rules that a pod should have.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    /// Both families; one that should have no rules is empty.
+    /// One set for each family; a family without rules has an empty one.
     pub(super) rule_sets: Vec<RuleSet>,
-    /// Who programs them.
+    /// What applies them.
     pub(super) by: By,
-    /// What was odd about its settings.
+    /// Warnings about the pod's settings.
     pub(super) warnings: Vec<String>,
 }
 
-/// Who programs a pod.
+/// What applies a pod's rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum By {
     /// The plugin.
     Plugin,
     /// The pod's `istio-init` container.
     OwnInit,
-    /// Nobody, for that reason.
-    Nobody(String),
+    /// The pod has no rules, for that reason.
+    None(String),
 }
 
-/// Works it out; `addresses` are those that the namespace has.
+/// The rules for a namespace with these addresses.
 pub(super) fn wanted(
     facts: &PodFacts,
     conf: &MeshConf,
@@ -48,17 +48,17 @@ pub(super) fn wanted(
         }
         Plan::Skip(reason) => reason.to_string(),
     };
-    match container::wish(facts)? {
+    match container::own_init(facts)? {
         Some(own) => Ok(of_own_init(&own, addresses)),
         None => Ok(Wanted {
             rule_sets: both(&[]),
-            by: By::Nobody(reason),
+            by: By::None(reason),
             warnings: Vec::new(),
         }),
     }
 }
 
-/// A pod for which nothing can be worked out.
+/// A pod whose rules cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WantedError {
     #[error(transparent)]
@@ -68,21 +68,24 @@ pub(super) enum WantedError {
 }
 
 fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Wanted {
-    let families = own.interception.families(addresses).into_iter();
-    let rule_sets = families.map(|family| compile(&own.interception, own.dialect, family));
+    let rule_sets: Vec<_> = own
+        .interception
+        .families(addresses)
+        .into_iter()
+        .map(|family| compile(&own.interception, own.dialect, family))
+        .collect();
     Wanted {
-        rule_sets: both(&rule_sets.collect::<Vec<_>>()),
+        rule_sets: both(&rule_sets),
         by: By::OwnInit,
         warnings: Vec::new(),
     }
 }
 
-/// A set for each family, in their order.
+/// One set for each family, IPv4 first.
 fn both(rule_sets: &[RuleSet]) -> Vec<RuleSet> {
-    let of = |family: &Family| {
-        let mut sets = rule_sets.iter();
-        let found = sets.find(|rules| rules.family == *family);
-        found.cloned().unwrap_or_else(|| RuleSet::new(*family))
+    let of = |family| {
+        let found = rule_sets.iter().find(|rules| rules.family == family);
+        found.cloned().unwrap_or_else(|| RuleSet::new(family))
     };
-    Family::ALL.iter().map(of).collect()
+    Family::ALL.map(of).into()
 }

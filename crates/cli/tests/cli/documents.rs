@@ -1,4 +1,4 @@
-//! Help, completions, manual: generated, and each with an example.
+//! Help, completions, manual.
 
 use crate::support::{assert_snapshot, run};
 
@@ -6,7 +6,7 @@ use crate::support::{assert_snapshot, run};
 fn help_of_the_program() {
     assert_snapshot!(
         "help",
-        "the commands in the order in which one needs them, the exit codes, one example",
+        "the commands in the order of use, the exit codes, one example",
         run(&["--help"])
     );
 }
@@ -15,7 +15,7 @@ fn help_of_the_program() {
 fn help_of_init() {
     assert_snapshot!(
         "help-init",
-        "the short names, long names, environment names and defaults of Istio's command",
+        "the short names, long names, environment variables and defaults of Istio's command",
         run(&["init", "-h"])
     );
 }
@@ -30,14 +30,14 @@ fn every_command_has_an_example() {
 }
 
 #[test]
-fn nothing_to_do_is_wrong_use() {
+fn a_missing_command_is_wrong_use() {
     let ended = run(&[]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("Usage: mesh-cnictl"));
 }
 
 #[test]
-fn the_version_is_that_of_the_crate() {
+fn the_version_is_the_crates() {
     let version = run(&["--version"]).result();
     assert_eq!(
         version,
@@ -46,7 +46,7 @@ fn the_version_is_that_of_the_crate() {
 }
 
 #[test]
-fn completions_know_the_commands() {
+fn completions_contain_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = run(&["completions", shell]).result();
         assert!(
@@ -54,14 +54,14 @@ fn completions_know_the_commands() {
             "{shell}"
         );
         assert!(
-            !script.contains("demo-actor"),
-            "{shell} offers what is hidden"
+            !script.contains("demo-process"),
+            "{shell} completes a hidden command"
         );
     }
 }
 
 #[test]
-fn the_manual_has_every_command() {
+fn the_manual_contains_the_commands() {
     let manual = run(&["man"]).result();
     for command in ["select", "render", "init", "demo"] {
         assert!(
@@ -69,5 +69,5 @@ fn the_manual_has_every_command() {
             "{command}"
         );
     }
-    assert!(!manual.contains("demo\\-actor"));
+    assert!(!manual.contains("demo\\-process"));
 }

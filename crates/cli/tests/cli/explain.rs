@@ -1,20 +1,20 @@
-//! `explain`: where packets of the documented pod end, and packets that are none.
+//! `explain`: where packets of the documented pod end, and packets that do not parse.
 
 use crate::support::{PRODUCTPAGE, REVIEWS, assert_snapshot, run};
 
 const OUT: &str = "out tcp 10.0.0.7:9080 uid 1000";
 
 #[test]
-fn the_application_goes_out_through_its_proxy() {
+fn the_application_connects_through_its_proxy() {
     assert_snapshot!(
         "explain-out",
-        "exit 0; one line a rule, the last says that 10.0.0.7:9080 is reached through Envoy's 15001",
+        "exit 0; one line for each rule; the packet goes to Envoy's 15001, original destination 10.0.0.7:9080",
         run(&["explain", "--pod", PRODUCTPAGE, "--packet", OUT])
     );
 }
 
 #[test]
-fn several_packets_are_followed_one_by_one() {
+fn several_packets_are_traced_one_by_one() {
     let health = "in tcp 10.244.1.17:15021 from 10.244.1.1";
     let own = "out tcp 10.244.1.17:9080 uid 1337";
     let arguments = [
@@ -28,13 +28,13 @@ fn several_packets_are_followed_one_by_one() {
     ];
     assert_snapshot!(
         "explain-several",
-        "exit 0; kubelet's probe goes to 15021 as addressed, the proxy's call of its own pod to 15006",
+        "exit 0; kubelet's probe goes to 15021 as addressed, the proxy's request to its own pod to 15006",
         run(&arguments)
     );
 }
 
 #[test]
-fn programs_get_one_document() {
+fn json_is_one_document() {
     let arguments = [
         "explain",
         "--pod",
@@ -51,19 +51,19 @@ fn programs_get_one_document() {
 }
 
 #[test]
-fn a_pod_that_is_left_alone_has_no_rule_to_meet() {
+fn a_packet_of_a_skipped_pod_meets_no_rule() {
     assert_snapshot!(
         "explain-skipped",
-        "exit 0; a note says why the pod gets no rules, and the packet leaves as addressed",
+        "exit 0; a note with the reason why the pod gets no rules, and the packet leaves as addressed",
         run(&["explain", "--pod", REVIEWS, "--packet", OUT])
     );
 }
 
 #[test]
-fn a_text_that_is_no_packet_is_shown_with_a_caret() {
+fn a_caret_points_to_the_invalid_part_of_a_packet() {
     assert_snapshot!(
         "explain-caret",
-        "exit 2; the caret stands under the address that has no port",
+        "exit 2; the caret points to the address, which has no port",
         run(&[
             "explain",
             "--pod",
@@ -75,10 +75,10 @@ fn a_text_that_is_no_packet_is_shown_with_a_caret() {
 }
 
 #[test]
-fn whose_rules_must_be_said_and_once() {
+fn exactly_one_source_of_rules_is_required() {
     assert_snapshot!(
         "explain-whose",
-        "exit 2; one of --pod, --netns and --pid is needed",
+        "exit 2; one of --pod, --netns and --pid is required",
         run(&["explain", "--packet", OUT])
     );
     let twice = [

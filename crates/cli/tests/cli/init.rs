@@ -1,10 +1,11 @@
-//! `init --dry-run`: the flags, environment names and defaults of Istio's command.
+//! `init --dry-run`: the flags, environment variables and defaults of Istio's command.
 
 use std::fs;
 
 use crate::support::{PRODUCTPAGE, Run, assert_snapshot, run};
 
-/// What injectors pass to istio-init for a pod without annotations, and what the plugin excludes.
+/// The arguments that injectors pass to istio-init for a pod without annotations, with the ports
+/// that the plugin excludes.
 const USUAL: [&str; 18] = [
     "init",
     "--dry-run",
@@ -26,8 +27,8 @@ const USUAL: [&str; 18] = [
     "15020,15021,15090",
 ];
 
-/// The IPv4 transaction; whether an IPv6 one follows depends on the machine's addresses.
-fn four(stdout: &str) -> &str {
+/// The IPv4 transaction. An IPv6 one follows if the machine has such an address.
+fn ipv4(stdout: &str) -> &str {
     let end = stdout.find("COMMIT\n").expect("a transaction ends") + "COMMIT\n".len();
     &stdout[..end]
 }
@@ -37,7 +38,7 @@ fn dry_run(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     for (name, value) in environment {
         run = run.env(name, value);
     }
-    four(&run.with_input("").result()).to_owned()
+    ipv4(&run.with_input("").result()).to_owned()
 }
 
 fn rendered(annotations: &str, conf: &str) -> String {
@@ -56,7 +57,7 @@ fn rendered(annotations: &str, conf: &str) -> String {
 }
 
 #[test]
-fn the_usual_flags_are_the_plugins_defaults() {
+fn the_usual_flags_give_the_plugins_default_rules() {
     let flags = [&USUAL[..], &["-o", "15020"]].concat();
     assert_eq!(
         dry_run(&flags, &[]),
@@ -70,7 +71,7 @@ fn the_usual_flags_are_the_plugins_defaults() {
 }
 
 #[test]
-fn the_documented_pod_can_be_said_in_flags() {
+fn flags_can_give_the_documented_pods_rules() {
     let flags = [
         "init",
         "-n",
@@ -89,7 +90,7 @@ fn the_documented_pod_can_be_said_in_flags() {
     assert_eq!(dry_run(&flags, &[]), rendered);
 }
 
-/// What Istio's injection template passes to its init container, word for word.
+/// The arguments of the init container in Istio's injection template, except for the last.
 const OF_TEMPLATE: [&str; 16] = [
     "istio-iptables",
     "-p",
@@ -136,14 +137,14 @@ fn the_arguments_of_an_istio_init_container_work_unchanged() {
 fn without_flags_nothing_is_captured() {
     assert_snapshot!(
         "init-nothing",
-        "no inbound capture and no outbound capture: PREROUTING has no rule, and ISTIO_OUTPUT ends \
-         without ISTIO_REDIRECT",
+        "nothing is captured: PREROUTING has no rule, and ISTIO_OUTPUT ends without a jump to \
+         ISTIO_REDIRECT",
         dry_run(&["init", "--dry-run"], &[])
     );
 }
 
 #[test]
-fn every_flag_of_the_mode_is_carried_out() {
+fn every_flag_of_mode_redirect_takes_effect() {
     let flags = [
         "init",
         "-n",
@@ -197,26 +198,26 @@ fn every_flag_of_the_mode_is_carried_out() {
         .result();
     assert_snapshot!(
         "init-every-flag",
-        "ports 16001, 16006, 16008; two users and one group; inbound 80 and 8080 alone; two ranges \
-         in, one out; ports 25 and 443; eth9 left alone, net1 rerouted; invalid packets dropped; \
-         groups 0 and 1000; 127.0.0.0/8 as loopback",
-        // Two tables, so two transactions, of IPv4.
+        "proxy ports 16001, 16006, 16008; two users and one group; inbound ports 80 and 8080 only; \
+         two ranges included, one excluded; port 25 excluded, 443 included; eth9 excluded, net1 \
+         rerouted; invalid packets dropped; groups 0 and 1000; loopback 127.0.0.0/8",
+        // IPv4 has two tables, so two transactions.
         text.split_inclusive("COMMIT\n").take(2).collect::<String>()
     );
 }
 
-/// The IPv4 transactions, one a table; IPv6 ones follow where the machine has such an address.
+/// The IPv4 transactions, one for each table. IPv6 ones follow if the machine has such an address.
 fn tables(count: usize, flags: &[&str]) -> String {
     let text = run(&[&["init", "-n"], flags].concat()).result();
     text.split_inclusive("COMMIT\n").take(count).collect()
 }
 
 #[test]
-fn tproxy_hands_connections_over() {
+fn mode_tproxy() {
     assert_snapshot!(
         "init-tproxy",
-        "mangle: ISTIO_TPROXY to 15006 with mark 1337, port 15020 left alone, the rules on marks \
-         with 1337 and 1338; nat: the outbound rules, and no jump to ISTIO_INBOUND",
+        "mangle: ISTIO_TPROXY to 15006 with mark 1337, port 15020 excluded, rules that match marks \
+         1337 and 1338; nat: the outbound rules, and no jump to ISTIO_INBOUND",
         tables(2, &["-m", "TPROXY", "-i", "*", "-b", "*", "-d", "15020"])
     );
     let own = ["-m", "TPROXY", "-b", "80", "-t", "4294967294", "-r", "1"];
@@ -225,8 +226,8 @@ fn tproxy_hands_connections_over() {
     assert_eq!(
         first,
         Some(
-            "note: IPv4 also needs policy routing: packets with mark 4294967294 to table 1, there \
-             `local default dev lo`"
+            "note: IPv4 also needs policy routing: packets with mark 4294967294 use table 1, which \
+             has `local default dev lo`"
         )
     );
     let text = ended.result();
@@ -240,12 +241,12 @@ fn tproxy_hands_connections_over() {
 }
 
 #[test]
-fn every_query_is_captured() {
+fn all_dns_queries_are_captured() {
     let flags = ["-i", "*", "--redirect-dns", "--capture-all-dns"];
     assert_snapshot!(
         "init-dns-all",
-        "nat: a jump for UDP queries beside that for TCP, two rules to 15053; raw: zones 1 and 2 \
-         of the proxy's user and group, then of everyone",
+        "nat: jumps for UDP queries and for TCP, two rules to 15053; raw: conntrack zones 1 and 2 \
+         for the proxy's user and group, then for everyone",
         tables(2, &flags)
     );
     let environment = Run::new(&["init", "-n", "-i", "*"])
@@ -256,31 +257,31 @@ fn every_query_is_captured() {
 }
 
 #[test]
-fn a_switch_that_steers_nothing_is_told() {
-    for (flags, told) in [
+fn a_switch_without_effect_is_a_warning() {
+    for (flags, warning) in [
         (
             ["init", "-n", "--capture-all-dns"],
-            "warning: flag --capture-all-dns steers nothing without --redirect-dns: DNS capture is \
+            "warning: flag --capture-all-dns has no effect without --redirect-dns: DNS capture is \
              off\n",
         ),
         (
             ["init", "-n", "--run-validation"],
-            "warning: flag --run-validation proves nothing together with flag --dry-run\n",
+            "warning: flag --run-validation has no effect with flag --dry-run\n",
         ),
     ] {
         let ended = run(&flags);
-        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+        assert!(ended.stderr.starts_with(warning), "{}", ended.stderr);
         assert_eq!(ended.result(), run(&["init", "-n"]).result());
     }
 }
 
 #[test]
-fn the_environment_is_read_and_flags_win() {
+fn flags_override_the_environment() {
     let from_flags = dry_run(&["init", "-n", "-b", "80", "--drop-invalid=false"], &[]);
     let environment = [
         ("ISTIO_INBOUND_PORTS", "80"),
         ("DRY_RUN", "true"),
-        // As good as not set.
+        // Counts as unset.
         ("ISTIO_SERVICE_CIDR", ""),
     ];
     assert_eq!(dry_run(&["init"], &environment), from_flags);
@@ -290,23 +291,23 @@ fn the_environment_is_read_and_flags_win() {
 }
 
 #[test]
-fn the_last_of_two_flags_counts() {
+fn the_last_of_two_equal_flags_wins() {
     let twice = dry_run(&["init", "-n", "-b", "99", "-b", "80"], &[]);
     assert_eq!(twice, dry_run(&["init", "-n", "-b", "80"], &[]));
 }
 
 #[test]
-fn the_group_is_the_user_where_none_is_given() {
+fn the_group_defaults_to_the_user() {
     let text = dry_run(&["init", "-n", "-i", "*", "-u", "2102"], &[]);
     assert!(text.contains("--gid-owner 2102"), "{text}");
 }
 
 #[test]
-fn an_odd_boolean_in_the_environment_is_told_and_counts_as_false() {
+fn an_invalid_boolean_in_the_environment_counts_as_false_with_a_warning() {
     let ended = Run::new(&["init", "-n"])
         .env("INVALID_DROP", "yes")
         .with_input("");
-    let wanted = "warning: environment INVALID_DROP=`yes` is no boolean and counts as false";
+    let wanted = "warning: environment INVALID_DROP = `yes` is not a boolean and counts as false";
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains(wanted), "{}", ended.stderr);
     assert!(!ended.stdout.contains("INVALID"), "{}", ended.stdout);

@@ -1,5 +1,5 @@
 //! Black-box tests of mesh-cnictl: stdout, stderr and exit code, without root.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, reason = "a test fails on unexpected errors")]
 
 mod documents;
 mod explain;

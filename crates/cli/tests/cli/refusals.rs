@@ -1,11 +1,11 @@
-//! Bad input: the exit code, and a line that names the thing, its value and what is allowed.
+//! Bad input: the exit code, and an error that names the setting, its value and what is allowed.
 
 use std::fmt::Write;
 
 use crate::support::{PRODUCTPAGE, Run, assert_snapshot, run};
 
-/// Every command line with what it reads, how it ended and what it said.
-fn told(cases: &[(&[&str], &str)]) -> String {
+/// Runs each command line with its input; returns the exit codes and stderr.
+fn refusals(cases: &[(&[&str], &str)]) -> String {
     let mut text = String::new();
     for (arguments, input) in cases {
         let ended = Run::new(arguments).with_input(input);
@@ -32,8 +32,8 @@ fn manifests() {
     let ranges = pod_with("traffic.sidecar.istio.io/excludeOutboundIPRanges: '10.0.0.1'");
     assert_snapshot!(
         "refusals-manifests",
-        "exit 2 each; the field, line or annotation is named with its value and position",
-        told(&[
+        "exit 2 each; the error names the field, line or annotation with its value and position",
+        refusals(&[
             (&["select", "--pod", "no/such/file"], ""),
             (select, ""),
             (select, "kind: Service\nmetadata: {name: web}"),
@@ -49,8 +49,8 @@ fn manifests() {
 }
 
 #[test]
-fn what_is_no_text_is_refused_by_the_byte() {
-    let told = |name: &str, bytes: &[u8]| {
+fn invalid_utf_8_is_refused_with_its_position() {
+    let refusal = |name: &str, bytes: &[u8]| {
         let path = std::env::temp_dir().join(format!("mesh-cni-{name}-{}", std::process::id()));
         std::fs::write(&path, bytes).unwrap();
         let shown = path.display().to_string();
@@ -58,24 +58,23 @@ fn what_is_no_text_is_refused_by_the_byte() {
         std::fs::remove_file(path).unwrap();
         format!("{name}\n{}", ended.to_string().replace(&shown, "FILE"))
     };
-    let powershell = told("utf-16", &[0xff, 0xfe, b'k', 0, b'i', 0]);
-    let latin = told("latin-1", b"kind: Pod # caf\xe9");
+    let powershell = refusal("utf-16", &[0xff, 0xfe, b'k', 0, b'i', 0]);
+    let latin = refusal("latin-1", b"kind: Pod # caf\xe9");
     assert_snapshot!(
         "refusals-encodings",
-        "exit 2 each; where it stops being text, and for UTF-16 who writes such files",
+        "exit 2 each; the position of the first invalid byte, and for UTF-16 a hint about PowerShell",
         powershell + "\n" + &latin
     );
 }
 
 #[test]
-fn of_two_entries_the_first_counts() {
+fn the_first_of_two_entries_is_used() {
     let list = r#"{"cniVersion": "1.0.0", "name": "net", "plugins":
         [{"type": "mesh-cni"}, {"type": "mesh-cni", "profile": "istio"}]}"#;
     let arguments = ["select", "--pod", PRODUCTPAGE, "--conf", "-"];
     let ended = Run::new(&arguments).with_input(list);
     assert_eq!(ended.code, Some(0));
-    let warning =
-        "warning: configuration `-` has 2 entries of type `mesh-cni`: the first one counts\n";
+    let warning = "warning: configuration `-` has 2 entries of type `mesh-cni`: using the first\n";
     assert_eq!(ended.stderr, warning);
 }
 
@@ -84,8 +83,8 @@ fn configurations() {
     let conf: &[&str] = &["select", "--pod", PRODUCTPAGE, "--conf", "-"];
     assert_snapshot!(
         "refusals-configurations",
-        "exit 2 each; the field is named with its value and what is allowed",
-        told(&[
+        "exit 2 each; the error names the field with its value and what is allowed",
+        refusals(&[
             (conf, "{"),
             (conf, "[]"),
             (conf, r#"{"type": "istio-cni"}"#),
@@ -112,9 +111,9 @@ fn configurations() {
 fn flags_of_init() {
     assert_snapshot!(
         "refusals-init",
-        "exit 2 each; the flag or variable is named with its value, the position and what is \
-         allowed; what this version does not do is refused and never passed over",
-        told(&[
+        "exit 2 each; the error names the flag with its value, the position and what is allowed; \
+         values that are not supported are refused, never ignored",
+        refusals(&[
             (&["init", "-n", "-p", "http"], ""),
             (&["init", "-n", "-b", "80,,443"], ""),
             (&["init", "-n", "-d", "15020,70000"], ""),
@@ -160,12 +159,12 @@ fn flags_of_init() {
     );
 }
 
-/// Each of these would leave the probe alone; --dry-run, so that none of them is ever sent.
+/// With each of these the rules do not apply to the probe. --dry-run: no probe is sent.
 #[test]
-fn validations_that_could_prove_nothing() {
-    let told = |flags: &[&'static str]| {
+fn settings_that_the_validation_cannot_check() {
+    let refusal = |flags: &[&'static str]| {
         let arguments = [&["init", "-n", "--run-validation"], flags].concat();
-        told(&[(&arguments, "")])
+        refusals(&[(&arguments, "")])
     };
     let cases: [&[&str]; 6] = [
         &["-o", "443,15002"],
@@ -182,8 +181,8 @@ fn validations_that_could_prove_nothing() {
     ];
     assert_snapshot!(
         "refusals-validation",
-        "exit 2 each; both settings are named, and why they contradict each other",
-        cases.map(told).concat()
+        "exit 2 each; the error names both settings, and why they contradict each other",
+        cases.map(refusal).concat()
     );
 }
 
@@ -209,7 +208,7 @@ fn environment_of_init() {
     text.push_str(&both.stderr);
     assert_snapshot!(
         "refusals-environment",
-        "exit 2 each; the variable is named with its value and what is allowed",
+        "exit 2 each; the error names the variable with its value and what is allowed",
         text
     );
 }
@@ -218,8 +217,8 @@ fn environment_of_init() {
 fn wrong_use() {
     assert_snapshot!(
         "refusals-use",
-        "exit 2 each; the usage, and nothing on stdout",
-        told(&[
+        "exit 2 each; prints the usage, and nothing on stdout",
+        refusals(&[
             (&["select"], ""),
             (&["render", "--pod", PRODUCTPAGE, "--format", "xml"], ""),
             (&["render", "--pod", PRODUCTPAGE, "--family", "5"], ""),

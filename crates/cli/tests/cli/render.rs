@@ -1,4 +1,4 @@
-//! `render`: the documented pod gives the documented dump, in every form.
+//! `render`: the documented pod gets the documented dump, in every format.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::{PRODUCTPAGE, REVIEWS, Run, assert_snapshot, run};
 
 const DUMP: &str = "demo/documented-dump.txt";
 
-/// White space folded, counters aside.
+/// Folds white space and sets counters to 0.
 fn folded(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -44,25 +44,25 @@ fn the_list_is_the_documented_dump() {
 }
 
 #[test]
-fn the_list_is_what_comes_by_default() {
+fn list_is_the_default_format() {
     let list = run(&["render", "--pod", PRODUCTPAGE, "--format", "list"]).result();
     assert_eq!(run(&["render", "--pod", PRODUCTPAGE]).result(), list);
 }
 
 #[test]
-fn the_rules_are_what_nft_reads() {
+fn rules_in_the_language_of_nft() {
     assert_snapshot!(
         "render-nft",
-        "exit 0; one table for IPv4 as `nft list ruleset` shows it, excluded inbound ports in one set",
+        "exit 0; one IPv4 table as `nft list ruleset` prints it, excluded inbound ports in one set",
         run(&["render", "--pod", PRODUCTPAGE, "--format", "nft"])
     );
 }
 
 #[test]
-fn the_rules_are_what_iptables_restore_reads() {
+fn rules_as_input_of_iptables_restore() {
     assert_snapshot!(
         "render-restore",
-        "exit 0; one transaction for IPv4, nothing else on stdout and nothing on stderr",
+        "exit 0; one IPv4 transaction, nothing else on stdout and nothing on stderr",
         run(&["render", "--pod", PRODUCTPAGE, "--format", "restore"])
     );
 }
@@ -89,7 +89,7 @@ fn a_pod_with_ipv6_gets_both_families() {
 }
 
 #[test]
-fn the_typed_rules_are_json() {
+fn typed_rules_as_json() {
     let text = run(&["render", "--pod", PRODUCTPAGE, "--format", "json"]).result();
     let rules: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!(rules.is_array() || rules.is_object());

@@ -1,4 +1,4 @@
-//! Running the program, and snapshots of everything that it says.
+//! Runs the program, and compares its output with snapshots.
 
 use std::fmt;
 use std::io::Write;
@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 pub(crate) const PRODUCTPAGE: &str = "../../examples/bookinfo/productpage.yaml";
 pub(crate) const REVIEWS: &str = "../../examples/bookinfo/reviews.yaml";
 
-/// A run of the program that has ended.
+/// The result of a run.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// A run to come, in the crate's folder and without any environment.
+/// A command, in the crate's directory and with an empty environment.
 pub(crate) struct Run(Command);
 
 pub(crate) fn run(arguments: &[&str]) -> Ended {
@@ -42,7 +42,7 @@ impl Run {
     pub(crate) fn with_input(mut self, input: &str) -> Ended {
         let mut child = self.0.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // A program that refuses its arguments reads nothing.
+        // A program that refuses its arguments does not read its input.
         let _written = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().unwrap();
@@ -55,7 +55,7 @@ impl Run {
 }
 
 impl Ended {
-    /// The result of a run that had to succeed.
+    /// The stdout of a run that must succeed.
     pub(crate) fn result(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
@@ -64,13 +64,13 @@ impl Ended {
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.expect("no signal ended it");
+        let code = self.code.expect("it was not killed by a signal");
         write!(f, "exit {code}\n--- stdout\n{}", self.stdout)?;
         write!(f, "--- stderr\n{}", self.stderr)
     }
 }
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`; the description is for the reviewer.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({

@@ -1,22 +1,31 @@
-//! `verify` without root: what it refuses, and how it says so.
+//! `verify` without root: wrong use and help.
+
+use std::fmt::Write;
 
 use crate::support::{PRODUCTPAGE, assert_snapshot, run};
 
-fn told(cases: &[&[&str]]) -> String {
-    let cases = cases.iter().map(|arguments| {
-        let nothing_there = ["verify", "--cni-conf-dir", "tests"];
-        let ended = run(&[&nothing_there, *arguments].concat());
-        format!("$ mesh-cnictl verify {}\n{ended}\n", arguments.join(" "))
-    });
-    cases.collect()
+fn runs(cases: &[&[&str]]) -> String {
+    let mut text = String::new();
+    for arguments in cases {
+        // A directory without network configurations.
+        let verify = ["verify", "--cni-conf-dir", "tests"];
+        let ended = run(&[&verify, *arguments].concat());
+        writeln!(
+            text,
+            "$ mesh-cnictl verify {}\n{ended}",
+            arguments.join(" ")
+        )
+        .unwrap();
+    }
+    text
 }
 
 #[test]
 fn wrong_use() {
     assert_snapshot!(
         "verify-wrong-use",
-        "exit 2 each, and stdout stays empty; what helps is named",
-        told(&[
+        "exit 2 each, nothing on stdout, and a remedy",
+        runs(&[
             &[],
             &["--pid", "1", "--container", "0a"],
             &["--pod", "productpage"],
@@ -33,7 +42,7 @@ fn wrong_use() {
 fn help() {
     assert_snapshot!(
         "help-verify",
-        "exit 0; whose rules, where the wanted ones come from, and the exit codes",
+        "exit 0; how to name the namespace, where the facts come from, and the exit codes",
         run(&["verify", "--help"])
     );
 }

@@ -1,30 +1,30 @@
-//! Control groups named as kubelet and the container runtimes name theirs, with a process in them.
+//! Puts a process into control groups with the names that kubelet and container runtimes use.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// Groups that end with the test, whose process goes back to where it came from.
+/// Groups that are removed with the test.
 pub(crate) struct ControlGroup {
     root: PathBuf,
-    steps: Vec<PathBuf>,
+    groups: Vec<PathBuf>,
     process: u32,
 }
 
 impl ControlGroup {
-    /// Puts the process into a group at that path below the first hierarchy that takes one.
+    /// Creates groups with these names inside each other, and moves the process into the last.
     pub(crate) fn of(process: u32, path: &[&str]) -> Self {
         let root = hierarchy();
-        let mut steps = vec![root.join(format!("mesh-cni-test-{process}"))];
-        for step in path {
-            steps.push(steps.last().unwrap().join(step));
+        let mut groups = vec![root.join(format!("mesh-cni-test-{process}"))];
+        for name in path {
+            groups.push(groups.last().unwrap().join(name));
         }
-        fs::create_dir_all(steps.last().unwrap()).unwrap();
+        fs::create_dir_all(groups.last().unwrap()).unwrap();
         let group = Self {
             root,
-            steps,
+            groups,
             process,
         };
-        let last = group.steps.last().unwrap();
+        let last = group.groups.last().unwrap();
         fs::write(last.join("cgroup.procs"), process.to_string()).unwrap();
         group
     }
@@ -32,15 +32,15 @@ impl ControlGroup {
 
 impl Drop for ControlGroup {
     fn drop(&mut self) {
-        // One that has ended is in no group any more.
+        // Fails if the process has ended.
         let _moved = fs::write(self.root.join("cgroup.procs"), self.process.to_string());
-        for step in self.steps.iter().rev() {
-            let _removed = fs::remove_dir(step);
+        for group in self.groups.iter().rev() {
+            let _removed = fs::remove_dir(group);
         }
     }
 }
 
-/// Version 2, else the hierarchy of version 1 that steers nothing but the number of processes.
+/// The hierarchy of version 2, else the pids hierarchy of version 1.
 fn hierarchy() -> PathBuf {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let mounted = |wanted: &dyn Fn(&str, &str) -> bool| {

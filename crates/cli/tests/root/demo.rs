@@ -170,7 +170,7 @@ fn a_kept_demo_can_be_played_with_until_it_is_cleaned_up() {
 fn a_process_that_only_got_the_number_is_left_alone() {
     let _alone = alone();
     let before = Traces::now();
-    let mut bystander = mesh_cnictl(&["demo-actor", "pause", "--here"]);
+    let mut bystander = mesh_cnictl(&["demo-process", "pause", "--here"]);
     let mut bystander = bystander
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,4 +1,4 @@
-//! `explain` on live rules: what stands in the namespace decides, and its addresses count.
+//! `explain` on live rules, with the addresses of the namespace.
 
 use crate::machine::{alone, mesh_cnictl, output, stdout};
 use crate::scratch::Scratch;
@@ -10,7 +10,7 @@ fn explain(scratch: &Scratch, packet: &str) -> String {
 }
 
 #[test]
-fn live_rules_are_walked_with_the_addresses_of_the_namespace() {
+fn the_walk_uses_live_rules_and_addresses() {
     let _alone = alone();
     let scratch = Scratch::with_addresses(&[]);
     scratch.inside(&[
@@ -30,7 +30,7 @@ fn live_rules_are_walked_with_the_addresses_of_the_namespace() {
         "{away}"
     );
 
-    // What somebody changed since is what counts.
+    // The walk sees a change by another program.
     scratch.inside(&[
         "iptables-nft",
         "-t",

@@ -1,4 +1,4 @@
-//! `init` in a namespace of its own: applied, unchanged, replaced, removed.
+//! `init` in its own namespace: creates, keeps, replaces and removes rules.
 
 use crate::machine::alone;
 use crate::scratch::Scratch;
@@ -6,23 +6,23 @@ use crate::scratch::Scratch;
 const ALL: [&str; 4] = ["-i", "*", "-b", "*"];
 
 #[test]
-fn rules_come_stay_change_and_go() {
+fn rules_are_created_kept_replaced_and_removed() {
     let _alone = alone();
     for (binary, backend) in [("nft", "iptables-nft"), ("legacy", "iptables-legacy")] {
         let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
         let chosen = [&ALL[..], &["--force-iptables-binary", binary]].concat();
         let changed = [&chosen[..], &["-d", "22"]].concat();
-        let said = |change: &str| format!("IPv4 rules {change} by {backend}\n");
-        assert_eq!(scratch.done(&chosen), said("created"));
-        assert_eq!(scratch.done(&chosen), said("unchanged"));
-        assert_eq!(scratch.done(&changed), said("replaced"));
+        let result = |change: &str| format!("IPv4 rules {change} by {backend}\n");
+        assert_eq!(scratch.done(&chosen), result("created"));
+        assert_eq!(scratch.done(&chosen), result("unchanged"));
+        assert_eq!(scratch.done(&changed), result("replaced"));
         let save = format!("iptables-{binary}-save");
         let saved = scratch.inside(&[&save, "-t", "nat"]);
         assert!(
             saved.contains("-A ISTIO_INBOUND -p tcp -m tcp --dport 22 -j RETURN"),
             "{saved}"
         );
-        // Whatever back end holds them: those of iptables-nft are removed over netlink.
+        // Rules of iptables-nft are removed over netlink.
         let by = backend.replace("iptables-nft", "netlink");
         let removed = format!("rules removed by {by}\n");
         assert!(
@@ -38,7 +38,7 @@ fn rules_come_stay_change_and_go() {
 }
 
 #[test]
-fn ipv6_ranges_that_no_rule_carries_out_are_told_and_refused_where_none_is_left() {
+fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left() {
     let _alone = alone();
     let four = Scratch::with_addresses(&["10.9.9.9/32"]);
     let both = Scratch::with_addresses(&["fd09::9/128", "10.9.9.9/32"]);
@@ -51,18 +51,19 @@ fn ipv6_ranges_that_no_rule_carries_out_are_told_and_refused_where_none_is_left(
                 stdout.contains("10.0.0.0/8") && !stdout.contains("fd00"),
                 "{stdout}"
             );
-            let told = "no rule for `fd00::/8` at position 13: here IPv4 rules alone are written";
-            assert!(stderr.contains(told), "{stderr}");
+            let warning =
+                "no rule for `fd00::/8` at position 13: here IPv4 rules alone are written";
+            assert!(stderr.contains(warning), "{stderr}");
         }
         let (code, _, stderr) = both.init(&[&flags[..], &["--dual-stack"]].concat());
-        let told = stderr.contains("no rule for");
-        assert_eq!((code, told), (Some(0), false), "{stderr}");
+        let warned = stderr.contains("no rule for");
+        assert_eq!((code, warned), (Some(0), false), "{stderr}");
     }
     for dry in ["--dry-run", "--dry-run=false"] {
         let (code, stdout, stderr) = four.init(&["-b", "*", "-i", "fd00::/8", dry]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-        let told = "`fd00::/8` at position 1 is not an IPv4 range, and here IPv4 rules alone";
-        assert!(stderr.contains(told), "{stderr}");
+        let error = "`fd00::/8` at position 1 is not an IPv4 range, and here IPv4 rules alone";
+        assert!(stderr.contains(error), "{stderr}");
     }
     assert_eq!(four.inside(&["nft", "list", "ruleset"]), "");
 }
@@ -72,8 +73,8 @@ fn native_rules_need_no_iptables() {
     let _alone = alone();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
     let native = [&ALL[..], &["--native-nftables"]].concat();
-    let said = scratch.done(&native);
-    assert_eq!(said, "IPv4 rules created by nft-native\n");
+    let done = scratch.done(&native);
+    assert_eq!(done, "IPv4 rules created by nft-native\n");
     let ruleset = scratch.inside(&["nft", "list", "ruleset"]);
     assert!(ruleset.starts_with("table ip mesh-cni-nat {"), "{ruleset}");
     assert_eq!(
@@ -95,10 +96,10 @@ fn ipv6_follows_the_addresses_of_the_namespace() {
     let text = both.done(&dry_dual);
     assert_eq!(transactions(&text), 2);
     assert!(text.find("127.0.0.6/32") < text.find("::6/128"), "{text}");
-    let said = both.done(&dual);
+    let done = both.done(&dual);
     assert!(
-        said.starts_with("IPv4 and IPv6 rules created by "),
-        "{said}"
+        done.starts_with("IPv4 and IPv6 rules created by "),
+        "{done}"
     );
 
     let six = Scratch::with_addresses(&["fd09::9/128"]);
@@ -112,25 +113,25 @@ fn a_namespace_without_an_address_is_an_error() {
     let (code, stdout, stderr) = bare.init(&ALL);
     assert_eq!((code, stdout.as_str()), (Some(3), ""));
     assert!(
-        stderr.starts_with("error: the namespace has no address but loopback"),
+        stderr.starts_with("error: the namespace has only loopback and link-local"),
         "{stderr}"
     );
-    // A dry run shows what it can, and says so.
+    // A dry run prints IPv4 rules, with a warning.
     let (code, stdout, stderr) = bare.init(&["-n"]);
     assert_eq!(code, Some(0));
     assert!(stdout.starts_with("*nat\n"), "{stdout}");
     assert!(
-        stderr.starts_with("warning: the namespace has no address"),
+        stderr.starts_with("warning: the namespace has only loopback and link-local"),
         "{stderr}"
     );
 }
 
 #[test]
-fn the_rights_of_an_init_container_are_enough() {
+fn the_capabilities_of_an_init_container_are_enough() {
     let _alone = alone();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
-    let rights = ["setpriv", "--bounding-set=-all,+net_admin,+net_raw"];
+    let limited = ["setpriv", "--bounding-set=-all,+net_admin,+net_raw"];
     let program = env!("CARGO_BIN_EXE_mesh-cnictl");
-    let said = scratch.inside(&[&rights[..], &[program, "init"], &ALL].concat());
-    assert_eq!(said, "IPv4 rules created by netlink\n");
+    let done = scratch.inside(&[&limited[..], &[program, "init"], &ALL].concat());
+    assert_eq!(done, "IPv4 rules created by netlink\n");
 }

@@ -1,4 +1,4 @@
-//! `init --redirect-dns`: the servers come from the `/etc/resolv.conf` that the program sees.
+//! `init --redirect-dns`: the servers come from `/etc/resolv.conf`.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,11 @@ use std::process::Command;
 use crate::machine::{alone, output, stderr, stdout};
 use crate::scratch::Scratch;
 
-/// Puts a file in the place of /etc/resolv.conf, in a mount namespace of its own, then runs the
-/// rest.
+/// Mounts a file over /etc/resolv.conf and runs a command.
 const WITH_FILE: &str = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
 
 #[test]
-fn servers_without_rules_are_told() {
+fn servers_of_a_family_without_rules_are_a_warning() {
     let _alone = alone();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolv.conf");
@@ -26,7 +25,7 @@ fn servers_without_rules_are_told() {
     let ended = output(&mut command);
     assert_eq!(
         stderr(&ended),
-        "warning: no IPv6 rules are written here: queries to fd00::a are not captured\n"
+        "warning: queries to fd00::a are not captured: no IPv6 rules are written\n"
     );
     let text = stdout(&ended);
     let query = "-A ISTIO_OUTPUT_DNS -p udp --dport 53 -d 10.96.0.10/32 -j REDIRECT";

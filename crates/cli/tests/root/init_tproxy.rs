@@ -1,4 +1,4 @@
-//! `init -m TPROXY`: rules and policy routing come and go, and those of others stay.
+//! `init -m TPROXY`: applies and removes rules and policy routing, and keeps those of others.
 
 use crate::machine::alone;
 use crate::scratch::Scratch;
@@ -20,7 +20,7 @@ fn scratch() -> Scratch {
     Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"])
 }
 
-/// What `ip` says, both families.
+/// The output of `ip` for both families.
 fn routing(scratch: &Scratch, table: &str) -> String {
     let mut text = String::new();
     for family in ["-4", "-6"] {
@@ -28,8 +28,8 @@ fn routing(scratch: &Scratch, table: &str) -> String {
         let routes = ["ip", family, "route", "show", "table", table];
         text.push_str(&scratch.inside(&routes));
     }
-    let lines = text.lines().map(|line| format!("{}\n", line.trim()));
-    lines.collect()
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Every rule of both families, without dates and counters.
@@ -45,7 +45,7 @@ fn rules(scratch: &Scratch, flavour: &str) -> String {
     text
 }
 
-/// Rules and routing that are none of ours, in every table that we use.
+/// Adds rules and routing of others, in every table that we use.
 fn add_foreign(scratch: &Scratch, flavour: &str) {
     for program in ["iptables", "ip6tables"] {
         let program = format!("{program}-{flavour}");
@@ -72,7 +72,7 @@ fn add_foreign(scratch: &Scratch, flavour: &str) {
 }
 
 #[test]
-fn policy_routing_stands_with_the_rules() {
+fn policy_routing_is_applied_and_replaced_with_the_rules() {
     let _alone = alone();
     let scratch = scratch();
     let done = scratch.done(&EVERYTHING);
@@ -106,7 +106,7 @@ fn policy_routing_stands_with_the_rules() {
 }
 
 #[test]
-fn a_cleanup_leaves_what_was_there_before() {
+fn a_cleanup_keeps_rules_and_routing_of_others() {
     let _alone = alone();
     for flavour in ["nft", "legacy"] {
         let scratch = scratch();
@@ -120,15 +120,15 @@ fn a_cleanup_leaves_what_was_there_before() {
         assert!(during.0.contains("ISTIO_TPROXY"), "{}", during.0);
         assert!(during.1.contains("fwmark 0x539 lookup 133"), "{}", during.1);
 
-        let (code, printed, told) = scratch.init(&["--cleanup-only", "--dry-run"]);
+        let (code, printed, notes) = scratch.init(&["--cleanup-only", "--dry-run"]);
         assert_eq!(code, Some(0));
         assert!(printed.contains("-X ISTIO_TPROXY"), "{printed}");
         assert_eq!(
-            told,
-            "note: IPv4 also removes policy routing: packets with mark 1337 to table 133, there \
-             `local default dev lo`\n\
-             note: IPv6 also removes policy routing: packets with mark 1337 to table 133, there \
-             `local default dev lo`\n"
+            notes,
+            "note: IPv4 also removes policy routing: packets with mark 1337 use table 133, which \
+             has `local default dev lo`\n\
+             note: IPv6 also removes policy routing: packets with mark 1337 use table 133, which \
+             has `local default dev lo`\n"
         );
         assert_eq!(both(), during);
 

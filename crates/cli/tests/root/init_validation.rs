@@ -1,4 +1,4 @@
-//! `init --run-validation`: proven with rules, exit code 126 without, and no false proof.
+//! `init --run-validation`: valid rules, exit code 126 without them, and the errors.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -12,16 +12,16 @@ use crate::machine::{alone, output, stderr, stdout};
 use crate::scratch::Scratch;
 
 const ALL: [&str; 5] = ["-i", "*", "-b", "*", "--dual-stack"];
-const PROVE: [&str; 2] = ["--skip-rule-apply", "--run-validation"];
-const SKIPPED: &str = "note: --skip-rule-apply: the settings are right, nothing changed\n";
-const PROVEN: &str = "IPv4 rules proven: 10.9.9.9:15002 came to 15006\n\
-                      IPv6 rules proven: [fd09::9]:15002 came to 15006\n";
+const VALIDATE: [&str; 2] = ["--skip-rule-apply", "--run-validation"];
+const SKIPPED: &str = "note: --skip-rule-apply: the settings are valid, nothing changed\n";
+const VALID: &str = "IPv4 rules validated: a connection to 10.9.9.9:15002 arrived at port 15006\n\
+     IPv6 rules validated: a connection to [fd09::9]:15002 arrived at port 15006\n";
 
 fn scratch() -> Scratch {
     Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"])
 }
 
-/// A socket that listens in the namespace, wherever it is held.
+/// A socket that listens in the namespace.
 fn listen(scratch: &Scratch, at: &str) -> TcpListener {
     let at: SocketAddr = at.parse().unwrap();
     let namespace = NetNs::open(Path::new(&scratch.path())).unwrap();
@@ -29,7 +29,7 @@ fn listen(scratch: &Scratch, at: &str) -> TcpListener {
 }
 
 #[test]
-fn rules_that_stand_are_proven() {
+fn rules_that_redirect_are_valid() {
     let _alone = alone();
     for flavour in ["nft", "legacy"] {
         for options in [
@@ -42,86 +42,86 @@ fn rules_that_stand_are_proven() {
             let scratch = scratch();
             let chosen = [&ALL, options, &["--force-iptables-binary", flavour]].concat();
             let done = scratch.done(&[&chosen[..], &["--run-validation"]].concat());
-            assert!(done.ends_with(&format!("\n{PROVEN}")), "{chosen:?} {done}");
-            let again = scratch.init(&[&chosen[..], &PROVE].concat());
-            let proven = (Some(0), PROVEN.to_owned(), SKIPPED.to_owned());
-            assert_eq!(again, proven, "{chosen:?}");
+            assert!(done.ends_with(&format!("\n{VALID}")), "{chosen:?} {done}");
+            let again = scratch.init(&[&chosen[..], &VALIDATE].concat());
+            let valid = (Some(0), VALID.to_owned(), SKIPPED.to_owned());
+            assert_eq!(again, valid, "{chosen:?}");
         }
     }
 }
 
 #[test]
-fn settings_of_ones_own_are_proven() {
+fn the_validation_follows_the_settings() {
     let _alone = alone();
     let scratch = scratch();
     let own = ["-z", "16006", "-u", "2102,2103", "-g", "99"];
     let probe = ["--iptables-probe-port", "22222", "--probe-timeout", "1m"];
     let flags = [&own[..], &probe, &["--run-validation"]].concat();
     let done = scratch.done(&flags);
-    let proven = "\nIPv4 rules proven: 10.9.9.9:22222 came to 16006\n";
-    assert!(done.ends_with(proven), "{done}");
+    let valid = "\nIPv4 rules validated: a connection to 10.9.9.9:22222 arrived at port 16006\n";
+    assert!(done.ends_with(valid), "{done}");
 }
 
 #[test]
-fn without_rules_nothing_is_proven() {
+fn a_missing_redirection_is_exit_code_126() {
     let _alone = alone();
     let scratch = scratch();
-    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &PROVE].concat());
+    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &VALIDATE].concat());
     assert_eq!((code, stdout.as_str()), (Some(126), ""));
     insta::assert_snapshot!(stderr, @"
-    note: --skip-rule-apply: the settings are right, nothing changed
+    note: --skip-rule-apply: the settings are valid, nothing changed
     error: a connection of user 1337 to 10.9.9.9:15002 was not redirected to 127.0.0.1:15006: Connection refused (os error 111)
-    hint: look at the rules of the namespace: `iptables -t nat -L -n -v`, and `ip6tables` for IPv6
-    hint: where a CNI plugin was to program the pod, it did not: look at its log on the node, then delete the pod so that a new one is made
+    hint: inspect the rules with `iptables -t nat -L -n -v`, and `ip6tables` for IPv6
+    hint: if a CNI plugin sets up this pod, read its log on the node, then delete the pod so that it is recreated
     ");
-    // One family with rules, the other without.
+    // Only one family has rules.
     scratch.done(&["-i", "*", "-b", "*"]);
-    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &PROVE].concat());
-    let first = PROVEN.split_inclusive('\n').next().unwrap();
+    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &VALIDATE].concat());
+    let first = VALID.split_inclusive('\n').next().unwrap();
     assert_eq!((code, stdout.as_str()), (Some(126), first));
     assert!(stderr.contains("to [fd09::9]:15002 was not"), "{stderr}");
 }
 
 #[test]
-fn rules_that_send_it_elsewhere_prove_nothing() {
+fn rules_that_redirect_to_another_port_are_not_valid() {
     let _alone = alone();
     let scratch = scratch();
     scratch.done(&[&ALL[..], &["-z", "16006"]].concat());
     let _proxy = listen(&scratch, "127.0.0.1:16006");
-    let patience = ["--probe-timeout", "200ms"];
-    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &PROVE, &patience].concat());
+    let timeout = ["--probe-timeout", "200ms"];
+    let (code, stdout, stderr) = scratch.init(&[&ALL[..], &VALIDATE, &timeout].concat());
     assert_eq!((code, stdout.as_str()), (Some(126), ""));
-    let told = "error: a connection of user 1337 to 10.9.9.9:15002 was taken, but not at \
-                127.0.0.1:15006: nothing redirects it there\n";
-    assert!(stderr.contains(told), "{stderr}");
+    let error = "error: a connection of user 1337 to 10.9.9.9:15002 was accepted, but not at \
+                 127.0.0.1:15006: not redirected\n";
+    assert!(stderr.contains(error), "{stderr}");
 }
 
 #[test]
-fn whoever_listens_on_the_probe_port_is_no_proof() {
+fn a_listener_on_the_probe_port_is_not_the_proxy() {
     let _alone = alone();
     let scratch = scratch();
     let _listener = listen(&scratch, "0.0.0.0:15002");
-    let patience = ["--probe-timeout", "200ms"];
-    let (code, stdout, _) = scratch.init(&[&PROVE[..], &patience].concat());
+    let timeout = ["--probe-timeout", "200ms"];
+    let (code, stdout, _) = scratch.init(&[&VALIDATE[..], &timeout].concat());
     assert_eq!((code, stdout.as_str()), (Some(126), ""));
 }
 
 #[test]
-fn a_capture_port_that_is_taken_is_told() {
+fn a_capture_port_in_use_is_an_error() {
     let _alone = alone();
     for at in ["0.0.0.0:15006", "127.0.0.1:15006", "[::]:15006"] {
         let scratch = scratch();
         scratch.done(&ALL);
         let _proxy = listen(&scratch, at);
-        let (code, stdout, stderr) = scratch.init(&[&ALL[..], &PROVE].concat());
+        let (code, stdout, stderr) = scratch.init(&[&ALL[..], &VALIDATE].concat());
         assert_eq!((code, stdout.as_str()), (Some(3), ""), "{at}");
-        let told = "error: cannot listen on the capture port, 127.0.0.1:15006: Address already in \
-                    use (os error 98)\nhint: nothing was proven";
-        assert!(stderr.contains(told), "{at}: {stderr}");
+        let error = "error: cannot listen on the capture port, 127.0.0.1:15006: Address already in \
+                     use (os error 98)\nhint: nothing was validated";
+        assert!(stderr.contains(error), "{at}: {stderr}");
     }
 }
 
-/// The program where every user may run it; gone with the test.
+/// A copy of the program that every user can run; removed with the test.
 struct Program(PathBuf);
 
 impl Program {
@@ -140,43 +140,42 @@ impl Program {
         self.0.join("mesh-cnictl")
     }
 
-    /// In its own namespace, as a user without any right, as the init container of a pod.
-    fn prove_as(&self, user: &str, scratch: &Scratch) -> Output {
+    /// Validates in the namespace as a user without capabilities, like a pod's init container.
+    fn validate_as(&self, user: &str, scratch: &Scratch) -> Output {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net={}", scratch.path()))
             .args(["setpriv", "--reuid", user, "--regid", user])
             .args(["--clear-groups", "--inh-caps=-all", "--bounding-set=-all"])
             .arg(self.path())
-            .args([&["init"][..], &ALL, &PROVE].concat());
+            .args([&["init"][..], &ALL, &VALIDATE].concat());
         output(&mut command)
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A file that is left over harms nobody.
         let _removed = fs::remove_dir_all(&self.0);
     }
 }
 
 #[test]
-fn the_proxys_user_needs_no_rights() {
+fn the_proxys_user_needs_no_capabilities() {
     let _alone = alone();
     let (scratch, program) = (scratch(), Program::new());
-    let bare = program.prove_as("1337", &scratch);
+    let bare = program.validate_as("1337", &scratch);
     assert_eq!(bare.status.code(), Some(126), "{}", stderr(&bare));
     scratch.done(&ALL);
-    let proven = program.prove_as("1337", &scratch);
-    assert_eq!(stdout(&proven), PROVEN, "{}", stderr(&proven));
-    assert!(proven.status.success());
-    let stranger = program.prove_as("1000", &scratch);
-    assert_eq!(stranger.status.code(), Some(3));
+    let valid = program.validate_as("1337", &scratch);
+    assert_eq!(stdout(&valid), VALID, "{}", stderr(&valid));
+    assert!(valid.status.success());
+    let other_user = program.validate_as("1000", &scratch);
+    assert_eq!(other_user.status.code(), Some(3));
     assert_eq!(
-        stderr(&stranger),
+        stderr(&other_user),
         format!(
             "{SKIPPED}error: cannot act as the proxy's user 1337\n\
-             hint: nothing was proven: run it as root, or as the proxy's user itself\n"
+             hint: nothing was validated: run it as root or as the proxy's user\n"
         )
     );
 }

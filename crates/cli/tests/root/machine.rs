@@ -75,7 +75,7 @@ pub(crate) fn actors() -> BTreeSet<u32> {
     let playing = numbers.filter(|pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let mut words = line.split(|byte| *byte == 0);
-        words.nth(1) == Some(b"demo-actor")
+        words.nth(1) == Some(b"demo-process")
     });
     playing.collect()
 }

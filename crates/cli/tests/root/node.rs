@@ -1,4 +1,4 @@
-//! What `verify` reads of a node: the runtime's list, manifests of pods, and the agent's socket.
+//! The files of a node that `verify` reads: network configuration, manifests, the agent's socket.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -14,14 +14,14 @@ pub(crate) const UID: &str = "6c1a9d52-7a55-4f0e-9b0a-2f1f4d3c8e11";
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// Which families a pod's proxy listens on.
+/// The families of a pod's proxy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Families {
     First,
     Both,
 }
 
-/// A directory that ends with the test.
+/// A directory that is removed with the test.
 pub(crate) struct Node(PathBuf);
 
 impl Node {
@@ -48,7 +48,7 @@ impl Node {
         self.0.join("pods/shop_cart.json").display().to_string()
     }
 
-    /// Leaves the pods of that namespace alone.
+    /// Excludes that namespace.
     pub(crate) fn exclude(&self, namespace: &str) {
         let directory = self.0.join("pods");
         self.write_list(&json!({
@@ -56,12 +56,12 @@ impl Node {
         }));
     }
 
-    /// Describes the pod, with an `istio-init` that has these arguments.
+    /// Writes the pod's manifest, with an `istio-init` that has these arguments.
     pub(crate) fn write_manifest(&self, families: Families, own_init: Option<&[&str]>) {
         self.write(&self.manifest(), &manifest(families, own_init));
     }
 
-    /// The facts of the pod as an agent tells them.
+    /// Writes the facts of the pod as an agent sends them; returns the path.
     pub(crate) fn facts(&self) -> String {
         let path = self.0.join("facts").display().to_string();
         self.write(
@@ -77,7 +77,7 @@ impl Node {
         path
     }
 
-    /// An agent that answers one request, and tells its first line.
+    /// Starts an agent that answers one request; its thread returns the request line.
     pub(crate) fn agent(&self, facts: &str) -> JoinHandle<String> {
         let socket = self.0.join("agent.sock");
         self.write_list(&json!({"cni_agent_run_dir": self.0}));

@@ -1,23 +1,23 @@
-//! A network namespace of a test, and `init` run on it and on no other.
+//! A test's network namespace, and `init` in it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::machine::{mesh_cnictl, output, stderr, stdout};
 
-/// A network namespace that ends with the test.
+/// A network namespace that is removed with the test.
 pub(crate) struct Scratch(Child);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        let mut pause = mesh_cnictl(&["demo-actor", "pause"])
+        let mut pause = mesh_cnictl(&["demo-process", "pause"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut ready = String::new();
-        let mut said = BufReader::new(pause.stdout.take().unwrap());
-        said.read_line(&mut ready).unwrap();
+        let mut stdout = BufReader::new(pause.stdout.take().unwrap());
+        stdout.read_line(&mut ready).unwrap();
         assert_eq!(ready, "ready\n");
         Self(pause)
     }
@@ -47,7 +47,7 @@ impl Scratch {
         stdout(&ended)
     }
 
-    /// The exit code and both streams of `init` with these flags.
+    /// Runs `init` with these flags; returns the exit code, stdout and stderr.
     pub(crate) fn init(&self, flags: &[&str]) -> (Option<i32>, String, String) {
         let path = self.path();
         let arguments = [&["init", "--network-namespace", &path], flags].concat();
@@ -55,6 +55,7 @@ impl Scratch {
         (ended.status.code(), stdout(&ended), stderr(&ended))
     }
 
+    /// Runs `init`, which must succeed without messages; returns stdout.
     pub(crate) fn done(&self, flags: &[&str]) -> String {
         let (code, stdout, stderr) = self.init(flags);
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{flags:?}");

@@ -1,5 +1,4 @@
-//! `status`: what works on this machine, what `auto` would take, whether the plugin is called, what
-//! the agent says; and an exit code for each way it can end.
+//! `status`: back ends, the choice of `auto`, plugin and agent, with each exit code.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +12,7 @@ use serde_json::Value;
 
 use crate::machine::{mesh_cnictl, output, stdout};
 
-/// A node of three directories.
+/// A node with its three directories.
 struct Node(tempfile::TempDir);
 
 impl Node {
@@ -60,7 +59,7 @@ impl Node {
     }
 }
 
-/// The kernel has another release on every machine.
+/// Removes the kernel's release, which differs between machines.
 fn without_kernel(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("kernel "));
     lines.collect::<Vec<_>>().join("\n")
@@ -77,9 +76,9 @@ fn a_node_that_is_ready() {
               nft-native       works
               iptables-nft     works
               iptables-legacy  works
-    auto      netlink          the first of all, and it works; asked now; the first ADD since the machine started remembers it
+    auto      netlink          the preferred back end works; probed now; the first ADD caches its choice until the next boot
     plugin    installed in NODE/net.d/10-n.conflist
-    agent     none             none has run here: NODE/run/agent.sock is not there
+    agent     none             no agent has run here: `NODE/run/agent.sock` does not exist
     ");
     let (code, report) = node.json();
     assert_eq!(code, Some(0));
@@ -101,7 +100,7 @@ fn a_node_without_the_plugin() {
 }
 
 #[test]
-fn the_memory_of_auto_is_told_with_its_reasons() {
+fn the_cached_choice_of_auto_is_shown_with_its_reason() {
     let node = Node::new();
     node.install();
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
@@ -113,11 +112,11 @@ fn the_memory_of_auto_is_told_with_its_reasons() {
     let (code, report) = node.json();
     assert_eq!(code, Some(0));
     assert_eq!(report["auto"]["backend"], "nft-native");
-    insta::assert_snapshot!(report["auto"]["reason"].as_str().unwrap(), @"the first that works, since netlink does not; remembered in NODE/run/backends; asked now, another one would come first");
+    insta::assert_snapshot!(report["auto"]["reason"].as_str().unwrap(), @"the first that works: netlink does not; cached in `NODE/run/backends`; a probe now gives a different result");
 }
 
-/// What the node's status is where an agent gives that answer to what it is asked.
-fn with_an_agent_that_says(answer: &str) -> (Option<i32>, Value) {
+/// The node's status with an agent that sends this response.
+fn with_agent(answer: &str) -> (Option<i32>, Value) {
     let node = Node::new();
     node.install();
     let listener = UnixListener::bind(node.path("run/agent.sock")).unwrap();
@@ -135,7 +134,7 @@ fn with_an_agent_that_says(answer: &str) -> (Option<i32>, Value) {
 
 #[test]
 fn a_node_whose_agent_is_running() {
-    let (code, report) = with_an_agent_that_says(
+    let (code, report) = with_agent(
         "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"running\", \"why\": \"every check holds\", \"pods\": 3}",
     );
     assert_eq!(code, Some(0));
@@ -145,7 +144,7 @@ fn a_node_whose_agent_is_running() {
 
 #[test]
 fn a_node_whose_agent_is_not_ready() {
-    let (code, report) = with_an_agent_that_says(
+    let (code, report) = with_agent(
         "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"updating\", \"why\": \"watch: not heard yet\"}",
     );
     assert_eq!(code, Some(1));
@@ -155,23 +154,23 @@ fn a_node_whose_agent_is_not_ready() {
 }
 
 #[test]
-fn a_node_whose_agent_answers_nonsense() {
-    let (code, report) = with_an_agent_that_says("HTTP/1.1 200 OK\r\n\r\nwell");
+fn a_node_whose_agent_sends_an_invalid_response() {
+    let (code, report) = with_agent("HTTP/1.1 200 OK\r\n\r\nwell");
     assert_eq!(code, Some(1));
     assert_eq!(report["agent"]["state"], "silent");
     let why = report["agent"]["why"].as_str().unwrap();
-    assert!(why.contains("is not understood"), "{why}");
+    assert!(why.contains("cannot parse the response"), "{why}");
 }
 
 #[test]
-fn a_node_whose_agent_is_gone() {
+fn a_node_whose_agent_does_not_answer() {
     let node = Node::new();
     node.install();
     drop(UnixListener::bind(node.path("run/agent.sock")).unwrap());
     let (code, text) = node.status("text");
     assert_eq!(code, Some(1));
     let last = text.lines().last().unwrap();
-    insta::assert_snapshot!(last, @"agent     silent           no agent answers at `NODE/run/agent.sock`: Connection refused (os error 111)");
+    insta::assert_snapshot!(last, @"agent     no answer        no agent answers at `NODE/run/agent.sock`: the connection failed: Connection refused (os error 111)");
 }
 
 #[test]
@@ -182,12 +181,12 @@ fn wrong_use() {
 }
 
 #[test]
-fn a_node_that_cannot_be_looked_at() {
+fn a_node_that_cannot_be_inspected() {
     let node = Node::new();
     node.install();
     let folder = node.path("net.d");
     fs::remove_dir_all(&folder).unwrap();
-    fs::write(&folder, "a file where a folder should be").unwrap();
+    fs::write(&folder, "a file in place of the directory").unwrap();
     let (code, text) = node.status("text");
     assert_eq!((code, text.as_str()), (Some(3), ""));
 }

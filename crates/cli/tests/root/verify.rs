@@ -1,5 +1,5 @@
-//! `verify` in real namespaces: every back end, live counters, what somebody changed, and the ways
-//! to say whose rules are meant.
+//! `verify` in real namespaces: every back end, live counters, changed rules, and each way to name
+//! the namespace.
 
 use std::fmt::Write;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::scratch::Scratch;
 
 const CONTAINER: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
 const OTHER: &str = "0a1b2c3dffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
-/// What the pod of these tests gets, as istio-init would be asked for it.
+/// The flags of `init` for the rules of these tests' pod.
 const RULES: [&str; 9] = [
     "-i",
     "*",
@@ -73,7 +73,7 @@ fn rules_of_every_back_end_are_as_wanted() {
         let ended = of_manifest(&node, &scratch);
         assert_eq!(ended.code, Some(0), "{flags:?} {}", ended.stderr);
         assert!(ended.stderr.contains(&format!("rules read by {backend}")));
-        let verdict = "as wanted: shop/cart: all 38 rules of IPv4 and IPv6 stand\n";
+        let verdict = "as wanted: shop/cart: all 38 rules of IPv4 and IPv6 are installed\n";
         assert!(
             ended.stderr.ends_with(verdict),
             "{flags:?} {}",
@@ -101,14 +101,14 @@ fn counters_are_live() {
     };
     assert_eq!(counted(), 0);
     let namespace = NetNs::open(Path::new(&scratch.path())).unwrap();
-    let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    let refused = namespace.run(|| TcpStream::connect_timeout(&nobody, Duration::from_secs(60)));
+    let closed: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let refused = namespace.run(|| TcpStream::connect_timeout(&closed, Duration::from_secs(60)));
     assert!(refused.unwrap().is_err());
     assert_eq!(counted(), 1);
 }
 
 #[test]
-fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
+fn a_flushed_chain_is_named_with_its_effect_on_a_packet() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"]);
@@ -116,7 +116,7 @@ fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     for words in [
         "not as wanted: shop/cart: IPv4, table nat, chain ISTIO_OUTPUT: rule 1 is missing",
-        "so: `out tcp 192.0.2.10:80 uid 1000`\n  wanted: ",
+        "effect: `out tcp 192.0.2.10:80 uid 1000`\n  wanted: ",
         "15001",
         "as addressed",
     ] {
@@ -131,79 +131,82 @@ fn a_flushed_chain_is_named_and_what_it_does_to_a_packet() {
         "--output",
         "json",
     ];
-    let told = verify(&node, &json);
-    assert_eq!(told.code, Some(1));
-    let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
-    assert_eq!(told["verdict"], "not-as-wanted");
-    assert_eq!(told["difference"]["family"], "IPv4");
-    assert_eq!(told["stray"]["packet"], "out tcp 192.0.2.10:80 uid 1000");
+    let ended = verify(&node, &json);
+    assert_eq!(ended.code, Some(1));
+    let report: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["verdict"], "not-as-wanted");
+    assert_eq!(report["difference"]["family"], "IPv4");
+    assert_eq!(report["stray"]["packet"], "out tcp 192.0.2.10:80 uid 1000");
     assert!(
-        told["dump"]["IPv6"]["nat"]
+        report["dump"]["IPv6"]["nat"]
             .as_str()
             .unwrap()
             .contains("::/0")
     );
 }
 
-/// The same rules once more, as a node's older tools would write them.
+/// Applies the same rules again with iptables-legacy, as older tools do.
 fn copy_to_legacy(scratch: &Scratch) {
     let copy = "iptables-nft-save -t nat | iptables-legacy-restore --noflush";
     scratch.inside(&["sh", "-c", copy]);
 }
 
 #[test]
-fn rules_in_two_back_ends_at_once_are_one_set_too_many() {
+fn rules_in_two_back_ends_are_not_as_wanted() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     copy_to_legacy(&scratch);
     let ended = of_manifest(&node, &scratch);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let told = "not as wanted: shop/cart: rules of ours stand in netlink and in iptables-legacy at \
-                once, and packets meet them all\n";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let verdict = "not as wanted: shop/cart: both netlink and iptables-legacy hold rules of ours, \
+                   and packets traverse all of them\n";
+    assert!(ended.stderr.contains(verdict), "{}", ended.stderr);
 }
 
-/// The handbook quotes these lines.
+/// docs/troubleshooting.md quotes these lines.
 #[test]
-fn what_it_says() {
+fn messages() {
     let _alone = alone();
     let node = Node::new();
-    let mut told = String::new();
-    let mut tell = |title: &str, ended: Ended| {
-        let words = ended.stderr.replace(&node.root(), "NODE");
+    let mut messages = String::new();
+    let mut add = |title: &str, ended: Ended| {
+        let stderr = ended.stderr.replace(&node.root(), "NODE");
         let code = ended.code.unwrap();
-        writeln!(told, "{title}\nexit {code}\n{words}").unwrap();
+        writeln!(messages, "{title}\nexit {code}\n{stderr}").unwrap();
     };
     let scratch = Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"]);
-    tell("nothing was programmed", of_manifest(&node, &scratch));
+    add("no rules were applied", of_manifest(&node, &scratch));
     scratch.done(&RULES);
-    tell("everything stands", of_manifest(&node, &scratch));
-    tell(
-        "nobody knows the pod",
+    add("all rules are installed", of_manifest(&node, &scratch));
+    add(
+        "the pod is unknown",
         verify(&node, &["--netns", &scratch.path()]),
     );
     let first = "iptables-nft -t nat -I OUTPUT -p tcp --dport 80 -j ACCEPT";
     scratch.inside(&first.split(' ').collect::<Vec<_>>());
-    tell("a foreign rule comes first", of_manifest(&node, &scratch));
+    add(
+        "a rule of another program comes first",
+        of_manifest(&node, &scratch),
+    );
     scratch.inside(&["iptables-nft", "-t", "nat", "-D", "OUTPUT", "1"]);
     scratch.inside(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"]);
-    tell("a chain was flushed", of_manifest(&node, &scratch));
+    add("a chain was flushed", of_manifest(&node, &scratch));
     node.exclude("shop");
-    tell("the pod should have none", of_manifest(&node, &scratch));
+    add("the pod should have no rules", of_manifest(&node, &scratch));
     node.exclude("kube-system");
     let twice = pod();
     copy_to_legacy(&twice);
-    tell("rules stand in two back ends", of_manifest(&node, &twice));
+    add("two back ends hold rules", of_manifest(&node, &twice));
     insta::with_settings!({
         snapshot_path => "../snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => "each situation with its exit code: 1, 0, 3, 0, 1, 1, 1; the verdict, what it means for a packet, and what helps",
-    }, { insta::assert_snapshot!("verify-words", told) });
+        description => "exit codes 1, 0, 3, 0, 1, 1, 1; the verdict, its effect on a packet, and the remedy",
+    }, { insta::assert_snapshot!("verify-messages", messages) });
 }
 
 #[test]
-fn the_second_family_counts_too() {
+fn the_second_family_is_compared_too() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&["ip6tables-nft", "-t", "nat", "-D", "PREROUTING", "1"]);
@@ -213,7 +216,7 @@ fn the_second_family_counts_too() {
     assert!(ended.stderr.contains(difference), "{}", ended.stderr);
 }
 
-/// Which of its addresses is the first only the runtime knows.
+/// Only the runtime knows which address comes first.
 #[test]
 fn a_pod_of_two_families_may_have_the_rules_of_either_order() {
     let _alone = alone();
@@ -228,7 +231,7 @@ fn a_pod_of_two_families_may_have_the_rules_of_either_order() {
 }
 
 #[test]
-fn rules_of_others_are_no_difference_but_told_where_they_turn_packets_away() {
+fn rules_of_others_are_a_warning_if_they_affect_packets() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&[
@@ -249,14 +252,14 @@ fn rules_of_others_are_no_difference_but_told_where_they_turn_packets_away() {
         .chain(first.split(' '))
         .collect();
     scratch.inside(&first);
-    let turned = of_manifest(&node, &scratch);
-    assert_eq!(turned.code, Some(0), "{}", turned.stderr);
-    let warning = "warning: rules that are not ours turn `out tcp 192.0.2.10:80 uid 1000` away";
-    assert!(turned.stderr.contains(warning), "{}", turned.stderr);
+    let affected = of_manifest(&node, &scratch);
+    assert_eq!(affected.code, Some(0), "{}", affected.stderr);
+    let warning = "warning: rules of another program affect `out tcp 192.0.2.10:80 uid 1000`";
+    assert!(affected.stderr.contains(warning), "{}", affected.stderr);
 }
 
 #[test]
-fn a_pod_that_should_have_none_is_told_of_those_it_has() {
+fn rules_of_a_skipped_pod_are_not_as_wanted() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     node.exclude("shop");
@@ -271,14 +274,14 @@ fn a_pod_that_should_have_none_is_told_of_those_it_has() {
     let bare = of_manifest(&node, &scratch);
     assert_eq!(bare.code, Some(0), "{}", bare.stderr);
     assert!(
-        bare.stderr.contains("gets no rules, and none stand"),
+        bare.stderr.contains("gets no rules, and has none"),
         "{}",
         bare.stderr
     );
 }
 
 #[test]
-fn an_excluded_pod_with_its_own_istio_init_is_held_against_its_arguments() {
+fn an_excluded_pod_with_istio_init_is_compared_with_its_arguments() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     node.exclude("shop");
@@ -330,7 +333,7 @@ fn a_container_and_a_pod_are_found_by_their_control_group() {
 }
 
 #[test]
-fn a_pod_on_the_hosts_network_has_no_rules_of_its_own() {
+fn a_pod_in_the_hosts_network_namespace_is_an_error() {
     let _alone = alone();
     let node = Node::new();
     let mut host = std::process::Command::new("sleep")
@@ -353,7 +356,7 @@ fn a_pod_on_the_hosts_network_has_no_rules_of_its_own() {
 }
 
 #[test]
-fn another_pods_manifest_is_refused() {
+fn the_manifest_of_another_pod_is_refused() {
     let _alone = alone();
     let (node, scratch) = (Node::new(), pod());
     let _group = ControlGroup::of(scratch.pid(), &["pod00000000-0000-0000-0000-000000000001"]);
@@ -373,13 +376,13 @@ fn the_agent_is_asked_for_the_pod_of_a_process() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(
         agent.join().unwrap(),
-        format!("GET /v1/pods?uid={UID} HTTP/1.0")
+        format!("GET /v1/pods?uid={UID} HTTP/1.1")
     );
-    let silent = verify(&node, &["--pod", POD]);
-    assert_eq!(silent.code, Some(3), "{}", silent.stderr);
+    let unanswered = verify(&node, &["--pod", POD]);
+    assert_eq!(unanswered.code, Some(3), "{}", unanswered.stderr);
     assert!(
-        silent.stderr.contains("no agent answers at"),
+        unanswered.stderr.contains("no agent answers at"),
         "{}",
-        silent.stderr
+        unanswered.stderr
     );
 }

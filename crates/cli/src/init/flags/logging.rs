@@ -3,7 +3,7 @@
 use super::{Flag, Takes};
 
 /// Injectors pass Istio's logging options to every command.
-const ACCEPTED_LOG: &str = "Accepted, since injectors pass it: there is no log to steer";
+const ACCEPTED_LOG: &str = "Accepted for compatibility, no effect: there is no log";
 
 pub(super) static LOG_OUTPUT_LEVEL: Flag = Flag {
     long: "log_output_level",

@@ -58,7 +58,7 @@ pub(crate) static ENVOY_PORT: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORT"),
     default: "15001",
-    help: "Where the proxy takes outbound connections",
+    help: "Port on which the proxy accepts outbound connections",
 };
 
 pub(crate) static INBOUND_CAPTURE_PORT: Flag = Flag {
@@ -67,7 +67,7 @@ pub(crate) static INBOUND_CAPTURE_PORT: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORT"),
     default: "15006",
-    help: "Where the proxy takes inbound connections",
+    help: "Port on which the proxy accepts inbound connections",
 };
 
 pub(crate) static INBOUND_TUNNEL_PORT: Flag = Flag {
@@ -76,7 +76,7 @@ pub(crate) static INBOUND_TUNNEL_PORT: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORT"),
     default: "15008",
-    help: "Where the proxy takes tunnelled connections itself; never redirected",
+    help: "Port on which the proxy accepts tunnelled connections; never redirected",
 };
 
 pub(crate) static PROXY_UID: Flag = Flag {
@@ -85,7 +85,7 @@ pub(crate) static PROXY_UID: Flag = Flag {
     variable: None,
     takes: Takes::Value("UIDS"),
     default: "1337",
-    help: "Users as which the proxy runs, comma-separated",
+    help: "User IDs of the proxy, comma-separated",
 };
 
 pub(crate) static PROXY_GID: Flag = Flag {
@@ -94,7 +94,7 @@ pub(crate) static PROXY_GID: Flag = Flag {
     variable: None,
     takes: Takes::Value("GIDS"),
     default: "",
-    help: "Groups as which the proxy runs, comma-separated [default: as --proxy-uid]",
+    help: "Group IDs of the proxy, comma-separated [default: as --proxy-uid]",
 };
 
 pub(crate) static INBOUND_PORTS: Flag = Flag {
@@ -103,7 +103,7 @@ pub(crate) static INBOUND_PORTS: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORTS"),
     default: "",
-    help: "Inbound ports to redirect, comma-separated, or `*`; none where empty",
+    help: "Inbound ports to redirect, comma-separated, or `*`; empty: none",
 };
 
 pub(crate) static EXCLUDE_INBOUND_PORTS: Flag = Flag {
@@ -112,7 +112,7 @@ pub(crate) static EXCLUDE_INBOUND_PORTS: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORTS"),
     default: "",
-    help: "Inbound ports to leave alone where all are redirected",
+    help: "Inbound ports to exclude, comma-separated, if all are redirected",
 };
 
 pub(crate) static SERVICE_CIDR: Flag = Flag {
@@ -121,7 +121,7 @@ pub(crate) static SERVICE_CIDR: Flag = Flag {
     variable: None,
     takes: Takes::Value("CIDRS"),
     default: "",
-    help: "Destinations to redirect, comma-separated, or `*`; none where empty",
+    help: "Destinations to redirect, comma-separated, or `*`; empty: none",
 };
 
 pub(crate) static EXCLUDE_SERVICE_CIDR: Flag = Flag {
@@ -130,7 +130,7 @@ pub(crate) static EXCLUDE_SERVICE_CIDR: Flag = Flag {
     variable: None,
     takes: Takes::Value("CIDRS"),
     default: "",
-    help: "Destinations to leave alone, comma-separated",
+    help: "Destinations to exclude, comma-separated",
 };
 
 pub(crate) static EXCLUDE_OUTBOUND_PORTS: Flag = Flag {
@@ -139,7 +139,7 @@ pub(crate) static EXCLUDE_OUTBOUND_PORTS: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORTS"),
     default: "",
-    help: "Outbound ports to leave alone",
+    help: "Outbound ports to exclude, comma-separated",
 };
 
 pub(crate) static OUTBOUND_PORTS: Flag = Flag {
@@ -148,7 +148,7 @@ pub(crate) static OUTBOUND_PORTS: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORTS"),
     default: "",
-    help: "Outbound ports to redirect whatever their destination",
+    help: "Outbound ports to redirect, comma-separated, for any destination",
 };
 
 pub(crate) static EXCLUDE_INTERFACES: Flag = Flag {
@@ -157,7 +157,7 @@ pub(crate) static EXCLUDE_INTERFACES: Flag = Flag {
     variable: None,
     takes: Takes::Value("NAMES"),
     default: "",
-    help: "Interfaces to leave alone, comma-separated",
+    help: "Interfaces to exclude, comma-separated",
 };
 
 pub(crate) static REROUTE_INTERFACES: Flag = Flag {
@@ -166,7 +166,7 @@ pub(crate) static REROUTE_INTERFACES: Flag = Flag {
     variable: None,
     takes: Takes::Value("NAMES"),
     default: "",
-    help: "Virtual interfaces whose inbound traffic counts as outbound",
+    help: "Virtual interfaces, comma-separated, whose inbound traffic is treated as outbound",
 };
 
 pub(crate) static INTERCEPTION_MODE: Flag = Flag {
@@ -175,7 +175,7 @@ pub(crate) static INTERCEPTION_MODE: Flag = Flag {
     variable: None,
     takes: Takes::Value("MODE"),
     default: "",
-    help: "REDIRECT, which empty means too, or TPROXY, which keeps source addresses",
+    help: "REDIRECT (also if empty), or TPROXY, which keeps source addresses",
 };
 
 pub(crate) static TPROXY_MARK: Flag = Flag {
@@ -184,7 +184,7 @@ pub(crate) static TPROXY_MARK: Flag = Flag {
     variable: None,
     takes: Takes::Value("MARK"),
     default: "1337",
-    help: "Packet mark of mode TPROXY; steers nothing under REDIRECT",
+    help: "Packet mark of mode TPROXY; no effect in mode REDIRECT",
 };
 
 pub(crate) static TPROXY_TABLE: Flag = Flag {
@@ -193,7 +193,7 @@ pub(crate) static TPROXY_TABLE: Flag = Flag {
     variable: None,
     takes: Takes::Value("TABLE"),
     default: "133",
-    help: "Routing table of mode TPROXY; steers nothing under REDIRECT",
+    help: "Routing table of mode TPROXY; no effect in mode REDIRECT",
 };
 
 pub(crate) static DROP_INVALID: Flag = Flag {
@@ -202,7 +202,7 @@ pub(crate) static DROP_INVALID: Flag = Flag {
     variable: Some("INVALID_DROP"),
     takes: Takes::Switch,
     default: "",
-    help: "Drop packets that belong to no connection",
+    help: "Drop packets that conntrack considers invalid",
 };
 
 pub(crate) static DUAL_STACK: Flag = Flag {
@@ -211,7 +211,7 @@ pub(crate) static DUAL_STACK: Flag = Flag {
     variable: Some("ISTIO_DUAL_STACK"),
     takes: Takes::Switch,
     default: "",
-    help: "Program IPv6 too where any address is IPv6",
+    help: "Also apply IPv6 rules if the namespace has an IPv6 address",
 };
 
 pub(crate) static RULESET: Flag = Flag {
@@ -220,7 +220,7 @@ pub(crate) static RULESET: Flag = Flag {
     variable: None,
     takes: Takes::Value("NAME"),
     default: "asm",
-    help: "Which rules: asm, the documented dump, or istio, what current Istio programs",
+    help: "Rule set: asm (the documented dump), or istio (as current Istio)",
 };
 
 pub(crate) static NETWORK_NAMESPACE: Flag = Flag {
@@ -229,7 +229,7 @@ pub(crate) static NETWORK_NAMESPACE: Flag = Flag {
     variable: None,
     takes: Takes::Value("PATH"),
     default: "",
-    help: "The namespace to program [default: the caller's own]",
+    help: "Network namespace in which to apply the rules [default: the caller's]",
 };
 
 pub(crate) static DRY_RUN: Flag = Flag {
@@ -238,7 +238,7 @@ pub(crate) static DRY_RUN: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Print the input of iptables-restore, IPv4 then IPv6, and change nothing",
+    help: "Print the input of iptables-restore, IPv4 then IPv6, without changes",
 };
 
 pub(crate) static SKIP_RULE_APPLY: Flag = Flag {
@@ -247,7 +247,7 @@ pub(crate) static SKIP_RULE_APPLY: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Check the settings, and change nothing; --run-validation is carried out",
+    help: "Check the settings without changes; --run-validation still runs",
 };
 
 pub(crate) static CLEANUP_ONLY: Flag = Flag {
@@ -256,7 +256,7 @@ pub(crate) static CLEANUP_ONLY: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Remove the rules; quiet where none are left",
+    help: "Remove the rules; prints nothing if there are none",
 };
 
 pub(crate) static RECONCILE: Flag = Flag {
@@ -265,7 +265,7 @@ pub(crate) static RECONCILE: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Accepted: older rules are always compared and replaced",
+    help: "Accepted for compatibility: older rules are always compared and replaced",
 };
 
 pub(crate) static FORCE_APPLY: Flag = Flag {
@@ -274,7 +274,7 @@ pub(crate) static FORCE_APPLY: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Accepted: rules that differ are always written again",
+    help: "Accepted for compatibility: rules that differ are always replaced",
 };
 
 pub(crate) static CNI_MODE: Flag = Flag {
@@ -283,7 +283,7 @@ pub(crate) static CNI_MODE: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Accepted: the same rules are written in both modes",
+    help: "Accepted for compatibility: the rules are the same in both modes",
 };
 
 pub(crate) static FORCE_IPTABLES_BINARY: Flag = Flag {
@@ -292,7 +292,7 @@ pub(crate) static FORCE_IPTABLES_BINARY: Flag = Flag {
     variable: None,
     takes: Takes::Value("NAME"),
     default: "",
-    help: "Insist on nft or legacy [default: the first that works]",
+    help: "Require iptables-nft (nft) or iptables-legacy (legacy) [default: the first back end that works]",
 };
 
 pub(crate) static PROBE_PORT: Flag = Flag {
@@ -301,7 +301,7 @@ pub(crate) static PROBE_PORT: Flag = Flag {
     variable: None,
     takes: Takes::Value("PORT"),
     default: "15002",
-    help: "Port of --run-validation; steers nothing without it",
+    help: "Port to which --run-validation connects; no effect without it",
 };
 
 pub(crate) static PROBE_TIMEOUT: Flag = Flag {
@@ -310,7 +310,7 @@ pub(crate) static PROBE_TIMEOUT: Flag = Flag {
     variable: None,
     takes: Takes::Value("DURATION"),
     default: "5s",
-    help: "Patience of --run-validation; steers nothing without it",
+    help: "Timeout of --run-validation; no effect without it",
 };
 
 pub(crate) static RUN_VALIDATION: Flag = Flag {
@@ -319,7 +319,7 @@ pub(crate) static RUN_VALIDATION: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Prove by a connection through the rules that they redirect; exit code 126 if not",
+    help: "Check with a connection that the rules redirect; exit code 126 if they do not",
 };
 
 pub(crate) static REDIRECT_DNS: Flag = Flag {
@@ -328,7 +328,7 @@ pub(crate) static REDIRECT_DNS: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Redirect DNS queries to the servers of /etc/resolv.conf to the proxy",
+    help: "Redirect DNS queries for the servers in /etc/resolv.conf to the proxy",
 };
 
 pub(crate) static CAPTURE_ALL_DNS: Flag = Flag {
@@ -337,7 +337,7 @@ pub(crate) static CAPTURE_ALL_DNS: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "With --redirect-dns: queries to any server",
+    help: "With --redirect-dns: redirect queries for any server",
 };
 
 pub(crate) static NATIVE_NFTABLES: Flag = Flag {
@@ -346,5 +346,5 @@ pub(crate) static NATIVE_NFTABLES: Flag = Flag {
     variable: None,
     takes: Takes::Switch,
     default: "",
-    help: "Write nf_tables rules in tables of their own, without iptables (back end nft-native)",
+    help: "Write native nf_tables rules in separate tables, without iptables (back end nft-native)",
 };

@@ -1,4 +1,5 @@
-//! One connection through the rules of one family, and whether it came by way of the capture port.
+//! Sends one connection through the rules of one family, and checks that it arrives at the capture
+//! port.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,45 +14,45 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{self, setfsuid};
 use thiserror::Error;
 
-/// A connection to be made.
+/// A connection to send.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
-    /// Who sends it.
+    /// The user that sends it.
     pub(super) user: Uid,
-    /// Where it knocks.
+    /// Its destination.
     pub(super) to: SocketAddr,
     /// Where it has to arrive.
     pub(super) capture: SocketAddr,
-    /// How long all of it may take.
-    pub(super) patience: Duration,
+    /// The limit for the whole probe.
+    pub(super) timeout: Duration,
 }
 
-/// What was proven.
+/// A probe that was redirected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Proof {
-    /// Where the connection was to go.
+pub(crate) struct Redirected {
+    /// The original destination.
     pub(crate) original: SocketAddr,
-    /// The port by which it came.
+    /// The capture port at which it arrived.
     pub(crate) capture: u16,
 }
 
-/// A probe that proved nothing, or that nothing redirects.
+/// A probe that was not redirected, or that could not be sent.
 #[derive(Debug, Error)]
 pub(crate) enum ProbeError {
-    /// The namespace has no address that the rules would not take for loopback.
-    #[error("no {family} address outside the loopback range: there is nothing to send a probe to")]
+    /// The namespace has no address outside the loopback range.
+    #[error("no {family} address outside the loopback range to which a probe can be sent")]
     NoAddress { family: Family },
     /// This program may not act as the proxy's user.
     #[error("cannot act as the proxy's user {user}")]
     User { user: Uid },
-    /// The capture port is somebody else's.
+    /// The capture port is in use, or listening is not permitted.
     #[error("cannot listen on the capture port, {at}")]
     Listen {
         at: SocketAddr,
         #[source]
         source: io::Error,
     },
-    /// Nothing took the connection.
+    /// The connection failed.
     #[error("a connection of user {user} to {to} was not redirected to {at}")]
     Refused {
         user: Uid,
@@ -60,47 +61,44 @@ pub(crate) enum ProbeError {
         #[source]
         source: io::Error,
     },
-    /// Somebody else took it.
-    #[error(
-        "a connection of user {user} to {to} was taken, but not at {at}: nothing redirects it there"
-    )]
+    /// Another program accepted it.
+    #[error("a connection of user {user} to {to} was accepted, but not at {at}: not redirected")]
     PastCapture {
         user: Uid,
         to: SocketAddr,
         at: SocketAddr,
     },
-    /// The rules sent it to the right place and lost where it was to go.
-    #[error("a connection to {to} came to {at} with the original destination {found}")]
+    /// It arrived with another original destination.
+    #[error("a connection to {to} arrived at {at} with original destination {found}")]
     Altered {
         to: SocketAddr,
         at: SocketAddr,
         found: SocketAddr,
     },
-    /// The system did not do its part.
-    #[error("the probe was broken off")]
-    Broken {
+    /// A system call failed.
+    #[error("the probe failed")]
+    System {
         #[from]
         source: io::Error,
     },
 }
 
 impl Probe {
-    /// Sends it. The calling thread acts as the proxy's user from here on, so it has to be one that
-    /// ends with the probe.
-    pub(crate) fn send(&self) -> Result<Proof, ProbeError> {
-        let deadline = Instant::now() + self.patience;
+    /// Sends it. The calling thread keeps the proxy's user, so it must end with the probe.
+    pub(crate) fn send(&self) -> Result<Redirected, ProbeError> {
+        let deadline = Instant::now() + self.timeout;
         self.become_user()?;
-        // Not shared with anyone: where a proxy listens already, this fails.
+        // Without SO_REUSEPORT: fails if a proxy listens already.
         let listener = TcpListener::bind(self.capture).map_err(|source| ProbeError::Listen {
             at: self.capture,
             source,
         })?;
         listener.set_nonblocking(true)?;
-        let sent = TcpStream::connect_timeout(&self.to, self.patience);
+        let sent = TcpStream::connect_timeout(&self.to, self.timeout);
         let sent = sent.map_err(|source| self.refused(source))?;
         let arrived = self.await_arrival(&listener, &sent, deadline)?;
         let original = original_destination(&arrived)?;
-        // Who hangs up first keeps the port busy for a while: not the one that the proxy needs.
+        // The side that closes first is left in TIME_WAIT: it must not be the proxy's port.
         drop(sent);
         drop(arrived);
         if original != self.to {
@@ -110,25 +108,25 @@ impl Probe {
                 found: original,
             });
         }
-        Ok(Proof {
+        Ok(Redirected {
             original,
             capture: self.capture.port(),
         })
     }
 
-    /// Sockets belong to the user that the thread has for files, by which rules know their owner.
+    /// A socket's owner, which rules match, is the thread's filesystem user ID.
     fn become_user(&self) -> Result<(), ProbeError> {
         setfsuid(unistd::Uid::from_raw(self.user.0));
-        // It says nothing of success, but tells the present user when it is given none.
-        let present = setfsuid(unistd::Uid::from_raw(u32::MAX));
-        if present.as_raw() == self.user.0 {
+        // setfsuid(2) reports no errors; with an invalid ID it returns the current one.
+        let current = setfsuid(unistd::Uid::from_raw(u32::MAX));
+        if current.as_raw() == self.user.0 {
             Ok(())
         } else {
             Err(ProbeError::User { user: self.user })
         }
     }
 
-    /// The other end of the connection that was sent; strangers' connections are passed over.
+    /// Accepts the probe's connection, and skips connections of others.
     fn await_arrival(
         &self,
         listener: &TcpListener,
@@ -164,11 +162,11 @@ impl Probe {
     }
 }
 
-/// Whether a connection has come before the deadline.
+/// Whether a connection arrives before the deadline.
 fn is_ready(listener: &TcpListener, deadline: Instant) -> io::Result<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Up to a day, which fits.
+        // The timeout is at most a day, which fits.
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let mut watched = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
         match poll(&mut watched, timeout) {
@@ -179,7 +177,7 @@ fn is_ready(listener: &TcpListener, deadline: Instant) -> io::Result<bool> {
     }
 }
 
-/// Where a redirected connection was meant to go.
+/// The original destination of a redirected connection.
 fn original_destination(arrived: &TcpStream) -> io::Result<SocketAddr> {
     Ok(match arrived.local_addr()? {
         SocketAddr::V4(_) => {
