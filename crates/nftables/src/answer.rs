@@ -1,28 +1,34 @@
-//! Answers: what the kernel says to a batch or a query, one datagram at a time.
+//! What the kernel answers to a batch or a query, one datagram at a time.
 
 use mesh_cni_netfilter::ruleset::Family;
 
 use crate::attributes::{Attributes, Malformed};
-use crate::message::{
-    self, COMPAT_GET, HEADER, Kind, Message, Messages, NLMSG_DONE, NLMSG_ERROR, flag,
-};
+use crate::message::{self, COMPAT_GET, Message, Messages, nf_tables};
 use crate::object::{
     Chain, Element, Rule, Set, Table, decode_chain, decode_elements, decode_rule, decode_set,
     decode_table,
 };
+use crate::uapi::netlink::{
+    NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP_INTR, NLMSG_ALIGNTO, NLMSG_DONE, NLMSG_ERROR,
+    NLMSG_HDRLEN, NLMSGERR_ATTR_MSG,
+};
+use crate::uapi::nf_tables::{
+    NFT_MSG_NEWCHAIN, NFT_MSG_NEWGEN, NFT_MSG_NEWRULE, NFT_MSG_NEWSET, NFT_MSG_NEWSETELEM,
+    NFT_MSG_NEWTABLE, NFTA_GEN_ID,
+};
 
-/// One message of the kernel's.
+/// One message from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The message that it answers.
+    /// The sequence number of the message that it answers.
     pub sequence: u32,
-    /// Whether the rules changed while they were being told: what came is no whole.
+    /// Whether the rules changed during the dump, which is then inconsistent (`NLM_F_DUMP_INTR`).
     pub interrupted: bool,
-    /// What it says.
+    /// Its content.
     pub content: Content,
 }
 
-/// What a message of the kernel's says.
+/// The content of a message from the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
@@ -36,37 +42,37 @@ pub enum Content {
     Set(Set),
     /// Elements of a set.
     Elements {
-        /// Its table.
+        /// The table of the set.
         table: Table,
-        /// Its name.
+        /// The name of the set.
         set: String,
         /// The elements.
         elements: Vec<Element>,
     },
-    /// The generation of the rules: each batch makes a new one.
+    /// The generation of the rules, which each batch increments.
     Generation(u32),
-    /// `nft_compat` has the extension that was asked for.
+    /// `nft_compat` has the requested extension.
     Extension,
-    /// The message was carried out.
+    /// The kernel carried the message out.
     Acknowledged,
-    /// The message was refused.
+    /// The kernel refused the message.
     Refused(Refusal),
-    /// There is no more.
+    /// The end of a dump.
     Done,
-    /// Something that nobody here asked for.
+    /// A message of another kind.
     Other,
 }
 
-/// Why the kernel did not do what a message asked.
+/// Why the kernel refused a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The number of the error, positive (`errno`).
+    /// The error number, positive (`errno`).
     pub errno: i32,
-    /// What the kernel says to it, where it says something (`NLMSGERR_ATTR_MSG`).
+    /// The kernel's text, if it sent one (`NLMSGERR_ATTR_MSG`).
     pub text: Option<String>,
 }
 
-/// The messages of a datagram.
+/// Decodes the messages of a datagram.
 pub fn answers(datagram: &[u8]) -> impl Iterator<Item = Result<Answer, Malformed>> {
     Messages(datagram).map(|message| answer(message?))
 }
@@ -76,31 +82,32 @@ fn answer(message: Message<'_>) -> Result<Answer, Malformed> {
         NLMSG_ERROR => error(message)?,
         NLMSG_DONE => done(message)?,
         COMPAT_GET => Content::Extension,
-        kind if kind >> 8 == Kind::NewTable.number() >> 8 => object(message)?,
+        kind if kind & 0xff00 == nf_tables(0) => object(message)?,
         _ => Content::Other,
     };
     Ok(Answer {
         sequence: message.sequence,
-        interrupted: message.flags & flag::DUMP_INTERRUPTED != 0,
+        interrupted: message.flags & NLM_F_DUMP_INTR != 0,
         content,
     })
 }
 
-/// `struct nlmsgerr`: the number, the message that it is about, and attributes where a flag says so.
+/// `struct nlmsgerr`: the error number, the refused message, and attributes if a flag is set.
 fn error(message: Message<'_>) -> Result<Content, Malformed> {
     let errno = errno(message.body)?;
     if errno == 0 {
         return Ok(Content::Acknowledged);
     }
-    let attributes = match message.flags & flag::ACK_ATTRIBUTES {
+    let attributes = match message.flags & NLM_F_ACK_TLVS {
         0 => &[],
-        _ => behind_the_original(message),
+        _ => after_refused_message(message),
     };
-    let text = text(Attributes(attributes))?;
+    let text = Attributes::new(attributes)?.text(NLMSGERR_ATTR_MSG)?;
+    let text = text.map(str::to_owned);
     Ok(Content::Refused(Refusal { errno, text }))
 }
 
-/// The end of a dump carries a number too.
+/// The end of a dump carries an error number too.
 fn done(message: Message<'_>) -> Result<Content, Malformed> {
     if message.body.is_empty() {
         return Ok(Content::Done);
@@ -112,77 +119,58 @@ fn done(message: Message<'_>) -> Result<Content, Malformed> {
 }
 
 fn errno(body: &[u8]) -> Result<i32, Malformed> {
-    let what = "the number of an error";
-    let number = body.first_chunk::<4>().ok_or(Malformed::Missing { what })?;
+    let what = "struct nlmsgerr";
+    let number = body.first_chunk().ok_or(Malformed::Missing { what })?;
     Ok(i32::from_ne_bytes(*number).saturating_neg())
 }
 
-fn behind_the_original(message: Message<'_>) -> &[u8] {
-    let original = message.body.get(4..).unwrap_or_default();
-    let whole = original.first_chunk::<4>().map_or(HEADER, |length| {
-        usize::try_from(u32::from_ne_bytes(*length)).unwrap_or(usize::MAX)
-    });
-    let told = match message.flags & flag::CAPPED {
-        0 => whole.max(HEADER),
-        _ => HEADER,
+/// The kernel repeats the refused message, or with `NLM_F_CAPPED` only its header.
+fn after_refused_message(message: Message<'_>) -> &[u8] {
+    let refused = message.body.get(4..).unwrap_or_default();
+    let length = match (message.flags & NLM_F_CAPPED, refused.first_chunk()) {
+        (0, Some(length)) => usize::try_from(u32::from_ne_bytes(*length)).unwrap_or(usize::MAX),
+        _ => NLMSG_HDRLEN,
     };
-    let next = told.checked_next_multiple_of(4);
-    next.and_then(|next| original.get(next..))
+    length
+        .max(NLMSG_HDRLEN)
+        .checked_next_multiple_of(NLMSG_ALIGNTO)
+        .and_then(|end| refused.get(end..))
         .unwrap_or_default()
 }
 
-fn text(attributes: Attributes<'_>) -> Result<Option<String>, Malformed> {
-    for attribute in attributes {
-        let attribute = attribute?;
-        if attribute.kind == 1 {
-            let text = attribute.text("the text of an error")?;
-            return Ok(Some(text.to_owned()));
-        }
-    }
-    Ok(None)
-}
-
-/// A table, chain, rule or set; those of families that are not ours are passed over.
+/// Objects of other families than IP are `Other`.
 fn object(message: Message<'_>) -> Result<Content, Malformed> {
     let (family, attributes) = message.content()?;
-    if message.kind == Kind::NewGeneration.number() {
-        return generation(attributes);
+    let kind = message.kind & 0xff;
+    match message::family(family) {
+        _ if kind == NFT_MSG_NEWGEN => generation(attributes),
+        Some(family) => object_of(family, kind, attributes),
+        None => Ok(Content::Other),
     }
-    let Some(family) = message::family(family) else {
-        return Ok(Content::Other);
-    };
-    object_of(family, message.kind, attributes)
 }
 
 fn object_of(family: Family, kind: u16, attributes: Attributes<'_>) -> Result<Content, Malformed> {
-    let is = |known: Kind| kind == known.number();
-    Ok(if is(Kind::NewTable) {
-        Content::Table(decode_table(family, attributes)?)
-    } else if is(Kind::NewChain) {
-        Content::Chain(decode_chain(family, attributes)?)
-    } else if is(Kind::NewRule) {
-        Content::Rule(decode_rule(family, attributes)?)
-    } else if is(Kind::NewSet) {
-        Content::Set(decode_set(family, attributes)?)
-    } else if is(Kind::NewSetElement) {
-        let (table, set, elements) = decode_elements(family, attributes)?;
-        Content::Elements {
-            table,
-            set,
-            elements,
+    Ok(match kind {
+        NFT_MSG_NEWTABLE => Content::Table(decode_table(family, attributes)?),
+        NFT_MSG_NEWCHAIN => Content::Chain(decode_chain(family, attributes)?),
+        NFT_MSG_NEWRULE => Content::Rule(decode_rule(family, attributes)?),
+        NFT_MSG_NEWSET => Content::Set(decode_set(family, attributes)?),
+        NFT_MSG_NEWSETELEM => {
+            let (table, set, elements) = decode_elements(family, attributes)?;
+            Content::Elements {
+                table,
+                set,
+                elements,
+            }
         }
-    } else {
-        Content::Other
+        _ => Content::Other,
     })
 }
 
 fn generation(attributes: Attributes<'_>) -> Result<Content, Malformed> {
-    let what = "the generation of the rules";
-    for attribute in attributes {
-        let attribute = attribute?;
-        if attribute.kind == 1 {
-            return Ok(Content::Generation(attribute.u32(what)?));
-        }
-    }
-    Err(Malformed::Missing { what })
+    let what = NFTA_GEN_ID.name;
+    let generation = attributes.u32(NFTA_GEN_ID)?;
+    generation
+        .map(Content::Generation)
+        .ok_or(Malformed::Missing { what })
 }

@@ -1,193 +1,209 @@
-//! Netlink attributes: type, length and value, nested, each beginning at a multiple of four.
+//! Netlink attributes: type, length and value, possibly nested, aligned to four bytes.
 
 use thiserror::Error;
 
-/// The header of an attribute: length and type.
-const HEADER: usize = 4;
-/// The value is a list of attributes (`NLA_F_NESTED`).
-const NESTED: u16 = 0x8000;
-/// The bits of the type that are the type (`NLA_TYPE_MASK`).
-const TYPE_MASK: u16 = 0x3fff;
+use crate::uapi::AttributeType;
+use crate::uapi::netlink::{NLA_ALIGNTO, NLA_F_NESTED, NLA_HDRLEN, NLA_TYPE_MASK};
 
-/// Bytes that are no message of the kernel's.
+/// Bytes that are not a valid netlink message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// A length leads past the end, or is shorter than its own header.
-    #[error("netlink: a length of {length} where {left} bytes are left")]
+    /// A length field exceeds the remaining bytes, or is smaller than its own header.
+    #[error("netlink: invalid length {length} where {left} bytes are left")]
     Length {
-        /// What the length says.
+        /// The value of the length field.
         length: usize,
-        /// How much there is.
+        /// The number of remaining bytes.
         left: usize,
     },
     /// A value does not have the size of its type.
-    #[error("netlink: {what} has {length} bytes")]
+    #[error("netlink: `{what}` has an invalid size of {length} bytes")]
     Size {
-        /// Whose value.
+        /// The attribute, as in the kernel header.
         what: &'static str,
-        /// How many bytes it has.
+        /// The size in bytes.
         length: usize,
     },
     /// A name is not UTF-8.
-    #[error("netlink: {what} is no text")]
+    #[error("netlink: `{what}` is not valid UTF-8")]
     Text {
-        /// Whose name.
+        /// The attribute, as in the kernel header.
         what: &'static str,
     },
-    /// Something that must be there is not.
-    #[error("netlink: {what} is missing")]
+    /// A required part is missing.
+    #[error("netlink: `{what}` is missing")]
     Missing {
-        /// What.
+        /// The attribute or structure, as in the kernel header.
         what: &'static str,
     },
 }
 
-/// Attributes being written.
+/// Encodes attributes.
 #[derive(Debug, Default)]
 pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(crate) fn bytes(&mut self, kind: u16, value: &[u8]) -> &mut Self {
-        let at = self.0.len();
-        self.0.extend_from_slice(&[0; HEADER]);
-        self.0.extend_from_slice(value);
-        self.finish(at, kind)
+    pub(crate) fn bytes(&mut self, kind: AttributeType, value: &[u8]) -> &mut Self {
+        self.attribute(kind.number, |to| to.0.extend_from_slice(value))
     }
 
-    /// A text with its final NUL.
-    pub(crate) fn text(&mut self, kind: u16, value: &str) -> &mut Self {
-        let at = self.0.len();
-        self.0.extend_from_slice(&[0; HEADER]);
-        self.0.extend_from_slice(value.as_bytes());
-        self.0.push(0);
-        self.finish(at, kind)
+    /// A string with its terminating NUL.
+    pub(crate) fn text(&mut self, kind: AttributeType, value: &str) -> &mut Self {
+        self.attribute(kind.number, |to| {
+            to.0.extend_from_slice(value.as_bytes());
+            to.0.push(0);
+        })
     }
 
-    pub(crate) fn u32(&mut self, kind: u16, value: u32) -> &mut Self {
+    pub(crate) fn u32(&mut self, kind: AttributeType, value: u32) -> &mut Self {
         self.bytes(kind, &value.to_be_bytes())
     }
 
-    pub(crate) fn u64(&mut self, kind: u16, value: u64) -> &mut Self {
+    pub(crate) fn u64(&mut self, kind: AttributeType, value: u64) -> &mut Self {
         self.bytes(kind, &value.to_be_bytes())
     }
 
-    pub(crate) fn nested(&mut self, kind: u16, write: impl FnOnce(&mut Self)) -> &mut Self {
-        let at = self.0.len();
-        self.0.extend_from_slice(&[0; HEADER]);
-        write(self);
-        self.finish(at, kind | NESTED)
+    pub(crate) fn nested(
+        &mut self,
+        kind: AttributeType,
+        write: impl FnOnce(&mut Self),
+    ) -> &mut Self {
+        self.attribute(kind.number | NLA_F_NESTED, write)
     }
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// Writes the header over the place that was kept for it, and fills up to a multiple of four.
+    /// Reserves the header, writes the value, fills in the header and pads.
     ///
-    /// No value of ours comes near the 64 KiB that a length can say; one that did would be cut
-    /// short, and the kernel would refuse the message as malformed.
-    fn finish(&mut self, at: usize, kind: u16) -> &mut Self {
+    /// No value here comes near the limit of 64 KiB. The kernel would refuse one that exceeds it.
+    fn attribute(&mut self, kind: u16, write: impl FnOnce(&mut Self)) -> &mut Self {
+        let at = self.0.len();
+        self.0.extend_from_slice(&[0; NLA_HDRLEN]);
+        write(self);
         let length = u16::try_from(self.0.len() - at).unwrap_or(u16::MAX);
         self.0[at..at + 2].copy_from_slice(&length.to_ne_bytes());
-        self.0[at + 2..at + HEADER].copy_from_slice(&kind.to_ne_bytes());
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self.0[at + 2..at + NLA_HDRLEN].copy_from_slice(&kind.to_ne_bytes());
+        self.0.resize(self.0.len().next_multiple_of(NLA_ALIGNTO), 0);
         self
     }
 }
 
-/// One attribute.
+/// Attributes whose lengths are valid; values are checked when they are read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attribute<'bytes> {
-    pub(crate) kind: u16,
-    pub(crate) value: &'bytes [u8],
-}
+pub(crate) struct Attributes<'bytes>(&'bytes [u8]);
 
-/// The attributes in some bytes, in their order.
-#[derive(Clone, Debug)]
-pub(crate) struct Attributes<'bytes>(pub(crate) &'bytes [u8]);
+impl<'bytes> Attributes<'bytes> {
+    pub(crate) fn new(bytes: &'bytes [u8]) -> Result<Self, Malformed> {
+        let mut rest = bytes;
+        while let Some(attribute) = split_first(&mut rest) {
+            attribute?;
+        }
+        Ok(Self(bytes))
+    }
 
-impl<'bytes> Iterator for Attributes<'bytes> {
-    type Item = Result<Attribute<'bytes>, Malformed>;
+    /// The values of all attributes of a type.
+    pub(crate) fn all(self, kind: AttributeType) -> impl Iterator<Item = &'bytes [u8]> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || split_first(&mut rest)?.ok())
+            .filter(move |(number, _)| *number == kind.number)
+            .map(|(_, value)| value)
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let bytes = self.0;
-        // Less than a header is padding.
-        let (length, rest) = bytes.split_first_chunk::<2>()?;
-        let (kind, _) = rest.split_first_chunk::<2>()?;
-        let length = usize::from(u16::from_ne_bytes(*length));
-        let Some(value) = bytes.get(HEADER..length) else {
-            self.0 = &[];
-            let left = bytes.len();
-            return Some(Err(Malformed::Length { length, left }));
-        };
-        self.0 = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        let kind = u16::from_ne_bytes(*kind) & TYPE_MASK;
-        Some(Ok(Attribute { kind, value }))
+    pub(crate) fn bytes(self, kind: AttributeType) -> Option<&'bytes [u8]> {
+        self.all(kind).next()
+    }
+
+    /// A string without its terminating NUL.
+    pub(crate) fn text(self, kind: AttributeType) -> Result<Option<&'bytes str>, Malformed> {
+        self.bytes(kind)
+            .map(|value| std::str::from_utf8(value.strip_suffix(&[0]).unwrap_or(value)))
+            .transpose()
+            .map_err(|_error| Malformed::Text { what: kind.name })
+    }
+
+    pub(crate) fn required_text(self, kind: AttributeType) -> Result<&'bytes str, Malformed> {
+        let what = kind.name;
+        self.text(kind)?.ok_or(Malformed::Missing { what })
+    }
+
+    pub(crate) fn u32(self, kind: AttributeType) -> Result<Option<u32>, Malformed> {
+        Ok(self.array(kind)?.map(u32::from_be_bytes))
+    }
+
+    pub(crate) fn u64(self, kind: AttributeType) -> Result<Option<u64>, Malformed> {
+        Ok(self.array(kind)?.map(u64::from_be_bytes))
+    }
+
+    pub(crate) fn nested(self, kind: AttributeType) -> Result<Option<Self>, Malformed> {
+        self.bytes(kind).map(Self::new).transpose()
+    }
+
+    fn array<const N: usize>(self, kind: AttributeType) -> Result<Option<[u8; N]>, Malformed> {
+        let (what, value) = (kind.name, self.bytes(kind));
+        let length = value.map_or(0, <[u8]>::len);
+        value
+            .map(<[u8; N]>::try_from)
+            .transpose()
+            .map_err(|_error| Malformed::Size { what, length })
     }
 }
 
-impl<'bytes> Attribute<'bytes> {
-    pub(crate) fn nested(self) -> Attributes<'bytes> {
-        Attributes(self.value)
-    }
+/// Type and value of an attribute.
+type Attribute<'bytes> = (u16, &'bytes [u8]);
 
-    /// A text, without its final NUL.
-    pub(crate) fn text(self, what: &'static str) -> Result<&'bytes str, Malformed> {
-        let text = self.value.strip_suffix(&[0]).unwrap_or(self.value);
-        std::str::from_utf8(text).map_err(|_no_text| Malformed::Text { what })
-    }
-
-    pub(crate) fn u32(self, what: &'static str) -> Result<u32, Malformed> {
-        self.array(what).map(u32::from_be_bytes)
-    }
-
-    pub(crate) fn u64(self, what: &'static str) -> Result<u64, Malformed> {
-        self.array(what).map(u64::from_be_bytes)
-    }
-
-    fn array<const LENGTH: usize>(self, what: &'static str) -> Result<[u8; LENGTH], Malformed> {
-        let length = self.value.len();
-        let wrong = |_error| Malformed::Size { what, length };
-        self.value.try_into().map_err(wrong)
-    }
+/// Takes the first attribute off; less than a header is padding.
+fn split_first<'bytes>(bytes: &mut &'bytes [u8]) -> Option<Result<Attribute<'bytes>, Malformed>> {
+    let [length_low, length_high, kind_low, kind_high] = *bytes.first_chunk()?;
+    let length = usize::from(u16::from_ne_bytes([length_low, length_high]));
+    let left = bytes.len();
+    let Some(value) = bytes.get(NLA_HDRLEN..length) else {
+        *bytes = &[];
+        return Some(Err(Malformed::Length { length, left }));
+    };
+    *bytes = bytes
+        .get(length.next_multiple_of(NLA_ALIGNTO)..)
+        .unwrap_or_default();
+    let kind = u16::from_ne_bytes([kind_low, kind_high]) & NLA_TYPE_MASK;
+    Some(Ok((kind, value)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Attributes, Malformed, Writer};
+    use crate::uapi::attributes;
+
+    attributes! { NAME = 1, NUMBER = 2, NEST = 3, BYTES = 4, LARGE = 5 }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_attributes_are_read_back() {
         let mut writer = Writer::default();
-        writer.text(1, "nat").u32(2, 7).nested(3, |inner| {
-            inner.bytes(4, &[1, 2, 3]).u64(5, 9);
-        });
+        writer
+            .text(NAME, "nat")
+            .u32(NUMBER, 7)
+            .nested(NEST, |inner| {
+                inner.bytes(BYTES, &[1, 2, 3]).u64(LARGE, 9);
+            });
         let bytes = writer.into_bytes();
         assert!(bytes.len().is_multiple_of(4));
-        let read: Vec<_> = Attributes(&bytes).collect::<Result<_, _>>().unwrap();
-        assert_eq!(read[0].text("name"), Ok("nat"));
-        assert_eq!((read[1].kind, read[1].u32("number")), (2, Ok(7)));
-        let inner: Vec<_> = read[2].nested().collect::<Result<_, _>>().unwrap();
-        assert_eq!(inner[0].value, [1, 2, 3]);
-        assert_eq!(inner[1].u64("number"), Ok(9));
+        let read = Attributes::new(&bytes).unwrap();
+        assert_eq!(read.text(NAME), Ok(Some("nat")));
+        assert_eq!(read.u32(NUMBER), Ok(Some(7)));
+        let inner = read.nested(NEST).unwrap().unwrap();
+        assert_eq!(inner.bytes(BYTES), Some(&[1, 2, 3][..]));
+        assert_eq!(inner.u64(LARGE), Ok(Some(9)));
     }
 
     #[test]
-    fn a_length_that_lies_is_an_error_and_an_end() {
-        for lie in [0_u16, 3, 9] {
-            let mut bytes = lie.to_ne_bytes().to_vec();
+    fn an_invalid_length_is_an_error() {
+        for length in [0_u16, 3, 9] {
+            let mut bytes = length.to_ne_bytes().to_vec();
             bytes.extend([1, 0, 0, 0, 0, 0]);
-            let mut attributes = Attributes(&bytes);
-            let error = attributes.next().unwrap().unwrap_err();
-            assert_eq!(
-                error,
-                Malformed::Length {
-                    length: lie.into(),
-                    left: 8
-                }
-            );
-            assert!(attributes.next().is_none());
+            let error = Attributes::new(&bytes).unwrap_err();
+            let length = length.into();
+            assert_eq!(error, Malformed::Length { length, left: 8 });
         }
     }
 }

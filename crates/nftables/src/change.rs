@@ -1,49 +1,48 @@
-//! Changes: what a batch asks of the kernel, one message each.
+//! Changes: the requests of a batch.
 
 use std::fmt;
 
 use crate::interpret;
 use crate::object::{Chain, ChainId, Rule, Set, Table};
 
-/// One message of a batch.
+/// A request of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
-    /// Makes a table where there is none.
+    /// Creates a table unless it exists.
     AddTable(Table),
-    /// Deletes a table with all that is in it.
+    /// Deletes a table and its content.
     DeleteTable(Table),
-    /// Makes a chain.
+    /// Creates a chain unless it exists.
     AddChain {
         /// The chain.
         chain: Chain,
-        /// Whether to refuse where one of that name stands.
+        /// Whether the kernel refuses the batch if the chain exists.
         exclusive: bool,
     },
     /// Deletes a chain; no rule may jump to it.
     DeleteChain(ChainId),
     /// Deletes every rule of a chain.
     FlushChain(ChainId),
-    /// Makes a set and fills it.
+    /// Creates a set with its elements.
     AddSet(Set),
-    /// Adds a rule at the end of its chain.
+    /// Appends a rule to its chain.
     AppendRule(Rule),
-    /// Deletes a rule by the kernel's number.
+    /// Deletes a rule by its handle.
     DeleteRule {
         /// Its chain.
         chain: ChainId,
-        /// The kernel's number.
+        /// The kernel's handle of the rule.
         handle: u64,
     },
 }
 
 impl Change {
-    /// On one line: a rule in iptables' words, as far as it has any.
+    /// One line: a rule in the format of iptables, as far as it has an equivalent.
     pub fn summary(&self) -> String {
         match self {
             Self::AppendRule(rule) => {
-                let words = interpret::words(rule);
-                format!("add rule {} {words}", rule.chain)
+                format!("add rule {} {}", rule.chain, interpret::spec(rule))
             }
             Self::AddSet(set) => format!("add set {} {}", set.table, set.name),
             other => other.to_string(),
@@ -52,7 +51,7 @@ impl Change {
 }
 
 impl fmt::Display for Change {
-    /// In the words of `nft --debug=netlink`, one instruction a line.
+    /// In the format of `nft --debug=netlink`, one expression a line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddTable(table) => write!(f, "add table {table}"),

@@ -1,17 +1,25 @@
 //! Rule sets as `iptables-nft` writes them.
 //!
-//! Tables and chains carry the names that iptables gives them. What `nf_tables` has words for
-//! (interfaces, addresses, protocols, ports, marks, verdicts) is written in them; the rest goes
-//! through `nft_compat` as matches and targets of `x_tables`. Both are what iptables 1.8.9 writes,
-//! expression for expression, so that the host's `iptables` shows the rules as its own.
+//! Tables and chains have the names that iptables gives them. Interfaces, addresses, protocols,
+//! ports, marks and verdicts become native expressions. Everything else becomes matches and targets
+//! of `x_tables`, called through `nft_compat`. The expressions are those of iptables 1.8.9, so that
+//! the host's `iptables` lists the rules as its own.
 
+mod changes;
 mod encode;
 mod extension;
-pub(crate) mod layout;
-mod standing;
-mod steps;
+mod installed;
 
-pub use standing::{Standing, read};
-pub use steps::{create, remove, replace};
+pub use changes::{create, remove, replace};
+pub use installed::{InstalledRules, read};
 
 pub(crate) use extension::{to_match, to_target};
+
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+
+use crate::object::Table;
+
+/// The table with iptables' own name.
+fn table(family: Family, name: TableName) -> Table {
+    Table::new(family, name.as_str())
+}

@@ -1,37 +1,27 @@
-//! Conditions on a packet that both ways of writing put into the same expressions.
+//! Conditions of a rule that are comparisons of one field, as expressions and back.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::ruleset::{Family, Mark, Match, Protocol, Sense};
-use mesh_cni_netfilter::value::{InterfaceName, Port};
+use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Protocol, Sense};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
-use crate::expression::{Comparison, Expression, MetaKey, PayloadBase, Register};
+use crate::expression::{Comparison, Expression, Register};
+use crate::field::Field;
+use crate::uapi::netfilter::r#in::{IPPROTO_TCP, IPPROTO_UDP};
+use crate::uapi::netfilter::nf_conntrack_common::{
+    IP_CT_ESTABLISHED, IP_CT_NEW, IP_CT_RELATED, NF_CT_STATE_INVALID_BIT, nf_ct_state_bit,
+};
 
-/// Writes a condition for which `nf_tables` has had words from the beginning; `None` for others.
-pub(crate) fn write(condition: &Match, to: &mut Vec<Expression>) -> Option<()> {
-    match condition {
-        Match::InInterface(sense, name) => {
-            interface(MetaKey::InInterfaceName, *sense, name, to);
-        }
-        Match::OutInterface(sense, name) => {
-            interface(MetaKey::OutInterfaceName, *sense, name, to);
-        }
-        Match::Protocol(sense, number) => protocol(*sense, *number, to),
-        Match::Source(sense, network) => address(Side::Source, *sense, network, to),
-        Match::Destination(sense, network) => address(Side::Destination, *sense, network, to),
-        Match::SourcePort(sense, number) => port(Side::Source, *sense, *number, to),
-        Match::DestinationPort(sense, number) => port(Side::Destination, *sense, *number, to),
-        Match::Mark(sense, mark) => packet_mark(*sense, *mark, to),
-        _ => return None,
-    }
-    Some(())
-}
+/// What iptables compares an interface with that must not match: no interface has this name.
+pub(crate) const NO_INTERFACE: &str = "INVAL/D";
 
-/// The conditions of a rule in iptables' order: interfaces, protocol, addresses, then the others as
-/// they were written.
-pub(crate) fn in_order<'rule>(conditions: &[&'rule Match]) -> Vec<&'rule Match> {
-    let mut conditions = conditions.to_vec();
+/// The conditions of a rule in the order in which iptables writes them: interfaces, protocol,
+/// addresses, then the others as they are.
+pub(crate) fn in_order<'rule>(
+    conditions: impl IntoIterator<Item = &'rule Match>,
+) -> Vec<&'rule Match> {
+    let mut conditions: Vec<_> = conditions.into_iter().collect();
     conditions.sort_by_key(|condition| match condition {
         Match::InInterface(..) => 0,
         Match::OutInterface(..) => 1,
@@ -43,152 +33,266 @@ pub(crate) fn in_order<'rule>(conditions: &[&'rule Match]) -> Vec<&'rule Match> 
     conditions
 }
 
-/// Which end of a packet's way.
-#[derive(Clone, Copy)]
-pub(crate) enum Side {
-    Source,
-    Destination,
-}
-
-/// The name of an interface, or what it begins with; every name is no condition.
-pub(crate) fn interface(
-    key: MetaKey,
-    sense: Sense,
-    name: &InterfaceName,
-    to: &mut Vec<Expression>,
-) {
-    /// What iptables asks for where no interface can match.
-    const NONE: &[u8] = b"INVAL/D\0";
-    let name = name.as_str();
-    let (comparison, data) = match (name.strip_suffix('+'), sense) {
-        (Some(""), Sense::Is) => return,
-        (Some(""), Sense::IsNot) => (Comparison::Equal, NONE.to_vec()),
-        (Some(prefix), sense) => (comparison(sense), prefix.as_bytes().to_vec()),
-        (None, sense) => (comparison(sense), [name.as_bytes(), &[0]].concat()),
+/// Appends the expressions of a condition; `None` for one that is not a comparison of one field.
+pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>) -> Option<()> {
+    let mut write = |field: Field, mask: Option<Vec<u8>>, sense: Sense, data: Vec<u8>| {
+        to.push(field.load(family));
+        to.extend(mask.map(masked));
+        to.push(compare(sense, data));
     };
-    to.push(Expression::Meta {
-        key,
-        to: Register::ONE,
-    });
-    to.push(compare(comparison, data));
-}
-
-/// The transport protocol.
-pub(crate) fn protocol(sense: Sense, protocol: Protocol, to: &mut Vec<Expression>) {
-    to.push(Expression::Meta {
-        key: MetaKey::TransportProtocol,
-        to: Register::ONE,
-    });
-    to.push(compare(comparison(sense), vec![protocol_number(protocol)]));
-}
-
-/// `IPPROTO_*`
-pub(crate) fn protocol_number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
+    match condition {
+        Match::InInterface(sense, name) | Match::OutInterface(sense, name) => {
+            let field = match condition {
+                Match::InInterface(..) => Field::InInterface,
+                _ => Field::OutInterface,
+            };
+            let name = name.as_str();
+            match (name.strip_suffix('+'), sense) {
+                // Every name starts with the empty prefix.
+                (Some(""), Sense::Is) => {}
+                (Some(""), Sense::IsNot) => write(field, None, Sense::Is, terminated(NO_INTERFACE)),
+                (Some(prefix), sense) => write(field, None, *sense, prefix.into()),
+                (None, sense) => write(field, None, *sense, terminated(name)),
+            }
+        }
+        Match::Source(sense, network) => write_address(Field::Source, *sense, network, to),
+        Match::Destination(sense, network) => {
+            write_address(Field::Destination, *sense, network, to);
+        }
+        Match::Protocol(sense, protocol) => {
+            write(
+                Field::Protocol,
+                None,
+                *sense,
+                vec![protocol_number(*protocol)],
+            );
+        }
+        Match::SourcePort(sense, port) => write(Field::SourcePort, None, *sense, port_key(*port)),
+        Match::DestinationPort(sense, port) => {
+            write(Field::DestinationPort, None, *sense, port_key(*port));
+        }
+        Match::OwnerUid(sense, uid) => write(Field::SocketUid, None, *sense, host_order(uid.0)),
+        Match::OwnerGid(sense, gid) => write(Field::SocketGid, None, *sense, host_order(gid.0)),
+        Match::Mark(sense, mark) => {
+            write(Field::Mark, mask_of(*mark), *sense, host_order(mark.value));
+        }
+        Match::Connmark(sense, mark) => {
+            write(
+                Field::Connmark,
+                mask_of(*mark),
+                *sense,
+                host_order(mark.value),
+            );
+        }
+        // One of the states: their bits are not all zero.
+        Match::ConntrackState(sense, states) => {
+            let mask = Some(host_order(state_bits(states).into()));
+            write(Field::ConntrackState, mask, inverse(*sense), host_order(0));
+        }
+        _ => return None,
     }
+    Some(())
 }
 
-/// An address range: whole bytes are compared as they are, others under a mask.
-pub(crate) fn address(side: Side, sense: Sense, network: &IpNetwork, to: &mut Vec<Expression>) {
-    let (address, mask) = match (network.network(), network.mask()) {
-        (IpAddr::V4(address), IpAddr::V4(mask)) => {
-            (address.octets().to_vec(), mask.octets().to_vec())
-        }
-        (IpAddr::V6(address), IpAddr::V6(mask)) => {
-            (address.octets().to_vec(), mask.octets().to_vec())
-        }
-        // An address and its mask are of one family.
-        _ => return,
+/// The condition that compares a field, under a mask if there is one.
+pub(crate) fn read(
+    field: Field,
+    mask: Option<&[u8]>,
+    comparison: Comparison,
+    data: &[u8],
+    family: Family,
+) -> Option<Match> {
+    let sense = match comparison {
+        Comparison::Equal => Sense::Is,
+        Comparison::NotEqual => Sense::IsNot,
+        Comparison::Other(_) => return None,
     };
-    let prefix = usize::from(network.prefix());
+    Some(match (field, mask) {
+        (Field::Mark, mask) => Match::Mark(sense, mark(data, mask)?),
+        (Field::Connmark, mask) => Match::Connmark(sense, mark(data, mask)?),
+        (Field::Source, mask) => Match::Source(sense, network(data, mask, family)?),
+        (Field::Destination, mask) => Match::Destination(sense, network(data, mask, family)?),
+        (Field::ConntrackState, Some(mask)) if number(data)? == 0 => {
+            Match::ConntrackState(inverse(sense), states(number(mask)?)?)
+        }
+        (Field::InInterface, None) => Match::InInterface(sense, interface(data)?),
+        (Field::OutInterface, None) => Match::OutInterface(sense, interface(data)?),
+        (Field::Protocol, None) => Match::Protocol(sense, protocol(data)?),
+        (Field::SourcePort, None) => Match::SourcePort(sense, port(data)?),
+        (Field::DestinationPort, None) => Match::DestinationPort(sense, port(data)?),
+        (Field::SocketUid, None) => Match::OwnerUid(sense, Uid(number(data)?)),
+        (Field::SocketGid, None) => Match::OwnerGid(sense, Gid(number(data)?)),
+        _ => return None,
+    })
+}
+
+/// Bits of the conntrack states, as in `ct state` and in `struct xt_conntrack_mtinfo3`.
+pub(crate) fn state_bits(states: &[ConntrackState]) -> u16 {
+    let bit = |state: &ConntrackState| match state {
+        ConntrackState::Invalid => NF_CT_STATE_INVALID_BIT,
+        ConntrackState::Established => nf_ct_state_bit(IP_CT_ESTABLISHED),
+        ConntrackState::Related => nf_ct_state_bit(IP_CT_RELATED),
+        ConntrackState::New => nf_ct_state_bit(IP_CT_NEW),
+    };
+    states.iter().map(bit).fold(0, std::ops::BitOr::bitor)
+}
+
+/// The states of all bits in a mask; `None` if it has other bits.
+pub(crate) fn states(mask: u32) -> Option<Vec<ConntrackState>> {
+    let states: Vec<_> = ConntrackState::ALL
+        .into_iter()
+        .filter(|state| mask & u32::from(state_bits(&[*state])) != 0)
+        .collect();
+    (u32::from(state_bits(&states)) == mask).then_some(states)
+}
+
+/// A whole name of an interface is compared with its NUL, a prefix without one.
+fn terminated(name: &str) -> Vec<u8> {
+    [name.as_bytes(), &[0]].concat()
+}
+
+fn interface(data: &[u8]) -> Option<InterfaceName> {
+    let text = match data.iter().position(|byte| *byte == 0) {
+        Some(end) => std::str::from_utf8(&data[..end]).ok()?.to_owned(),
+        None => format!("{}+", std::str::from_utf8(data).ok()?),
+    };
+    InterfaceName::parse(&text)
+}
+
+/// Compares as many whole bytes as the prefix has, or the address under a mask.
+fn write_address(field: Field, sense: Sense, network: &IpNetwork, to: &mut Vec<Expression>) {
+    let (mut address, mask) = (octets(network.network()), octets(network.mask()));
+    let prefix = network.prefix();
     if prefix == 0 && sense == Sense::Is {
         return;
     }
     let whole = prefix.is_multiple_of(8) && prefix > 0;
-    let length = if whole { prefix / 8 } else { address.len() };
-    to.push(Expression::Payload {
-        base: PayloadBase::Network,
-        offset: offset(side, network),
-        length: u32::try_from(length).unwrap_or(u32::MAX),
-        to: Register::ONE,
-    });
-    if !whole {
-        to.push(Expression::Bitwise {
-            from: Register::ONE,
-            to: Register::ONE,
-            xor: vec![0; mask.len()],
-            mask,
-        });
+    let mut load = field.load(Family::of(network));
+    if whole {
+        address.truncate(usize::from(prefix / 8));
+        if let Expression::Payload { length, .. } = &mut load {
+            *length = u32::from(prefix / 8);
+        }
     }
-    to.push(compare(comparison(sense), address[..length].to_vec()));
+    to.push(load);
+    to.extend((!whole).then(|| masked(mask)));
+    to.push(compare(sense, address));
 }
 
-/// Where an address stands in the IP header.
-fn offset(side: Side, network: &IpNetwork) -> u32 {
-    match (Family::of(network), side) {
-        (Family::V4, Side::Source) => 12,
-        (Family::V4, Side::Destination) => 16,
-        (Family::V6, Side::Source) => 8,
-        (Family::V6, Side::Destination) => 24,
-    }
-}
-
-/// A port: TCP and UDP begin alike.
-pub(crate) fn port(side: Side, sense: Sense, port: Port, to: &mut Vec<Expression>) {
-    let offset = match side {
-        Side::Source => 0,
-        Side::Destination => 2,
+/// The network of compared bytes: without a mask the number of bytes is the prefix.
+pub(crate) fn network(data: &[u8], mask: Option<&[u8]>, family: Family) -> Option<IpNetwork> {
+    let prefix = match mask {
+        Some(mask) => prefix(mask)?,
+        None => u8::try_from(data.len() * 8).ok()?,
     };
-    to.push(Expression::Payload {
-        base: PayloadBase::Transport,
-        offset,
-        length: 2,
-        to: Register::ONE,
-    });
-    let data = port.get().to_be_bytes().to_vec();
-    to.push(compare(comparison(sense), data));
+    let address = match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::from(padded::<4>(data)?)),
+        Family::V6 => IpAddr::V6(Ipv6Addr::from(padded::<16>(data)?)),
+    };
+    IpNetwork::new(address, prefix).ok()
 }
 
-/// The packet's mark.
-pub(crate) fn packet_mark(sense: Sense, mark: Mark, to: &mut Vec<Expression>) {
-    to.push(Expression::Meta {
-        key: MetaKey::Mark,
-        to: Register::ONE,
-    });
-    masked(sense, mark, to);
+fn padded<const LENGTH: usize>(data: &[u8]) -> Option<[u8; LENGTH]> {
+    let mut whole = [0; LENGTH];
+    whole.get_mut(..data.len())?.copy_from_slice(data);
+    Some(whole)
 }
 
-/// Compares the first register with a mark, under its mask.
-pub(crate) fn masked(sense: Sense, mark: Mark, to: &mut Vec<Expression>) {
-    if mark.mask != u32::MAX {
-        to.push(Expression::Bitwise {
-            from: Register::ONE,
-            to: Register::ONE,
-            mask: mark.mask.to_ne_bytes().to_vec(),
-            xor: vec![0; 4],
-        });
+/// The length of a mask's prefix; `None` if the mask is not one.
+fn prefix(mask: &[u8]) -> Option<u8> {
+    let ones: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
+    let leading: u32 = mask
+        .chunk_by(|byte, _next| *byte == u8::MAX)
+        .next()?
+        .iter()
+        .map(|byte| byte.leading_ones())
+        .sum();
+    (ones == leading).then(|| u8::try_from(leading).ok())?
+}
+
+fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => IPPROTO_TCP,
+        Protocol::Udp => IPPROTO_UDP,
     }
-    to.push(compare(
-        comparison(sense),
-        mark.value.to_ne_bytes().to_vec(),
-    ));
 }
 
-/// A comparison with the first register.
-pub(crate) fn compare(comparison: Comparison, data: Vec<u8>) -> Expression {
+fn protocol(data: &[u8]) -> Option<Protocol> {
+    match data {
+        [IPPROTO_TCP] => Some(Protocol::Tcp),
+        [IPPROTO_UDP] => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
+/// A port in network byte order.
+pub(crate) fn port_key(port: Port) -> Vec<u8> {
+    port.get().to_be_bytes().to_vec()
+}
+
+/// The port of bytes in network byte order.
+pub(crate) fn port(data: &[u8]) -> Option<Port> {
+    Port::new(u16::from_be_bytes(data.try_into().ok()?))
+}
+
+fn mask_of(mark: Mark) -> Option<Vec<u8>> {
+    (mark.mask != u32::MAX).then(|| host_order(mark.mask))
+}
+
+fn mark(data: &[u8], mask: Option<&[u8]>) -> Option<Mark> {
+    Some(Mark {
+        value: number(data)?,
+        mask: mask.map_or(Some(u32::MAX), number)?,
+    })
+}
+
+/// A number in host byte order.
+pub(crate) fn host_order(number: u32) -> Vec<u8> {
+    number.to_ne_bytes().to_vec()
+}
+
+/// The number of bytes in host byte order.
+pub(crate) fn number(data: &[u8]) -> Option<u32> {
+    data.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// The bytes of an address, in network byte order.
+pub(crate) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// Changes the first register: `(register & mask) ^ xor`.
+pub(crate) fn bitwise(mask: Vec<u8>, xor: Vec<u8>) -> Expression {
+    Expression::Bitwise {
+        from: Register::ONE,
+        to: Register::ONE,
+        mask,
+        xor,
+    }
+}
+
+fn masked(mask: Vec<u8>) -> Expression {
+    let xor = vec![0; mask.len()];
+    bitwise(mask, xor)
+}
+
+fn compare(sense: Sense, data: Vec<u8>) -> Expression {
     Expression::Compare {
         register: Register::ONE,
-        comparison,
+        comparison: match sense {
+            Sense::Is => Comparison::Equal,
+            Sense::IsNot => Comparison::NotEqual,
+        },
         data,
     }
 }
 
-/// The comparison of a sense.
-pub(crate) fn comparison(sense: Sense) -> Comparison {
+fn inverse(sense: Sense) -> Sense {
     match sense {
-        Sense::Is => Comparison::Equal,
-        Sense::IsNot => Comparison::NotEqual,
+        Sense::Is => Sense::IsNot,
+        Sense::IsNot => Sense::Is,
     }
 }

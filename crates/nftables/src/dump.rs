@@ -1,25 +1,32 @@
-//! Dumps: asking for what stands, and gathering the answers.
+//! Queries for what exists in `nf_tables`, and the objects collected from their answers.
 
 use mesh_cni_netfilter::ruleset::Family;
 
 use crate::answer::Content;
 use crate::attributes::Writer;
-use crate::message::{COMPAT_GET, Head, Kind, flag, protocol_family, write};
+use crate::message::{COMPAT_GET, Head, nf_tables, protocol_family, write};
 use crate::object::{Chain, ChainId, Element, Rule, Set, Table};
+use crate::uapi::netfilter::NFPROTO_UNSPEC;
+use crate::uapi::netlink::NLM_F_DUMP;
+use crate::uapi::nf_tables::{
+    NFT_MSG_GETCHAIN, NFT_MSG_GETGEN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM,
+    NFT_MSG_GETTABLE, NFTA_SET_ELEM_LIST_SET, NFTA_SET_ELEM_LIST_TABLE,
+};
+use crate::uapi::nf_tables_compat::{NFTA_COMPAT_NAME, NFTA_COMPAT_REV, NFTA_COMPAT_TYPE};
 
-/// A question to the kernel.
+/// A query to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Query {
     /// The generation of all rules.
     Generation,
-    /// Every table.
+    /// All tables.
     Tables,
-    /// Every chain.
+    /// All chains.
     Chains,
-    /// Every rule.
+    /// All rules.
     Rules,
-    /// Every set, without elements.
+    /// All sets, without their elements.
     Sets,
     /// The elements of a set.
     Elements(Table, String),
@@ -27,19 +34,19 @@ pub enum Query {
     Match {
         /// Its name.
         name: String,
-        /// Which of its structures.
+        /// Its revision.
         revision: u32,
     },
     /// Whether `nft_compat` has a target of `x_tables`.
     Target {
         /// Its name.
         name: String,
-        /// Which of its structures.
+        /// Its revision.
         revision: u32,
     },
 }
 
-/// What stands, as far as it was asked for.
+/// What exists in `nf_tables`, as far as it was queried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dump {
     /// The tables.
@@ -53,46 +60,43 @@ pub struct Dump {
 }
 
 impl Query {
-    /// The bytes of the question.
+    /// The bytes of the query.
     pub fn encode(&self, sequence: u32) -> Vec<u8> {
-        // Family 0 asks for every one; answers of those that are not ours are passed over.
-        let (kind, family) = match self {
-            Self::Generation => (Kind::GetGeneration.number(), 0),
-            Self::Tables => (Kind::GetTable.number(), 0),
-            Self::Chains => (Kind::GetChain.number(), 0),
-            Self::Rules => (Kind::GetRule.number(), 0),
-            Self::Sets => (Kind::GetSet.number(), 0),
-            Self::Elements(table, _) => {
-                (Kind::GetSetElement.number(), protocol_family(table.family))
-            }
-            Self::Match { .. } | Self::Target { .. } => (COMPAT_GET, protocol_family(Family::V4)),
-        };
         let mut attributes = Writer::default();
-        match self {
+        // NFPROTO_UNSPEC selects every family; answers of families other than IP are skipped.
+        let (kind, family) = match self {
+            Self::Generation => (nf_tables(NFT_MSG_GETGEN), NFPROTO_UNSPEC),
+            Self::Tables => (nf_tables(NFT_MSG_GETTABLE), NFPROTO_UNSPEC),
+            Self::Chains => (nf_tables(NFT_MSG_GETCHAIN), NFPROTO_UNSPEC),
+            Self::Rules => (nf_tables(NFT_MSG_GETRULE), NFPROTO_UNSPEC),
+            Self::Sets => (nf_tables(NFT_MSG_GETSET), NFPROTO_UNSPEC),
             Self::Elements(table, set) => {
-                attributes.text(1, &table.name).text(2, set);
+                attributes.text(NFTA_SET_ELEM_LIST_TABLE, &table.name);
+                attributes.text(NFTA_SET_ELEM_LIST_SET, set);
+                (nf_tables(NFT_MSG_GETSETELEM), protocol_family(table.family))
             }
-            Self::Match { name, revision } => {
-                attributes.text(1, name).u32(2, *revision).u32(3, 0);
+            Self::Match { name, revision } | Self::Target { name, revision } => {
+                // The header has no names for the types: 0 is a match, 1 is a target.
+                let extension_type = u32::from(matches!(self, Self::Target { .. }));
+                attributes.text(NFTA_COMPAT_NAME, name);
+                attributes.u32(NFTA_COMPAT_REV, *revision);
+                attributes.u32(NFTA_COMPAT_TYPE, extension_type);
+                (COMPAT_GET, protocol_family(Family::V4))
             }
-            Self::Target { name, revision } => {
-                attributes.text(1, name).u32(2, *revision).u32(3, 1);
-            }
-            _ => {}
-        }
+        };
         let head = Head {
             kind,
-            flags: if self.is_dump() { flag::DUMP } else { 0 },
+            flags: if self.is_dump() { NLM_F_DUMP } else { 0 },
             sequence,
             family,
             resource: 0,
         };
         let mut bytes = Vec::new();
-        write(&mut bytes, head, &attributes.into_bytes());
+        write(&mut bytes, head, attributes);
         bytes
     }
 
-    /// Whether answers come until the kernel says that there are no more; else there is one.
+    /// Whether the kernel sends any number of answers and then [`Content::Done`]; otherwise one.
     pub fn is_dump(&self) -> bool {
         !matches!(
             self,
@@ -102,7 +106,7 @@ impl Query {
 }
 
 impl Dump {
-    /// Takes what an answer brings.
+    /// Adds the object of an answer.
     pub fn take(&mut self, content: Content) {
         match content {
             Content::Table(table) => self.tables.push(table),
@@ -113,15 +117,9 @@ impl Dump {
                 table,
                 set,
                 elements,
-            } => self.fill(&table, &set, elements),
+            } => self.add_elements(&table, &set, elements),
             _ => {}
         }
-    }
-
-    /// The set of that name.
-    pub fn set(&self, table: &Table, name: &str) -> Option<&Set> {
-        let mut sets = self.sets.iter();
-        sets.find(|set| set.table == *table && set.name == name)
     }
 
     /// The rules of a chain, in their order.
@@ -129,9 +127,12 @@ impl Dump {
         self.rules.iter().filter(move |rule| rule.chain == *chain)
     }
 
-    fn fill(&mut self, table: &Table, name: &str, elements: Vec<Element>) {
-        let mut sets = self.sets.iter_mut();
-        if let Some(set) = sets.find(|set| set.table == *table && set.name == name) {
+    fn add_elements(&mut self, table: &Table, name: &str, elements: Vec<Element>) {
+        let found = self
+            .sets
+            .iter_mut()
+            .find(|set| set.table == *table && set.name == name);
+        if let Some(set) = found {
             set.elements.extend(elements);
         }
     }

@@ -1,149 +1,146 @@
 //! Expressions: the instructions of an `nf_tables` rule, typed.
 //!
-//! A rule is a list of them. Each reads or writes registers, or ends the rule; a comparison that
-//! fails ends it too. The names are those of `linux/netfilter/nf_tables.h`.
+//! Each expression of a rule reads or writes registers, or ends the rule. A comparison that fails
+//! ends the rule too. The names are those of `linux/netfilter/nf_tables.h`.
 
-mod decode;
+mod codec;
 mod display;
-mod encode;
 mod keys;
+mod value;
 mod verdict;
 
 pub use keys::{Comparison, CtKey, MetaKey, PayloadBase, Register};
 pub use verdict::Verdict;
 
-pub(crate) use decode::{decode as decode_single, decode_list, decode_value, decode_verdict};
-pub(crate) use encode::{encode as encode_single, encode_list, encode_value, encode_verdict};
+pub(crate) use codec::{decode, decode_list, encode, encode_list};
+pub(crate) use value::{decode_value, encode_value};
 
 /// One instruction of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expression {
-    /// `meta`: loads something about the packet that is not in it.
+    /// `meta`: loads metadata of the packet.
     Meta {
-        /// What.
+        /// Which metadata.
         key: MetaKey,
-        /// Where to.
+        /// The destination register.
         to: Register,
     },
-    /// `meta`: writes something about the packet.
+    /// `meta`: sets metadata of the packet.
     SetMeta {
-        /// What.
+        /// Which metadata.
         key: MetaKey,
-        /// Where from.
+        /// The source register.
         from: Register,
     },
     /// `payload`: loads bytes of the packet.
     Payload {
-        /// Which header.
+        /// The header.
         base: PayloadBase,
-        /// The first byte, from the beginning of that header.
+        /// The offset in that header, in bytes.
         offset: u32,
-        /// How many bytes.
+        /// The number of bytes.
         length: u32,
-        /// Where to.
+        /// The destination register.
         to: Register,
     },
     /// `bitwise`: `to = (from & mask) ^ xor`.
     Bitwise {
-        /// Where from.
+        /// The source register.
         from: Register,
-        /// Where to.
+        /// The destination register.
         to: Register,
-        /// The bits that stay; as long as the value.
+        /// The bits to keep; as long as the value.
         mask: Vec<u8>,
-        /// The bits that are turned; as long as the value.
+        /// The bits to invert; as long as the value.
         xor: Vec<u8>,
     },
-    /// `cmp`: goes on only if the register compares so with the data.
+    /// `cmp`: ends the rule unless the comparison holds.
     Compare {
         /// The register.
         register: Register,
-        /// How.
+        /// The operator.
         comparison: Comparison,
-        /// With what, in the order of bytes in which the register was loaded.
+        /// The data, in the byte order of the register.
         data: Vec<u8>,
     },
-    /// `lookup`: goes on only if the register is, or is not, an element of a set.
-    ///
-    /// With a map, the value of the element goes to another register; a verdict map thereby ends
-    /// the rule.
+    /// `lookup`: ends the rule unless the register is, or is not, an element of a set.
     Lookup {
         /// The register with the key.
         key: Register,
         /// The name of the set.
         set: String,
-        /// The number of a set that is made in the same batch; 0 for one that stands.
+        /// The id of a set that the same batch creates; 0 for an existing one.
         set_id: u32,
-        /// Where the value of a map goes.
+        /// The destination register for the value of a map.
         value: Option<Register>,
-        /// Whether to go on only without such an element.
+        /// Whether the register must not be an element (`NFT_LOOKUP_F_INV`).
         inverted: bool,
     },
-    /// `immediate` into a register for data.
+    /// `immediate`: loads data.
     Immediate {
-        /// Where to.
+        /// The destination register.
         to: Register,
         /// The data.
         data: Vec<u8>,
     },
-    /// `immediate` into the register of verdicts: the end of the rule.
+    /// `immediate` into the verdict register: ends the rule.
     Verdict(Verdict),
-    /// `counter`: counts who comes here.
+    /// `counter`: counts the packets that reach it.
     Counter {
         /// Packets.
         packets: u64,
         /// Bytes.
         bytes: u64,
     },
-    /// `ct`: loads something about the packet's connection.
+    /// `ct`: loads a property of the connection.
     Ct {
-        /// What.
+        /// Which property.
         key: CtKey,
-        /// Where to.
+        /// The destination register.
         to: Register,
     },
-    /// `ct`: writes something about the packet's connection.
+    /// `ct`: sets a property of the connection.
     SetCt {
-        /// What.
+        /// Which property.
         key: CtKey,
-        /// Where from.
+        /// The source register.
         from: Register,
     },
-    /// `redir`: rewrites the destination to this namespace.
+    /// `redir`: changes the destination to this network namespace.
     Redirect {
-        /// The register with the port in network order; without one the port stays.
+        /// The register with the port in network byte order; `None` keeps the port.
         port: Option<Register>,
         /// `NF_NAT_RANGE_*` of `linux/netfilter/nf_nat.h`.
         flags: u32,
     },
-    /// `tproxy`: hands the packet to a local socket. Ends the rule where nobody listens.
+    /// `tproxy`: delivers the packet to a local socket. Ends the rule if none listens.
     Tproxy {
-        /// The family: `NFPROTO_IPV4` (2) or `NFPROTO_IPV6` (10).
+        /// The family: `NFPROTO_IPV4` or `NFPROTO_IPV6`.
         family: u32,
-        /// The register with the port in network order.
+        /// The register with the port in network byte order.
         port: Register,
     },
-    /// `match`: a match of `x_tables`, through `nft_compat`.
+    /// `match`: a match of `x_tables`, called through `nft_compat`.
     Match(Extension),
-    /// `target`: a target of `x_tables`, through `nft_compat`.
+    /// `target`: a target of `x_tables`, called through `nft_compat`.
     Target(Extension),
-    /// One that this crate does not know.
+    /// An expression that this crate does not model.
     Other {
         /// Its name.
         name: String,
-        /// Its attributes, as they came.
+        /// Its attributes, not decoded.
         data: Vec<u8>,
     },
 }
 
-/// A match or target of `x_tables`: its name and the structure that its module reads.
+/// A match or target of `x_tables`: its name and the structure that it reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// Its name.
     pub name: String,
-    /// Which of its structures.
+    /// Its revision, which selects the structure.
     pub revision: u32,
-    /// The structure, padded as `XT_ALIGN` asks.
+    /// The structure, padded to `XT_ALIGN`.
     pub info: Vec<u8>,
 }

@@ -1,52 +1,56 @@
-//! Expressions back to what a rule means by them, whoever wrote them.
+//! Expressions as rules of the rule model, whichever program wrote them.
 
 mod elements;
-mod field;
 mod reader;
 
 use mesh_cni_netfilter::render::rule_spec;
-use mesh_cni_netfilter::ruleset::{Counters, Family, Match, Rule, Target};
+use mesh_cni_netfilter::ruleset::{Counters, Match, Rule, Target};
 
 use crate::expression::{Expression, Verdict};
 use crate::object::{self, Set};
-use field::verdict_target;
 use reader::Reader;
 
-/// A rule, and its place among the neighbours with which it was folded into one.
-pub(crate) struct Placed {
+/// A rule, with its position among the rules that were folded into one.
+pub(crate) struct PlacedRule {
     pub(crate) rule: Rule,
     pub(crate) place: Option<u16>,
 }
 
-/// The rule that some expressions are. What is not known stays in `nft`'s words.
-pub(crate) fn rule(expressions: &[Expression], family: Family) -> Rule {
-    let mut rules = rules(expressions, family, &[]);
-    // Without sets nothing unfolds.
-    let only = rules.pop().map(|placed| placed.rule);
-    only.unwrap_or_else(|| opaque(expressions))
+/// The rule of some expressions. Unknown ones are kept in the format of `nft --debug=netlink`.
+pub(crate) fn rule(rule: &object::Rule) -> Rule {
+    rules(rule, &[])
+        .pop()
+        .map_or_else(|| opaque(&rule.expressions), |placed| placed.rule)
 }
 
-/// The rules that some expressions are: one for each element where they look into a set that
-/// counts, else one.
-pub(crate) fn rules(expressions: &[Expression], family: Family, sets: &[Set]) -> Vec<Placed> {
-    let mut reader = Reader::new(family, sets);
-    let understood = expressions
+/// The rules of some expressions: one for each element if they look into a set that counts,
+/// otherwise one.
+pub(crate) fn rules(rule: &object::Rule, sets: &[Set]) -> Vec<PlacedRule> {
+    let expressions = &rule.expressions;
+    let mut reader = Reader::new(rule.chain.table.family, sets);
+    let mut rules = expressions
         .iter()
-        .try_for_each(|expression| reader.take(expression));
-    let read = understood.and_then(|()| reader.finish());
-    let mut rules = read.unwrap_or_else(|| {
-        let rule = opaque(expressions);
-        vec![Placed { rule, place: None }]
-    });
+        .try_for_each(|expression| reader.read(expression))
+        .and_then(|()| reader.finish())
+        .unwrap_or_else(|| {
+            let rule = opaque(expressions);
+            vec![PlacedRule { rule, place: None }]
+        });
     if let (Some(counters), [only]) = (counted(expressions), rules.as_mut_slice()) {
         only.rule.counters = counters;
     }
     rules
 }
 
-/// A rule as one line of iptables' words.
-pub(crate) fn words(rule: &object::Rule) -> String {
-    rule_spec(&self::rule(&rule.expressions, rule.chain.table.family))
+/// A rule in the format of iptables.
+pub(crate) fn spec(rule: &object::Rule) -> String {
+    rule_spec(&self::rule(rule))
+}
+
+/// Whether a rule discards packets without counting them, as the rule after TPROXY does.
+pub(crate) fn is_uncounted_drop(rule: &object::Rule) -> bool {
+    rule.expressions.last() == Some(&Expression::Verdict(Verdict::Drop))
+        && counted(&rule.expressions).is_none()
 }
 
 fn counted(expressions: &[Expression]) -> Option<Counters> {
@@ -59,30 +63,23 @@ fn counted(expressions: &[Expression]) -> Option<Counters> {
     })
 }
 
-/// A rule of which a part is not known: its target is told all the same, since it may be a jump to
-/// one of our chains.
+/// A rule with expressions that are not known. Its verdict is read nevertheless: it may be a jump
+/// to one of our chains.
 fn opaque(expressions: &[Expression]) -> Rule {
-    let known = |expression: &&Expression| {
-        matches!(
-            expression,
-            Expression::Counter { .. } | Expression::Verdict(_)
-        )
-    };
-    let words: Vec<_> = expressions
+    let unknown: Vec<_> = expressions
         .iter()
-        .filter(|expression| !known(expression))
+        .filter(|expression| {
+            !matches!(
+                expression,
+                Expression::Counter { .. } | Expression::Verdict(_)
+            )
+        })
         .map(ToString::to_string)
         .collect();
     let target = expressions.iter().find_map(|expression| match expression {
-        Expression::Verdict(verdict) => verdict_target(verdict),
+        Expression::Verdict(verdict) => verdict.to_target(),
         _ => None,
     });
     let target = target.unwrap_or_else(|| Target::Opaque(String::new()));
-    Rule::new(vec![Match::Opaque(words.join(" "))], target)
-}
-
-/// Whether a rule only makes sure that what a rule before it meant to hand over goes nowhere else.
-pub(crate) fn is_plain_drop(expressions: &[Expression]) -> bool {
-    let ends = matches!(expressions.last(), Some(Expression::Verdict(Verdict::Drop)));
-    ends && counted(expressions).is_none()
+    Rule::new(vec![Match::Opaque(unknown.join(" "))], target)
 }

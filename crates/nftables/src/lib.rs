@@ -1,15 +1,16 @@
-//! Rule sets of sidecar interception as `nf_tables` netlink messages, and back.
+//! Rule sets as `nf_tables` netlink messages, and back.
 //!
-//! This crate does no I/O: it makes the bytes that a program sends to the kernel, and reads the
-//! bytes that the kernel answers. It knows two ways to write a [`RuleSet`](mesh_cni_netfilter::RuleSet):
+//! This crate does no I/O: it encodes the messages that a program sends to the kernel, and decodes
+//! the messages that the kernel answers with. It writes a [`RuleSet`](mesh_cni_netfilter::RuleSet) in
+//! one of two ways:
 //!
-//! - [`compat`] writes it as `iptables-nft` does, expression for expression, so that
-//!   `iptables -t nat -L -n -v` on the host shows it;
-//! - [`native`] writes it in `nf_tables`' own words, in tables of our own, with sets for long
-//!   lists, so that `nft list ruleset` reads well.
+//! - [`compat`] writes the expressions that `iptables-nft` writes, so that `iptables -t nat -L -n -v`
+//!   on the host lists the rules;
+//! - [`native`] writes native expressions into tables of our own, with sets for long lists, so that
+//!   `nft list ruleset` is easy to read.
 //!
-//! Both come to a list of [`Change`]s; a [`Batch`] of them is one transaction: the kernel makes all
-//! or none.
+//! Both return a list of [`Change`]s. A [`Batch`] of them is one transaction: the kernel makes all
+//! changes or none.
 
 #![forbid(unsafe_code)]
 
@@ -23,9 +24,11 @@ mod batch;
 mod change;
 mod condition;
 mod dump;
+mod field;
 mod interpret;
 mod message;
 mod object;
+mod uapi;
 mod unwritable;
 
 pub use answer::{Answer, Content, Refusal, answers};
@@ -33,7 +36,9 @@ pub use attributes::Malformed;
 pub use batch::{Batch, Encoded};
 pub use change::Change;
 pub use dump::{Dump, Query};
-pub use object::{
-    Chain, ChainId, ChainType, Element, ElementValue, Hook, Rule, Set, SetFlags, SetKind, Table,
-};
+pub use object::{Chain, ChainId, ChainType, Element, Hook, Rule, Set, SetKind, Table};
 pub use unwritable::Unwritable;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

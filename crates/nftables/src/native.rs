@@ -1,33 +1,52 @@
-//! Rule sets in `nf_tables`' own words, in tables of our own.
+//! Rule sets as native expressions of `nf_tables`, in tables of our own.
 //!
-//! Each table of iptables becomes one of ours, `ip mesh-cni-nat` or `ip6 mesh-cni-mangle`, with the
-//! same chains at the same hooks. One table for both families (`inet`) would not serve: the two rule
-//! sets differ in their addresses, and each is replaced by itself.
+//! Each table of iptables becomes one of ours, such as `ip mesh-cni-nat` or `ip6 mesh-cni-mangle`,
+//! with the same chains at the same hooks. There is a table for each family instead of one `inet`
+//! table, because the rule sets of the families have different addresses and are replaced
+//! separately.
 //!
 //! # Sets
 //!
-//! Neighbouring rules that do the same and differ in one port or one address range become one rule
-//! that looks into a set, so that a packet's cost does not grow with the list. Each element of the
-//! set counts: reading back gives every rule of iptables its own counters.
+//! Adjacent rules with the same target that differ in one port or one address range become one rule
+//! that looks into a set, so that the cost of a packet does not grow with the list. Each element of
+//! the set has a counter, from which the counters of each rule are read back.
 //!
-//! # Where the words differ
+//! # Differences from iptables
 //!
-//! - `x_tables`' TPROXY discards a packet for which nobody listens; `tproxy` goes on to the next
-//!   rule. A rule that discards follows it, so that nothing slips past the proxy.
-//! - `! --uid-owner` also matches packets that no process sent, such as the kernel's own answers;
-//!   `meta skuid !=` does not. Of our rules those are concerned that leave an application's traffic
-//!   to itself alone, and the list of owner groups that are redirected: what the kernel itself sends
-//!   is then treated as an application's.
+//! - TPROXY of `x_tables` discards a packet if no process listens on the port. `tproxy` continues
+//!   with the next rule, so a rule that discards the packet follows it.
+//! - `! --uid-owner` also matches packets without a sending process, such as the kernel's own
+//!   replies; `meta skuid !=` does not. This affects our rules that exclude the traffic between the
+//!   containers of a pod, and the list of owner groups to redirect: traffic that the kernel itself
+//!   sends is treated like an application's.
 
+mod changes;
 mod encode;
 mod fold;
+mod read;
 mod script;
-mod standing;
-mod steps;
-mod words;
+mod statement;
 
+pub use changes::{create, remove, replace};
+pub use read::read;
 pub use script::script;
-pub use standing::{is_ours, read, remove, replace};
-pub use steps::create;
 
-pub(crate) use encode::state_bit;
+use mesh_cni_netfilter::ruleset::{Family, TableName};
+
+use crate::object::Table;
+
+/// The prefix of our tables' names.
+const PREFIX: &str = "mesh-cni-";
+
+/// Our table for one of iptables.
+fn table(family: Family, name: TableName) -> Table {
+    Table::new(family, format!("{PREFIX}{name}"))
+}
+
+/// Whether a table is one of ours.
+pub fn is_ours(table: &Table) -> bool {
+    table
+        .name
+        .strip_prefix(PREFIX)
+        .is_some_and(|name| TableName::from_name(name).is_some())
+}

@@ -1,21 +1,24 @@
-//! What stands in `nf_tables`: tables, chains, rules and sets.
+//! What `nf_tables` holds: tables, chains, rules and sets.
 
-mod decode;
+mod codec;
 mod display;
-mod encode;
 
-use std::fmt;
-
-use mesh_cni_netfilter::ruleset::{BuiltinChain, Family};
+use mesh_cni_netfilter::ruleset::{BuiltinChain, ChainName, Family, TableName};
 
 use crate::expression::{Expression, Verdict};
+use crate::uapi::netfilter::ipv4::{
+    NF_IP_PRI_FILTER, NF_IP_PRI_MANGLE, NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC, NF_IP_PRI_RAW,
+};
+use crate::uapi::netfilter::{
+    NF_INET_FORWARD, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING,
+};
 
-pub(crate) use decode::{decode_chain, decode_elements, decode_rule, decode_set, decode_table};
+pub(crate) use codec::{decode_chain, decode_elements, decode_rule, decode_set, decode_table};
 
 /// A table, by its family and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Table {
-    /// The family whose packets it sees.
+    /// The family of the packets that it processes.
     pub family: Family,
     /// Its name.
     pub name: String,
@@ -30,36 +33,36 @@ pub struct ChainId {
     pub name: String,
 }
 
-/// A chain, and the hook at which the kernel calls it, if it does.
+/// A chain, with its hook if it is a base chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
     /// Table and name.
     pub id: ChainId,
-    /// Where the kernel calls it; `None` for one that only rules jump to.
+    /// Where the kernel calls it; `None` for a chain that only rules jump to.
     pub hook: Option<Hook>,
-    /// What becomes of a packet at its end: only chains with a hook have that.
+    /// The verdict at its end; only base chains have one.
     pub policy: Option<Verdict>,
 }
 
-/// Where the kernel calls a chain.
+/// Where the kernel calls a base chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
-    /// What the chain may do.
+    /// The type of the chain.
     pub kind: ChainType,
-    /// When in a packet's life.
+    /// The netfilter hook.
     pub at: BuiltinChain,
-    /// Before and after which others: lower is earlier.
+    /// The priority: chains with a lower one are called earlier.
     pub priority: i32,
 }
 
-/// What a chain with a hook may do.
+/// The type of a base chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainType {
-    /// Let pass or discard, mark.
+    /// Accepts, discards and marks packets.
     Filter,
-    /// Rewrite addresses of a connection's first packet.
+    /// Translates addresses, for the first packet of a connection.
     Nat,
-    /// Mark, with a new look at the routing afterwards.
+    /// Marks packets, which are then routed again.
     Route,
 }
 
@@ -68,84 +71,57 @@ pub enum ChainType {
 pub struct Rule {
     /// Its chain.
     pub chain: ChainId,
-    /// The kernel's number for it; 0 for one that does not stand yet.
+    /// The kernel's handle; 0 for a rule that does not exist yet.
     pub handle: u64,
-    /// What it does.
+    /// Its expressions.
     pub expressions: Vec<Expression>,
-    /// What programs left there for themselves, such as comments.
-    pub userdata: Vec<u8>,
 }
 
-/// A set of keys, or a map from keys to verdicts.
+/// A set of keys, which is anonymous and constant: it belongs to one rule and does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// Its table.
     pub table: Table,
-    /// Its name; `__set%d` lets the kernel number one that belongs to a single rule.
+    /// Its name; the kernel replaces `%d` in it by a number.
     pub name: String,
-    /// A number by which rules of the same batch name it.
+    /// The id by which rules of the same batch refer to it.
     pub id: u32,
-    /// What its keys are.
+    /// The type of its keys.
     pub kind: SetKind,
-    /// How it behaves.
-    pub flags: SetFlags,
-    /// What is in it.
+    /// Whether its elements are the bounds of ranges.
+    pub interval: bool,
+    /// Whether each element counts the packets that match it.
+    pub counting: bool,
+    /// Its elements.
     pub elements: Vec<Element>,
 }
 
-/// What the keys of a set are: `nft`'s number for the type, and the length in bytes.
+/// The type of a set's keys.
 ///
-/// The kernel keeps the number for programs that list the set, and knows the length alone.
+/// The kernel uses the length only; `nft` prints keys by their datatype.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetKind {
-    /// `nft`'s number of the type, such as 13 for `inet_service`.
+    /// `nft`'s number of the datatype (`enum datatypes` in nftables' `datatype.h`).
     pub datatype: u32,
-    /// How many bytes a key has.
+    /// The length of a key in bytes.
     pub length: u32,
-}
-
-/// How a set behaves (`NFT_SET_*`).
-#[expect(clippy::struct_excessive_bools, reason = "each is one bit on the wire")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SetFlags {
-    /// It belongs to the one rule that looks into it, and goes with it.
-    pub anonymous: bool,
-    /// It does not change once a rule looks into it.
-    pub constant: bool,
-    /// Its elements are the ends of ranges.
-    pub interval: bool,
-    /// It maps keys to verdicts.
-    pub verdict_map: bool,
-    /// Each element counts who matched it.
-    pub counting: bool,
 }
 
 /// An element of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// The key, in network order.
+    /// The key, in network byte order.
     pub key: Vec<u8>,
-    /// Whether a range ends before this key, rather than begins at it.
+    /// Whether a range ends before this key instead of starting at it.
     pub interval_end: bool,
-    /// What it maps to.
-    pub value: Option<ElementValue>,
-    /// What it counted, in packets and bytes, where the set counts.
+    /// Packets and bytes, if the set counts.
     pub counter: Option<(u64, u64)>,
-    /// Its place among those that the list named, from 0: sets themselves have no order.
+    /// Its position in the list that the set was made from; sets themselves have no order.
     pub place: Option<u16>,
 }
 
-/// What an element of a map stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ElementValue {
-    /// A verdict.
-    Verdict(Verdict),
-    /// Data.
-    Data(Vec<u8>),
-}
-
 impl Table {
-    /// The table of that family and name.
+    /// The table with this family and name.
     pub fn new(family: Family, name: impl Into<String>) -> Self {
         Self {
             family,
@@ -160,20 +136,31 @@ impl Table {
             name: name.into(),
         }
     }
+
+    /// A chain to create in this table, with its hook if it is a built-in chain of iptables' table.
+    ///
+    /// It has no policy: an existing chain keeps its own.
+    pub(crate) fn new_chain(&self, iptables: TableName, name: &ChainName) -> Chain {
+        Chain {
+            id: self.chain(name.as_str()),
+            hook: name.builtin().map(|at| Hook::of(iptables, at)),
+            policy: None,
+        }
+    }
 }
 
 impl SetKind {
-    /// `inet_service`: a port.
+    /// A port (`TYPE_INET_SERVICE`).
     pub const PORT: Self = Self {
         datatype: 13,
         length: 2,
     };
-    /// `ipv4_addr`.
+    /// An IPv4 address (`TYPE_IPADDR`).
     pub const IPV4_ADDRESS: Self = Self {
         datatype: 7,
         length: 4,
     };
-    /// `ipv6_addr`.
+    /// An IPv6 address (`TYPE_IP6ADDR`).
     pub const IPV6_ADDRESS: Self = Self {
         datatype: 8,
         length: 16,
@@ -181,7 +168,7 @@ impl SetKind {
 }
 
 impl ChainType {
-    /// Its name on the wire.
+    /// The kernel's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Filter => "filter",
@@ -190,49 +177,45 @@ impl ChainType {
         }
     }
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Filter, Self::Nat, Self::Route];
-        all.into_iter().find(|kind| kind.as_str() == name)
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Filter, Self::Nat, Self::Route]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 
 impl Hook {
+    /// The hook of a built-in chain of iptables.
+    pub(crate) fn of(table: TableName, at: BuiltinChain) -> Self {
+        let (kind, priority) = match (table, at) {
+            (TableName::Raw, _) => (ChainType::Filter, NF_IP_PRI_RAW),
+            // Packets that get a mark here are routed again.
+            (TableName::Mangle, BuiltinChain::Output) => (ChainType::Route, NF_IP_PRI_MANGLE),
+            (TableName::Mangle, _) => (ChainType::Filter, NF_IP_PRI_MANGLE),
+            (TableName::Nat, BuiltinChain::Prerouting | BuiltinChain::Output) => {
+                (ChainType::Nat, NF_IP_PRI_NAT_DST)
+            }
+            (TableName::Nat, _) => (ChainType::Nat, NF_IP_PRI_NAT_SRC),
+            (TableName::Filter, _) => (ChainType::Filter, NF_IP_PRI_FILTER),
+        };
+        Self { kind, at, priority }
+    }
+
     /// The number of the hook (`enum nf_inet_hooks`).
     pub fn number(self) -> u32 {
         match self.at {
-            BuiltinChain::Prerouting => 0,
-            BuiltinChain::Input => 1,
-            BuiltinChain::Forward => 2,
-            BuiltinChain::Output => 3,
-            BuiltinChain::Postrouting => 4,
+            BuiltinChain::Prerouting => NF_INET_PRE_ROUTING,
+            BuiltinChain::Input => NF_INET_LOCAL_IN,
+            BuiltinChain::Forward => NF_INET_FORWARD,
+            BuiltinChain::Output => NF_INET_LOCAL_OUT,
+            BuiltinChain::Postrouting => NF_INET_POST_ROUTING,
         }
     }
 
-    pub(crate) fn from_number(number: u32) -> Option<BuiltinChain> {
-        Some(match number {
-            0 => BuiltinChain::Prerouting,
-            1 => BuiltinChain::Input,
-            2 => BuiltinChain::Forward,
-            3 => BuiltinChain::Output,
-            4 => BuiltinChain::Postrouting,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Table {
-    /// As `nft` names it: `ip nat`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = match self.family {
-            Family::V4 => "ip",
-            Family::V6 => "ip6",
-        };
-        write!(f, "{family} {}", self.name)
-    }
-}
-
-impl fmt::Display for ChainId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.table, self.name)
+    fn new(kind: ChainType, number: u32, priority: i32) -> Option<Self> {
+        BuiltinChain::ALL
+            .into_iter()
+            .map(|at| Self { kind, at, priority })
+            .find(|hook| hook.number() == number)
     }
 }

@@ -1,17 +1,17 @@
-//! The one thing that can be wrong with rules that are to be written.
+//! The error for rules that cannot be encoded.
 
 use mesh_cni_netfilter::render::rule_spec;
 use mesh_cni_netfilter::ruleset::Rule;
 use thiserror::Error;
 
-/// A rule for which there are no expressions.
+/// A rule without an equivalent in `nf_tables`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "the rule `{rule}` cannot be written to nf_tables: it was read from outside, in words that only \
-     iptables knows"
+    "the rule `{rule}` cannot be written to nf_tables: it has a match or target that only iptables \
+     supports"
 )]
 pub struct Unwritable {
-    /// The rule, in iptables' words.
+    /// The rule, in the format of iptables.
     pub rule: String,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Look {
 }
 
 struct OfFamily {
-    compat: compat::Standing,
+    compat: compat::InstalledRules,
     native: RuleSet,
 }
 
@@ -54,7 +54,7 @@ impl Look {
     }
 
     /// The rules of iptables' tables, ours and others'.
-    pub(crate) fn compat(&self, family: Family) -> &compat::Standing {
+    pub(crate) fn compat(&self, family: Family) -> &compat::InstalledRules {
         &self.of(family).compat
     }
 
@@ -147,7 +147,7 @@ fn gone(error: QueryError) -> QueryError {
 
 #[cfg(all(test, feature = "root-tests"))]
 mod tests {
-    use mesh_cni_nftables::{Set, SetFlags, SetKind, Table};
+    use mesh_cni_nftables::{Set, SetKind, Table};
 
     use super::*;
     use crate::NetNs;
@@ -167,7 +167,8 @@ mod tests {
                 datatype: 13,
                 length: 2,
             },
-            flags: SetFlags::default(),
+            interval: false,
+            counting: false,
             elements: Vec::new(),
         }
     }

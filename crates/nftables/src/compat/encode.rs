@@ -7,14 +7,12 @@ use crate::Unwritable;
 use crate::condition;
 use crate::expression::{Expression, Verdict};
 
-/// The expressions of a rule, in iptables' order: interfaces, protocol, addresses, then the other
-/// matches as they were written, a counter, and the target.
+/// The expressions of a rule in iptables' order: conditions, a counter, the target.
 pub(super) fn expressions(rule: &Rule, family: Family) -> Result<Vec<Expression>, Unwritable> {
     let unwritable = || Unwritable::new(rule);
     let mut to = Vec::new();
-    let conditions: Vec<_> = rule.matches.iter().collect();
-    for condition in condition::in_order(&conditions) {
-        write_match(condition, &mut to).ok_or_else(unwritable)?;
+    for condition in condition::in_order(&rule.matches) {
+        write_match(condition, family, &mut to).ok_or_else(unwritable)?;
     }
     to.push(Expression::Counter {
         packets: 0,
@@ -24,22 +22,19 @@ pub(super) fn expressions(rule: &Rule, family: Family) -> Result<Vec<Expression>
     Ok(to)
 }
 
-fn write_match(condition: &Match, to: &mut Vec<Expression>) -> Option<()> {
-    if condition::write(condition, to).is_none() {
-        to.push(Expression::Match(extension::of_match(condition)?));
+fn write_match(condition: &Match, family: Family, to: &mut Vec<Expression>) -> Option<()> {
+    match extension::of_match(condition) {
+        Some(extension) => to.push(Expression::Match(extension)),
+        None => condition::write(condition, family, to)?,
     }
     Some(())
 }
 
 fn write_target(target: &Target, family: Family, to: &mut Vec<Expression>) -> Option<()> {
-    to.push(match target {
-        Target::Return => Expression::Verdict(Verdict::Return),
-        Target::Accept => Expression::Verdict(Verdict::Accept),
-        Target::Drop => Expression::Verdict(Verdict::Drop),
-        Target::Jump(chain) => Expression::Verdict(Verdict::Jump(chain.as_str().to_owned())),
-        // A rule that only counts.
-        Target::Opaque(words) if words.is_empty() => return Some(()),
-        other => Expression::Target(extension::of_target(other, family)?),
-    });
+    if let Some(verdict) = Verdict::of_target(target) {
+        to.push(Expression::Verdict(verdict));
+    } else if *target != Target::Opaque(String::new()) {
+        to.push(Expression::Target(extension::of_target(target, family)?));
+    }
     Some(())
 }

@@ -1,29 +1,9 @@
-//! Expressions in the words of `nft --debug=netlink`, so that both can be laid side by side.
+//! Expressions in the format of `nft --debug=netlink`, so that both outputs can be compared.
 
 use std::fmt;
 
 use super::{Expression, Extension};
-
-impl Expression {
-    /// Its name on the wire.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Meta { .. } | Self::SetMeta { .. } => "meta",
-            Self::Payload { .. } => "payload",
-            Self::Bitwise { .. } => "bitwise",
-            Self::Compare { .. } => "cmp",
-            Self::Lookup { .. } => "lookup",
-            Self::Immediate { .. } | Self::Verdict(_) => "immediate",
-            Self::Counter { .. } => "counter",
-            Self::Ct { .. } | Self::SetCt { .. } => "ct",
-            Self::Redirect { .. } => "redir",
-            Self::Tproxy { .. } => "tproxy",
-            Self::Match(_) => "match",
-            Self::Target(_) => "target",
-            Self::Other { name, .. } => name,
-        }
-    }
-}
+use crate::uapi::netfilter::NFPROTO_IPV6;
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,7 +56,8 @@ impl fmt::Display for Expression {
                 write!(f, "flags {flags:#x}")
             }
             Self::Tproxy { family, port } => {
-                let family = if *family == 10 { "ip6" } else { "ip" };
+                let is_ipv6 = *family == u32::from(NFPROTO_IPV6);
+                let family = if is_ipv6 { "ip6" } else { "ip" };
                 write!(f, "{family} port {port}")
             }
             Self::Match(extension) | Self::Target(extension) => extension.fmt(f),
@@ -92,12 +73,14 @@ impl fmt::Display for Extension {
     }
 }
 
-/// Data as `nft` shows it: 32-bit words as this machine reads them, the last one filled up.
+/// Data as `nft` prints it: little-endian 32-bit words, the last one padded with zeros.
 fn words(data: &[u8]) -> String {
-    let words = data.chunks(4).map(|chunk| {
-        let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
-        format!("{:#010x}", u32::from_le_bytes(word))
-    });
-    words.collect::<Vec<_>>().join(" ")
+    data.chunks(4)
+        .map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            format!("{:#010x}", u32::from_le_bytes(word))
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -1,18 +1,29 @@
-//! The words of expressions: registers, keys, headers and comparisons, with their numbers.
+//! Registers, keys, headers and comparisons, with their numbers in the kernel and names in `nft`.
 
 use std::fmt;
 
-/// A register of the rule's machine (`enum nft_registers`).
+use super::value::Field;
+use crate::attributes::{Attributes, Malformed, Writer};
+use crate::uapi::AttributeType;
+use crate::uapi::nf_tables::{
+    NFT_CMP_EQ, NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_CT_ZONE, NFT_META_IIF,
+    NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_MARK, NFT_META_NFPROTO, NFT_META_OIF,
+    NFT_META_OIFNAME, NFT_META_PROTOCOL, NFT_META_SKGID, NFT_META_SKUID, NFT_PAYLOAD_LL_HEADER,
+    NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER, NFT_REG_1, NFT_REG_2,
+    NFT_REG_VERDICT,
+};
+
+/// A register of `nf_tables` (`enum nft_registers`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Register(pub u32);
 
 impl Register {
-    /// The register of verdicts.
-    pub const VERDICT: Self = Self(0);
+    /// The register for verdicts.
+    pub const VERDICT: Self = Self(NFT_REG_VERDICT);
     /// The first register for data, 16 bytes wide.
-    pub const ONE: Self = Self(1);
+    pub const ONE: Self = Self(NFT_REG_1);
     /// The second register for data, 16 bytes wide.
-    pub const TWO: Self = Self(2);
+    pub const TWO: Self = Self(NFT_REG_2);
 }
 
 impl fmt::Display for Register {
@@ -21,9 +32,9 @@ impl fmt::Display for Register {
     }
 }
 
-/// Makes an enum of numbers with the names that `nft` prints, and a variant for all others.
+/// Declares an enum of numbers with the names that `nft` prints, and a variant for all others.
 macro_rules! numbered {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $number:literal, $word:literal;)* }) => {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $number:ident, $word:literal;)* }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -33,7 +44,7 @@ macro_rules! numbered {
         }
 
         impl $name {
-            /// Its number on the wire.
+            /// The kernel's number.
             pub fn number(self) -> u32 {
                 match self {
                     $(Self::$variant => $number,)*
@@ -41,12 +52,22 @@ macro_rules! numbered {
                 }
             }
 
-            /// The one with that number.
+            /// The variant with the kernel's number.
             pub fn from_number(number: u32) -> Self {
                 match number {
                     $($number => Self::$variant,)*
                     other => Self::Other(other),
                 }
+            }
+        }
+
+        impl Field for $name {
+            fn write(&self, kind: AttributeType, to: &mut Writer) {
+                to.u32(kind, self.number());
+            }
+
+            fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+                Ok(from.u32(kind)?.map(Self::from_number))
             }
         }
 
@@ -62,61 +83,61 @@ macro_rules! numbered {
 }
 
 numbered! {
-    /// What is known about a packet beside its bytes (`enum nft_meta_keys`).
+    /// Metadata of a packet (`enum nft_meta_keys`).
     MetaKey {
-        /// The protocol of the link layer.
-        Protocol = 1, "protocol";
-        /// The packet's mark.
-        Mark = 3, "mark";
-        /// The index of the interface on which it came.
-        InInterface = 4, "iif";
-        /// The index of the interface by which it leaves.
-        OutInterface = 5, "oif";
-        /// The name of the interface on which it came.
-        InInterfaceName = 6, "iifname";
-        /// The name of the interface by which it leaves.
-        OutInterfaceName = 7, "oifname";
-        /// The user whose process sent it.
-        SocketUid = 10, "skuid";
-        /// The group whose process sent it.
-        SocketGid = 11, "skgid";
-        /// The family of the network protocol.
-        NetworkFamily = 15, "nfproto";
+        /// The protocol above the link layer.
+        Protocol = NFT_META_PROTOCOL, "protocol";
+        /// The packet mark.
+        Mark = NFT_META_MARK, "mark";
+        /// The index of the input interface.
+        InInterface = NFT_META_IIF, "iif";
+        /// The index of the output interface.
+        OutInterface = NFT_META_OIF, "oif";
+        /// The name of the input interface.
+        InInterfaceName = NFT_META_IIFNAME, "iifname";
+        /// The name of the output interface.
+        OutInterfaceName = NFT_META_OIFNAME, "oifname";
+        /// The user id of the sending process.
+        SocketUid = NFT_META_SKUID, "skuid";
+        /// The group id of the sending process.
+        SocketGid = NFT_META_SKGID, "skgid";
+        /// The network protocol.
+        NetworkFamily = NFT_META_NFPROTO, "nfproto";
         /// The transport protocol.
-        TransportProtocol = 16, "l4proto";
+        TransportProtocol = NFT_META_L4PROTO, "l4proto";
     }
 }
 
 numbered! {
-    /// What is known about a packet's connection (`enum nft_ct_keys`).
+    /// Properties of a packet's connection (`enum nft_ct_keys`).
     CtKey {
-        /// Its state, a bit for each.
-        State = 0, "state";
-        /// Its mark.
-        Mark = 3, "mark";
-        /// The zone in which it is tracked.
-        Zone = 17, "zone";
+        /// The connection state, one bit each.
+        State = NFT_CT_STATE, "state";
+        /// The connection mark.
+        Mark = NFT_CT_MARK, "mark";
+        /// The conntrack zone.
+        Zone = NFT_CT_ZONE, "zone";
     }
 }
 
 numbered! {
-    /// Where counting of bytes begins (`enum nft_payload_bases`).
+    /// The header in which an offset counts (`enum nft_payload_bases`).
     PayloadBase {
-        /// The link layer.
-        Link = 0, "link";
+        /// The link-layer header.
+        Link = NFT_PAYLOAD_LL_HEADER, "link";
         /// The IP header.
-        Network = 1, "network";
-        /// The header of the transport protocol.
-        Transport = 2, "transport";
+        Network = NFT_PAYLOAD_NETWORK_HEADER, "network";
+        /// The transport header.
+        Transport = NFT_PAYLOAD_TRANSPORT_HEADER, "transport";
     }
 }
 
 numbered! {
-    /// How a register is compared (`enum nft_cmp_ops`).
+    /// How a register is compared with data (`enum nft_cmp_ops`).
     Comparison {
-        /// The same bytes.
-        Equal = 0, "eq";
-        /// Other bytes.
-        NotEqual = 1, "neq";
+        /// Equal.
+        Equal = NFT_CMP_EQ, "eq";
+        /// Not equal.
+        NotEqual = NFT_CMP_NEQ, "neq";
     }
 }

@@ -1,24 +1,25 @@
-//! Going through a rule's expressions with one eye on the registers.
+//! Reads a rule's expressions one by one and tracks what the register holds.
 
 use mesh_cni_netfilter::ruleset::{Counters, Family, Mark, Match, Rule, Target};
 use mesh_cni_netfilter::value::Port;
 
-use super::Placed;
-use super::elements::{self, Element};
-use super::field::{Field, condition, sense, verdict_target};
+use super::PlacedRule;
+use super::elements::{self, UnfoldedElement};
 use crate::compat;
+use crate::condition::{self, number};
 use crate::expression::{CtKey, Expression, MetaKey, Register, Verdict};
+use crate::field::Field;
 use crate::object::Set;
 
-/// What the first register holds.
-pub(super) enum Loaded {
-    /// Something of the packet, and what was done to it.
+/// The content of the first register.
+enum Loaded {
+    /// A field of the packet, and the bitwise operation on it.
     Field {
         field: Field,
         mask: Option<Vec<u8>>,
         xor: Vec<u8>,
     },
-    /// Something that the rule itself brought.
+    /// A constant.
     Value(Vec<u8>),
 }
 
@@ -27,10 +28,10 @@ pub(super) struct Reader<'sets> {
     sets: &'sets [Set],
     loaded: Option<Loaded>,
     matches: Vec<Match>,
-    /// The elements of a set into which the rule looks.
-    folded: Option<Vec<Element>>,
-    /// The port of `tproxy`, until the mark and the verdict that go with it.
-    proxied: Option<(Port, Option<Mark>)>,
+    /// The elements of the counting set that the rule looks into.
+    folded: Option<Vec<UnfoldedElement>>,
+    /// The port of `tproxy`, until the mark and the verdict that follow it.
+    tproxy: Option<(Port, Option<Mark>)>,
     target: Option<Target>,
 }
 
@@ -42,36 +43,36 @@ impl<'sets> Reader<'sets> {
             loaded: None,
             matches: Vec::new(),
             folded: None,
-            proxied: None,
+            tproxy: None,
             target: None,
         }
     }
 
-    /// The rules, or `None` where something is left over.
-    pub(super) fn finish(self) -> Option<Vec<Placed>> {
-        if self.loaded.is_some() || self.proxied.is_some() {
+    /// The rules; `None` if the expressions are incomplete.
+    pub(super) fn finish(self) -> Option<Vec<PlacedRule>> {
+        if self.loaded.is_some() || self.tproxy.is_some() {
             return None;
         }
         let target = self.target.unwrap_or_else(|| Target::Opaque(String::new()));
         let Some(folded) = self.folded else {
             let rule = Rule::new(self.matches, target);
-            return Some(vec![Placed { rule, place: None }]);
+            return Some(vec![PlacedRule { rule, place: None }]);
         };
-        let unfolded = folded.into_iter().map(|element| {
+        let rules = folded.into_iter().map(|element| {
             let mut matches = self.matches.clone();
             matches.push(element.condition);
             let mut rule = Rule::new(matches, target.clone());
             let (packets, bytes) = element.counter.unwrap_or_default();
             rule.counters = Counters { packets, bytes };
             let place = element.place;
-            Placed { rule, place }
+            PlacedRule { rule, place }
         });
-        Some(unfolded.collect())
+        Some(rules.collect())
     }
 
-    /// `None` where an expression says something for which the model has no words.
-    pub(super) fn take(&mut self, expression: &Expression) -> Option<()> {
-        // Nothing comes behind a target.
+    /// `None` if the rule model has no equivalent of the expression.
+    pub(super) fn read(&mut self, expression: &Expression) -> Option<()> {
+        // A target is the last expression of a rule.
         if self.target.is_some() {
             return None;
         }
@@ -79,23 +80,27 @@ impl<'sets> Reader<'sets> {
             Expression::Counter { .. } => Some(()),
             Expression::Meta { to, .. }
             | Expression::Payload { to, .. }
-            | Expression::Ct { to, .. } => self.load(*to, Field::of(expression, self.family)?),
-            Expression::Immediate { to, data } => self.put(*to, Loaded::Value(data.clone())),
+            | Expression::Ct { to, .. } => {
+                let (mask, xor) = (None, Vec::new());
+                let field = Field::loaded_by(expression, self.family)?;
+                self.load(*to, Loaded::Field { field, mask, xor })
+            }
+            Expression::Immediate { to, data } => self.load(*to, Loaded::Value(data.clone())),
             Expression::Bitwise {
                 from,
                 to,
                 mask,
                 xor,
-            } => self.turn((*from, *to), mask, xor),
+            } => self.apply_bitwise((*from, *to), mask, xor),
             Expression::Compare {
                 register,
                 comparison,
                 data,
             } => {
-                let (field, mask) = self.field(*register)?;
-                let sense = sense(*comparison)?;
-                let read = condition(field, mask.as_deref(), sense, data, self.family)?;
-                self.matches.push(read);
+                let (field, mask) = self.take_field(*register)?;
+                let mask = mask.as_deref();
+                let condition = condition::read(field, mask, *comparison, data, self.family)?;
+                self.matches.push(condition);
                 Some(())
             }
             Expression::Lookup { .. } => self.look_up(expression),
@@ -104,26 +109,24 @@ impl<'sets> Reader<'sets> {
                 Some(())
             }
             Expression::Tproxy { port, .. } => {
-                let port = self.port(*port)?;
-                self.proxied = Some((port, None));
+                self.tproxy = Some((self.take_port(*port)?, None));
                 Some(())
             }
-            _ => self.end(expression),
+            _ => self.read_target(expression),
         }
     }
 
-    /// What a rule does.
-    fn end(&mut self, expression: &Expression) -> Option<()> {
+    fn read_target(&mut self, expression: &Expression) -> Option<()> {
         let target = match expression {
-            Expression::Verdict(Verdict::Accept) if self.proxied.is_some() => {
-                let (port, mark) = self.proxied.take()?;
+            Expression::Verdict(Verdict::Accept) if self.tproxy.is_some() => {
+                let (port, mark) = self.tproxy.take()?;
                 Target::Tproxy { port, mark: mark? }
             }
-            Expression::Verdict(verdict) => verdict_target(verdict)?,
+            Expression::Verdict(verdict) => verdict.to_target()?,
             Expression::Target(extension) => compat::to_target(extension, self.family)?,
             Expression::Redirect {
                 port: Some(port), ..
-            } => Target::Redirect(self.port(*port)?),
+            } => Target::Redirect(self.take_port(*port)?),
             Expression::SetMeta {
                 key: MetaKey::Mark,
                 from,
@@ -135,10 +138,10 @@ impl<'sets> Reader<'sets> {
         Some(())
     }
 
-    /// The packet's mark is set: for a target of its own, or for the one of `tproxy`.
+    /// Sets the packet mark, as a target or as part of TPROXY.
     fn set_mark(&mut self, from: Register) -> Option<()> {
         let target = self.mark_target(from)?;
-        match (&mut self.proxied, target) {
+        match (&mut self.tproxy, target) {
             (Some((_, wanted)), Target::SetMark(mark)) => *wanted = Some(mark),
             (Some(_), _) => return None,
             (None, target) => self.target = Some(target),
@@ -195,12 +198,12 @@ impl<'sets> Reader<'sets> {
         else {
             return None;
         };
-        let (field, mask) = self.field(*key)?;
+        let (field, mask) = self.take_field(*key)?;
         let set = self.sets.iter().find(|known| known.name == *set)?;
         if mask.is_some() || self.folded.is_some() {
             return None;
         }
-        if set.flags.counting {
+        if set.counting {
             self.folded = Some(elements::unfold(set, field, self.family)?);
             return (!inverted).then_some(());
         }
@@ -208,35 +211,35 @@ impl<'sets> Reader<'sets> {
         Some(())
     }
 
-    fn load(&mut self, to: Register, field: Field) -> Option<()> {
-        let (mask, xor) = (None, Vec::new());
-        self.put(to, Loaded::Field { field, mask, xor })
-    }
-
-    /// A register that holds something is not written over: that would say something else.
-    fn put(&mut self, to: Register, loaded: Loaded) -> Option<()> {
+    /// `None` if the register holds a value that no expression used.
+    fn load(&mut self, to: Register, loaded: Loaded) -> Option<()> {
         let free = to == Register::ONE && self.loaded.is_none();
         self.loaded = Some(loaded);
         free.then_some(())
     }
 
-    fn turn(&mut self, registers: (Register, Register), by: &[u8], with: &[u8]) -> Option<()> {
+    fn apply_bitwise(
+        &mut self,
+        registers: (Register, Register),
+        by_mask: &[u8],
+        by_xor: &[u8],
+    ) -> Option<()> {
         match &mut self.loaded {
             Some(Loaded::Field {
                 mask: mask @ None,
                 xor,
                 ..
             }) if registers == (Register::ONE, Register::ONE) => {
-                *mask = Some(by.to_vec());
-                *xor = with.to_vec();
+                *mask = Some(by_mask.to_vec());
+                *xor = by_xor.to_vec();
                 Some(())
             }
             _ => None,
         }
     }
 
-    /// The field in a register, with its mask; nothing of it may be turned.
-    fn field(&mut self, register: Register) -> Option<(Field, Option<Vec<u8>>)> {
+    /// The field in a register with its mask; `None` if bits are inverted.
+    fn take_field(&mut self, register: Register) -> Option<(Field, Option<Vec<u8>>)> {
         match self.take_register(register)? {
             Loaded::Field { field, mask, xor } => {
                 xor.iter().all(|byte| *byte == 0).then_some((field, mask))
@@ -245,11 +248,9 @@ impl<'sets> Reader<'sets> {
         }
     }
 
-    fn port(&mut self, register: Register) -> Option<Port> {
+    fn take_port(&mut self, register: Register) -> Option<Port> {
         match self.take_register(register)? {
-            Loaded::Value(value) => {
-                Port::new(value.first_chunk().copied().map(u16::from_be_bytes)?)
-            }
+            Loaded::Value(value) => condition::port(value.get(..2)?),
             Loaded::Field { .. } => None,
         }
     }
@@ -257,8 +258,4 @@ impl<'sets> Reader<'sets> {
     fn take_register(&mut self, register: Register) -> Option<Loaded> {
         (register == Register::ONE).then(|| self.loaded.take())?
     }
-}
-
-fn number(data: &[u8]) -> Option<u32> {
-    data.try_into().ok().map(u32::from_ne_bytes)
 }

@@ -1,48 +1,51 @@
-//! A rule set in the language of `nft`, as `nft list ruleset` shows it once it stands.
+//! A rule set in the language of `nft`, as `nft list ruleset` prints it once it is applied.
 
 use std::fmt::Write as _;
 
-use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::RuleSet;
-use mesh_cni_netfilter::ruleset::{Chain, Family, Match, Rule, Table, TableName, Target};
+use mesh_cni_netfilter::ruleset::{Chain, Family, Table, TableName, Target};
 
-use super::fold::{Folded, Kind, Values, fold};
-use super::standing::table;
-use super::words::{self, Transport};
+use super::fold::{Folded, Value, Values, fold};
+use super::statement::{self, Transport};
+use super::table;
 use crate::Unwritable;
-use crate::compat::layout::hook;
+use crate::field::Field;
 use crate::object::Hook;
 
-/// The tables of a rule set as input of `nft -f`, nothing counted yet.
+/// The tables of a rule set as input for `nft -f`, with counters of zero.
 ///
-/// What [`create`](super::create) makes over netlink, `nft` makes of this: the same tables, chains,
-/// rules and sets. The policy routing of TPROXY is no part of it.
+/// They equal what [`create`](super::create) makes over netlink. The policy routing of TPROXY is not
+/// included.
 pub fn script(rules: &RuleSet) -> Result<String, Unwritable> {
-    let tables = rules.tables.iter();
-    tables
+    rules
+        .tables
+        .iter()
         .map(|table| table_block(rules.family, table))
         .collect()
 }
 
 fn table_block(family: Family, wanted: &Table) -> Result<String, Unwritable> {
-    let chains = wanted.chains.iter();
-    let chains = chains.map(|chain| chain_block(family, wanted.name, chain));
-    let chains: Vec<_> = chains.collect::<Result<_, _>>()?;
+    let chains: Vec<_> = wanted
+        .chains
+        .iter()
+        .map(|chain| chain_block(family, wanted.name, chain))
+        .collect::<Result<_, _>>()?;
     let name = table(family, wanted.name);
     Ok(format!("table {name} {{\n{}}}\n", chains.join("\n")))
 }
 
 fn chain_block(family: Family, table: TableName, chain: &Chain) -> Result<String, Unwritable> {
     let mut block = format!("\tchain {} {{\n", chain.name);
-    let mut line = |words: &str| {
-        writeln!(block, "\t\t{words}").expect("a string takes whatever is written to it");
+    let mut push = |line: &str| {
+        writeln!(block, "\t\t{line}").expect("writing to a string does not fail");
     };
     if let Some(at) = chain.name.builtin() {
-        line(&hook_line(hook(table, at)));
+        push(&hook_line(Hook::of(table, at)));
     }
-    for (kind, folded) in fold(&chain.rules) {
-        for words in rule_lines(family, kind, &folded)? {
-            line(&words);
+    for folded in fold(&chain.rules) {
+        let lines = rule_lines(family, &folded).ok_or_else(|| Unwritable::new(folded.rule))?;
+        for line in lines {
+            push(&line);
         }
     }
     block.push_str("\t}\n");
@@ -51,77 +54,47 @@ fn chain_block(family: Family, table: TableName, chain: &Chain) -> Result<String
 
 fn hook_line(hook: Hook) -> String {
     let at = hook.at.as_str().to_lowercase();
-    let (kind, priority) = (hook.kind.as_str(), words::priority(hook));
+    let (kind, priority) = (hook.kind.as_str(), statement::priority(hook));
     format!("type {kind} hook {at} priority {priority}; policy accept;")
 }
 
-/// A rule, or what several rules were; what TPROXY hands to nobody is discarded by a second one.
-fn rule_lines(
-    family: Family,
-    kind: Option<Kind>,
-    folded: &Folded<'_>,
-) -> Result<Vec<String>, Unwritable> {
-    let (like, values) = match folded {
-        Folded::Rule(rule) => (*rule, None),
-        Folded::Rules { like, values } => (*like, kind.zip(Some(values))),
+/// A rule; a second one discards what TPROXY does not deliver. `None` if `nft` has no equivalent.
+fn rule_lines(family: Family, folded: &Folded<'_>) -> Option<Vec<String>> {
+    let transport = Transport::of(&folded.rule.matches);
+    let mut matches = statement::conditions(family, folded.common_matches(), transport)?;
+    matches.extend(
+        folded
+            .values
+            .as_ref()
+            .map(|values| lookup(family, values, transport)),
+    );
+    let mut statements = matches.clone();
+    // The elements of a set have counters of their own.
+    statements.extend(folded.values.is_none().then(|| "counter".to_owned()));
+    statements.extend(statement::target(&folded.rule.target)?);
+    let mut lines = vec![statements.join(" ")];
+    if matches!(folded.rule.target, Target::Tproxy { .. }) {
+        matches.push("drop".to_owned());
+        lines.push(matches.join(" "));
+    }
+    Some(lines)
+}
+
+/// The lookup in a set whose elements count.
+fn lookup(family: Family, values: &Values, transport: Transport) -> String {
+    let field = match values.field {
+        Field::DestinationPort => format!("{transport} dport"),
+        Field::Source => format!("{} saddr", statement::header(family)),
+        _ => format!("{} daddr", statement::header(family)),
     };
-    let before = before_target(family, like, values).ok_or_else(|| Unwritable::new(like))?;
-    let target = words::target(&like.target).ok_or_else(|| Unwritable::new(like))?;
-    // The elements of a set count by themselves.
-    let counter = values.is_none().then(|| "counter".to_owned());
-    let with = |after: Vec<String>| {
-        let parts = before.iter().cloned().chain(after);
-        parts.collect::<Vec<_>>().join(" ")
-    };
-    let mut lines = vec![with(counter.into_iter().chain(target).collect())];
-    if matches!(like.target, Target::Tproxy { .. }) {
-        lines.push(with(vec!["drop".to_owned()]));
-    }
-    Ok(lines)
-}
-
-/// The conditions of a rule, or of several with the value in which they differ; `None` where there
-/// are no words for one.
-fn before_target(
-    family: Family,
-    like: &Rule,
-    values: Option<(Kind, &Values)>,
-) -> Option<Vec<String>> {
-    let differ = |condition: &&Match| values.is_some_and(|(kind, _)| kind.is_of(condition));
-    let alike = like.matches.iter().filter(|condition| !differ(condition));
-    let alike: Vec<_> = alike.collect();
-    let transport = Transport::of(&like.matches);
-    let mut words = words::conditions(family, &alike, transport)?;
-    if let Some((kind, values)) = values {
-        words.push(varying(family, kind, values, transport));
-    }
-    Some(words)
-}
-
-fn varying(family: Family, kind: Kind, values: &Values, transport: Transport) -> String {
-    match values {
-        Values::Ports(ports) => {
-            let mut ports: Vec<_> = ports.iter().map(|(_, port)| port.get()).collect();
-            ports.sort_unstable();
-            let set = counting_set(ports.iter().map(u16::to_string));
-            format!("{transport} dport {set}")
-        }
-        Values::Networks(networks) => {
-            let mut networks: Vec<IpNetwork> =
-                networks.iter().map(|(_, network)| *network).collect();
-            networks.sort_unstable();
-            let set = counting_set(networks.iter().map(words::network));
-            let side = if kind == Kind::Source {
-                "saddr"
-            } else {
-                "daddr"
-            };
-            format!("{} {side} {set}", words::header(family))
-        }
-    }
-}
-
-fn counting_set(elements: impl Iterator<Item = String>) -> String {
-    let elements = elements.map(|element| format!("{element} counter"));
-    format!("{{ {} }}", elements.collect::<Vec<_>>().join(", "))
+    let mut elements: Vec<_> = values.values.iter().map(|(_, value)| *value).collect();
+    elements.sort_unstable();
+    let elements: Vec<_> = elements
+        .into_iter()
+        .map(|value| match value {
+            Value::Port(port) => format!("{port} counter"),
+            Value::Network(network) => format!("{} counter", statement::network(&network)),
+        })
+        .collect();
+    format!("{field} {{ {} }}", elements.join(", "))
 }

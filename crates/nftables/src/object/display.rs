@@ -1,9 +1,28 @@
-//! Chains, rules and sets for people: one instruction a line, as `nft --debug=netlink` prints.
+//! Tables, chains, rules and sets in the format of `nft --debug=netlink`, one expression a line.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::object::{Chain, Element, ElementValue, Rule, Set};
+use mesh_cni_netfilter::ruleset::Family;
+
+use super::{Chain, ChainId, Element, Rule, Set, Table};
+
+impl fmt::Display for Table {
+    /// For example `ip nat`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            Family::V4 => "ip",
+            Family::V6 => "ip6",
+        };
+        write!(f, "{family} {}", self.name)
+    }
+}
+
+impl fmt::Display for ChainId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table, self.name)
+    }
+}
 
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,22 +43,18 @@ impl fmt::Display for Chain {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.chain.fmt(f)?;
-        for expression in &self.expressions {
-            write!(f, "\n  {expression}")?;
-        }
-        Ok(())
+        self.expressions
+            .iter()
+            .try_for_each(|expression| write!(f, "\n  {expression}"))
     }
 }
 
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.flags.verdict_map { "map" } else { "set" };
-        let (table, name, id) = (&self.table, &self.name, self.id);
-        write!(f, "{word} {table} {name} (number {id})")?;
-        for element in &self.elements {
-            write!(f, "\n  {element}")?;
-        }
-        Ok(())
+        write!(f, "set {} {} (number {})", self.table, self.name, self.id)?;
+        self.elements
+            .iter()
+            .try_for_each(|element| write!(f, "\n  {element}"))
     }
 }
 
@@ -55,13 +70,6 @@ impl fmt::Display for Element {
                 _ => write!(f, "of {} bytes", key.len())?,
             },
         }
-        if self.interval_end {
-            f.write_str(" end")?;
-        }
-        match &self.value {
-            Some(ElementValue::Verdict(verdict)) => write!(f, " : {verdict}"),
-            Some(ElementValue::Data(data)) => write!(f, " : {} bytes", data.len()),
-            None => Ok(()),
-        }
+        f.write_str(if self.interval_end { " end" } else { "" })
     }
 }

@@ -1,4 +1,4 @@
-//! What of iptables' tables stands, with the kernel's numbers of the rules.
+//! The rules in iptables' tables, with the kernel's handle of each.
 
 use std::collections::BTreeMap;
 
@@ -7,63 +7,61 @@ use mesh_cni_netfilter::ruleset::{
     Chain, ChainName, Counters, Family, Policy, PolicyVerdict, TableName,
 };
 
-use super::layout;
+use super::table;
 use crate::dump::Dump;
 use crate::expression::Verdict;
 use crate::interpret;
 use crate::object;
 
-/// The rules of iptables' tables, and the kernel's number of each.
+/// The rules in iptables' tables, with the kernel's handle of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Standing {
+pub struct InstalledRules {
     /// The rules.
     pub rules: RuleSet,
     handles: BTreeMap<(TableName, ChainName), Vec<u64>>,
 }
 
-/// Reads iptables' tables out of a dump. Tables that iptables would not know are passed over.
-pub fn read(dump: &Dump, family: Family) -> Standing {
-    let mut standing = Standing {
+/// Reads iptables' tables of a family from a dump; other tables are skipped.
+pub fn read(dump: &Dump, family: Family) -> InstalledRules {
+    let mut installed = InstalledRules {
         rules: RuleSet::new(family),
         handles: BTreeMap::new(),
     };
     for name in TableName::ALL {
-        let table = layout::table(family, name);
-        let chains = dump.chains.iter().filter(|chain| chain.id.table == table);
-        for chain in chains {
-            standing.take(name, chain, dump);
+        let table = table(family, name);
+        for chain in dump.chains.iter().filter(|chain| chain.id.table == table) {
+            installed.read_chain(name, chain, dump);
         }
     }
-    standing
+    installed
 }
 
-impl Standing {
-    /// The kernel's number of a rule, by its place in the chain from 0.
+impl InstalledRules {
+    /// The kernel's handle of a rule, by its position in the chain from 0.
     pub(super) fn handle(&self, table: TableName, chain: &ChainName, place: usize) -> Option<u64> {
         let handles = self.handles.get(&(table, chain.clone()))?;
         handles.get(place).copied()
     }
 
-    fn take(&mut self, table: TableName, chain: &object::Chain, dump: &Dump) {
-        // A name that iptables could not have given is not iptables'.
+    fn read_chain(&mut self, table: TableName, chain: &object::Chain, dump: &Dump) {
+        // iptables does not create chains with names that it cannot parse.
         let Ok(name) = ChainName::new(&chain.id.name) else {
             return;
         };
-        let family = self.rules.family;
-        let rules = dump.rules_of(&chain.id);
-        let (handles, rules): (Vec<_>, Vec<_>) = rules
-            .map(|rule| (rule.handle, interpret::rule(&rule.expressions, family)))
-            .unzip();
         let mut read = Chain::new(name.clone());
         read.policy = chain.hook.map(|_| policy(chain.policy.as_ref()));
-        read.rules = rules;
+        let handles;
+        (handles, read.rules) = dump
+            .rules_of(&chain.id)
+            .map(|rule| (rule.handle, interpret::rule(rule)))
+            .unzip();
         self.rules.table_mut(table).chains.push(read);
         self.handles.insert((table, name), handles);
     }
 }
 
-/// `nf_tables` counts nothing at the end of a chain.
+/// `nf_tables` has no counters for policies.
 fn policy(verdict: Option<&Verdict>) -> Policy {
     let verdict = match verdict {
         Some(Verdict::Drop) => PolicyVerdict::Drop,

@@ -8,28 +8,39 @@ use mesh_cni_netfilter::ruleset::{
 };
 use mesh_cni_netfilter::value::{InterfaceName, Port};
 
-use super::encode::state_bit;
-use crate::condition::in_order;
+use crate::condition::{NO_INTERFACE, in_order, state_bits};
 use crate::object::Hook;
+use crate::uapi::netfilter::ipv4::{
+    NF_IP_PRI_FILTER, NF_IP_PRI_MANGLE, NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC, NF_IP_PRI_RAW,
+};
 
-/// The header in which ports are looked for.
+/// The header that contains the ports.
 #[derive(Clone, Copy)]
 pub(super) enum Transport {
-    /// That of a protocol which the rule asks for; naming it says so.
+    /// The header of the protocol that the rule requires; its name implies the protocol.
     Of(Protocol),
-    /// Whichever comes: TCP and UDP begin alike.
+    /// The header of any protocol: TCP and UDP start with the ports.
     Any,
 }
 
 impl Transport {
-    /// Where a rule with these conditions looks for ports.
+    /// The header in which a rule with these conditions compares ports.
     pub(super) fn of(matches: &[Match]) -> Self {
         let protocol = matches.iter().find_map(|condition| match condition {
             Match::Protocol(Sense::Is, protocol) => Some(*protocol),
             _ => None,
         });
-        let has_port = matches.iter().any(is_port);
+        let has_port = matches.iter().any(|condition| {
+            matches!(
+                condition,
+                Match::SourcePort(..) | Match::DestinationPort(..) | Match::DestinationPorts(..)
+            )
+        });
         protocol.filter(|_| has_port).map_or(Self::Any, Self::Of)
+    }
+
+    fn implies(self, protocol: Protocol) -> bool {
+        matches!(self, Self::Of(implied) if implied == protocol)
     }
 }
 
@@ -42,24 +53,20 @@ impl fmt::Display for Transport {
     }
 }
 
-/// The conditions of a rule in the order of its expressions; `None` where one has no words.
-pub(super) fn conditions(
+/// The conditions of a rule in the order of its expressions; `None` if `nft` has no equivalent.
+pub(super) fn conditions<'rule>(
     family: Family,
-    matches: &[&Match],
+    matches: impl IntoIterator<Item = &'rule Match>,
     transport: Transport,
 ) -> Option<Vec<String>> {
-    let words = in_order(matches).into_iter();
-    let words = words.map(|condition| self::condition(family, condition, transport));
-    let words: Vec<_> = words.collect::<Option<_>>()?;
-    Some(
-        words
-            .into_iter()
-            .filter(|words| !words.is_empty())
-            .collect(),
-    )
+    in_order(matches)
+        .into_iter()
+        .map(|condition| self::condition(family, condition, transport))
+        .filter(|text| text.as_ref().is_none_or(|text| !text.is_empty()))
+        .collect()
 }
 
-/// What a rule does, one statement each; `None` where there are no words for it.
+/// The statements of a target; `None` if `nft` has no equivalent.
 pub(super) fn target(target: &Target) -> Option<Vec<String>> {
     let statements = match target {
         Target::Return => vec!["return".to_owned()],
@@ -76,26 +83,26 @@ pub(super) fn target(target: &Target) -> Option<Vec<String>> {
         Target::SaveMark => vec!["ct mark set meta mark".to_owned()],
         Target::RestoreMark => vec!["meta mark set ct mark".to_owned()],
         Target::ConntrackZone(zone) => vec![format!("ct zone set {zone}")],
-        Target::Opaque(words) if words.is_empty() => Vec::new(),
+        Target::Opaque(text) if text.is_empty() => Vec::new(),
         Target::Opaque(_) => return None,
     };
     Some(statements)
 }
 
-/// The priority of a hook, by `nft`'s name for it where it has one there.
+/// The priority of a hook, by `nft`'s name if the hook has one for it.
 pub(super) fn priority(hook: Hook) -> String {
     let name = match (hook.priority, hook.at) {
-        (-300, _) => "raw",
-        (-150, _) => "mangle",
-        (-100, BuiltinChain::Prerouting) => "dstnat",
-        (0, _) => "filter",
-        (100, BuiltinChain::Postrouting) => "srcnat",
+        (NF_IP_PRI_RAW, _) => "raw",
+        (NF_IP_PRI_MANGLE, _) => "mangle",
+        (NF_IP_PRI_NAT_DST, BuiltinChain::Prerouting) => "dstnat",
+        (NF_IP_PRI_FILTER, _) => "filter",
+        (NF_IP_PRI_NAT_SRC, BuiltinChain::Postrouting) => "srcnat",
         (number, _) => return number.to_string(),
     };
     name.to_owned()
 }
 
-/// The header that holds the addresses.
+/// The header that contains the addresses.
 pub(super) fn header(family: Family) -> &'static str {
     match family {
         Family::V4 => "ip",
@@ -103,7 +110,7 @@ pub(super) fn header(family: Family) -> &'static str {
     }
 }
 
-/// A range, or the address alone where it has but one.
+/// A range, or only the address if it contains one.
 pub(super) fn network(network: &IpNetwork) -> String {
     let bits = match Family::of(network) {
         Family::V4 => 32,
@@ -116,15 +123,15 @@ pub(super) fn network(network: &IpNetwork) -> String {
     }
 }
 
-/// Empty where the condition is said by another one, or says nothing.
+/// Empty for a condition that always holds, or that another one implies.
 fn condition(family: Family, condition: &Match, transport: Transport) -> Option<String> {
     if condition.is_anywhere() {
         return Some(String::new());
     }
-    let words = match condition {
+    let text = match condition {
         Match::InInterface(sense, name) => interface("iifname", *sense, name),
         Match::OutInterface(sense, name) => interface("oifname", *sense, name),
-        Match::Protocol(Sense::Is, protocol) if transport.names(*protocol) => String::new(),
+        Match::Protocol(Sense::Is, protocol) if transport.implies(*protocol) => String::new(),
         Match::Protocol(sense, protocol) => {
             format!("meta l4proto {}{}", not(*sense), protocol.as_str())
         }
@@ -142,20 +149,7 @@ fn condition(family: Family, condition: &Match, transport: Transport) -> Option<
         Match::ConntrackState(sense, states) => conntrack_state(*sense, states),
         Match::Comment(_) | Match::Opaque(_) => return None,
     };
-    Some(words)
-}
-
-impl Transport {
-    fn names(self, protocol: Protocol) -> bool {
-        matches!(self, Self::Of(named) if named == protocol)
-    }
-}
-
-fn is_port(condition: &Match) -> bool {
-    matches!(
-        condition,
-        Match::SourcePort(..) | Match::DestinationPort(..) | Match::DestinationPorts(..)
-    )
+    Some(text)
 }
 
 fn not(sense: Sense) -> &'static str {
@@ -165,11 +159,11 @@ fn not(sense: Sense) -> &'static str {
     }
 }
 
-/// Every name is no condition; none can be `INVAL/D`, with which iptables asks for no interface.
+/// A name, or a prefix that ends with `*`; an empty prefix always matches.
 fn interface(key: &str, sense: Sense, name: &InterfaceName) -> String {
     match (name.as_str().strip_suffix('+'), sense) {
         (Some(""), Sense::Is) => String::new(),
-        (Some(""), Sense::IsNot) => format!("{key} \"INVAL/D\""),
+        (Some(""), Sense::IsNot) => format!("{key} \"{NO_INTERFACE}\""),
         (Some(prefix), sense) => format!("{key} {}\"{prefix}*\"", not(sense)),
         (None, sense) => format!("{key} {}\"{name}\"", not(sense)),
     }
@@ -188,21 +182,21 @@ fn port_set(ports: &[Port]) -> String {
 }
 
 fn masked(key: &str, sense: Sense, mark: Mark) -> String {
-    let asked = format!("{:#010x}", mark.value);
+    let value = format!("{:#010x}", mark.value);
     if mark.mask == u32::MAX {
-        return format!("{key} {}{asked}", not(sense));
+        return format!("{key} {}{value}", not(sense));
     }
     let comparison = match sense {
         Sense::Is => "==",
         Sense::IsNot => "!=",
     };
-    format!("{key} & {:#010x} {comparison} {asked}", mark.mask)
+    format!("{key} & {:#010x} {comparison} {value}", mark.mask)
 }
 
-/// The states in the order of their bits, which is `nft`'s.
+/// The states in the order of their bits, like `nft`.
 fn conntrack_state(sense: Sense, states: &[ConntrackState]) -> String {
     let mut states = states.to_vec();
-    states.sort_by_key(|state| state_bit(*state));
+    states.sort_by_key(|state| state_bits(&[*state]));
     let names: Vec<_> = states
         .iter()
         .map(|state| state.as_str().to_lowercase())
@@ -213,7 +207,7 @@ fn conntrack_state(sense: Sense, states: &[ConntrackState]) -> String {
     }
 }
 
-/// Bits outside the mask stay.
+/// Sets the bits of a mask and keeps the others.
 fn set_mark(mark: Mark) -> String {
     let set = format!("{:#010x}", mark.value);
     if mark.mask == u32::MAX {

@@ -1,0 +1,132 @@
+//! Values of expressions as attributes.
+
+use super::{Register, Verdict};
+use crate::attributes::{Attributes, Malformed, Writer};
+use crate::uapi::AttributeType;
+use crate::uapi::nf_tables::{
+    NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
+};
+
+/// A field of an expression that is one attribute.
+pub(super) trait Field: Sized {
+    fn write(&self, kind: AttributeType, to: &mut Writer);
+    /// `None` if an attribute is missing that the expression requires.
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed>;
+}
+
+macro_rules! number_fields {
+    ($($type:ident)+) => {$(
+        /// A number; the kernel omits some that are zero.
+        impl Field for $type {
+            fn write(&self, kind: AttributeType, to: &mut Writer) {
+                to.$type(kind, *self);
+            }
+
+            fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+                Ok(Some(from.$type(kind)?.unwrap_or_default()))
+            }
+        }
+    )+};
+}
+
+number_fields! { u32 u64 }
+
+/// The only flag of `lookup`.
+impl Field for bool {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        if *self {
+            to.u32(kind, NFT_LOOKUP_F_INV);
+        }
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        let flags = from.u32(kind)?.unwrap_or_default();
+        Ok(Some(flags & NFT_LOOKUP_F_INV != 0))
+    }
+}
+
+impl Field for String {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        to.text(kind, self);
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        Ok(from.text(kind)?.map(str::to_owned))
+    }
+}
+
+impl Field for Register {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        to.u32(kind, self.0);
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        Ok(from.u32(kind)?.map(Self))
+    }
+}
+
+/// A register that may be missing.
+impl Field for Option<Register> {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        if let Some(register) = self {
+            register.write(kind, to);
+        }
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        Register::read(kind, from).map(Some)
+    }
+}
+
+/// Data, within `NFTA_DATA_VALUE`.
+impl Field for Vec<u8> {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        encode_value(kind, self, to);
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        Ok(decode_value(kind, from)?.map(<[u8]>::to_owned))
+    }
+}
+
+/// Encodes data within `NFTA_DATA_VALUE`.
+pub(crate) fn encode_value(kind: AttributeType, value: &[u8], to: &mut Writer) {
+    to.nested(kind, |to| {
+        to.bytes(NFTA_DATA_VALUE, value);
+    });
+}
+
+/// Decodes data within `NFTA_DATA_VALUE`.
+pub(crate) fn decode_value(
+    kind: AttributeType,
+    from: Attributes<'_>,
+) -> Result<Option<&[u8]>, Malformed> {
+    let data = from.nested(kind)?;
+    Ok(data.and_then(|data| data.bytes(NFTA_DATA_VALUE)))
+}
+
+/// A verdict, within `NFTA_DATA_VERDICT`.
+impl Field for Verdict {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        to.nested(kind, |to| {
+            to.nested(NFTA_DATA_VERDICT, |to| {
+                to.u32(NFTA_VERDICT_CODE, self.number().cast_unsigned());
+                if let Some(chain) = self.chain() {
+                    to.text(NFTA_VERDICT_CHAIN, chain);
+                }
+            });
+        });
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        let Some(data) = from.nested(kind)? else {
+            return Ok(None);
+        };
+        let Some(fields) = data.nested(NFTA_DATA_VERDICT)? else {
+            return Ok(None);
+        };
+        let code = fields.u32(NFTA_VERDICT_CODE)?.map(u32::cast_signed);
+        let chain = fields.text(NFTA_VERDICT_CHAIN)?.map(str::to_owned);
+        Ok(code.map(|code| Self::from_number(code, chain)))
+    }
+}
