@@ -1,4 +1,4 @@
-//! How long the documented pod's rules take to become bytes, and how that grows with lists.
+//! Measures how long rules take to encode: those of the documented pod, and those of long lists.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -10,13 +10,13 @@ use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
 fn documented(criterion: &mut Criterion) {
     let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
-    criterion.bench_function("as iptables-nft writes", |bench| {
+    criterion.bench_function("documented pod, compat", |bench| {
         bench.iter(|| {
             let changes = compat::create(black_box(&rules)).expect("the rules can be written");
             Batch::new(&changes).encode()
         });
     });
-    criterion.bench_function("natively", |bench| {
+    criterion.bench_function("documented pod, native", |bench| {
         bench.iter(|| {
             let changes = native::create(black_box(&rules)).expect("the rules can be written");
             Batch::new(&changes).encode()
@@ -25,7 +25,7 @@ fn documented(criterion: &mut Criterion) {
 }
 
 fn growth(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("natively, excluded ports");
+    let mut group = criterion.benchmark_group("excluded ports, native");
     for count in [10_u16, 100, 1_000] {
         let ports: Vec<_> = (1..=count).map(|port| port.to_string()).collect();
         let key = "traffic.sidecar.istio.io/excludeOutboundPorts".to_owned();
@@ -38,7 +38,7 @@ fn growth(criterion: &mut Criterion) {
         let rules = compile(&interception, Dialect::Asm, Family::V4);
         group.bench_function(count.to_string(), |bench| {
             bench.iter(|| {
-                let changes = native::create(black_box(&rules)).expect("they can be written");
+                let changes = native::create(black_box(&rules)).expect("the rules can be written");
                 Batch::new(&changes).encode()
             });
         });

@@ -1,6 +1,6 @@
-//! Shows the messages that make the documented rules stand: `cargo run --example show -- native`.
+//! Prints the messages that create the documented rules: `cargo run --example show -- native`.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "an example shows its result")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
 

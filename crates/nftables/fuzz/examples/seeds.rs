@@ -1,4 +1,4 @@
-//! Writes where the fuzzing starts from: batches of ours, which have the form of the kernel's dumps.
+//! Writes seeds for fuzzing: encoded batches, which have the same form as the kernel's dumps.
 //!
 //! `cargo run --example seeds -- seeds/answers`
 #![forbid(unsafe_code)]
@@ -41,17 +41,17 @@ const PODS: [(&str, Settings, Settings); 3] = [
 ];
 
 fn main() -> Result<(), Error> {
-    let directory = PathBuf::from(env::args().nth(1).ok_or("say where the seeds go")?);
+    let directory = PathBuf::from(env::args().nth(1).ok_or("usage: seeds DIRECTORY")?);
     fs::create_dir_all(&directory)?;
     for (name, annotations, environment) in PODS {
         for family in Family::ALL {
             let rules = rules(annotations, environment, family)?;
-            for (words, changes) in [
+            for (format, changes) in [
                 ("compat", compat::create(&rules)?),
                 ("native", native::create(&rules)?),
             ] {
                 let bytes = Batch::new(&named(changes)).encode().bytes().to_vec();
-                fs::write(directory.join(format!("{name}.{words}.{family}")), bytes)?;
+                fs::write(directory.join(format!("{name}.{format}.{family}")), bytes)?;
             }
         }
     }
@@ -60,8 +60,8 @@ fn main() -> Result<(), Error> {
 
 fn rules(annotations: Settings, environment: Settings, family: Family) -> Result<RuleSet, Error> {
     let map = |pairs: Settings| -> BTreeMap<String, String> {
-        let pairs = pairs.iter();
         pairs
+            .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()))
             .collect()
     };
@@ -78,7 +78,7 @@ fn rules(annotations: Settings, environment: Settings, family: Family) -> Result
     ))
 }
 
-/// The kernel tells a set by its name where a batch tells its number.
+/// The kernel refers to a set by its name where a batch uses its id.
 fn named(mut changes: Vec<Change>) -> Vec<Change> {
     use mesh_cni_nftables::expression::Expression;
     let name = |id: u32| format!("__set{id}");

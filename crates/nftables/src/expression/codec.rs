@@ -4,7 +4,7 @@ use super::value::Field;
 use super::{Expression, Extension, Register, Verdict};
 use crate::attributes::{Attributes, Malformed, Writer};
 use crate::uapi::AttributeType;
-#[expect(
+#[allow(
     clippy::wildcard_imports,
     reason = "nearly all of its attributes are used here"
 )]

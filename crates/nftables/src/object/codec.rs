@@ -8,7 +8,7 @@ use crate::expression::{
     Comparison, Expression, MetaKey, Verdict, decode, decode_list, decode_value, encode,
     encode_list, encode_value,
 };
-#[expect(
+#[allow(
     clippy::wildcard_imports,
     reason = "nearly all of its attributes are used here"
 )]

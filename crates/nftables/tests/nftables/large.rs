@@ -1,5 +1,5 @@
-//! Lists as long as a pod's annotations can hold: work that grows with the square of the list would
-//! keep these tests for minutes.
+//! The longest lists that annotations of a pod can hold. With quadratic work these tests would take
+//! minutes.
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, native};
@@ -7,21 +7,24 @@ use mesh_cni_rules::{Dialect, compile};
 
 use crate::settings::interception;
 
-/// Set elements of the changes that make the rules for that list of ranges, one number a set.
-fn elements(ranges: &[String]) -> Vec<usize> {
+/// The number of elements of each large set that the rules for a list of ranges need.
+fn set_sizes(ranges: &[String]) -> Vec<usize> {
     let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
     let interception = interception(&[(key, ranges.join(","))], &[]);
     let rules = compile(&interception, Dialect::Istio, Family::V4);
     let changes = native::create(&rules).unwrap();
-    let sets = changes.iter().filter_map(|change| match change {
-        Change::AddSet(set) => Some(set.elements.len()),
-        _ => None,
-    });
-    sets.filter(|elements| *elements >= ranges.len()).collect()
+    changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::AddSet(set) => Some(set.elements.len()),
+            _ => None,
+        })
+        .filter(|elements| *elements >= ranges.len())
+        .collect()
 }
 
 #[test]
-fn ranges_by_the_ten_thousand_fold_into_one_set() {
+fn tens_of_thousands_of_ranges_fold_into_one_set() {
     let ranges: Vec<_> = (0..40_000_u32)
         .map(|number| {
             format!(
@@ -32,6 +35,6 @@ fn ranges_by_the_ten_thousand_fold_into_one_set() {
             )
         })
         .collect();
-    // Each is a beginning and an end; the loopback's own rule is one more.
-    assert_eq!(elements(&ranges), [2 * (ranges.len() + 1)]);
+    // Each range is a start and an end. The rule for the loopback address is one more.
+    assert_eq!(set_sizes(&ranges), [2 * (ranges.len() + 1)]);
 }

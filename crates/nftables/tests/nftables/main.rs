@@ -1,5 +1,5 @@
-//! The wire encoding, seen from outside: what is written, and that it is read as it was meant.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+//! Encoding and decoding through the public API.
+#![expect(clippy::unwrap_used, reason = "a test fails with a panic")]
 
 mod answers;
 mod large;

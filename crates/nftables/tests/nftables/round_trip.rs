@@ -1,7 +1,8 @@
-//! What is written is read as the same rules: rule set, changes, bytes, and back.
+//! Encoded rules are decoded as the same rules: rule set, changes, bytes, and back.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_netfilter::ruleset::{Family, RuleSet};
+use mesh_cni_netfilter::render::rule_spec;
+use mesh_cni_netfilter::ruleset::{Family, Rule, RuleSet};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
 use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
@@ -9,9 +10,9 @@ use proptest::prelude::*;
 
 use crate::settings::{any_interception, documented};
 
-/// What a kernel would tell that had carried the batch out: the objects of the messages, sets
-/// under the names that it gives them, base chains with a policy.
-fn told(changes: &[Change]) -> Dump {
+/// The dump of a kernel that carried the changes out: the objects of the messages, with the names
+/// that the kernel gives to sets.
+fn dump_of(changes: &[Change]) -> Dump {
     let batch = Batch::new(changes).encode();
     let mut dump = Dump::default();
     let name = |id: u32| format!("__set{id}");
@@ -37,27 +38,19 @@ fn told(changes: &[Change]) -> Dump {
     dump
 }
 
-/// The rules alone: what of the kernel's own chains stands without rules does not matter.
-fn rules_of(rules: &RuleSet) -> Vec<String> {
-    let chains = rules.tables.iter().flat_map(|table| {
-        let chains = table.chains.iter();
-        chains.map(move |chain| (table.name, chain))
-    });
-    let specs = chains.flat_map(|(table, chain)| {
-        let rules = chain.rules.iter();
-        rules.map(move |rule| {
-            let spec =
-                mesh_cni_netfilter::render::rule_spec(&mesh_cni_netfilter::ruleset::Rule::new(
-                    rule.sorted_matches()
-                        .into_iter()
-                        .cloned()
-                        .collect::<Vec<_>>(),
-                    rule.target.clone(),
-                ));
+/// The rules in text form; chains without rules do not matter.
+fn specs(rules: &RuleSet) -> Vec<String> {
+    let mut specs: Vec<_> = rules
+        .tables
+        .iter()
+        .flat_map(|table| table.chains.iter().map(move |chain| (table.name, chain)))
+        .flat_map(|(table, chain)| chain.rules.iter().map(move |rule| (table, chain, rule)))
+        .map(|(table, chain, rule)| {
+            let matches: Vec<_> = rule.sorted_matches().into_iter().cloned().collect();
+            let spec = rule_spec(&Rule::new(matches, rule.target.clone()));
             format!("{table} {} {spec}", chain.name)
         })
-    });
-    let mut specs: Vec<_> = specs.collect();
+        .collect();
     specs.sort();
     specs
 }
@@ -71,25 +64,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn both_ways_of_writing_are_read_as_they_were_meant(interception in any_interception()) {
+    fn compat_and_native_rules_are_read_as_they_were_written(interception in any_interception()) {
         for dialect in [Dialect::Asm, Dialect::Istio] {
             for family in Family::ALL {
                 let wanted = without_routing(compile(&interception, dialect, family));
-                let compat = told(&compat::create(&wanted).unwrap());
-                let read = compat::read(&compat, family).rules;
-                prop_assert_eq!(rules_of(&read), rules_of(&wanted));
+                let dump = dump_of(&compat::create(&wanted).unwrap());
+                let read = compat::read(&dump, family).rules;
+                prop_assert_eq!(specs(&read), specs(&wanted));
                 prop_assert_eq!(drift(&wanted, &read, &OWNERSHIP), None);
 
-                let native = told(&native::create(&wanted).unwrap());
-                let read = native::read(&native, family);
-                prop_assert_eq!(rules_of(&read), rules_of(&wanted));
+                let dump = dump_of(&native::create(&wanted).unwrap());
+                let read = native::read(&dump, family);
+                prop_assert_eq!(specs(&read), specs(&wanted));
                 prop_assert_eq!(drift(&wanted, &read, &OWNERSHIP), None);
             }
         }
     }
 
     #[test]
-    fn no_rule_costs_more_for_a_longer_list(ports in prop::collection::btree_set(1_u16.., 2..300)) {
+    fn the_number_of_rules_does_not_grow_with_a_list(ports in prop::collection::btree_set(1_u16.., 2..300)) {
         let list: Vec<_> = ports.iter().map(u16::to_string).collect();
         let key = "traffic.sidecar.istio.io/excludeOutboundPorts";
         let interception = crate::settings::interception(&[(key, list.join(","))], &[]);
@@ -103,9 +96,9 @@ proptest! {
 }
 
 #[test]
-fn the_order_of_the_document_is_kept() {
+fn native_rules_keep_the_order_of_the_document() {
     let wanted = compile(&documented(), Dialect::Asm, Family::V4);
-    let read = native::read(&told(&native::create(&wanted).unwrap()), Family::V4);
+    let read = native::read(&dump_of(&native::create(&wanted).unwrap()), Family::V4);
     for table in &wanted.tables {
         for chain in &table.chains {
             let found = read.chain(table.name, &chain.name).unwrap();
@@ -116,11 +109,14 @@ fn the_order_of_the_document_is_kept() {
 }
 
 #[test]
-fn replacing_leaves_what_is_wanted_and_removing_leaves_nothing_of_ours() {
+fn replacing_equal_rules_changes_nothing_and_removing_deletes_all_of_ours() {
     let wanted = compile(&documented(), Dialect::Asm, Family::V4);
-    let standing = compat::read(&told(&compat::create(&wanted).unwrap()), Family::V4);
-    assert_eq!(compat::replace(&wanted, &standing, &OWNERSHIP).unwrap(), []);
-    let removal = compat::remove(&standing, &OWNERSHIP);
+    let installed = compat::read(&dump_of(&compat::create(&wanted).unwrap()), Family::V4);
+    assert_eq!(
+        compat::replace(&wanted, &installed, &OWNERSHIP).unwrap(),
+        []
+    );
+    let removal = compat::remove(&installed, &OWNERSHIP);
     let deleted = |change: &&Change| matches!(change, Change::DeleteChain(_));
     assert_eq!(removal.iter().filter(deleted).count(), 4);
 }

@@ -1,4 +1,4 @@
-//! Settings of pods, named and random.
+//! Pod settings: named and random ones.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) fn documented() -> Interception {
     )
 }
 
-/// TPROXY, DNS capture and dropped invalid packets at once.
+/// TPROXY, DNS capture and dropped invalid packets.
 pub(crate) fn everything() -> Interception {
     interception(
         &[
@@ -73,7 +73,7 @@ fn ranges() -> impl Strategy<Value = String> {
     prop::collection::vec(prop_oneof![four, six], 0..20).prop_map(|ranges| ranges.join(","))
 }
 
-/// Random settings, of which every list may be long.
+/// Random settings with lists of any length.
 pub(crate) fn any_interception() -> impl Strategy<Value = Interception> {
     let mode = prop::sample::select(vec!["REDIRECT", "TPROXY"]);
     let lists = (ports(), ports(), ports(), ranges(), ranges());
@@ -93,10 +93,10 @@ pub(crate) fn any_interception() -> impl Strategy<Value = Interception> {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.as_str(), value.clone()))
             .collect();
-        let word = |set: bool| if set { "true" } else { "false" };
+        let env_value = |set: bool| if set { "true" } else { "false" };
         let env = [
-            ("ISTIO_META_DNS_CAPTURE", word(dns)),
-            ("INVALID_DROP", word(invalid)),
+            ("ISTIO_META_DNS_CAPTURE", env_value(dns)),
+            ("INVALID_DROP", env_value(invalid)),
         ];
         interception(&annotations, &env)
     })

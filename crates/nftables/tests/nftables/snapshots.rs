@@ -1,4 +1,4 @@
-//! What is written, in the words of `nft --debug=netlink`, for a reviewer to read.
+//! Encoded rules in the format of `nft --debug=netlink`, to review.
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, compat, native};
@@ -6,18 +6,18 @@ use mesh_cni_rules::{Dialect, compile};
 
 use crate::settings::{documented, everything};
 
-fn told(changes: &[Change]) -> String {
-    let words: Vec<_> = changes.iter().map(ToString::to_string).collect();
-    words.join("\n")
+fn text(changes: &[Change]) -> String {
+    let lines: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 macro_rules! snapshot {
-    ($name:literal, $about:literal, $text:expr) => {
+    ($name:literal, $description:literal, $text:expr) => {
         insta::with_settings!({
             snapshot_path => "../snapshots",
             prepend_module_to_snapshot => false,
             omit_expression => true,
-            description => $about,
+            description => $description,
         }, { insta::assert_snapshot!($name, $text) });
     };
 }
@@ -28,16 +28,16 @@ fn the_documented_pod() {
     snapshot!(
         "documented.compat.v4",
         "The documented pod as iptables-nft 1.8.9 writes it.",
-        told(&compat::create(&rules).unwrap())
+        text(&compat::create(&rules).unwrap())
     );
     snapshot!(
         "documented.native.v4",
-        "The documented pod in nf_tables' own words: excluded inbound ports are one set.",
-        told(&native::create(&rules).unwrap())
+        "The documented pod as native expressions: excluded inbound ports are one set.",
+        text(&native::create(&rules).unwrap())
     );
     snapshot!(
         "documented.script.v4",
-        "The documented pod in the language of nft: each excluded inbound port counts in one set.",
+        "The documented pod in the language of nft: one set has a counter for each excluded inbound port.",
         native::script(&rules).unwrap()
     );
 }
@@ -47,13 +47,13 @@ fn every_kind_of_rule() {
     let rules = compile(&everything(), Dialect::Istio, Family::V6);
     snapshot!(
         "everything.native.v6",
-        "TPROXY, DNS capture, invalid packets and interfaces in nf_tables' own words, IPv6.",
-        told(&native::create(&rules).unwrap())
+        "TPROXY, DNS capture, invalid packets and interfaces as native expressions, IPv6.",
+        text(&native::create(&rules).unwrap())
     );
     snapshot!(
         "everything.script.v6",
         "TPROXY, DNS capture, invalid packets and interfaces in the language of nft, IPv6; \
-         a rule that discards follows TPROXY.",
+         a drop rule follows TPROXY.",
         native::script(&rules).unwrap()
     );
 }
