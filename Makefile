@@ -56,7 +56,7 @@ test: ## every test, then those that need root
 # The programs of an image have no loader: the plugin as nodes get it, and the agent, of which only
 # the last step is another one for it.
 STATIC := $(TARGET_DIR)/debug/static
-build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-installer --bin mesh-cni-agent \
+build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-agent --bin mesh-cni-agent \
 	-- -C target-feature=+crt-static -C strip=symbols \
 	&& mkdir -p $(STATIC) && rm -f $(STATIC)/mesh-cni-agent \
 	&& mv $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
@@ -127,7 +127,7 @@ bench: ## the pure crates, a whole ADD beside its floor, the agent (needs root)
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
 	scripts/plugin $(TARGET_DIR)/release/mesh-cni
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
-	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-installer --bin mesh-cni-agent
+	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 
 # The engine needs instrumented code, which a stable compiler makes when it is told to.

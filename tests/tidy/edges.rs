@@ -32,15 +32,16 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-spec",
         ],
     ),
+    ("mesh-cni-installer", &["mesh-cni-plan", "mesh-cni-spec"]),
     (
-        "mesh-cni-installer",
+        "mesh-cni-agent",
         &[
+            "mesh-cni-installer",
             "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-plan",
             "mesh-cni-rules",
             "mesh-cni-selector",
-            "mesh-cni-spec",
         ],
     ),
     (

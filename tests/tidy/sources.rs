@@ -14,8 +14,8 @@ const UNSAFE_CRATE: &str = "mesh-cni-netns";
 
 /// Programs and tests, which may print.
 const PROGRAMS: &[&str] = &[
+    "crates/agent/",
     "crates/plugin/",
-    "crates/installer/",
     "crates/cli/",
     "tests/",
 ];

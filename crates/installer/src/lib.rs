@@ -43,8 +43,6 @@ mod one_line;
 mod platform;
 mod refusal;
 mod run;
-#[cfg(feature = "service")]
-pub mod service;
 mod settings;
 mod status;
 mod step;

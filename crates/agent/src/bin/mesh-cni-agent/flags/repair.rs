@@ -1,0 +1,105 @@
+//! The flags of repair, named as operators of Istio CNI know them.
+
+use clap::{ArgAction, Args};
+use mesh_cni_agent::{RepairAction, RepairSettings};
+
+use crate::report::Failure;
+
+#[derive(Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "operators know four switches"
+)]
+#[command(next_help_heading = "Repair of pods that started without the plugin")]
+pub(super) struct RepairFlags {
+    /// Look for pods that run without their rules, and do about them what follows
+    #[arg(
+        long = "repair-enabled",
+        env = "REPAIR_ENABLED",
+        value_name = "BOOL",
+        default_value_t = false,
+        action = ArgAction::Set
+    )]
+    enabled: bool,
+    /// Program the running pod's namespace; nothing is started again. Wins over deleting
+    #[arg(
+        long = "repair-repair-pods",
+        env = "REPAIR_REPAIR_PODS",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set
+    )]
+    repair_pods: bool,
+    /// Delete pods whose validation fails, so that their controller makes others
+    #[arg(
+        long = "repair-delete-pods",
+        env = "REPAIR_DELETE_PODS",
+        value_name = "BOOL",
+        default_value_t = false,
+        action = ArgAction::Set
+    )]
+    delete_pods: bool,
+    /// Label pods that are broken, until they are not
+    #[arg(
+        long = "repair-label-pods",
+        env = "REPAIR_LABEL_PODS",
+        value_name = "BOOL",
+        default_value_t = false,
+        action = ArgAction::Set
+    )]
+    label_pods: bool,
+    /// The init container that proves the rules
+    #[arg(
+        long = "repair-init-container-name",
+        env = "REPAIR_INIT_CONTAINER_NAME",
+        value_name = "NAME",
+        default_value = "istio-validation"
+    )]
+    init_container_name: String,
+    /// The key of the label
+    #[arg(
+        long = "repair-broken-pod-label-key",
+        env = "REPAIR_BROKEN_POD_LABEL_KEY",
+        value_name = "KEY",
+        default_value = "cni.istio.io/uninitialized"
+    )]
+    broken_pod_label_key: String,
+    /// The value of the label
+    #[arg(
+        long = "repair-broken-pod-label-value",
+        env = "REPAIR_BROKEN_POD_LABEL_VALUE",
+        value_name = "VALUE",
+        default_value = "true"
+    )]
+    broken_pod_label_value: String,
+}
+
+impl RepairFlags {
+    /// What they ask for; `None` where nothing is repaired.
+    pub(super) fn settings(&self) -> Result<Option<RepairSettings>, Failure> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let mut settings = RepairSettings::default();
+        settings.action = match (self.repair_pods, self.delete_pods) {
+            (true, _) => Some(RepairAction::InPlace),
+            (false, true) => Some(RepairAction::Delete),
+            (false, false) => None,
+        };
+        settings.label_pods = self.label_pods;
+        if settings.action.is_none() && !settings.label_pods {
+            return Err(Failure::wrong(
+                "--repair-enabled is true, and nothing is to be done about broken pods".to_owned(),
+                "set --repair-repair-pods, --repair-delete-pods or --repair-label-pods to true",
+            ));
+        }
+        settings
+            .init_container
+            .clone_from(&self.init_container_name);
+        settings.label = (
+            self.broken_pod_label_key.clone(),
+            self.broken_pod_label_value.clone(),
+        );
+        Ok(Some(settings))
+    }
+}

@@ -1,0 +1,112 @@
+//! The flags of the long-running agent.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Args, ValueEnum};
+use mesh_cni_agent::{ApiAccess, LogFormat, ServiceSettings};
+
+use super::WhatFlags;
+use super::repair::RepairFlags;
+use crate::report::Failure;
+
+/// Run on a node: put the plugin in place and keep it there, watch the node's pods and answer the
+/// plugin's questions about them, and serve health, metrics and a page for people. SIGTERM stops
+/// it and leaves everything in place.
+#[derive(Args)]
+#[command(
+    after_help = "Example: mesh-cni-agent run --node-name worker-1 --exclude-namespaces kube-system \
+                        --health-addr 127.0.0.1:8000"
+)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    what: WhatFlags,
+    /// Put the plugin in place and keep it there; with `false`, something else does
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    install: bool,
+    #[command(flatten)]
+    service: ServiceFlags,
+    #[command(flatten)]
+    repair: RepairFlags,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "The service")]
+struct ServiceFlags {
+    /// The name of this node, as spec.nodeName of its pods has it
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    node_name: String,
+    /// Where /healthz, /readyz and the page at / are served, or `off`
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    health_addr: Address,
+    /// Where /metrics is served, or `off`; other machines reach it on 0.0.0.0:15014
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15014")]
+    metrics_addr: Address,
+    /// How this process reaches the API server [default: as a pod does]
+    #[arg(long, value_name = "FILE")]
+    api_kubeconfig: Option<PathBuf>,
+    /// How log lines are written on stdout
+    #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFlag::Text)]
+    log_format: LogFlag,
+    /// Where the processes of the node are seen: the host's /proc, as this process sees it
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    proc_dir: PathBuf,
+    /// Take the taint of that key off this node whenever the agent is ready [without a key:
+    /// mesh-cni/not-ready]
+    #[arg(
+        long,
+        value_name = "KEY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "mesh-cni/not-ready"
+    )]
+    taint: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFlag {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// An address to listen on, or none.
+#[derive(Clone, Copy)]
+struct Address(Option<SocketAddr>);
+
+impl FromStr for Address {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => text.parse().map(|address| Self(Some(address))),
+        }
+    }
+}
+
+impl Run {
+    pub(crate) fn settings(&self) -> Result<ServiceSettings, Failure> {
+        let install = self.what.settings()?;
+        let flags = &self.service;
+        let conf = install.entry.conf().clone();
+        let mut settings = ServiceSettings::new(flags.node_name.clone(), conf);
+        settings.run_dir.clone_from(&install.paths.run_dir);
+        settings.install = self.install.then_some(install);
+        settings.health_addr = flags.health_addr.0;
+        settings.metrics_addr = flags.metrics_addr.0;
+        if let Some(path) = &flags.api_kubeconfig {
+            settings.api = ApiAccess::Kubeconfig(path.clone());
+        }
+        settings.log_format = match flags.log_format {
+            LogFlag::Text => LogFormat::Text,
+            LogFlag::Json => LogFormat::Json,
+        };
+        settings.proc.clone_from(&flags.proc_dir);
+        settings.taint.clone_from(&flags.taint);
+        settings.repair = self.repair.settings()?;
+        Ok(settings)
+    }
+}

@@ -1,0 +1,6 @@
+//! The agent's HTTP server: sockets, limits, routes, and the page for people.
+
+pub(crate) mod page;
+pub(crate) mod routes;
+pub(crate) mod server;
+pub(crate) mod socket;
