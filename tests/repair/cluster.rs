@@ -1,4 +1,4 @@
-//! A cluster of one node whose only programs are the API server and the agent.
+//! A cluster of one node that runs only the API server and the agent.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,24 +11,24 @@ use tempfile::TempDir;
 
 use crate::chart::render;
 
-/// How long anything may take on a busy machine before a test fails.
+/// How long a test waits for anything.
 pub(crate) const MOST: Duration = Duration::from_secs(60);
 
 /// The node's name.
 pub(crate) const NODE: &str = "node-1";
 
-/// The API server, and the agent with its directory.
+/// The API server, and an agent with its run directory.
 pub(crate) struct Cluster {
     pub(crate) api: KubeApi,
     agent: Option<Process>,
     directory: TempDir,
     options: Vec<&'static str>,
-    /// How many agents were started: each has a log of its own.
+    /// How many agents were started; each has its own log.
     agents: usize,
 }
 
 impl Cluster {
-    /// An API server that has the role which the chart gives for these options.
+    /// Starts an API server with the role that the chart renders for these values.
     pub(crate) fn new(options: &[&'static str]) -> Self {
         let api = KubeApi::start();
         api.apply(&render(options));
@@ -41,14 +41,13 @@ impl Cluster {
         }
     }
 
-    /// Starts the agent with the capabilities and the arguments of repair that the chart gives, and
-    /// further flags.
+    /// Starts the agent with the chart's capabilities and repair arguments, and additional flags.
     pub(crate) fn start_agent(&mut self, flags: &[&str]) {
         let capabilities = self.capabilities();
         self.start_agent_with(&capabilities, flags);
     }
 
-    /// The same with other capabilities; an agent that runs is ended first.
+    /// Starts the agent with these capabilities. A running agent is stopped first.
     pub(crate) fn start_agent_with(&mut self, capabilities: &[String], flags: &[&str]) {
         self.agent = None;
         self.agents += 1;
@@ -80,7 +79,7 @@ impl Cluster {
         self.agent = Some(agent);
     }
 
-    /// What the `DaemonSet` gives its container, as `setpriv` names it.
+    /// The container's capabilities in the `DaemonSet`, with the names of `setpriv`.
     pub(crate) fn capabilities(&self) -> Vec<String> {
         let container = self.container();
         let added = container["securityContext"]["capabilities"]["add"].as_array();
@@ -95,7 +94,7 @@ impl Cluster {
         daemon_set["spec"]["template"]["spec"]["containers"][0].clone()
     }
 
-    /// What the `DaemonSet` says of repair and taint; processes are seen where they are.
+    /// The `DaemonSet`'s arguments for repair and taint. `--proc-dir` is not changed.
     fn arguments(&self) -> Vec<String> {
         let container = self.container();
         let arguments = container["args"].as_array().unwrap().iter();
@@ -105,40 +104,44 @@ impl Cluster {
             .collect()
     }
 
-    /// Waits until the agent's log holds a line with all of that.
-    pub(crate) fn said(&mut self, words: &[&str]) -> String {
+    /// Waits for a line of the agent's log that contains all these texts.
+    pub(crate) fn wait_for_log(&mut self, texts: &[&str]) -> String {
         let log = self.log();
         let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(&format!("has not said {words:?}"), MOST, || {
-            let text = fs::read_to_string(&log).unwrap();
-            let mut lines = text.lines();
-            let line = lines.find(|line| words.iter().all(|word| line.contains(word)));
+        agent.wait_for(&format!("has not logged {texts:?}"), MOST, || {
+            let log = fs::read_to_string(&log).unwrap();
+            let mut lines = log.lines();
+            let line = lines.find(|line| texts.iter().all(|text| line.contains(text)));
             line.map(str::to_owned)
         })
     }
 
-    /// Waits until the agent's log holds that in as many lines.
-    pub(crate) fn said_often(&mut self, words: &str, times: usize) {
+    /// Waits until that many lines of the agent's log contain the text.
+    pub(crate) fn wait_for_log_lines(&mut self, text: &str, times: usize) {
         let log = self.log();
         let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(&format!("has not said {words} so often"), MOST, || {
-            let text = fs::read_to_string(&log).unwrap();
-            let lines = text.lines().filter(|line| line.contains(words));
-            (lines.count() >= times).then_some(())
-        });
+        agent.wait_for(
+            &format!("has not logged {text} {times} times"),
+            MOST,
+            || {
+                let log = fs::read_to_string(&log).unwrap();
+                let lines = log.lines().filter(|line| line.contains(text));
+                (lines.count() >= times).then_some(())
+            },
+        );
     }
 
-    /// How often the log says that.
-    pub(crate) fn count(&self, words: &str) -> usize {
-        let text = fs::read_to_string(self.log()).unwrap();
-        text.lines().filter(|line| line.contains(words)).count()
+    /// The number of lines of the log that contain the text.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let log = fs::read_to_string(self.log()).unwrap();
+        log.lines().filter(|line| line.contains(text)).count()
     }
 
-    /// Waits until the agent's metrics hold that line.
-    pub(crate) fn counted(&mut self, line: &str) {
+    /// Waits until the agent's metrics contain the line.
+    pub(crate) fn wait_for_metric(&mut self, line: &str) {
         let socket = self.socket();
         let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(&format!("has not counted {line}"), MOST, || {
+        agent.wait_for(&format!("has no metric {line}"), MOST, || {
             let metrics = ask_agent(&socket, "/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
@@ -152,7 +155,7 @@ impl Cluster {
         status["repair"].clone()
     }
 
-    /// The Events on that pod, as `TYPE REASON`, in the order of their time.
+    /// The Events of the pod as `TYPE REASON: NOTE`, ordered by time.
     pub(crate) fn events(&self, uid: &str) -> Vec<String> {
         let events = self.api.get("events.v1.events.k8s.io --namespace=default");
         let events = events["items"].as_array().unwrap().iter();

@@ -1,14 +1,14 @@
-//! Repair by deleting: gracefully, one after the other, and only what comes again.
+//! Repair by deletion: gracefully, one pod at a time, and only pods that a controller re-creates.
 
 use serde_json::json;
 
+use crate::broken_pod::{create, failing, meshed, running, set_status};
 use crate::cluster::Cluster;
-use crate::patient::{create, failing, meshed, running, set_status};
 
 const OPTIONS: &[&str] = &["repair.repairPods=false", "repair.deletePods=true"];
 
 #[test]
-fn a_pod_whose_validation_fails_is_deleted_where_a_controller_makes_another() {
+fn a_pod_with_failed_validation_is_deleted_if_a_controller_recreates_it() {
     let mut cluster = Cluster::new(OPTIONS);
     let mut bare = meshed("bare");
     bare["metadata"]["ownerReferences"] = json!([]);
@@ -24,7 +24,7 @@ fn a_pod_whose_validation_fails_is_deleted_where_a_controller_makes_another() {
     }
     set_status(&cluster.api, "sound", &running());
     cluster.start_agent(&["--plugin-log-level", "debug"]);
-    cluster.counted(r#"mesh_cni_repairs_total{type="delete",result="success"} 1"#);
+    cluster.wait_for_metric(r#"mesh_cni_repairs_total{type="delete",result="success"} 1"#);
     let left = cluster.api.get("pod cart");
     assert_eq!(left["metadata"]["deletionGracePeriodSeconds"], 30);
     assert_eq!(left["metadata"]["uid"], cart.as_str());
@@ -35,10 +35,10 @@ fn a_pod_whose_validation_fails_is_deleted_where_a_controller_makes_another() {
         "{events:?}"
     );
 
-    cluster.said(&["pod=\"bare\"", "nobody would make it again"]);
-    cluster.said(&["pod=\"mirror\"", "the kubelet runs it from a file"]);
-    cluster.said(&["pod=\"sound\"", "its validation does not fail"]);
-    cluster.said(&["pod=\"cart\"", "it is being deleted"]);
+    cluster.wait_for_log(&["pod=\"bare\"", "nobody would make it again"]);
+    cluster.wait_for_log(&["pod=\"mirror\"", "the kubelet runs it from a file"]);
+    cluster.wait_for_log(&["pod=\"sound\"", "its validation does not fail"]);
+    cluster.wait_for_log(&["pod=\"cart\"", "it is being deleted"]);
     for name in ["bare", "mirror", "sound"] {
         let pod = cluster.api.get(&format!("pod {name}"));
         assert_eq!(pod["metadata"]["deletionTimestamp"], json!(null), "{name}");

@@ -1,9 +1,9 @@
-//! Repair by labelling: people see what is broken, until it is not.
+//! Repair by labelling: a broken pod has the label until it is repaired.
 
 use serde_json::json;
 
+use crate::broken_pod::{create, failing, meshed, set_status};
 use crate::cluster::Cluster;
-use crate::patient::{create, failing, meshed, set_status};
 
 const OPTIONS: &[&str] = &[
     "repair.repairPods=false",
@@ -20,8 +20,8 @@ fn a_pod_whose_validation_fails_is_labelled_until_it_passes() {
     status["initContainerStatuses"][0]["name"] = json!("proof");
     set_status(&cluster.api, "cart", &status);
     cluster.start_agent(&["--plugin-log-level", "debug"]);
-    cluster.counted(r#"mesh_cni_repairs_total{type="label",result="success"} 1"#);
-    cluster.said(&["it stays broken: it is broken, and labelled"]);
+    cluster.wait_for_metric(r#"mesh_cni_repairs_total{type="label",result="success"} 1"#);
+    cluster.wait_for_log(&["it stays broken: it is broken, and labelled"]);
     let label = |cluster: &Cluster| {
         let pod = cluster.api.get("pod cart");
         pod["metadata"]["labels"]["mesh/broken"].clone()
@@ -31,7 +31,7 @@ fn a_pod_whose_validation_fails_is_labelled_until_it_passes() {
 
     status["initContainerStatuses"][0]["state"] = json!({"terminated": {"exitCode": 0}});
     set_status(&cluster.api, "cart", &status);
-    cluster.counted(r#"mesh_cni_repairs_total{type="unlabel",result="success"} 1"#);
+    cluster.wait_for_metric(r#"mesh_cni_repairs_total{type="unlabel",result="success"} 1"#);
     assert_eq!(label(&cluster), json!(null));
     assert_eq!(cluster.status()["broken"], 0);
     let events = cluster.events(&cart);

@@ -1,9 +1,10 @@
-//! Proof of repair with real parts: an API server with the shipped rights, the agent under its own
-//! account, and pods whose processes run in network namespaces of this machine. Needs root.
+//! Repair with a real API server and the chart's rights, the agent under its own account, and pods
+//! whose processes run in network namespaces of this machine. Needs root.
 
-#![expect(clippy::panic, reason = "a test that cannot go on fails")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::panic, reason = "a test that cannot continue fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+mod broken_pod;
 #[path = "../deploy/chart.rs"]
 mod chart;
 mod cluster;
@@ -12,5 +13,4 @@ mod control_group;
 mod deleting;
 mod in_place;
 mod labelling;
-mod patient;
 mod taint;

@@ -1,4 +1,4 @@
-//! The taint that keeps pods off a new node goes when the agent is ready, not before.
+//! The taint that keeps pods off a new node is removed when the agent is ready.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ spec:
 ";
 
 #[test]
-fn the_taint_goes_when_the_agent_is_ready() {
+fn the_taint_is_removed_when_the_agent_is_ready() {
     let mut cluster = Cluster::new(&[r#"taint="mesh-cni/not-ready""#]);
     cluster.api.apply(NODE_OBJECT);
     let directory = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn the_taint_goes_when_the_agent_is_ready() {
         &conf,
     ];
     cluster.start_agent(&flags);
-    cluster.said(&["holds no network configuration"]);
+    cluster.wait_for_log(&["holds no network configuration"]);
     assert_eq!(
         keys(&cluster),
         ["mesh-cni/not-ready", "gpu", "mesh-cni/not-ready"]
@@ -46,12 +46,12 @@ fn the_taint_goes_when_the_agent_is_ready() {
 
     let list = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
     fs::write(format!("{conf}/10-calico.conflist"), list).unwrap();
-    cluster.said(&["taint: taken off"]);
+    cluster.wait_for_log(&["taint: taken off"]);
     assert_eq!(keys(&cluster), ["gpu"]);
 }
 
 #[test]
-fn without_being_asked_the_agent_leaves_taints_alone() {
+fn without_the_setting_the_agent_removes_no_taint() {
     let mut cluster = Cluster::new(&[]);
     cluster.api.apply(NODE_OBJECT);
     cluster.start_agent(&[]);
@@ -60,10 +60,10 @@ fn without_being_asked_the_agent_leaves_taints_alone() {
     let may = cluster
         .api
         .kubectl_as(&account, ["auth", "can-i", "patch", "nodes"], "");
-    assert_eq!(may.stdout.trim(), "no", "nor could it");
+    assert_eq!(may.stdout.trim(), "no", "it has no right to");
 }
 
-/// The keys of the node's taints; the API server adds some of its own.
+/// The keys of the node's taints, without those that the API server adds.
 fn keys(cluster: &Cluster) -> Vec<String> {
     let node = cluster.api.get(&format!("node {NODE}"));
     let taints = node["spec"]["taints"].as_array().unwrap().iter();

@@ -1,5 +1,5 @@
-//! A pod at the API server, and its sandbox on this machine: a process in a network namespace and a
-//! control group of the pod's own.
+//! A pod at the API server and its sandbox on this machine: a process in its own network namespace
+//! and control group.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,8 +20,8 @@ use crate::control_group::ControlGroup;
 /// The pod's addresses.
 const ADDRESSES: [&str; 2] = ["10.99.7.2", "fd00:99:7::2"];
 
-/// A pod whose sandbox runs.
-pub(crate) struct Patient {
+/// A pod with a running sandbox and no rules.
+pub(crate) struct BrokenPod {
     pub(crate) uid: String,
     pub(crate) netns: NetNs,
     manifest: Value,
@@ -57,7 +57,7 @@ pub(crate) fn meshed(name: &str) -> Value {
     })
 }
 
-/// Makes the pod at the API server, and gives back its UID.
+/// Creates the pod at the API server and returns its UID.
 pub(crate) fn create(api: &KubeApi, manifest: &Value) -> String {
     api.apply(&manifest.to_string());
     uid_of(api, name_of(manifest)).unwrap()
@@ -71,7 +71,7 @@ pub(crate) fn uid_of(api: &KubeApi, name: &str) -> Option<String> {
     Some(pod["metadata"]["uid"].as_str().unwrap().to_owned())
 }
 
-/// Writes the status that a kubelet would.
+/// Writes a pod's status, as a kubelet does.
 pub(crate) fn set_status(api: &KubeApi, name: &str, status: &Value) {
     let patch = json!({"status": status}).to_string();
     let words = [
@@ -87,13 +87,13 @@ pub(crate) fn set_status(api: &KubeApi, name: &str, status: &Value) {
     assert_eq!(patched.code, 0, "{}", patched.stderr);
 }
 
-/// The status of a pod that runs.
+/// The status of a running pod.
 pub(crate) fn running() -> Value {
     let ips: Vec<_> = ADDRESSES.iter().map(|ip| json!({"ip": ip})).collect();
     json!({"phase": "Running", "podIP": ADDRESSES[0], "podIPs": ips})
 }
 
-/// The status of a pod whose validation has failed, and failed again that often.
+/// The status of a pod whose validation has failed and restarted that many times.
 pub(crate) fn failing(restarts: u32) -> Value {
     let mut status = running();
     status["phase"] = json!("Pending");
@@ -106,20 +106,20 @@ pub(crate) fn failing(restarts: u32) -> Value {
     status
 }
 
-impl Patient {
-    /// Makes the pod, with nothing but a sandbox: its namespace has addresses, and no rules.
-    pub(crate) fn admit(api: &KubeApi, name: &str) -> Self {
-        Self::admit_as(api, meshed(name))
+impl BrokenPod {
+    /// Creates the pod with only a sandbox: its namespace has addresses and no rules.
+    pub(crate) fn create(api: &KubeApi, name: &str) -> Self {
+        Self::create_from(api, meshed(name))
     }
 
-    pub(crate) fn admit_as(api: &KubeApi, manifest: Value) -> Self {
+    pub(crate) fn create_from(api: &KubeApi, manifest: Value) -> Self {
         let uid = create(api, &manifest);
-        let patient = Self::of(manifest, uid);
-        set_status(api, name_of(&patient.manifest), &running());
-        patient
+        let broken_pod = Self::of(manifest, uid);
+        set_status(api, name_of(&broken_pod.manifest), &running());
+        broken_pod
     }
 
-    /// A sandbox for the pod of that UID, which the API server need not know.
+    /// Creates a sandbox for a pod that may not exist at the API server.
     pub(crate) fn of(manifest: Value, uid: String) -> Self {
         let process = sandbox(manifest["spec"]["hostUsers"] == false);
         let path = format!("/proc/{}/ns/net", process.id());
@@ -138,17 +138,17 @@ impl Patient {
         }
     }
 
-    /// The number of its process, which no repair changes.
+    /// The ID of its process.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Whether its process runs still.
+    /// Whether its process is running.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// The rules that an ADD would make.
+    /// The rules that an ADD would write.
     pub(crate) fn wanted(&self) -> Vec<RuleSet> {
         let facts = PodFacts::from_object(&self.manifest).unwrap();
         let addresses = ADDRESSES.map(|address| address.parse().unwrap());
@@ -159,25 +159,25 @@ impl Patient {
         redirection.rule_sets
     }
 
-    /// The rules that stand.
-    pub(crate) fn standing(&self) -> Vec<RuleSet> {
+    /// The live rules.
+    pub(crate) fn live(&self) -> Vec<RuleSet> {
         let families = [Family::V4, Family::V6];
         let found = read(&self.netns, &xtables(), BackendChoice::Auto, &families);
         found.unwrap().rule_sets
     }
 
-    /// The first difference between the rules that stand and those that an ADD would make.
+    /// The first difference between the live rules and those that an ADD would write.
     pub(crate) fn difference(&self) -> Option<String> {
-        let (wanted, standing) = (self.wanted(), self.standing());
+        let (wanted, live) = (self.wanted(), self.live());
         assert_eq!(wanted.len(), 2, "both families are wanted");
-        let mut pairs = wanted.iter().zip(&standing);
+        let mut pairs = wanted.iter().zip(&live);
         let drift = pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
         drift.map(|drift| drift.to_string())
     }
 
-    /// Whether nothing stands.
-    pub(crate) fn is_bare(&self) -> bool {
-        self.standing().iter().all(|rules| {
+    /// Whether there are no rules.
+    pub(crate) fn has_no_rules(&self) -> bool {
+        self.live().iter().all(|rules| {
             rules
                 .tables
                 .iter()
@@ -185,15 +185,15 @@ impl Patient {
         })
     }
 
-    /// Makes rules stand, as an ADD does, and says what that changed.
+    /// Applies rules, as an ADD does, and returns what changed.
     pub(crate) fn program(&self, rules: &[RuleSet]) -> Change {
         let applied = apply(&self.netns, &xtables(), BackendChoice::Auto, rules);
         applied.unwrap().change
     }
 }
 
-impl Drop for Patient {
-    /// The process reads to the end of its input.
+impl Drop for BrokenPod {
+    /// The process exits when its standard input is closed.
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _status = self.process.wait();
@@ -204,8 +204,8 @@ fn xtables() -> Xtables {
     Xtables::search(std::env::var_os("PATH").as_deref())
 }
 
-/// A process in a network namespace of its own, which ends with its input; where it has users of its
-/// own, its user namespace owns the other.
+/// Starts a process in its own network namespace that exits when its standard input is closed. With
+/// `has_own_users`, its own user namespace owns the network namespace.
 fn sandbox(has_own_users: bool) -> Child {
     let users = has_own_users.then_some("--user");
     let mut process = Command::new("unshare")
@@ -215,7 +215,7 @@ fn sandbox(has_own_users: bool) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .expect("unshare is installed: run `make test`");
-    let stdout = process.stdout.take().expect("it was asked for");
+    let stdout = process.stdout.take().expect("it is piped");
     let mut line = String::new();
     let read = BufReader::new(stdout).read_line(&mut line);
     assert_eq!((read.ok(), line.as_str()), (Some(6), "ready\n"));
