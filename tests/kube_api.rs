@@ -1,4 +1,4 @@
-//! Proof that the API server of the tests is a real one: rights are checked, and it can be away.
+//! The API server of the tests is real: it checks rights, and it can be stopped.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -28,22 +28,22 @@ subjects:
 const POD: &str = "
 apiVersion: v1
 kind: Pod
-metadata: {name: lonely, namespace: default}
+metadata: {name: without-sidecar, namespace: default}
 spec:
   nodeName: node
   containers: [{name: main, image: none}]
 ";
 
 #[test]
-fn a_service_account_may_do_what_its_role_says_and_nothing_else() {
+fn a_service_account_has_the_rights_of_its_role_and_no_others() {
     let api = KubeApi::start();
     api.apply(READER);
     api.apply(POD);
     let kubeconfig = api.kubeconfig_of("default", "reader");
     let asked = |words: &str| api.kubectl_as(&kubeconfig, words.split(' '), "");
     let seen = asked("get pods --field-selector spec.nodeName=node -o name");
-    assert_eq!(seen.stdout, "pod/lonely\n", "{}", seen.stderr);
-    for forbidden in ["delete pod lonely", "get secrets"] {
+    assert_eq!(seen.stdout, "pod/without-sidecar\n", "{}", seen.stderr);
+    for forbidden in ["delete pod without-sidecar", "get secrets"] {
         let refused = asked(forbidden);
         assert_ne!(refused.code, 0, "{forbidden}");
         assert!(refused.stderr.contains("(Forbidden)"), "{}", refused.stderr);
@@ -51,10 +51,10 @@ fn a_service_account_may_do_what_its_role_says_and_nothing_else() {
 }
 
 #[test]
-fn a_server_that_is_away_comes_back_with_what_it_knew() {
+fn a_restarted_server_has_its_objects() {
     let mut api = KubeApi::start();
     api.apply(POD);
-    let token = fs::read_to_string(api.kubeconfig()).expect("the kubeconfig is there");
+    let token = fs::read_to_string(api.kubeconfig()).expect("the kubeconfig exists");
     let asked =
         |api: &KubeApi| api.kubectl(["get", "pods", "-o", "name", "--request-timeout=2s"], "");
 
@@ -63,33 +63,33 @@ fn a_server_that_is_away_comes_back_with_what_it_knew() {
     assert_ne!(silent.code, 0);
     assert!(!silent.stderr.contains("refused"), "{}", silent.stderr);
     api.resume_server();
-    assert_eq!(asked(&api).stdout, "pod/lonely\n");
+    assert_eq!(asked(&api).stdout, "pod/without-sidecar\n");
 
     api.stop_server();
     let refused = asked(&api);
     assert_ne!(refused.code, 0);
     assert!(refused.stderr.contains("refused"), "{}", refused.stderr);
     api.start_server();
-    assert_eq!(asked(&api).stdout, "pod/lonely\n");
-    let now = fs::read_to_string(api.kubeconfig()).expect("the kubeconfig is there");
-    assert_eq!(token, now, "credentials hold across a restart");
+    assert_eq!(asked(&api).stdout, "pod/without-sidecar\n");
+    let now = fs::read_to_string(api.kubeconfig()).expect("the kubeconfig exists");
+    assert_eq!(token, now, "credentials stay valid across a restart");
 }
 
 #[test]
-fn a_test_that_panics_leaves_nothing_behind() {
+fn a_panicking_test_leaves_no_processes() {
     let mut directory = None;
     let panicked = catch_unwind(std::panic::AssertUnwindSafe(|| {
         let api = KubeApi::start();
         directory = api.kubeconfig().parent().map(Path::to_owned);
-        panic!("as a failing test does");
+        panic!("a failing test");
     }));
     assert!(panicked.is_err());
-    let directory = directory.expect("it had started");
+    let directory = directory.expect("the server had started");
     assert!(!directory.exists(), "{}", directory.display());
     assert_eq!(processes_that_name(&directory), Vec::<String>::new());
 }
 
-/// The command lines that hold this path.
+/// The command lines of processes that contain this path.
 fn processes_that_name(path: &Path) -> Vec<String> {
     let path = path.to_string_lossy();
     let processes = fs::read_dir("/proc").expect("the kernel lists processes");

@@ -1,5 +1,5 @@
-//! Bad days of the API server, of the agent's token and of the node's clock: pods that the agent
-//! knows start, and all is well once the cause has gone.
+//! Failures of the API server, the agent's token and the node's clock: pods that the agent knows
+//! still start, and the agent recovers when the cause is gone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::node::{Node, PLAIN, passed};
 
 #[test]
-fn with_the_api_server_away_known_pods_start_and_others_wait() {
+fn with_the_api_server_down_known_pods_start_and_others_wait() {
     let mut node = Node::start();
     let uid = node.pod("plain", PLAIN);
     node.api.stop_server();
@@ -24,15 +24,15 @@ fn with_the_api_server_away_known_pods_start_and_others_wait() {
 }
 
 #[test]
-fn with_the_api_server_hanging_known_pods_start_and_the_watch_goes_on_after() {
+fn with_the_api_server_hanging_known_pods_start_and_the_watch_resumes() {
     let mut node = Node::start();
     let uid = node.pod("plain", PLAIN);
-    let asked = |node: &Node| {
-        let asked = node.api.asked_by("kube-system", "mesh-cni").into_iter();
-        let of_all = asked.filter(|words| !words.starts_with("get "));
-        of_all.collect::<Vec<_>>()
+    let requests = |node: &Node| {
+        let all = node.api.asked_by("kube-system", "mesh-cni").into_iter();
+        all.filter(|request| !request.starts_with("get "))
+            .collect::<Vec<_>>()
     };
-    let before = asked(&node);
+    let before = requests(&node);
     node.api.pause_server();
     assert!(passed(&node.add("plain", &uid)));
     let unknown = node.add("other", "u-1");
@@ -41,11 +41,15 @@ fn with_the_api_server_hanging_known_pods_start_and_the_watch_goes_on_after() {
     node.api.resume_server();
     let later = node.pod("later", PLAIN);
     assert!(passed(&node.add("later", &later)));
-    assert_eq!(asked(&node), before, "it hears on from where it was");
+    assert_eq!(
+        requests(&node),
+        before,
+        "the watch resumes without a new list"
+    );
 }
 
 #[test]
-fn a_token_that_is_changed_is_taken_and_one_that_ends_is_told() {
+fn a_new_token_is_used_and_an_expired_one_is_reported() {
     let api = KubeApi::start();
     api.apply(MANIFESTS);
     let directory = tempfile::tempdir().unwrap();
@@ -62,9 +66,9 @@ fn a_token_that_is_changed_is_taken_and_one_that_ends_is_told() {
     };
     let plain = node.pod("plain", PLAIN);
 
-    // The token ends with what it is bound to, and nobody has brought another.
+    // The token expires with the secret that it is bound to, and there is no new one yet.
     end_token(&node.api, "first");
-    again(&mut node.api);
+    restart(&mut node.api);
     node.agent.wait_for("does not say why", |agent| {
         agent.log().contains("answered 401 Unauthorized")
     });
@@ -76,7 +80,7 @@ fn a_token_that_is_changed_is_taken_and_one_that_ends_is_told() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_told_and_one_that_jumps_is_no_matter() {
+fn a_wrong_clock_is_reported_and_a_jumping_clock_does_no_harm() {
     let api = KubeApi::start();
     api.apply(MANIFESTS);
     let directory = tempfile::tempdir().unwrap();
@@ -86,7 +90,7 @@ fn a_clock_that_is_wrong_is_told_and_one_that_jumps_is_no_matter() {
     let mut command = Agent::command(&kubeconfig, directory.path());
     let clock = Clock::of(&mut command, directory.path());
 
-    // A machine without a battery begins here, before any certificate is valid.
+    // A machine without a battery starts at this time, before any certificate is valid.
     clock.set("@1970-01-02 00:00:00");
     let mut agent = Agent::begin(&command, directory.path());
     agent.wait_for("does not say why", |agent| {
@@ -103,21 +107,21 @@ fn a_clock_that_is_wrong_is_told_and_one_that_jumps_is_no_matter() {
         clock.set(jump);
         bind_token(&node.api, secret, &token);
         end_token(&node.api, before);
-        again(&mut node.api);
+        restart(&mut node.api);
         let uid = node.pod(secret, PLAIN);
         assert!(passed(&node.add(secret, &uid)), "{jump}");
     }
 }
 
-/// The clock of a program, which is not that of the machine. What a program measures time by stays
-/// as it is, as it does where a machine's clock is set.
+/// The wall clock of one program. The monotonic clock does not change, as when a machine's clock
+/// is set.
 struct Clock(PathBuf);
 
 impl Clock {
     fn of(command: &mut Command, directory: &Path) -> Self {
         let file = directory.join("clock");
         command
-            // The loader knows what the folder of libraries is called.
+            // The loader replaces `$LIB` with the name of the library directory.
             .env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketimeMT.so.1")
             .env("FAKETIME_TIMESTAMP_FILE", &file)
             .env("FAKETIME_NO_CACHE", "1")
@@ -126,7 +130,7 @@ impl Clock {
         Self(file)
     }
 
-    /// Sets it, as `faketime` writes times.
+    /// Sets the clock, in the format of `faketime`.
     fn set(&self, time: &str) {
         let part = self.0.with_extension("part");
         fs::write(&part, time).unwrap();
@@ -134,7 +138,7 @@ impl Clock {
     }
 }
 
-/// Puts a token there that is valid as long as that secret is, in one step as the kubelet does.
+/// Writes a token that is valid as long as the secret exists, atomically as the kubelet does.
 fn bind_token(api: &KubeApi, secret: &str, path: &Path) {
     api.must(&format!(
         "create secret generic {secret} --namespace=kube-system"
@@ -148,12 +152,12 @@ fn bind_token(api: &KubeApi, secret: &str, path: &Path) {
     fs::rename(part, path).unwrap();
 }
 
-/// Ends the token that is valid as long as that secret is.
+/// Invalidates the token that is bound to the secret.
 fn end_token(api: &KubeApi, secret: &str) {
     api.must(&format!("delete secret {secret} --namespace=kube-system"));
 }
 
-/// A kubeconfig with the token of that file, as a pod has it.
+/// A kubeconfig that reads its token from that file, as a pod does.
 fn with_token_file(api: &KubeApi, token: &Path, directory: &Path) -> PathBuf {
     let mut kubeconfig: Value = api.kubeconfig_with("").parse().unwrap();
     kubeconfig["users"][0]["user"] = json!({"tokenFile": token});
@@ -162,8 +166,8 @@ fn with_token_file(api: &KubeApi, token: &Path, directory: &Path) -> PathBuf {
     path
 }
 
-/// Ends the API server and starts it anew: connections are gone, and what it remembered of tokens.
-fn again(api: &mut KubeApi) {
+/// Restarts the API server, which closes its connections and clears its token cache.
+fn restart(api: &mut KubeApi) {
     api.stop_server();
     api.start_server();
 }

@@ -1,5 +1,5 @@
-//! The plugin, the agent and a real API server together: an ADD asks the agent, the agent watches
-//! under its own service account, and what one of them does not know, nobody guesses.
+//! The plugin, the agent and a real API server together: an ADD asks the agent, and the agent watches
+//! with its own service account. Unknown facts are never guessed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use node::{MESHED, Node, PLAIN, passed};
 
 #[test]
-fn a_thousand_adds_ask_the_agent_and_the_agent_asks_nobody() {
+fn a_thousand_adds_cause_no_request_to_the_api_server() {
     const THREADS: usize = 4;
     const ADDS: usize = 250;
     let mut node = Node::start();
@@ -34,7 +34,7 @@ fn a_thousand_adds_ask_the_agent_and_the_agent_asks_nobody() {
         reached["code"], 103,
         "it gets as far as the namespace: {reached}"
     );
-    // A watch that has lasted its time is opened anew.
+    // A watch that ends is opened again.
     let asked = node.api.asked_by("kube-system", "mesh-cni");
     let mut since = asked[before.len()..].iter();
     assert!(
@@ -47,7 +47,7 @@ fn a_thousand_adds_ask_the_agent_and_the_agent_asks_nobody() {
 }
 
 #[test]
-fn a_pod_made_again_never_gets_what_its_predecessor_had() {
+fn a_recreated_pod_never_gets_facts_of_its_predecessor() {
     let mut node = Node::start();
     let first = node.pod("cart", MESHED);
     node.api.must("delete pod cart --grace-period=0 --force");
@@ -58,7 +58,7 @@ fn a_pod_made_again_never_gets_what_its_predecessor_had() {
 }
 
 #[test]
-fn the_plugin_itself_asks_the_api_server() {
+fn the_plugin_can_ask_the_api_server_itself() {
     let mut node = Node::start();
     let kubeconfig = node.api.kubeconfig_of("kube-system", "mesh-cni");
     let from_api = json!({"pod_source": "api", "kubeconfig": kubeconfig});
@@ -70,7 +70,7 @@ fn the_plugin_itself_asks_the_api_server() {
     assert_eq!(node.add_with(&from_api, "plain", "another")["code"], 11);
     assert_eq!(node.add_with(&from_api, "none", "u-1")["code"], 11);
 
-    // Without an agent, `auto` asks the API server where a kubeconfig says how.
+    // Without an agent, `auto` asks the API server if there is a kubeconfig.
     let nowhere = node.directory.path().join("nowhere");
     let mut auto = json!({"pod_source": "auto", "cni_agent_run_dir": nowhere});
     let away = node.add_with(&auto, "plain", &plain);
@@ -79,9 +79,9 @@ fn the_plugin_itself_asks_the_api_server() {
     let answer = node.add_with(&auto, "plain", &plain);
     assert!(passed(&answer), "{answer}");
 
-    let stranger = node.directory.path().join("stranger.kubeconfig");
-    std::fs::write(&stranger, node.api.kubeconfig_with("no-token")).unwrap();
-    let refused = json!({"pod_source": "api", "kubeconfig": stranger});
+    let no_token = node.directory.path().join("no-token.kubeconfig");
+    std::fs::write(&no_token, node.api.kubeconfig_with("no-token")).unwrap();
+    let refused = json!({"pod_source": "api", "kubeconfig": no_token});
     let refused = node.add_with(&refused, "plain", &plain);
     assert_eq!(refused["code"], 11);
     assert!(

@@ -1,4 +1,4 @@
-//! An API server, the agent beside it, and ADDs as a runtime calls the plugin for them.
+//! An API server, an agent, and ADDs called as a runtime calls them.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use mesh_cni_tests::{Agent, KubeApi, mesh_cni};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Containers of a pod that is left alone.
+/// Containers of a pod that is not redirected.
 pub(crate) const PLAIN: &str = "{name: app, image: none}";
-/// Containers of a pod for which a namespace would be programmed.
+/// Containers of a pod that is redirected.
 pub(crate) const MESHED: &str = "{name: app, image: none}, {name: istio-proxy, image: none}";
 
-/// Fields are dropped in their order.
+/// The API server and the agent of a node. Fields are dropped in this order.
 pub(crate) struct Node {
     pub(crate) agent: Agent,
     pub(crate) api: KubeApi,
@@ -30,7 +30,7 @@ impl Node {
         }
     }
 
-    /// Makes the pod, waits until the agent knows it, and gives back its UID.
+    /// Creates the pod, waits until the agent knows it, and returns its UID.
     pub(crate) fn pod(&mut self, name: &str, containers: &str) -> String {
         self.api.apply(&pod(name, containers));
         let found = self.api.get(&format!("pod {name}"));
@@ -42,12 +42,12 @@ impl Node {
         uid
     }
 
-    /// The answer to an ADD of that pod that asks the agent.
+    /// The result of an ADD of the pod with pod source `agent`.
     pub(crate) fn add(&self, name: &str, uid: &str) -> Value {
         self.add_with(&json!({"pod_source": "agent"}), name, uid)
     }
 
-    /// The answer to an ADD of that pod, in a namespace that can be opened and never entered.
+    /// The result of an ADD of the pod, with a namespace file that can be opened but not entered.
     pub(crate) fn add_with(&self, fields: &Value, name: &str, uid: &str) -> Value {
         let mut conf = json!({
             "cniVersion": "1.0.0",

@@ -1,11 +1,11 @@
-//! A whole ADD beside its floor: the same rules by `nsenter … iptables-nft-restore`. Then a burst of
-//! them, and what the rules cost a connection.
+//! A whole ADD against the floor: the same rules by `nsenter … iptables-nft-restore`. Then a burst
+//! of ADDs, and what the rules cost a connection.
 //!
-//! Each run gets a fresh network namespace. The candidates take turns, so that whatever else the
-//! machine does meets them all alike. Prints medians and ratios; asserts nothing about time.
+//! Each run gets a fresh network namespace. The candidates take turns, so that other load affects
+//! all of them alike. Prints medians and ratios, and asserts nothing about time.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
-#![expect(clippy::panic, reason = "a benchmark ends where it fails")]
+#![expect(clippy::panic, reason = "a failure ends the benchmark")]
 
 mod agent_socket;
 mod binary;
@@ -25,10 +25,10 @@ use serde_json::{Value, json};
 
 use measure::{Sample, measure};
 
-/// How often each candidate runs, unless `RUNS` says otherwise.
+/// How often each candidate runs, unless `RUNS` is set.
 const RUNS: usize = 101;
 
-/// One way to make the rules stand.
+/// One way to apply the rules.
 struct Candidate {
     name: &'static str,
     command: fn(&Path) -> Command,
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The floor comes first: ratios are against it. The back ends ask the agent, as on a node.
+/// The floor is first: ratios are relative to it. The back ends ask the agent, as on a node.
 fn candidates(pods: &Pods) -> Vec<Candidate> {
     let add = |name, source: &Attachment, changes: &[(&str, Value)]| {
         let mut conf = source.conf.clone();
@@ -105,7 +105,7 @@ fn candidates(pods: &Pods) -> Vec<Candidate> {
     ]
 }
 
-/// The documented pod, and the ways to its facts.
+/// The documented pod, and the sources of its facts.
 struct Pods {
     agent: Attachment,
     json: Attachment,

@@ -1,10 +1,10 @@
-//! The node agent beside a real API server: from its start to ready, what it takes with 500 pods and
-//! ten changes a second, and an ADD that asks it beside one that reads a file.
+//! The node agent with a real API server: its time from start to ready, its CPU and memory with 500
+//! pods and ten changes per second, and an ADD that asks it against one that reads a file.
 //!
-//! Prints what was measured; asserts nothing about time.
+//! Prints measurements, and asserts nothing about time.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
-#![expect(clippy::panic, reason = "a benchmark ends where it fails")]
+#![expect(clippy::panic, reason = "a failure ends the benchmark")]
 
 mod measure;
 mod process_figures;
@@ -25,13 +25,13 @@ use serde_json::{Value, json};
 use measure::{Sample, measure};
 use process_figures::Figures;
 
-/// How many pods the node has.
+/// The number of pods on the node.
 const PODS: usize = 500;
 /// How often the agent is started.
 const STARTS: usize = 11;
 /// How often each kind of ADD runs.
 const RUNS: usize = 101;
-/// For how long pods change, and how many of them a second.
+/// How long pods change, and how many per second.
 const SECONDS: u32 = 10;
 const CHANGES: usize = 10;
 
@@ -84,9 +84,9 @@ fn main() -> ExitCode {
 /// An agent that is ready.
 struct Started {
     agent: Agent,
-    /// How long that took.
+    /// How long it took to become ready.
     ready: Duration,
-    /// What it had taken by then.
+    /// What it had used by then.
     figures: Figures,
     _directory: tempfile::TempDir,
 }
@@ -120,7 +120,7 @@ fn is_ready(agent: &Agent) -> bool {
     ready.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// The same agent, which installs on a node in that directory.
+/// Makes the agent install on a node in that directory.
 fn with_node(mut command: Command, directory: &Path) -> Command {
     let own = |name: &str| {
         let path = directory.join(name);

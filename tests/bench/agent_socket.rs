@@ -1,7 +1,6 @@
-//! The agent's end of its socket: the documented pod's facts, as the agent tells them, out of memory.
+//! A stand-in for the agent's socket that answers with the documented pod's facts from memory.
 //!
-//! The agent itself answers from its watch, so from memory too; no part of it but the protocol is
-//! needed to know what an ADD costs that asks it.
+//! The agent answers from memory too, so only the protocol matters for the cost of an ADD.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -12,22 +11,22 @@ use std::thread;
 use mesh_cni_selector::PodFacts;
 use mesh_cni_tests::PRODUCTPAGE;
 
-/// Answers on `agent.sock` in that directory until the program ends.
+/// Answers on the agent's socket in that directory until the program ends.
 pub(crate) fn listen(run_dir: &Path) {
-    fs::create_dir_all(run_dir).expect("the run directory can be made");
+    fs::create_dir_all(run_dir).expect("the run directory can be created");
     let listener = UnixListener::bind(run_dir.join("agent.sock"));
     let listener = listener.expect("the benchmark can listen in its own directory");
     let facts = PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod");
     let facts = serde_json::to_string(&facts).expect("facts can be written");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Who goes away early is measured all the same.
+            // A client that disconnects early is measured too.
             drop(answer(stream, &facts));
         }
     });
 }
 
-/// Facts for who asks, and nothing more to hear for who reports.
+/// Facts for a request, and an empty answer for a report.
 fn answer(mut stream: UnixStream, facts: &str) -> io::Result<()> {
     let mut request = [0; 16 * 1024];
     let size = stream.read(&mut request)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Of a 64-bit ELF file: whether it names a program that must load it (`PT_INTERP`).
+/// Whether a 64-bit ELF file names a loader (`PT_INTERP`).
 fn needs_a_loader(elf: &[u8]) -> bool {
     const INTERPRETER: u32 = 3;
     let number = |at: usize, size: usize| {
@@ -20,7 +20,7 @@ fn needs_a_loader(elf: &[u8]) -> bool {
     })
 }
 
-/// In words.
+/// Describes it in a line.
 pub(crate) fn binary(path: &Path) -> String {
     let bytes = fs::read(path).expect("the plugin was built");
     let kind = if needs_a_loader(&bytes) {

@@ -1,4 +1,4 @@
-//! Many sandboxes at once: how many ADDs a second, and whether one fails.
+//! Many sandboxes at once: ADDs per second, and failures.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,11 +11,11 @@ use mesh_cni_netns::NetNs;
 
 use super::plugin;
 
-/// How many sandboxes, and how many at once.
+/// The number of sandboxes, and how many start in parallel.
 const SANDBOXES: usize = 200;
 const AT_ONCE: usize = 16;
 
-/// What the burst came to, in words.
+/// Runs the burst and describes the result.
 pub(crate) fn burst(conf: &str) -> String {
     let made: Vec<_> = (0..SANDBOXES)
         .map(|_| NetNs::scratch().expect("the benchmark needs root: run `make bench`"))
@@ -34,7 +34,7 @@ pub(crate) fn burst(conf: &str) -> String {
     words(start.elapsed(), &outcomes)
 }
 
-/// One ADD: how long it took, and what was said where it failed.
+/// One ADD: how long it took, and the error if it failed.
 struct Outcome {
     took: Duration,
     failure: Option<String>,
@@ -63,7 +63,7 @@ fn run(mut command: Command, conf: &str) -> Result<(), String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| error.to_string())?;
-    let mut stdin = child.stdin.take().expect("it was asked for");
+    let mut stdin = child.stdin.take().expect("it is piped");
     let written = stdin.write_all(conf.as_bytes());
     drop(stdin);
     let output = child
@@ -95,7 +95,7 @@ fn words(whole: Duration, outcomes: &[Outcome]) -> String {
         longest.as_secs_f64() * 1e3,
     );
     if let Some(first) = failures.first() {
-        writeln!(text, "the first failure: {first}").expect("a string takes every write");
+        writeln!(text, "the first failure: {first}").expect("writing to a string cannot fail");
     }
     text
 }

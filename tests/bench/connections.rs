@@ -1,7 +1,7 @@
-//! What the rules cost a new connection, as the list of excluded ports grows.
+//! What the rules cost a new connection, by the length of the list of excluded ports.
 //!
-//! Connections over the loopback interface of namespaces that the benchmark made, each accepted and
-//! reset at once. Back ends and lengths take turns.
+//! Connections over the loopback interface of the benchmark's own namespaces, each accepted and reset
+//! at once. Back ends and lengths take turns.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,18 +16,18 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 const LENGTHS: [u16; 3] = [10, 100, 1_000];
 const BACKENDS: [Backend; 2] = [Backend::Netlink, Backend::NftNative];
-/// Where the listener is; no list has this port.
+/// The listener's port, which no list contains.
 const PORT: u16 = 9_080;
-/// How many connections are measured together.
+/// The number of connections per measurement.
 const CONNECTIONS: u32 = 100;
 
-/// A namespace with rules, or with none.
+/// A namespace with rules, or without any.
 struct Place {
     netns: NetNs,
     rounds: Vec<Duration>,
 }
 
-/// The table, after so many rounds.
+/// The table after that many rounds.
 pub(crate) fn connections(rounds: usize) -> String {
     let mut bare = Place::new(None);
     let mut places: Vec<Vec<Place>> = BACKENDS
@@ -46,7 +46,7 @@ pub(crate) fn connections(rounds: usize) -> String {
     table(&bare, &places)
 }
 
-/// The documented rules with so many excluded outbound ports.
+/// The documented rules with that many excluded outbound ports.
 fn excluding(length: u16) -> RuleSet {
     let ports: Vec<_> = (0..length)
         .map(|index| (20_000 + index).to_string())
@@ -84,7 +84,7 @@ impl Place {
     }
 }
 
-/// The time that the connections took, without what ends them.
+/// The time to open the connections, without closing them.
 fn round() -> io::Result<Duration> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT))?;
     let address: SocketAddr = listener.local_addr()?;
@@ -108,16 +108,18 @@ fn table(bare: &Place, places: &[Vec<Place>]) -> String {
     let without = bare.median();
     let mut text = format!("{:<38}", "");
     for length in LENGTHS {
-        write!(text, " {:>14}", format!("{length} ports")).expect("a string takes every write");
+        write!(text, " {:>14}", format!("{length} ports"))
+            .expect("writing to a string cannot fail");
     }
-    writeln!(text).expect("a string takes every write");
+    writeln!(text).expect("writing to a string cannot fail");
     for (backend, places) in BACKENDS.into_iter().zip(places) {
-        write!(text, "{:<38}", backend.as_str()).expect("a string takes every write");
+        write!(text, "{:<38}", backend.as_str()).expect("writing to a string cannot fail");
         for place in places {
             let more = place.median() - without;
-            write!(text, " {:>14}", format!("{more:.2} µs")).expect("a string takes every write");
+            write!(text, " {:>14}", format!("{more:.2} µs"))
+                .expect("writing to a string cannot fail");
         }
-        writeln!(text).expect("a string takes every write");
+        writeln!(text).expect("writing to a string cannot fail");
     }
     text + &format!("(more than the {without:.2} µs that a connection takes without rules)\n")
 }

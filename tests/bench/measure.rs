@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
-/// Set in the child that runs one program and says what that took.
+/// Set in the child process that runs and measures one program.
 const MEASURED: &str = "MESH_CNI_BENCH_MEASURED";
 
-/// What one run took.
+/// The measurements of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
     pub(crate) wall: Duration,
@@ -23,10 +23,10 @@ pub(crate) struct Sample {
 
 /// Runs the command once.
 ///
-/// A child of our own runs it, because the kernel counts CPU time and memory for all children of a
-/// process together.
+/// A child process runs it, because the kernel adds up CPU time and memory of all children of a
+/// process.
 pub(crate) fn measure(command: &Command, input: &str) -> Sample {
-    let mut file = tempfile::tempfile().expect("a temporary file can be made");
+    let mut file = tempfile::tempfile().expect("a temporary file can be created");
     file.write_all(input.as_bytes())
         .expect("a temporary file can be written");
     file.rewind().expect("a temporary file can be rewound");
@@ -49,7 +49,7 @@ pub(crate) fn measure(command: &Command, input: &str) -> Sample {
     parse(&said).unwrap_or_else(|| panic!("{command:?} was not measured: {said}"))
 }
 
-/// In the child: runs the program that the arguments name and prints what it took.
+/// In the child: runs the program in the arguments and prints its measurements.
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 pub(crate) fn as_measured_child() -> Option<ExitCode> {
     env::var_os(MEASURED)?;

@@ -1,11 +1,11 @@
-//! What a running process has taken, as the kernel tells.
+//! CPU time and memory of a running process, from `/proc`.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
-/// What it has taken since its start.
+/// CPU time and memory since the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) cpu: Duration,
@@ -23,7 +23,7 @@ impl Figures {
         let kib = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
-            number.expect("the kernel tells a process's memory")
+            number.expect("the kernel reports a process's memory")
         };
         Self {
             cpu: cpu(&read("stat")),
@@ -33,7 +33,7 @@ impl Figures {
     }
 }
 
-/// Time in user and kernel mode, fields 14 and 15; the second, the name, may hold blanks.
+/// Time in user and kernel mode, fields 14 and 15. Field 2, the name, may contain spaces.
 fn cpu(stat: &str) -> Duration {
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     let fields = after_name.split_whitespace().skip(11).take(2);

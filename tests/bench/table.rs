@@ -1,4 +1,4 @@
-//! Medians side by side, each against the first row.
+//! A table of medians, with ratios to the first row.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ pub(crate) fn table<'name>(
             median(&cpus) / cpu_floor,
             median(&sorted(samples, memory)),
         )
-        .expect("a string takes every write");
+        .expect("writing to a string cannot fail");
     }
     text
 }

@@ -1,4 +1,4 @@
-//! The containers of the daemon set, as the manifests describe them, made by containerd on a node
+//! The containers of the DaemonSet, as the manifests describe them, run by containerd on a node
 //! without a kubelet.
 
 use std::fs;
@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 
 use crate::node::Node;
 
-/// How long a part may take on a busy machine.
+/// How long a test waits for one step.
 const MOST: Duration = Duration::from_secs(60);
 
-/// What operators apply, and what they apply to be rid of it.
+/// The manifests that install mesh-cni, and those that uninstall it.
 pub(crate) const INSTALL: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
 pub(crate) const UNINSTALL: &str = include_str!("../../deploy/manifests/mesh-cni-uninstall.yaml");
 
-/// Where a `ConfigMap` would be mounted from.
+/// The directory that replaces a mounted `ConfigMap`.
 const ENTRY: &str = "/etc/mesh-cni-entry";
 
-/// Makes the image of the programs of this build, and gives it to the node.
+/// Builds an image with the programs of this build and imports it on the node.
 pub(crate) fn import_image(node: &Node) {
     let folder = tempfile::tempdir().unwrap();
     let archive = folder.path().join("mesh-cni.tar");
@@ -34,7 +34,7 @@ pub(crate) fn import_image(node: &Node) {
     Containerd::import(&node.enclosure, &archive);
 }
 
-/// A container of the daemon set that runs.
+/// A running container of the DaemonSet.
 pub(crate) struct AgentPod<'node> {
     node: &'node Node,
     sandbox: String,
@@ -42,8 +42,8 @@ pub(crate) struct AgentPod<'node> {
 }
 
 impl<'node> AgentPod<'node> {
-    /// Starts the first container of that list of those manifests, without these capabilities. The
-    /// plugin that it installs takes the facts about pods from the runtime.
+    /// Starts the first container of that list in the manifests, without these capabilities. The plugin
+    /// that it installs uses pod source `runtime`.
     pub(crate) fn start(
         node: &'node Node,
         (manifests, list): (&str, &str),
@@ -77,7 +77,7 @@ impl<'node> AgentPod<'node> {
         }
     }
 
-    /// What the agent answers once it says that it is ready.
+    /// The agent's `/readyz` answer, once it is ready.
     pub(crate) fn ready(&self, path: &str) -> String {
         let socket = self.node.path("/run/mesh-cni/agent.sock");
         self.wait("is not ready", || {
@@ -87,7 +87,7 @@ impl<'node> AgentPod<'node> {
         ask_agent(&socket, path).unwrap()
     }
 
-    /// Waits until there is an answer; asked whenever the container has said more.
+    /// Waits until `ask` returns a value; it is called whenever the container has printed something.
     pub(crate) fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
         let logs = self.node.path("/var/log/pods");
         wait_for_change(&logs, MOST, what, probe)
@@ -99,10 +99,10 @@ impl<'node> AgentPod<'node> {
         crictl(&self.node.enclosure, &[&exec[..], words].concat())
     }
 
-    /// Ends it.
+    /// Stops it.
     pub(crate) fn end(self) {
         let stopped = crictl(&self.node.enclosure, &["stop", &self.container]);
-        // One that ends by itself at this moment takes the connection to it along.
+        // If the container ends by itself at this moment, the connection to it ends too.
         let is_over = stopped.code == 0 || stopped.stderr.contains("ttrpc: closed");
         assert!(is_over, "{}", stopped.stderr);
         must(self.node, &["stopp", &self.sandbox]);
@@ -111,7 +111,7 @@ impl<'node> AgentPod<'node> {
     }
 }
 
-/// There is no API server here, and so nobody to say which pods are broken.
+/// There is no API server here, so repair cannot work.
 fn leave_repair_out(container: &mut Value) {
     let arguments = container["args"].as_array_mut().unwrap();
     for argument in arguments {
@@ -143,7 +143,7 @@ fn write_entry(node: &Node, manifests: &str) {
     }
 }
 
-/// The pod on the network of the node, which a kubelet would name so.
+/// A pod on the node's network, with the name that a kubelet gives it.
 fn pod_config() -> Value {
     json!({
         "metadata": {
@@ -154,7 +154,7 @@ fn pod_config() -> Value {
     })
 }
 
-/// What a kubelet makes of a container of a pod.
+/// The CRI configuration that a kubelet creates from a container.
 fn container_config(spec: &Value, container: &Value) -> Value {
     let context = &container["securityContext"];
     assert_eq!(
@@ -177,7 +177,7 @@ fn container_config(spec: &Value, container: &Value) -> Value {
             "run_as_user": {"value": spec["securityContext"]["runAsUser"]},
             "readonly_rootfs": context["readOnlyRootFilesystem"],
             "no_new_privs": context["allowPrivilegeEscalation"] == false,
-            // The runtime's own.
+            // The runtime's default.
             "seccomp": {"profile_type": 0},
             "namespace_options": {"network": 2},
         }},
@@ -208,7 +208,7 @@ fn must(node: &Node, words: &[&str]) -> String {
     finished.stdout.trim().to_owned()
 }
 
-/// Where a program of the image lies, outside of it.
+/// The path of a program of the image on this machine.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     static_programs().join(name)
 }

@@ -1,5 +1,5 @@
-//! STATUS: a runtime that knows CNI 1.1 asks the plugin whether the node's network works, and tells
-//! the kubelet.
+//! STATUS: a runtime that supports CNI 1.1 asks the plugin whether the node's network works, and
+//! reports that to the kubelet.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_cni_tests::{Agent, Enclosure, KubeApi, Process, crictl, mesh_cni, newer_containerd};
 use serde_json::{Value, json};
 
-/// How long it may take to be ready on a busy machine.
+/// How long a test waits for readiness.
 const MOST: Duration = Duration::from_secs(60);
 
 const CONFIG: &str = r#"version = 3
@@ -15,7 +15,7 @@ const CONFIG: &str = r#"version = 3
 restrict_oom_score_adj = true
 "#;
 
-/// What the runtime answers the kubelet about the network: whether it is ready, and why not.
+/// The runtime's `NetworkReady` condition: whether the network is ready, and why not.
 fn network(enclosure: &Enclosure) -> (bool, String) {
     let info = crictl(enclosure, &["info"]);
     assert_eq!(info.code, 0, "{}", info.stderr);
@@ -27,7 +27,7 @@ fn network(enclosure: &Enclosure) -> (bool, String) {
 }
 
 #[test]
-fn the_network_is_ready_as_long_as_the_plugin_could_serve_an_add() {
+fn the_network_is_ready_while_an_add_would_work() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path();
     let enclosure = Enclosure::start(state);
@@ -54,7 +54,7 @@ fn the_network_is_ready_as_long_as_the_plugin_could_serve_an_add() {
     let containerd = Process::start_ready(&mut command, &log, &socket, MOST);
 
     let (ready, why) = network(&enclosure);
-    assert!(!ready, "without an agent no ADD could be served");
+    assert!(!ready, "without an agent no ADD would work");
     insta::assert_snapshot!(why.replace(state.to_str().unwrap(), "…"), @"Network plugin returns error: the agent does not answer on `…/run/agent.sock`: the connection failed: No such file or directory (os error 2); look after the agent of this node, a pod of the mesh-cni DaemonSet: it is starting, stopped, or has another run directory than `cni_agent_run_dir`; the runtime tries again by itself");
 
     let api = KubeApi::start();

@@ -1,5 +1,5 @@
-//! Pod source `agent`: containerd makes sandboxes of pods that a real API server holds, and the
-//! plugin asks the agent, which watches them.
+//! Pod source `agent`: containerd creates sandboxes for pods of a real API server, and the plugin
+//! asks the agent, which watches them.
 
 use std::thread;
 
@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use crate::node::Node;
 use crate::sandboxes::difference;
 
-/// A node, an API server, and the agent that watches the one for the other. Fields are dropped in
-/// their order.
+/// A node, an API server, and the agent. Fields are dropped in this order.
 struct Cluster {
     node: Node,
     agent: Agent,
@@ -37,8 +36,8 @@ impl Cluster {
         }
     }
 
-    /// Makes these pods, and gives them back with the UIDs that they got. Nobody waits until the
-    /// agent has heard of them.
+    /// Creates these pods and returns them with their UIDs. Does not wait until the agent knows
+    /// them.
     fn make(&self, pods: &[Value]) -> Vec<SandboxPod> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
         self.api.apply(&list.to_string());
@@ -61,7 +60,7 @@ impl Cluster {
 }
 
 #[test]
-fn a_pod_made_again_under_its_name_gets_what_it_is_itself() {
+fn a_recreated_pod_gets_its_own_rules() {
     let cluster = Cluster::start();
     let node = &cluster.node;
     let first = cluster.make(&[pod_for_api("cart", true)]).remove(0);
@@ -87,7 +86,7 @@ fn a_pod_made_again_under_its_name_gets_what_it_is_itself() {
 }
 
 #[test]
-fn two_hundred_sandboxes_in_bursts_ask_the_agent_and_it_asks_nobody() {
+fn two_hundred_sandboxes_in_bursts_cause_no_request_to_the_api_server() {
     const BURSTS: [usize; 6] = [16, 50, 16, 50, 16, 52];
     let cluster = Cluster::start();
     let node = &cluster.node;
@@ -114,7 +113,7 @@ fn two_hundred_sandboxes_in_bursts_ask_the_agent_and_it_asks_nobody() {
     );
 }
 
-/// Does it for all of them at the same time.
+/// Runs the function for all items in parallel.
 fn at_once<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     thread::scope(|scope| {
         let work = &work;

@@ -1,5 +1,5 @@
-//! The image that is shipped, run by containerd as the manifests say: what it puts on the node, what
-//! it answers, what it takes away again, and which of its capabilities it needs.
+//! The image, run by containerd with the settings of the manifests: what it installs, what it
+//! answers, what it removes, and which capabilities it needs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ const LIST: &str = "/etc/cni/net.d/10-pod-network.conflist";
 const PLUGIN: &str = "/opt/cni/bin/mesh-cni";
 
 #[test]
-fn the_image_brings_the_plugin_and_takes_it_away() {
+fn the_image_installs_and_uninstalls_the_plugin() {
     let node = Node::with(None);
     import_image(&node);
     let before = fs::read_to_string(node.path(LIST)).unwrap();
@@ -50,7 +50,10 @@ fn the_image_brings_the_plugin_and_takes_it_away() {
         assert!(metrics.contains(decided), "{metrics}");
     }
     agent.end();
-    assert!(node.path(PLUGIN).exists(), "an agent that ends leaves it");
+    assert!(
+        node.path(PLUGIN).exists(),
+        "an agent that stops leaves the plugin installed"
+    );
     for sandbox in [meshed, plain] {
         SandboxPod::end(&node.enclosure, &sandbox);
     }
@@ -64,10 +67,10 @@ fn the_image_brings_the_plugin_and_takes_it_away() {
     leaving.end();
 }
 
-/// Without the one capability that the agent has in any case it cannot say which back end the node
-/// has, and says why; it puts the plugin in place all the same. Those of repair are needed for repair.
+/// Without NET_ADMIN the agent reports that it cannot probe the back ends, and installs the plugin
+/// nevertheless. The other capabilities are needed for repair.
 #[test]
-fn without_its_capability_the_agent_says_what_it_cannot_tell() {
+fn without_net_admin_the_agent_reports_what_it_cannot_probe() {
     let node = Node::with(None);
     import_image(&node);
     let agent = AgentPod::start(&node, (INSTALL, "containers"), &["NET_ADMIN"]);

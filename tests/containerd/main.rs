@@ -1,9 +1,9 @@
-//! Proof with a container runtime: containerd and runc make sandboxes through the CRI, and call the
-//! plugin behind the reference `bridge` themselves.
+//! A container runtime: containerd and runc create sandboxes through the CRI and call the plugin
+//! after the reference plugin `bridge`.
 //!
-//! Needs root; without it these tests fail, they do not skip.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-#![expect(clippy::panic, reason = "a test ends where it fails")]
+//! These tests need root; without root they fail.
+#![expect(clippy::unwrap_used, reason = "a failed assertion ends the test")]
+#![expect(clippy::panic, reason = "a failed assertion ends the test")]
 
 mod agent_pod;
 mod asks_status;

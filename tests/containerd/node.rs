@@ -12,11 +12,10 @@ use mesh_cni_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Where pods' manifests lie, inside.
+/// The directory of pod manifests on the node.
 const PODS: &str = "/etc/mesh-cni/pods";
 
-/// The node. Fields are dropped in their order: first the runtime, then what it runs in, then the
-/// files.
+/// The node. Fields are dropped in this order: the runtime, the isolated host, the files.
 pub(crate) struct Node {
     _containerd: Containerd,
     pub(crate) enclosure: Enclosure,
@@ -24,14 +23,14 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// One whose plugin reads manifests.
+    /// A node whose plugin reads manifests.
     pub(crate) fn start() -> Self {
         Self::with(Some(
             &json!({"type": "mesh-cni", "pod_source": "file", "pod_dir": PODS}),
         ))
     }
 
-    /// One with that entry behind the main plugin; without an entry, the plugin is not there either.
+    /// A node with that entry after the main plugin. Without an entry, the plugin is not installed.
     pub(crate) fn with(entry: Option<&Value>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path();
@@ -50,18 +49,18 @@ impl Node {
         node
     }
 
-    /// A path of the node, as seen from outside.
+    /// A path of the node, as seen from this machine.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.enclosure.path(path)
     }
 
-    /// The manifest from which the plugin takes the facts about a pod.
+    /// The path of a pod's manifest, for pod source `file`.
     pub(crate) fn write_manifest(&self, pod: &SandboxPod, manifest: &str) {
         let name = format!("{}_{}.yaml", pod.namespace, pod.name);
         fs::write(self.path(PODS).join(name), manifest).unwrap();
     }
 
-    /// The rules that stand in that sandbox.
+    /// The live rules of the sandbox.
     pub(crate) fn standing(&self, sandbox: &str) -> RuleSet {
         let netns: NetNs = SandboxPod::netns(&self.enclosure, sandbox);
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
@@ -69,7 +68,7 @@ impl Node {
         found.rule_sets.into_iter().next().unwrap()
     }
 
-    /// The addresses that pods hold.
+    /// The addresses that are allocated to pods.
     pub(crate) fn leased_addresses(&self) -> Vec<String> {
         let leases = fs::read_dir(self.path("/var/lib/cni/networks/pod-network")).unwrap();
         let names = leases.map(|lease| lease.unwrap().file_name().into_string().unwrap());
@@ -90,7 +89,7 @@ impl Node {
     }
 }
 
-/// The manifest of a pod that is documented but for its name and UID.
+/// The documented pod's manifest with another name and UID.
 pub(crate) fn manifest(pod: &SandboxPod) -> String {
     PRODUCTPAGE
         .replace(PRODUCTPAGE_NAME, &pod.name)

@@ -1,4 +1,4 @@
-//! Pod source `runtime`: containerd hands a pod's annotations on, and nobody else is asked.
+//! Pod source `runtime`: containerd passes a pod's annotations to the plugin.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::node::Node;
 
-/// As the sidecar injector leaves it.
+/// The status annotation of the sidecar injector.
 const STATUS: (&str, &str) = (
     "sidecar.istio.io/status",
     r#"{"initContainers":null,"containers":["istio-proxy"],"volumes":[],"revision":"default"}"#,
 );
 
-/// The settings that the documented pod has.
+/// The documented pod's settings.
 const SETTINGS: &[(&str, &str)] = &[
     ("traffic.sidecar.istio.io/excludeInboundPorts", "22,15020"),
     (
@@ -25,7 +25,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_annotations_that_the_runtime_hands_on_decide() {
+fn the_annotations_from_the_runtime_decide() {
     let node = Node::with(Some(&json!({
         "type": "mesh-cni",
         "pod_source": "runtime",
@@ -66,7 +66,7 @@ fn the_annotations_that_the_runtime_hands_on_decide() {
     ");
 }
 
-/// A pod with the annotations of the documented one.
+/// A pod with the documented pod's annotations.
 pub(crate) fn documented(name: &str) -> SandboxPod {
     annotated(name, &[&[STATUS], SETTINGS].concat())
 }
@@ -77,7 +77,7 @@ fn annotated(name: &str, annotations: &[(&str, &str)]) -> SandboxPod {
     annotations.fold(pod, |pod, (key, value)| pod.annotated(key, value))
 }
 
-/// A line of the plugin's log, as far as it is the same each time.
+/// A line of the plugin's log without what differs from run to run.
 fn without_time_and_sandbox(line: &str) -> String {
     let (_, line) = line.split_once(' ').unwrap();
     let (subject, message) = line.split_once(": ").unwrap();

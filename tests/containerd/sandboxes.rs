@@ -1,4 +1,4 @@
-//! Sandboxes made, ended, and made again under the same name.
+//! Sandboxes created, removed, and re-created under the same name.
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_rules::OWNERSHIP;
@@ -7,7 +7,7 @@ use mesh_cni_tests::{SandboxPod, productpage_rules};
 use crate::node::{Node, manifest};
 
 #[test]
-fn a_sandbox_gets_the_rules_of_its_own_pod_and_never_its_predecessors() {
+fn a_recreated_sandbox_never_gets_the_rules_of_its_predecessor() {
     let node = Node::start();
     let first = SandboxPod::new("productpage", "0b1f6f3e-0000-4000-8000-000000000001");
     node.write_manifest(&first, &manifest(&first));
@@ -29,7 +29,7 @@ fn a_sandbox_gets_the_rules_of_its_own_pod_and_never_its_predecessors() {
     assert_eq!(node.leased_addresses(), Vec::<String>::new());
 }
 
-/// The first difference between what stands in the sandbox and the documented rules.
+/// The first difference between the sandbox's live rules and the documented rules.
 pub(crate) fn difference(node: &Node, sandbox: &str) -> Option<String> {
     drift(&productpage_rules(), &node.standing(sandbox), &OWNERSHIP).map(|drift| drift.to_string())
 }

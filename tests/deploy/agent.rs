@@ -1,4 +1,4 @@
-//! The agent, started with the very arguments of the `DaemonSet`: flags, mounts and entry agree.
+//! The agent, started with the arguments of the `DaemonSet`: flags, mounts and entry agree.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::chart::object;
 
-/// How long the agent may take on a busy machine.
+/// How long a test waits for the agent.
 const MOST: Duration = Duration::from_secs(60);
 
 const CALICO: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
 
-/// The directories of a node that a rendered container mounts, below one of the test's own.
+/// The node directories that a rendered container mounts, in a directory of the test.
 pub(crate) struct Mounted {
     root: TempDir,
     pod: Value,
@@ -44,12 +44,12 @@ impl Mounted {
         mounted
     }
 
-    /// Where a path of the container is on this machine.
+    /// The path on this machine for a path of the container.
     fn at(&self, path: &str) -> std::path::PathBuf {
         self.root.path().join(path.trim_start_matches('/'))
     }
 
-    /// The command of a container; paths and ports are the test's own.
+    /// The container's command with paths and ports of the test.
     fn command(&self, list: &str) -> Command {
         let mut command = Command::new(mesh_cni_agent());
         let arguments = self.pod[list][0]["args"].as_array().unwrap();
@@ -72,12 +72,12 @@ impl Mounted {
         command
     }
 
-    /// The agent without an API server, once that is so.
+    /// Starts the agent without an API server and waits for a condition of its log.
     fn run(&self, done: impl FnMut(&str) -> bool) -> Process {
         self.run_with(Path::new("/nonexistent"), done)
     }
 
-    /// The agent, once that is so of what it says.
+    /// Starts the agent and waits for a condition of its log.
     pub(crate) fn run_with(
         &self,
         kubeconfig: &Path,
@@ -100,19 +100,19 @@ impl Mounted {
         agent
     }
 
-    /// What a running agent answers for that path.
+    /// The running agent's answer for the path.
     pub(crate) fn ask(&self, path: &str) -> String {
         ask_agent(&self.at("/run/mesh-cni/agent.sock"), path).unwrap()
     }
 
-    /// Lets the agent put its things in place, and ends it.
+    /// Waits until the agent has installed the plugin, and stops it.
     fn install(&self) {
         fs::write(self.at("/host/cni-conf/10-calico.conflist"), CALICO).unwrap();
         let agent = self.run(|_log| self.entries() == 1);
         agent.end();
     }
 
-    /// How many files name the plugin.
+    /// The number of files that name the plugin.
     fn entries(&self) -> usize {
         let texts = texts_below(&self.at("/host/cni-conf"));
         let named = texts.iter().filter(|text| text.contains(r#""mesh-cni""#));
@@ -121,7 +121,7 @@ impl Mounted {
 }
 
 #[test]
-fn the_agent_takes_what_the_daemon_set_gives() {
+fn the_agent_accepts_the_arguments_of_the_daemon_set() {
     let all: &[&[&str]] = &[
         &[],
         &[
@@ -161,7 +161,7 @@ fn the_agent_takes_what_the_daemon_set_gives() {
 }
 
 #[test]
-fn the_entry_holds_what_the_values_say() {
+fn the_entry_has_the_values_of_the_chart() {
     let node = Mounted::render(&[
         r#"profile="istio""#,
         r#"excludeNamespaceSelector="mesh=off""#,
@@ -176,7 +176,7 @@ fn the_entry_holds_what_the_values_say() {
 }
 
 #[test]
-fn uninstall_leaves_the_node_as_it_was_and_says_that_it_is_done() {
+fn uninstall_restores_the_node_and_becomes_ready() {
     let node = Mounted::render(&[]);
     node.install();
     let leaving = Mounted {
@@ -204,7 +204,7 @@ fn texts_below(folder: &Path) -> Vec<String> {
         if path.is_dir() {
             texts.extend(texts_below(&path));
         } else {
-            // One that is written beside its place may be gone by now.
+            // A temporary file may have been renamed meanwhile.
             texts.extend(fs::read_to_string(path));
         }
     }

@@ -1,4 +1,4 @@
-//! The chart, as Helm renders it.
+//! The chart, rendered by Helm.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ pub(crate) fn folder() -> PathBuf {
     repository().join("deploy/helm/mesh-cni")
 }
 
-/// Runs helm with these words; what it keeps lies in a folder that goes with the call.
+/// Runs helm with these arguments and temporary cache directories.
 pub(crate) fn run_helm(words: &[&str]) -> Finished {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(helm());
@@ -26,8 +26,7 @@ pub(crate) fn run_helm(words: &[&str]) -> Finished {
     finish(command.args(words), "")
 }
 
-/// What Helm says to the chart with these options, such as `profile=istio`; lists and objects are
-/// JSON.
+/// Renders the chart with these values, such as `profile=istio`. Lists and objects are JSON.
 pub(crate) fn try_render(options: &[&str]) -> Finished {
     let folder = folder();
     let mut words = vec!["template", "mesh-cni", folder.to_str().unwrap()];
@@ -38,7 +37,7 @@ pub(crate) fn try_render(options: &[&str]) -> Finished {
     run_helm(&words)
 }
 
-/// The text of the rendered objects.
+/// The rendered objects as text.
 pub(crate) fn render(options: &[&str]) -> String {
     let rendered = try_render(options);
     assert_eq!(rendered.code, 0, "{options:?}: {}", rendered.stderr);

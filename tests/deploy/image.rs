@@ -1,4 +1,4 @@
-//! The image that `scripts/image` makes: an OCI layout whose sums are right.
+//! The image of `scripts/image`: an OCI layout with correct digests.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::chart::repository;
 
 #[test]
 fn the_archive_is_an_oci_layout_of_two_programs() {
-    // Any static program will do: what is inside is not run here.
+    // Any static program works, because the image is not run here.
     let folder = with_programs(&cnitool());
     let archive = folder.path().join("image.tar");
     let made = make(folder.path(), &archive);
@@ -42,7 +42,7 @@ fn the_archive_is_an_oci_layout_of_two_programs() {
 }
 
 #[test]
-fn a_program_that_needs_a_loader_is_refused() {
+fn a_dynamically_linked_program_is_refused() {
     let folder = with_programs(&mesh_cni_agent());
     let refused = make(folder.path(), &folder.path().join("image.tar"));
     assert_eq!(refused.code, 2);
@@ -74,7 +74,7 @@ fn unpack(archive: &Path, folder: &Path) -> std::path::PathBuf {
     folder.to_owned()
 }
 
-/// The blob that a descriptor names, with the sum and the size that it names.
+/// The blob of a descriptor, after checking its digest and size.
 fn checked(layout: &Path, descriptor: &Value) -> std::path::PathBuf {
     let digest = descriptor["digest"].as_str().unwrap();
     let path = layout.join("blobs").join(digest.replace(':', "/"));

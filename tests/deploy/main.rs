@@ -1,6 +1,6 @@
-//! Proof of what operators install: the chart, the plain manifests, the rights, the image.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-#![expect(clippy::panic, reason = "a test ends where it fails")]
+//! What operators install: the chart, the plain manifests, the rights, the image.
+#![expect(clippy::unwrap_used, reason = "a failed assertion ends the test")]
+#![expect(clippy::panic, reason = "a failed assertion ends the test")]
 
 mod agent;
 mod chart;

@@ -1,4 +1,4 @@
-//! The plain manifests are those of the chart.
+//! The plain manifests are the rendered chart.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use mesh_cni_tests::finish;
 use crate::chart::repository;
 
 #[test]
-fn the_manifests_are_as_fresh_as_the_chart() {
+fn the_manifests_are_up_to_date() {
     let fresh = tempfile::tempdir().unwrap();
     let script = repository().join("scripts/manifests");
     let made = finish(Command::new(script).arg(fresh.path()), "");

@@ -1,8 +1,8 @@
-//! Values that the schema refuses, each by its name.
+//! Values that the schema refuses.
 
 use crate::chart::try_render;
 
-/// Options that do not fit, and what the refusal must name.
+/// Invalid values, and what the error must name.
 const BAD: &[(&str, &str)] = &[
     (r#"cniBinDirr="/opt/cni/bin""#, "cniBinDirr"),
     (r#"cniBinDir="opt/cni/bin""#, "cniBinDir"),
@@ -51,7 +51,7 @@ const BAD: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_value_that_does_not_fit_is_refused_by_its_name() {
+fn an_invalid_value_is_refused_by_name() {
     for (option, named) in BAD {
         let refused = try_render(&[option]);
         assert_ne!(refused.code, 0, "{option} was taken");

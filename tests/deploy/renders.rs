@@ -1,4 +1,4 @@
-//! What each set of options changes in the rendered objects, and the lint.
+//! What each set of values changes in the rendered objects, and Helm's lint.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::chart::{folder, object, objects, render, run_helm};
 
-/// Each set of options: its name, what a reviewer must find, the options.
+/// Each set of values: its name, what a reviewer must find, the values.
 const SETS: &[(&str, &str, &[&str])] = &[
     (
         "istio-selector-defaults",
@@ -34,7 +34,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "openshift",
-        "stand-alone beside Multus: a NetworkAttachmentDefinition, Multus' directories, spc_t",
+        "stand-alone with Multus: a NetworkAttachmentDefinition, Multus' directories, spc_t",
         &[r#"platform="openshift""#],
     ),
     (
@@ -75,7 +75,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "repair-off",
-        "no look at processes, no SYS_PTRACE, no right to make Events",
+        "no access to processes, no SYS_PTRACE, no right to create Events",
         &["repair.enabled=false"],
     ),
     (
@@ -90,7 +90,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "repair-label",
-        "labels beside repair in place: the right to patch pods, names as given",
+        "labels in addition to repair in place: the right to patch pods, names as given",
         &[
             "repair.labelPods=true",
             r#"repair.initContainerName="proof""#,
@@ -112,7 +112,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn each_set_of_options_changes_what_it_names() {
+fn each_set_of_values_changes_only_what_it_names() {
     let folder = tempfile::tempdir().unwrap();
     let (plain, changed) = (folder.path().join("default"), folder.path().join("changed"));
     fs::write(&plain, render(&[])).unwrap();
@@ -131,7 +131,7 @@ fn each_set_of_options_changes_what_it_names() {
 }
 
 #[test]
-fn the_chart_is_linted() {
+fn the_chart_passes_the_lint() {
     let folder = folder();
     let linted = run_helm(&[
         "lint",
@@ -143,7 +143,7 @@ fn the_chart_is_linted() {
 }
 
 #[test]
-fn a_platform_means_the_same_to_the_chart_and_to_the_agent() {
+fn chart_and_agent_agree_on_each_platform() {
     for platform in PLATFORMS {
         let option = format!("platform=\"{}\"", platform.name);
         let daemon_set = object(&[&option], "DaemonSet");

@@ -1,5 +1,5 @@
-//! The rendered objects at a real API server: it takes them, and they give the rights that are
-//! needed and no other.
+//! The rendered objects at a real API server: it accepts them, and they grant the needed rights and
+//! no others.
 
 use mesh_cni_tests::KubeApi;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::agent::Mounted;
 use crate::chart::render;
 
-/// As Multus brings it.
+/// The custom resource definition of Multus.
 const ATTACHMENTS: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -27,13 +27,13 @@ spec:
 const POD: &str = "
 apiVersion: v1
 kind: Pod
-metadata: {name: lonely, namespace: default}
+metadata: {name: without-sidecar, namespace: default}
 spec:
   nodeName: node
   containers: [{name: main, image: none}]
 ";
 
-/// Each set of options, and the rights it gives, as `VERB RESOURCE`.
+/// Each set of values, and the rights that it grants, as `VERB RESOURCE`.
 const RIGHTS: &[(&[&str], &str)] = &[
     (&[], "create events; get,list,watch pods"),
     (&["repair.enabled=false"], "get,list,watch pods"),
@@ -67,7 +67,7 @@ const RIGHTS: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn the_api_server_takes_every_object_and_every_field_of_it() {
+fn the_api_server_accepts_every_object_and_field() {
     let api = KubeApi::start();
     api.apply(ATTACHMENTS);
     let established = "wait --for=condition=Established crd --all --timeout=60s";
@@ -99,7 +99,7 @@ fn the_api_server_takes_every_object_and_every_field_of_it() {
 }
 
 #[test]
-fn an_account_gets_the_rights_of_its_options_and_no_other() {
+fn an_account_has_the_rights_of_its_values_and_no_others() {
     let api = KubeApi::start();
     for (options, wanted) in RIGHTS {
         api.apply(&render(options));
@@ -128,7 +128,7 @@ fn an_account_gets_the_rights_of_its_options_and_no_other() {
 }
 
 #[test]
-fn the_agent_works_with_its_role_and_says_which_right_is_missing() {
+fn the_agent_works_with_its_role_and_names_a_missing_right() {
     let options = [r#"excludeNamespaceSelector="mesh=off""#];
     let api = KubeApi::start();
     api.apply(&render(&options));
@@ -159,17 +159,17 @@ fn the_agent_works_with_its_role_and_says_which_right_is_missing() {
     }
 }
 
-/// What no watch has told yet is fetched, and without the right to that, the plugin is told which one
-/// is missing.
+/// A pod that no watch has delivered is requested; without the right to get it, the plugin receives the
+/// name of the missing right.
 #[test]
-fn each_right_to_get_is_needed_for_what_no_watch_has_told() {
+fn each_get_right_is_needed_before_the_watch_delivers() {
     let options = [r#"excludeNamespaceSelector="mesh=off""#];
     let api = KubeApi::start();
     api.apply(&render(&options));
     let account = api.kubeconfig_of("kube-system", "mesh-cni");
     let words = "create -f - --output=jsonpath={.metadata.uid}";
     let uid = api.kubectl(words.split(' '), POD).stdout;
-    // With these verbs in the place of the resource's own, the agent answers about the pod.
+    // Replaces the verbs of the resource and returns the agent's answer about the pod.
     let answer = |resource: &str, verbs: &str| {
         let role = render(&options).replace(
             &format!("resources: [{resource}]\n    verbs: [get, list, watch]"),
@@ -178,7 +178,7 @@ fn each_right_to_get_is_needed_for_what_no_watch_has_told() {
         api.apply(&role);
         let node = Mounted::render(&options);
         let agent = node.run_with(&account, |log| log.contains("cannot list resource"));
-        let answer = node.ask(&format!("/v1/pods/default/lonely?uid={uid}"));
+        let answer = node.ask(&format!("/v1/pods/default/without-sidecar?uid={uid}"));
         agent.end();
         answer
     };
@@ -192,7 +192,7 @@ fn each_right_to_get_is_needed_for_what_no_watch_has_told() {
     }
 }
 
-/// What these verbs lack of a watch.
+/// The verb of a watch that is missing from these verbs.
 fn missing(verbs: &str) -> &'static str {
     if verbs.contains("watch") {
         "list"
@@ -201,7 +201,7 @@ fn missing(verbs: &str) -> &'static str {
     }
 }
 
-/// The rules of a role, in the order of resources.
+/// The rules of a role, ordered by resource.
 fn rights(role: &Value) -> String {
     let words = |list: &Value| {
         let list = list.as_array().into_iter().flatten();

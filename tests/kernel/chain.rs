@@ -1,5 +1,5 @@
-//! A chain run by a CNI runtime that is not ours: `cnitool`, the reference `bridge` with
-//! `host-local`, then mesh-cni, make a pod that works.
+//! A chain run by another project's CNI runtime: `cnitool` calls the reference plugins `bridge` and
+//! `host-local`, then mesh-cni, and the pod works.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,7 +21,7 @@ impl Node {
     fn new() -> Self {
         let node = Self {
             attachment: Attachment::new("auto"),
-            // Joined by no cable but the one that the chain makes.
+            // The chain alone connects the two namespaces.
             net: PodNet {
                 pod: NetNs::scratch().expect("this test needs root: run `make test`"),
                 peer: NetNs::scratch().expect("this test needs root: run `make test`"),
@@ -47,10 +47,10 @@ impl Node {
         node
     }
 
-    /// Calls `cnitool` in the node's namespace.
+    /// Runs `cnitool` in the node's namespace.
     ///
-    /// It keeps results under `/var/lib/cni` between calls; a directory of this test stands there
-    /// for it, in a mount namespace that ends with the call.
+    /// `cnitool` stores results in `/var/lib/cni`; a directory of this test is mounted over it, in a mount
+    /// namespace that ends with the call.
     fn cnitool(&self, command: &str) -> Finished {
         let ours = mesh_cni();
         let path = [reference_plugins(), ours.parent().unwrap().to_owned()];
@@ -140,7 +140,7 @@ fn cnitool_sets_up_a_working_pod_checks_it_and_takes_it_down() {
 }
 
 #[test]
-fn a_pod_that_meets_the_plugin_twice_in_one_chain_is_as_one_that_meets_it_once() {
+fn a_chain_with_the_plugin_twice_gives_the_same_rules() {
     let rules = |entries: usize| {
         let node = Node::new();
         let list = node.attachment.path().join("net.d/10-pod-network.conflist");
@@ -163,7 +163,7 @@ fn a_pod_that_meets_the_plugin_twice_in_one_chain_is_as_one_that_meets_it_once()
 }
 
 #[test]
-fn what_the_plugin_refuses_reaches_the_runtime_with_its_remedy() {
+fn an_error_of_the_plugin_reaches_the_runtime_with_its_remedy() {
     let node = Node::new();
     let pods = node.attachment.path().join("pods");
     fs::remove_dir_all(&pods).unwrap();

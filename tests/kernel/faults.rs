@@ -1,5 +1,5 @@
-//! Hosts that lack something: the pod does not start, the namespace is as it was, and the error
-//! says what to do.
+//! Hosts without a program or a kernel feature: the pod does not start, its namespace is unchanged,
+//! and the error says what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,14 +13,14 @@ use mesh_cni_spec::{Environment, run};
 use mesh_cni_tests::{Attachment, Call, must, productpage_rules};
 use serde_json::Value;
 
-/// An ADD that must fail, with those programs for the host's.
+/// An ADD that must fail, with these host programs.
 fn add_with(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> Value {
     let (code, error) = add_in_process(xtables, attachment, netns);
     assert_eq!(code, 1);
     error
 }
 
-/// Calls the plugin in this process with those programs for the host's.
+/// Calls the plugin in this process with these host programs.
 fn add_in_process(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> (u8, Value) {
     let environment = Environment::from_pairs([
         ("CNI_COMMAND", "ADD"),
@@ -42,7 +42,7 @@ fn add_in_process(xtables: Xtables, attachment: &Attachment, netns: &NetNs) -> (
     (code, answer.expect("every answer is one JSON document"))
 }
 
-/// Every program of iptables says this and fails, as on a kernel without what it needs.
+/// Replaces each iptables program by one that prints this and fails, as on a kernel without modules.
 fn refusing(directory: &tempfile::TempDir, words: &str) -> Xtables {
     for family in ["iptables", "ip6tables"] {
         for flavour in ["nft", "legacy"] {
@@ -93,7 +93,7 @@ fn a_kernel_without_nat() {
 }
 
 #[test]
-fn a_program_that_is_no_program() {
+fn a_file_that_cannot_be_executed() {
     let (attachment, netns) = (Attachment::new("iptables-nft"), NetNs::scratch().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("iptables-nft-restore");
@@ -113,10 +113,10 @@ fn a_program_that_is_no_program() {
 }
 
 #[test]
-fn a_table_in_which_others_took_the_place_of_a_chain() {
+fn a_foreign_chain_with_the_name_of_a_built_in_chain() {
     let (attachment, netns) = (Attachment::new("netlink"), NetNs::scratch().unwrap());
     must(&netns, "nft add table ip nat");
-    // A chain of that name that the kernel never calls.
+    // A chain with that name and without a hook.
     must(&netns, "nft add chain ip nat OUTPUT");
     let before = must(&netns, "nft list ruleset");
     let none = Xtables::in_directories(Vec::new());
@@ -125,7 +125,7 @@ fn a_table_in_which_others_took_the_place_of_a_chain() {
     insta::assert_snapshot!(error["msg"].as_str().unwrap(), @"traffic is not redirected: no back end works: netlink: the kernel refused `add chain ip nat OUTPUT { type nat hook output priority -100; }`: EEXIST: File exists");
 }
 
-/// An ADD of the documented pod with back end `auto`, into a fresh namespace: where its rules stand.
+/// An ADD of the documented pod with back end `auto` in a new namespace. Returns the back end of its rules.
 fn auto(attachment: &Attachment) -> &'static str {
     let (node, pod) = (NetNs::scratch().unwrap(), NetNs::scratch().unwrap());
     let finished = attachment.call(&Call {
@@ -145,7 +145,7 @@ fn auto(attachment: &Attachment) -> &'static str {
 }
 
 #[test]
-fn auto_asks_once_and_remembers() {
+fn auto_probes_once_and_caches_the_result() {
     let attachment = Attachment::new("auto");
     let memory = attachment.path().join("run/backends");
     let log = || fs::read_to_string(attachment.path().join("run/plugin.log")).unwrap();
@@ -153,27 +153,30 @@ fn auto_asks_once_and_remembers() {
     let mode = memory.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(log().contains("back ends: netlink works; "), "{}", log());
-    let asked = |log: &str| log.matches("back ends: ").count();
-    assert_eq!((auto(&attachment), asked(&log())), ("netlink", 1));
-    // Whatever happened to the memory, it is no worse than none.
+    let probes = |log: &str| log.matches("back ends: ").count();
+    assert_eq!((auto(&attachment), probes(&log())), ("netlink", 1));
+    // A damaged cache is the same as none.
     for damage in ["", "netlink works\n", "\u{0}\u{ff}"] {
         fs::write(&memory, damage).unwrap();
         assert_eq!(auto(&attachment), "netlink", "{damage:?}");
     }
-    assert_eq!(asked(&log()), 4);
+    assert_eq!(probes(&log()), 4);
 }
 
 #[test]
-fn a_memory_that_is_wrong_costs_an_attempt_and_is_mended() {
+fn a_wrong_cache_costs_one_attempt_and_is_corrected() {
     let attachment = Attachment::new("auto");
     let memory = attachment.path().join("run/backends");
     auto(&attachment);
     let right = fs::read_to_string(&memory).unwrap();
-    // What it says first does not work here: nobody finds the program.
+    // The first back end of the cache does not work here: its program is missing.
     let empty = tempfile::tempdir().unwrap();
     let wrong = right
-        .replace("netlink works", "netlink refused: it was told so")
-        .replace("nft-native works", "nft-native refused: it was told so");
+        .replace("netlink works", "netlink refused: changed by the test")
+        .replace(
+            "nft-native works",
+            "nft-native refused: changed by the test",
+        );
     assert_ne!(wrong, right);
     fs::write(&memory, &wrong).unwrap();
     assert_eq!(auto(&attachment), "netlink", "iptables-nft writes the same");
@@ -183,12 +186,12 @@ fn a_memory_that_is_wrong_costs_an_attempt_and_is_mended() {
     let pretended = Xtables::in_directories(vec![empty.path().into()]);
     let survey = Survey::take(&pretended);
     assert_eq!(survey.first(), Some(Backend::Netlink));
-    let mut lie = survey.clone();
-    lie.verdicts[0].1 = Err("it was told so".to_owned());
-    lie.verdicts[1].1 = Err("it was told so".to_owned());
-    lie.verdicts[2].1 = Ok(());
+    let mut wrong = survey.clone();
+    wrong.verdicts[0].1 = Err("changed by the test".to_owned());
+    wrong.verdicts[1].1 = Err("changed by the test".to_owned());
+    wrong.verdicts[2].1 = Ok(());
     let run_dir = attachment.path().join("run");
-    lie.remember(&run_dir, &pretended).unwrap();
+    wrong.remember(&run_dir, &pretended).unwrap();
     let pod = NetNs::scratch().unwrap();
     let code = add_in_process(pretended.clone(), &attachment, &pod).0;
     assert_eq!(code, 0);

@@ -1,7 +1,7 @@
-//! Proof against the kernel: the plugin called as runtimes call it, real rules, real connections.
+//! The plugin against the kernel: called as runtimes call it, with real rules and real connections.
 //!
-//! Needs root; without it these tests fail, they do not skip.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+//! These tests need root; without root they fail.
+#![expect(clippy::unwrap_used, reason = "a failed assertion ends the test")]
 
 mod chain;
 mod faults;

@@ -1,4 +1,4 @@
-//! What back end `netlink` writes is what `iptables-nft-restore` writes, expression for expression.
+//! The back end `netlink` writes the same expressions as `iptables-nft-restore`.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
 use mesh_cni_nftables::native;
 use mesh_cni_tests::{Scenario, must, rules_with_annotations, run};
 
-/// What people and programs see of the rules, whoever wrote them.
+/// The commands that show rules.
 const VIEWS: [&str; 10] = [
     "nft --debug=netlink list ruleset",
     "nft -a list ruleset",
@@ -50,12 +50,12 @@ fn by_netlink(rule_sets: &[RuleSet]) -> NetNs {
     netns
 }
 
-/// No program of the host is at hand.
+/// No host programs.
 fn no_programs() -> Xtables {
     Xtables::in_directories(Vec::new())
 }
 
-/// Dates are another one each time.
+/// Removes dates, which differ each time.
 fn view(netns: &NetNs, words: &str) -> String {
     let text = must(netns, words);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -63,7 +63,7 @@ fn view(netns: &NetNs, words: &str) -> String {
 }
 
 #[test]
-fn nobody_can_tell_who_wrote_the_rules() {
+fn netlink_and_iptables_nft_write_the_same_rules() {
     for scenario in Scenario::all() {
         let rule_sets = Family::ALL.map(|family| scenario.rules(family));
         let (program, netlink) = (by_program(&rule_sets), by_netlink(&rule_sets));
@@ -74,9 +74,9 @@ fn nobody_can_tell_who_wrote_the_rules() {
     }
 }
 
-/// `render --format nft` promises what back end nft-native does.
+/// `render --format nft` prints what the back end nft-native writes.
 #[test]
-fn the_script_for_nft_makes_what_the_native_back_end_makes() {
+fn the_nft_script_gives_the_same_rules_as_the_native_back_end() {
     for scenario in Scenario::all() {
         let rule_sets = Family::ALL.map(|family| scenario.rules(family));
         let netlink = scratch();
@@ -99,7 +99,7 @@ fn the_script_for_nft_makes_what_the_native_back_end_makes() {
 }
 
 #[test]
-fn the_rules_in_the_kernels_own_words_read_well() {
+fn native_rules_as_nft_lists_them() {
     let lists = [
         ("excludeInboundPorts", "22,80,443,8443"),
         ("excludeOutboundPorts", "25,3306,5432,6379,15020"),

@@ -1,4 +1,4 @@
-//! The plugin on a real namespace: the documented dump stands, twice is once, CHECK sees.
+//! The plugin in a real namespace: the documented rules, a second ADD, CHECK, DEL.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn error(finished: &Finished) -> Value {
 }
 
 #[test]
-fn the_documented_dump_stands_after_an_add_on_both_back_ends() {
+fn an_add_writes_the_documented_rules_with_both_back_ends() {
     for backend in Backend::ALL {
         let (attachment, netns) = (Attachment::new(backend.as_str()), NetNs::scratch().unwrap());
         let added = call(&attachment, "ADD", &netns);
@@ -67,7 +67,7 @@ fn a_second_add_changes_nothing_and_check_agrees() {
 }
 
 #[test]
-fn check_names_what_was_changed_and_add_mends_it() {
+fn check_names_the_change_and_add_repairs_it() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     call(&attachment, "ADD", &netns);
     must(&netns, "iptables-nft -t nat -F ISTIO_REDIRECT");
@@ -86,7 +86,7 @@ fn check_names_what_was_changed_and_add_mends_it() {
 }
 
 #[test]
-fn del_leaves_the_namespace_alone_and_works_without_it() {
+fn del_changes_nothing_and_works_without_the_namespace() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     call(&attachment, "ADD", &netns);
     for _ in 0..2 {
@@ -141,7 +141,7 @@ fn a_pod_with_an_ipv6_address_first_gets_both_families() {
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
 }
 
-/// Gives the namespace an interface that has that IPv6 address.
+/// Creates an interface with that IPv6 address in the namespace.
 fn with_six(netns: &NetNs, address: &str) {
     must(netns, "ip link add eth0 type veth peer name eth0-peer");
     must(
@@ -151,7 +151,7 @@ fn with_six(netns: &NetNs, address: &str) {
 }
 
 #[test]
-fn a_plugin_that_stands_alone_looks_for_the_addresses_itself() {
+fn a_stand_alone_plugin_reads_the_addresses_itself() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["standalone"] = json!(true);
     attachment.conf["prevResult"] = Value::Null;
@@ -168,7 +168,7 @@ fn a_plugin_that_stands_alone_looks_for_the_addresses_itself() {
 }
 
 #[test]
-fn a_second_interface_takes_no_rules_from_the_first() {
+fn a_second_interface_removes_no_rules_of_the_first() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     with_six(&netns, "fd00:99::5/64");
     let first = json!([{"address": "fd00:99::5/64"}]);
@@ -186,7 +186,7 @@ fn a_second_interface_takes_no_rules_from_the_first() {
 }
 
 #[test]
-fn nothing_of_a_previous_result_but_its_addresses_is_judged() {
+fn only_the_addresses_of_a_previous_result_are_validated() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["prevResult"]["ips"] = json!([{"address": "10.99.0.2/24", "interface": -1}]);
     let added = call(&attachment, "ADD", &netns);
@@ -196,7 +196,7 @@ fn nothing_of_a_previous_result_but_its_addresses_is_judged() {
 }
 
 #[test]
-fn a_pod_whose_ipv6_is_off_says_which_setting() {
+fn a_pod_with_ipv6_disabled_names_the_setting() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     must(&netns, "sysctl -w net.ipv6.conf.lo.disable_ipv6=1");
     attachment.conf["prevResult"]["ips"] = json!([{"address": "fd00:99::2/64"}]);
@@ -206,7 +206,7 @@ fn a_pod_whose_ipv6_is_off_says_which_setting() {
 }
 
 #[test]
-fn a_pod_that_is_left_alone_has_no_rule() {
+fn a_skipped_pod_has_no_rules() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     let mut command = Command::new(mesh_cni_tests::mesh_cni());
     let environment = [

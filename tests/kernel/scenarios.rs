@@ -1,5 +1,5 @@
-//! Every scenario on a real kernel, each back end, both families: what was applied is what is
-//! read back, and nothing is left after cleaning up.
+//! Every scenario on a real kernel, with each back end and both families: the rules read back are
+//! those that were applied, and removing them leaves nothing.
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
@@ -7,12 +7,12 @@ use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply, read
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{Scenario, must, run};
 
-/// Rules of somebody else, in chains that ours touch.
+/// Rules of another program, in chains that ours use too.
 const FOREIGN: &str = "*mangle\n-A PREROUTING -i eth9 -j MARK --set-mark 9\nCOMMIT\n\
     *nat\n:THEIRS - [0:0]\n-A OUTPUT -d 192.0.2.1/32 -j THEIRS\n\
     -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\nCOMMIT\n";
 
-/// Everything that stands, rules and routing, without dates and counters.
+/// All rules and routing, without dates and counters.
 fn standing(netns: &NetNs, backend: Backend) -> String {
     let flavour = flavour(backend);
     let mut text = String::new();
@@ -29,7 +29,7 @@ fn standing(netns: &NetNs, backend: Backend) -> String {
     text + &native + &must(netns, "ip -4 rule list") + &must(netns, "ip -6 rule list")
 }
 
-/// Which of iptables' programs sees the tables of that back end, and the rules of others in them.
+/// The iptables program that lists the tables of that back end.
 fn flavour(backend: Backend) -> &'static str {
     match backend {
         Backend::IptablesLegacy => "legacy",
@@ -38,7 +38,7 @@ fn flavour(backend: Backend) -> &'static str {
 }
 
 #[test]
-fn every_scenario_stands_as_it_was_meant_and_goes_without_a_trace() {
+fn every_scenario_is_applied_read_back_and_removed() {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     for backend in Backend::ALL {
         let choice = BackendChoice::Only(backend);
@@ -47,7 +47,7 @@ fn every_scenario_stands_as_it_was_meant_and_goes_without_a_trace() {
             let netns = NetNs::scratch().expect("this test needs root: run `make test`");
             must(&netns, "ip link set lo up");
             let flavour = flavour(backend);
-            // The first transaction makes the tables, which stay when it is taken back.
+            // The first transaction creates the tables, which remain after a removal.
             let wanted = Family::ALL.map(|family| scenario.rules(family));
             apply(&netns, &xtables, choice, &wanted).expect(&what);
             remove(&netns, &xtables, choice).expect(&what);

@@ -1,5 +1,5 @@
-//! Every row of the contract's table as a real connection or datagram: both rule sets, both modes,
-//! both families, every back end.
+//! Every row of the specification's table as a real connection or datagram: both rule sets, both
+//! modes, both families, every back end.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,13 +15,13 @@ use crate::traffic::xtables;
 use Protocol::{Tcp, Udp};
 use Whence::{Peer, Pod};
 
-/// A row: what is sent, and who meets it on which port.
+/// A row: what is sent, and which listener receives it on which port.
 struct Row {
     story: &'static str,
     whence: Whence,
     protocol: Protocol,
     sender: Sender,
-    /// Sent from there; the kernel's choice without one.
+    /// The source port; without one the kernel chooses.
     source: Option<IpAddr>,
     to: SocketAddr,
     ends: (Whence, u16),
@@ -49,7 +49,7 @@ fn arriving(family: Family, mode: &str) -> Vec<Row> {
         to: SocketAddr::new(Link::ETH0.own(family), port),
         ends: (Pod, ends),
     };
-    // The tunnel port's exception stands in nat alone, which TPROXY passes by.
+    // The exception for the tunnel port is in nat only, which TPROXY bypasses.
     let tunnel = if mode == "TPROXY" { 15006 } else { 15008 };
     vec![
         row("in, tcp to a captured port", Tcp, 9080, 15006),
@@ -59,7 +59,7 @@ fn arriving(family: Family, mode: &str) -> Vec<Row> {
     ]
 }
 
-/// Who sends over which protocol, to which address and port, and who meets it on which port.
+/// The sender, the protocol, the destination, and the listener that receives it on which port.
 type Leaving = (&'static str, Protocol, Sender, (IpAddr, u16), (Whence, u16));
 
 fn of_application(family: Family) -> Vec<Leaving> {
@@ -149,7 +149,7 @@ fn follow_all(world: &mut Crossroads, rules: &[RuleSet], backend: Backend, mode:
 }
 
 #[test]
-fn every_row_of_the_table_ends_where_the_contract_says() {
+fn every_row_arrives_where_the_specification_says() {
     let mut world = Crossroads::new();
     world.resolve_as(Sender::PROXY);
     for backend in Backend::ALL {

@@ -1,4 +1,4 @@
-//! Real connections through the documented rules: each ends where the contract says.
+//! Real connections through the documented rules: each arrives where the specification says.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -53,7 +53,7 @@ pub(crate) fn connections() -> Vec<Connection> {
     let local = Ipv4Addr::LOCALHOST;
     vec![
         inbound("in to a captured port", 9080, 15006),
-        inbound("in to a port where nobody listens", 7, 15006),
+        inbound("in to a port without a listener", 7, 15006),
         inbound("in to the tunnel port", 15008, 15008),
         inbound("in to an excluded port", 22, 22),
         inbound("in to the proxy agent's health port", 15021, 15021),
@@ -99,7 +99,7 @@ pub(crate) fn connections() -> Vec<Connection> {
     ]
 }
 
-/// Where each connection really arrived, against where it should.
+/// Compares where each connection arrived with where it should arrive.
 fn follow(net: &PodNet, connections: Vec<Connection>, what: &str) {
     for connection in connections {
         let from = if connection.from_pod {
@@ -116,7 +116,7 @@ fn follow(net: &PodNet, connections: Vec<Connection>, what: &str) {
 }
 
 #[test]
-fn every_connection_ends_where_the_contract_says_on_both_back_ends() {
+fn every_connection_arrives_where_the_specification_says_with_both_back_ends() {
     for backend in Backend::ALL {
         let net = PodNet::new();
         net.listen(&ON_POD, &ON_PEER);
@@ -150,7 +150,7 @@ fn tproxy_keeps_source_and_destination() {
         );
         assert_eq!(arrival.from, PodNet::PEER, "{backend}: source unchanged");
 
-        // The tunnel port's exception stands in nat, which TPROXY passes by.
+        // The exception for the tunnel port is in nat, which TPROXY bypasses.
         let mut others = connections();
         others.retain(|connection| connection.to.1 != 15008);
         follow(&net, others, backend.as_str());
@@ -213,7 +213,7 @@ fn queries_go_to_the_proxy_and_its_own_go_out() {
 }
 
 #[test]
-fn without_rules_everything_goes_as_addressed() {
+fn without_rules_nothing_is_redirected() {
     let net = PodNet::new();
     net.listen(&ON_POD, &ON_PEER);
     let to_pod = net

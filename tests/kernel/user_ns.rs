@@ -1,5 +1,4 @@
-//! Pods with users of their own (`hostUsers: false`): their rules name users as the pod counts them,
-//! and match them.
+//! Pods in a user namespace (`hostUsers: false`): their rules name the pod's users and match them.
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
@@ -31,8 +30,8 @@ fn the_pods_own_users_are_matched() {
             let expected = Some((side.to_owned(), port));
             assert_eq!(arrival, expected, "{backend}: {}", connection.story);
         }
-        // To the node the pod's proxy is another user, and the node's user of that number is
-        // nobody in the pod.
+        // The pod's proxy has another UID on the node, and the node's user with UID 1337 does not
+        // exist in the pod.
         let of_node = |user, group| {
             let sender = Sender { user, group };
             let arrival = net.connect(&net.pod, sender, (PodNet::PEER, 9080));
@@ -45,7 +44,7 @@ fn the_pods_own_users_are_matched() {
 }
 
 #[test]
-fn every_scenario_stands_there_and_goes_again() {
+fn every_scenario_is_applied_and_removed_there() {
     for backend in Backend::ALL {
         let choice = BackendChoice::Only(backend);
         for scenario in Scenario::all() {
@@ -71,12 +70,12 @@ fn every_scenario_stands_there_and_goes_again() {
 }
 
 #[test]
-fn who_is_in_the_user_namespace_needs_nobody_to_enter_it() {
+fn a_process_in_the_user_namespace_can_apply_rules_itself() {
     let users = UserNs::new();
     let none = Xtables::in_directories(Vec::new());
     let choice = BackendChoice::Only(Backend::Netlink);
     apply(&users.netns(), &none, choice, &[productpage_rules()]).unwrap();
-    // iptables, inside, sees what was written from outside.
+    // iptables in the namespace lists what was written from outside.
     let mut command = users.command(Sender::ROOT);
     let output = command.arg("iptables-nft-save").output().unwrap();
     let saved = String::from_utf8_lossy(&output.stdout);

@@ -1,4 +1,4 @@
-//! The walk against the kernel: where packets really arrive, and what the rules really count.
+//! The packet simulation against the kernel: where packets arrive, and what the rules count.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -21,17 +21,17 @@ use mesh_cni_tests::{Arrival, PodNet, Resolver, Sender, must, rules_with_proxy_e
 
 use crate::traffic::{Connection, ON_PEER, ON_POD, connections, xtables};
 
-/// The port from which the packets of a walk come; the kernel chooses another one for real ones.
+/// The source port of simulated packets; for real ones the kernel chooses another.
 const ANY_PORT: u16 = 32768;
 
-/// What a [`Resolver`] is asked, behind an IPv4 and a UDP header.
+/// The length of a [`Resolver`]'s query with its IPv4 and UDP headers.
 const QUERY: u64 = 20 + 8 + 6;
 
 pub(crate) fn host() -> Host {
     Host::pod(&[IpAddr::from(PodNet::POD)])
 }
 
-/// Chains that came with their first rule count no policy in `nf_tables`.
+/// `nf_tables` does not count policies of chains that were created with their first rule.
 fn policies(backend: Backend) -> PolicyCounters {
     match backend {
         Backend::IptablesLegacy => PolicyCounters::On,
@@ -64,7 +64,7 @@ fn nat(rules: &RuleSet) -> String {
     Listing::of(rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded)
 }
 
-/// The first packet of a connection, as the walk takes it.
+/// The first packet of a connection, for the simulation.
 pub(crate) fn first_packet(connection: &Connection) -> Packet {
     let to = SocketAddr::from(connection.to);
     if connection.from_pod {
@@ -75,8 +75,8 @@ pub(crate) fn first_packet(connection: &Connection) -> Packet {
     }
 }
 
-/// What of an arrival a fate foretells: side, port, original destination, and of a connection that
-/// was handed over its source.
+/// The part of an arrival that an outcome predicts: side, port, original destination, and with TPROXY
+/// the source.
 type Told = (&'static str, u16, SocketAddr, Option<IpAddr>);
 
 fn foretold(fate: &Fate) -> Option<Told> {
@@ -97,7 +97,7 @@ fn foretold(fate: &Fate) -> Option<Told> {
         }
         no_arrival => {
             let dropped = matches!(no_arrival, Fate::Dropped { .. });
-            assert!(dropped, "the walk does not know: {no_arrival:?}");
+            assert!(dropped, "the simulation cannot decide: {no_arrival:?}");
             None
         }
     }
@@ -153,7 +153,7 @@ fn assert_connections(interception: &Interception, dialect: Dialect, backend: Ba
 }
 
 #[test]
-fn connections_arrive_and_count_as_the_walk_says() {
+fn connections_arrive_and_count_as_simulated() {
     for backend in Backend::ALL {
         for dialect in [Dialect::Asm, Dialect::Istio] {
             assert_connections(&settings(), dialect, backend);
@@ -173,7 +173,7 @@ fn under_tproxy_too() {
 }
 
 #[test]
-fn queries_arrive_as_the_walk_says() {
+fn queries_arrive_as_simulated() {
     for backend in Backend::ALL {
         let net = PodNet::new();
         let (of_proxy, of_server) = ((Ipv4Addr::LOCALHOST, 15053), (PodNet::PEER, 53));
@@ -206,8 +206,8 @@ fn queries_arrive_as_the_walk_says() {
     }
 }
 
-/// Rules of every kind in every table, met by datagrams that nothing answers: each rule at each
-/// pass counts one packet for each datagram that meets it.
+/// Rules of every kind in every table, and datagrams that nothing answers: a rule counts one packet
+/// for each datagram that it matches in each pass.
 const MECHANICS: &str = "*raw
 :PREROUTING ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
@@ -269,7 +269,7 @@ COMMIT
 COMMIT
 ";
 
-/// Counts the datagrams that leave, by zone: no match of iptables asks for one.
+/// Counts outgoing datagrams by zone, for which iptables has no match.
 const ZONES: &str = "table ip zones {
     chain leave {
         type filter hook postrouting priority 300;
@@ -284,7 +284,7 @@ const ZONES: &str = "table ip zones {
 /// One byte after an IPv4 and a UDP header.
 const DATAGRAM: u64 = 20 + 8 + 1;
 
-/// Datagrams for every one of these rules: whence, by whom, to where.
+/// Datagrams for each of these rules: source, sender, destination.
 const DATAGRAMS: [(&str, Sender, &str); 16] = [
     ("pod", Sender::ROOT, "10.99.0.3:80"),
     ("pod", Sender::APP, "10.99.0.3:80"),
@@ -304,7 +304,7 @@ const DATAGRAMS: [(&str, Sender, &str); 16] = [
     ("peer", Sender::ROOT, "10.99.0.2:70"),
 ];
 
-/// Where datagrams arrive: each socket reports its side and port.
+/// Receivers of datagrams: each socket reports its side and port.
 struct Sockets {
     arrivals: Receiver<(&'static str, u16)>,
 }
@@ -345,7 +345,7 @@ fn send(from: &NetNs, sender: Sender, to: SocketAddr) {
     run(from, &mut command, "");
 }
 
-/// Every rule's counters, each with its place; the order of chains is each back end's own.
+/// Each rule's counters with its place. The order of chains depends on the back end.
 fn counters(rules: &RuleSet) -> Vec<(String, Counters)> {
     let chains = rules.tables.iter().flat_map(|table| {
         let chains = table.chains.iter();
@@ -366,7 +366,7 @@ fn counters(rules: &RuleSet) -> Vec<(String, Counters)> {
     counters
 }
 
-/// Rules that are not ours: the programs take them as text, the others as any rules.
+/// Applies foreign rules: the host's programs read them as text, the other back ends as rule sets.
 fn make_stand(netns: &NetNs, backend: Backend, rules: &RuleSet) {
     match backend {
         Backend::IptablesNft | Backend::IptablesLegacy => {
@@ -382,7 +382,7 @@ fn make_stand(netns: &NetNs, backend: Backend, rules: &RuleSet) {
 }
 
 #[test]
-fn every_mechanism_counts_in_the_kernel_as_in_the_walk() {
+fn every_mechanism_counts_in_the_kernel_as_simulated() {
     for backend in Backend::ALL {
         let net = PodNet::new();
         must(&net.pod, "ip rule add fwmark 1337 lookup 133");
@@ -436,12 +436,12 @@ fn every_mechanism_counts_in_the_kernel_as_in_the_walk() {
     }
 }
 
-/// Whether the packet got as far as `POSTROUTING`.
+/// Whether the packet reached `POSTROUTING`.
 fn is_leaving(step: &Step) -> bool {
     step.chain.builtin() == Some(BuiltinChain::Postrouting)
 }
 
-/// The kernel let as many datagrams of each zone leave as walks did.
+/// The kernel counted as many outgoing datagrams in each zone as the simulation.
 fn assert_zones(net: &PodNet, leaving: &[u16]) {
     let counted = must(&net.pod, "nft list table ip zones");
     for zone in 0..4 {

@@ -1,5 +1,5 @@
-//! Disks that are full, and disks that are read-only: nothing is half done, and the next run on a
-//! disk that works does the rest.
+//! Full and read-only disks: nothing is half done, and the next run on a working disk completes the
+//! installation.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::node::Node;
 const LIST: &str = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type": "calico"}]}
 "#;
 
-/// Mounts that end with the script, and the agent's command line as `"$@"`.
+/// Runs the script in a mount namespace of its own, with the agent's command line as `"$@"`.
 fn with_mounts(node: &Node, script: &str, words: &[String]) -> Finished {
     let mut shell = Command::new("unshare");
     shell
@@ -20,7 +20,7 @@ fn with_mounts(node: &Node, script: &str, words: &[String]) -> Finished {
     finish(&mut shell, "")
 }
 
-/// A file system of 64 KiB in the place of a directory, with what was in it, and full.
+/// Mounts a full file system of 64 KiB over a directory and copies the directory's files to it.
 fn full(directory: &str) -> String {
     format!(
         "cp -a {directory} kept\n\
@@ -31,7 +31,7 @@ fn full(directory: &str) -> String {
 }
 
 #[test]
-fn a_full_disk_leaves_the_list_as_it_was() {
+fn a_full_disk_does_not_change_the_list() {
     for directory in ["net.d", "bin"] {
         let node = Node::with(&[("10-calico.conflist", LIST)]);
         let script = full(directory)
@@ -75,7 +75,7 @@ fn a_full_disk_keeps_the_binary_that_the_list_names() {
 }
 
 #[test]
-fn a_read_only_directory_is_named() {
+fn the_error_names_a_read_only_directory() {
     for (command, directory) in [
         ("install", "net.d"),
         ("install", "bin"),
@@ -110,7 +110,7 @@ fn a_read_only_directory_is_named() {
 }
 
 #[test]
-fn a_run_directory_that_is_mounted_into_a_read_only_root_stays() {
+fn a_run_directory_mounted_into_a_read_only_root_is_kept() {
     let node = Node::with(&[("10-calico.conflist", LIST)]);
     node.must("install", &[]);
     std::fs::create_dir_all(node.path().join("run")).unwrap();

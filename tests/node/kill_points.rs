@@ -1,5 +1,5 @@
-//! The agent is killed at every single system call that changes a file, in every situation. After
-//! each, runtimes can load the network and add a pod, and the next run does the rest.
+//! The agent is killed at every system call that changes a file, for every kind of installation.
+//! After each kill runtimes can load the network and add a pod, and the next run completes the work.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,17 +7,17 @@ use std::process::Command;
 
 use mesh_cni_tests::{Finished, finish};
 
+use crate::installations::{INSTALLATIONS, Installation};
 use crate::node::{Node, run_words};
-use crate::situations::{SITUATIONS, Situation};
 
-/// Every system call by which a file, a directory or what is on the disk of it can be changed;
-/// with a `?`, one that not every machine has.
+/// Every system call that can change a file or a directory. A `?` marks one that some machines do
+/// not have.
 const CHANGING: &str = "?open,openat,?openat2,?creat,write,pwrite64,writev,pwritev,?rename,\
     renameat,?renameat2,?unlink,unlinkat,?mkdir,mkdirat,?rmdir,?link,linkat,?symlink,symlinkat,\
     ?chmod,fchmod,fchmodat,?fchmodat2,?chown,fchown,fchownat,truncate,ftruncate,fallocate,fsync,\
     fdatasync,?sync_file_range,copy_file_range,?sendfile,utimensat,setxattr,fsetxattr";
 
-/// How often each such call is made, and which of them change something.
+/// How often each of these calls is made.
 fn calls(node: &Node, words: &[String]) -> Vec<(String, usize)> {
     let log = node.path().join("strace");
     let finished = strace(&[format!("trace={CHANGING}")], &log, words);
@@ -43,7 +43,7 @@ fn calls(node: &Node, words: &[String]) -> Vec<(String, usize)> {
     points
 }
 
-/// Runs the agent, and kills it as it enters that call for the so-manieth time.
+/// Runs the agent and kills it when it enters the call for the given time.
 fn kill(node: &Node, words: &[String], call: &str, time: usize) {
     let log = node.path().join("strace");
     let inject = format!("inject={call}:signal=KILL:when={time}");
@@ -69,33 +69,33 @@ fn strace(expressions: &[String], log: &std::path::Path, words: &[String]) -> Fi
     )
 }
 
-/// What must hold at any moment.
+/// Conditions that must hold at all times.
 fn a_pod_can_start(node: &Node) {
     node.load();
     node.every_file_can_be_loaded();
-    // Twice only while the mode is changed to or from a drop-in, and then to no effect.
+    // Two calls occur only while the mode changes to or from a drop-in; the second changes nothing.
     assert!(node.calls_of_ours() <= 2);
 }
 
-fn install_does_the_rest(situation: &Situation, node: &Node, appends_drop_ins: bool) {
-    node.must("install", situation.install);
+fn install_completes(installation: &Installation, node: &Node, appends_drop_ins: bool) {
+    node.must("install", installation.install);
     node.must("status", &[]);
-    assert_eq!(node.calls_of_ours(), situation.calls(appends_drop_ins));
+    assert_eq!(node.calls_of_ours(), installation.calls(appends_drop_ins));
     let again = node.must(
         "install",
-        &[situation.install, &["--output", "json"]].concat(),
+        &[installation.install, &["--output", "json"]].concat(),
     );
     assert!(again.starts_with("{\"steps\":[],"), "{again}");
-    nobody_else_can_read(node);
+    assert_others_cannot_read(node);
 }
 
-fn uninstall_leaves_no_trace(situation: &Situation, node: &Node) {
-    node.must("uninstall", situation.uninstall);
-    assert_eq!(node.files(), situation.untouched().files());
+fn uninstall_leaves_no_trace(installation: &Installation, node: &Node) {
+    node.must("uninstall", installation.uninstall);
+    assert_eq!(node.files(), installation.untouched().files());
 }
 
-/// Of ours, others can read the binary, and lists where they can read the network's own.
-fn nobody_else_can_read(node: &Node) {
+/// Other users can read the binary, and a list only if they can read the network's own list.
+fn assert_others_cannot_read(node: &Node) {
     for (name, (mode, _)) in node.files() {
         let theirs = name.starts_with("bin") || (mode & 0o170_000) == 0o040_000;
         let alone = name.ends_with("YYY-mesh-cni.conflist");
@@ -111,22 +111,22 @@ fn nobody_else_can_read(node: &Node) {
 fn an_install_can_be_killed_at_every_call_that_changes_a_file() {
     let appends_drop_ins = Node::appends_drop_ins();
     let mut killed = 0;
-    for situation in SITUATIONS {
-        let node = situation.node();
-        let points = calls(&node, &node.agent("install", situation.install));
-        assert!(points.len() > 3, "{}: {points:?}", situation.name);
+    for installation in INSTALLATIONS {
+        let node = installation.node();
+        let points = calls(&node, &node.agent("install", installation.install));
+        assert!(points.len() > 3, "{}: {points:?}", installation.name);
         for (call, time) in points {
-            let node = situation.node();
+            let node = installation.node();
             kill(
                 &node,
-                &node.agent("install", situation.install),
+                &node.agent("install", installation.install),
                 &call,
                 time,
             );
-            println!("{}: killed at {call} {time}", situation.name);
+            println!("{}: killed at {call} {time}", installation.name);
             a_pod_can_start(&node);
-            uninstall_leaves_no_trace(situation, &node.copied());
-            install_does_the_rest(situation, &node, appends_drop_ins);
+            uninstall_leaves_no_trace(installation, &node.copied());
+            install_completes(installation, &node, appends_drop_ins);
             killed += 1;
         }
     }
@@ -137,23 +137,23 @@ fn an_install_can_be_killed_at_every_call_that_changes_a_file() {
 fn an_uninstall_can_be_killed_at_every_call_that_changes_a_file() {
     let appends_drop_ins = Node::appends_drop_ins();
     let mut killed = 0;
-    for situation in SITUATIONS {
-        let node = situation.installed();
-        let points = calls(&node, &node.agent("uninstall", situation.uninstall));
-        assert!(points.len() > 3, "{}: {points:?}", situation.name);
+    for installation in INSTALLATIONS {
+        let node = installation.installed();
+        let points = calls(&node, &node.agent("uninstall", installation.uninstall));
+        assert!(points.len() > 3, "{}: {points:?}", installation.name);
         for (call, time) in points {
-            let node = situation.installed();
+            let node = installation.installed();
             kill(
                 &node,
-                &node.agent("uninstall", situation.uninstall),
+                &node.agent("uninstall", installation.uninstall),
                 &call,
                 time,
             );
-            println!("{}: killed at {call} {time}", situation.name);
+            println!("{}: killed at {call} {time}", installation.name);
             a_pod_can_start(&node);
-            uninstall_leaves_no_trace(situation, &node.copied());
-            if situation.uninstall.is_empty() {
-                install_does_the_rest(situation, &node, appends_drop_ins);
+            uninstall_leaves_no_trace(installation, &node.copied());
+            if installation.uninstall.is_empty() {
+                install_completes(installation, &node, appends_drop_ins);
             }
             killed += 1;
         }
@@ -162,11 +162,11 @@ fn an_uninstall_can_be_killed_at_every_call_that_changes_a_file() {
 }
 
 #[test]
-fn the_points_are_those_that_change_files() {
-    let node = SITUATIONS[0].node();
+fn the_kill_points_are_the_calls_that_change_files() {
+    let node = INSTALLATIONS[0].node();
     let points = calls(&node, &node.agent("install", &[]));
     let of = |call: &str| points.iter().filter(|(name, _)| name == call).count();
-    // The binary and the list: each made beside its place, given a mode, synced and renamed.
+    // Binary and list are each created next to their path, given a mode, synced and renamed.
     assert!(
         of("rename") + of("renameat") + of("renameat2") >= 2,
         "{points:?}"

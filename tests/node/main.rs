@@ -1,16 +1,16 @@
-//! The node agent as a process, on nodes of its own: killed at every system call that changes a
-//! file, on disks that refuse, beside a program that writes the same list.
+//! The node agent as a process, on simulated nodes: killed at every system call that changes a file,
+//! with failing disks, and with another program that writes the same list.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 #![expect(
     clippy::print_stdout,
-    reason = "a test of hundreds of points says at which one it was"
+    reason = "a test of hundreds of kill points prints the current one"
 )]
 
 mod disks;
+mod installations;
 mod kill_points;
-mod killed_keeper;
+mod killed_agent;
 mod node;
-mod situations;
 mod watches;

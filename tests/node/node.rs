@@ -1,4 +1,4 @@
-//! A node in a directory, the agent on it, and what two runtimes make of it.
+//! A node in a directory, the agent on it, and how two runtimes read its configuration.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -10,7 +10,7 @@ use mesh_cni_spec::ConfList;
 use mesh_cni_tests::{Finished, cnitool, finish, mesh_cni_agent};
 use tempfile::TempDir;
 
-/// Answers as a plugin, and writes down that it was called to add a pod.
+/// A plugin that records each ADD.
 const PLUGIN: &str = r#"#!/bin/sh
 cat >/dev/null
 [ "$CNI_COMMAND" = ADD ] || exit 0
@@ -18,10 +18,10 @@ echo "${0##*/}" >>"${0%/*}/../calls"
 echo '{"cniVersion": "0.4.0", "interfaces": [], "ips": [], "dns": {}}'
 "#;
 
-/// The name of the network on every node.
+/// The network's name.
 pub(crate) const NETWORK: &str = "k8s";
 
-/// A node with the binaries of the lists that the tests put on it.
+/// A node with the plugins that the tests' lists name.
 #[derive(Debug)]
 pub(crate) struct Node {
     root: TempDir,
@@ -55,7 +55,7 @@ impl Node {
         node
     }
 
-    /// Another node with the same files.
+    /// A copy of the node.
     pub(crate) fn copied(&self) -> Self {
         let root = TempDir::new().unwrap();
         let copied = finish(
@@ -115,8 +115,8 @@ impl Node {
         finished.stdout
     }
 
-    /// The list that a runtime takes that reads the first file in the order of names, as containerd
-    /// does. Fails where it cannot be loaded, names a binary that is not there, or names us twice.
+    /// The list that a runtime loads which uses the first file in name order, as containerd does. Fails if
+    /// it cannot be loaded, names a missing binary, or contains two entries of ours.
     pub(crate) fn load(&self) -> ConfList {
         let first = self
             .confs()
@@ -132,27 +132,27 @@ impl Node {
         };
         let list = list.unwrap_or_else(|error| panic!("{}: {error}: {text}", first.display()));
         assert!(!list.plugins().is_empty(), "{text}");
-        self.names_what_is_there(&list);
+        self.assert_binaries_exist(&list);
         list
     }
 
-    /// Every file of the directory, the first one or not, is whole and names what is there.
-    pub(crate) fn every_file_can_be_loaded(&self) {
+    /// Checks that every file of the directory can be loaded and names existing binaries.
+    pub(crate) fn assert_every_file_loads(&self) {
         for path in self.confs() {
             let text = fs::read_to_string(&path).unwrap();
             if path.extension().is_some_and(|ending| ending == "conflist") {
                 let list = ConfList::parse(&text);
-                self.names_what_is_there(
+                self.assert_binaries_exist(
                     &list.unwrap_or_else(|error| panic!("{}: {error}: {text}", path.display())),
                 );
             }
         }
     }
 
-    /// Adds a pod as the CNI project's own library does, drop-ins included, and gives back which
-    /// plugins were called.
+    /// Adds a pod with the CNI project's library, drop-ins included, and returns the plugins that
+    /// were called.
     ///
-    /// `cnitool` keeps results under `/var/lib/cni`; a directory of this test stands there for it.
+    /// `cnitool` stores results in `/var/lib/cni`; a directory of this test is mounted over it.
     pub(crate) fn add_pod(&self) -> Vec<String> {
         let calls = self.path().join("calls");
         let _ = fs::remove_file(&calls);
@@ -178,7 +178,7 @@ impl Node {
             .count()
     }
 
-    /// Does the library of `cnitool` append drop-ins? That of version 1.3 and newer does.
+    /// Whether the library of `cnitool` appends drop-ins. Version 1.3 and later does.
     pub(crate) fn appends_drop_ins() -> bool {
         let list = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type": "calico"}]}"#;
         let node = Self::with(&[("10-calico.conflist", list)]);
@@ -188,8 +188,8 @@ impl Node {
         node.add_pod().contains(&"portmap".to_owned())
     }
 
-    /// Names, modes and contents of all that the agent may touch; lists as values, since their
-    /// white space may be laid out anew.
+    /// Names, modes and contents of all files that the agent may change. Lists are compared as JSON
+    /// values, since their white space may change.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, (u32, String)> {
         let mut files = BTreeMap::new();
         for directory in ["bin", "net.d", "run"] {
@@ -209,7 +209,7 @@ impl Node {
         paths
     }
 
-    fn names_what_is_there(&self, list: &ConfList) {
+    fn assert_binaries_exist(&self, list: &ConfList) {
         let types = list
             .plugins()
             .iter()

@@ -1,4 +1,4 @@
-//! A system that has no more watches to give: the agent looks for itself, and says so.
+//! A system without free inotify watches: the agent polls the directories, and logs that.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ const LIST: &str = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type"
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The running agent in a user namespace of its own, in which nobody may have watches.
+/// A running agent in its own user namespace, where no inotify instance is allowed.
 struct Agent {
     child: Child,
     lines: Receiver<String>,
@@ -31,16 +31,16 @@ impl Agent {
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let (tell, lines) = channel();
+        let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
-                drop(tell.send(line));
+                drop(sender.send(line));
             }
         });
         Self { child, lines }
     }
 
-    fn said(&self, text: &str) {
+    fn wait_for_line(&self, text: &str) {
         let end = Instant::now() + DEADLINE;
         let mut before = Vec::new();
         loop {
@@ -62,17 +62,17 @@ impl Drop for Agent {
 }
 
 #[test]
-fn without_watches_the_directories_are_looked_at() {
+fn without_watches_the_directories_are_polled() {
     let node = Node::with(&[("10-calico.conflist", LIST)]);
     let agent = Agent::without_watches(&node);
-    agent.said("no watches");
-    agent.said("binary and entry are in place");
-    // Each time the agent rests, so that only a look of its own shows it the change.
+    agent.wait_for_line("no watches");
+    agent.wait_for_line("binary and entry are in place");
+    // The agent is idle, so only polling can discover the change.
     fs::remove_file(node.conf("10-calico.conflist")).unwrap();
-    agent.said("holds no network configuration");
+    agent.wait_for_line("holds no network configuration");
     fs::write(node.conf("10-calico.conflist"), LIST).unwrap();
-    agent.said("mesh-cni is its last plugin");
-    agent.said("binary and entry are in place");
+    agent.wait_for_line("mesh-cni is its last plugin");
+    agent.wait_for_line("binary and entry are in place");
     fs::remove_file(node.conf("10-calico.conflist")).unwrap();
-    agent.said("holds no network configuration");
+    agent.wait_for_line("holds no network configuration");
 }

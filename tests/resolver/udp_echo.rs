@@ -1,7 +1,7 @@
-//! Answers every datagram on an address with the words it was given, until its standard input ends.
+//! Answers every datagram on an address with a fixed text, until its standard input is closed.
 //!
-//! A resolver for tests: rules match the user of the process that sends the answer, so it has to be
-//! a process.
+//! A resolver for tests. It is a process of its own because rules match the user of the process that
+//! sends the answer.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let Ok(socket) = UdpSocket::bind(address) else {
         return ExitCode::from(3);
     };
-    // Whoever started it knows that it listens once the pipe closes.
+    // Closing the pipe signals that it listens.
     drop(io::Write::write_all(&mut io::stdout(), b"ready\n"));
     thread::spawn(move || {
         let mut buffer = [0; 512];

@@ -1,5 +1,5 @@
-//! The running agent is killed at each call by which it puts back what another program undid: a
-//! runtime can load the list, and the next agent does the rest.
+//! The running agent is killed at each system call that restores what another program changed:
+//! runtimes can load the list, and the next agent completes the work.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,8 +14,8 @@ use crate::node::Node;
 const LIST: &str = r#"{"cniVersion": "0.4.0", "name": "k8s", "plugins": [{"type": "calico"}]}
 "#;
 
-/// The calls that no other thread of the agent makes often: those of the thread that installs. What
-/// it opens and writes is met by the kill points of `install`, which is the same work.
+/// Calls that mostly the installing thread makes. Calls that open and write files are covered by
+/// the kill points of `install`, which does the same work.
 const CALLS: &[&str] = &[
     "?rename,?renameat,?renameat2",
     "?unlink,?unlinkat",
@@ -25,13 +25,13 @@ const CALLS: &[&str] = &[
     "ftruncate,?copy_file_range,?sendfile",
 ];
 
-/// No API server is asked.
+/// The agent does not need an API server.
 const SOURCE: &[&str] = &["--pod-source", "file", "--pod-dir", "/nonexistent"];
 
-/// A time that is not reached.
+/// A number of calls that is never reached.
 const NEVER: usize = 1_000;
 
-/// A node on which an older plugin is installed, and whose list was just written without us.
+/// A node with an older plugin, whose list was just rewritten without our entry.
 fn undone() -> Node {
     let node = Node::with(&[("10-calico.conflist", LIST)]);
     node.must("install", SOURCE);
@@ -40,8 +40,8 @@ fn undone() -> Node {
     node
 }
 
-/// Starts the agent, and says whether it was killed as it made one of these calls for the
-/// so-manieth time. If not, it was ready before, and is ended.
+/// Starts the agent and returns whether it was killed when it made one of these calls for the given
+/// time. If not, it became ready first, and is stopped.
 fn killed(node: &Node, calls: &str, time: usize) -> bool {
     let log = node.path().join("strace");
     let mut child = Command::new("strace")
@@ -63,16 +63,16 @@ fn killed(node: &Node, calls: &str, time: usize) -> bool {
     !ready
 }
 
-/// The agent and the program that traces it.
+/// The agent and its tracer.
 fn end(child: &mut Child) {
     let group = Pid::from_raw(child.id().try_into().unwrap());
-    // They may both have ended.
+    // Both may have ended already.
     killpg(group, Signal::SIGTERM).unwrap_or_default();
     child.wait().unwrap();
 }
 
 #[test]
-fn a_running_agent_can_be_killed_at_every_call_that_puts_back() {
+fn a_running_agent_can_be_killed_at_every_call_that_restores_a_file() {
     let mut points = 0;
     for calls in CALLS {
         for time in 1.. {

@@ -1,4 +1,4 @@
-//! Every way in which the agent is put to work: nodes, modes, and changes of mode.
+//! Every kind of installation: configurations, modes, and changes of mode.
 
 use crate::node::Node;
 
@@ -22,23 +22,23 @@ const ISTIO: &str = r#"{
 }
 "#;
 
-/// A node, what was installed on it before, and what is installed now.
+/// A node's configuration, what was installed before, and what is installed now.
 #[derive(Debug)]
-pub(crate) struct Situation {
+pub(crate) struct Installation {
     pub(crate) name: &'static str,
     file: (&'static str, &'static str),
-    /// Flags of an install that came before.
+    /// Flags of an earlier installation.
     before: Option<&'static [&'static str]>,
-    /// Flags of the install.
+    /// Flags of the installation.
     pub(crate) install: &'static [&'static str],
-    /// Flags of the uninstall that undoes it.
+    /// Flags of the uninstallation that reverts it.
     pub(crate) uninstall: &'static [&'static str],
-    /// The plugin is called for a pod that is added.
+    /// Whether an ADD calls the plugin.
     called: bool,
 }
 
-impl Situation {
-    /// The node before the install.
+impl Installation {
+    /// The node before the installation.
     pub(crate) fn node(&self) -> Node {
         let node = self.untouched();
         if let Some(flags) = self.before {
@@ -47,18 +47,18 @@ impl Situation {
         node
     }
 
-    /// The node as it was before anything of ours.
+    /// The node before any installation.
     pub(crate) fn untouched(&self) -> Node {
         Node::with(&[self.file])
     }
 
-    /// How often the plugin is called for a pod, by a runtime that appends drop-ins or does not.
+    /// How often an ADD calls the plugin, depending on whether the runtime appends drop-ins.
     pub(crate) fn calls(&self, appends_drop_ins: bool) -> usize {
         let reached = self.install != DROP_IN || appends_drop_ins;
         usize::from(self.called && reached)
     }
 
-    /// The node with the install done.
+    /// The node after the installation.
     pub(crate) fn installed(&self) -> Node {
         let node = self.node();
         node.must("install", self.install);
@@ -66,7 +66,7 @@ impl Situation {
     }
 }
 
-const CHAINED: Situation = Situation {
+const CHAINED: Installation = Installation {
     name: "a list",
     file: ("10-calico.conflist", LIST),
     before: None,
@@ -78,87 +78,87 @@ const CHAINED: Situation = Situation {
 const OWNED: &[&str] = &["--mode", "owned-first"];
 const DROP_IN: &[&str] = &["--mode", "drop-in"];
 
-pub(crate) const SITUATIONS: &[Situation] = &[
+pub(crate) const INSTALLATIONS: &[Installation] = &[
     CHAINED,
-    Situation {
+    Installation {
         name: "an older entry",
         before: Some(&["--profile", "istio"]),
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a .conf that becomes a list",
         file: ("10-lab.conf", SINGLE),
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a .json that becomes a list",
         file: ("10-lab.json", SINGLE),
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a network of our own",
         install: &["--mode", "stand-alone"],
         called: false,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a copy",
         install: OWNED,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a copy of a .conf",
         file: ("10-lab.conf", SINGLE),
         install: OWNED,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a drop-in",
         install: DROP_IN,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "a kubeconfig",
         install: &["--pod-source", "api"],
         ..CHAINED
     },
-    Situation {
-        name: "a kubeconfig that goes",
+    Installation {
+        name: "a kubeconfig that is removed",
         before: Some(&["--pod-source", "api"]),
         install: &["--pod-source", "agent"],
         ..CHAINED
     },
-    Situation {
-        name: "Istio CNI replaced and given back",
+    Installation {
+        name: "Istio CNI replaced and restored",
         file: ("10-calico.conflist", ISTIO),
         install: &["--replace-istio-cni"],
         uninstall: &["--restore-istio-cni"],
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "from chained to a copy",
         before: Some(&[]),
         install: OWNED,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "from a copy to chained",
         before: Some(OWNED),
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "from chained to a drop-in",
         before: Some(&[]),
         install: DROP_IN,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "from a drop-in to a copy",
         before: Some(DROP_IN),
         install: OWNED,
         ..CHAINED
     },
-    Situation {
+    Installation {
         name: "from a converted .conf to a copy",
         file: ("10-lab.conf", SINGLE),
         before: Some(&[]),
