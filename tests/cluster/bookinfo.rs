@@ -1,12 +1,12 @@
-//! A service of the bookinfo sample: it answers over HTTP with its name, and with what the services
-//! answered that it calls.
+//! A service of the bookinfo sample: it answers over HTTP with its name and with the answers of the
+//! services that it calls.
 //!
 //! ```text
-//! bookinfo serve NAME PORT [HOST:PORT…]   answers for good
-//! bookinfo get HOST:PORT                  asks once; 0 where the answer is 200
+//! bookinfo serve NAME PORT [HOST:PORT…]   answers until it is stopped
+//! bookinfo get HOST:PORT                  sends one request; exit code 0 if the answer is 200
 //! ```
 //!
-//! It needs nothing of its image, and ends when it is asked to.
+//! It needs no files of its image, and ends on SIGTERM.
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How long a service may take to answer.
+/// The deadline for an answer of a service.
 const MOST: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn serve(name: &str, port: &str, called: &[&str]) -> io::Result<()> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))?;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let (name, called) = (name.to_owned(), owned(called));
-    // It has nothing to put in order at the end.
+    // There is nothing to clean up.
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (name, called) = (name.clone(), called.clone());
@@ -62,7 +62,7 @@ fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// Answers one request: 200 with a line for each service that was reached, 502 where one was not.
+/// Answers one request: 200 with a line for each called service, or 502 if one did not answer.
 fn answer(mut stream: TcpStream, name: &str, called: &[String]) -> io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     while lines
@@ -88,7 +88,7 @@ fn answer(mut stream: TcpStream, name: &str, called: &[String]) -> io::Result<()
     )
 }
 
-/// The body of that service's answer, which must be 200.
+/// The body of the service's answer, whose status must be 200.
 fn get(address: &str) -> io::Result<String> {
     let resolved = address.to_socket_addrs()?.next();
     let resolved = resolved.ok_or_else(|| io::Error::other("no such host"))?;

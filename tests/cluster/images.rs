@@ -1,4 +1,4 @@
-//! The images of the cluster's pods, made of this build and of Envoy.
+//! The images of the cluster's pods, made from this build and Envoy.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +10,12 @@ use mesh_cni_tests::{mesh_cnictl, udp_echo};
 pub(crate) const BOOKINFO: &str = "mesh-cni.test/bookinfo:1";
 /// The sidecar.
 pub(crate) const PROXY: &str = "mesh-cni.test/proxy:1";
-/// What `istio-init` runs.
+/// The image of `istio-init`.
 pub(crate) const INIT: &str = "mesh-cni.test/mesh-cnictl:1";
-/// The node agent, with the plugin that it installs, as the manifests name it.
+/// The image of the node agent, with the name in the manifests.
 pub(crate) const AGENT: &str = "localhost/mesh-cni:0.1.0";
 
-/// Makes them and gives them to the node.
+/// Builds the images and imports them on the node.
 pub(crate) fn import(node: &Node) {
     each(|image| {
         let archive = node.directory().join(file_name(image));
@@ -25,10 +25,10 @@ pub(crate) fn import(node: &Node) {
     });
 }
 
-/// Makes them as archives beside what was built, for nodes that are not ours.
+/// Writes the images as archives to the target folder, for nodes of other clusters.
 pub(crate) fn write_all() {
     let plugin = mesh_cni();
-    let folder = plugin.parent().expect("a program lies in a folder");
+    let folder = plugin.parent().expect("a program is in a folder");
     let folder = folder.join("cluster-images");
     fs::create_dir_all(&folder).expect("the target folder can be written");
     each(|image| image.write(&folder.join(file_name(image))));

@@ -1,32 +1,32 @@
-//! Proof on a real cluster: a Kubernetes node, real sidecars, the document's own walk-through.
+//! A real cluster: a Kubernetes node, real sidecars, and the documented steps.
 //!
-//!     make cluster-test                        every stage, in order
-//!     make cluster-test ARGS=--keep            and then waits for the end of its input
-//!     make cluster-test ARGS=--bare            the node and its images alone, to try something on
-//!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster: what its kubeconfig suffices for
-//!     make cluster-test ARGS=--images          the images that its nodes must have before that
+//!     make cluster-test                        all stages, in order
+//!     make cluster-test ARGS=--keep            then waits until standard input is closed
+//!     make cluster-test ARGS=--bare            only the node and its images
+//!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster, the stages that need only a kubeconfig
+//!     make cluster-test ARGS=--images          writes the images that its nodes need first
 //!
-//! Stages build on each other, so they run in one process, one after the other; the first that
-//! fails ends the run, and the node goes in any case. Needs root.
+//! Stages depend on earlier ones, so they run in one process, one after the other. The first failure
+//! ends the run; the node is removed in any case. Needs root.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::panic, reason = "a test ends where it fails")]
+#![expect(clippy::panic, reason = "a failed assertion ends the test")]
 #![expect(
     clippy::print_stdout,
-    reason = "who runs the stages reads how far they are"
+    reason = "a person who runs the stages follows the progress"
 )]
 
-mod bad_days;
-mod foreign;
+mod external_cluster;
+mod failures;
 mod images;
-mod kinds;
 mod mesh;
+mod pod_kinds;
 mod repair;
 mod supervisor;
+mod test_cluster;
 mod verify;
 mod walkthrough;
 mod workload;
-mod world;
 
 use std::env;
 use std::io;
@@ -34,20 +34,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use self::foreign::Foreign;
-use self::world::World;
+use self::external_cluster::ExternalCluster;
+use self::test_cluster::TestCluster;
 
-/// A stage: what it shows, and how.
-type Stage = (&'static str, fn(&mut World));
+/// A stage: its name and its function.
+type Stage = (&'static str, fn(&mut TestCluster));
 
-/// What is shown, in order.
+/// The stages, in order.
 const STAGES: &[Stage] = &[
-    ("images are made and imported", |world| {
-        images::import(&world.node);
+    ("images are built and imported", |cluster| {
+        images::import(&cluster.node);
     }),
     ("the plugin is enabled", mesh::enable),
     ("bookinfo is rolled out", walkthrough::roll_out),
-    ("no pod has a privilege", walkthrough::nobody_is_privileged),
+    ("no pod has a privilege", walkthrough::no_pod_is_privileged),
     (
         "requests pass both proxies of each hop",
         walkthrough::requests_pass_both_proxies,
@@ -61,54 +61,54 @@ const STAGES: &[Stage] = &[
         walkthrough::excluded_namespaces_are_set_up_by_istio_init,
     ),
     (
-        "one command finds the pod, lists its rules and says that they are as wanted",
-        verify::one_command_in_the_place_of_four_steps,
+        "verify finds the pod, lists its rules and confirms them",
+        verify::one_command_instead_of_four_steps,
     ),
-    ("its counters are live", verify::counters_are_live),
+    ("verify shows live counters", verify::counters_are_live),
     (
-        "it explains the first difference",
+        "verify explains the first difference",
         verify::it_explains_the_first_difference,
     ),
     (
-        "it knows pods that others set up, and those that nobody does",
-        verify::it_knows_who_sets_a_pod_up,
+        "verify accepts pods that istio-init programs, and pods without rules",
+        verify::it_knows_what_programs_a_pod,
     ),
-    ("a namespace for every kind of pod", kinds::prepare),
-    ("kind: native sidecar", kinds::native_sidecar),
-    ("kind: TPROXY", kinds::tproxy),
-    ("kind: DNS capture", kinds::dns_capture),
-    ("kind: dual stack", kinds::dual_stack),
-    ("kind: job that ends", kinds::job_that_ends),
+    ("a namespace for every kind of pod", pod_kinds::prepare),
+    ("kind: native sidecar", pod_kinds::native_sidecar),
+    ("kind: TPROXY", pod_kinds::tproxy),
+    ("kind: DNS capture", pod_kinds::dns_capture),
+    ("kind: dual stack", pod_kinds::dual_stack),
+    ("kind: job that ends", pod_kinds::job_that_ends),
     (
         "kind: init container with network",
-        kinds::init_container_with_network,
+        pod_kinds::init_container_with_network,
     ),
-    ("kind: host network", kinds::host_network),
+    ("kind: host network", pod_kinds::host_network),
     (
         "kind: two containers, no proxy",
-        kinds::two_containers_without_proxy,
+        pod_kinds::two_containers_without_proxy,
     ),
-    ("kind: opted out", kinds::opted_out),
-    ("kind: stateful set, re-created", kinds::stateful_set),
-    ("kind: a hundred pods at once", kinds::hundred_pods),
-    ("bad day: kubelet restarts", bad_days::kubelet_restarts),
+    ("kind: opted out", pod_kinds::opted_out),
+    ("kind: stateful set, re-created", pod_kinds::stateful_set),
+    ("kind: a hundred pods at once", pod_kinds::hundred_pods),
+    ("failure: kubelet restarts", failures::kubelet_restarts),
     (
-        "bad day: containerd restarts",
-        bad_days::containerd_restarts,
+        "failure: containerd restarts",
+        failures::containerd_restarts,
     ),
-    ("bad day: the node reboots", bad_days::node_reboots),
+    ("failure: the node reboots", failures::node_reboots),
     (
-        "bad day: another program rewrites the list",
-        bad_days::list_is_rewritten,
+        "failure: another program rewrites the list",
+        failures::list_is_rewritten,
     ),
     (
-        "bad day: the agent is rolled over under load",
-        bad_days::agent_is_rolled_over,
+        "failure: the agent is updated under load",
+        failures::agent_is_updated,
     ),
-    ("bad day: the agent is gone", bad_days::agent_is_gone),
+    ("failure: the agent is deleted", failures::agent_is_gone),
     (
-        "bad day: uninstalled, and installed again",
-        bad_days::uninstalled_and_installed,
+        "failure: uninstalled and installed again",
+        failures::uninstalled_and_installed,
     ),
     (
         "repair: pods that started before the plugin",
@@ -117,15 +117,15 @@ const STAGES: &[Stage] = &[
 ];
 
 fn main() -> ExitCode {
-    supervisor::supervise(run, Foreign::put_back)
+    supervisor::supervise(run, ExternalCluster::put_back)
 }
 
 fn run() -> ExitCode {
     let asked = |word: &str| env::args().any(|argument| argument == word);
     let passed = if asked("--images") {
         stage("images are written", images::write_all)
-    } else if let Some(foreign) = Foreign::of_environment(&env::temp_dir()) {
-        run_on(&foreign)
+    } else if let Some(external_cluster) = ExternalCluster::of_environment(&env::temp_dir()) {
+        run_on(&external_cluster)
     } else {
         let stages = if asked("--bare") { 1 } else { STAGES.len() };
         run_on_own_node(&STAGES[..stages], asked("--keep") || asked("--bare"))
@@ -137,54 +137,57 @@ fn run() -> ExitCode {
     }
 }
 
-/// These stages, on a node that comes and goes with them.
+/// Runs these stages on a new node, and removes the node.
 fn run_on_own_node(stages: &[Stage], keep: bool) -> bool {
     let mut started = None;
-    let up = stage("a node comes up", || started = Some(World::start()));
-    let Some(mut world) = started.filter(|_| up) else {
+    let up = stage("the node starts", || started = Some(TestCluster::start()));
+    let Some(mut cluster) = started.filter(|_| up) else {
         return false;
     };
     let mut passed = stages
         .iter()
-        .all(|(name, run)| stage(name, || run(&mut world)));
+        .all(|(name, run)| stage(name, || run(&mut cluster)));
     if passed && !keep {
-        passed = stage("uninstalled for good", || mesh::remove(&mut world))
-            && run_stages_on(&Foreign::new(world.kubectl.clone(), images::AGENT));
+        passed = stage("uninstalled", || mesh::remove(&mut cluster))
+            && run_stages_on(&ExternalCluster::new(
+                cluster.kubectl.clone(),
+                images::AGENT,
+            ));
     }
     if !passed {
-        println!("{}", world.report());
+        println!("{}", cluster.report());
     }
     if keep {
         println!(
-            "the node lives until the end of input; a shell in it:\n  {}",
-            world.shell()
+            "the node runs until standard input is closed; a shell in it:\n  {}",
+            cluster.shell()
         );
         drop(io::read_to_string(io::stdin()));
     }
-    let gone = stage("the node goes", || drop(world));
+    let gone = stage("the node is removed", || drop(cluster));
     passed && gone
 }
 
-/// What a kubeconfig suffices for, on somebody else's cluster.
-fn run_on(foreign: &Foreign) -> bool {
-    println!("the cluster of KUBECONFIG:\n{}", foreign.who());
-    let passed = run_stages_on(foreign);
-    println!("{}", foreign::LEFT_OUT);
+/// Runs the stages that need only a kubeconfig, on another cluster.
+fn run_on(external_cluster: &ExternalCluster) -> bool {
+    println!("the cluster of KUBECONFIG:\n{}", external_cluster.who());
+    let passed = run_stages_on(external_cluster);
+    println!("{}", external_cluster::LEFT_OUT);
     passed
 }
 
-fn run_stages_on(foreign: &Foreign) -> bool {
-    let named = |name: &str| format!("by its kubeconfig alone: {name}");
-    let passed = foreign::STAGES
+fn run_stages_on(external_cluster: &ExternalCluster) -> bool {
+    let named = |name: &str| format!("by kubeconfig: {name}");
+    let passed = external_cluster::STAGES
         .iter()
-        .all(|(name, run)| stage(&named(name), || run(foreign)));
+        .all(|(name, run)| stage(&named(name), || run(external_cluster)));
     if !passed {
-        println!("{}", world::report(foreign.kubectl()));
+        println!("{}", test_cluster::report(external_cluster.kubectl()));
     }
-    stage(&named("all is taken away again"), || foreign.clear()) && passed
+    stage(&named("everything is removed"), || external_cluster.clear()) && passed
 }
 
-/// Runs one, and says whether it passed and how long it took.
+/// Runs a stage, prints whether it passed and how long it took, and returns whether it passed.
 fn stage(name: &str, run: impl FnOnce()) -> bool {
     let start = Instant::now();
     let passed = catch_unwind(AssertUnwindSafe(run)).is_ok();

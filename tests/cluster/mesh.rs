@@ -1,54 +1,53 @@
-//! mesh-cni on the node, by the manifests that are shipped.
+//! mesh-cni on the node, installed with the repository's manifests.
 
 use std::fs;
 use std::path::PathBuf;
 
 use mesh_cni_tests::Kubectl;
 
-use crate::world::{MOST, World};
+use crate::test_cluster::{MOST, TestCluster};
 
-/// What operators apply.
+/// The manifests that install mesh-cni.
 pub(crate) const INSTALL: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
 
-/// What operators apply to be rid of it.
+/// The manifests that uninstall it.
 pub(crate) const UNINSTALL: &str = include_str!("../../deploy/manifests/mesh-cni-uninstall.yaml");
 
-/// The namespace that the plugin leaves alone beside `kube-system`: there, `istio-init` does it.
+/// A second excluded namespace, where `istio-init` writes the rules.
 pub(crate) const EXCLUDED: &str = "by-init";
 
 /// The agent's pods.
 pub(crate) const AGENT: &str = "daemonset/mesh-cni-agent --namespace=kube-system";
 
-/// Applies the manifests with one more excluded namespace, and waits until every agent is ready:
-/// then the list names the plugin.
-pub(crate) fn enable(world: &mut World) {
+/// Applies the manifests with a second excluded namespace, and waits until every agent is ready.
+pub(crate) fn enable(cluster: &mut TestCluster) {
     let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
     assert!(
         INSTALL.contains(kube_system),
         "the manifest has another form"
     );
     let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
-    world
+    cluster
         .kubectl
         .apply(&INSTALL.replace(kube_system, &excluded));
-    rolled_out(world);
-    assert!(is_listed(world), "{}", list(world));
+    rolled_out(cluster);
+    assert!(is_listed(cluster), "{}", list(cluster));
 }
 
-/// Takes it off the node again, as operators do; what then remains of the daemon set does nothing.
-pub(crate) fn disable(world: &World) {
-    world.kubectl.apply(UNINSTALL);
-    rolled_out(world);
-    assert!(!is_listed(world), "{}", list(world));
+/// Uninstalls mesh-cni from the node as operators do. The remaining DaemonSet does nothing.
+pub(crate) fn disable(cluster: &TestCluster) {
+    cluster.kubectl.apply(UNINSTALL);
+    rolled_out(cluster);
+    assert!(!is_listed(cluster), "{}", list(cluster));
 }
 
-/// Takes all of it off the cluster, as operators do.
-pub(crate) fn remove(world: &mut World) {
-    disable(world);
-    delete(&world.kubectl);
+/// Removes mesh-cni from the cluster, as operators do.
+pub(crate) fn remove(cluster: &mut TestCluster) {
+    disable(cluster);
+    delete(&cluster.kubectl);
 }
 
-/// Deletes what the manifests made.
+/// Deletes the objects of the manifests.
 pub(crate) fn delete(kubectl: &Kubectl) {
     for manifest in [UNINSTALL, INSTALL] {
         let words = [
@@ -63,24 +62,24 @@ pub(crate) fn delete(kubectl: &Kubectl) {
     }
 }
 
-/// Waits until the agents run as their daemon set says.
-pub(crate) fn rolled_out(world: &World) {
-    world.kubectl.rolled_out(AGENT, MOST);
+/// Waits until the DaemonSet is rolled out.
+pub(crate) fn rolled_out(cluster: &TestCluster) {
+    cluster.kubectl.rolled_out(AGENT, MOST);
 }
 
-/// Whether the runtime would call the plugin.
-pub(crate) fn is_listed(world: &World) -> bool {
-    list(world).contains("\"mesh-cni\"")
+/// Whether the list names the plugin.
+pub(crate) fn is_listed(cluster: &TestCluster) -> bool {
+    list(cluster).contains("\"mesh-cni\"")
 }
 
 /// The node's network configuration list.
-pub(crate) fn list(world: &World) -> String {
-    fs::read_to_string(list_path(world)).unwrap_or_default()
+pub(crate) fn list(cluster: &TestCluster) -> String {
+    fs::read_to_string(list_path(cluster)).unwrap_or_default()
 }
 
-/// Where it is, as seen from outside.
-pub(crate) fn list_path(world: &World) -> PathBuf {
-    world
+/// Its path, as seen from this machine.
+pub(crate) fn list_path(cluster: &TestCluster) -> PathBuf {
+    cluster
         .node
         .enclosure()
         .path("/etc/cni/net.d/10-node.conflist")

@@ -1,65 +1,71 @@
-//! Pods that start while the plugin is not there, and the agent that comes after them.
+//! Pods that start before the plugin, and the agent that repairs them.
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 
+use crate::test_cluster::{MOST, TestCluster, address_of};
 use crate::workload;
-use crate::world::{MOST, World, address_of};
 use crate::{images, mesh};
 
 /// The port of every service of the sample.
 const PORT: u16 = 9080;
 
-/// A pod that runs without anybody having looked whether its traffic is redirected.
+/// A pod that runs without validation of its rules.
 const EARLY: &str = "early";
 
-/// A pod that waits until it is.
+/// A pod that waits for valid rules.
 const PROVEN: &str = "early-proven";
 
-/// A pod that runs, and one whose validation fails, go on in the mesh once the agent is there; no
-/// container of the former is started again, and neither pod is made again.
-pub(crate) fn in_place(world: &mut World) {
-    mesh::disable(world);
+/// The agent repairs a running pod and one whose validation fails. No container of the running pod
+/// restarts, and neither pod is re-created.
+pub(crate) fn in_place(cluster: &mut TestCluster) {
+    mesh::disable(cluster);
     for pod in [workload::pod("default", EARLY), proven()] {
-        world.kubectl.apply(&pod.to_string());
+        cluster.kubectl.apply(&pod.to_string());
     }
-    let early = world.ready("default", EARLY);
-    assert_eq!(world.standing(&early).tables.len(), 0);
+    let early = cluster.ready("default", EARLY);
+    assert_eq!(cluster.live_rules(&early).tables.len(), 0);
     let failed =
-        world
+        cluster
             .kubectl
             .watch_until(&format!("pod {PROVEN} --namespace=default"), MOST, |pod| {
                 has_failed(pod).then(|| pod.clone())
             });
 
-    mesh::enable(world);
+    mesh::enable(cluster);
     for name in [EARLY, PROVEN] {
         let told = format!(
             "events --namespace=default \
              --field-selector=involvedObject.name={name},reason=Repaired"
         );
-        let message = world.kubectl.watch_until(&told, MOST, |event| {
+        let message = cluster.kubectl.watch_until(&told, MOST, |event| {
             event["message"].as_str().map(str::to_owned)
         });
         assert!(message.contains("stand now, made by netlink"), "{message}");
     }
-    let proven = world.ready("default", PROVEN);
+    let proven = cluster.ready("default", PROVEN);
     assert_eq!(proven["metadata"]["uid"], failed["metadata"]["uid"]);
-    let repaired = world.ready("default", EARLY);
+    let repaired = cluster.ready("default", EARLY);
     assert_eq!(containers(&repaired), containers(&early));
     for pod in [&repaired, &proven] {
-        let standing = world.standing(pod);
-        assert_eq!(drift(&productpage_rules(), &standing, &OWNERSHIP), None);
-        let before = world.counters(pod);
-        world.ask_from_node(address_of(pod), PORT, "/");
-        assert_eq!(world.counters(pod), before.plus(1, 0), "the sidecar saw it");
+        let live_rules = cluster.live_rules(pod);
+        assert_eq!(drift(&productpage_rules(), &live_rules, &OWNERSHIP), None);
+        let before = cluster.counters(pod);
+        cluster.ask_from_node(address_of(pod), PORT, "/");
+        assert_eq!(
+            cluster.counters(pod),
+            before.plus(1, 0),
+            "the sidecar saw it"
+        );
     }
-    world.kubectl.must(&format!("delete pod {EARLY} {PROVEN}"));
+    cluster
+        .kubectl
+        .must(&format!("delete pod {EARLY} {PROVEN}"));
 }
 
-/// A pod with the init container that Istio adds where a plugin makes the rules: it proves them.
+/// A pod with the init container that Istio adds if a plugin writes the rules. It validates them.
 fn proven() -> Value {
     let mut pod = workload::pod("default", PROVEN);
     let mut validation = workload::istio_init();
@@ -80,7 +86,7 @@ fn proven() -> Value {
     pod
 }
 
-/// Whether the validation has said that the rules do not redirect.
+/// Whether the validation has failed.
 fn has_failed(pod: &Value) -> bool {
     let validation = &pod["status"]["initContainerStatuses"][0];
     let states = [&validation["state"], &validation["lastState"]];
@@ -89,7 +95,7 @@ fn has_failed(pod: &Value) -> bool {
         .any(|state| state["terminated"]["exitCode"] == 126)
 }
 
-/// The identifiers of a pod's containers, and how often each was started again.
+/// The IDs of a pod's containers, and how often each restarted.
 fn containers(pod: &Value) -> Vec<(&Value, &Value)> {
     let statuses = pod["status"]["containerStatuses"].as_array();
     let statuses = statuses.into_iter().flatten();

@@ -1,4 +1,4 @@
-//! The process above the stages: whatever ends them, a signal among it, nothing of them stays.
+//! The parent process of the stages: it cleans up after them, also after a signal.
 
 use std::env;
 use std::path::Path;
@@ -13,37 +13,37 @@ use nix::unistd::{Pid, getppid};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// What tells the process of the stages who watches it.
+/// The variable by which the process of the stages knows its supervisor.
 const WATCHED_BY: &str = "MESH_CNI_CLUSTER_TEST_WATCHED_BY";
 
-/// Runs `stages` in a process of its own, with a temporary folder of its own, and clears up behind
-/// it when it has ended or a signal asks for the end; `put_back` is told that folder then.
+/// Runs `stages` in a child process with its own temporary folder. When the child has ended or a
+/// signal arrives, calls `clean_up` with that folder and removes it.
 pub(crate) fn supervise(
     stages: impl FnOnce() -> ExitCode,
-    put_back: impl FnOnce(&Path),
+    clean_up: impl FnOnce(&Path),
 ) -> ExitCode {
     let Some(watcher) = env::var_os(WATCHED_BY) else {
-        return watch(put_back);
+        return watch(clean_up);
     };
-    // Who is killed without a chance to clear up takes the stages along.
-    prctl::set_pdeathsig(Signal::SIGKILL).expect("a process may wish to end with its parent");
+    // If the supervisor is killed, the kernel kills the stages too.
+    prctl::set_pdeathsig(Signal::SIGKILL).expect("a process can request a parent-death signal");
     assert_eq!(watcher.to_str(), Some(&*getppid().to_string()));
     stages()
 }
 
-fn watch(put_back: impl FnOnce(&Path)) -> ExitCode {
-    // cargo and make do not hand signals on; they die of them.
-    prctl::set_pdeathsig(Signal::SIGTERM).expect("a process may wish to end with its parent");
-    prctl::set_child_subreaper(true).expect("a process may inherit its descendants");
+fn watch(clean_up: impl FnOnce(&Path)) -> ExitCode {
+    // cargo and make do not forward signals; they are killed by them.
+    prctl::set_pdeathsig(Signal::SIGTERM).expect("a process can request a parent-death signal");
+    prctl::set_child_subreaper(true).expect("a process can become a subreaper");
     let mut signals =
-        Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).expect("signals can be taken");
-    let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM]).expect("signals can be handled");
+    let folder = tempfile::tempdir().expect("a temporary directory can be created");
     let mut child = start(folder.path());
     let mut asked = None;
     let mut ended = None;
     for signal in signals.forever() {
         if signal != SIGCHLD && asked.replace(signal).is_none() {
-            // Its descendants are bound to it: the kernel ends them too.
+            // The kernel kills its descendants too.
             drop(child.kill());
         }
         ended = child.try_wait().expect("a child can be waited for");
@@ -53,10 +53,10 @@ fn watch(put_back: impl FnOnce(&Path)) -> ExitCode {
     }
     end_descendants();
     Enclosure::sweep(child.id());
-    put_back(folder.path());
+    clean_up(folder.path());
     folder.close().expect("the temporary folder can be removed");
     if let Some(signal) = asked {
-        println!("ended by signal {signal}; nothing of the stages stays");
+        println!("ended by signal {signal}; everything of the stages is removed");
     }
     match ended {
         Some(status) if status.success() && asked.is_none() => ExitCode::SUCCESS,
@@ -74,10 +74,10 @@ fn start(folder: &Path) -> Child {
     command.spawn().expect("this program can be started again")
 }
 
-/// Waits until all have ended who are still there. An enclosure's first process is the last of it.
+/// Waits until all descendants have ended. The first process of an isolated host is the last to end.
 fn end_descendants() {
     for child in children() {
-        // Who has ended by itself is waited for as well.
+        // Reaps processes that ended by themselves as well.
         kill(child, Signal::SIGKILL).unwrap_or_default();
     }
     while waitpid(None, None) != Err(Errno::ECHILD) {}

@@ -1,4 +1,4 @@
-//! `mesh-cnictl verify`: one command in the place of the document's four steps.
+//! `mesh-cnictl verify`: one command instead of the documented four steps.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,28 @@ use mesh_cni_tests::{Finished, finish, mesh_cnictl, must};
 use serde_json::Value;
 
 use crate::mesh::EXCLUDED;
+use crate::test_cluster::{TestCluster, address_of, name_of};
 use crate::workload;
-use crate::world::{World, address_of, name_of};
 
-/// What must be listed in each pod of the sample.
+/// The rules that must be listed in each pod of the sample.
 pub(crate) const DOCUMENTED: &str =
     include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
 
-/// By the pod's name, by its proxy's container as Kubernetes prints it and by the first digits of
-/// its id, and by a process of it: each finds the pod, prints the documented dump and finds that it
-/// is as it should be.
-pub(crate) fn one_command_in_the_place_of_four_steps(world: &mut World) {
+/// Finds the pod by its name, by its proxy's container ID as Kubernetes prints it, by the first digits of
+/// that ID, and by a process. Each prints the documented rules and confirms them.
+pub(crate) fn one_command_instead_of_four_steps(cluster: &mut TestCluster) {
     let documented = rules_of(DOCUMENTED);
     let rules: usize = documented.values().map(Vec::len).sum();
-    for pod in world.pods("app,version") {
+    for pod in cluster.pods("app,version") {
         let container = container_id(&pod, "istio-proxy");
-        let pid = world.pid(&pod, &"istio-proxy".into()).to_string();
+        let pid = cluster.pid(&pod, &"istio-proxy".into()).to_string();
         for place in [
             ["--pod", &full_name(&pod)],
             ["--container", &container],
             ["--container", &container["containerd://".len()..][..12]],
             ["--pid", &pid],
         ] {
-            let told = verify(world, place);
+            let told = verify(cluster, place);
             let verdict = format!(
                 "as wanted: {}: all {rules} rules of IPv4 stand\n",
                 full_name(&pod)
@@ -45,11 +44,11 @@ pub(crate) fn one_command_in_the_place_of_four_steps(world: &mut World) {
     }
 }
 
-/// A request to the pod moves the counter of the rule that sends it to the proxy.
-pub(crate) fn counters_are_live(world: &mut World) {
-    let pod = world.pods("app=details").remove(0);
+/// A request to the pod increases the counter of the rule that redirects it.
+pub(crate) fn counters_are_live(cluster: &mut TestCluster) {
+    let pod = cluster.pods("app=details").remove(0);
     let redirected = || {
-        let told = verify(world, ["--pod", &full_name(&pod)]);
+        let told = verify(cluster, ["--pod", &full_name(&pod)]);
         let listing = Listing::parse(&told.stdout).expect("it prints one listing");
         let mut chains = listing.chains.into_iter();
         let chain = chains.find(|chain| chain.name == "ISTIO_IN_REDIRECT");
@@ -57,20 +56,23 @@ pub(crate) fn counters_are_live(world: &mut World) {
     };
     let before = redirected();
     for more in 1..=3 {
-        world.ask_from_node(address_of(&pod), 9080, "/");
+        cluster.ask_from_node(address_of(&pod), 9080, "/");
         assert_eq!(redirected(), before + more);
     }
 }
 
-/// Somebody deletes a rule: the command names it, says what becomes of a packet, and what helps.
-pub(crate) fn it_explains_the_first_difference(world: &mut World) {
+/// If a rule is deleted, the command names it, shows where a packet goes, and says what to do.
+pub(crate) fn it_explains_the_first_difference(cluster: &mut TestCluster) {
     let pod = workload::idle("default", "changed");
-    world.kubectl.apply(&pod.to_string());
-    let pod = world.ready("default", "changed");
+    cluster.kubectl.apply(&pod.to_string());
+    let pod = cluster.ready("default", "changed");
     let place = ["--pod", "default/changed"];
-    assert_eq!(verify(world, place).code, 0);
-    must(&world.netns(&pod), "iptables-nft -t nat -D ISTIO_INBOUND 6");
-    let told = verify(world, place);
+    assert_eq!(verify(cluster, place).code, 0);
+    must(
+        &cluster.netns(&pod),
+        "iptables-nft -t nat -D ISTIO_INBOUND 6",
+    );
+    let told = verify(cluster, place);
     let packet = format!("in tcp {}:8080 from 192.0.2.20:40000", address_of(&pod));
     assert_eq!(told.code, 1, "{}", told.stderr);
     for words in [
@@ -80,49 +82,49 @@ pub(crate) fn it_explains_the_first_difference(world: &mut World) {
     ] {
         assert!(told.stderr.contains(words), "{words}: {}", told.stderr);
     }
-    let json = verify_with(world, place, &["--output", "json"]);
+    let json = verify_with(cluster, place, &["--output", "json"]);
     let json: Value = serde_json::from_str(&json.stdout).expect("it prints JSON");
     assert_eq!(json["verdict"], "not-as-wanted");
     assert_eq!(json["stray"]["packet"], packet);
-    world.kubectl.must("delete pod changed --wait");
-    // What is not there any more is found by nobody.
-    assert_eq!(verify(world, place).code, 3);
+    cluster.kubectl.must("delete pod changed --wait");
+    // A pod that no longer exists is not found.
+    assert_eq!(verify(cluster, place).code, 3);
 }
 
-/// A pod with an `istio-init` of its own is held against that; one without a proxy needs nothing.
-pub(crate) fn it_knows_who_sets_a_pod_up(world: &mut World) {
-    let told = verify(world, ["--pod", &format!("{EXCLUDED}/self-made")]);
+/// A pod with `istio-init` is compared with its arguments; a pod without a proxy needs no rules.
+pub(crate) fn it_knows_what_programs_a_pod(cluster: &mut TestCluster) {
+    let told = verify(cluster, ["--pod", &format!("{EXCLUDED}/self-made")]);
     assert_eq!(told.code, 0, "{}", told.stderr);
     let by = "its istio-init container programs it";
     assert!(told.stderr.contains(by), "{}", told.stderr);
     let mut pod = workload::idle("default", "plain");
     pod["spec"]["containers"][1]["name"] = "assistant".into();
-    world.kubectl.apply(&pod.to_string());
-    world.ready("default", "plain");
-    let told = verify(world, ["--pod", "default/plain"]);
+    cluster.kubectl.apply(&pod.to_string());
+    cluster.ready("default", "plain");
+    let told = verify(cluster, ["--pod", "default/plain"]);
     assert_eq!(told.code, 0, "{}", told.stderr);
     let none = "default/plain gets no rules, and none stand";
     assert!(told.stderr.contains(none), "{}", told.stderr);
-    world.kubectl.must("delete pod plain");
+    cluster.kubectl.must("delete pod plain");
 }
 
-/// The command says that this pod is as it should be.
-pub(crate) fn assert_as_wanted(world: &World, pod: &Value) {
-    let told = verify(world, ["--pod", &full_name(pod)]);
+/// Checks that the command confirms the pod.
+pub(crate) fn assert_as_wanted(cluster: &TestCluster, pod: &Value) {
+    let told = verify(cluster, ["--pod", &full_name(pod)]);
     assert_eq!(told.code, 0, "{}", told.stderr);
 }
 
-/// Runs it on the node.
-fn verify(world: &World, place: [&str; 2]) -> Finished {
-    verify_with(world, place, &[])
+/// Runs the command on the node.
+fn verify(cluster: &TestCluster, place: [&str; 2]) -> Finished {
+    verify_with(cluster, place, &[])
 }
 
-fn verify_with(world: &World, place: [&str; 2], more: &[&str]) -> Finished {
-    let mut command = world.node.enclosure().command(mesh_cnictl());
+fn verify_with(cluster: &TestCluster, place: [&str; 2], more: &[&str]) -> Finished {
+    let mut command = cluster.node.enclosure().command(mesh_cnictl());
     finish(command.arg("verify").args(place).args(more), "")
 }
 
-/// The container's identifier, with the runtime's name before it.
+/// The container's ID, prefixed with the runtime's name.
 fn container_id(pod: &Value, name: &str) -> String {
     let statuses = pod["status"]["containerStatuses"].as_array();
     let mut statuses = statuses.into_iter().flatten();
@@ -138,8 +140,8 @@ fn full_name(pod: &Value) -> String {
     format!("{namespace}/{}", name_of(pod))
 }
 
-/// Each chain's rules in the document's words: counters and white space aside, protocols by name,
-/// loopback addresses masked as the document masks them.
+/// Each chain's rules as the document prints them: without counters, with folded white space, protocol
+/// names, and masked loopback addresses.
 pub(crate) fn rules_of(listing: &str) -> BTreeMap<String, Vec<String>> {
     let mut chains = BTreeMap::new();
     let mut chain = String::new();

@@ -1,5 +1,4 @@
-//! The document's own steps: bookinfo with sidecars, requests through them, and the rules that make
-//! it so.
+//! The documented steps: bookinfo with sidecars, requests through them, and their rules.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +8,27 @@ use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 
 use crate::mesh::EXCLUDED;
+use crate::test_cluster::{MOST, NODE, Requests, TestCluster, address_of, name_of};
 use crate::verify::{DOCUMENTED, rules_of};
 use crate::workload::{self, OUTSIDE_PORT};
-use crate::world::{MOST, NODE, Requests, World, address_of, name_of};
 
-/// What each sidecar counted, by its pod's service and version.
+/// The counters of each sidecar, by its pod's service and version.
 pub(crate) type Hops = BTreeMap<String, Requests>;
 
-/// How many requests come from outside.
+/// The number of requests from outside.
 pub(crate) const REQUESTS: u64 = 30;
 
-pub(crate) fn roll_out(world: &mut World) {
-    world.kubectl.apply(&workload::bookinfo().to_string());
+pub(crate) fn roll_out(cluster: &mut TestCluster) {
+    cluster.kubectl.apply(&workload::bookinfo().to_string());
     for (name, version, _) in workload::DEPLOYMENTS {
         let available = format!("deployment/{name}-{version} --for=condition=Available");
-        world.kubectl.wait(&available, MOST);
+        cluster.kubectl.wait(&available, MOST);
     }
 }
 
-/// No pod may more than any other, and none has an init container that would.
-pub(crate) fn nobody_is_privileged(world: &mut World) {
-    for pod in world.pods("app,version") {
+/// No pod has privileges, not even in an init container.
+pub(crate) fn no_pod_is_privileged(cluster: &mut TestCluster) {
+    for pod in cluster.pods("app,version") {
         assert_eq!(
             pod["spec"]["initContainers"],
             Value::Null,
@@ -49,20 +48,20 @@ pub(crate) fn nobody_is_privileged(world: &mut World) {
     }
 }
 
-/// Each sidecar counts the requests that come to its pod and those that leave it; both counters
-/// move by as many as there were.
-pub(crate) fn requests_pass_both_proxies(world: &mut World) {
-    world.wait_for_services();
-    let before = hops(world);
+/// Each sidecar counts the requests to and from its pod; both counters increase by the number of
+/// requests.
+pub(crate) fn requests_pass_both_proxies(cluster: &mut TestCluster) {
+    cluster.wait_for_services();
+    let before = hops(cluster);
     for _ in 0..REQUESTS {
-        let page = world.ask_from_outside(NODE, OUTSIDE_PORT);
+        let page = cluster.ask_from_outside(NODE, OUTSIDE_PORT);
         let start = "productpage v1\ndetails v1\nreviews v";
         assert!(page.starts_with(start), "{page}");
     }
-    assert_moved(&before, &hops(world));
+    assert_moved(&before, &hops(cluster));
 }
 
-/// Between these, [`REQUESTS`] pages were asked for.
+/// The counters before and after [`REQUESTS`] pages.
 pub(crate) fn assert_moved(before: &Hops, after: &Hops) {
     let moved = |name: &str| {
         let [before, after] =
@@ -82,12 +81,12 @@ pub(crate) fn assert_moved(before: &Hops, after: &Hops) {
     );
 }
 
-/// The document's steps: the proxy container's identifier, its process, and the command that lists.
-pub(crate) fn the_documented_command_lists_the_documented_rules(world: &mut World) {
-    for pod in world.pods("app,version") {
-        let pid = world.pid(&pod, &"istio-proxy".into());
+/// The documented steps: the proxy container's ID, its process, and the command that lists the rules.
+pub(crate) fn the_documented_command_lists_the_documented_rules(cluster: &mut TestCluster) {
+    for pod in cluster.pods("app,version") {
+        let pid = cluster.pid(&pod, &"istio-proxy".into());
         let command = format!("nsenter -t {pid} -n iptables -L -t nat -n -v --line-numbers -x");
-        let listed = world.node.enclosure().must(&command);
+        let listed = cluster.node.enclosure().must(&command);
         assert_eq!(
             rules_of(&listed),
             rules_of(DOCUMENTED),
@@ -97,29 +96,29 @@ pub(crate) fn the_documented_command_lists_the_documented_rules(world: &mut Worl
     }
 }
 
-/// Pods of a namespace that the plugin leaves alone program themselves, and end with the same.
-pub(crate) fn excluded_namespaces_are_set_up_by_istio_init(world: &mut World) {
+/// Pods of an excluded namespace are programmed by `istio-init`, with the same rules.
+pub(crate) fn excluded_namespaces_are_set_up_by_istio_init(cluster: &mut TestCluster) {
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": EXCLUDED}
     });
-    world.kubectl.apply(&namespace.to_string());
+    cluster.kubectl.apply(&namespace.to_string());
     let mut pod = workload::pod(EXCLUDED, "self-made");
     pod["spec"]["initContainers"] = json!([workload::istio_init()]);
     let objects = [workload::envoy_config(EXCLUDED), pod];
-    world.kubectl.apply(&workload::list(objects).to_string());
-    let pod = world.ready(EXCLUDED, "self-made");
+    cluster.kubectl.apply(&workload::list(objects).to_string());
+    let pod = cluster.ready(EXCLUDED, "self-made");
     assert_eq!(
-        drift(&productpage_rules(), &world.standing(&pod), &OWNERSHIP),
+        drift(&productpage_rules(), &cluster.live_rules(&pod), &OWNERSHIP),
         None
     );
-    let page = world.ask_from_node(address_of(&pod), 9080, "/");
+    let page = cluster.ask_from_node(address_of(&pod), 9080, "/");
     assert_eq!(page, "self-made v1\n");
 }
 
-fn hops(world: &World) -> Hops {
-    let pods = world.pods("app,version");
+fn hops(cluster: &TestCluster) -> Hops {
+    let pods = cluster.pods("app,version");
     let counted = pods.iter();
     counted
-        .map(|pod| (workload::version_of(pod), world.counters(pod)))
+        .map(|pod| (workload::version_of(pod), cluster.counters(pod)))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The bookinfo sample as Kubernetes objects, each pod with the sidecar that injection would give it.
+//! The bookinfo sample as Kubernetes objects, each pod with an injected sidecar.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use crate::images;
 /// The sidecar's configuration.
 const ENVOY: &str = include_str!("manifests/envoy.yaml");
 
-/// The port at which each service answers.
+/// The port of each service.
 const PORT: u16 = 9080;
 
-/// The port of the node at which productpage answers whoever is outside.
+/// The node port of productpage.
 pub(crate) const OUTSIDE_PORT: u16 = 30_080;
 
-/// The services, and the addresses at which they are known: there is no name server.
+/// The services and their fixed addresses, since there is no DNS server.
 const SERVICES: &[(&str, &str)] = &[
     ("details", "10.96.1.1"),
     ("ratings", "10.96.1.2"),
@@ -41,13 +41,13 @@ pub(crate) fn bookinfo() -> Value {
     list(services.chain(deployments).chain([envoy_config("default")]))
 }
 
-/// Objects as one document.
+/// The objects as one manifest.
 pub(crate) fn list(items: impl IntoIterator<Item = Value>) -> Value {
     let items: Vec<_> = items.into_iter().collect();
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-/// The sidecar's configuration, which pods of that namespace mount.
+/// The sidecar's configuration, mounted by pods of that namespace.
 pub(crate) fn envoy_config(namespace: &str) -> Value {
     json!({
         "apiVersion": "v1",
@@ -60,7 +60,7 @@ pub(crate) fn envoy_config(namespace: &str) -> Value {
     })
 }
 
-/// A pod of two containers: an application of that name, and the sidecar.
+/// A pod of two containers: an application with that name, and the sidecar.
 pub(crate) fn pod(namespace: &str, name: &str) -> Value {
     let mut spec = json!({
         "containers": [application(name, "v1", &[]), sidecar()],
@@ -76,7 +76,7 @@ pub(crate) fn pod(namespace: &str, name: &str) -> Value {
     })
 }
 
-/// A pod of two containers that do nothing, the second in the place of the sidecar.
+/// A pod of two idle containers, the second instead of the sidecar.
 pub(crate) fn idle(namespace: &str, name: &str) -> Value {
     let container = |name: &str| {
         json!({
@@ -102,8 +102,8 @@ pub(crate) fn idle(namespace: &str, name: &str) -> Value {
     })
 }
 
-/// The init container that injection adds where no plugin does its work, with the arguments that it
-/// makes of the pod's annotations.
+/// The init container that the injector adds without a plugin, with arguments from the pod's
+/// annotations.
 pub(crate) fn istio_init() -> Value {
     json!({
         "name": "istio-init",
@@ -166,7 +166,7 @@ fn deployment(name: &str, version: &str, calls: &[&str]) -> Value {
     })
 }
 
-/// A service of the sample, as the user that the document names.
+/// A service of the sample, run as the documented user.
 pub(crate) fn application(name: &str, version: &str, calls: &[&str]) -> Value {
     let calls = calls.iter().map(|called| format!("{called}:{PORT}"));
     let words = [
@@ -189,7 +189,7 @@ pub(crate) fn application(name: &str, version: &str, calls: &[&str]) -> Value {
     })
 }
 
-/// The sidecar, without any privilege.
+/// The sidecar, without privileges.
 pub(crate) fn sidecar() -> Value {
     json!({
         "name": "istio-proxy",
@@ -203,7 +203,7 @@ pub(crate) fn sidecar() -> Value {
         "readinessProbe": {
             "httpGet": {"path": "/healthz/ready", "port": 15021},
             "periodSeconds": 1,
-            // A busy machine is not a broken proxy.
+            // A slow machine must not restart the proxy.
             "timeoutSeconds": 30,
             "failureThreshold": 30,
         },
@@ -220,7 +220,7 @@ pub(crate) fn sidecar() -> Value {
     })
 }
 
-/// What injection leaves on a pod, and the settings behind the documented rules.
+/// The injector's annotations, and the settings behind the documented rules.
 pub(crate) fn annotations() -> Value {
     json!({
         "sidecar.istio.io/status": r#"{"initContainers":null,"containers":["istio-proxy"]}"#,
@@ -230,7 +230,7 @@ pub(crate) fn annotations() -> Value {
     })
 }
 
-/// Gives a pod what its sidecar mounts.
+/// Adds the volumes that the sidecar mounts.
 pub(crate) fn add_volumes(spec: &mut Value) {
     spec["volumes"] = json!([{"name": "istio-envoy", "configMap": {"name": "envoy"}}]);
 }

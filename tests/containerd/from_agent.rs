@@ -71,7 +71,7 @@ fn a_recreated_pod_gets_its_own_rules() {
 
     let second = cluster.make(&[pod_for_api("cart", false)]).remove(0);
     let sandbox = second.start(&node.enclosure).unwrap();
-    assert_eq!(node.standing(&sandbox).tables.len(), 0);
+    assert_eq!(node.live_rules(&sandbox).tables.len(), 0);
     let late = first.start(&node.enclosure).unwrap_err();
     let named = late.contains(&first.uid) && late.contains(&second.uid);
     assert!(named, "{late}");

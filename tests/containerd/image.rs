@@ -41,7 +41,7 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     let plain = SandboxPod::new("plain", "p-1");
     let plain = plain.start(&node.enclosure).unwrap();
     assert_eq!(difference(&node, &meshed), None);
-    assert_eq!(node.standing(&plain).tables.len(), 0);
+    assert_eq!(node.live_rules(&plain).tables.len(), 0);
     let metrics = agent.ready("/metrics");
     for decided in [
         r#"{decision="redirect",reason="container"} 1"#,

@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// The live rules of the sandbox.
-    pub(crate) fn standing(&self, sandbox: &str) -> RuleSet {
+    pub(crate) fn live_rules(&self, sandbox: &str) -> RuleSet {
         let netns: NetNs = SandboxPod::netns(&self.enclosure, sandbox);
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();

@@ -38,7 +38,7 @@ fn the_annotations_from_the_runtime_decide() {
     let meshed = documented("meshed").annotated(excluded.0, excluded.1);
     let meshed = meshed.start(&node.enclosure).unwrap();
     let wanted = rules_with_annotations(&[(excluded.0.to_owned(), excluded.1)]);
-    assert_eq!(drift(&wanted, &node.standing(&meshed), &OWNERSHIP), None);
+    assert_eq!(drift(&wanted, &node.live_rules(&meshed), &OWNERSHIP), None);
 
     for (name, annotations) in [
         ("plain", &[][..]),
@@ -46,7 +46,7 @@ fn the_annotations_from_the_runtime_decide() {
         ("opted-out", &[STATUS, ("sidecar.istio.io/inject", "false")]),
     ] {
         let sandbox = started(name, annotations).unwrap();
-        assert_eq!(node.standing(&sandbox).tables.len(), 0, "{name}");
+        assert_eq!(node.live_rules(&sandbox).tables.len(), 0, "{name}");
     }
     let refused = started("odd", &[STATUS, (excluded.0, "330G")]).unwrap_err();
     assert!(refused.contains("330G"), "{refused}");

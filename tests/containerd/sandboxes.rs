@@ -24,12 +24,13 @@ fn a_recreated_sandbox_never_gets_the_rules_of_its_predecessor() {
     let unmeshed = manifest(&second).replace("istio-proxy", "assistant");
     node.write_manifest(&second, &unmeshed);
     let sandbox = second.start(&node.enclosure).unwrap();
-    assert_eq!(node.standing(&sandbox).tables.len(), 0);
+    assert_eq!(node.live_rules(&sandbox).tables.len(), 0);
     SandboxPod::end(&node.enclosure, &sandbox);
     assert_eq!(node.leased_addresses(), Vec::<String>::new());
 }
 
 /// The first difference between the sandbox's live rules and the documented rules.
 pub(crate) fn difference(node: &Node, sandbox: &str) -> Option<String> {
-    drift(&productpage_rules(), &node.standing(sandbox), &OWNERSHIP).map(|drift| drift.to_string())
+    drift(&productpage_rules(), &node.live_rules(sandbox), &OWNERSHIP)
+        .map(|drift| drift.to_string())
 }

@@ -13,7 +13,7 @@ const FOREIGN: &str = "*mangle\n-A PREROUTING -i eth9 -j MARK --set-mark 9\nCOMM
     -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\nCOMMIT\n";
 
 /// All rules and routing, without dates and counters.
-fn standing(netns: &NetNs, backend: Backend) -> String {
+fn live_rules(netns: &NetNs, backend: Backend) -> String {
     let flavour = flavour(backend);
     let mut text = String::new();
     for program in [
@@ -54,7 +54,7 @@ fn every_scenario_is_applied_read_back_and_removed() {
             let mut restore = std::process::Command::new(format!("iptables-{flavour}-restore"));
             let foreign = run(&netns, restore.arg("--noflush"), FOREIGN);
             assert_eq!(foreign.code, 0, "{what}: {}", foreign.stderr);
-            let before = standing(&netns, backend);
+            let before = live_rules(&netns, backend);
 
             let applied = apply(&netns, &xtables, choice, &wanted).expect(&what);
             assert_eq!(applied.change, Change::Created, "{what}");
@@ -65,7 +65,7 @@ fn every_scenario_is_applied_read_back_and_removed() {
             let again = apply(&netns, &xtables, choice, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");
             remove(&netns, &xtables, choice).expect(&what);
-            assert_eq!(standing(&netns, backend), before, "{what}");
+            assert_eq!(live_rules(&netns, backend), before, "{what}");
         }
     }
 }

@@ -72,7 +72,7 @@ fn strace(expressions: &[String], log: &std::path::Path, words: &[String]) -> Fi
 /// Conditions that must hold at all times.
 fn a_pod_can_start(node: &Node) {
     node.load();
-    node.every_file_can_be_loaded();
+    node.assert_every_file_loads();
     // Two calls occur only while the mode changes to or from a drop-in; the second changes nothing.
     assert!(node.calls_of_ours() <= 2);
 }

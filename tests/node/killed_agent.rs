@@ -82,7 +82,7 @@ fn a_running_agent_can_be_killed_at_every_call_that_restores_a_file() {
             }
             println!("killed at {calls} {time}");
             node.load();
-            node.every_file_can_be_loaded();
+            node.assert_every_file_loads();
             assert!(!killed(&node, calls, NEVER), "the next one is not ready");
             let again = node.must("install", &[SOURCE, &["--output", "json"]].concat());
             assert!(again.starts_with("{\"steps\":[],"), "{again}");

@@ -1,4 +1,4 @@
-//! Every kind of pod: which of them are redirected, by which rules, and whether they work.
+//! Every kind of pod: whether it is redirected, with which rules, and whether it works.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,28 +10,28 @@ use mesh_cni_tests::{Resolver, Sender, must, productpage_rules, rules_with_annot
 use serde_json::{Value, json};
 
 use crate::images;
+use crate::test_cluster::{MOST, TestCluster, address_of, name_of};
 use crate::verify::assert_as_wanted;
 use crate::workload;
-use crate::world::{MOST, World, address_of, name_of};
 
-/// Where these pods live.
+/// The namespace of these pods.
 const NAMESPACE: &str = "kinds";
 
-/// What the resolver of a sidecar answers.
+/// The answer of the sidecar's resolver.
 const ANSWER: &str = "by the proxy";
 
-/// The annotation of pods that are redirected by TPROXY.
+/// The annotation for interception mode TPROXY.
 const TPROXY: (&str, &str) = ("sidecar.istio.io/interceptionMode", "TPROXY");
 
-/// The first address of the service of two families.
+/// The IPv4 address of the dual-stack service.
 const SERVICE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x96, 0, 0, 0, 0, 0, 0x101);
 
-/// Makes their namespace, and those of them that start side by side.
-pub(crate) fn prepare(world: &mut World) {
+/// Creates the namespace, and the pods that can start in parallel.
+pub(crate) fn prepare(cluster: &mut TestCluster) {
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}
     });
-    world.kubectl.apply(&namespace.to_string());
+    cluster.kubectl.apply(&namespace.to_string());
     let pods = [
         native("native-sidecar"),
         tproxy_pod(),
@@ -43,22 +43,22 @@ pub(crate) fn prepare(world: &mut World) {
     ];
     let objects = [workload::envoy_config(NAMESPACE)].into_iter().chain(pods);
     let objects = objects.chain(dual_stack_pods());
-    world.kubectl.apply(&workload::list(objects).to_string());
+    cluster.kubectl.apply(&workload::list(objects).to_string());
 }
 
-/// A sidecar that is an init container which goes on.
-pub(crate) fn native_sidecar(world: &mut World) {
-    let pod = made(world, &native("native-sidecar"));
-    assert_stands(world, &pod, &productpage_rules());
-    assert_as_wanted(world, &pod);
-    assert_served_by_proxy(world, &pod);
+/// A sidecar that is an init container which keeps running.
+pub(crate) fn native_sidecar(cluster: &mut TestCluster) {
+    let pod = create(cluster, &native("native-sidecar"));
+    assert_rules(cluster, &pod, &productpage_rules());
+    assert_as_wanted(cluster, &pod);
+    assert_served_by_proxy(cluster, &pod);
 }
 
-pub(crate) fn tproxy(world: &mut World) {
-    let pod = made(world, &tproxy_pod());
-    assert_stands(world, &pod, &rules_with_annotation(TPROXY));
-    assert_as_wanted(world, &pod);
-    assert_served_by_proxy(world, &pod);
+pub(crate) fn tproxy(cluster: &mut TestCluster) {
+    let pod = create(cluster, &tproxy_pod());
+    assert_rules(cluster, &pod, &rules_with_annotation(TPROXY));
+    assert_as_wanted(cluster, &pod);
+    assert_served_by_proxy(cluster, &pod);
 }
 
 fn tproxy_pod() -> Value {
@@ -66,8 +66,8 @@ fn tproxy_pod() -> Value {
     pod["metadata"]["annotations"][TPROXY.0] = TPROXY.1.into();
     let proxy = &mut pod["spec"]["containers"][1];
     proxy["args"][1] = "/etc/istio/proxy/envoy-tproxy.yaml".into();
-    // A socket that takes connections for any address needs the right, and a file without rights of
-    // its own gets it as root alone. The group is still the proxy's.
+    // A transparent socket needs NET_ADMIN, which a program without file capabilities has only as root.
+    // The group is still the proxy's.
     proxy["securityContext"] = json!({
         "runAsUser": 0,
         "runAsGroup": 1337,
@@ -76,13 +76,13 @@ fn tproxy_pod() -> Value {
     pod
 }
 
-pub(crate) fn dns_capture(world: &mut World) {
-    let pod = made(world, &dns_capture_pod());
-    let netns = world.netns(&pod);
-    let server = "10.96.0.10".parse().expect("it is an address");
+pub(crate) fn dns_capture(cluster: &mut TestCluster) {
+    let pod = create(cluster, &dns_capture_pod());
+    let netns = cluster.netns(&pod);
+    let server = "10.96.0.10".parse().expect("it is a valid address");
     let answer = Resolver::ask(&netns, Sender::APP, (server, 53));
     assert_eq!(answer.as_deref(), Some(ANSWER));
-    assert_as_wanted(world, &pod);
+    assert_as_wanted(cluster, &pod);
 }
 
 fn dns_capture_pod() -> Value {
@@ -95,44 +95,44 @@ fn dns_capture_pod() -> Value {
         "image": images::PROXY,
         "imagePullPolicy": "Never",
         "command": ["/bin/udp-echo", "127.0.0.1:15053", ANSWER],
-        // It lives as long as its input.
+        // It runs until its standard input is closed.
         "stdin": true,
         "securityContext": {"runAsUser": 1337, "runAsGroup": 1337},
     }));
     pod
 }
 
-/// Each pod has an address of each family, and is reached by both through its proxy. One calls the
-/// other by the IPv6 address of a service, through both proxies.
-pub(crate) fn dual_stack(world: &mut World) {
-    world.kubectl.apply(&service_of_both_families().to_string());
-    let [called, calling] = dual_stack_pods().map(|pod| made(world, &pod));
+/// Each pod has an address of each family and receives requests to both through its proxy. One pod
+/// calls the other at the IPv6 address of a service, through both proxies.
+pub(crate) fn dual_stack(cluster: &mut TestCluster) {
+    cluster.kubectl.apply(&dual_stack_service().to_string());
+    let [called, calling] = dual_stack_pods().map(|pod| create(cluster, &pod));
     for pod in [&called, &calling] {
-        let found = world.standing_of(pod, Family::V6);
+        let found = cluster.live_rules_of(pod, Family::V6);
         assert_eq!(found.tables.len(), 1, "{found:?}");
-        assert_as_wanted(world, pod);
+        assert_as_wanted(cluster, pod);
     }
-    world
+    cluster
         .node
         .wait_for_service(SocketAddr::new(SERVICE.into(), 9080));
     for address in addresses(&called) {
-        let before = world.counters(&called);
-        let page = world.ask_from_node(address, 9080, "/");
+        let before = cluster.counters(&called);
+        let page = cluster.ask_from_node(address, 9080, "/");
         assert_eq!(page, "dual-called v1\n", "{address}");
-        let after = world.counters(&called);
+        let after = cluster.counters(&called);
         assert_eq!(after, before.plus(1, 0), "{address}");
     }
     for address in addresses(&calling) {
-        let before = [&called, &calling].map(|pod| world.counters(pod));
-        let page = world.ask_from_node(address, 9080, "/");
+        let before = [&called, &calling].map(|pod| cluster.counters(pod));
+        let page = cluster.ask_from_node(address, 9080, "/");
         assert_eq!(page, "dual-calling v1\ndual-called v1\n", "{address}");
-        let after = [&called, &calling].map(|pod| world.counters(pod));
+        let after = [&called, &calling].map(|pod| cluster.counters(pod));
         assert_eq!(after[0], before[0].plus(1, 0), "{address}");
         assert_eq!(after[1], before[1].plus(1, 1), "{address}");
     }
 }
 
-/// One that is called, and one that calls it.
+/// A pod that is called, and a pod that calls it.
 fn dual_stack_pods() -> [Value; 2] {
     let [mut called, mut calling] = ["dual-called", "dual-calling"].map(of_both_families);
     called["metadata"]["labels"] = json!({"app": "dual-called"});
@@ -142,15 +142,15 @@ fn dual_stack_pods() -> [Value; 2] {
     [called, calling]
 }
 
-/// A pod that is programmed for both families.
+/// A pod with rules for both families.
 fn of_both_families(name: &str) -> Value {
     let mut pod = workload::pod(NAMESPACE, name);
     pod["spec"]["containers"][1]["env"] = json!([{"name": "ISTIO_DUAL_STACK", "value": "true"}]);
     pod
 }
 
-/// A service that has an address of each.
-fn service_of_both_families() -> Value {
+/// A service with an address of each family.
+fn dual_stack_service() -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -166,7 +166,7 @@ fn service_of_both_families() -> Value {
     })
 }
 
-/// A pod's addresses, of which there must be two.
+/// A pod's two addresses.
 fn addresses(pod: &Value) -> Vec<IpAddr> {
     let addresses = pod["status"]["podIPs"].as_array().into_iter().flatten();
     let addresses = addresses.filter_map(|address| address["ip"].as_str()?.parse().ok());
@@ -175,8 +175,8 @@ fn addresses(pod: &Value) -> Vec<IpAddr> {
     addresses
 }
 
-/// A job beside a native sidecar asks a service, and ends.
-pub(crate) fn job_that_ends(world: &mut World) {
+/// A job with a native sidecar calls a service, and ends.
+pub(crate) fn job_that_ends(cluster: &mut TestCluster) {
     let mut template = native("job");
     template["spec"]["restartPolicy"] = "Never".into();
     template["spec"]["containers"][0]["args"] = json!(["get", "productpage:9080"]);
@@ -192,15 +192,15 @@ pub(crate) fn job_that_ends(world: &mut World) {
             },
         },
     });
-    world.kubectl.apply(&job.to_string());
+    cluster.kubectl.apply(&job.to_string());
     let complete = format!("job/job --namespace={NAMESPACE} --for=condition=Complete");
-    world.kubectl.wait(&complete, MOST);
+    cluster.kubectl.wait(&complete, MOST);
 }
 
-/// Before the proxy runs, only what runs as its user reaches anybody.
-pub(crate) fn init_container_with_network(world: &mut World) {
-    let pod = made(world, &asking_pod());
-    assert_stands(world, &pod, &productpage_rules());
+/// Before the proxy runs, only processes of the proxy's user have network access.
+pub(crate) fn init_container_with_network(cluster: &mut TestCluster) {
+    let pod = create(cluster, &asking_pod());
+    assert_rules(cluster, &pod, &productpage_rules());
 }
 
 fn asking_pod() -> Value {
@@ -212,10 +212,10 @@ fn asking_pod() -> Value {
     pod
 }
 
-/// A pod of the node's own network: the node keeps what it had.
-pub(crate) fn host_network(world: &mut World) {
-    made(world, &host_network_pod());
-    let found = standing_in_words(&world.node.enclosure().own_netns());
+/// A pod on the node's network: the node's rules do not change.
+pub(crate) fn host_network(cluster: &mut TestCluster) {
+    create(cluster, &host_network_pod());
+    let found = rules_as_text(&cluster.node.enclosure().own_netns());
     assert!(!found.contains("ISTIO"), "{found}");
 }
 
@@ -225,14 +225,14 @@ fn host_network_pod() -> Value {
     pod
 }
 
-pub(crate) fn two_containers_without_proxy(world: &mut World) {
-    let pod = made(world, &idle_without_proxy("no-proxy"));
-    assert_untouched(world, &pod);
+pub(crate) fn two_containers_without_proxy(cluster: &mut TestCluster) {
+    let pod = create(cluster, &idle_without_proxy("no-proxy"));
+    assert_no_rules(cluster, &pod);
 }
 
-pub(crate) fn opted_out(world: &mut World) {
-    let pod = made(world, &opted_out_pod());
-    assert_untouched(world, &pod);
+pub(crate) fn opted_out(cluster: &mut TestCluster) {
+    let pod = create(cluster, &opted_out_pod());
+    assert_no_rules(cluster, &pod);
 }
 
 fn opted_out_pod() -> Value {
@@ -241,8 +241,8 @@ fn opted_out_pod() -> Value {
     pod
 }
 
-/// The pod of a stateful set comes back under its name as another pod, with rules again.
-pub(crate) fn stateful_set(world: &mut World) {
+/// A stateful set's pod is re-created under its name, and has rules again.
+pub(crate) fn stateful_set(cluster: &mut TestCluster) {
     let labels = json!({"app": "stateful"});
     let template = workload::pod(NAMESPACE, "stateful");
     let set = json!({
@@ -260,20 +260,20 @@ pub(crate) fn stateful_set(world: &mut World) {
             },
         },
     });
-    world.kubectl.apply(&set.to_string());
+    cluster.kubectl.apply(&set.to_string());
     let name = format!("pod/stateful-0 --namespace={NAMESPACE}");
-    world.kubectl.wait(&format!("{name} --for=create"), MOST);
-    let first = world.ready(NAMESPACE, "stateful-0");
-    world.kubectl.must(&format!("delete --wait {name}"));
-    world.kubectl.wait(&format!("{name} --for=create"), MOST);
-    let second = world.ready(NAMESPACE, "stateful-0");
+    cluster.kubectl.wait(&format!("{name} --for=create"), MOST);
+    let first = cluster.ready(NAMESPACE, "stateful-0");
+    cluster.kubectl.must(&format!("delete --wait {name}"));
+    cluster.kubectl.wait(&format!("{name} --for=create"), MOST);
+    let second = cluster.ready(NAMESPACE, "stateful-0");
     assert_ne!(first["metadata"]["uid"], second["metadata"]["uid"]);
-    assert_stands(world, &second, &productpage_rules());
-    assert_served_by_proxy(world, &second);
+    assert_rules(cluster, &second, &productpage_rules());
+    assert_served_by_proxy(cluster, &second);
 }
 
-/// A hundred pods at once: all start, each with its rules.
-pub(crate) fn hundred_pods(world: &mut World) {
+/// A hundred pods start at once, each with its rules.
+pub(crate) fn hundred_pods(cluster: &mut TestCluster) {
     let labels = json!({"app": "hundred"});
     let template = workload::idle(NAMESPACE, "hundred");
     let deployment = json!({
@@ -291,65 +291,65 @@ pub(crate) fn hundred_pods(world: &mut World) {
             },
         },
     });
-    world.kubectl.apply(&deployment.to_string());
+    cluster.kubectl.apply(&deployment.to_string());
     let name = format!("deployment/hundred --namespace={NAMESPACE}");
-    world.kubectl.rolled_out(&name, MOST);
-    let pods = world.pods("app=hundred");
+    cluster.kubectl.rolled_out(&name, MOST);
+    let pods = cluster.pods("app=hundred");
     assert_eq!(pods.len(), 100);
     for pod in &pods {
-        assert_stands(world, pod, &productpage_rules());
+        assert_rules(cluster, pod, &productpage_rules());
     }
-    // The next stage begins on a node that has nothing else to do.
-    world
+    // Waits, so that the next stage starts on an idle node.
+    cluster
         .kubectl
         .must(&format!("delete --wait --cascade=foreground {name}"));
 }
 
-/// A pod whose sidecar is an init container that goes on.
+/// A pod whose sidecar is an init container that keeps running.
 fn native(name: &str) -> Value {
     let mut pod = workload::pod(NAMESPACE, name);
     let mut sidecar = workload::sidecar();
     sidecar["restartPolicy"] = "Always".into();
-    // The containers after it start when it is ready to carry what they send.
+    // The containers after it start when the proxy is ready.
     sidecar["startupProbe"] = sidecar["readinessProbe"].clone();
     pod["spec"]["initContainers"] = json!([sidecar]);
     pod["spec"]["containers"] = json!([workload::application(name, "v1", &[])]);
     pod
 }
 
-/// A pod of two containers, none of which is a proxy.
+/// A pod of two containers without a proxy.
 fn idle_without_proxy(name: &str) -> Value {
     let mut pod = workload::idle(NAMESPACE, name);
     pod["spec"]["containers"][1]["name"] = "assistant".into();
     pod
 }
 
-/// Makes it, and gives it back once it is ready.
-fn made(world: &World, pod: &Value) -> Value {
-    world.kubectl.apply(&pod.to_string());
-    world.ready(NAMESPACE, name_of(pod))
+/// Creates the pod and returns it when it is ready.
+fn create(cluster: &TestCluster, pod: &Value) -> Value {
+    cluster.kubectl.apply(&pod.to_string());
+    cluster.ready(NAMESPACE, name_of(pod))
 }
 
-fn assert_stands(world: &World, pod: &Value, wanted: &RuleSet) {
-    let found = world.standing(pod);
+fn assert_rules(cluster: &TestCluster, pod: &Value, wanted: &RuleSet) {
+    let found = cluster.live_rules(pod);
     assert_eq!(drift(wanted, &found, &OWNERSHIP), None, "{}", name_of(pod));
 }
 
-fn assert_untouched(world: &World, pod: &Value) {
-    let found = standing_in_words(&world.netns(pod));
+fn assert_no_rules(cluster: &TestCluster, pod: &Value) {
+    let found = rules_as_text(&cluster.netns(pod));
     assert_eq!(found, "", "{}", name_of(pod));
-    assert_as_wanted(world, pod);
+    assert_as_wanted(cluster, pod);
 }
 
-/// A request from the node is answered by the application, and counted by its proxy.
-fn assert_served_by_proxy(world: &World, pod: &Value) {
-    let before = world.counters(pod);
-    let page = world.ask_from_node(address_of(pod), 9080, "/");
+/// Checks that the application answers a request from the node, and that its proxy counts it.
+fn assert_served_by_proxy(cluster: &TestCluster, pod: &Value) {
+    let before = cluster.counters(pod);
+    let page = cluster.ask_from_node(address_of(pod), 9080, "/");
     assert!(page.ends_with(" v1\n"), "{page}");
-    assert_eq!(world.counters(pod), before.plus(1, 0), "{}", name_of(pod));
+    assert_eq!(cluster.counters(pod), before.plus(1, 0), "{}", name_of(pod));
 }
 
-/// Everything that `nft` finds in a namespace.
-fn standing_in_words(netns: &NetNs) -> String {
+/// All rules that `nft` lists in a namespace.
+fn rules_as_text(netns: &NetNs) -> String {
     must(netns, "nft list ruleset")
 }

@@ -1,6 +1,6 @@
-//! A cluster that is not ours, such as kind or k3s: what can be shown by its kubeconfig alone.
+//! Another cluster, such as kind or k3s: the stages that need only its kubeconfig.
 //!
-//! Nothing of the machine is looked at, and what was installed is taken away again.
+//! They do not access its machines, and remove what they installed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,51 +10,51 @@ use std::{env, fs};
 use mesh_cni_tests::Kubectl;
 use serde_json::{Value, json};
 
+use crate::test_cluster::{MOST, Requests, name_of};
 use crate::verify::{DOCUMENTED, rules_of};
 use crate::walkthrough::{Hops, REQUESTS, assert_moved};
-use crate::world::{MOST, Requests, name_of};
 use crate::{images, mesh, workload};
 
-/// Where the sample lives, so that one command removes it.
+/// The sample's namespace, so that one command removes it.
 const NAMESPACE: &str = "mesh-cni-test";
 
-/// How many good pages in a row show that every service is known on every node.
+/// How many good pages in a row prove that every node knows every service.
 const STEADY: u32 = 10;
 
-/// What is shown on our own node alone.
+/// What is available only on our own node.
 pub(crate) const LEFT_OUT: &str = "\
 left out on a cluster that is not ours: the rules as the node's own iptables lists them, the kinds of \
 pod and the bad days, which are looked at from the node";
 
-/// A file in the temporary folder as long as something of ours is on the cluster.
+/// A file in the temporary folder that exists while something of ours is on the cluster.
 const MARK: &str = "installed";
 
-/// A stage: what it shows, and how.
-type Stage = (&'static str, fn(&Foreign));
+/// A stage: its name and its function.
+type Stage = (&'static str, fn(&ExternalCluster));
 
-/// What is shown there, in order.
+/// The stages, in order.
 pub(crate) const STAGES: &[Stage] = &[
-    ("the plugin is enabled", Foreign::enable),
-    ("bookinfo is rolled out", Foreign::roll_out),
+    ("the plugin is enabled", ExternalCluster::enable),
+    ("bookinfo is rolled out", ExternalCluster::roll_out),
     (
         "requests pass both proxies of each hop",
-        Foreign::requests_pass_both_proxies,
+        ExternalCluster::requests_pass_both_proxies,
     ),
     (
         "each pod has the documented rules",
-        Foreign::rules_are_as_documented,
+        ExternalCluster::rules_are_as_documented,
     ),
 ];
 
 /// The cluster, and the sample in it.
-pub(crate) struct Foreign {
+pub(crate) struct ExternalCluster {
     kubectl: Kubectl,
     /// The agent's image there.
     image: String,
 }
 
-impl Foreign {
-    /// The cluster of that `kubectl`, whose nodes have the agent's image under that name.
+impl ExternalCluster {
+    /// The cluster of this `kubectl`, whose nodes have the agent's image with this name.
     pub(crate) fn new(kubectl: Kubectl, image: &str) -> Self {
         Self {
             kubectl,
@@ -62,8 +62,8 @@ impl Foreign {
         }
     }
 
-    /// The cluster of `KUBECONFIG`, whose nodes have the agent's image under the name `IMAGE`, or
-    /// under that of the manifests; none where no cluster is named.
+    /// The cluster of `KUBECONFIG`, whose nodes have the agent's image with the name `IMAGE`, by default
+    /// the name in the manifests. `None` if `KUBECONFIG` is not set.
     pub(crate) fn of_environment(folder: &Path) -> Option<Self> {
         let kubectl = Kubectl::of_environment(folder.join("kubectl"))?;
         let image = env::var("IMAGE").ok().filter(|image| !image.is_empty());
@@ -73,19 +73,19 @@ impl Foreign {
         ))
     }
 
-    /// How it is talked to.
+    /// Its `kubectl`.
     pub(crate) fn kubectl(&self) -> &Kubectl {
         &self.kubectl
     }
 
-    /// Which cluster it is, as `kubectl` says it.
+    /// Describes the cluster, as `kubectl` does.
     pub(crate) fn who(&self) -> String {
         let nodes = "get nodes --output=wide";
         let context = self.kubectl.run(["config", "current-context"], "");
         context.stdout + &self.kubectl.must(nodes)
     }
 
-    /// Takes away what an ended process of the stages left there.
+    /// Removes what a process of the stages that has ended left on the cluster.
     pub(crate) fn put_back(folder: &Path) {
         if !folder.join(MARK).exists() {
             return;
@@ -95,7 +95,7 @@ impl Foreign {
         }
     }
 
-    /// Installs the manifests that are shipped; what somebody else has installed is left alone.
+    /// Installs the manifests, unless mesh-cni is installed already.
     pub(crate) fn enable(&self) {
         let words = [
             "get",
@@ -106,7 +106,7 @@ impl Foreign {
         let there = self.kubectl.run(words, "");
         assert!(
             there.stderr.contains("NotFound"),
-            "mesh-cni is on this cluster already, or it does not answer: {}{}",
+            "mesh-cni is installed on this cluster already, or the cluster does not answer: {}{}",
             there.stdout,
             there.stderr
         );
@@ -115,14 +115,14 @@ impl Foreign {
         self.kubectl.rolled_out(mesh::AGENT, MOST);
     }
 
-    /// The sample, whose services get addresses of this cluster.
+    /// Rolls out the sample; its services get addresses of this cluster.
     pub(crate) fn roll_out(&self) {
         let namespace = json!({
             "apiVersion": "v1",
             "kind": "Namespace",
             "metadata": {
                 "name": NAMESPACE,
-                // For the pod that looks at others.
+                // For the pod that runs `verify`.
                 "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
             },
         });
@@ -144,7 +144,7 @@ impl Foreign {
         }
     }
 
-    /// As [`crate::walkthrough::requests_pass_both_proxies`], asked through the API server.
+    /// Like [`crate::walkthrough::requests_pass_both_proxies`], with requests through the API server.
     pub(crate) fn requests_pass_both_proxies(&self) {
         let deadline = Instant::now() + MOST;
         let mut good = 0;
@@ -159,7 +159,7 @@ impl Foreign {
         assert_moved(&before, &self.hops());
     }
 
-    /// `mesh-cnictl verify` beside each pod of the sample.
+    /// Runs `mesh-cnictl verify` on the node of each pod of the sample.
     pub(crate) fn rules_are_as_documented(&self) {
         let pods = self.pods();
         let looking = pods.iter().map(looking_at);
@@ -179,7 +179,7 @@ impl Foreign {
         }
     }
 
-    /// Takes all of it away again, as operators do, where it was put there.
+    /// Uninstalls everything as operators do, if it was installed here.
     pub(crate) fn clear(&self) {
         let mark = env::temp_dir().join(MARK);
         if mark.exists() {
@@ -201,7 +201,7 @@ impl Foreign {
         manifest.replace(images::AGENT, &self.image)
     }
 
-    /// Each service's address.
+    /// The address of each service.
     fn addresses(&self) -> BTreeMap<String, Value> {
         let found = self
             .kubectl
@@ -224,7 +224,7 @@ impl Foreign {
         found["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// What productpage answers, or what was said instead.
+    /// The answer of productpage, or the error.
     fn page(&self) -> Result<String, String> {
         let page = self.ask("services/http:productpage:9080/proxy/");
         let is_whole = |page: &String| page.starts_with("productpage v1\ndetails v1\nreviews v");
@@ -241,7 +241,7 @@ impl Foreign {
         counted.collect()
     }
 
-    /// Asks by way of the API server.
+    /// Sends a request through the API server's proxy.
     fn ask(&self, path: &str) -> Result<String, String> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/{path}");
         let answer = self.kubectl.run(["get", "--raw", &path], "");
@@ -251,7 +251,7 @@ impl Foreign {
         }
     }
 
-    /// Everything that the command said about that pod, in one on the same node.
+    /// The output of the command for that pod, run in a pod on the same node.
     fn what_it_told(&self, pod: &Value) -> String {
         let looking = format!("verify-{} --namespace={NAMESPACE}", name_of(pod));
         let name = format!("pod {looking}");
@@ -263,7 +263,7 @@ impl Foreign {
     }
 }
 
-/// The sample's objects without what belongs to our own node.
+/// The sample's objects without those that only our own node needs.
 fn sample() -> Vec<Value> {
     let mut sample = workload::bookinfo();
     let objects = sample["items"].as_array_mut().map(std::mem::take);
@@ -282,7 +282,7 @@ fn sample() -> Vec<Value> {
     objects
 }
 
-/// Pods know the services by these addresses.
+/// Host entries for the services' addresses.
 fn readdress(object: &mut Value, addresses: &BTreeMap<String, Value>) {
     let aliases = object.pointer_mut("/spec/template/spec/hostAliases");
     for alias in aliases.and_then(Value::as_array_mut).into_iter().flatten() {
@@ -291,7 +291,7 @@ fn readdress(object: &mut Value, addresses: &BTreeMap<String, Value>) {
     }
 }
 
-/// A pod that sees the node's processes, its configuration and the agent's socket.
+/// A pod with access to the node's processes, configuration and agent socket.
 fn looking_at(pod: &Value) -> Value {
     let name = name_of(pod);
     let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path, "readOnly": true});

@@ -1,4 +1,4 @@
-//! The cluster that the stages work on, and what they ask of it.
+//! The cluster of one node that the stages use.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -10,19 +10,19 @@ use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
 use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
 use serde_json::{Value, json};
 
-/// How long a rollout may take on a machine that is slow, cold and busy.
+/// How long a stage waits for a rollout.
 pub(crate) const MOST: Duration = Duration::from_secs(600);
 
 /// The node's address.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 
 /// The cluster.
-pub(crate) struct World {
+pub(crate) struct TestCluster {
     pub(crate) node: Node,
     pub(crate) kubectl: Kubectl,
 }
 
-/// How many requests a sidecar let come to its pod, and how many it let leave.
+/// The numbers of requests that a sidecar received for its pod and sent for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requests {
     pub(crate) came: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Takes them out of Envoy's statistics.
+    /// Reads them from Envoy's statistics.
     pub(crate) fn read(stats: &str) -> Self {
         let stats: Value = serde_json::from_str(stats).expect("Envoy prints JSON");
         let count = |name: &str| {
@@ -44,7 +44,7 @@ impl Requests {
         }
     }
 
-    /// As many more.
+    /// The sum.
     pub(crate) fn plus(self, came: u64, left: u64) -> Self {
         Self {
             came: self.came + came,
@@ -53,8 +53,8 @@ impl Requests {
     }
 }
 
-impl World {
-    /// A node with a main plugin, and nothing of ours.
+impl TestCluster {
+    /// Starts a node with a main plugin and without mesh-cni.
     pub(crate) fn start() -> Self {
         let ipam = json!({
             "type": "host-local",
@@ -74,13 +74,13 @@ impl World {
         Self { node, kubectl }
     }
 
-    /// Cuts the power of the node, and boots it again.
+    /// Stops all processes of the node and boots it again.
     pub(crate) fn reboot(&mut self) {
         self.node.reboot();
         self.kubectl = self.node.kubectl();
     }
 
-    /// Waits until every service of the sample leads to a pod.
+    /// Waits until every service of the sample reaches a pod.
     pub(crate) fn wait_for_services(&mut self) {
         let services = self.kubectl.get("services --namespace=default");
         for service in services["items"].as_array().into_iter().flatten() {
@@ -93,12 +93,12 @@ impl World {
         }
     }
 
-    /// Asks over HTTP from the machine beside the node; the answer's body, which must be 200.
+    /// Sends an HTTP request from outside the node and returns the body. The status must be 200.
     pub(crate) fn ask_from_outside(&self, address: impl Into<IpAddr> + Send, port: u16) -> String {
         ask(&self.node.enclosure().netns("outside"), address, port, "/")
     }
 
-    /// Asks over HTTP from the node itself.
+    /// Sends an HTTP request from the node itself.
     pub(crate) fn ask_from_node(
         &self,
         address: impl Into<IpAddr> + Send,
@@ -108,7 +108,7 @@ impl World {
         ask(&self.node.enclosure().own_netns(), address, port, path)
     }
 
-    /// The pods that have that label.
+    /// The pods with that label.
     pub(crate) fn pods(&self, selector: &str) -> Vec<Value> {
         let found = self
             .kubectl
@@ -116,7 +116,7 @@ impl World {
         found["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// That pod, once it is ready.
+    /// The pod, once it is ready.
     pub(crate) fn ready(&self, namespace: &str, name: &str) -> Value {
         let pod = format!("pod/{name} --namespace={namespace}");
         self.kubectl
@@ -124,19 +124,18 @@ impl World {
         self.kubectl.get(&pod)
     }
 
-    /// What a pod's sidecar counted.
+    /// The counters of a pod's sidecar.
     pub(crate) fn counters(&self, pod: &Value) -> Requests {
         Requests::read(&self.ask_from_node(address_of(pod), 15090, "/stats?format=json"))
     }
 
-    /// The rules that stand in a pod's namespace, found as the document says: by the process of its
-    /// container.
-    pub(crate) fn standing(&self, pod: &Value) -> RuleSet {
-        self.standing_of(pod, Family::V4)
+    /// The live IPv4 rules of a pod, found through the process of its container, as documented.
+    pub(crate) fn live_rules(&self, pod: &Value) -> RuleSet {
+        self.live_rules_of(pod, Family::V4)
     }
 
-    /// The same for one family.
-    pub(crate) fn standing_of(&self, pod: &Value, family: Family) -> RuleSet {
+    /// The live rules of one family.
+    pub(crate) fn live_rules_of(&self, pod: &Value, family: Family) -> RuleSet {
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let netns = self.netns(pod);
         let found = read(&netns, &xtables, BackendChoice::Auto, &[family]);
@@ -155,7 +154,7 @@ impl World {
         NetNs::open(&path).unwrap_or_else(|error| panic!("{}: {error}", name_of(pod)))
     }
 
-    /// The process of a pod's container, as the node numbers it.
+    /// The process ID of a pod's container, as seen on this machine.
     pub(crate) fn pid(&self, pod: &Value, container: &Value) -> u64 {
         let statuses = pod["status"]["containerStatuses"]
             .as_array()
@@ -172,7 +171,7 @@ impl World {
             .expect("the container runs")
     }
 
-    /// How a person enters the node.
+    /// The command that opens a shell on the node.
     pub(crate) fn shell(&self) -> String {
         let path = self.node.enclosure().path("");
         let pid = path.components().nth(2).expect("it is below /proc");
@@ -185,13 +184,13 @@ impl World {
         )
     }
 
-    /// What a person wants to see when a stage failed.
+    /// Prints diagnostics after a failed stage.
     pub(crate) fn report(&self) -> String {
         report(&self.kubectl)
     }
 }
 
-/// What a cluster tells about a stage that failed.
+/// The cluster's state, for diagnostics after a failed stage.
 pub(crate) fn report(kubectl: &Kubectl) -> String {
     let mut report = String::new();
     for words in [
@@ -254,7 +253,7 @@ fn exchange(address: SocketAddr, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// What chunks make together: each is its length in hexadecimal digits, and then that many bytes.
+/// Joins HTTP chunks: each is its length in hexadecimal digits, followed by that many bytes.
 fn joined(mut chunks: &str) -> String {
     let mut body = String::new();
     while let Some((length, rest)) = chunks.split_once("\r\n") {
