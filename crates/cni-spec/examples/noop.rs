@@ -1,5 +1,5 @@
-//! A complete chained plugin that does nothing: put its file into the plugins' folder, and
-//! `{"type": "noop"}` at the end of a network configuration list.
+//! A complete chained plugin without effect. Copy the program to the directory of the plugins, and
+//! add `{"type": "noop"}` to the end of a network configuration list.
 
 use std::io;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ struct Noop;
 
 impl Plugin for Noop {
     fn about(&self) -> &'static str {
-        "noop: hands on the previous result"
+        "noop: returns the previous result"
     }
 
     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {

@@ -1,30 +1,30 @@
-//! `CNI_ARGS`, and the pod's name in it by the convention of Kubernetes' runtimes.
+//! `CNI_ARGS`, and the pod that Kubernetes runtimes name in it.
 
-/// The pairs of `CNI_ARGS`, `KEY=VALUE;KEY=VALUE`, in their order.
+/// The pairs of `CNI_ARGS`, `KEY=VALUE;KEY=VALUE`, in order.
 ///
-/// Reading never fails: empty parts (a trailing `;`) count for nothing, a value may hold `=`, and
-/// parts without `=` are set aside in [`CniArgs::malformed`] for whoever wants to log them.
+/// Parsing never fails: empty parts (such as after a trailing `;`) are ignored, a value may contain
+/// `=`, and [`CniArgs::malformed`] returns parts without `=`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CniArgs {
     pairs: Vec<(String, String)>,
     malformed: Vec<String>,
 }
 
-/// Which pod the call is for, as containerd and CRI-O say it in `CNI_ARGS`.
+/// The pod of a call, as containerd and CRI-O pass it in `CNI_ARGS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodArgs {
     /// `K8S_POD_NAMESPACE`.
     pub namespace: String,
     /// `K8S_POD_NAME`.
     pub name: String,
-    /// `K8S_POD_INFRA_CONTAINER_ID`, the sandbox.
+    /// `K8S_POD_INFRA_CONTAINER_ID`: the sandbox.
     pub infra_container_id: Option<String>,
     /// `K8S_POD_UID`; older runtimes do not set it.
     pub uid: Option<String>,
 }
 
 impl CniArgs {
-    /// Reads the value of `CNI_ARGS`.
+    /// Parses the value of `CNI_ARGS`.
     pub fn parse(text: &str) -> Self {
         let mut args = Self::default();
         for part in text.split(';').filter(|part| !part.is_empty()) {
@@ -36,26 +36,26 @@ impl CniArgs {
         args
     }
 
-    /// The value of a key; of several the last one counts.
+    /// The last value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         let pair = self.pairs.iter().rev().find(|(known, _)| known == key)?;
         Some(&pair.1)
     }
 
-    /// Every pair in its order, duplicates included.
+    /// All pairs in order, including duplicates.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The parts that have no `=`.
+    /// The parts without `=`.
     pub fn malformed(&self) -> &[String] {
         &self.malformed
     }
 
-    /// The pod; `None` when namespace or name is missing or empty, so for every caller that is
-    /// not a Kubernetes runtime.
+    /// The pod; `None` if its namespace or name is missing or empty, as from callers other than
+    /// Kubernetes runtimes.
     pub fn pod(&self) -> Option<PodArgs> {
         let non_empty = |key| Some(self.get(key)?.to_owned()).filter(|value| !value.is_empty());
         Some(PodArgs {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_containerd_sends() {
+    fn arguments_of_containerd() {
         let args = CniArgs::parse(
             "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;\
              K8S_POD_INFRA_CONTAINER_ID=abc;K8S_POD_UID=1-2",
@@ -89,20 +89,20 @@ mod tests {
     }
 
     #[test]
-    fn odd_spellings_are_read() {
+    fn unusual_input_is_accepted() {
         let args = CniArgs::parse(";A=1;;flag;B=x=y;A=2;C=;=v;");
         let pairs: Vec<_> = args.iter().collect();
         assert_eq!(
             pairs,
             [("A", "1"), ("B", "x=y"), ("A", "2"), ("C", ""), ("", "v")]
         );
-        assert_eq!(args.get("A"), Some("2"), "the last one counts");
+        assert_eq!(args.get("A"), Some("2"), "the last value");
         assert_eq!(args.malformed(), ["flag"]);
         assert_eq!(args.get("D"), None);
     }
 
     #[test]
-    fn half_a_pod_is_no_pod() {
+    fn a_pod_needs_namespace_and_name() {
         for text in [
             "",
             "K8S_POD_NAME=a",

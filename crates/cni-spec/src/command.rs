@@ -1,32 +1,32 @@
-//! The six operations that a runtime may ask for in `CNI_COMMAND`.
+//! The operations of `CNI_COMMAND`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::SpecVersion;
 
-/// What the runtime asks for, from `CNI_COMMAND`.
+/// The operation that the runtime requests in `CNI_COMMAND`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Attach a container to the network, or change an attachment.
     Add,
-    /// Is the attachment still as ADD left it? Since 0.4.0.
+    /// Check that the attachment is still as ADD set it up. Since 0.4.0.
     Check,
-    /// Take an attachment down.
+    /// Remove an attachment.
     Del,
-    /// Remove what belongs to attachments that are no more. Since 1.1.0.
+    /// Remove the resources of attachments that no longer exist. Since 1.1.0.
     Gc,
-    /// Could an ADD work now? Since 1.1.0.
+    /// Check whether an ADD can succeed now. Since 1.1.0.
     Status,
-    /// Which versions does the plugin speak?
+    /// Report the versions that the plugin supports.
     Version,
 }
 
-/// A `CNI_COMMAND` that is none of [`Command::ALL`].
+/// A `CNI_COMMAND` that is not one of [`Command::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("CNI_COMMAND is `{found}`, but must be one of ADD, CHECK, DEL, GC, STATUS, VERSION")]
+#[error("CNI_COMMAND is `{found}`, expected one of ADD, CHECK, DEL, GC, STATUS, VERSION")]
 pub struct UnknownCommand {
-    /// What stood there instead.
+    /// The value.
     pub found: String,
 }
 
@@ -41,7 +41,7 @@ impl Command {
         Self::Version,
     ];
 
-    /// The command as it is written in `CNI_COMMAND`.
+    /// The command as written in `CNI_COMMAND`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Add => "ADD",
@@ -53,7 +53,7 @@ impl Command {
         }
     }
 
-    /// The oldest version whose configurations may be used with this command.
+    /// The oldest version that has this command.
     pub const fn since(self) -> SpecVersion {
         match self {
             Self::Add | Self::Del | Self::Version => SpecVersion::V0_1_0,
@@ -67,13 +67,13 @@ impl FromStr for Command {
     type Err = UnknownCommand;
 
     fn from_str(text: &str) -> Result<Self, UnknownCommand> {
-        let known = Self::ALL
+        Self::ALL
             .iter()
             .copied()
-            .find(|known| known.as_str() == text);
-        known.ok_or_else(|| UnknownCommand {
-            found: text.to_owned(),
-        })
+            .find(|command| command.as_str() == text)
+            .ok_or_else(|| UnknownCommand {
+                found: text.to_owned(),
+            })
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_upper_case_and_exact() {
+    fn commands_are_case_sensitive() {
         for command in Command::ALL {
             assert_eq!(command.as_str().parse(), Ok(*command));
         }

@@ -1,4 +1,4 @@
-//! Editing a network configuration list, and leaving everyone else's part of it as it was.
+//! Edits a network configuration list and leaves the rest of it unchanged.
 
 mod text;
 
@@ -6,45 +6,45 @@ use serde_json::{Map, Value};
 
 use text::Indent;
 
-/// A network configuration list, the content of a `.conflist` file, ready to be edited.
+/// A network configuration list, the content of a `.conflist` file.
 ///
-/// Unknown keys, the order of keys and the spelling of numbers stay as they were read; so do
-/// `cniVersion` and `cniVersions`. White space does not: [`ConfList::to_text`] lays the document
-/// out anew, with the indentation it had.
+/// Editing keeps unknown keys, the order of keys, the digits of numbers, `cniVersion` and
+/// `cniVersions`. It does not keep whitespace: [`ConfList::to_text`] formats the document with the
+/// original indentation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfList {
     document: Map<String, Value>,
     indent: Indent,
 }
 
-/// What an edit has done.
+/// The effect of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The list was already as asked for; there is nothing to write.
+    /// The list did not change.
     Unchanged,
-    /// The entry is new, at the end.
+    /// The entry was added at the end.
     Appended,
-    /// The entry stands in the place of an older one of its type; further ones are gone.
+    /// The entry replaced an older one, and further ones were removed.
     Replaced,
-    /// The entries of the type are gone.
+    /// All entries of the type were removed.
     Removed,
 }
 
-/// Why a text is not a configuration list, or a value not an entry of one.
+/// Why a text is not a configuration list, or a value is not an entry of one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfListError {
-    /// The text is no JSON; the source says where.
+    /// The text is not JSON.
     #[error("configuration list is not JSON")]
     Json(#[from] serde_json::Error),
     /// A field is missing or has the wrong type.
-    #[error("field `{path}` is {found}, but must be {expected}")]
+    #[error("field `{path}` is {found}, expected {expected}")]
     Field {
-        /// Where it is, `plugins[1].type`; `document` for the whole.
+        /// The path, such as `plugins[1].type`, or `document`.
         path: String,
         /// The value in backticks, or `missing`.
         found: String,
-        /// What would be right.
+        /// The expected form.
         expected: &'static str,
     },
 }
@@ -61,8 +61,8 @@ impl ConfList {
         })
     }
 
-    /// Makes a list of the content of a `.conf` file, a single plugin's configuration: its
-    /// `cniVersion` and `name` become the list's, and it stays whole as the only plugin.
+    /// Converts the content of a `.conf` file, a single plugin's configuration, to a list: the list
+    /// gets its `cniVersion` and `name`, and the unchanged configuration becomes the only plugin.
     pub fn from_conf(text: &str) -> Result<Self, ConfListError> {
         let plugin = object("document", serde_json::from_str(text)?)?;
         text_field(&plugin, "", "name")?;
@@ -91,12 +91,12 @@ impl ConfList {
             .unwrap_or_default()
     }
 
-    /// The list's `cniVersion` as it is written; `None` when it has none.
+    /// The list's `cniVersion`, if any.
     pub fn cni_version(&self) -> Option<&str> {
         self.document.get("cniVersion").and_then(Value::as_str)
     }
 
-    /// The plugins' configurations, first called first.
+    /// The plugins' configurations, in the order of calls.
     pub fn plugins(&self) -> &[Value] {
         self.document
             .get("plugins")
@@ -104,35 +104,33 @@ impl ConfList {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Is a plugin of this type in the list?
+    /// Whether the list contains a plugin of this type.
     pub fn contains(&self, plugin_type: &str) -> bool {
         self.plugins()
             .iter()
             .any(|plugin| has_type(plugin, plugin_type))
     }
 
-    /// Puts a chained plugin into the list, exactly once: in the place of the first entry of its
-    /// type, or at the end. Fails only if the entry is no object with a `type`.
+    /// Adds a chained plugin to the list exactly once: it replaces the first entry of its type, or is
+    /// added at the end. Fails only if the entry is not an object with a `type`.
     pub fn set_chained(&mut self, entry: Value) -> Result<Change, ConfListError> {
         let wanted = plugin_type("entry", &entry)?.to_owned();
         let plugins = self.plugins_mut();
-        let mut same = (0..plugins.len()).filter(|&at| has_type(&plugins[at], &wanted));
-        let (first, others) = (same.next(), same.count());
-        let Some(first) = first else {
-            plugins.push(entry);
-            return Ok(Change::Appended);
-        };
-        if others == 0 && plugins[first] == entry {
-            return Ok(Change::Unchanged);
+        let same: Vec<_> = plugins
+            .iter()
+            .filter(|plugin| has_type(plugin, &wanted))
+            .collect();
+        match same.as_slice() {
+            [] => {
+                plugins.push(entry);
+                Ok(Change::Appended)
+            }
+            [only] if **only == entry => Ok(Change::Unchanged),
+            _ => self.replace(&wanted, entry),
         }
-        let mut later = plugins.split_off(first + 1);
-        later.retain(|plugin| !has_type(plugin, &wanted));
-        plugins[first] = entry;
-        plugins.append(&mut later);
-        Ok(Change::Replaced)
     }
 
-    /// Takes every entry of a type out of the list.
+    /// Removes every entry of a type from the list.
     pub fn remove(&mut self, plugin_type: &str) -> Change {
         let plugins = self.plugins_mut();
         let before = plugins.len();
@@ -144,21 +142,18 @@ impl ConfList {
         }
     }
 
-    /// Puts an entry in the place of the first one of another type; further ones of that type go.
-    /// Where there is none, nothing is changed. Fails only if the entry is no object with a `type`.
+    /// Replaces the first entry of another type, and removes further ones of that type. Changes
+    /// nothing if there is none. Fails only if the entry is not an object with a `type`.
     pub fn replace(&mut self, other: &str, entry: Value) -> Result<Change, ConfListError> {
         plugin_type("entry", &entry)?;
         let plugins = self.plugins_mut();
         let Some(first) = plugins.iter().position(|plugin| has_type(plugin, other)) else {
             return Ok(Change::Unchanged);
         };
-        plugins[first] = entry;
-        let mut at = 0;
-        plugins.retain(|plugin| {
-            let keep = at == first || !has_type(plugin, other);
-            at += 1;
-            keep
-        });
+        let mut later = plugins.split_off(first);
+        later.retain(|plugin| !has_type(plugin, other));
+        plugins.push(entry);
+        plugins.append(&mut later);
         Ok(Change::Replaced)
     }
 
@@ -167,8 +162,8 @@ impl ConfList {
         self.document.get(key)
     }
 
-    /// Sets a field of the list itself, at the end if it is new. Fails where `name` or `plugins`
-    /// would no longer be what [`ConfList::parse`] asks for; nothing is changed then.
+    /// Sets a field of the list itself; a new one is added at the end. Fails without a change if
+    /// [`ConfList::parse`] would reject the new `name` or `plugins`.
     pub fn set_field(&mut self, key: &str, value: Value) -> Result<(), ConfListError> {
         let mut document = self.document.clone();
         document.insert(key.to_owned(), value);
@@ -177,7 +172,7 @@ impl ConfList {
         Ok(())
     }
 
-    /// Takes a field of the list itself away, and says what it was; `name` and `plugins` stay.
+    /// Removes and returns a field of the list itself, except `name` and `plugins`.
     pub fn remove_field(&mut self, key: &str) -> Option<Value> {
         if matches!(key, "name" | "plugins") {
             return None;
@@ -185,28 +180,27 @@ impl ConfList {
         self.document.shift_remove(key)
     }
 
-    /// The document as text, one key a line, with a final newline.
+    /// The document as text, with one key per line and a final newline.
     pub fn to_text(&self) -> String {
-        self.indent.lay_out(&self.document)
+        self.indent.format(&self.document)
     }
 
     fn plugins_mut(&mut self) -> &mut Vec<Value> {
-        let plugins = self
-            .document
+        self.document
             .get_mut("plugins")
-            .and_then(Value::as_array_mut);
-        plugins.expect("every constructor makes sure that there is a list of plugins")
+            .and_then(Value::as_array_mut)
+            .expect("every constructor checks that `plugins` is a list")
     }
 }
 
 impl Change {
-    /// Is there something to write?
+    /// Whether the list changed.
     pub fn is_change(self) -> bool {
         self != Self::Unchanged
     }
 }
 
-/// Is this a list: with a `name`, and with `plugins` that each have a `type`?
+/// Checks for a `name` and a list of `plugins` that each have a `type`.
 fn checked(document: &Map<String, Value>) -> Result<(), ConfListError> {
     text_field(document, "", "name")?;
     let plugins = document.get("plugins");
@@ -243,25 +237,18 @@ fn text_field<'a>(
     key: &str,
 ) -> Result<&'a str, ConfListError> {
     let value = fields.get(key);
-    let text = value
+    value
         .and_then(Value::as_str)
-        .filter(|text| !text.is_empty());
-    let dot = if path.is_empty() { "" } else { "." };
-    text.ok_or_else(|| {
-        field(
-            &format!("{path}{dot}{key}"),
-            value,
-            "a string that is not empty",
-        )
-    })
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| field(&crate::json::join(path, key), value, "a non-empty string"))
 }
 
 fn field(path: &str, value: Option<&Value>, expected: &'static str) -> ConfListError {
-    let found = value.map(|value| format!("`{}`", crate::json::excerpt(value)));
-    let found = found.unwrap_or_else(|| "missing".to_owned());
     ConfListError::Field {
         path: path.to_owned(),
-        found,
+        found: value.map_or("missing".to_owned(), |value| {
+            format!("`{}`", crate::json::excerpt(value))
+        }),
         expected,
     }
 }

@@ -1,35 +1,34 @@
-//! The environment of a call, handed in by the program instead of being read here.
+//! The environment variables of a call.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::CniError;
 
-/// The environment variables of one call.
+/// The environment variables of a call.
 ///
-/// Built by the program from `std::env::vars_os()`, by a test from a list of pairs.
+/// Programs create it from `std::env::vars_os()`, tests from a list of pairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
 }
 
 impl Environment {
-    /// An environment of these pairs; of two with the same name the last one counts.
+    /// An environment with these pairs; a later pair replaces an earlier one of the same name.
     pub fn from_pairs<K: Into<OsString>, V: Into<OsString>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let pairs = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
         Self {
-            variables: pairs.collect(),
+            variables: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
         }
     }
 
-    /// The value of a variable, `None` when it is not set.
+    /// The value of a variable; `None` if it is not set.
     ///
-    /// A value that is not UTF-8 is an error of code 4 that names the variable; it is never
-    /// replaced by a guess.
+    /// Fails with code 4 if the value is not UTF-8.
     pub fn get(&self, name: &str) -> Result<Option<&str>, CniError> {
         let Some(value) = self.variables.get(std::ffi::OsStr::new(name)) else {
             return Ok(None);
@@ -43,7 +42,7 @@ impl Environment {
         Ok(Some(text))
     }
 
-    /// As [`Environment::get`], the empty value counting as not set.
+    /// As [`Environment::get`], but an empty value counts as not set.
     pub fn get_non_empty(&self, name: &str) -> Result<Option<&str>, CniError> {
         Ok(self.get(name)?.filter(|value| !value.is_empty()))
     }

@@ -1,4 +1,4 @@
-//! The error object that goes out on stdout, and its codes.
+//! Errors with the codes of the CNI specification.
 
 use std::fmt;
 
@@ -6,39 +6,53 @@ use serde_json::{Map, Value};
 
 use crate::{SpecVersion, version};
 
-/// What kind of failure it was: the codes of the specification's section "Error", and the
-/// plugin's own.
+/// An error code: one of the specification's section "Error", or the plugin's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorCode {
-    /// 1: the configuration's version is not spoken here.
+    /// 1: the plugin does not support the configuration's version.
     IncompatibleVersion,
-    /// 2: a field is known but not supported; the message names it and its value.
+    /// 2: a field is not supported; the message names it and its value.
     UnsupportedField,
-    /// 3: the container is not known, so the runtime need not clean up.
+    /// 3: the container is unknown, so the runtime does not need to clean up.
     UnknownContainer,
-    /// 4: environment variables are missing or wrong; the message names them.
+    /// 4: environment variables are missing or invalid; the message names them.
     InvalidEnvironment,
-    /// 5: the configuration could not be read.
+    /// 5: the configuration cannot be read.
     Io,
-    /// 6: the configuration could not be decoded.
+    /// 6: the configuration cannot be decoded.
     Decoding,
-    /// 7: the configuration is wrong.
+    /// 7: the configuration is invalid.
     InvalidNetworkConfig,
-    /// 11: something passing; the runtime should try again.
+    /// 11: a temporary failure; the runtime should retry.
     TryAgainLater,
-    /// 50: an ADD could not work now (STATUS).
+    /// 50: an ADD cannot succeed now (STATUS).
     PluginNotAvailable,
-    /// 51: the same, and containers that run already may be limited (STATUS).
+    /// 51: as 50, and running containers may have limited connectivity (STATUS).
     PluginNotAvailableLimited,
-    /// 999: a defect of the plugin itself.
+    /// 999: a bug in the plugin.
     Internal,
-    /// 100 and up: the plugin's own codes. Numbers below 100 belong to the specification and
-    /// leave as 999, see [`ErrorCode::number`].
+    /// 100 and up: the plugin's own codes. Numbers below 100 are reserved for the specification,
+    /// so they become 999.
     Plugin(u32),
 }
 
 impl ErrorCode {
-    /// The number in `code`.
+    /// Every code except the plugin's own.
+    const SPECIFIED: [Self; 11] = [
+        Self::IncompatibleVersion,
+        Self::UnsupportedField,
+        Self::UnknownContainer,
+        Self::InvalidEnvironment,
+        Self::Io,
+        Self::Decoding,
+        Self::InvalidNetworkConfig,
+        Self::TryAgainLater,
+        Self::PluginNotAvailable,
+        Self::PluginNotAvailableLimited,
+        Self::Internal,
+    ];
+
+    /// The number.
     pub const fn number(self) -> u32 {
         match self {
             Self::IncompatibleVersion => 1,
@@ -57,44 +71,29 @@ impl ErrorCode {
     }
 
     /// The code with this number; `None` for reserved numbers without a meaning (0, 8, 12 …).
-    pub const fn from_number(number: u32) -> Option<Self> {
-        Some(match number {
-            1 => Self::IncompatibleVersion,
-            2 => Self::UnsupportedField,
-            3 => Self::UnknownContainer,
-            4 => Self::InvalidEnvironment,
-            5 => Self::Io,
-            6 => Self::Decoding,
-            7 => Self::InvalidNetworkConfig,
-            11 => Self::TryAgainLater,
-            50 => Self::PluginNotAvailable,
-            51 => Self::PluginNotAvailableLimited,
-            999 => Self::Internal,
-            0..100 => return None,
-            own => Self::Plugin(own),
-        })
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::SPECIFIED
+            .into_iter()
+            .find(|code| code.number() == number)
+            .or_else(|| (number >= 100).then_some(Self::Plugin(number)))
     }
-}
 
-impl ErrorCode {
-    /// Where to look, when no more is known; empty for a plugin's own codes.
+    /// A general remedy; empty if there is none.
     const fn remedy(self) -> &'static str {
         match self {
             Self::InvalidEnvironment => {
                 "the container runtime sets the environment; see the CNI specification, section \
                  Parameters"
             }
-            Self::Io => {
-                "the container runtime writes the network configuration to stdin; try again"
-            }
+            Self::Io => "the container runtime writes the network configuration to stdin; retry",
             Self::Decoding => {
                 "the container runtime writes the network configuration to stdin: check the list \
                  in its configuration directory with a JSON checker"
             }
             Self::InvalidNetworkConfig | Self::UnsupportedField => {
-                "mend the named field in the network configuration list on the node"
+                "fix the named field in the network configuration list on the node"
             }
-            Self::TryAgainLater => "the container runtime tries again by itself",
+            Self::TryAgainLater => "the container runtime retries automatically",
             Self::IncompatibleVersion
             | Self::UnknownContainer
             | Self::PluginNotAvailable
@@ -111,10 +110,10 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// A failed operation, as the runtime gets to see it: `code`, `msg` and `details`.
+/// A failed operation, as reported to the runtime: `code`, `msg` and `details`.
 ///
-/// Both texts are one line each: line breaks and other control characters become blanks, since
-/// runtimes put them into log lines and Kubernetes events.
+/// Both texts are a single line each, since runtimes copy them to logs and Kubernetes events: line
+/// breaks and other control characters become spaces.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{msg} (CNI error code {code})")]
 pub struct CniError {
@@ -124,8 +123,7 @@ pub struct CniError {
 }
 
 impl CniError {
-    /// An error with a message that says what is wrong, in one line, and with the remedy that
-    /// its code has in general.
+    /// An error with the general remedy of its code. The message names the problem.
     pub fn new(code: ErrorCode, msg: impl AsRef<str>) -> Self {
         Self {
             code,
@@ -134,51 +132,51 @@ impl CniError {
         }
     }
 
-    /// Says what helps to put this one right, in place of the general remedy.
+    /// Replaces the general remedy.
     #[must_use]
     pub fn with_details(mut self, details: impl AsRef<str>) -> Self {
         self.details = one_line(details.as_ref());
         self
     }
 
-    /// Code 1: the field at `path` asks for a version that is not spoken here.
+    /// Code 1: the version in the field at `path` is not supported.
     pub(crate) fn incompatible(path: &str, found: &str, supported: &[SpecVersion]) -> Self {
         let supported = version::join(supported);
-        let details = format!("field `{path}` is `{found}`, supported are {supported}");
+        let details = format!("field `{path}` is `{found}`, supported versions are {supported}");
         Self::new(ErrorCode::IncompatibleVersion, "incompatible CNI versions").with_details(details)
     }
 
-    /// Code 4: the environment is wrong; the message names the variables.
+    /// Code 4: the environment is invalid; the message names the variables.
     pub fn environment(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::InvalidEnvironment, msg)
     }
 
-    /// Code 5: stdin could not be read.
+    /// Code 5: stdin cannot be read.
     pub fn io(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::Io, msg)
     }
 
-    /// Code 6: stdin could not be decoded.
+    /// Code 6: stdin cannot be decoded.
     pub fn decoding(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::Decoding, msg)
     }
 
-    /// Code 7: the configuration is wrong; the message names field and value.
+    /// Code 7: the configuration is invalid; the message names field and value.
     pub fn config(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::InvalidNetworkConfig, msg)
     }
 
-    /// Code 11: passing trouble; the runtime should try again.
+    /// Code 11: a temporary failure; the runtime should retry.
     pub fn try_again(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::TryAgainLater, msg)
     }
 
-    /// Code 50: an ADD could not work now.
+    /// Code 50: an ADD cannot succeed now.
     pub fn not_available(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::PluginNotAvailable, msg)
     }
 
-    /// Code 999: a defect of the plugin itself.
+    /// Code 999: a bug in the plugin.
     pub fn internal(msg: impl AsRef<str>) -> Self {
         Self::new(ErrorCode::Internal, msg)
     }
@@ -193,17 +191,17 @@ impl CniError {
         self.code
     }
 
-    /// What is wrong, in one line.
+    /// The problem, on one line.
     pub fn msg(&self) -> &str {
         &self.msg
     }
 
-    /// What helps, in one line; empty when there is nothing to add.
+    /// The remedy, on one line; may be empty.
     pub fn details(&self) -> &str {
         &self.details
     }
 
-    /// The error object for stdout; `details` is left out when empty.
+    /// The error object for stdout, without `details` if they are empty.
     pub fn to_value(&self, version: SpecVersion) -> Value {
         let mut object = Map::new();
         object.insert("cniVersion".to_owned(), version.as_str().into());
@@ -216,10 +214,10 @@ impl CniError {
     }
 }
 
-/// The text with every run of control characters (and the blanks around it) as one blank.
+/// Replaces each run of control characters and surrounding spaces with one space.
 fn one_line(text: &str) -> String {
-    let parts = text.split(char::is_control).map(str::trim);
-    parts
+    text.split(char::is_control)
+        .map(str::trim)
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
@@ -230,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_one_line() {
+    fn texts_are_a_single_line() {
         let error = CniError::plugin(100, "no\r\n  nat\ttable\n").with_details("load\nit");
         assert_eq!(
             error.to_value(SpecVersion::V1_0_0).to_string(),
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_codes_agree() {
+    fn numbers_and_codes_correspond() {
         for number in 0..2000 {
             if let Some(code) = ErrorCode::from_number(number) {
                 assert_eq!(code.number(), number);
@@ -248,7 +246,7 @@ mod tests {
         assert_eq!(
             ErrorCode::Plugin(7).number(),
             999,
-            "reserved numbers cannot be borrowed"
+            "reserved numbers become 999"
         );
     }
 }

@@ -1,19 +1,20 @@
-//! Taking typed fields out of a JSON object by hand, keeping the rest and naming what is wrong.
+//! Typed access to the fields of a JSON object, which keeps unknown fields and names invalid ones.
 //!
-//! Derived `flatten` and untagged types cannot be used for this: they do not see numbers that
-//! keep their spelling.
+//! Derived `flatten` and untagged types cannot replace this: they reject numbers of
+//! `arbitrary_precision`.
 
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
 
-use crate::CniError;
+use crate::{CniError, NameError};
 
-/// What an address of a result must be.
+/// The expected form of an address in a result.
 pub(crate) const NETWORK: &str = "an address with its prefix length, such as 10.0.0.2/24";
 
-/// An object whose fields are taken one by one; what stays is unknown here and kept.
+/// An object whose known fields are taken out one by one, until the unknown ones remain.
 #[derive(Debug)]
 pub(crate) struct Object {
     path: String,
@@ -21,28 +22,28 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// The object at `path`, which only error messages use.
+    /// The object at `path`, which is used in error messages only.
     pub(crate) fn new(path: &str, value: &Value) -> Result<Self, CniError> {
         match value {
             Value::Object(fields) => Ok(Self {
                 path: path.to_owned(),
                 fields: fields.clone(),
             }),
-            other => Err(wrong(path, other, "an object")),
+            other => Err(invalid(path, other, "an object")),
         }
     }
 
-    /// The fields that nobody has taken.
+    /// The remaining fields.
     pub(crate) fn rest(self) -> Map<String, Value> {
         self.fields
     }
 
-    /// The path of a field, `ips[0].address`.
+    /// The path of a field, such as `ips[0].address`.
     pub(crate) fn path_of(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
-    /// A field's value; `null` counts as absent.
+    /// Takes a field's value; `null` counts as absent.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.fields
             .shift_remove(key)
@@ -57,67 +58,89 @@ impl Object {
         self.convert(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(crate) fn number(&mut self, key: &str) -> Result<Option<u32>, CniError> {
-        let number = |value: &Value| value.as_u64().and_then(|wide| u32::try_from(wide).ok());
-        self.convert(key, "a whole number from 0 to 4294967295", number)
+    /// A string, where the empty one counts as absent.
+    pub(crate) fn non_empty_text(&mut self, key: &str) -> Result<Option<String>, CniError> {
+        Ok(self.text(key)?.filter(|text| !text.is_empty()))
     }
 
-    pub(crate) fn network(&mut self, key: &str) -> Result<Option<IpNetwork>, CniError> {
-        self.convert(key, NETWORK, |value| network(value.as_str()?))
+    pub(crate) fn required_text(&mut self, key: &str) -> Result<String, CniError> {
+        let text = self.text(key)?;
+        text.ok_or_else(|| self.missing(key, "a string"))
+    }
+
+    /// A required container id, interface name or network name.
+    pub(crate) fn name<T: FromStr<Err = NameError>>(&mut self, key: &str) -> Result<T, CniError> {
+        self.required_text(key)?
+            .parse()
+            .map_err(|error| CniError::config(format!("field `{}` {error}", self.path_of(key))))
+    }
+
+    pub(crate) fn number(&mut self, key: &str) -> Result<Option<u32>, CniError> {
+        self.convert(key, "a whole number from 0 to 4294967295", |value| {
+            u32::try_from(value.as_u64()?).ok()
+        })
+    }
+
+    /// A required address with its prefix length.
+    pub(crate) fn network(&mut self, key: &str) -> Result<IpNetwork, CniError> {
+        let network = self.convert(key, NETWORK, |value| network(value.as_str()?))?;
+        network.ok_or_else(|| self.missing(key, NETWORK))
     }
 
     pub(crate) fn address(&mut self, key: &str) -> Result<Option<IpAddr>, CniError> {
-        // The empty text is what some plugins write for "no gateway".
+        // Some plugins write an empty string if there is no gateway.
         if self.fields.get(key).and_then(Value::as_str) == Some("") {
             self.fields.shift_remove(key);
         }
-        let address = |value: &Value| value.as_str()?.parse().ok();
-        self.convert(key, "an IPv4 or IPv6 address", address)
+        self.convert(key, "an IPv4 or IPv6 address", |value| {
+            value.as_str()?.parse().ok()
+        })
     }
 
     pub(crate) fn map(&mut self, key: &str) -> Result<Option<Map<String, Value>>, CniError> {
         self.convert(key, "an object", |value| value.as_object().cloned())
     }
 
-    pub(crate) fn object(&mut self, key: &str) -> Result<Option<Self>, CniError> {
+    /// The object in a field, converted by `read`.
+    pub(crate) fn object<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(Self) -> Result<T, CniError>,
+    ) -> Result<Option<T>, CniError> {
         let path = self.path_of(key);
         self.take(key)
-            .map(|value| Self::new(&path, &value))
+            .map(|value| read(Self::new(&path, &value)?))
             .transpose()
     }
 
-    /// The objects of a list; absent is empty.
-    pub(crate) fn objects(&mut self, key: &str) -> Result<Vec<Self>, CniError> {
+    /// The objects of a list, converted by `read`; empty if the field is absent.
+    pub(crate) fn objects<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(Self) -> Result<T, CniError>,
+    ) -> Result<Vec<T>, CniError> {
         let path = self.path_of(key);
-        let items = self.convert(key, "a list of objects", |value| value.as_array().cloned())?;
-        let items = items.unwrap_or_default().into_iter().enumerate();
-        items
-            .map(|(at, item)| Self::new(&format!("{path}[{at}]"), &item))
+        self.convert(key, "a list of objects", |value| value.as_array().cloned())?
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .map(|(index, item)| read(Self::new(&format!("{path}[{index}]"), item)?))
             .collect()
     }
 
-    /// The texts of a list; absent is empty.
+    /// The strings of a list; empty if the field is absent.
     pub(crate) fn texts(&mut self, key: &str) -> Result<Vec<String>, CniError> {
-        let texts = |value: &Value| {
-            let items = value.as_array()?.iter();
-            items.map(|item| item.as_str().map(str::to_owned)).collect()
-        };
-        Ok(self
-            .convert(key, "a list of strings", texts)?
-            .unwrap_or_default())
+        let texts = self.convert(key, "a list of strings", |value| {
+            value
+                .as_array()?
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect()
+        })?;
+        Ok(texts.unwrap_or_default())
     }
 
-    /// The value of a field that must be there.
-    pub(crate) fn required<T>(
-        &self,
-        key: &str,
-        expected: &str,
-        found: Option<T>,
-    ) -> Result<T, CniError> {
-        found.ok_or_else(|| missing(&self.path_of(key), expected))
-    }
-
-    /// Takes a field and turns it into what is wanted, or says what would have been right.
+    /// Takes a field and converts it; the error names the expected form.
     pub(crate) fn convert<T>(
         &mut self,
         key: &str,
@@ -129,12 +152,17 @@ impl Object {
         };
         match convert(&value) {
             Some(converted) => Ok(Some(converted)),
-            None => Err(wrong(&self.path_of(key), &value, expected)),
+            None => Err(invalid(&self.path_of(key), &value, expected)),
         }
+    }
+
+    fn missing(&self, key: &str, expected: &str) -> CniError {
+        let path = self.path_of(key);
+        CniError::config(format!("field `{path}` is missing, expected {expected}"))
     }
 }
 
-/// `ips[0].address`, or the key alone at the top.
+/// `ips[0].address`, or the key alone at the top level.
 pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
@@ -143,29 +171,25 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// The value as JSON in one line, shortened to what a message can bear.
+/// The value as JSON on one line, cut to a length that is readable in a message.
 pub(crate) fn excerpt(value: &Value) -> String {
-    const LONGEST: usize = 120;
+    const MAX_LENGTH: usize = 120;
     let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
 }
 
-pub(crate) fn wrong(path: &str, value: &Value, expected: &str) -> CniError {
+pub(crate) fn invalid(path: &str, value: &Value, expected: &str) -> CniError {
     let path = if path.is_empty() { "document" } else { path };
     CniError::config(format!(
-        "field `{path}` is `{}`, but must be {expected}",
+        "field `{path}` is `{}`, expected {expected}",
         excerpt(value)
     ))
 }
 
-pub(crate) fn missing(path: &str, expected: &str) -> CniError {
-    CniError::config(format!("field `{path}` is missing, but must be {expected}"))
-}
-
-/// `ADDRESS/LENGTH`; a bare address or a dotted mask is not CIDR notation.
+/// Parses `ADDRESS/LENGTH`, where `LENGTH` must be a number of bits.
 pub(crate) fn network(text: &str) -> Option<IpNetwork> {
     let (address, length) = text.split_once('/')?;
     if !length.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,26 +1,24 @@
-//! The CNI wire contract, versions 0.1.0 to 1.1.0, for whoever writes a plugin in Rust.
+//! The CNI contract between container runtimes and plugins, versions 0.1.0 to 1.1.0.
 //!
-//! A container runtime starts a plugin as a process, says what it wants in the environment, sends
-//! the network configuration on stdin, and reads at most one JSON document from stdout. This
-//! crate is that conversation and nothing more: it knows no interface, no cluster and no firewall,
-//! and it reads and writes nothing but what it is handed.
+//! A container runtime starts a plugin as a process, passes the request in environment variables
+//! and the network configuration on stdin, and reads at most one JSON document from stdout. This
+//! crate implements the plugin's side of it, and nothing about interfaces, clusters or firewalls. It
+//! reads and writes only the streams that it receives.
 //!
-//! - A plugin implements [`Plugin`]; [`run`] answers one call, with the [`Environment`] and the
-//!   three streams passed in, so that a whole call can be tested without a process. Whatever
-//!   happens, a panic included, stdout gets one document or none.
-//! - A call arrives as a typed request, [`AddRequest`] and its kin: names are checked, missing
-//!   variables are reported all at once, [`CniArgs`] reads what runtimes really send, and
-//!   [`NetConf`] keeps every key it does not know. [`NetConf::decode`] gives the plugin its own
-//!   fields and names the one that is wrong.
-//! - A chained plugin hands on the result of the plugins before it with [`pass_through`]: the
-//!   JSON as it came in, with only `cniVersion` set. A plugin of another version's shape in the
-//!   same chain is no trouble, the result is converted.
-//! - [`CniResult`] is a result in the newest shape, read from and written in every version.
-//!   [`CniResult::losses`] says what an older version cannot take.
-//! - A failure is a [`CniError`]: a code of the specification or of the plugin, one line that
-//!   names field and value, and one that says what helps.
-//! - An installer edits other people's configuration lists with [`ConfList`], which leaves
-//!   everything in them as it was and never has two entries of one plugin.
+//! - Implement [`Plugin`], and call [`run`] with the [`Environment`] and three streams. A test can
+//!   run a whole call without a process. Even if the plugin panics, stdout receives at most one
+//!   document.
+//! - A call becomes a typed request such as [`AddRequest`]: names are validated, one error names all
+//!   missing variables, and [`CniArgs`] accepts the arguments of all runtimes.
+//! - [`NetConf`] keeps unknown keys. [`NetConf::decode`] decodes the plugin's own fields and names
+//!   the invalid one.
+//! - A chained plugin returns the result of earlier plugins with [`pass_through`]: the JSON as
+//!   received, except `cniVersion`. It converts results of versions with another shape.
+//! - [`CniResult`] is a result in the newest shape. It can be read from and written in every version,
+//!   and [`CniResult::losses`] lists what an older version cannot represent.
+//! - [`CniError`] has a code of the specification or the plugin, a message with field and value, and
+//!   a remedy.
+//! - [`ConfList`] adds a plugin to a configuration list or removes it, and keeps the rest unchanged.
 //!
 //! # Example
 //!
@@ -30,11 +28,11 @@
 //! };
 //! use serde_json::Value;
 //!
-//! struct Greeter;
+//! struct Example;
 //!
-//! impl Plugin for Greeter {
+//! impl Plugin for Example {
 //!     fn about(&self) -> &str {
-//!         "greeter 1.0, says hello to containers"
+//!         "example 1.0"
 //!     }
 //!
 //!     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {
@@ -57,18 +55,18 @@
 //!     ("CNI_NETNS", "/run/netns/c1"),
 //!     ("CNI_IFNAME", "eth0"),
 //! ]);
-//! let stdin = br#"{"cniVersion":"1.0.0","name":"net","type":"greeter","prevResult":{"ips":[]}}"#;
+//! let stdin = br#"{"cniVersion":"1.0.0","name":"net","type":"example","prevResult":{"ips":[]}}"#;
 //! let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-//! let exit = run(&Greeter, &environment, &mut stdin.as_slice(), &mut stdout, &mut stderr);
+//! let exit = run(&Example, &environment, &mut stdin.as_slice(), &mut stdout, &mut stderr);
 //! assert_eq!(exit, 0);
 //! assert_eq!(stdout, b"{\"cniVersion\":\"1.0.0\",\"ips\":[]}\n");
 //! ```
 //!
 //! # Numbers
 //!
-//! Numbers that pass through keep their digits, however long (`1.50` stays `1.50`); an exponent is
-//! written with its sign, `1e+5`. That rests on two features of `serde_json`, `preserve_order` and
-//! `arbitrary_precision`, which this crate needs.
+//! Passed-through numbers keep their digits, however long (`1.50` remains `1.50`); an exponent gets a
+//! sign, `1e+5`. This requires the features `preserve_order` and `arbitrary_precision` of
+//! `serde_json`, which this crate enables.
 
 #![forbid(unsafe_code)]
 
@@ -102,3 +100,7 @@ pub use request::{AddRequest, CheckRequest, DelRequest, GcRequest, StatusRequest
 pub use result::{CniResult, Dns, Interface, IpConfig, Route};
 pub use run::run;
 pub use version::{ResultShape, SpecVersion, UnknownVersion};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

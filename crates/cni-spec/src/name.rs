@@ -1,44 +1,44 @@
-//! The three names that the specification restricts: container, interface and network.
+//! Container ids, interface names and network names, which the specification restricts.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A container's identifier, from `CNI_CONTAINERID`: ASCII letters, digits, `_`, `.` and `-`,
-/// beginning with a letter or digit.
+/// A container's id, from `CNI_CONTAINERID`: ASCII letters, digits, `_`, `.` and `-`, starting with
+/// a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContainerId(String);
 
-/// An interface's name inside the container, from `CNI_IFNAME`: 1 to 15 bytes, neither `.` nor
-/// `..`, without `/`, `:` and white space.
+/// The name of an interface in the container, from `CNI_IFNAME`: 1 to 15 bytes without `/`, `:` and
+/// whitespace, except `.` and `..`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IfName(String);
 
-/// A network's name, from the configuration's `name`; the rule of [`ContainerId`] holds.
+/// A network's name, from the configuration's `name`; the same rules as for [`ContainerId`] apply.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetworkName(String);
 
-/// Why a text is not such a name.
+/// Why a text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// There is no character at all.
-    #[error("is empty, but must have at least one character")]
+    /// The name is empty.
+    #[error("is empty, expected at least one character")]
     Empty,
     /// The first character is not an ASCII letter or digit.
-    #[error("is `{name}`, but must begin with an ASCII letter or digit")]
+    #[error("is `{name}`, but must start with an ASCII letter or digit")]
     Start {
         /// The whole name.
         name: String,
     },
-    /// A character is not allowed in identifiers.
-    #[error("is `{name}`, but `{found}` is none of the ASCII letters, digits, `_`, `.` and `-`")]
+    /// The name has a character that is not allowed.
+    #[error("is `{name}`, but `{found}` is not an ASCII letter, digit, `_`, `.` or `-`")]
     Character {
         /// The whole name.
         name: String,
         /// The first character that is not allowed.
         found: char,
     },
-    /// An interface's name has more than 15 bytes.
+    /// The interface name has more than 15 bytes.
     #[error("is `{name}`, which has {length} bytes, but at most 15 are allowed")]
     TooLong {
         /// The whole name.
@@ -46,40 +46,38 @@ pub enum NameError {
         /// Its length in bytes.
         length: usize,
     },
-    /// An interface's name is `.` or `..`.
+    /// The interface name is `.` or `..`.
     #[error("is `{name}`, but `.` and `..` are not allowed")]
     Dots {
         /// The whole name.
         name: String,
     },
-    /// An interface's name has a character that the kernel refuses.
-    #[error("is `{name}`, but `/`, `:` and white space are not allowed")]
+    /// The interface name has a character that the kernel rejects.
+    #[error("is `{name}`, but `/`, `:` and whitespace are not allowed")]
     Separator {
         /// The whole name.
         name: String,
     },
 }
 
-impl ContainerId {
-    /// The identifier as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+macro_rules! as_text {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    )+};
 }
 
-impl IfName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl NetworkName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+as_text!(ContainerId, IfName, NetworkName);
 
 impl FromStr for ContainerId {
     type Err = NameError;
@@ -102,7 +100,7 @@ impl FromStr for IfName {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let name = text.to_owned();
-        let separator = |c: char| c == '/' || c == ':' || c.is_whitespace();
+        let is_separator = |c: char| c == '/' || c == ':' || c.is_whitespace();
         match text {
             "" => Err(NameError::Empty),
             "." | ".." => Err(NameError::Dots { name }),
@@ -110,34 +108,16 @@ impl FromStr for IfName {
                 length: long.len(),
                 name,
             }),
-            bad if bad.contains(separator) => Err(NameError::Separator { name }),
+            bad if bad.contains(is_separator) => Err(NameError::Separator { name }),
             _ => Ok(Self(name)),
         }
     }
 }
 
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Display for IfName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Display for NetworkName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
 fn identifier(text: &str) -> Result<String, NameError> {
     let name = text.to_owned();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    match text.chars().find(|&c| !allowed(c)) {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    match text.chars().find(|&c| !is_allowed(c)) {
         Some(found) => Err(NameError::Character { name, found }),
         None if text.is_empty() => Err(NameError::Empty),
         None if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) => {

@@ -1,4 +1,4 @@
-//! The network configuration that a call brings on stdin.
+//! The network configuration that a plugin receives on stdin.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -8,63 +8,65 @@ use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 
 use crate::json::{self, Object};
+use crate::result::dns;
 use crate::{Attachment, CniError, CniResult, Dns, NetworkName, SpecVersion};
 
-/// The longest configuration that is read, in bytes: 8 MiB.
+/// The maximum size of a configuration in bytes: 8 MiB.
 ///
-/// Runtimes send a few kilobytes, or with a pod's annotations (256 KiB, each byte of which Go may
-/// write as six) up to 1.5 MiB and the previous result. The limit is far beyond, since a DEL that is
-/// refused leaks an address, and keeps a caller gone wrong from filling the memory.
+/// Runtimes send a few kilobytes, or up to 1.5 MiB and the previous result if they pass a pod's
+/// annotations (256 KiB, and Go may encode each byte as six). The limit is much higher, because a
+/// rejected DEL leaks an address. It only prevents a faulty caller from exhausting the memory.
 pub const STDIN_LIMIT: usize = 8 << 20;
 
 /// A plugin's configuration, with the keys that the runtime adds for a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetConf {
-    /// `cniVersion`: the version to speak; empty and absent mean 0.1.0.
+    /// `cniVersion`: the version of the call; empty and absent mean 0.1.0.
     pub cni_version: SpecVersion,
     /// `name`: the network's name.
     pub name: NetworkName,
-    /// `type`: the plugin's own file name. Runtimes always send it, nothing here needs it.
+    /// `type`: the plugin's file name. Runtimes always send it; this crate does not use it.
     pub plugin_type: Option<String>,
-    /// `prevResult`, untouched; see [`pass_through`](crate::pass_through).
+    /// `prevResult`, unchanged; see [`pass_through`](crate::pass_through).
     pub prev_result: Option<Value>,
-    /// `runtimeConfig`: what the runtime gives for the capabilities asked for.
+    /// `runtimeConfig`: the runtime's values for the requested capabilities.
     pub runtime_config: Map<String, Value>,
-    /// `args`: further arguments, by the conventions of runtimes.
+    /// `args`: more arguments, which runtimes define.
     pub args: Map<String, Value>,
-    /// `capabilities`: what the plugin asks the runtime for. Runtimes strip it from calls.
+    /// `capabilities`: what the plugin requests from the runtime. Runtimes remove it from calls.
     pub capabilities: BTreeMap<String, bool>,
     /// `dns`.
     pub dns: Option<Dns>,
     /// `ipam`: the configuration of address management.
     pub ipam: Option<Map<String, Value>>,
-    /// `cni.dev/valid-attachments`, or `cni.dev/attachments` as older libraries write it: the
-    /// attachments that a GC must keep. `None` is no information, not "none is valid".
+    /// `cni.dev/valid-attachments`, or `cni.dev/attachments` from older libraries: the attachments
+    /// that a GC must keep. `None` means unknown, not that no attachment is valid.
     pub valid_attachments: Option<Vec<Attachment>>,
-    /// The whole object as it came in, unknown keys included.
+    /// The whole object as received, with unknown keys.
     pub raw: Map<String, Value>,
 }
 
 impl NetConf {
-    /// Reads a configuration.
+    /// Reads a configuration. Fails with:
     ///
-    /// - code 6: no JSON (with line and column), or no object;
-    /// - code 7: `name` missing or not allowed, a field of the wrong type, `cniVersion` included;
-    /// - code 1: a version that is none of the released ones.
+    /// - code 6 if the input is not a JSON object;
+    /// - code 7 if `name` is missing or invalid, or a field has the wrong type;
+    /// - code 1 if `cniVersion` is not a released version.
     pub fn parse(input: &[u8]) -> Result<Self, CniError> {
-        let (conf, complaints) = Self::parse_tolerant(input)?;
-        complaints.into_iter().next().map_or(Ok(conf), Err)
+        let (conf, errors) = Self::parse_tolerant(input)?;
+        errors.into_iter().next().map_or(Ok(conf), Err)
     }
 
-    /// As [`NetConf::parse`], but optional fields of the wrong type are left empty and reported
-    /// beside the configuration, one complaint a field.
+    /// As [`NetConf::parse`], but leaves optional fields of the wrong type empty and returns one
+    /// error for each of them.
     ///
-    /// This is what DEL gets: a field it does not need must not keep an attachment alive.
+    /// DEL is called with such a configuration: an invalid field that it does not need must not
+    /// prevent the cleanup.
     pub fn parse_tolerant(input: &[u8]) -> Result<(Self, Vec<CniError>), CniError> {
         Self::parse_for(SpecVersion::ALL, input)
     }
 
-    /// As [`NetConf::parse_tolerant`], for a plugin that speaks these versions.
+    /// As [`NetConf::parse_tolerant`], for a plugin that supports these versions.
     pub(crate) fn parse_for(
         supported: &[SpecVersion],
         input: &[u8],
@@ -72,36 +74,35 @@ impl NetConf {
         let value = read_json(input)?;
         let Value::Object(raw) = &value else {
             return Err(CniError::decoding(format!(
-                "network configuration is `{}`, but must be a JSON object",
+                "network configuration is `{}`, expected a JSON object",
                 json::excerpt(&value)
             )));
         };
         let mut fields = Object::new("", &value)?;
-        let name = network_name(&mut fields)?;
+        let name = fields.name("name")?;
         let cni_version = cni_version(&mut fields, supported)?;
-        let mut complaints = Vec::new();
-        let all = &mut complaints;
+        let mut errors = Vec::new();
+        let all = &mut errors;
         let conf = Self {
             cni_version,
             name,
-            plugin_type: or_complain(fields.text("type"), all),
-            prev_result: or_complain(prev_result(&mut fields), all),
-            runtime_config: or_complain(fields.map("runtimeConfig"), all).unwrap_or_default(),
-            args: or_complain(fields.map("args"), all).unwrap_or_default(),
-            capabilities: or_complain(capabilities(&mut fields), all).unwrap_or_default(),
-            dns: or_complain(dns(&mut fields), all),
-            ipam: or_complain(fields.map("ipam"), all),
-            valid_attachments: or_complain(valid_attachments(&mut fields), all),
+            plugin_type: or_push(fields.text("type"), all),
+            prev_result: or_push(prev_result(&mut fields), all),
+            runtime_config: or_push(fields.map("runtimeConfig"), all).unwrap_or_default(),
+            args: or_push(fields.map("args"), all).unwrap_or_default(),
+            capabilities: or_push(capabilities(&mut fields), all).unwrap_or_default(),
+            dns: or_push(fields.object("dns", dns), all),
+            ipam: or_push(fields.map("ipam"), all),
+            valid_attachments: or_push(valid_attachments(&mut fields), all),
             raw: raw.clone(),
         };
-        Ok((conf, complaints))
+        Ok((conf, errors))
     }
 
-    /// The plugin's own fields, as a type that ignores the keys it does not know.
+    /// Decodes the plugin's own fields. The type must ignore unknown keys.
     ///
-    /// An error has code 7 and names the field of the configuration and its value. Types that
-    /// use `#[serde(flatten)]` or untagged enums cannot hold numbers here, which keep their
-    /// spelling.
+    /// Fails with code 7 and names the invalid field and its value. Types with `#[serde(flatten)]`
+    /// or untagged enums do not support numbers, because of serde_json's `arbitrary_precision`.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, CniError> {
         let current = Cell::new(None);
         let fields = self.raw.iter().inspect(|field| current.set(Some(*field)));
@@ -110,95 +111,90 @@ impl NetConf {
             None
         });
         let fields = fields.chain(end).map(|(key, value)| (key.as_str(), value));
-        let decoded = T::deserialize(MapDeserializer::new(fields));
-        decoded.map_err(|error: serde_json::Error| match current.get() {
-            Some((key, value)) => CniError::config(format!(
-                "field `{key}` is `{}`, but that cannot be used: {error}",
-                json::excerpt(value)
-            )),
-            None => CniError::config(format!("network configuration cannot be used: {error}")),
+        T::deserialize(MapDeserializer::new(fields)).map_err(|error: serde_json::Error| {
+            CniError::config(match current.get() {
+                Some((key, value)) => {
+                    format!("field `{key}` is `{}`: {error}", json::excerpt(value))
+                }
+                None => format!("invalid network configuration: {error}"),
+            })
         })
     }
 
-    /// The previous result, for plugins that cannot do without: code 7 when there is none.
+    /// The previous result; fails with code 7 if there is none.
     pub fn required_prev_result(&self) -> Result<&Value, CniError> {
         self.prev_result.as_ref().ok_or_else(|| {
             CniError::config("field `prevResult` is missing: this plugin must be chained")
                 .with_details(
-                    "put the plugin into the `plugins` of a network configuration list, after the \
-                 plugin that makes the interface",
+                    "add the plugin to `plugins` of a network configuration list, after the plugin \
+                     that creates the interface",
                 )
         })
     }
 
-    /// The addresses in the previous result, in its order; empty when there is none.
+    /// The addresses in the previous result, in order; empty if there is no previous result.
     ///
-    /// Nothing else of it is judged, not even what the version does not allow: it is another
-    /// plugin's. An address that is none is code 7.
+    /// Fails with code 7 if an address is invalid. Nothing else of the result is validated, since
+    /// another plugin is responsible for it.
     pub fn prev_addresses(&self) -> Result<Vec<IpAddr>, CniError> {
         let Some(prev) = &self.prev_result else {
             return Ok(Vec::new());
         };
         let ips = prev.get("ips").and_then(Value::as_array);
-        let ips = ips.into_iter().flatten();
-        let listed = ips.enumerate().map(|(place, ip)| {
-            let field = format!("prevResult.ips[{place}].address");
-            (field, ip.get("address"))
-        });
         let by_family = ["ip4", "ip6"].map(|family| {
             let ip = prev.get(family).and_then(|config| config.get("ip"));
             (format!("prevResult.{family}.ip"), ip)
         });
-        let fields = listed.chain(by_family);
-        let present = fields.filter_map(|(field, value)| Some((field, value?)));
-        present
-            .map(|(field, value)| prev_address(&field, value))
+        ips.into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(index, ip)| {
+                (
+                    format!("prevResult.ips[{index}].address"),
+                    ip.get("address"),
+                )
+            })
+            .chain(by_family)
+            .filter_map(|(field, value)| Some(prev_address(&field, value?)))
             .collect()
     }
 
-    /// The previous result in the newest shape, to look into; `None` when there is none.
+    /// The previous result in the newest shape; `None` if there is none.
     pub fn decoded_prev_result(&self) -> Result<Option<CniResult>, CniError> {
-        let prev = self.prev_result.as_ref();
-        prev.map(|prev| CniResult::from_prev(prev, self.cni_version))
+        self.prev_result
+            .as_ref()
+            .map(|prev| CniResult::from_prev(prev, self.cni_version))
             .transpose()
     }
 }
 
 fn prev_address(field: &str, value: &Value) -> Result<IpAddr, CniError> {
-    let network = value.as_str().and_then(json::network);
-    network.map(|network| network.ip()).ok_or_else(|| {
-        json::wrong(field, value, json::NETWORK)
-            .with_details("the plugin before this one in the list has written it")
-    })
+    let network = value.as_str().and_then(json::network).ok_or_else(|| {
+        json::invalid(field, value, json::NETWORK)
+            .with_details("an earlier plugin of the list wrote this address")
+    })?;
+    Ok(network.ip())
 }
 
-/// An optional field; what is wrong with it becomes a complaint.
-fn or_complain<T>(field: Result<Option<T>, CniError>, complaints: &mut Vec<CniError>) -> Option<T> {
-    field.unwrap_or_else(|complaint| {
-        complaints.push(complaint);
+/// The field, or `None` after its error is added to `errors`.
+fn or_push<T>(field: Result<Option<T>, CniError>, errors: &mut Vec<CniError>) -> Option<T> {
+    field.unwrap_or_else(|error| {
+        errors.push(error);
         None
     })
 }
 
 pub(crate) fn read_json(input: &[u8]) -> Result<Value, CniError> {
-    serde_json::from_slice(input).map_err(|error| {
-        // The JSON library ends its sentence with line and column.
-        CniError::decoding(format!("network configuration is not JSON: {error}"))
-    })
+    serde_json::from_slice(input)
+        .map_err(|error| CniError::decoding(format!("network configuration is not JSON: {error}")))
 }
 
 fn cni_version(fields: &mut Object, supported: &[SpecVersion]) -> Result<SpecVersion, CniError> {
     let text = fields.text("cniVersion")?.unwrap_or_default();
-    let version = SpecVersion::of_config(&text).ok();
-    let version = version.filter(|version| supported.contains(version));
-    version.ok_or_else(|| CniError::incompatible("cniVersion", &text, supported))
-}
-
-fn network_name(fields: &mut Object) -> Result<NetworkName, CniError> {
-    let name = fields.text("name")?;
-    let name = fields.required("name", "the network's name", name)?;
-    name.parse()
-        .map_err(|error| CniError::config(format!("field `name` {error}")))
+    SpecVersion::of_config(&text)
+        .ok()
+        .filter(|version| supported.contains(version))
+        .ok_or_else(|| CniError::incompatible("cniVersion", &text, supported))
 }
 
 fn prev_result(fields: &mut Object) -> Result<Option<Value>, CniError> {
@@ -208,27 +204,19 @@ fn prev_result(fields: &mut Object) -> Result<Option<Value>, CniError> {
 }
 
 fn capabilities(fields: &mut Object) -> Result<Option<BTreeMap<String, bool>>, CniError> {
-    let flags = |value: &Value| {
-        let entries = value.as_object()?.iter();
-        entries
+    fields.convert("capabilities", "an object of booleans", |value| {
+        value
+            .as_object()?
+            .iter()
             .map(|(name, flag)| Some((name.clone(), flag.as_bool()?)))
             .collect()
-    };
-    fields.convert("capabilities", "an object of booleans", flags)
-}
-
-fn dns(fields: &mut Object) -> Result<Option<Dns>, CniError> {
-    fields.object("dns")?.map(Dns::from_object).transpose()
+    })
 }
 
 fn valid_attachments(fields: &mut Object) -> Result<Option<Vec<Attachment>>, CniError> {
-    let key = ["cni.dev/valid-attachments", "cni.dev/attachments"];
-    let Some(key) = key.into_iter().find(|key| fields.has(key)) else {
-        return Ok(None);
-    };
-    let entries = fields.objects(key)?.into_iter();
-    entries
-        .map(Attachment::from_object)
-        .collect::<Result<_, _>>()
-        .map(Some)
+    ["cni.dev/valid-attachments", "cni.dev/attachments"]
+        .into_iter()
+        .find(|key| fields.has(key))
+        .map(|key| fields.objects(key, Attachment::from_object))
+        .transpose()
 }

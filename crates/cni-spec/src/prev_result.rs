@@ -1,22 +1,22 @@
-//! Handing the result of the earlier plugins on, as it came in.
+//! Passes the result of earlier plugins on.
 
 use serde_json::Value;
 
 use crate::result::{CniResult, own_version};
 use crate::{CniError, SpecVersion, json};
 
-/// The previous result as the answer of an ADD whose configuration has the version `to`.
+/// Returns the previous result as the result of an ADD with a configuration of version `to`.
 ///
-/// Unknown keys, the order of keys and the spelling of numbers stay; only `cniVersion` is set.
-/// Where the result's own version has another shape (see
-/// [`ResultShape`](crate::ResultShape)) it is converted, and [`CniResult::losses`] says what that
-/// costs. A result that names no version is taken to have the configuration's.
+/// Only `cniVersion` changes: unknown keys, the order of keys and the digits of numbers remain. If
+/// the result's own version has another [`ResultShape`](crate::ResultShape), the result is
+/// converted, and [`CniResult::losses`] lists what `to` cannot represent. A result without
+/// `cniVersion` has the version of the configuration.
 ///
-/// Code 1 when the result's version is unknown, code 7 when the result is no object or, in a
-/// conversion, a field has the wrong type.
+/// Fails with code 1 if the result's version is unknown, and with code 7 if the result is not an
+/// object or a converted field has the wrong type.
 pub fn pass_through(prev: &Value, to: SpecVersion) -> Result<Value, CniError> {
     let Value::Object(fields) = prev else {
-        return Err(json::wrong("prevResult", prev, "an object"));
+        return Err(json::invalid("prevResult", prev, "an object"));
     };
     let from = own_version("prevResult", prev)?.unwrap_or(to);
     if from.shape() != to.shape() {

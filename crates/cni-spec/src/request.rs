@@ -1,42 +1,41 @@
-//! What a call asks for: the environment's variables, checked and typed, beside the configuration.
+//! The requests of the commands: validated environment variables and the configuration.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::{CniArgs, CniError, Command, ContainerId, Environment, IfName, NameError, NetConf};
 
-/// What an ADD is given.
+/// The request of an ADD.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AddRequest {
     /// `CNI_CONTAINERID`.
     pub container_id: ContainerId,
     /// `CNI_NETNS`: the path of the network namespace.
     pub netns: PathBuf,
-    /// `CNI_NETNS_OVERRIDE`: the namespace may be the plugin's own. Refusing that otherwise needs
-    /// the kernel, so it is the plugin's part.
+    /// `CNI_NETNS_OVERRIDE`: the namespace may be the plugin's own. Otherwise the plugin must reject
+    /// its own namespace, which requires access to the kernel.
     pub netns_override: bool,
-    /// `CNI_IFNAME`: the interface inside the container.
+    /// `CNI_IFNAME`: the interface in the container.
     pub ifname: IfName,
     /// `CNI_ARGS`.
     pub args: CniArgs,
-    /// `CNI_PATH`: where plugins are; empty when the caller names none.
+    /// `CNI_PATH`: the directories with plugins; may be empty.
     pub path: Vec<PathBuf>,
-    /// The caller's trace.
+    /// The caller's trace context.
     pub trace: TraceContext,
     /// The configuration from stdin.
     pub conf: NetConf,
 }
 
-/// What a CHECK is given: the same as the ADD before it, with that ADD's result as
-/// [`NetConf::prev_result`].
+/// The request of a CHECK, with the result of the ADD in [`NetConf::prev_result`].
 pub type CheckRequest = AddRequest;
 
-/// What a DEL is given. The namespace may be gone already.
+/// The request of a DEL. The namespace may no longer exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DelRequest {
     /// `CNI_CONTAINERID`.
     pub container_id: ContainerId,
-    /// `CNI_NETNS`, when it is set and not empty; what it names may not exist any more.
+    /// `CNI_NETNS`, unless it is empty; the path may no longer exist.
     pub netns: Option<PathBuf>,
     /// `CNI_NETNS_OVERRIDE`, see [`AddRequest::netns_override`].
     pub netns_override: bool,
@@ -46,35 +45,35 @@ pub struct DelRequest {
     pub args: CniArgs,
     /// `CNI_PATH`.
     pub path: Vec<PathBuf>,
-    /// The caller's trace.
+    /// The caller's trace context.
     pub trace: TraceContext,
     /// The configuration from stdin, read by [`NetConf::parse_tolerant`].
     pub conf: NetConf,
 }
 
-/// What a GC is given; [`NetConf::valid_attachments`] says what is to stay.
+/// The request of a GC; [`NetConf::valid_attachments`] contains the attachments to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GcRequest {
     /// `CNI_PATH`.
     pub path: Vec<PathBuf>,
-    /// The caller's trace.
+    /// The caller's trace context.
     pub trace: TraceContext,
     /// The configuration from stdin.
     pub conf: NetConf,
 }
 
-/// What a STATUS is given.
+/// The request of a STATUS.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusRequest {
     /// `CNI_PATH`.
     pub path: Vec<PathBuf>,
-    /// The caller's trace.
+    /// The caller's trace context.
     pub trace: TraceContext,
     /// The configuration from stdin.
     pub conf: NetConf,
 }
 
-/// The trace that newer runtimes hand down in the environment, for log lines.
+/// The trace context that newer runtimes pass in the environment, for logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TraceContext {
     /// `TRACEPARENT`.
@@ -85,7 +84,7 @@ pub struct TraceContext {
     pub baggage: Option<String>,
 }
 
-/// The variables of a call, checked; the configuration is still missing.
+/// The validated environment variables of a call.
 pub(crate) struct Variables {
     attachment: Option<(ContainerId, IfName)>,
     netns: Option<PathBuf>,
@@ -100,15 +99,9 @@ const NETNS: &str = "CNI_NETNS";
 const IFNAME: &str = "CNI_IFNAME";
 
 impl TraceContext {
-    /// A trace is for logs only, so what cannot be read is no reason to fail a call.
+    /// Ignores values that are not UTF-8, because the trace context is for logs only.
     fn from_environment(environment: &Environment) -> Self {
-        let text = |name| {
-            environment
-                .get_non_empty(name)
-                .ok()
-                .flatten()
-                .map(str::to_owned)
-        };
+        let text = |name| Some(environment.get_non_empty(name).ok()??.to_owned());
         Self {
             traceparent: text("TRACEPARENT"),
             tracestate: text("TRACESTATE"),
@@ -118,12 +111,16 @@ impl TraceContext {
 }
 
 impl Variables {
-    /// Reads what a command needs. All variables that are missing are named in one error of
-    /// code 4, and so are values that are not allowed.
+    /// Reads the variables of a command. Fails with code 4; one error names all missing variables.
     pub(crate) fn read(command: Command, environment: &Environment) -> Result<Self, CniError> {
         report_missing(command, environment)?;
-        let on_attachment = matches!(command, Command::Add | Command::Check | Command::Del);
-        let attachment = on_attachment.then(|| attachment(environment)).transpose()?;
+        let attachment = match command {
+            Command::Add | Command::Check | Command::Del => Some((
+                parsed(environment, CONTAINER_ID)?,
+                parsed(environment, IFNAME)?,
+            )),
+            Command::Gc | Command::Status | Command::Version => None,
+        };
         let text = |name| Ok::<_, CniError>(environment.get_non_empty(name)?.unwrap_or_default());
         let switch = text("CNI_NETNS_OVERRIDE")?;
         Ok(Self {
@@ -138,33 +135,28 @@ impl Variables {
 
     pub(crate) fn into_add(self, conf: NetConf) -> AddRequest {
         let (container_id, ifname) = self.attachment.expect("read for ADD and CHECK");
-        let netns = self.netns.expect("required for ADD and CHECK");
-        let (netns_override, args) = (self.netns_override, self.args);
-        let (path, trace) = (self.path, self.trace);
         AddRequest {
             container_id,
-            netns,
-            netns_override,
+            netns: self.netns.expect("required for ADD and CHECK"),
+            netns_override: self.netns_override,
             ifname,
-            args,
-            path,
-            trace,
+            args: self.args,
+            path: self.path,
+            trace: self.trace,
             conf,
         }
     }
 
     pub(crate) fn into_del(self, conf: NetConf) -> DelRequest {
         let (container_id, ifname) = self.attachment.expect("read for DEL");
-        let (netns, netns_override, args) = (self.netns, self.netns_override, self.args);
-        let (path, trace) = (self.path, self.trace);
         DelRequest {
             container_id,
-            netns,
-            netns_override,
+            netns: self.netns,
+            netns_override: self.netns_override,
             ifname,
-            args,
-            path,
-            trace,
+            args: self.args,
+            path: self.path,
+            trace: self.trace,
             conf,
         }
     }
@@ -186,8 +178,8 @@ impl Variables {
     }
 }
 
-/// The variables that a command cannot do without. `CNI_PATH` is never among them: it matters to
-/// plugins that call others, and those see that it is empty.
+/// The variables that a command requires. `CNI_PATH` is not required, because only plugins that
+/// call other plugins need it.
 fn required(command: Command) -> &'static [&'static str] {
     match command {
         Command::Add | Command::Check => &[CONTAINER_ID, NETNS, IFNAME],
@@ -208,16 +200,9 @@ fn report_missing(command: Command, environment: &Environment) -> Result<(), Cni
     }
     let missing = missing.join(", ");
     Err(CniError::environment(format!(
-        "{command} needs environment variables that are not set: {missing}"
+        "{command} requires environment variables that are not set: {missing}"
     ))
     .with_details("the container runtime sets them; see the CNI specification, section Parameters"))
-}
-
-fn attachment(environment: &Environment) -> Result<(ContainerId, IfName), CniError> {
-    Ok((
-        parsed(environment, CONTAINER_ID)?,
-        parsed(environment, IFNAME)?,
-    ))
 }
 
 fn parsed<T: FromStr<Err = NameError>>(

@@ -1,9 +1,9 @@
-//! What an ADD answers, in the newest shape; older shapes are read and written by conversion.
+//! The result of an ADD in the newest shape, with conversions from and to older shapes.
 
 mod decode;
 mod encode;
 
-pub(crate) use decode::own_version;
+pub(crate) use decode::{dns, own_version};
 
 use std::net::IpAddr;
 
@@ -14,15 +14,15 @@ use crate::{CniError, SpecVersion};
 
 /// The result of an ADD, in the shape of 1.1.0.
 ///
-/// `extra` holds, here and at each level below, the keys that the result's own version does not
-/// define. They are written again by every conversion whose target still has that level.
+/// At each level, `extra` contains the keys that the result's own version does not define. A
+/// conversion keeps them if the target version has that level.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CniResult {
-    /// The interfaces that plugins made, inside the container and on the host.
+    /// The interfaces that plugins created in the container and on the host.
     pub interfaces: Vec<Interface>,
-    /// The addresses that they got.
+    /// The addresses of the interfaces.
     pub ips: Vec<IpConfig>,
-    /// The routes inside the container.
+    /// The routes in the container.
     pub routes: Vec<Route>,
     /// Name resolution.
     pub dns: Dns,
@@ -35,11 +35,11 @@ pub struct CniResult {
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// Its hardware address, where it has one.
+    /// Its hardware address, if any.
     pub mac: Option<String>,
     /// Its MTU in bytes. Since 1.1.0.
     pub mtu: Option<u32>,
-    /// The path of its network namespace; absent for interfaces of the host.
+    /// The path of its network namespace; `None` for interfaces of the host.
     pub sandbox: Option<String>,
     /// The absolute path of its socket file (`socketPath`). Since 1.1.0.
     pub socket_path: Option<String>,
@@ -54,24 +54,24 @@ pub struct Interface {
 pub struct IpConfig {
     /// The address with its prefix length.
     pub address: IpNetwork,
-    /// The gateway of its subnet, where there is one.
+    /// The gateway of its subnet, if any.
     pub gateway: Option<IpAddr>,
-    /// Which interface has it, as an index into [`CniResult::interfaces`].
+    /// The interface that has it, as an index into [`CniResult::interfaces`].
     pub interface: Option<u32>,
     /// Unknown keys.
     pub extra: Map<String, Value>,
 }
 
-/// A route inside the container.
+/// A route in the container.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     /// The destination.
     pub dst: IpNetwork,
-    /// The next hop; absent means the default gateway of the family.
+    /// The next hop; `None` means the default gateway of the family.
     pub gw: Option<IpAddr>,
     /// The MTU in bytes. Since 1.1.0.
     pub mtu: Option<u32>,
-    /// The maximal segment size to announce, in bytes (`advmss`). Since 1.1.0.
+    /// The maximum segment size to advertise, in bytes (`advmss`). Since 1.1.0.
     pub advmss: Option<u32>,
     /// The priority; lower is preferred. Since 1.1.0.
     pub priority: Option<u32>,
@@ -83,14 +83,14 @@ pub struct Route {
     pub extra: Map<String, Value>,
 }
 
-/// Name resolution inside the container.
+/// Name resolution in the container.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Dns {
-    /// Name servers, most preferred first.
+    /// Name servers, in order of preference.
     pub nameservers: Vec<String>,
     /// The local domain.
     pub domain: Option<String>,
-    /// Search domains, most preferred first.
+    /// Search domains, in order of preference.
     pub search: Vec<String>,
     /// Options for the resolver.
     pub options: Vec<String>,
@@ -99,34 +99,33 @@ pub struct Dns {
 }
 
 impl CniResult {
-    /// Reads a result by its own `cniVersion`.
+    /// Reads a result in the version of its `cniVersion`.
     ///
-    /// A result without one is taken for what it looks like: 0.2.0 when it has `ip4` or `ip6`,
-    /// else the newest version. An unknown version is an error of code 1; a field of the wrong
-    /// type one of code 7 that names its path and value.
+    /// Without `cniVersion`, a result with `ip4` or `ip6` is read as 0.2.0, any other as the newest
+    /// version. Fails with code 1 for an unknown version, and with code 7 for an invalid field.
     pub fn from_value(value: &Value) -> Result<Self, CniError> {
         decode::result("", value, None)
     }
 
-    /// As [`CniResult::from_value`], with the version of a result that names none.
+    /// As [`CniResult::from_value`], with the version of results without `cniVersion`.
     pub fn from_value_as(value: &Value, version: SpecVersion) -> Result<Self, CniError> {
         decode::result("", value, Some(version))
     }
 
-    /// A configuration's `prevResult`; errors name paths below that key.
+    /// Reads a configuration's `prevResult`; errors contain paths below that key.
     pub(crate) fn from_prev(value: &Value, version: SpecVersion) -> Result<Self, CniError> {
         decode::result("prevResult", value, Some(version))
     }
 
     /// The result in the shape of a version, with its `cniVersion`.
     ///
-    /// What that version cannot say is left out, see [`CniResult::losses`]. Empty lists and an
-    /// empty `dns` are left out too.
+    /// Omits what that version cannot represent (see [`CniResult::losses`]), empty lists and an
+    /// empty `dns`.
     pub fn to_value(&self, version: SpecVersion) -> Value {
         encode::result(self, version).0
     }
 
-    /// The paths of what [`CniResult::to_value`] leaves out, in this result's own terms:
+    /// The paths in this result of what [`CniResult::to_value`] omits:
     ///
     /// - before 1.1.0: `mtu`, `socketPath` and `pciID` of interfaces; `mtu`, `advmss`,
     ///   `priority`, `table` and `scope` of routes;
@@ -138,7 +137,7 @@ impl CniResult {
 }
 
 impl Interface {
-    /// An interface of which only the name is known.
+    /// An interface with this name only.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -160,7 +159,7 @@ impl IpConfig {
 }
 
 impl Route {
-    /// A route by the default gateway.
+    /// A route through the default gateway.
     pub fn new(dst: IpNetwork) -> Self {
         Self {
             dst,
@@ -176,13 +175,8 @@ impl Route {
 }
 
 impl Dns {
-    /// Is there nothing to say?
+    /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// Reads the `dns` of a configuration or result found at `path`.
-    pub(crate) fn from_object(fields: crate::json::Object) -> Result<Self, CniError> {
-        decode::dns(fields)
     }
 }

@@ -1,33 +1,33 @@
-//! The seven released versions of the CNI specification, and what each of them allows.
+//! The released versions of the CNI specification.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A released version of the CNI specification.
 ///
-/// The order is the order of release, so `version >= SpecVersion::V0_4_0` reads as it should.
+/// Versions are ordered by release, so they can be compared: `version >= SpecVersion::V0_4_0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SpecVersion {
-    /// 0.1.0, also meant by a configuration that names no version.
+    /// 0.1.0, also the version of a configuration without `cniVersion`.
     V0_1_0,
     /// 0.2.0, which added the `VERSION` command.
     V0_2_0,
-    /// 0.3.0, which replaced `ip4` and `ip6` by the list `ips`.
+    /// 0.3.0, which replaced `ip4` and `ip6` with the list `ips`.
     V0_3_0,
     /// 0.3.1.
     V0_3_1,
     /// 0.4.0, which added `CHECK`.
     V0_4_0,
-    /// 1.0.0, which took `version` out of the entries of `ips`.
+    /// 1.0.0, which removed `version` from the items of `ips`.
     V1_0_0,
     /// 1.1.0, which added `GC`, `STATUS` and more keys for interfaces and routes.
     V1_1_0,
 }
 
-/// The three shapes that a result has had; versions of one shape differ in optional keys only.
+/// The shape of a result; versions with the same shape differ in optional keys only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ResultShape {
-    /// 0.1.0 and 0.2.0: one address a family, in `ip4` and `ip6`, with its routes inside.
+    /// 0.1.0 and 0.2.0: `ip4` and `ip6`, each with one address and its routes.
     PerFamily,
     /// 0.3.0 to 0.4.0: `interfaces`, `routes` and `ips`, each address with its `version`.
     VersionedIps,
@@ -35,11 +35,11 @@ pub enum ResultShape {
     PlainIps,
 }
 
-/// A version string that is none of [`SpecVersion::ALL`].
+/// A version that is not one of [`SpecVersion::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("CNI version `{found}` is not one of {}", join(SpecVersion::ALL))]
 pub struct UnknownVersion {
-    /// What stood there instead.
+    /// The version.
     pub found: String,
 }
 
@@ -58,7 +58,7 @@ impl SpecVersion {
     /// The newest version.
     pub const LATEST: Self = Self::V1_1_0;
 
-    /// The version as it is written in `cniVersion`.
+    /// The version as written in `cniVersion`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V0_1_0 => "0.1.0",
@@ -71,7 +71,7 @@ impl SpecVersion {
         }
     }
 
-    /// The version meant by a configuration's `cniVersion`; the empty text means 0.1.0.
+    /// The version of a configuration's `cniVersion`; an empty one means 0.1.0.
     pub fn of_config(text: &str) -> Result<Self, UnknownVersion> {
         if text.is_empty() {
             return Ok(Self::V0_1_0);
@@ -92,15 +92,15 @@ impl SpecVersion {
 impl FromStr for SpecVersion {
     type Err = UnknownVersion;
 
-    /// Exact comparison, as the specification asks: `1.0` and `v1.0.0` are unknown.
+    /// Compares exactly, as the specification requires: `1.0` and `v1.0.0` are unknown.
     fn from_str(text: &str) -> Result<Self, UnknownVersion> {
-        let known = Self::ALL
+        Self::ALL
             .iter()
             .copied()
-            .find(|known| known.as_str() == text);
-        known.ok_or_else(|| UnknownVersion {
-            found: text.to_owned(),
-        })
+            .find(|version| version.as_str() == text)
+            .ok_or_else(|| UnknownVersion {
+                found: text.to_owned(),
+            })
     }
 }
 
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_names_both_sides() {
+    fn the_error_names_found_and_known_versions() {
         let error = "2.0.0".parse::<SpecVersion>().unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_the_order_of_release() {
+    fn versions_are_ordered_by_release() {
         assert!(SpecVersion::ALL.is_sorted());
         assert_eq!(SpecVersion::ALL.last(), Some(&SpecVersion::LATEST));
     }

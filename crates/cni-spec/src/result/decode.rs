@@ -1,26 +1,24 @@
-//! Reading a result of any version into the newest shape.
+//! Reads results of every version into the newest shape.
 
 use std::net::IpAddr;
 
-use ipnetwork::IpNetwork;
 use serde_json::Value;
 
 use super::{CniResult, Dns, Interface, IpConfig, Route};
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::version::ResultShape;
 use crate::{CniError, SpecVersion, UnknownVersion};
 
-/// Reads the result at `path`; `version` is meant by a result that names none.
+/// Reads the result at `path`; `version` applies if the result contains none.
 pub(super) fn result(
     path: &str,
     value: &Value,
     version: Option<SpecVersion>,
 ) -> Result<CniResult, CniError> {
     let mut fields = Object::new(path, value)?;
-    let version = match own_version(path, value)? {
-        Some(own) => own,
-        None => version.unwrap_or_else(|| guess(&fields)),
-    };
+    let version = own_version(path, value)?
+        .or(version)
+        .unwrap_or_else(|| guess(&fields));
     fields.take("cniVersion");
     match version.shape() {
         ResultShape::PerFamily => per_family(fields),
@@ -28,24 +26,24 @@ pub(super) fn result(
     }
 }
 
-/// The version that the result at `path` names; empty counts as none.
+/// The `cniVersion` of the result at `path`, unless it is missing or empty.
 pub(crate) fn own_version(path: &str, result: &Value) -> Result<Option<SpecVersion>, CniError> {
-    let path = crate::json::join(path, "cniVersion");
-    let text = match result.get("cniVersion") {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) if text.is_empty() => return Ok(None),
-        Some(Value::String(text)) => text,
-        Some(other) => return Err(crate::json::wrong(&path, other, "a string")),
-    };
-    let unknown =
-        |error: UnknownVersion| CniError::incompatible(&path, &error.found, SpecVersion::ALL);
-    text.parse().map(Some).map_err(unknown)
+    let path = json::join(path, "cniVersion");
+    match result.get("cniVersion") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => text
+            .parse()
+            .map(Some)
+            .map_err(|_: UnknownVersion| CniError::incompatible(&path, text, SpecVersion::ALL)),
+        Some(other) => Err(json::invalid(&path, other, "a string")),
+    }
 }
 
-pub(super) fn dns(mut fields: Object) -> Result<Dns, CniError> {
+pub(crate) fn dns(mut fields: Object) -> Result<Dns, CniError> {
     Ok(Dns {
         nameservers: fields.texts("nameservers")?,
-        domain: fields.text("domain")?.filter(|domain| !domain.is_empty()),
+        domain: fields.non_empty_text("domain")?,
         search: fields.texts("search")?,
         options: fields.texts("options")?,
         extra: fields.rest(),
@@ -61,38 +59,21 @@ fn guess(fields: &Object) -> SpecVersion {
 }
 
 fn lists(mut fields: Object, version: SpecVersion) -> Result<CniResult, CniError> {
-    let interfaces = fields.objects("interfaces")?.into_iter();
-    let ips = fields.objects("ips")?.into_iter();
-    let routes = fields.objects("routes")?.into_iter();
     Ok(CniResult {
-        interfaces: interfaces
-            .map(|item| interface(item, version))
-            .collect::<Result<_, _>>()?,
-        ips: ips
-            .map(|item| ip(item, version))
-            .collect::<Result<_, _>>()?,
-        routes: routes
-            .map(|item| route(item, version))
-            .collect::<Result<_, _>>()?,
-        dns: fields
-            .object("dns")?
-            .map(dns)
-            .transpose()?
-            .unwrap_or_default(),
+        interfaces: fields.objects("interfaces", |item| interface(item, version))?,
+        ips: fields.objects("ips", |item| ip(item, version))?,
+        routes: fields.objects("routes", |item| route(item, version))?,
+        dns: fields.object("dns", dns)?.unwrap_or_default(),
         extra: fields.rest(),
     })
 }
 
-/// Keys that a version does not define stay among the unknown ones, so that they are neither
-/// judged nor lost.
+/// Keys that the version does not define remain in `extra` unchecked.
 fn interface(mut fields: Object, version: SpecVersion) -> Result<Interface, CniError> {
-    let name = fields.text("name")?;
     let mut interface = Interface {
-        name: fields.required("name", "a string", name)?,
-        mac: fields.text("mac")?.filter(|mac| !mac.is_empty()),
-        sandbox: fields
-            .text("sandbox")?
-            .filter(|sandbox| !sandbox.is_empty()),
+        name: fields.required_text("name")?,
+        mac: fields.non_empty_text("mac")?,
+        sandbox: fields.non_empty_text("sandbox")?,
         ..Interface::default()
     };
     if version >= SpecVersion::V1_1_0 {
@@ -105,23 +86,20 @@ fn interface(mut fields: Object, version: SpecVersion) -> Result<Interface, CniE
 }
 
 fn ip(mut fields: Object, version: SpecVersion) -> Result<IpConfig, CniError> {
-    let address = address(&mut fields, "address")?;
-    let gateway = fields.address("gateway")?;
-    let interface = fields.number("interface")?;
     if version.shape() == ResultShape::VersionedIps {
-        // The address says it too, and is written again from there.
+        // The address determines it.
         fields.take("version");
     }
     Ok(IpConfig {
-        address,
-        gateway,
-        interface,
+        address: fields.network("address")?,
+        gateway: fields.address("gateway")?,
+        interface: fields.number("interface")?,
         extra: fields.rest(),
     })
 }
 
 fn route(mut fields: Object, version: SpecVersion) -> Result<Route, CniError> {
-    let mut route = Route::new(address(&mut fields, "dst")?);
+    let mut route = Route::new(fields.network("dst")?);
     route.gw = fields.address("gw")?;
     if version >= SpecVersion::V1_1_0 {
         route.mtu = fields.number("mtu")?;
@@ -136,57 +114,36 @@ fn route(mut fields: Object, version: SpecVersion) -> Result<Route, CniError> {
 
 fn per_family(mut fields: Object) -> Result<CniResult, CniError> {
     let mut result = CniResult::default();
-    for (key, is_family) in [
-        ("ip4", IpAddr::is_ipv4 as fn(&IpAddr) -> bool),
-        ("ip6", IpAddr::is_ipv6),
+    for (key, expected, is_family) in [
+        (
+            "ip4",
+            "an IPv4 address",
+            IpAddr::is_ipv4 as fn(&IpAddr) -> bool,
+        ),
+        ("ip6", "an IPv6 address", IpAddr::is_ipv6),
     ] {
-        if let Some(family) = fields.object(key)? {
-            let (ip, routes) = family_config(family, key, is_family)?;
+        let family = fields.object(key, |mut family| {
+            let address = family.network("ip")?;
+            if !is_family(&address.ip()) {
+                let value = Value::String(address.to_string());
+                return Err(json::invalid(&family.path_of("ip"), &value, expected));
+            }
+            let gateway = family.address("gateway")?;
+            let routes = family.objects("routes", |item| route(item, SpecVersion::V0_2_0))?;
+            let ip = IpConfig {
+                address,
+                gateway,
+                interface: None,
+                extra: family.rest(),
+            };
+            Ok((ip, routes))
+        })?;
+        if let Some((ip, routes)) = family {
             result.ips.push(ip);
             result.routes.extend(routes);
         }
     }
-    result.dns = fields
-        .object("dns")?
-        .map(dns)
-        .transpose()?
-        .unwrap_or_default();
+    result.dns = fields.object("dns", dns)?.unwrap_or_default();
     result.extra = fields.rest();
     Ok(result)
-}
-
-fn family_config(
-    mut fields: Object,
-    key: &str,
-    is_family: fn(&IpAddr) -> bool,
-) -> Result<(IpConfig, Vec<Route>), CniError> {
-    let address = address(&mut fields, "ip")?;
-    if !is_family(&address.ip()) {
-        let value = Value::String(address.to_string());
-        let expected = format!("an address of the family of `{key}`");
-        return Err(crate::json::wrong(&fields.path_of("ip"), &value, &expected));
-    }
-    let gateway = fields.address("gateway")?;
-    let routes = fields.objects("routes")?.into_iter();
-    let routes = routes
-        .map(|item| route(item, SpecVersion::V0_2_0))
-        .collect::<Result<_, _>>()?;
-    Ok((
-        IpConfig {
-            address,
-            gateway,
-            interface: None,
-            extra: fields.rest(),
-        },
-        routes,
-    ))
-}
-
-fn address(fields: &mut Object, key: &str) -> Result<IpNetwork, CniError> {
-    let found = fields.network(key)?;
-    fields.required(
-        key,
-        "an address with its prefix length, such as 10.0.0.2/24",
-        found,
-    )
 }

@@ -1,4 +1,4 @@
-//! Writing a result in the shape of any version, and noting what that shape cannot say.
+//! Writes results in the shape of every version, and lists what the version cannot represent.
 
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
@@ -7,192 +7,182 @@ use super::{CniResult, Dns, Interface, IpConfig, Route};
 use crate::SpecVersion;
 use crate::version::ResultShape;
 
-/// The result in the version's shape, and the paths of what was left out.
+/// The result in the version's shape, and the paths of what is left out.
 pub(super) fn result(result: &CniResult, version: SpecVersion) -> (Value, Vec<String>) {
-    let mut target = Target {
+    let mut encoder = Encoder {
         version,
         losses: Vec::new(),
     };
     let mut out = Map::new();
-    out.insert("cniVersion".to_owned(), version.as_str().into());
+    put(&mut out, "cniVersion", Some(version.as_str()));
     match version.shape() {
-        ResultShape::PerFamily => target.per_family(result, &mut out),
-        ResultShape::VersionedIps | ResultShape::PlainIps => target.lists(result, &mut out),
+        ResultShape::PerFamily => encoder.per_family(result, &mut out),
+        ResultShape::VersionedIps | ResultShape::PlainIps => encoder.lists(result, &mut out),
     }
-    put(&mut out, "dns", object(dns(&result.dns)));
-    put_extra(&mut out, &result.extra);
-    (Value::Object(out), target.losses)
+    if !result.dns.is_empty() {
+        put(&mut out, "dns", Some(dns(&result.dns)));
+    }
+    (with_extra(out, &result.extra), encoder.losses)
 }
 
-/// The version to write for, and what it could not take.
-struct Target {
+/// The target version, and the paths of what it cannot represent.
+struct Encoder {
     version: SpecVersion,
     losses: Vec<String>,
 }
 
-impl Target {
+impl Encoder {
     fn lists(&mut self, result: &CniResult, out: &mut Map<String, Value>) {
         let interfaces = result.interfaces.iter().enumerate();
-        let interfaces = interfaces
-            .map(|(at, item)| self.interface(at, item))
-            .collect();
-        put(out, "interfaces", list(interfaces));
-        let ips = result.ips.iter().map(|item| self.ip(item)).collect();
-        put(out, "ips", list(ips));
+        let interfaces = list(interfaces.map(|(index, item)| self.interface(index, item)));
+        put(out, "interfaces", interfaces);
+        put(
+            out,
+            "ips",
+            list(result.ips.iter().map(|item| self.ip(item))),
+        );
         let routes = result.routes.iter().enumerate();
-        let routes = routes.map(|(at, item)| self.route(at, item)).collect();
-        put(out, "routes", list(routes));
+        let routes = list(routes.map(|(index, item)| self.route(index, item)));
+        put(out, "routes", routes);
     }
 
     fn per_family(&mut self, result: &CniResult, out: &mut Map<String, Value>) {
-        for at in 0..result.interfaces.len() {
-            self.losses.push(format!("interfaces[{at}]"));
-        }
-        for (at, ip) in result.ips.iter().enumerate() {
+        let interfaces = 0..result.interfaces.len();
+        self.losses
+            .extend(interfaces.map(|index| format!("interfaces[{index}]")));
+        for (index, ip) in result.ips.iter().enumerate() {
             let key = if ip.address.is_ipv4() { "ip4" } else { "ip6" };
             if out.contains_key(key) {
-                self.losses.push(format!("ips[{at}]"));
+                self.losses.push(format!("ips[{index}]"));
                 continue;
             }
             if ip.interface.is_some() {
-                self.losses.push(format!("ips[{at}].interface"));
+                self.losses.push(format!("ips[{index}].interface"));
             }
             let family = self.family(ip, &result.routes);
-            out.insert(key.to_owned(), family);
+            put(out, key, Some(family));
         }
-        self.unhoused(result);
-    }
-
-    fn family(&mut self, ip: &IpConfig, routes: &[Route]) -> Value {
-        let mut out = Map::new();
-        out.insert("ip".to_owned(), ip.address.to_string().into());
-        put(&mut out, "gateway", ip.gateway.as_ref().map(text));
-        let same = |route: &Route| is_same_family(&route.dst, &ip.address);
-        let routes = routes.iter().enumerate().filter(|(_, route)| same(route));
-        put(
-            &mut out,
-            "routes",
-            list(routes.map(|(at, route)| self.route(at, route)).collect()),
-        );
-        put_extra(&mut out, &ip.extra);
-        Value::Object(out)
-    }
-
-    /// Routes of a family that has no address have no place in the oldest shape.
-    fn unhoused(&mut self, result: &CniResult) {
-        for (at, route) in result.routes.iter().enumerate() {
+        // This shape has no place for routes of a family without an address.
+        for (index, route) in result.routes.iter().enumerate() {
             if !result
                 .ips
                 .iter()
-                .any(|ip| is_same_family(&route.dst, &ip.address))
+                .any(|ip| is_same_family(route, &ip.address))
             {
-                self.losses.push(format!("routes[{at}]"));
+                self.losses.push(format!("routes[{index}]"));
             }
         }
     }
 
-    fn interface(&mut self, at: usize, interface: &Interface) -> Value {
+    fn family(&mut self, ip: &IpConfig, routes: &[Route]) -> Value {
+        let routes = routes
+            .iter()
+            .enumerate()
+            .filter(|(_, route)| is_same_family(route, &ip.address))
+            .map(|(index, route)| self.route(index, route));
         let mut out = Map::new();
-        out.insert("name".to_owned(), interface.name.as_str().into());
-        put(&mut out, "mac", interface.mac.as_ref().map(text));
-        let mtu = interface.mtu.map(Value::from);
-        self.since_1_1(&mut out, "mtu", mtu, || format!("interfaces[{at}]"));
-        put(&mut out, "sandbox", interface.sandbox.as_ref().map(text));
-        for (key, value) in [
-            ("socketPath", &interface.socket_path),
-            ("pciID", &interface.pci_id),
-        ] {
-            let value = value.as_ref().map(text);
-            self.since_1_1(&mut out, key, value, || format!("interfaces[{at}]"));
-        }
-        put_extra(&mut out, &interface.extra);
-        Value::Object(out)
+        put(&mut out, "ip", Some(ip.address.to_string()));
+        put(
+            &mut out,
+            "gateway",
+            ip.gateway.map(|address| address.to_string()),
+        );
+        put(&mut out, "routes", list(routes));
+        with_extra(out, &ip.extra)
+    }
+
+    fn interface(&mut self, index: usize, interface: &Interface) -> Value {
+        let path = format!("interfaces[{index}]");
+        let mut out = Map::new();
+        put(&mut out, "name", Some(interface.name.as_str()));
+        put(&mut out, "mac", interface.mac.as_deref());
+        self.since_1_1(&mut out, &path, "mtu", interface.mtu);
+        put(&mut out, "sandbox", interface.sandbox.as_deref());
+        let socket_path = interface.socket_path.as_deref();
+        self.since_1_1(&mut out, &path, "socketPath", socket_path);
+        self.since_1_1(&mut out, &path, "pciID", interface.pci_id.as_deref());
+        with_extra(out, &interface.extra)
     }
 
     fn ip(&self, ip: &IpConfig) -> Value {
         let mut out = Map::new();
         if self.version.shape() == ResultShape::VersionedIps {
             let version = if ip.address.is_ipv4() { "4" } else { "6" };
-            out.insert("version".to_owned(), version.into());
+            put(&mut out, "version", Some(version));
         }
-        put(&mut out, "interface", ip.interface.map(Value::from));
-        out.insert("address".to_owned(), ip.address.to_string().into());
-        put(&mut out, "gateway", ip.gateway.as_ref().map(text));
-        put_extra(&mut out, &ip.extra);
-        Value::Object(out)
+        put(&mut out, "interface", ip.interface);
+        put(&mut out, "address", Some(ip.address.to_string()));
+        put(
+            &mut out,
+            "gateway",
+            ip.gateway.map(|address| address.to_string()),
+        );
+        with_extra(out, &ip.extra)
     }
 
-    fn route(&mut self, at: usize, route: &Route) -> Value {
+    fn route(&mut self, index: usize, route: &Route) -> Value {
+        let path = format!("routes[{index}]");
         let mut out = Map::new();
-        out.insert("dst".to_owned(), route.dst.to_string().into());
-        put(&mut out, "gw", route.gw.as_ref().map(text));
-        let newer = [
+        put(&mut out, "dst", Some(route.dst.to_string()));
+        put(&mut out, "gw", route.gw.map(|address| address.to_string()));
+        for (key, number) in [
             ("mtu", route.mtu),
             ("advmss", route.advmss),
             ("priority", route.priority),
             ("table", route.table),
             ("scope", route.scope),
-        ];
-        for (key, number) in newer {
-            let number = number.map(Value::from);
-            self.since_1_1(&mut out, key, number, || format!("routes[{at}]"));
+        ] {
+            self.since_1_1(&mut out, &path, key, number);
         }
-        put_extra(&mut out, &route.extra);
-        Value::Object(out)
+        with_extra(out, &route.extra)
     }
 
-    /// Writes a field of 1.1.0, or notes that the version cannot say it.
+    /// Writes a field of 1.1.0, or records its loss.
     fn since_1_1(
         &mut self,
         out: &mut Map<String, Value>,
+        path: &str,
         key: &str,
-        value: Option<Value>,
-        path: impl FnOnce() -> String,
+        value: Option<impl Into<Value>>,
     ) {
         if self.version >= SpecVersion::V1_1_0 {
             put(out, key, value);
         } else if value.is_some() {
-            self.losses.push(format!("{}.{key}", path()));
+            self.losses.push(format!("{path}.{key}"));
         }
     }
 }
 
-fn dns(dns: &Dns) -> Map<String, Value> {
-    let texts = |texts: &[String]| list(texts.iter().map(text).collect());
+fn dns(dns: &Dns) -> Value {
+    let texts = |texts: &[String]| list(texts.iter().map(|text| text.as_str().into()));
     let mut out = Map::new();
     put(&mut out, "nameservers", texts(&dns.nameservers));
-    put(&mut out, "domain", dns.domain.as_ref().map(text));
+    put(&mut out, "domain", dns.domain.as_deref());
     put(&mut out, "search", texts(&dns.search));
     put(&mut out, "options", texts(&dns.options));
-    put_extra(&mut out, &dns.extra);
-    out
+    with_extra(out, &dns.extra)
 }
 
-fn is_same_family(one: &IpNetwork, other: &IpNetwork) -> bool {
-    one.is_ipv4() == other.is_ipv4()
+fn is_same_family(route: &Route, address: &IpNetwork) -> bool {
+    route.dst.is_ipv4() == address.is_ipv4()
 }
 
-fn put(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+fn put(out: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
-        out.insert(key.to_owned(), value);
+        out.insert(key.to_owned(), value.into());
     }
 }
 
-/// Unknown keys go last; a key that has become known since is not overwritten.
-fn put_extra(out: &mut Map<String, Value>, extra: &Map<String, Value>) {
+/// Appends the unknown keys; a key that the target version defines is not overwritten.
+fn with_extra(mut out: Map<String, Value>, extra: &Map<String, Value>) -> Value {
     for (key, value) in extra {
         out.entry(key.as_str()).or_insert_with(|| value.clone());
     }
+    Value::Object(out)
 }
 
-fn list(items: Vec<Value>) -> Option<Value> {
+/// `None` if there are no items.
+fn list(items: impl Iterator<Item = Value>) -> Option<Value> {
+    let items: Vec<_> = items.collect();
     (!items.is_empty()).then_some(Value::Array(items))
-}
-
-fn object(fields: Map<String, Value>) -> Option<Value> {
-    (!fields.is_empty()).then_some(Value::Object(fields))
-}
-
-fn text(value: &impl ToString) -> Value {
-    Value::String(value.to_string())
 }

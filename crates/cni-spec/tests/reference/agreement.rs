@@ -1,14 +1,14 @@
-//! What a reference plugin and ours must answer alike.
+//! Calls for which the reference plugins and this crate must agree.
 
 use mesh_cni_spec::{CniResult, ResultShape, SpecVersion};
 use serde_json::{Value, json};
 
-use crate::process::{SPOKEN, environment, ours, theirs};
+use crate::process::{SUPPORTED, environment, ours, theirs};
 
-/// A chained plugin of the reference that does nothing without port mappings.
+/// A chained reference plugin that does nothing without port mappings.
 const CHAINED: &str = "portmap";
 
-/// The same call of both gives the same exit code and error code.
+/// Checks that both return the same exit code and error code, and returns them.
 #[track_caller]
 fn agree(environment: &[(&str, &str)], stdin: &[u8]) -> (i32, Option<u64>) {
     let (theirs, ours) = (
@@ -17,11 +17,11 @@ fn agree(environment: &[(&str, &str)], stdin: &[u8]) -> (i32, Option<u64>) {
     );
     let call = format!("{environment:?} <<< {}", String::from_utf8_lossy(stdin));
     assert_eq!(
-        ours.verdict(),
-        theirs.verdict(),
+        ours.exit_and_code(),
+        theirs.exit_and_code(),
         "{call}\nours {ours:?}\ntheirs {theirs:?}"
     );
-    ours.verdict()
+    ours.exit_and_code()
 }
 
 fn with(
@@ -35,7 +35,7 @@ fn with(
     pairs
 }
 
-/// A previous result in the shape of a version, with every key that the reference knows.
+/// A previous result in the shape of a version, with every key that the reference supports.
 fn result(version: SpecVersion) -> Value {
     let mut result = match version.shape() {
         ResultShape::PerFamily => json!({
@@ -63,7 +63,7 @@ fn conf(version: SpecVersion) -> Value {
 }
 
 #[test]
-fn the_introduction() {
+fn names_and_versions() {
     let (theirs, ours) = (theirs(CHAINED, &[], b""), ours(&[], b""));
     assert_eq!((ours.exit, &ours.stdout), (theirs.exit, &theirs.stdout));
     let versions = |stderr: &str| stderr.lines().last().unwrap_or_default().to_owned();
@@ -71,7 +71,7 @@ fn the_introduction() {
 }
 
 #[test]
-fn version_lists_the_same() {
+fn supported_versions() {
     for stdin in ["", "{}", r#"{"cniVersion":"1.0.0"}"#, "nonsense"] {
         let pairs = [("CNI_COMMAND", "VERSION")];
         let (theirs, ours) = (
@@ -83,26 +83,26 @@ fn version_lists_the_same() {
     }
 }
 
-/// Every subset of the variables; the same ones are named, in the same order.
+/// Every subset of the variables. Both name the same ones in the same order.
 #[test]
 fn missing_variables() {
     let variables = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"];
     for command in ["ADD", "CHECK", "DEL"] {
-        for gone in 1..8_usize {
+        for absent in 1..8_usize {
             let mut pairs = environment(command);
             pairs.retain(|(name, _)| {
                 variables
                     .iter()
                     .position(|known| known == name)
-                    .is_none_or(|at| gone & 1 << at == 0)
+                    .is_none_or(|at| absent & 1 << at == 0)
             });
             let stdin = conf(SpecVersion::V1_0_0).to_string();
-            let verdict = agree(&pairs, stdin.as_bytes());
-            if command == "DEL" && gone == 0b010 {
-                assert_eq!(verdict, (0, None), "DEL needs no namespace");
+            let result = agree(&pairs, stdin.as_bytes());
+            if command == "DEL" && absent == 0b010 {
+                assert_eq!(result, (0, None), "DEL does not require a namespace");
                 continue;
             }
-            assert_eq!(verdict, (1, Some(4)));
+            assert_eq!(result, (1, Some(4)));
             let named = |msg: String| -> Vec<String> {
                 let words = msg.split(|c: char| !c.is_ascii_uppercase() && c != '_');
                 words
@@ -120,11 +120,11 @@ fn missing_variables() {
 }
 
 #[test]
-fn names_that_are_not_allowed() {
+fn invalid_names() {
     let stdin = conf(SpecVersion::V1_0_0).to_string();
     for id in ["-a", ".a", "_a", "a/b", "a b", "ä", "a:b", "a\nb"] {
-        let verdict = agree(&with("ADD", "CNI_CONTAINERID", id), stdin.as_bytes());
-        assert_eq!(verdict, (1, Some(4)), "{id:?}");
+        let result = agree(&with("ADD", "CNI_CONTAINERID", id), stdin.as_bytes());
+        assert_eq!(result, (1, Some(4)), "{id:?}");
     }
     for ifname in [
         ".",
@@ -137,32 +137,32 @@ fn names_that_are_not_allowed() {
         "abcdefghijklmnop",
         "ääääääää",
     ] {
-        let verdict = agree(&with("ADD", "CNI_IFNAME", ifname), stdin.as_bytes());
-        assert_eq!(verdict, (1, Some(4)), "{ifname:?}");
+        let result = agree(&with("ADD", "CNI_IFNAME", ifname), stdin.as_bytes());
+        assert_eq!(result, (1, Some(4)), "{ifname:?}");
     }
     for name in ["_a", "-a", "a b", "a/b", "ä", ""] {
         let mut conf = conf(SpecVersion::V1_0_0);
         conf["name"] = name.into();
-        let verdict = agree(&environment("ADD"), conf.to_string().as_bytes());
-        assert_eq!(verdict, (1, Some(7)), "{name:?}");
+        let result = agree(&environment("ADD"), conf.to_string().as_bytes());
+        assert_eq!(result, (1, Some(7)), "{name:?}");
     }
 }
 
 #[test]
-fn names_that_are_allowed() {
+fn valid_names() {
     let stdin = conf(SpecVersion::V1_0_0).to_string();
     for id in ["a", "0", "A.b_c-d", "0-"] {
-        let verdict = agree(&with("ADD", "CNI_CONTAINERID", id), stdin.as_bytes());
-        assert_eq!(verdict, (0, None), "{id:?}");
+        let result = agree(&with("ADD", "CNI_CONTAINERID", id), stdin.as_bytes());
+        assert_eq!(result, (0, None), "{id:?}");
     }
     for ifname in ["e", "...", "-", "abcdefghijklmno", "äääääää"] {
-        let verdict = agree(&with("ADD", "CNI_IFNAME", ifname), stdin.as_bytes());
-        assert_eq!(verdict, (0, None), "{ifname:?}");
+        let result = agree(&with("ADD", "CNI_IFNAME", ifname), stdin.as_bytes());
+        assert_eq!(result, (0, None), "{ifname:?}");
     }
 }
 
 #[test]
-fn configurations_that_cannot_be_decoded() {
+fn configurations_that_are_not_json_objects() {
     for stdin in [
         "",
         " ",
@@ -177,13 +177,13 @@ fn configurations_that_cannot_be_decoded() {
         "\u{feff}{}",
     ] {
         for command in ["ADD", "DEL"] {
-            let verdict = agree(&environment(command), stdin.as_bytes());
-            assert_eq!(verdict, (1, Some(6)), "{stdin:?}");
+            let result = agree(&environment(command), stdin.as_bytes());
+            assert_eq!(result, (1, Some(6)), "{stdin:?}");
         }
     }
 }
 
-/// The name is looked at before the version.
+/// The name is checked before the version.
 #[test]
 fn configurations_without_a_name() {
     for stdin in [
@@ -200,7 +200,7 @@ fn configurations_without_a_name() {
 }
 
 #[test]
-fn versions_that_are_not_spoken() {
+fn unsupported_versions() {
     for version in [
         "9.9.9",
         "1.0",
@@ -214,8 +214,8 @@ fn versions_that_are_not_spoken() {
         conf["cniVersion"] = version.into();
         let stdin = conf.to_string();
         for command in ["ADD", "DEL"] {
-            let verdict = agree(&environment(command), stdin.as_bytes());
-            assert_eq!(verdict, (1, Some(1)), "{version}");
+            let result = agree(&environment(command), stdin.as_bytes());
+            assert_eq!(result, (1, Some(1)), "{version}");
             let ours = ours(&environment(command), stdin.as_bytes()).document();
             let theirs = theirs(CHAINED, &environment(command), stdin.as_bytes()).document();
             assert_eq!(ours["msg"], theirs["msg"]);
@@ -232,7 +232,7 @@ fn versions_that_are_not_spoken() {
 
 #[test]
 fn every_version_and_command() {
-    for version in SPOKEN {
+    for version in SUPPORTED {
         let stdin = conf(*version).to_string();
         assert_eq!(
             agree(&environment("ADD"), stdin.as_bytes()),
@@ -257,22 +257,22 @@ fn every_version_and_command() {
     }
 }
 
-/// Versions made of numbers; for others see the differences.
+/// Numeric versions; see `differences` for others.
 #[test]
-fn versions_that_are_not_spoken_on_check() {
+fn unsupported_versions_on_check() {
     for version in ["9.9.9", "1.0", "1.1.0", "0.3", "0.3.2", "0.4.1"] {
         let mut conf = conf(SpecVersion::V1_0_0);
         conf["cniVersion"] = version.into();
-        let verdict = agree(&environment("CHECK"), conf.to_string().as_bytes());
-        assert_eq!(verdict, (1, Some(1)), "{version}");
+        let result = agree(&environment("CHECK"), conf.to_string().as_bytes());
+        assert_eq!(result, (1, Some(1)), "{version}");
     }
 }
 
-/// A previous result goes through both alike, in every version.
+/// Both pass a previous result through in every version.
 #[test]
 fn previous_results_pass_through() {
-    for from in SPOKEN {
-        for to in SPOKEN.iter().filter(|to| to.shape() == from.shape()) {
+    for from in SUPPORTED {
+        for to in SUPPORTED.iter().filter(|to| to.shape() == from.shape()) {
             let mut conf = conf(*to);
             conf["prevResult"] = result(*from);
             let stdin = conf.to_string();
@@ -284,10 +284,10 @@ fn previous_results_pass_through() {
     }
 }
 
-/// What the reference answers we read, and write the same in its version.
+/// Results of the reference are read, and written to the same JSON.
 #[test]
-fn results_are_read_and_written_alike() {
-    for version in SPOKEN {
+fn results_survive_decoding_and_encoding() {
+    for version in SUPPORTED {
         let stdin = json!({
             "cniVersion": version.as_str(), "name": "net", "type": "static",
             "ipam": {
@@ -300,16 +300,16 @@ fn results_are_read_and_written_alike() {
         let theirs = theirs("static", &environment("ADD"), stdin.to_string().as_bytes()).document();
         let read = CniResult::from_value(&theirs).unwrap();
         assert_eq!((read.ips.len(), read.routes.len()), (2, 3), "{version}");
-        assert!(read.extra.is_empty(), "we know every key: {:?}", read.extra);
+        assert!(read.extra.is_empty(), "unknown keys: {:?}", read.extra);
         assert_eq!(read.to_value(*version), theirs, "{version}");
     }
 }
 
-/// The addresses that `host-local` hands out, in every version.
+/// Results of `host-local` in every version.
 #[test]
-fn host_local_answers_are_read() {
+fn results_of_host_local_are_read() {
     let folder = std::env::temp_dir().join(format!("mesh-cni-spec-{}", std::process::id()));
-    for version in SPOKEN {
+    for version in SUPPORTED {
         let stdin = json!({
             "cniVersion": version.as_str(), "name": "net", "type": "host-local",
             "ipam": {
@@ -319,10 +319,14 @@ fn host_local_answers_are_read() {
             },
         });
         let stdin = stdin.to_string();
-        let answer = theirs("host-local", &environment("ADD"), stdin.as_bytes());
+        let added = theirs("host-local", &environment("ADD"), stdin.as_bytes());
         let freed = theirs("host-local", &environment("DEL"), stdin.as_bytes());
-        assert_eq!((answer.exit, freed.verdict()), (0, (0, None)), "{answer:?}");
-        let mut theirs = answer.document();
+        assert_eq!(
+            (added.exit, freed.exit_and_code()),
+            (0, (0, None)),
+            "{added:?}"
+        );
+        let mut theirs = added.document();
         let read = CniResult::from_value(&theirs).unwrap();
         assert_eq!(read.ips.len(), 2, "{theirs}");
         theirs

@@ -1,9 +1,9 @@
-//! Results between all versions, as the reference's library converts them.
+//! Compares conversions between all versions with those of the reference's library.
 //!
-//! The reference plugin `bridge` reads the answer of its address management in whatever version
-//! that names, and writes its own in the configuration's. A stand-in for the address management
-//! answers in every version, and ours must turn it into the same. The host side of `bridge` runs
-//! in a namespace of its own too, so nothing on this machine's network is touched.
+//! The reference plugin `bridge` reads the result of its IPAM plugin in any version, and writes its
+//! own in the configuration's version. A fake IPAM plugin returns results of every version, which
+//! this crate must convert to the same output. The host side of `bridge` also runs in a separate
+//! namespace, so the machine's network does not change.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,36 +14,36 @@ use mesh_cni_spec::{CniResult, IpConfig, ResultShape, SpecVersion};
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
-use crate::process::{SPOKEN, answer, reference};
+use crate::process::{SUPPORTED, output, reference};
 
-/// A folder with a plugin `stand-in` that answers what stands in `result.json`.
-struct StandIn(PathBuf);
+/// A directory with an IPAM plugin `fake` that returns the content of `result.json`.
+struct FakeIpam(PathBuf);
 
-impl StandIn {
+impl FakeIpam {
     fn new() -> Self {
         let folder =
             std::env::temp_dir().join(format!("mesh-cni-spec-ipam-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let script =
             "#!/bin/sh\nif [ \"$CNI_COMMAND\" = ADD ]; then cat \"${0%/*}/result.json\"; fi\n";
-        fs::write(folder.join("stand-in"), script).unwrap();
-        fs::set_permissions(folder.join("stand-in"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.join("fake"), script).unwrap();
+        fs::set_permissions(folder.join("fake"), fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }
 
-    fn answers(&self, result: &Value) -> &Path {
+    fn returning(&self, result: &Value) -> &Path {
         fs::write(self.0.join("result.json"), result.to_string()).unwrap();
         &self.0
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeIpam {
     fn drop(&mut self) {
         drop(fs::remove_dir_all(&self.0));
     }
 }
 
-/// What address management answers: addresses and routes of both families.
+/// The result of the IPAM plugin: addresses and routes of both families.
 fn addresses(version: SpecVersion) -> Value {
     let mut result = match version.shape() {
         ResultShape::PerFamily => json!({
@@ -67,7 +67,7 @@ fn bridge(to: SpecVersion, path: &Path) -> Value {
     let (host, container) = (Namespace::new(), Namespace::new());
     let stdin = json!({
         "cniVersion": to.as_str(), "name": "net", "type": "bridge", "bridge": "cni0",
-        "ipam": {"type": "stand-in"},
+        "ipam": {"type": "fake"},
     });
     let mut command = Command::new("nsenter");
     command
@@ -80,25 +80,25 @@ fn bridge(to: SpecVersion, path: &Path) -> Value {
     command
         .env("CNI_NETNS", container.path())
         .env("CNI_PATH", path);
-    let answer = answer(&mut command, stdin.to_string().as_bytes());
-    assert_eq!(answer.exit, 0, "{answer:?}");
-    answer.document()
+    let output = output(&mut command, stdin.to_string().as_bytes());
+    assert_eq!(output.exit, 0, "{output:?}");
+    output.document()
 }
 
-/// All thirty-six ways. `bridge` adds its interfaces, which we take over before we convert, and
-/// answers the name resolution of its own configuration, which is empty.
+/// All thirty-six conversions. `bridge` adds its interfaces, which are copied before the conversion,
+/// and returns the `dns` of its own configuration, which is empty.
 #[test]
 fn results_of_every_version_in_every_version() {
-    let stand_in = StandIn::new();
-    for from in SPOKEN {
-        for to in SPOKEN {
-            let mut theirs = bridge(*to, stand_in.answers(&addresses(*from)));
+    let ipam = FakeIpam::new();
+    for from in SUPPORTED {
+        for to in SUPPORTED {
+            let mut theirs = bridge(*to, ipam.returning(&addresses(*from)));
             theirs.as_object_mut().unwrap().shift_remove("dns");
             let mut result = CniResult::from_value(&addresses(*from)).unwrap();
             if to.shape() != ResultShape::PerFamily {
                 result.interfaces = CniResult::from_value(&theirs).unwrap().interfaces;
-                let inside = |ip: &mut IpConfig| ip.interface = Some(2);
-                result.ips.iter_mut().for_each(inside);
+                let set_interface = |ip: &mut IpConfig| ip.interface = Some(2);
+                result.ips.iter_mut().for_each(set_interface);
             }
             assert_eq!(result.to_value(*to), theirs, "{from} -> {to}");
         }

@@ -1,5 +1,5 @@
-//! Where we answer otherwise than the reference, on purpose: each difference has a name, a reason,
-//! and both sides asserted, so that none of them vanishes or appears unseen.
+//! Deliberate differences from the reference plugins. Each test gives the reason and asserts both
+//! results.
 
 use mesh_cni_spec::{CniArgs, CniResult, SpecVersion};
 use serde_json::{Value, json};
@@ -17,9 +17,9 @@ fn conf(version: &str, prev: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// The specification lists `cniVersion` in the error object; the reference leaves it out.
+/// The specification requires `cniVersion` in the error object; the reference omits it.
 #[test]
-fn error_objects_carry_the_version() {
+fn error_objects_contain_the_version() {
     let stdin = br#"{"cniVersion":"0.4.0"}"#;
     let (ours, theirs) = (
         ours(&environment("ADD"), stdin),
@@ -29,20 +29,20 @@ fn error_objects_carry_the_version() {
     assert_eq!(theirs.document().get("cniVersion"), None);
 }
 
-/// The specification makes it optional; only plugins that call others need it.
+/// It is optional in the specification; only plugins that call others need it.
 #[test]
 fn cni_path_is_not_required() {
     for command in ["ADD", "CHECK", "DEL"] {
         let stdin = conf("1.0.0", r#"{"cniVersion":"1.0.0"}"#);
         let pairs = without(command, "CNI_PATH");
-        assert_eq!(ours(&pairs, &stdin).verdict(), (0, None));
+        assert_eq!(ours(&pairs, &stdin).exit_and_code(), (0, None));
         let theirs = theirs("portmap", &pairs, &stdin);
-        assert_eq!(theirs.verdict(), (1, Some(4)));
+        assert_eq!(theirs.exit_and_code(), (1, Some(4)));
         assert!(theirs.msg().contains("CNI_PATH"));
     }
 }
 
-/// The specification asks for the input's version; the reference always says its newest.
+/// The specification requires the version of the request; the reference always returns its newest.
 #[test]
 fn version_echoes_its_input() {
     let (pairs, stdin) = ([("CNI_COMMAND", "VERSION")], br#"{"cniVersion":"0.4.0"}"#);
@@ -53,8 +53,8 @@ fn version_echoes_its_input() {
     );
 }
 
-/// A version is compared as text, whatever the command; on CHECK the reference first takes it for
-/// three numbers.
+/// This crate compares versions as text for every command; on CHECK the reference parses them as
+/// three numbers first.
 #[test]
 fn check_compares_versions_as_text() {
     for version in ["v1.0.0", " 1.0.0", "1.0.0-rc1"] {
@@ -64,24 +64,27 @@ fn check_compares_versions_as_text() {
             theirs("portmap", &environment("CHECK"), &stdin),
         );
         assert_eq!(
-            (ours.verdict(), theirs.verdict()),
+            (ours.exit_and_code(), theirs.exit_and_code()),
             ((1, Some(1)), (1, Some(6))),
             "{version}"
         );
     }
 }
 
-/// The environment is wrong, so that is said, even if the configuration is wrong too.
+/// An invalid environment is reported before an invalid configuration.
 #[test]
-fn an_unknown_command_is_found_before_the_configuration_is_read() {
-    assert_eq!(ours(&environment("NOPE"), b"{}").verdict(), (1, Some(4)));
+fn the_command_is_checked_before_the_configuration() {
     assert_eq!(
-        theirs("portmap", &environment("NOPE"), b"{}").verdict(),
+        ours(&environment("NOPE"), b"{}").exit_and_code(),
+        (1, Some(4))
+    );
+    assert_eq!(
+        theirs("portmap", &environment("NOPE"), b"{}").exit_and_code(),
         (1, Some(7))
     );
 }
 
-/// JSON it is, so it can be decoded; the field is what is wrong, and it is named.
+/// The input is valid JSON with an invalid field, so the error is that of a configuration.
 #[test]
 fn a_field_of_the_wrong_type_is_an_invalid_configuration() {
     for stdin in [&br#"{"name":5}"#[..], br#"{"name":"a","cniVersion":5}"#] {
@@ -90,36 +93,42 @@ fn a_field_of_the_wrong_type_is_an_invalid_configuration() {
             theirs("portmap", &environment("ADD"), stdin),
         );
         assert_eq!(
-            (ours.verdict(), theirs.verdict()),
+            (ours.exit_and_code(), theirs.exit_and_code()),
             ((1, Some(7)), (1, Some(6)))
         );
         assert!(ours.msg().contains("is `5`"), "{}", ours.msg());
     }
 }
 
-/// `null` is no object, so it cannot be a configuration; for the reference it is an empty one.
+/// `null` is not an object; the reference reads it as an empty one.
 #[test]
-fn null_is_no_configuration() {
-    assert_eq!(ours(&environment("ADD"), b"null").verdict(), (1, Some(6)));
+fn null_is_not_a_configuration() {
     assert_eq!(
-        theirs("portmap", &environment("ADD"), b"null").verdict(),
+        ours(&environment("ADD"), b"null").exit_and_code(),
+        (1, Some(6))
+    );
+    assert_eq!(
+        theirs("portmap", &environment("ADD"), b"null").exit_and_code(),
         (1, Some(7))
     );
 }
 
-/// Text that is not UTF-8 is no JSON; the reference replaces what it cannot read.
+/// Input that is not UTF-8 is not JSON; the reference replaces the invalid bytes.
 #[test]
-fn text_that_is_not_utf8_is_not_repaired() {
+fn invalid_utf_8_is_an_error() {
     let stdin =
         b"{\"name\":\"a\",\"x\":\"\xff\",\"prevResult\":{\"ip4\":{\"ip\":\"10.0.0.2/24\"}}}";
-    assert_eq!(ours(&environment("ADD"), stdin).verdict(), (1, Some(6)));
     assert_eq!(
-        theirs("portmap", &environment("ADD"), stdin).verdict(),
+        ours(&environment("ADD"), stdin).exit_and_code(),
+        (1, Some(6))
+    );
+    assert_eq!(
+        theirs("portmap", &environment("ADD"), stdin).exit_and_code(),
         (0, None)
     );
 }
 
-/// An earlier plugin that answers in another version's shape is no reason to fail a container.
+/// A result in another version's shape must not prevent a container from starting.
 #[test]
 fn previous_results_of_another_shape_are_converted() {
     let prev = r#"{"cniVersion":"1.0.0","ips":[{"address":"10.0.0.2/24"}]}"#;
@@ -131,10 +140,10 @@ fn previous_results_of_another_shape_are_converted() {
     let expected =
         json!({"cniVersion": "0.4.0", "ips": [{"version": "4", "address": "10.0.0.2/24"}]});
     assert_eq!(ours.document(), expected);
-    assert_eq!(theirs.verdict(), (1, Some(999)));
+    assert_eq!(theirs.exit_and_code(), (1, Some(999)));
 }
 
-/// What is not ours goes on as it came: unknown keys, empty lists, spellings.
+/// Unknown keys, empty lists and the digits of numbers are passed through.
 #[test]
 fn previous_results_keep_unknown_keys_and_empty_lists() {
     let prev = r#"{"cniVersion":"1.0.0","ips":[],"vendor":{"z":1.50},"routes":[{"dst":"::/0","metric":7}]}"#;
@@ -148,7 +157,7 @@ fn previous_results_keep_unknown_keys_and_empty_lists() {
     assert_eq!(theirs.document(), expected);
 }
 
-/// The reference adds an empty `dns` to every result since 0.3.0; nothing is said by it.
+/// The reference adds an empty `dns` to every result since 0.3.0, which has no meaning.
 #[test]
 fn an_empty_dns_is_not_written() {
     let prev = r#"{"cniVersion":"0.4.0"}"#;
@@ -165,20 +174,23 @@ fn an_empty_dns_is_not_written() {
     );
 }
 
-/// The reference has no code for it; the specification's "invalid network config" fits.
+/// The reference uses no specific code; "invalid network config" of the specification applies.
 #[test]
 fn a_missing_previous_result_is_an_invalid_configuration() {
     let stdin = br#"{"cniVersion":"1.0.0","name":"net","type":"portmap"}"#;
     for command in ["ADD", "CHECK"] {
         let theirs = theirs("portmap", &environment(command), stdin);
-        assert_eq!(theirs.verdict(), (1, Some(999)), "{theirs:?}");
-        assert_eq!(ours(&environment(command), stdin).verdict(), (1, Some(7)));
+        assert_eq!(theirs.exit_and_code(), (1, Some(999)), "{theirs:?}");
+        assert_eq!(
+            ours(&environment(command), stdin).exit_and_code(),
+            (1, Some(7))
+        );
     }
 }
 
-/// A trailing `;` and unknown keys are in what runtimes send.
+/// Runtimes send a trailing `;` and unknown keys.
 #[test]
-fn arguments_are_read_leniently() {
+fn arguments_are_parsed_leniently() {
     let stdin = br#"{"cniVersion":"1.0.0","name":"net","type":"static","ipam":{"type":"static"}}"#;
     for (args, expected) in [
         ("IP=10.1.0.9/24;IgnoreUnknown=1;K8S_POD_UID=u", 0),
@@ -192,10 +204,10 @@ fn arguments_are_read_leniently() {
     }
 }
 
-/// 0.2.0 has room for one address a family: the first goes out and the rest is named by
-/// `losses`, where the reference refuses; so with no address at all.
+/// 0.2.0 supports one address per family. This crate writes the first, and `losses` lists the
+/// others; the reference fails, as it does without any address.
 #[test]
-fn too_many_addresses_for_0_2_0_are_no_error() {
+fn too_many_addresses_for_0_2_0_are_not_an_error() {
     for (addresses, kept) in [
         (
             json!([{"address": "10.0.0.2/24"}, {"address": "10.0.0.3/24"}]),
@@ -207,7 +219,7 @@ fn too_many_addresses_for_0_2_0_are_no_error() {
         let newest = theirs("static", &environment("ADD"), stdin.to_string().as_bytes()).document();
         stdin["cniVersion"] = "0.2.0".into();
         let refused = theirs("static", &environment("ADD"), stdin.to_string().as_bytes());
-        assert_eq!(refused.verdict(), (1, Some(999)));
+        assert_eq!(refused.exit_and_code(), (1, Some(999)));
         let result = CniResult::from_value(&newest).unwrap();
         assert_eq!(result.to_value(SpecVersion::V0_2_0), kept);
         let is_lossy = addresses
@@ -217,30 +229,33 @@ fn too_many_addresses_for_0_2_0_are_no_error() {
     }
 }
 
-/// The reference of Debian predates 1.1.0: GC and STATUS are unknown to it. For us they are known
-/// and the configuration's version is too old.
+/// Debian's reference does not support 1.1.0, so GC and STATUS are unknown commands. Here the
+/// configuration's version is too old for them.
 #[test]
 fn gc_and_status_are_known() {
     let stdin = conf("1.0.0", r#"{"cniVersion":"1.0.0"}"#);
     for command in ["GC", "STATUS"] {
-        assert_eq!(ours(&environment(command), &stdin).verdict(), (1, Some(1)));
         assert_eq!(
-            theirs("portmap", &environment(command), &stdin).verdict(),
+            ours(&environment(command), &stdin).exit_and_code(),
+            (1, Some(1))
+        );
+        assert_eq!(
+            theirs("portmap", &environment(command), &stdin).exit_and_code(),
             (1, Some(4))
         );
     }
 }
 
-/// DEL goes on without a field that is wrong, where the reference fails and so leaks the rest of
-/// the chain's work.
+/// DEL ignores invalid fields. The reference fails, so the runtime does not call the plugins before
+/// it in the chain, and their resources leak.
 #[test]
-fn del_tolerates_odd_fields() {
+fn del_ignores_invalid_fields() {
     let stdin = br#"{"cniVersion":"1.0.0","name":"net","type":"portmap","prevResult":5,"dns":[]}"#;
     let (ours, theirs) = (
         ours(&environment("DEL"), stdin),
         theirs("portmap", &environment("DEL"), stdin),
     );
-    assert_eq!(ours.verdict(), (0, None));
-    assert_eq!(theirs.verdict().0, 1, "{theirs:?}");
+    assert_eq!(ours.exit_and_code(), (0, None));
+    assert_eq!(theirs.exit_and_code().0, 1, "{theirs:?}");
     let _: Value = theirs.document();
 }

@@ -1,13 +1,13 @@
-//! Side by side with the reference plugins, as Debian builds them: the same call, compared.
+//! Compares this crate with Debian's build of the reference plugins.
 //!
-//! `agreement` holds what must be equal, `conversion` the ways between the versions' results, and
-//! `differences` every place where this crate answers otherwise on purpose, both sides asserted.
-//! The plugins come from the package `containernetworking-plugins`; `CNI_REFERENCE_DIR` names
-//! another folder. `conversion` needs root and the feature `root-tests`.
+//! `agreement` tests what must be equal, `conversion` the conversion of results between versions,
+//! and `differences` the deliberate differences. The plugins come from the package
+//! `containernetworking-plugins`; set `CNI_REFERENCE_DIR` if they are in another directory.
+//! `conversion` requires root and the feature `root-tests`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test ends where it fails"
+    reason = "tests fail on errors"
 )]
 
 mod agreement;

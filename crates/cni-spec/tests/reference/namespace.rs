@@ -1,17 +1,17 @@
-//! A network namespace of its own for a test, held by a child and gone with it.
+//! A network namespace for a test, which exists as long as a child process.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A namespace without any interface but `lo`; needs root.
+/// A namespace that contains only the interface `lo`; requires root.
 pub(crate) struct Namespace(Child);
 
 impl Namespace {
-    /// Makes it, and waits until it is there.
+    /// Creates the namespace and waits for it.
     pub(crate) fn new() -> Self {
-        let mut holder = Command::new("unshare");
-        holder.args(["--net", "sh", "-c", "echo ready; read end"]);
-        let mut child = holder
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--net", "sh", "-c", "echo ready; read end"]);
+        let mut child = unshare
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -22,7 +22,7 @@ impl Namespace {
             .unwrap();
         assert_eq!(
             line, "ready\n",
-            "a network namespace could be made (this needs root)"
+            "cannot create a network namespace (this requires root)"
         );
         Self(child)
     }

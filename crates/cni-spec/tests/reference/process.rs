@@ -1,4 +1,4 @@
-//! One call of a reference plugin as a process, and the same call of ours.
+//! Calls of a reference plugin and of this crate.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use mesh_cni_spec::{
 };
 use serde_json::Value;
 
-/// The versions that the reference plugins speak.
-pub(crate) const SPOKEN: &[SpecVersion] = &[
+/// The versions that the reference plugins support.
+pub(crate) const SUPPORTED: &[SpecVersion] = &[
     SpecVersion::V0_1_0,
     SpecVersion::V0_2_0,
     SpecVersion::V0_3_0,
@@ -20,15 +20,15 @@ pub(crate) const SPOKEN: &[SpecVersion] = &[
     SpecVersion::V1_0_0,
 ];
 
-/// What a runtime sees of a call.
+/// The output of a call.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct Output {
     pub(crate) exit: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// The smallest chained plugin, in the reference's versions.
+/// A minimal chained plugin with the reference's versions.
 pub(crate) struct Ours;
 
 impl Plugin for Ours {
@@ -37,7 +37,7 @@ impl Plugin for Ours {
     }
 
     fn supported_versions(&self) -> &[SpecVersion] {
-        SPOKEN
+        SUPPORTED
     }
 
     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {
@@ -56,7 +56,7 @@ impl Plugin for Ours {
     }
 }
 
-impl Answer {
+impl Output {
     pub(crate) fn document(&self) -> Value {
         let document = serde_json::from_str(&self.stdout);
         assert!(
@@ -66,8 +66,8 @@ impl Answer {
         document.unwrap()
     }
 
-    /// Exit code and error code, the latter `None` where there is no error object.
-    pub(crate) fn verdict(&self) -> (i32, Option<u64>) {
+    /// The exit code, and the error code if there is an error object.
+    pub(crate) fn exit_and_code(&self) -> (i32, Option<u64>) {
         if self.stdout.is_empty() {
             return (self.exit, None);
         }
@@ -82,22 +82,22 @@ impl Answer {
     }
 }
 
-/// The file of a reference plugin; without it there is nothing to compare with, so that fails.
+/// The file of a reference plugin; fails if it is missing.
 pub(crate) fn reference(name: &str) -> PathBuf {
     let folder = std::env::var_os("CNI_REFERENCE_DIR").unwrap_or_else(|| "/usr/lib/cni".into());
     let file = PathBuf::from(folder).join(name);
     assert!(
         file.is_file(),
-        "the reference plugin {} is not there: install the package containernetworking-plugins, \
-         or name the folder of the plugins in CNI_REFERENCE_DIR",
+        "the reference plugin {} is missing: install the package containernetworking-plugins, \
+         or set CNI_REFERENCE_DIR to the directory of the plugins",
         file.display()
     );
     file
 }
 
 /// Calls a reference plugin.
-pub(crate) fn theirs(name: &str, environment: &[(&str, &str)], stdin: &[u8]) -> Answer {
-    answer(
+pub(crate) fn theirs(name: &str, environment: &[(&str, &str)], stdin: &[u8]) -> Output {
+    output(
         Command::new(reference(name))
             .env_clear()
             .envs(environment.iter().copied()),
@@ -105,29 +105,32 @@ pub(crate) fn theirs(name: &str, environment: &[(&str, &str)], stdin: &[u8]) -> 
     )
 }
 
-/// Calls our main loop.
-pub(crate) fn ours(environment: &[(&str, &str)], mut stdin: &[u8]) -> Answer {
+/// Calls this crate.
+pub(crate) fn ours(environment: &[(&str, &str)], mut stdin: &[u8]) -> Output {
     let environment = Environment::from_pairs(environment.iter().copied());
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let exit = run(&Ours, &environment, &mut stdin, &mut stdout, &mut stderr);
-    Answer {
+    Output {
         exit: exit.into(),
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
     }
 }
 
-pub(crate) fn answer(command: &mut Command, stdin: &[u8]) -> Answer {
+pub(crate) fn output(command: &mut Command, stdin: &[u8]) -> Output {
     let piped = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
-    // A plugin that finds its environment incomplete ends without reading.
+    // A plugin with missing variables exits without reading stdin.
     drop(child.stdin.take().unwrap().write_all(stdin));
     let output = child.wait_with_output().unwrap();
-    Answer {
-        exit: output.status.code().expect("a plugin ends by itself"),
+    Output {
+        exit: output
+            .status
+            .code()
+            .expect("a plugin is not killed by a signal"),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }

@@ -1,4 +1,4 @@
-//! Editing somebody else's configuration list.
+//! Editing configuration lists.
 
 use mesh_cni_spec::{Change, ConfList};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn types(list: &ConfList) -> Vec<&str> {
 }
 
 #[test]
-fn a_chained_plugin_goes_to_the_end_and_all_else_stays() {
+fn a_chained_plugin_is_added_at_the_end() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     assert_eq!(
         (list.name(), list.cni_version()),
@@ -45,14 +45,14 @@ fn a_chained_plugin_goes_to_the_end_and_all_else_stays() {
     assert!(list.contains("ours"));
     insta::with_settings!({
         snapshot_path => "../snapshots", prepend_module_to_snapshot => false,
-        description => "an edited list: ours last, every other key, its order and the spelling of 1.50 and of the long number as before, cniVersion and cniVersions untouched",
+        description => "an edited list: ours is last; all other keys, their order, and the digits of 1.50 and of the long number are unchanged, as are cniVersion and cniVersions",
     }, {
         insta::assert_snapshot!("conf-list-appended", list.to_text());
     });
 }
 
 #[test]
-fn there_is_never_more_than_one_entry() {
+fn an_entry_is_added_only_once() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Appended);
     let text = list.to_text();
@@ -64,7 +64,7 @@ fn there_is_never_more_than_one_entry() {
 }
 
 #[test]
-fn duplicates_go_and_the_first_keeps_its_place() {
+fn duplicates_are_removed_and_the_first_is_replaced() {
     let text = r#"{"name":"n","plugins":[{"type":"a"},{"type":"ours"},{"type":"b"},{"type":"ours"},{"type":"ours","log_level":"info"}]}"#;
     let mut list = ConfList::parse(text).unwrap();
     assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Replaced);
@@ -74,11 +74,11 @@ fn duplicates_go_and_the_first_keeps_its_place() {
     assert_eq!(list.remove("ours"), Change::Removed);
     assert_eq!(types(&list), ["a", "b"]);
     assert_eq!(list.remove("ours"), Change::Unchanged);
-    assert!(!list.remove("nobody").is_change());
+    assert!(!list.remove("absent").is_change());
 }
 
 #[test]
-fn what_is_set_and_removed_leaves_the_document_as_it_was() {
+fn removing_undoes_setting() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     let before = list.to_text();
     list.set_chained(entry("info")).unwrap();
@@ -87,14 +87,14 @@ fn what_is_set_and_removed_leaves_the_document_as_it_was() {
     assert_eq!(
         ConfList::parse(&before).unwrap().to_text(),
         before,
-        "laid out once, it stays"
+        "formatting again changes nothing"
     );
     let same: Value = serde_json::from_str(CALICO_LIKE).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&before).unwrap(), same);
 }
 
 #[test]
-fn the_indentation_stays() {
+fn the_indentation_is_kept() {
     for (unit, text) in [
         ("\t", "{\n\t\"name\": \"n\",\n\t\"plugins\": []\n}\n"),
         ("    ", "{\n    \"name\": \"n\",\n    \"plugins\": []\n}\n"),
@@ -114,48 +114,45 @@ fn a_single_plugin_becomes_a_list() {
 }
 
 #[test]
-fn refusals_name_the_field() {
+fn errors_contain_the_field() {
     let error = |text: &str| ConfList::parse(text).unwrap_err().to_string();
     assert_eq!(error("{"), "configuration list is not JSON");
-    assert_eq!(
-        error("[]"),
-        "field `document` is `[]`, but must be an object"
-    );
+    assert_eq!(error("[]"), "field `document` is `[]`, expected an object");
     assert_eq!(
         error("{}"),
-        "field `name` is missing, but must be a string that is not empty"
+        "field `name` is missing, expected a non-empty string"
     );
     assert_eq!(
         error(r#"{"name":"n"}"#),
-        "field `plugins` is missing, but must be a list of plugin configurations"
+        "field `plugins` is missing, expected a list of plugin configurations"
     );
     assert_eq!(
         error(r#"{"name":"n","plugins":[{"type":"a"},{}]}"#),
-        "field `plugins[1].type` is missing, but must be a string that is not empty"
+        "field `plugins[1].type` is missing, expected a non-empty string"
     );
     assert_eq!(
         error(r#"{"name":"n","plugins":[5]}"#),
-        "field `plugins[0]` is `5`, but must be an object"
+        "field `plugins[0]` is `5`, expected an object"
     );
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     let before = list.clone();
-    let refused = list
+    let error = list
         .set_chained(json!({"name": "no type"}))
         .unwrap_err()
         .to_string();
     assert_eq!(
-        refused,
-        "field `entry.type` is missing, but must be a string that is not empty"
+        error,
+        "field `entry.type` is missing, expected a non-empty string"
     );
-    assert_eq!(list, before, "nothing half done");
+    assert_eq!(list, before, "an error changes nothing");
     assert!(
         ConfList::from_conf(r#"{"name":"n","plugins":[]}"#).is_err(),
-        "a list is no single plugin"
+        "a list is not a single plugin"
     );
 }
 
 #[test]
-fn one_plugin_takes_the_place_of_another() {
+fn one_plugin_replaces_another() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     list.set_chained(json!({"type": "main", "mtu": 1})).unwrap();
     let change = list.replace("main", entry("info")).unwrap();
@@ -173,7 +170,7 @@ fn one_plugin_takes_the_place_of_another() {
 }
 
 #[test]
-fn fields_of_the_list_come_and_go_without_a_trace() {
+fn removing_a_field_undoes_setting_it() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     let before = list.to_text();
     list.set_field("example.org/mark", json!({"a": 1})).unwrap();

@@ -1,17 +1,17 @@
-//! What is read from stdin, and how it is refused.
+//! The network configuration on stdin: fields and errors.
 
 use std::fmt::Write;
 
 use mesh_cni_spec::{CniError, NetConf, SpecVersion};
 use serde::Deserialize;
 
-fn refused(text: &str) -> CniError {
+fn error(text: &str) -> CniError {
     NetConf::parse(text.as_bytes()).expect_err(text)
 }
 
-/// Each refusal names the field and its value, or line and column.
+/// Each error contains the field and its value, or line and column.
 #[test]
-fn refusals() {
+fn errors() {
     let texts = [
         "",
         "nope",
@@ -41,7 +41,7 @@ fn refusals() {
     ];
     let mut lines = String::new();
     for text in texts {
-        let error = refused(text);
+        let error = error(text);
         let folded = text.replace('\n', "\\n");
         writeln!(lines, "{folded}\n  {} {}", error.code(), error.msg()).unwrap();
         if !error.details().is_empty() {
@@ -50,14 +50,14 @@ fn refusals() {
     }
     insta::with_settings!({
         snapshot_path => "../snapshots", prepend_module_to_snapshot => false,
-        description => "each refused configuration with its code (6 no JSON object, 7 a wrong field, 1 a version we don't speak); field and value, or line and column, must be named",
+        description => "each invalid configuration with its error code (6: not a JSON object, 7: an invalid field, 1: an unsupported version); the error must contain field and value, or line and column",
     }, {
         insta::assert_snapshot!("configuration-refusals", lines);
     });
 }
 
 #[test]
-fn a_whole_configuration() {
+fn a_complete_configuration() {
     let conf = NetConf::parse(
         br#"{"cniVersion":"1.1.0","name":"net","type":"x","future":{"b":1.50,"a":-0},
             "runtimeConfig":{"portMappings":[]},"args":{"cni":{"ips":[]}},
@@ -87,12 +87,12 @@ fn a_whole_configuration() {
     assert_eq!(
         conf.raw["future"].to_string(),
         r#"{"b":1.50,"a":-0}"#,
-        "order and spelling stay"
+        "order and digits are kept"
     );
 }
 
 #[test]
-fn absent_and_null_are_the_same() {
+fn null_counts_as_absent() {
     let bare = NetConf::parse(br#"{"name":"net"}"#).unwrap();
     let nulls = NetConf::parse(
         br#"{"name":"net","cniVersion":null,"prevResult":null,"runtimeConfig":null,"args":null,
@@ -106,43 +106,39 @@ fn absent_and_null_are_the_same() {
         },
         bare
     );
-    assert_eq!(
-        bare.cni_version,
-        SpecVersion::V0_1_0,
-        "no version is the first version"
-    );
-    assert_eq!(bare.valid_attachments, None, "no information");
+    assert_eq!(bare.cni_version, SpecVersion::V0_1_0, "the default version");
+    assert_eq!(bare.valid_attachments, None, "unknown");
 }
 
 #[test]
-fn both_names_of_the_valid_attachments() {
+fn valid_attachments_have_two_names() {
     let conf =
         |keys: &str| NetConf::parse(format!(r#"{{"name":"net",{keys}}}"#).as_bytes()).unwrap();
     let entry = r#"[{"containerID":"c","ifname":"eth0"}]"#;
     let new = conf(&format!(r#""cni.dev/valid-attachments":{entry}"#));
-    let historic = conf(&format!(r#""cni.dev/attachments":{entry}"#));
-    assert_eq!(new.valid_attachments, historic.valid_attachments);
+    let old = conf(&format!(r#""cni.dev/attachments":{entry}"#));
+    assert_eq!(new.valid_attachments, old.valid_attachments);
     assert_eq!(new.valid_attachments.unwrap().len(), 1);
     let empty = conf(r#""cni.dev/valid-attachments":[]"#);
     assert_eq!(
         empty.valid_attachments.unwrap(),
         [],
-        "nothing is valid, which is information"
+        "no attachment is valid"
     );
 }
 
 #[test]
-fn tolerant_reading_leaves_out_what_is_wrong() {
+fn tolerant_parsing_leaves_invalid_fields_empty() {
     let text = br#"{"name":"net","dns":5,"ipam":6,"args":{"a":1}}"#;
-    let (conf, complaints) = NetConf::parse_tolerant(text).unwrap();
+    let (conf, errors) = NetConf::parse_tolerant(text).unwrap();
     assert_eq!((conf.dns, conf.ipam), (None, None));
     assert_eq!(conf.args.len(), 1);
-    let complaints: Vec<&str> = complaints.iter().map(CniError::msg).collect();
+    let errors: Vec<&str> = errors.iter().map(CniError::msg).collect();
     assert_eq!(
-        complaints,
+        errors,
         [
-            "field `dns` is `5`, but must be an object",
-            "field `ipam` is `6`, but must be an object"
+            "field `dns` is `5`, expected an object",
+            "field `ipam` is `6`, expected an object"
         ]
     );
 }
@@ -174,15 +170,15 @@ fn own_fields() {
     ];
     let errors: Vec<String> = errors.map(|error| error.unwrap_err().to_string()).into();
     insta::assert_snapshot!(errors.join("\n"), @r#"
-    field `log_level` is `5`, but that cannot be used: invalid type: number, expected a string (CNI error code 7)
-    field `must` is `"yes"`, but that cannot be used: invalid type: string "yes", expected a boolean (CNI error code 7)
-    field `ports` is `[70000]`, but that cannot be used: invalid number (CNI error code 7)
-    network configuration cannot be used: missing field `must` (CNI error code 7)
+    field `log_level` is `5`: invalid type: number, expected a string (CNI error code 7)
+    field `must` is `"yes"`: invalid type: string "yes", expected a boolean (CNI error code 7)
+    field `ports` is `[70000]`: invalid number (CNI error code 7)
+    invalid network configuration: missing field `must` (CNI error code 7)
     "#);
 }
 
 #[test]
-fn a_missing_previous_result_says_what_to_do() {
+fn a_missing_previous_result_has_a_remedy() {
     let conf = NetConf::parse(br#"{"name":"net","prevResult":null}"#).unwrap();
     let error = conf.required_prev_result().unwrap_err();
     assert_eq!(error.code().number(), 7);
@@ -195,7 +191,7 @@ fn a_missing_previous_result_says_what_to_do() {
 }
 
 #[test]
-fn the_addresses_of_a_previous_result_are_read_whatever_else_is_wrong_with_it() {
+fn previous_addresses_are_read_from_an_otherwise_invalid_result() {
     let addresses = |prev: &str| {
         let conf = format!(r#"{{"name":"net","cniVersion":"1.0.0","prevResult":{prev}}}"#);
         let read = NetConf::parse(conf.as_bytes()).unwrap().prev_addresses();
@@ -225,7 +221,7 @@ fn the_addresses_of_a_previous_result_are_read_whatever_else_is_wrong_with_it() 
 }
 
 #[test]
-fn a_previous_result_is_read_in_the_version_of_the_configuration() {
+fn a_previous_result_has_the_version_of_the_configuration() {
     let conf = NetConf::parse(
         br#"{"name":"net","cniVersion":"0.4.0","prevResult":{"ips":[{"version":"6","address":"fd00::2/64"}]}}"#,
     )

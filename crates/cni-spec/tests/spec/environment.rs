@@ -1,4 +1,4 @@
-//! What is taken from the environment, and what is said when it is not there.
+//! Environment variables: requests and errors.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -12,66 +12,66 @@ use crate::support::{Recorder, call, call_in, environment};
 
 const CONF: &[u8] = br#"{"cniVersion":"1.1.0","name":"net","type":"x","prevResult":{}}"#;
 
-/// Every subset of the three variables, for each command on an attachment, both unset and empty.
+/// Every subset of the three variables, unset or empty, for each command on an attachment.
 #[test]
-fn all_missing_variables_are_named_at_once() {
+fn one_error_names_all_missing_variables() {
     let variables = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"];
-    for (command, needed) in [("ADD", 0b111), ("CHECK", 0b111), ("DEL", 0b101)] {
-        for gone in 0..8_u8 {
-            let is_gone = |name: &str| {
+    for (command, required) in [("ADD", 0b111), ("CHECK", 0b111), ("DEL", 0b101)] {
+        for absent in 0..8_u8 {
+            let is_absent = |name: &str| {
                 variables
                     .iter()
                     .position(|known| *known == name)
-                    .is_some_and(|at| gone & 1 << at != 0)
+                    .is_some_and(|at| absent & 1 << at != 0)
             };
             let missing: Vec<&str> = variables
                 .into_iter()
                 .enumerate()
-                .filter(|(at, _)| gone & needed & 1 << at != 0)
+                .filter(|(at, _)| absent & required & 1 << at != 0)
                 .map(|(_, name)| name)
                 .collect();
             let mut unset = environment(command);
-            unset.retain(|(name, _)| !is_gone(name));
+            unset.retain(|(name, _)| !is_absent(name));
             let mut empty = environment(command);
             empty
                 .iter_mut()
-                .filter(|(name, _)| is_gone(name))
+                .filter(|(name, _)| is_absent(name))
                 .for_each(|(_, value)| *value = "");
             for pairs in [unset, empty] {
-                let answer = call(&Recorder::default(), &pairs, CONF);
+                let output = call(&Recorder::default(), &pairs, CONF);
                 if missing.is_empty() {
-                    assert_eq!(answer.exit, 0, "{command} {gone:03b}: {answer:?}");
+                    assert_eq!(output.exit, 0, "{command} {absent:03b}: {output:?}");
                     continue;
                 }
-                assert_eq!(answer.code(), 4, "{command} {gone:03b}");
-                let said = answer.msg();
-                let (_, said) = said.split_once(": ").unwrap();
-                assert_eq!(said, missing.join(", "), "{command} {gone:03b}");
+                assert_eq!(output.code(), 4, "{command} {absent:03b}");
+                let msg = output.msg();
+                let (_, named) = msg.split_once(": ").unwrap();
+                assert_eq!(named, missing.join(", "), "{command} {absent:03b}");
             }
         }
     }
 }
 
 #[test]
-fn commands_without_an_attachment_need_no_variables() {
+fn commands_without_an_attachment_require_no_variables() {
     for command in ["GC", "STATUS", "VERSION"] {
-        let answer = call(&Recorder::default(), &[("CNI_COMMAND", command)], CONF);
-        assert_eq!(answer.exit, 0, "{command}: {answer:?}");
+        let output = call(&Recorder::default(), &[("CNI_COMMAND", command)], CONF);
+        assert_eq!(output.exit, 0, "{command}: {output:?}");
     }
 }
 
 #[test]
-fn values_that_are_not_allowed_are_named() {
+fn errors_contain_invalid_values() {
     let cases = [
         (
             "CNI_CONTAINERID",
             "-a",
-            "CNI_CONTAINERID is `-a`, but must begin with an ASCII letter or digit",
+            "CNI_CONTAINERID is `-a`, but must start with an ASCII letter or digit",
         ),
         (
             "CNI_CONTAINERID",
             "a/b",
-            "CNI_CONTAINERID is `a/b`, but `/` is none of the ASCII letters, digits, `_`, `.` and `-`",
+            "CNI_CONTAINERID is `a/b`, but `/` is not an ASCII letter, digit, `_`, `.` or `-`",
         ),
         (
             "CNI_IFNAME",
@@ -81,7 +81,7 @@ fn values_that_are_not_allowed_are_named() {
         (
             "CNI_IFNAME",
             "a:b",
-            "CNI_IFNAME is `a:b`, but `/`, `:` and white space are not allowed",
+            "CNI_IFNAME is `a:b`, but `/`, `:` and whitespace are not allowed",
         ),
         (
             "CNI_IFNAME",
@@ -92,14 +92,14 @@ fn values_that_are_not_allowed_are_named() {
     for (name, value, msg) in cases {
         let mut pairs = environment("ADD");
         pairs.push((name, value));
-        let answer = call(&Recorder::default(), &pairs, CONF);
-        assert_eq!((answer.code(), answer.msg().as_str()), (4, msg));
+        let output = call(&Recorder::default(), &pairs, CONF);
+        assert_eq!((output.code(), output.msg().as_str()), (4, msg));
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_not_text_is_refused_with_its_name() {
+fn a_value_that_is_not_utf_8_is_an_error_with_the_variable() {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
@@ -116,12 +116,12 @@ fn a_value_that_is_not_text_is_refused_with_its_name() {
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         pairs.push((name.into(), OsString::from_vec(vec![b'a', 0xff])));
-        let answer = call_in(&Recorder::default(), &Environment::from_pairs(pairs), CONF);
-        assert_eq!(answer.code(), 4);
+        let output = call_in(&Recorder::default(), &Environment::from_pairs(pairs), CONF);
+        assert_eq!(output.code(), 4);
         assert!(
-            answer.msg().starts_with(&format!("{name} is ")),
+            output.msg().starts_with(&format!("{name} is ")),
             "{}",
-            answer.msg()
+            output.msg()
         );
     }
     let mut pairs: Vec<(OsString, OsString)> = environment("ADD")
@@ -130,20 +130,20 @@ fn a_value_that_is_not_text_is_refused_with_its_name() {
         .collect();
     pairs.push(("TRACEPARENT".into(), OsString::from_vec(vec![0xff])));
     pairs.push(("UNRELATED".into(), OsString::from_vec(vec![0xff])));
-    let answer = call_in(&Recorder::default(), &Environment::from_pairs(pairs), CONF);
+    let output = call_in(&Recorder::default(), &Environment::from_pairs(pairs), CONF);
     assert_eq!(
-        answer.exit, 0,
-        "what is for logs or for others fails no call: {answer:?}"
+        output.exit, 0,
+        "trace context and unrelated variables do not matter: {output:?}"
     );
 }
 
-/// Keeps the request of the last ADD.
+/// Records the request of the last ADD.
 #[derive(Default)]
-struct Keeper(RefCell<Option<AddRequest>>);
+struct Recording(RefCell<Option<AddRequest>>);
 
-impl Plugin for Keeper {
+impl Plugin for Recording {
     fn about(&self) -> &'static str {
-        "keeper"
+        "recording"
     }
 
     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {
@@ -160,21 +160,21 @@ impl Plugin for Keeper {
     }
 }
 
-fn added(more: &[(&'static str, &'static str)]) -> AddRequest {
+fn add_request(variables: &[(&'static str, &'static str)]) -> AddRequest {
     let mut pairs = environment("ADD");
-    pairs.extend(more);
-    let keeper = Keeper::default();
-    let answer = call(&keeper, &pairs, CONF);
+    pairs.extend(variables);
+    let plugin = Recording::default();
+    let output = call(&plugin, &pairs, CONF);
     assert_eq!(
-        answer.stdout, "{\"cniVersion\":\"1.1.0\"}\n",
-        "the version is added"
+        output.stdout, "{\"cniVersion\":\"1.1.0\"}\n",
+        "cniVersion is added"
     );
-    keeper.0.into_inner().unwrap()
+    plugin.0.into_inner().unwrap()
 }
 
 #[test]
-fn a_request_carries_the_whole_environment() {
-    let request = added(&[
+fn a_request_contains_the_environment() {
+    let request = add_request(&[
         (
             "CNI_ARGS",
             "IgnoreUnknown=1;K8S_POD_NAMESPACE=ns;K8S_POD_NAME=pod;",
@@ -202,16 +202,16 @@ fn a_request_carries_the_whole_environment() {
 }
 
 #[test]
-fn the_namespace_override_has_two_spellings() {
+fn the_namespace_override_is_1_or_true() {
     for value in ["1", "true", "True", "TRUE"] {
         assert!(
-            added(&[("CNI_NETNS_OVERRIDE", value)]).netns_override,
+            add_request(&[("CNI_NETNS_OVERRIDE", value)]).netns_override,
             "{value}"
         );
     }
     for value in ["", "0", "yes", "false"] {
         assert!(
-            !added(&[("CNI_NETNS_OVERRIDE", value)]).netns_override,
+            !add_request(&[("CNI_NETNS_OVERRIDE", value)]).netns_override,
             "{value}"
         );
     }

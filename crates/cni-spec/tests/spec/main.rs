@@ -1,8 +1,8 @@
-//! The crate from outside: what a runtime sends, what it gets.
+//! Tests of the public API.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test ends where it fails"
+    reason = "tests fail on errors"
 )]
 
 mod conf_list;

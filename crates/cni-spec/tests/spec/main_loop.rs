@@ -1,4 +1,4 @@
-//! One call in, at most one document out.
+//! Whole calls of a plugin.
 
 use std::io::{self, Read, Write};
 
@@ -12,7 +12,7 @@ fn conf(version: SpecVersion) -> Vec<u8> {
 }
 
 #[test]
-fn six_verbs_reach_the_plugin() {
+fn all_commands_but_version_call_the_plugin() {
     for (command, called, has_output) in [
         ("ADD", "add c1 /var/run/netns/c1 eth0", true),
         ("CHECK", "check c1", false),
@@ -21,40 +21,40 @@ fn six_verbs_reach_the_plugin() {
         ("STATUS", "status", false),
     ] {
         let plugin = Recorder::default();
-        let answer = call(&plugin, &environment(command), &conf(SpecVersion::V1_1_0));
-        assert_eq!((answer.exit, answer.stderr.as_str()), (0, ""), "{command}");
+        let output = call(&plugin, &environment(command), &conf(SpecVersion::V1_1_0));
+        assert_eq!((output.exit, output.stderr.as_str()), (0, ""), "{command}");
         assert_eq!(*plugin.calls.borrow(), [called]);
         assert_eq!(
-            answer.stdout.is_empty(),
+            output.stdout.is_empty(),
             !has_output,
             "{command}: {}",
-            answer.stdout
+            output.stdout
         );
     }
     let plugin = Recorder::default();
     assert_eq!(call(&plugin, &environment("VERSION"), b"").exit, 0);
     assert!(
         plugin.calls.borrow().is_empty(),
-        "VERSION is answered without the plugin"
+        "VERSION does not call the plugin"
     );
 }
 
-/// CHECK since 0.4.0, GC and STATUS since 1.1.0, everything else always.
+/// CHECK since 0.4.0, GC and STATUS since 1.1.0, the others always.
 #[test]
-fn commands_are_bound_to_versions() {
+fn commands_require_versions() {
     for version in SpecVersion::ALL {
         for command in Command::ALL {
             let plugin = Recorder::default();
-            let answer = call(&plugin, &environment(command.as_str()), &conf(*version));
+            let output = call(&plugin, &environment(command.as_str()), &conf(*version));
             let allowed = match command {
                 Command::Check => *version >= SpecVersion::V0_4_0,
                 Command::Gc | Command::Status => *version >= SpecVersion::V1_1_0,
                 _ => true,
             };
-            assert_eq!(answer.exit, u8::from(!allowed), "{command} {version}");
+            assert_eq!(output.exit, u8::from(!allowed), "{command} {version}");
             if !allowed {
-                assert_eq!(answer.code(), 1);
-                assert_eq!(answer.document()["cniVersion"], version.as_str());
+                assert_eq!(output.code(), 1);
+                assert_eq!(output.document()["cniVersion"], version.as_str());
                 assert!(plugin.calls.borrow().is_empty());
             }
         }
@@ -62,7 +62,7 @@ fn commands_are_bound_to_versions() {
 }
 
 #[test]
-fn a_version_that_is_not_spoken_names_both_sides() {
+fn an_unsupported_version_error_names_both_sides() {
     let plugin = Recorder {
         versions: Some(vec![SpecVersion::V0_4_0, SpecVersion::V1_0_0]),
         ..Recorder::default()
@@ -72,8 +72,8 @@ fn a_version_that_is_not_spoken_names_both_sides() {
         r#"{"name":"a","cniVersion":"9.9.9"}"#,
         r#"{"name":"a"}"#,
     ] {
-        let answer = call(&plugin, &environment("ADD"), text.as_bytes());
-        assert_eq!(answer.code(), 1);
+        let output = call(&plugin, &environment("ADD"), text.as_bytes());
+        assert_eq!(output.code(), 1);
         let found = if text.contains('9') {
             "9.9.9"
         } else if text.contains("1.1") {
@@ -82,12 +82,12 @@ fn a_version_that_is_not_spoken_names_both_sides() {
             ""
         };
         assert_eq!(
-            answer.document(),
+            output.document(),
             json!({
                 "cniVersion": "1.0.0",
                 "code": 1,
                 "msg": "incompatible CNI versions",
-                "details": format!("field `cniVersion` is `{found}`, supported are 0.4.0, 1.0.0"),
+                "details": format!("field `cniVersion` is `{found}`, supported versions are 0.4.0, 1.0.0"),
             })
         );
     }
@@ -95,11 +95,11 @@ fn a_version_that_is_not_spoken_names_both_sides() {
 }
 
 #[test]
-fn version_echoes_what_it_was_asked_with() {
+fn version_echoes_the_version_of_the_request() {
     let supported = [
         "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0",
     ];
-    for (stdin, echoed, is_noted) in [
+    for (stdin, echoed, is_logged) in [
         (&b""[..], "1.1.0", false),
         (b" \n", "1.1.0", false),
         (b"{}", "1.1.0", false),
@@ -109,38 +109,38 @@ fn version_echoes_what_it_was_asked_with() {
         (b"nonsense", "1.1.0", true),
         (b"\xff\xfe", "1.1.0", true),
     ] {
-        let answer = call(&Recorder::default(), &[("CNI_COMMAND", "VERSION")], stdin);
-        assert_eq!(answer.exit, 0);
+        let output = call(&Recorder::default(), &[("CNI_COMMAND", "VERSION")], stdin);
+        assert_eq!(output.exit, 0);
         assert_eq!(
-            answer.document(),
+            output.document(),
             json!({"cniVersion": echoed, "supportedVersions": supported})
         );
-        assert_eq!(!answer.stderr.is_empty(), is_noted, "{}", answer.stderr);
+        assert_eq!(!output.stderr.is_empty(), is_logged, "{}", output.stderr);
     }
 }
 
 #[test]
-fn without_a_command_the_plugin_introduces_itself() {
-    let said = "recorder 1.2.3\nCNI protocol versions supported: \
+fn without_a_command_name_and_versions_are_printed() {
+    let about = "recorder 1.2.3\nCNI protocol versions supported: \
                 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n";
     for pairs in [&[][..], &[("CNI_COMMAND", "")]] {
-        let answer = call(&Recorder::default(), pairs, b"");
+        let output = call(&Recorder::default(), pairs, b"");
         assert_eq!(
-            (answer.exit, answer.stdout.as_str(), answer.stderr.as_str()),
-            (0, "", said)
+            (output.exit, output.stdout.as_str(), output.stderr.as_str()),
+            (0, "", about)
         );
     }
 }
 
 #[test]
-fn an_unknown_command_is_named() {
+fn an_unknown_command_error_contains_it() {
     for command in ["add", "UPDATE", "ADD "] {
-        let answer = call(&Recorder::default(), &[("CNI_COMMAND", command)], b"");
-        assert_eq!(answer.code(), 4);
+        let output = call(&Recorder::default(), &[("CNI_COMMAND", command)], b"");
+        assert_eq!(output.code(), 4);
         assert!(
-            answer.msg().contains(&format!("`{command}`")),
+            output.msg().contains(&format!("`{command}`")),
             "{}",
-            answer.msg()
+            output.msg()
         );
     }
 }
@@ -152,11 +152,11 @@ fn a_panic_is_one_error_object() {
         ..Recorder::default()
     };
     for command in ["ADD", "CHECK", "DEL", "GC", "STATUS"] {
-        let answer = call(&plugin, &environment(command), &conf(SpecVersion::V1_1_0));
-        assert_eq!(answer.code(), 999);
-        assert_eq!(answer.msg(), "the plugin panicked: the ground opened");
+        let output = call(&plugin, &environment(command), &conf(SpecVersion::V1_1_0));
+        assert_eq!(output.code(), 999);
+        assert_eq!(output.msg(), "the plugin panicked: first line second line");
         assert!(
-            answer.document()["details"]
+            output.document()["details"]
                 .as_str()
                 .unwrap()
                 .contains("report it")
@@ -164,34 +164,35 @@ fn a_panic_is_one_error_object() {
     }
 }
 
-/// The namespace is missing, empty or no namespace at all; no previous result; odd fields; twice.
+/// The namespace is missing, empty or not a namespace; no previous result; invalid fields; twice.
 #[test]
-fn del_goes_through() {
-    let odd = br#"{"name":"net","cniVersion":"1.0.0","dns":5,"prevResult":"?","ipam":[],"args":0}"#;
+fn del_succeeds_with_invalid_input() {
+    let invalid =
+        br#"{"name":"net","cniVersion":"1.0.0","dns":5,"prevResult":"?","ipam":[],"args":0}"#;
     for netns in [None, Some(""), Some("/gone"), Some("/dev/null")] {
-        for stdin in [&br#"{"name":"net"}"#[..], odd] {
+        for stdin in [&br#"{"name":"net"}"#[..], invalid] {
             let mut pairs = environment("DEL");
             pairs.retain(|(name, _)| *name != "CNI_NETNS");
             pairs.extend(netns.map(|netns| ("CNI_NETNS", netns)));
             for _ in 0..2 {
-                let answer = call(&Recorder::default(), &pairs, stdin);
-                assert_eq!((answer.exit, answer.stdout.as_str()), (0, ""));
+                let output = call(&Recorder::default(), &pairs, stdin);
+                assert_eq!((output.exit, output.stdout.as_str()), (0, ""));
             }
         }
     }
-    let answer = call(&Recorder::default(), &environment("DEL"), odd);
+    let output = call(&Recorder::default(), &environment("DEL"), invalid);
     assert_eq!(
-        answer.stderr.lines().count(),
+        output.stderr.lines().count(),
         4,
-        "what is ignored is said: {}",
-        answer.stderr
+        "ignored errors are printed: {}",
+        output.stderr
     );
-    let answer = call(&Recorder::default(), &environment("ADD"), odd);
-    assert_eq!(answer.code(), 7, "ADD is not so patient");
+    let output = call(&Recorder::default(), &environment("ADD"), invalid);
+    assert_eq!(output.code(), 7, "ADD does not ignore errors");
 }
 
 #[test]
-fn gc_tells_nothing_from_no_information() {
+fn gc_distinguishes_no_attachments_from_unknown_ones() {
     for (keys, called) in [
         ("", "gc None"),
         (r#","cni.dev/valid-attachments":[]"#, "gc Some(0)"),
@@ -208,22 +209,22 @@ fn gc_tells_nothing_from_no_information() {
 }
 
 #[test]
-fn errors_carry_the_version_that_was_asked_with() {
+fn errors_have_the_version_of_the_request() {
     let error = |stdin: &str| call(&Recorder::default(), &environment("ADD"), stdin.as_bytes());
-    let answer = error(r#"{"cniVersion":"0.3.1"}"#);
+    let output = error(r#"{"cniVersion":"0.3.1"}"#);
     assert_eq!(
-        (answer.code(), &answer.document()["cniVersion"]),
+        (output.code(), &output.document()["cniVersion"]),
         (7, &json!("0.3.1"))
     );
-    let answer = error("{");
+    let output = error("{");
     assert_eq!(
-        (answer.code(), &answer.document()["cniVersion"]),
+        (output.code(), &output.document()["cniVersion"]),
         (6, &json!("1.1.0"))
     );
 }
 
 #[test]
-fn a_configuration_without_end_is_refused() {
+fn a_configuration_over_the_limit_is_an_error() {
     let mut stdin = conf(SpecVersion::V1_0_0);
     stdin.resize(STDIN_LIMIT, b' ');
     assert_eq!(
@@ -232,23 +233,23 @@ fn a_configuration_without_end_is_refused() {
         "the limit itself"
     );
     stdin.push(b' ');
-    let answer = call(&Recorder::default(), &environment("ADD"), &stdin);
-    assert_eq!(answer.code(), 6);
-    assert!(answer.msg().contains("8388608"), "{}", answer.msg());
+    let output = call(&Recorder::default(), &environment("ADD"), &stdin);
+    assert_eq!(output.code(), 6);
+    assert!(output.msg().contains("8388608"), "{}", output.msg());
 }
 
-/// A stream that is broken at both ends.
+/// A stream that cannot be read or written.
 struct Broken;
 
 impl Read for Broken {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::Error::other("the pipe is gone"))
+        Err(io::Error::other("broken pipe"))
     }
 }
 
 impl Write for Broken {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::Error::other("the pipe is gone"))
+        Err(io::Error::other("broken pipe"))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -278,7 +279,7 @@ fn stdin_that_cannot_be_read() {
         &mut stdout,
         &mut stderr,
     );
-    assert_eq!(exit, 0, "VERSION needs no stdin");
+    assert_eq!(exit, 0, "VERSION does not need stdin");
 }
 
 #[test]
@@ -293,12 +294,9 @@ fn stdout_that_cannot_be_written() {
         &mut Broken,
         &mut stderr,
     );
-    assert_eq!(exit, 1, "an ADD whose result nobody got has failed");
+    assert_eq!(exit, 1, "an ADD fails if its result cannot be written");
     let stderr = String::from_utf8(stderr).unwrap();
-    assert_eq!(
-        stderr,
-        "the answer could not be written to stdout: the pipe is gone\n"
-    );
+    assert_eq!(stderr, "cannot write the result to stdout: broken pipe\n");
     let exit = run(
         &Recorder::default(),
         &add,
@@ -306,5 +304,5 @@ fn stdout_that_cannot_be_written() {
         &mut Broken,
         &mut Broken,
     );
-    assert_eq!(exit, 1, "even when there is nobody left to tell");
+    assert_eq!(exit, 1, "even if stderr cannot be written");
 }

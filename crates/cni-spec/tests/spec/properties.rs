@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties for generated input.
 
 use mesh_cni_spec::{
     Change, CniArgs, CniResult, ConfList, Dns, Interface, IpConfig, NetConf, Route, SpecVersion,
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Recorder, call};
 
-/// Values near what is expected, and far from it.
+/// Valid and invalid values.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
@@ -198,10 +198,10 @@ fn result() -> impl Strategy<Value = CniResult> {
 }
 
 proptest! {
-    /// No environment and no stdin make it panic; stdout holds at most one document, and an error
-    /// object exactly when the exit code is not zero.
+    /// No environment and stdin cause a panic. stdout contains at most one document, which is an error
+    /// object if and only if the exit code is not zero.
     #[test]
-    fn one_document_and_an_exit_code_that_agrees(
+    fn at_most_one_document_that_agrees_with_the_exit_code(
         pairs in prop::collection::vec((variable(), value()), 0..9),
         is_complete in any::<bool>(),
         stdin in stdin(),
@@ -211,26 +211,26 @@ proptest! {
         if is_complete {
             pairs.extend([("CNI_CONTAINERID", "c1"), ("CNI_NETNS", "/n"), ("CNI_IFNAME", "eth0")]);
         }
-        let answer = call(&Recorder::default(), &pairs, &stdin);
-        let documents: Vec<Value> = serde_json::Deserializer::from_str(&answer.stdout)
+        let output = call(&Recorder::default(), &pairs, &stdin);
+        let documents: Vec<Value> = serde_json::Deserializer::from_str(&output.stdout)
             .into_iter::<Value>()
             .collect::<Result<_, _>>()
             .expect("stdout is JSON");
-        prop_assert!(documents.len() <= 1, "{}", answer.stdout);
+        prop_assert!(documents.len() <= 1, "{}", output.stdout);
         let is_error = documents.first().is_some_and(|document| document.get("msg").is_some() && document.get("code").is_some());
-        prop_assert_eq!(answer.exit != 0, is_error, "{:?}", answer);
+        prop_assert_eq!(output.exit != 0, is_error, "{:?}", output);
         if is_error {
-            let msg = answer.msg();
+            let msg = output.msg();
             prop_assert!(!msg.is_empty() && !msg.chars().any(char::is_control), "{}", msg);
             prop_assert!(!msg.contains("panicked"), "{}", msg);
         }
     }
 
     #[test]
-    fn arguments_are_read_in_any_spelling(text in "[A-Z=; ]{0,40}|\\PC{0,40}") {
+    fn all_arguments_are_accepted(text in "[A-Z=; ]{0,40}|\\PC{0,40}") {
         let args = CniArgs::parse(&text);
         let parts = text.split(';').filter(|part| !part.is_empty()).count();
-        prop_assert_eq!(args.iter().count() + args.malformed().len(), parts, "nothing vanishes");
+        prop_assert_eq!(args.iter().count() + args.malformed().len(), parts, "nothing is lost");
         for (key, _) in args.iter() {
             prop_assert!(args.get(key).is_some());
         }
@@ -240,23 +240,23 @@ proptest! {
     }
 
     #[test]
-    fn configurations_of_any_kind_are_read_or_refused(stdin in stdin()) {
+    fn configurations_never_panic(stdin in stdin()) {
         if let Ok(conf) = NetConf::parse(&stdin) {
             let whole: Value = serde_json::from_slice(&stdin).unwrap();
-            prop_assert_eq!(Value::Object(conf.raw.clone()), whole, "every key is kept");
+            prop_assert_eq!(Value::Object(conf.raw.clone()), whole, "all keys are kept");
             prop_assert!(conf.decoded_prev_result().is_ok() || conf.prev_result.is_some());
         }
     }
 
-    /// Written in any version and read again: the same, less what was announced.
+    /// Writing in any version and reading again loses only what `losses` lists.
     #[test]
-    fn conversions_lose_what_they_announce_and_nothing_else(
+    fn conversions_lose_only_what_losses_lists(
         result in result(),
         version in prop::sample::select(SpecVersion::ALL),
     ) {
         let written = result.to_value(version);
         let back = CniResult::from_value(&written).unwrap();
-        prop_assert_eq!(back.to_value(version), written, "a second time changes nothing");
+        prop_assert_eq!(back.to_value(version), written, "a second conversion changes nothing");
         prop_assert!(back.losses(version).is_empty());
         if result.losses(version).is_empty() && version >= SpecVersion::V0_3_0 {
             prop_assert_eq!(back, result);
@@ -266,7 +266,7 @@ proptest! {
     }
 
     #[test]
-    fn passing_through_within_a_shape_changes_the_version_alone(
+    fn passing_through_within_a_shape_changes_only_the_version(
         prev in json_value(),
         from in prop::sample::select(SpecVersion::ALL),
         to in prop::sample::select(SpecVersion::ALL),
@@ -282,9 +282,9 @@ proptest! {
         }
     }
 
-    /// Whatever list it is: ours is in it once, and all others are as they were.
+    /// Our entry is added once, and all others are unchanged.
     #[test]
-    fn lists_keep_what_is_not_ours(
+    fn lists_keep_other_entries(
         types in prop::collection::vec(prop::sample::select(vec!["a", "b", "ours"]), 0..7),
         extra in json_value(),
     ) {
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn lists_of_any_kind_are_read_or_refused(value in json_value(), text in "\\PC{0,40}") {
+    fn parsing_lists_never_panics(value in json_value(), text in "\\PC{0,40}") {
         drop(ConfList::parse(&text));
         drop(ConfList::from_conf(&text));
         drop(ConfList::parse(&value.to_string()));

@@ -1,4 +1,4 @@
-//! Results of every version, and the ways between them.
+//! Results of every version and their conversion.
 
 use std::fmt::Write;
 
@@ -6,11 +6,11 @@ use ipnetwork::IpNetwork;
 use mesh_cni_spec::{CniResult, ResultShape, SpecVersion, pass_through};
 use serde_json::{Value, json};
 
-/// A result that uses every key that its version defines, and an unknown one at each level.
+/// A result with every key of its version, and an unknown one at each level.
 fn full(version: SpecVersion) -> Value {
     let dns = json!({
         "nameservers": ["10.96.0.10"], "domain": "a.local", "search": ["b.local", "c.local"],
-        "options": ["ndots:5"], "dnsFuture": spelled("1.50"),
+        "options": ["ndots:5"], "dnsFuture": parsed("1.50"),
     });
     let mut result = match version.shape() {
         ResultShape::PerFamily => json!({
@@ -35,7 +35,7 @@ fn full(version: SpecVersion) -> Value {
     };
     result["cniVersion"] = version.as_str().into();
     result["dns"] = dns;
-    result["future"] = spelled(r#"{"z": 1e-3, "a": null}"#);
+    result["future"] = parsed(r#"{"z": 1e-3, "a": null}"#);
     if version.shape() == ResultShape::VersionedIps {
         for (ip, family) in [(0, "4"), (1, "4"), (2, "6")] {
             result["ips"][ip]["version"] = family.into();
@@ -58,8 +58,8 @@ fn full(version: SpecVersion) -> Value {
     result
 }
 
-/// JSON whose numbers keep this spelling.
-fn spelled(text: &str) -> Value {
+/// JSON whose numbers keep their digits.
+fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
@@ -76,14 +76,14 @@ fn every_conversion() {
         }
         insta::with_settings!({
             snapshot_path => "../snapshots", prepend_module_to_snapshot => false,
-            description => "one version's result in the shape of all seven: ip4/ip6 before 0.3.0, `version` in ips until 0.4.0, mtu/socketPath/pciID and advmss/priority/table/scope only in 1.1.0; whatever vanishes must be listed after `lost:`, and every *Future key stays wherever its level exists",
+            description => "one version's result in the shape of all seven: ip4/ip6 before 0.3.0, `version` in ips up to 0.4.0, mtu/socketPath/pciID and advmss/priority/table/scope only in 1.1.0; everything lost must be listed after `lost:`, and every *Future key must remain if the version has its level",
         }, {
             insta::assert_snapshot!(format!("result-from-{from}"), text);
         });
     }
 }
 
-/// Into the own version: nothing changes and nothing is lost.
+/// Nothing is lost in the result's own version.
 #[test]
 fn the_own_version_is_lossless() {
     for version in SpecVersion::ALL {
@@ -94,37 +94,33 @@ fn the_own_version_is_lossless() {
     }
 }
 
-/// Up to the newest and back: everything that the older one can say is still there.
+/// A conversion to a newer version and back loses nothing.
 #[test]
-fn up_and_down_again_loses_nothing() {
+fn a_newer_version_and_back_is_lossless() {
     for from in SpecVersion::ALL {
         for via in SpecVersion::ALL.iter().filter(|via| *via >= from) {
             let up = CniResult::from_value(&full(*from)).unwrap().to_value(*via);
             let back = CniResult::from_value(&up).unwrap();
-            assert_eq!(back.to_value(*from), full(*from), "{from} by way of {via}");
-            assert!(back.losses(*from).is_empty(), "{from} by way of {via}");
+            assert_eq!(back.to_value(*from), full(*from), "{from} via {via}");
+            assert!(back.losses(*from).is_empty(), "{from} via {via}");
         }
     }
 }
 
-/// Down and up again: exactly what the older one cannot say is missing.
+/// A conversion to any version and back loses something if and only if `losses` lists it.
 #[test]
-fn down_and_up_again_loses_what_was_announced() {
+fn any_version_and_back_loses_only_what_losses_lists() {
     for from in SpecVersion::ALL {
         for via in SpecVersion::ALL {
             let result = CniResult::from_value(&full(*from)).unwrap();
             let back = CniResult::from_value(&result.to_value(*via)).unwrap();
             let is_same = back.to_value(*from) == full(*from);
-            assert_eq!(
-                is_same,
-                result.losses(*via).is_empty(),
-                "{from} by way of {via}"
-            );
+            assert_eq!(is_same, result.losses(*via).is_empty(), "{from} via {via}");
         }
     }
 }
 
-/// A key that a version does not define is unknown there: kept, not judged, not read.
+/// A key that the version does not define is unknown: it is kept, but not validated or decoded.
 #[test]
 fn newer_keys_in_older_results_are_unknown_keys() {
     let old = json!({
@@ -142,7 +138,7 @@ fn newer_keys_in_older_results_are_unknown_keys() {
 }
 
 #[test]
-fn a_result_without_a_version_is_what_it_looks_like() {
+fn the_version_of_a_result_without_one_is_guessed() {
     let per_family = CniResult::from_value(&json!({"ip4": {"ip": "10.0.0.2/24"}})).unwrap();
     let lists =
         CniResult::from_value(&json!({"cniVersion": "", "ips": [{"address": "10.0.0.2/24"}]}));
@@ -150,12 +146,12 @@ fn a_result_without_a_version_is_what_it_looks_like() {
     let as_old = CniResult::from_value_as(&json!({"ips": []}), SpecVersion::V0_2_0).unwrap();
     assert!(
         as_old.extra.contains_key("ips"),
-        "0.2.0 does not know that key"
+        "0.2.0 does not define this key"
     );
 }
 
 #[test]
-fn what_cannot_be_read_is_named_by_path_and_value() {
+fn errors_contain_path_and_value() {
     let cases = [
         json!([]),
         json!({"cniVersion": 1}),
@@ -191,14 +187,14 @@ fn what_cannot_be_read_is_named_by_path_and_value() {
     }
     insta::with_settings!({
         snapshot_path => "../snapshots", prepend_module_to_snapshot => false,
-        description => "results that cannot be read: code 1 for an unknown version, else code 7 with the path of the field, its value and what would be right",
+        description => "invalid results: code 1 for an unknown version, else code 7 with the path of the field, its value and the expected form",
     }, {
         insta::assert_snapshot!("result-refusals", text);
     });
 }
 
-/// Within a shape only `cniVersion` differs: not the order, not the spelling, not unknown keys,
-/// not even what no plugin should have written.
+/// Within a shape only `cniVersion` changes. The order, the digits of numbers, unknown keys and
+/// invalid fields remain.
 #[test]
 fn pass_through_is_verbatim_within_a_shape() {
     let tail =
@@ -215,7 +211,7 @@ fn pass_through_is_verbatim_within_a_shape() {
             }
         }
     }
-    // The one exception, made by the JSON library: an exponent gets its sign.
+    // The only exception: serde_json adds a sign to exponents.
     let prev: Value = serde_json::from_str(r#"{"cniVersion":"1.0.0","a":[1E5,1e-5]}"#).unwrap();
     let out = pass_through(&prev, SpecVersion::V1_0_0)
         .unwrap()
@@ -227,7 +223,7 @@ fn pass_through_is_verbatim_within_a_shape() {
         .to_string();
     assert_eq!(
         out, r#"{"a":1,"cniVersion":"0.4.0","b":2}"#,
-        "the version keeps its place"
+        "the version keeps its position"
     );
 }
 
@@ -253,13 +249,13 @@ fn pass_through_keeps_newer_keys_in_1_0() {
     let out = pass_through(&full(SpecVersion::V1_1_0), SpecVersion::V1_0_0).unwrap();
     assert_eq!(
         out["interfaces"][1]["mtu"], 1450,
-        "same shape, so as it came in"
+        "same shape, so unchanged"
     );
 }
 
 #[test]
-fn pass_through_refuses_what_it_does_not_know() {
-    for (prev, code, said) in [
+fn pass_through_errors() {
+    for (prev, code, expected) in [
         (json!("text"), 7, "`prevResult` is `\"text\"`"),
         (
             json!({"cniVersion": "9.9.9"}),
@@ -280,7 +276,7 @@ fn pass_through_refuses_what_it_does_not_know() {
         let error = pass_through(&prev, SpecVersion::V1_0_0).unwrap_err();
         assert_eq!(error.code().number(), code);
         let whole = format!("{} {}", error.msg(), error.details());
-        assert!(whole.contains(said), "{whole}");
+        assert!(whole.contains(expected), "{whole}");
     }
 }
 

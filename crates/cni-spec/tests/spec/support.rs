@@ -1,4 +1,4 @@
-//! A plugin to call, and what a call gives back.
+//! A plugin for tests, and calls of it.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -9,7 +9,7 @@ use mesh_cni_spec::{
 };
 use serde_json::{Value, json};
 
-/// Passes the previous result through, and remembers what it was asked.
+/// Passes the previous result through, and records its calls.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) versions: Option<Vec<SpecVersion>>,
@@ -17,18 +17,18 @@ pub(crate) struct Recorder {
     pub(crate) panics: bool,
 }
 
-/// What a runtime sees of a call.
+/// The output of a call.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Output {
     pub(crate) exit: u8,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Recorder {
-    fn note(&self, call: String) {
+    fn record(&self, call: String) {
         self.calls.borrow_mut().push(call);
-        assert!(!self.panics, "the ground\nopened");
+        assert!(!self.panics, "first line\nsecond line");
     }
 }
 
@@ -48,7 +48,7 @@ impl Plugin for Recorder {
             ifname,
             ..
         } = request;
-        self.note(format!("add {container_id} {} {ifname}", netns.display()));
+        self.record(format!("add {container_id} {} {ifname}", netns.display()));
         pass_through(
             request.conf.required_prev_result()?,
             request.conf.cni_version,
@@ -56,31 +56,31 @@ impl Plugin for Recorder {
     }
 
     fn check(&self, request: &CheckRequest) -> Result<(), CniError> {
-        self.note(format!("check {}", request.container_id));
+        self.record(format!("check {}", request.container_id));
         Ok(())
     }
 
     fn del(&self, request: &DelRequest) -> Result<(), CniError> {
-        self.note(format!("del {} {:?}", request.container_id, request.netns));
+        self.record(format!("del {} {:?}", request.container_id, request.netns));
         Ok(())
     }
 
     fn gc(&self, request: &GcRequest) -> Result<(), CniError> {
         let valid = request.conf.valid_attachments.as_ref();
-        self.note(format!("gc {:?}", valid.map(Vec::len)));
+        self.record(format!("gc {:?}", valid.map(Vec::len)));
         Ok(())
     }
 
     fn status(&self, _: &StatusRequest) -> Result<(), CniError> {
-        self.note("status".to_owned());
+        self.record("status".to_owned());
         Ok(())
     }
 }
 
-impl Answer {
+impl Output {
     /// The one document on stdout.
     pub(crate) fn document(&self) -> Value {
-        serde_json::from_str(&self.stdout).expect("stdout holds one JSON document")
+        serde_json::from_str(&self.stdout).expect("stdout contains one JSON document")
     }
 
     /// The code of the error object.
@@ -94,7 +94,7 @@ impl Answer {
     }
 }
 
-pub(crate) fn call(plugin: &dyn Plugin, environment: &[(&str, &str)], stdin: &[u8]) -> Answer {
+pub(crate) fn call(plugin: &dyn Plugin, environment: &[(&str, &str)], stdin: &[u8]) -> Output {
     call_in(
         plugin,
         &Environment::from_pairs(environment.iter().copied()),
@@ -102,11 +102,11 @@ pub(crate) fn call(plugin: &dyn Plugin, environment: &[(&str, &str)], stdin: &[u
     )
 }
 
-pub(crate) fn call_in(plugin: &dyn Plugin, environment: &Environment, mut stdin: &[u8]) -> Answer {
+pub(crate) fn call_in(plugin: &dyn Plugin, environment: &Environment, mut stdin: &[u8]) -> Output {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let exit = run(plugin, environment, &mut stdin, &mut stdout, &mut stderr);
     stdout.flush().unwrap();
-    Answer {
+    Output {
         exit,
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
