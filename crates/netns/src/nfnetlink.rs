@@ -83,7 +83,7 @@ impl<'owner> Nfnetlink<'owner> {
                 generation = Some(number);
             }
         })?;
-        let what = "the generation of the rules";
+        let what = "NFTA_GEN_ID";
         generation.ok_or(QueryError::Malformed(Malformed::Missing { what }))
     }
 

@@ -7,19 +7,7 @@
 
 mod changes;
 mod encode;
-mod extension;
 mod installed;
 
 pub use changes::{create, remove, replace};
 pub use installed::{InstalledRules, read};
-
-pub(crate) use extension::{to_match, to_target};
-
-use mesh_cni_netfilter::ruleset::{Family, TableName};
-
-use crate::object::Table;
-
-/// The table with iptables' own name.
-fn table(family: Family, name: TableName) -> Table {
-    Table::new(family, name.as_str())
-}

@@ -35,7 +35,7 @@ pub(crate) fn in_order<'rule>(
 
 /// Appends the expressions of a condition; `None` for one that is not a comparison of one field.
 pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>) -> Option<()> {
-    let mut write = |field: Field, mask: Option<Vec<u8>>, sense: Sense, data: Vec<u8>| {
+    let mut push = |field: Field, mask: Option<Vec<u8>>, sense: Sense, data: Vec<u8>| {
         to.push(field.load(family));
         to.extend(mask.map(masked));
         to.push(compare(sense, data));
@@ -50,9 +50,9 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
             match (name.strip_suffix('+'), sense) {
                 // Every name starts with the empty prefix.
                 (Some(""), Sense::Is) => {}
-                (Some(""), Sense::IsNot) => write(field, None, Sense::Is, terminated(NO_INTERFACE)),
-                (Some(prefix), sense) => write(field, None, *sense, prefix.into()),
-                (None, sense) => write(field, None, *sense, terminated(name)),
+                (Some(""), Sense::IsNot) => push(field, None, Sense::Is, terminated(NO_INTERFACE)),
+                (Some(prefix), sense) => push(field, None, *sense, prefix.into()),
+                (None, sense) => push(field, None, *sense, terminated(name)),
             }
         }
         Match::Source(sense, network) => write_address(Field::Source, *sense, network, to),
@@ -60,24 +60,24 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
             write_address(Field::Destination, *sense, network, to);
         }
         Match::Protocol(sense, protocol) => {
-            write(
+            push(
                 Field::Protocol,
                 None,
                 *sense,
                 vec![protocol_number(*protocol)],
             );
         }
-        Match::SourcePort(sense, port) => write(Field::SourcePort, None, *sense, port_key(*port)),
+        Match::SourcePort(sense, port) => push(Field::SourcePort, None, *sense, port_key(*port)),
         Match::DestinationPort(sense, port) => {
-            write(Field::DestinationPort, None, *sense, port_key(*port));
+            push(Field::DestinationPort, None, *sense, port_key(*port));
         }
-        Match::OwnerUid(sense, uid) => write(Field::SocketUid, None, *sense, host_order(uid.0)),
-        Match::OwnerGid(sense, gid) => write(Field::SocketGid, None, *sense, host_order(gid.0)),
+        Match::OwnerUid(sense, uid) => push(Field::SocketUid, None, *sense, host_order(uid.0)),
+        Match::OwnerGid(sense, gid) => push(Field::SocketGid, None, *sense, host_order(gid.0)),
         Match::Mark(sense, mark) => {
-            write(Field::Mark, mask_of(*mark), *sense, host_order(mark.value));
+            push(Field::Mark, mask_of(*mark), *sense, host_order(mark.value));
         }
         Match::Connmark(sense, mark) => {
-            write(
+            push(
                 Field::Connmark,
                 mask_of(*mark),
                 *sense,
@@ -87,7 +87,7 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
         // One of the states: their bits are not all zero.
         Match::ConntrackState(sense, states) => {
             let mask = Some(host_order(state_bits(states).into()));
-            write(Field::ConntrackState, mask, inverse(*sense), host_order(0));
+            push(Field::ConntrackState, mask, inverse(*sense), host_order(0));
         }
         _ => return None,
     }

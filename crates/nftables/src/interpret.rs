@@ -8,13 +8,9 @@ use mesh_cni_netfilter::ruleset::{Counters, Match, Rule, Target};
 
 use crate::expression::{Expression, Verdict};
 use crate::object::{self, Set};
-use reader::Reader;
 
-/// A rule, with its position among the rules that were folded into one.
-pub(crate) struct PlacedRule {
-    pub(crate) rule: Rule,
-    pub(crate) place: Option<u16>,
-}
+pub(crate) use reader::PlacedRule;
+use reader::Reader;
 
 /// The rule of some expressions. Unknown ones are kept in the format of `nft --debug=netlink`.
 pub(crate) fn rule(rule: &object::Rule) -> Rule {

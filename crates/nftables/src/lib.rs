@@ -24,6 +24,7 @@ mod batch;
 mod change;
 mod condition;
 mod dump;
+mod extension;
 mod field;
 mod interpret;
 mod message;

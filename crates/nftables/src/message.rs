@@ -8,7 +8,7 @@ use crate::uapi::netlink::{NLM_F_REQUEST, NLMSG_ALIGNTO, NLMSG_HDRLEN};
 use crate::uapi::nf_tables_compat::NFNL_MSG_COMPAT_GET;
 use crate::uapi::nfnetlink::{NFGENMSG_LEN, NFNL_SUBSYS_NFT_COMPAT, NFNL_SUBSYS_NFTABLES};
 
-/// The message type with which `nft_compat` is asked for an extension.
+/// The message type of a query for an extension of `nft_compat`.
 pub(crate) const COMPAT_GET: u16 = NFNL_SUBSYS_NFT_COMPAT << 8 | NFNL_MSG_COMPAT_GET;
 
 /// The message type of a `NFT_MSG_*`.

@@ -129,6 +129,11 @@ impl Table {
         }
     }
 
+    /// The table of that name that iptables creates.
+    pub(crate) fn of_iptables(family: Family, name: TableName) -> Self {
+        Self::new(family, name.as_str())
+    }
+
     /// A chain of this table.
     pub fn chain(&self, name: impl Into<String>) -> ChainId {
         ChainId {

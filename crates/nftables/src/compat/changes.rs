@@ -6,7 +6,6 @@ use mesh_cni_netfilter::{Ownership, RuleSet};
 
 use super::encode::expressions;
 use super::installed::InstalledRules;
-use super::table;
 use crate::Unwritable;
 use crate::change::Change;
 use crate::object::{self, Table};
@@ -18,7 +17,7 @@ use crate::object::{self, Table};
 pub fn create(wanted: &RuleSet) -> Result<Vec<Change>, Unwritable> {
     let mut changes = Vec::new();
     for iptables in &wanted.tables {
-        let table = table(wanted.family, iptables.name);
+        let table = Table::of_iptables(wanted.family, iptables.name);
         changes.push(Change::AddTable(table.clone()));
         let own_chains = iptables
             .chains
@@ -49,7 +48,7 @@ pub fn replace(
         table: name, steps, ..
     } in transaction::steps(wanted, &installed.rules, ownership)
     {
-        let table = table(wanted.family, name);
+        let table = Table::of_iptables(wanted.family, name);
         changes.push(Change::AddTable(table.clone()));
         let mut builtin_chains = Vec::new();
         for step in steps {

@@ -2,10 +2,10 @@
 
 use mesh_cni_netfilter::ruleset::{Family, Match, Rule, Target};
 
-use super::extension;
 use crate::Unwritable;
 use crate::condition;
 use crate::expression::{Expression, Verdict};
+use crate::extension;
 
 /// The expressions of a rule in iptables' order: conditions, a counter, the target.
 pub(super) fn expressions(rule: &Rule, family: Family) -> Result<Vec<Expression>, Unwritable> {

@@ -7,11 +7,10 @@ use mesh_cni_netfilter::ruleset::{
     Chain, ChainName, Counters, Family, Policy, PolicyVerdict, TableName,
 };
 
-use super::table;
 use crate::dump::Dump;
 use crate::expression::Verdict;
 use crate::interpret;
-use crate::object;
+use crate::object::{self, Table};
 
 /// The rules in iptables' tables, with the kernel's handle of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub fn read(dump: &Dump, family: Family) -> InstalledRules {
         handles: BTreeMap::new(),
     };
     for name in TableName::ALL {
-        let table = table(family, name);
+        let table = Table::of_iptables(family, name);
         for chain in dump.chains.iter().filter(|chain| chain.id.table == table) {
             installed.read_chain(name, chain, dump);
         }

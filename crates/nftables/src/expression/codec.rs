@@ -1,6 +1,6 @@
 //! Expressions as attributes: one table, from which encoding and decoding follow.
 
-use super::value::Field;
+use super::value::AttributeValue;
 use super::{Expression, Extension, Register, Verdict};
 use crate::attributes::{Attributes, Malformed, Writer};
 use crate::uapi::AttributeType;
@@ -61,7 +61,7 @@ macro_rules! expressions {
             from: Attributes<'_>,
         ) -> Result<Option<Expression>, Malformed> {
             $(if name == $name
-                && let ($(Some($field),)+) = ($(Field::read($attribute, from)?,)+)
+                && let ($(Some($field),)+) = ($(AttributeValue::read($attribute, from)?,)+)
             {
                 return Ok(Some(Expression::$variant { $($field),+ }));
             })+
@@ -141,12 +141,12 @@ pub(crate) fn decode(from: Attributes<'_>) -> Result<Expression, Malformed> {
 fn bitwise(fields: Attributes<'_>) -> Result<Option<Expression>, Malformed> {
     let operation = fields.u32(NFTA_BITWISE_OP)?.unwrap_or(NFT_BITWISE_BOOL);
     let (from, to) = (
-        Field::read(NFTA_BITWISE_SREG, fields)?,
-        Field::read(NFTA_BITWISE_DREG, fields)?,
+        AttributeValue::read(NFTA_BITWISE_SREG, fields)?,
+        AttributeValue::read(NFTA_BITWISE_DREG, fields)?,
     );
     let (mask, xor) = (
-        Field::read(NFTA_BITWISE_MASK, fields)?,
-        Field::read(NFTA_BITWISE_XOR, fields)?,
+        AttributeValue::read(NFTA_BITWISE_MASK, fields)?,
+        AttributeValue::read(NFTA_BITWISE_XOR, fields)?,
     );
     Ok(match (from, to, mask, xor) {
         (Some(from), Some(to), Some(mask), Some(xor)) if operation == NFT_BITWISE_BOOL => {

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use super::value::Field;
-use crate::attributes::{Attributes, Malformed, Writer};
-use crate::uapi::AttributeType;
 use crate::uapi::nf_tables::{
     NFT_CMP_EQ, NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_CT_ZONE, NFT_META_IIF,
     NFT_META_IIFNAME, NFT_META_L4PROTO, NFT_META_MARK, NFT_META_NFPROTO, NFT_META_OIF,
@@ -58,16 +55,6 @@ macro_rules! numbered {
                     $($number => Self::$variant,)*
                     other => Self::Other(other),
                 }
-            }
-        }
-
-        impl Field for $name {
-            fn write(&self, kind: AttributeType, to: &mut Writer) {
-                to.u32(kind, self.number());
-            }
-
-            fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
-                Ok(from.u32(kind)?.map(Self::from_number))
             }
         }
 

@@ -1,23 +1,23 @@
 //! Values of expressions as attributes.
 
-use super::{Register, Verdict};
+use super::{Comparison, CtKey, MetaKey, PayloadBase, Register, Verdict};
 use crate::attributes::{Attributes, Malformed, Writer};
 use crate::uapi::AttributeType;
 use crate::uapi::nf_tables::{
     NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
 };
 
-/// A field of an expression that is one attribute.
-pub(super) trait Field: Sized {
+/// A value that is one attribute.
+pub(super) trait AttributeValue: Sized {
     fn write(&self, kind: AttributeType, to: &mut Writer);
     /// `None` if an attribute is missing that the expression requires.
     fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed>;
 }
 
+/// Implements [`AttributeValue`] for numbers, which the kernel may omit if they are zero.
 macro_rules! number_fields {
     ($($type:ident)+) => {$(
-        /// A number; the kernel omits some that are zero.
-        impl Field for $type {
+        impl AttributeValue for $type {
             fn write(&self, kind: AttributeType, to: &mut Writer) {
                 to.$type(kind, *self);
             }
@@ -31,8 +31,25 @@ macro_rules! number_fields {
 
 number_fields! { u32 u64 }
 
+/// Implements [`AttributeValue`] for enums of numbers.
+macro_rules! required_fields {
+    ($($type:ident)+) => {$(
+        impl AttributeValue for $type {
+            fn write(&self, kind: AttributeType, to: &mut Writer) {
+                to.u32(kind, self.number());
+            }
+
+            fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+                Ok(from.u32(kind)?.map(Self::from_number))
+            }
+        }
+    )+};
+}
+
+required_fields! { Comparison CtKey MetaKey PayloadBase }
+
 /// The only flag of `lookup`.
-impl Field for bool {
+impl AttributeValue for bool {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         if *self {
             to.u32(kind, NFT_LOOKUP_F_INV);
@@ -45,7 +62,7 @@ impl Field for bool {
     }
 }
 
-impl Field for String {
+impl AttributeValue for String {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         to.text(kind, self);
     }
@@ -55,7 +72,7 @@ impl Field for String {
     }
 }
 
-impl Field for Register {
+impl AttributeValue for Register {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         to.u32(kind, self.0);
     }
@@ -66,7 +83,7 @@ impl Field for Register {
 }
 
 /// A register that may be missing.
-impl Field for Option<Register> {
+impl AttributeValue for Option<Register> {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         if let Some(register) = self {
             register.write(kind, to);
@@ -79,7 +96,7 @@ impl Field for Option<Register> {
 }
 
 /// Data, within `NFTA_DATA_VALUE`.
-impl Field for Vec<u8> {
+impl AttributeValue for Vec<u8> {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         encode_value(kind, self, to);
     }
@@ -106,7 +123,7 @@ pub(crate) fn decode_value(
 }
 
 /// A verdict, within `NFTA_DATA_VERDICT`.
-impl Field for Verdict {
+impl AttributeValue for Verdict {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         to.nested(kind, |to| {
             to.nested(NFTA_DATA_VERDICT, |to| {

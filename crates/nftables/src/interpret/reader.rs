@@ -3,13 +3,18 @@
 use mesh_cni_netfilter::ruleset::{Counters, Family, Mark, Match, Rule, Target};
 use mesh_cni_netfilter::value::Port;
 
-use super::PlacedRule;
 use super::elements::{self, UnfoldedElement};
-use crate::compat;
 use crate::condition::{self, number};
 use crate::expression::{CtKey, Expression, MetaKey, Register, Verdict};
+use crate::extension;
 use crate::field::Field;
 use crate::object::Set;
+
+/// A rule, with its position among the rules that were folded into one.
+pub(crate) struct PlacedRule {
+    pub(crate) rule: Rule,
+    pub(crate) place: Option<u16>,
+}
 
 /// The content of the first register.
 enum Loaded {
@@ -104,8 +109,8 @@ impl<'sets> Reader<'sets> {
                 Some(())
             }
             Expression::Lookup { .. } => self.look_up(expression),
-            Expression::Match(extension) => {
-                self.matches.push(compat::to_match(extension)?);
+            Expression::Match(called) => {
+                self.matches.push(extension::to_match(called)?);
                 Some(())
             }
             Expression::Tproxy { port, .. } => {
@@ -123,7 +128,7 @@ impl<'sets> Reader<'sets> {
                 Target::Tproxy { port, mark: mark? }
             }
             Expression::Verdict(verdict) => verdict.to_target()?,
-            Expression::Target(extension) => compat::to_target(extension, self.family)?,
+            Expression::Target(called) => extension::to_target(called, self.family)?,
             Expression::Redirect {
                 port: Some(port), ..
             } => Target::Redirect(self.take_port(*port)?),

@@ -5,7 +5,7 @@ use mesh_cni_netfilter::ruleset::{Family, Target};
 
 use super::encode::{SetBuilder, conditions, lookup_values, target};
 use super::fold::{Folded, fold};
-use super::{is_ours, table};
+use super::names::{is_ours, table};
 use crate::Unwritable;
 use crate::change::Change;
 use crate::dump::Dump;

@@ -4,7 +4,7 @@ use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::interchange::stretches;
 use mesh_cni_netfilter::ruleset::{self, ChainName, Family, TableName, Target};
 
-use super::table;
+use super::names::table;
 use crate::dump::Dump;
 use crate::interpret::{self, PlacedRule};
 use crate::object::{Chain, Rule, Set};

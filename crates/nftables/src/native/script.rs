@@ -6,8 +6,8 @@ use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::{Chain, Family, Table, TableName, Target};
 
 use super::fold::{Folded, Value, Values, fold};
+use super::names::table;
 use super::statement::{self, Transport};
-use super::table;
 use crate::Unwritable;
 use crate::field::Field;
 use crate::object::Hook;

@@ -14,7 +14,7 @@ use crate::uapi::x_tables::{
 };
 
 /// The extension for a match; `None` for a match that iptables writes as native expressions.
-pub(super) fn of_match(condition: &Match) -> Option<Extension> {
+pub(crate) fn of_match(condition: &Match) -> Option<Extension> {
     Some(match condition {
         Match::OwnerUid(sense, uid) => {
             use xt_owner::{UID_MAX, UID_MIN, XT_OWNER_UID};
@@ -45,7 +45,7 @@ pub(super) fn of_match(condition: &Match) -> Option<Extension> {
 }
 
 /// The extension for a target; `None` for verdicts.
-pub(super) fn of_target(target: &Target, family: Family) -> Option<Extension> {
+pub(crate) fn of_target(target: &Target, family: Family) -> Option<Extension> {
     Some(match target {
         Target::Redirect(port) => redirect(port.get().to_be_bytes(), family),
         Target::Tproxy { port, mark } => Extension::zeroed(xt_tproxy::TPROXY)
@@ -128,8 +128,8 @@ fn sense(inverted: u8) -> Sense {
 
 /// The match that a structure describes, if it is one that this module writes.
 ///
-/// The structure must equal the one that is written for the match: fields that are not read could
-/// ask for something else.
+/// The structure must equal the one that is written for the match, because fields that are not
+/// read here could add conditions.
 pub(crate) fn to_match(extension: &Extension) -> Option<Match> {
     let condition = match extension.name.as_str() {
         "owner" => {
