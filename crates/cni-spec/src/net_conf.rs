@@ -102,7 +102,7 @@ impl NetConf {
     /// Decodes the plugin's own fields. The type must ignore unknown keys.
     ///
     /// Fails with code 7 and names the invalid field and its value. Types with `#[serde(flatten)]`
-    /// or untagged enums do not support numbers, because of serde_json's `arbitrary_precision`.
+    /// or untagged enums do not support numbers, because of `serde_json`'s `arbitrary_precision`.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, CniError> {
         let current = Cell::new(None);
         let fields = self.raw.iter().inspect(|field| current.set(Some(*field)));

@@ -32,10 +32,9 @@ pub(crate) fn own_version(path: &str, result: &Value) -> Result<Option<SpecVersi
     match result.get("cniVersion") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => text
-            .parse()
-            .map(Some)
-            .map_err(|_: UnknownVersion| CniError::incompatible(&path, text, SpecVersion::ALL)),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|error: UnknownVersion| {
+            CniError::incompatible(&path, &error.found, SpecVersion::ALL)
+        }),
         Some(other) => Err(json::invalid(&path, other, "a string")),
     }
 }
