@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netns::{Backend, BackendChoice, NetNs, Survey, Xtables, read};
+use mesh_cni_netns::{Backend, BackendChoice, BackendProbeCache, NetNs, Xtables, read};
 use mesh_cni_plugin::MeshCni;
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_spec::{Environment, run};
@@ -184,16 +184,16 @@ fn a_wrong_cache_costs_one_attempt_and_is_corrected() {
     assert!(log.contains("rules created by iptables-nft"), "{log}");
 
     let pretended = Xtables::in_directories(vec![empty.path().into()]);
-    let survey = Survey::take(&pretended);
-    assert_eq!(survey.first(), Some(Backend::Netlink));
-    let mut wrong = survey.clone();
-    wrong.verdicts[0].1 = Err("changed by the test".to_owned());
-    wrong.verdicts[1].1 = Err("changed by the test".to_owned());
-    wrong.verdicts[2].1 = Ok(());
+    let probes = BackendProbeCache::probe(&pretended);
+    assert_eq!(probes.first(), Some(Backend::Netlink));
+    let mut wrong = probes.clone();
+    wrong.results[0].1 = Err("changed by the test".to_owned());
+    wrong.results[1].1 = Err("changed by the test".to_owned());
+    wrong.results[2].1 = Ok(());
     let run_dir = attachment.path().join("run");
-    wrong.remember(&run_dir, &pretended).unwrap();
+    wrong.store(&run_dir, &pretended).unwrap();
     let pod = NetNs::scratch().unwrap();
     let code = add_in_process(pretended.clone(), &attachment, &pod).0;
     assert_eq!(code, 0);
-    assert_eq!(Survey::recall(&run_dir, &pretended), Some(survey));
+    assert_eq!(BackendProbeCache::load(&run_dir, &pretended), Some(probes));
 }

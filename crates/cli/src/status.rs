@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mesh_cni_agent_api::{AgentState, SOCKET_FILE};
 use mesh_cni_installer::{Installation, NodePaths};
-use mesh_cni_netns::{Backend, Survey, Xtables};
+use mesh_cni_netns::{Backend, BackendProbeCache, Xtables};
 use serde::Serialize;
 
 use crate::agent;
@@ -85,9 +85,9 @@ impl Report {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
         let kernel = kernel.map_err(|e| Failure::environment(e).about("the kernel's release"))?;
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-        let now = Survey::take(&xtables);
-        let remembered = Survey::recall(&arguments.run_dir, &xtables);
-        let verdicts = now.verdicts.iter().map(|(backend, verdict)| Verdict {
+        let now = BackendProbeCache::probe(&xtables);
+        let cached = BackendProbeCache::load(&arguments.run_dir, &xtables);
+        let verdicts = now.results.iter().map(|(backend, verdict)| Verdict {
             backend: backend.as_str(),
             works: verdict.is_ok(),
             reason: verdict.as_ref().err().cloned(),
@@ -95,7 +95,7 @@ impl Report {
         Ok(Self {
             kernel: kernel.trim().to_owned(),
             backends: verdicts.collect(),
-            auto: Auto::new(&now, remembered.as_ref(), arguments),
+            auto: Auto::new(&now, cached.as_ref(), arguments),
             plugin: Plugin::look(arguments)?,
             agent: Agent::ask(&arguments.run_dir.join(SOCKET_FILE)),
         })
@@ -181,16 +181,24 @@ impl State {
 }
 
 impl Auto {
-    fn new(now: &Survey, remembered: Option<&Survey>, arguments: &StatusArguments) -> Self {
-        let file = arguments.run_dir.join(Survey::FILE).display().to_string();
-        let first = remembered.unwrap_or(now).first();
+    fn new(
+        now: &BackendProbeCache,
+        cached: Option<&BackendProbeCache>,
+        arguments: &StatusArguments,
+    ) -> Self {
+        let file = arguments
+            .run_dir
+            .join(BackendProbeCache::FILE)
+            .display()
+            .to_string();
+        let first = cached.unwrap_or(now).first();
         let why = match first {
             None => "no back end works".to_owned(),
-            Some(first) => reason(first, remembered.unwrap_or(now)),
+            Some(first) => reason(first, cached.unwrap_or(now)),
         };
-        let source = match remembered {
+        let source = match cached {
             None => "probed now; the first ADD caches its choice until the next boot".to_owned(),
-            Some(remembered) if remembered.first() == now.first() => {
+            Some(cached) if cached.first() == now.first() => {
                 format!("cached in `{file}`")
             }
             Some(_) => format!("cached in `{file}`; a probe now gives a different result"),
@@ -198,15 +206,15 @@ impl Auto {
         Self {
             backend: first.map(Backend::as_str),
             reason: format!("{why}; {source}"),
-            remembered_in: remembered.map(|_| file),
+            remembered_in: cached.map(|_| file),
         }
     }
 }
 
 /// Why `auto` tries that back end first.
-fn reason(first: Backend, survey: &Survey) -> String {
-    let before: Vec<_> = survey
-        .verdicts
+fn reason(first: Backend, probes: &BackendProbeCache) -> String {
+    let before: Vec<_> = probes
+        .results
         .iter()
         .take_while(|(backend, _)| *backend != first)
         .map(|(backend, _)| backend.as_str())

@@ -1,4 +1,4 @@
-//! Lists the nat rules of a network namespace in the documented layout, with live counters.
+//! Lists the nat rules of a network namespace in the documented layout, with counters.
 //!
 //! `cargo run --example list /run/netns/NAME` (needs root)
 #![expect(clippy::print_stdout, reason = "an example prints")]
@@ -13,7 +13,7 @@ use mesh_cni_rules::OWNERSHIP;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);
-    let path = path.ok_or("which namespace? give a path such as /run/netns/NAME")?;
+    let path = path.ok_or("usage: list /run/netns/NAME")?;
     let netns = NetNs::open(&path)?;
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4])?;

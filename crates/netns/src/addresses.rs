@@ -6,16 +6,16 @@ use std::{fs, io};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::SockaddrStorage;
 
-/// Every IPv4 and IPv6 address of the calling thread's namespace, as the kernel tells them: IPv4
-/// first, each family in the order of its interfaces.
+/// Every IPv4 and IPv6 address of the calling thread's namespace, as the kernel lists them:
+/// IPv4 first, each family in the order of its interfaces.
 pub fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = getifaddrs()?;
     let addresses = interfaces.filter_map(|interface| ip(&interface.address?));
     Ok(addresses.collect())
 }
 
-/// The IPv6 addresses among them, read from one file: faster than [`addresses`], for who asks of every
-/// pod and finds none.
+/// The IPv6 addresses of the calling thread's namespace, read from one file. Faster than
+/// [`addresses`], for callers that ask for every pod and usually find none.
 pub fn ipv6_addresses() -> io::Result<Vec<Ipv6Addr>> {
     let table = match fs::read_to_string("/proc/thread-self/net/if_inet6") {
         // A kernel without IPv6.
@@ -29,14 +29,13 @@ pub fn ipv6_addresses() -> io::Result<Vec<Ipv6Addr>> {
 fn ipv6(line: &str) -> io::Result<Ipv6Addr> {
     let digits = line.split_whitespace().next();
     let bits = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
-    let strange = || {
-        let words = format!("`{line}` in if_inet6 begins with no address");
-        io::Error::new(io::ErrorKind::InvalidData, words)
-    };
-    bits.map(Ipv6Addr::from_bits).ok_or_else(strange)
+    bits.map(Ipv6Addr::from_bits).ok_or_else(|| {
+        let message = format!("`{line}` in if_inet6 does not begin with an address");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
-    four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
+    let ipv4 = address.as_sockaddr_in().map(|ipv4| IpAddr::V4(ipv4.ip()));
+    ipv4.or_else(|| address.as_sockaddr_in6().map(|ipv6| IpAddr::V6(ipv6.ip())))
 }

@@ -1,19 +1,14 @@
-//! The kernel interfaces by which rules can be programmed.
+//! The kernel interfaces for programming netfilter, and how to choose one.
 
-use std::fmt;
-
-use thiserror::Error;
-
-use crate::nf_tables::NfTablesError;
-use crate::xtables::XtablesError;
+use std::{fmt, iter};
 
 /// A way to program netfilter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// `nf_tables` over netlink, as `iptables-nft` writes it: no program of the host is needed.
+    /// `nf_tables` over netlink, encoded as `iptables-nft` does. Needs no program of the host.
     Netlink,
-    /// `nf_tables` over netlink in its own words, in tables of our own.
+    /// `nf_tables` over netlink with native expressions, in tables of our own.
     NftNative,
     /// The host's `iptables-nft-restore`: `nf_tables` through `nft_compat`.
     IptablesNft,
@@ -24,33 +19,15 @@ pub enum Backend {
 /// Which back end to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// The first that works; one that holds rules of ours already comes before all.
+    /// The first that works. A back end that holds rules of ours already comes before the others.
     #[default]
     Auto,
     /// The same, but this one is tried first.
     Preferring(Backend),
     /// The first of these that works, in this order.
     FirstOf(&'static [Backend]),
-    /// This one or none.
+    /// This one only.
     Only(Backend),
-}
-
-/// Why a back end did not do its work.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BackendError {
-    /// One that talks to the kernel itself.
-    #[error("{backend}")]
-    NfTables {
-        /// The back end.
-        backend: Backend,
-        /// Why.
-        #[source]
-        source: NfTablesError,
-    },
-    /// One that starts the host's programs.
-    #[error(transparent)]
-    Xtables(#[from] XtablesError),
 }
 
 impl Backend {
@@ -72,7 +49,7 @@ impl Backend {
         }
     }
 
-    /// The back end of that name.
+    /// The back end with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -86,15 +63,15 @@ impl BackendChoice {
             Self::Auto => Backend::ALL.to_vec(),
             Self::Preferring(first) => {
                 let others = Backend::ALL.into_iter().filter(|other| *other != first);
-                std::iter::once(first).chain(others).collect()
+                iter::once(first).chain(others).collect()
             }
             Self::FirstOf(candidates) => candidates.to_vec(),
             Self::Only(backend) => vec![backend],
         }
     }
 
-    /// Whether the back end may be another one where rules of ours stand there already.
-    pub(crate) fn is_open(self) -> bool {
+    /// Whether existing rules of ours may decide the back end.
+    pub(crate) fn follows_existing_rules(self) -> bool {
         matches!(self, Self::Auto | Self::Preferring(_))
     }
 }

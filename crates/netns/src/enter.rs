@@ -1,5 +1,4 @@
-//! Doing something in another network namespace, on a thread that is made for it and ends there; or
-//! going there for good.
+//! Runs work in another network namespace.
 
 use std::cell::Cell;
 use std::io;
@@ -9,36 +8,48 @@ use std::thread;
 use nix::sched::{CloneFlags, setns};
 use thiserror::Error;
 
-use crate::handle::NetNs;
-use crate::user_ns::Owner;
+use crate::netns::NetNs;
+use crate::user_ns::UserNs;
 
-/// A namespace could not be entered.
+/// The thread that enters a network namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetnsEntry {
+    /// A new thread for each piece of work, which ends with it. The caller stays where it is.
+    #[default]
+    NewThread,
+    /// The calling thread, which never leaves the namespace again. It may also get a mount
+    /// namespace of its own. For a process that works in one namespace and exits: this saves a
+    /// thread.
+    CallingThread,
+}
+
+/// Why work could not run in a namespace.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EnterError {
-    /// No thread could be made.
-    #[error("cannot make a thread for the network namespace")]
+    /// The system refused another thread.
+    #[error("cannot start a thread for the network namespace")]
     Thread(#[source] io::Error),
-    /// The kernel refused: not a network namespace, or not allowed (`CAP_SYS_ADMIN`).
+    /// The kernel refused: not a network namespace, or no permission (`CAP_SYS_ADMIN`).
     #[error("cannot enter network namespace `{path}`")]
     Refused {
         /// The path by which it was opened.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The kernel does not say which user namespace owns it, or the answer cannot be used.
-    #[error("cannot tell which user namespace owns network namespace `{path}`")]
+    /// The kernel did not return the user namespace that owns it.
+    #[error("cannot determine the user namespace that owns network namespace `{path}`")]
     Owner {
         /// The path by which it was opened.
         path: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// What was done there panicked.
-    #[error("the work in network namespace `{path}` was broken off by a panic")]
+    /// The work panicked.
+    #[error("panicked in network namespace `{path}`")]
     Panicked {
         /// The path by which it was opened.
         path: String,
@@ -46,39 +57,37 @@ pub enum EnterError {
 }
 
 thread_local! {
-    /// The namespace that this thread entered for good.
-    static HOME: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    /// The namespace that this thread entered with [`NetnsEntry::CallingThread`].
+    static ENTERED: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
 }
 
 impl NetNs {
-    /// Moves the calling thread into this namespace, for as long as it lives.
-    ///
-    /// For a process that does one thing in one namespace and ends: [`run`](Self::run) in this
-    /// namespace makes no thread then. Work that starts programs may take a mount namespace of its own
-    /// for the thread. A thread that lives longer than that must not go: it would do everything else
-    /// there too.
-    pub fn enter_for_good(&self) -> Result<(), EnterError> {
-        self.enter()?;
-        HOME.set(Some(self.id()));
+    /// Selects the thread that works in this namespace: with [`NetnsEntry::CallingThread`] the
+    /// calling thread enters it now, and later calls of [`run`](Self::run) start no thread.
+    pub fn enter(&self, entry: NetnsEntry) -> Result<(), EnterError> {
+        if entry == NetnsEntry::CallingThread {
+            self.set_for_thread()?;
+            ENTERED.set(Some(self.id()));
+        }
         Ok(())
     }
 
-    /// Does the work in this namespace and gives back what it gave back.
+    /// Runs the work in this namespace and returns its result. Programs that the work starts run in
+    /// the namespace too.
     ///
-    /// Programs that the work starts run in the namespace too. The thread ends with the work. Where
-    /// the caller is in this namespace already, no right to enter it is needed: an init container
-    /// has none.
+    /// If the caller is in this namespace already, no permission is needed: an init container has
+    /// none.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
-        let broken_off = |_panic| EnterError::Panicked {
+        let panicked = |_panic| EnterError::Panicked {
             path: self.path().display().to_string(),
         };
-        if HOME.get() == Some(self.id()) {
-            // As with a thread of its own, nothing that the work left half done is seen again.
-            return catch_unwind(AssertUnwindSafe(work)).map_err(broken_off);
+        if ENTERED.get() == Some(self.id()) {
+            // As on a thread of its own, nobody sees again what the work left unfinished.
+            return catch_unwind(AssertUnwindSafe(work)).map_err(panicked);
         }
         let in_namespace = || {
             if !Self::current().is_ok_and(|current| current.is_same(self)) {
-                self.enter()?;
+                self.set_for_thread()?;
             }
             Ok(work())
         };
@@ -87,21 +96,20 @@ impl NetNs {
                 .name("netns".to_owned())
                 .spawn_scoped(scope, in_namespace)
                 .map_err(EnterError::Thread)?;
-            thread.join().map_err(broken_off).flatten()
+            thread.join().map_err(panicked).flatten()
         })
     }
 
-    fn enter(&self) -> Result<(), EnterError> {
-        let entered = setns(self.file(), CloneFlags::CLONE_NEWNET);
-        entered.map_err(|errno| EnterError::Refused {
+    fn set_for_thread(&self) -> Result<(), EnterError> {
+        setns(self.file(), CloneFlags::CLONE_NEWNET).map_err(|errno| EnterError::Refused {
             path: self.path().display().to_string(),
             source: errno.into(),
         })
     }
 
-    /// The user namespace that owns it, where that is not the caller's.
-    pub(crate) fn owner(&self) -> Result<Option<Owner>, EnterError> {
-        Owner::of(self.file()).map_err(|source| EnterError::Owner {
+    /// The user namespace that owns this namespace, if it is not the caller's.
+    pub(crate) fn user_ns(&self) -> Result<Option<UserNs>, EnterError> {
+        UserNs::owning(self.file()).map_err(|source| EnterError::Owner {
             path: self.path().display().to_string(),
             source,
         })

@@ -1,36 +1,39 @@
-//! The hands: enter a network namespace, touch the kernel's tables there, read them back.
+//! Enters network namespaces, and applies, reads and removes netfilter rules there.
 //!
-//! # Threads, and why nothing is ever restored
+//! # Threads
 //!
-//! A network namespace is a property of a thread. [`NetNs::run`] makes a thread for the purpose,
-//! enters the namespace there, does the work and lets the thread end. No thread ever returns from
-//! a foreign namespace, so there is nothing to restore and no early return that could leave the
-//! program in the wrong one.
+//! A network namespace is a property of a thread. [`NetNs::run`] starts a thread, enters the
+//! namespace there, runs the work and lets the thread end. No thread returns from a foreign
+//! namespace, so no early return can leave the program in the wrong one.
 //!
 //! # All or nothing
 //!
-//! [`apply`] looks at what stands, finds the changes, and sends them to `nf_tables` as one batch,
-//! both families together, bound to the generation at which it looked. Where another program was
-//! faster the kernel refuses the batch, and it looks again. The rules of others are left alone.
+//! [`apply`] reads the existing rules, computes the changes, and sends them to `nf_tables` as one
+//! batch for both families, bound to the generation of the rules that it read. If another program
+//! was faster, the kernel refuses the batch, and `apply` retries. It never changes the rules of
+//! others.
 //!
-//! The back ends that start the host's programs hand each family's rules to `iptables-restore` as
-//! one transaction a table. A fresh namespace costs one program start: the first attempt makes its
-//! chains in a way that fails where they exist. Only then are the standing rules read, compared and,
-//! where they differ, replaced. Where a later family or table is refused, what the earlier ones
-//! changed is taken back.
+//! The back ends that run the host's programs pass each family's rules to `iptables-restore`, one
+//! transaction for each table. In a new namespace they run one program: the first attempt creates
+//! its chains in a way that fails if they exist. Only then are the existing rules read, compared
+//! and, if they differ, replaced. If a later family or table is refused, the earlier changes are
+//! rolled back.
 //!
-//! # Trying, not guessing
+//! # Choosing a back end
 //!
-//! [`BackendChoice::Auto`] takes the first back end that really does the work, in the order of
-//! [`Backend::ALL`], and never programs one beside rules of ours in another. A [`Survey`] remembers
-//! for as long as the machine runs which one that will be.
+//! [`BackendChoice::Auto`] takes the first back end that works, in the order of [`Backend::ALL`],
+//! and never adds rules beside rules of ours in another. A [`BackendProbeCache`] remembers until the
+//! next boot which one that is.
 //!
 //! # Other user namespaces
 //!
-//! Where the network namespace belongs to another user namespace than the caller's, rules that name
-//! users are written by a process that entered it. Their numbers are then those that the pod sees:
-//! user 1337 of a rule is user 1337 of the pod, whatever the node calls it. Read back they are the
-//! same numbers.
+//! If the network namespace belongs to another user namespace than the caller's, a process inside it
+//! writes the rules that match users. The numbers are those of the pod: user 1337 of a rule is user
+//! 1337 of the pod, whatever its number on the node. Reading returns the same numbers.
+//!
+//! # Processes of pods
+//!
+//! [`process`] finds the network namespace of a pod or container through its processes.
 //!
 //! ```no_run
 //! use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
@@ -45,39 +48,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// The one crate that holds unsafe code, all of it in `user_ns`.
+// The only crate with unsafe code, all of it in `user_ns`.
 #![deny(unsafe_code)]
+
+pub mod process;
+pub mod program;
 
 mod addresses;
 mod apply;
 mod backend;
+mod backend_error;
+mod change;
 mod enter;
-mod handle;
-mod name_service;
+mod error_chain;
+mod netns;
 mod nf_tables;
 mod nfnetlink;
+mod nsswitch;
 mod passthrough_address;
 mod policy_route;
 mod probe;
-pub mod process;
-mod program;
+mod probe_cache;
 mod read;
 mod routing_message;
 mod rtnetlink;
-mod survey;
 mod user_ns;
-mod words;
 mod xtables;
 
 pub use addresses::{addresses, ipv6_addresses};
-pub use apply::{Applied, ApplyError, Attempt, Change, apply, remove};
-pub use backend::{Backend, BackendChoice, BackendError};
-pub use enter::EnterError;
-pub use handle::{NetNs, OpenError};
+pub use apply::{ApplyError, Attempt, apply, remove};
+pub use backend::{Backend, BackendChoice};
+pub use backend_error::BackendError;
+pub use change::{Applied, Change};
+pub use enter::{EnterError, NetnsEntry};
+pub use netns::{NetNs, OpenError};
 pub use nf_tables::NfTablesError;
-pub use probe::{Probe, available, probe};
+pub use probe::available;
+pub use probe_cache::BackendProbeCache;
 pub use process::{ContainerProcess, ProcessError, ProcessTable};
 pub use program::{ProgramError, RunLimits};
-pub use read::{Found, ReadError, holders, holds_legacy_tables, read};
-pub use survey::Survey;
+pub use read::{FoundRules, ReadError, holders, holds_legacy_tables, read};
 pub use xtables::{Xtables, XtablesError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

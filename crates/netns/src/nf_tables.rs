@@ -1,62 +1,60 @@
-//! The two back ends that program `nf_tables` themselves: look, find the changes, commit them as one
-//! batch, and look again where another program was faster.
+//! The two back ends that program `nf_tables` over netlink: take a snapshot, compute the changes,
+//! commit them as one batch, and retry if another program changed the rules in between.
 
+mod encoding;
 mod error;
-mod flavour;
-mod look;
+mod snapshot;
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_nftables::{Batch, Change as Message, Query};
 use nix::errno::Errno;
 
+pub(crate) use encoding::Encoding;
 pub use error::NfTablesError;
-pub(crate) use flavour::Flavour;
-pub(crate) use look::Look;
+pub(crate) use snapshot::Snapshot;
 
-use crate::apply::{Applied, Change};
+use crate::change::{Applied, Change};
 use crate::nfnetlink::{CommitError, Nfnetlink};
 use crate::policy_route;
-use crate::user_ns::Owner;
+use crate::user_ns::UserNs;
+use error::ATTEMPTS;
 
-/// How often another program may change the rules between our look and our change.
-///
-/// An attempt takes a millisecond or two; one who writes without pause leaves few gaps as long.
-const ATTEMPTS: usize = 256;
-
-/// Makes the wanted rule sets stand in that flavour, one for each family, in the calling thread's
-/// namespace: every family or none. What of ours stands in the other flavour goes in the same batch.
+/// Applies the wanted rule sets in the calling thread's namespace, one for each family: every family
+/// or none. Rules of ours in the other encoding are removed in the same batch.
 pub(crate) fn apply(
-    owner: Option<&Owner>,
-    flavour: Flavour,
+    user_ns: Option<&UserNs>,
+    encoding: Encoding,
     wanted: &[RuleSet],
 ) -> Result<Applied, NfTablesError> {
-    settle(owner, |netlink| {
-        let look = Look::take(netlink)?;
-        let flavour = flavour.beside(&look);
-        let messages = flavour.changes(wanted, &look)?;
-        with_routing(wanted, &look, || {
-            commit(netlink, &messages, look.generation)
+    retry(user_ns, |netlink| {
+        let snapshot = Snapshot::take(netlink)?;
+        let encoding = encoding.resolve(&snapshot);
+        let messages = encoding.changes(wanted, &snapshot)?;
+        with_routing(wanted, &snapshot, || {
+            commit(netlink, &messages, snapshot.generation)
         })?;
-        let routed = Family::ALL
+        let same_routing = Family::ALL
             .into_iter()
-            .all(|family| routing_of(wanted, family) == look.routing(family));
-        let change = match (messages.is_empty() && routed, look.holds_ours()) {
+            .all(|family| routing_of(wanted, family) == snapshot.routing(family));
+        let change = match (messages.is_empty() && same_routing, snapshot.has_rules()) {
             (true, _) => Change::Unchanged,
             (false, true) => Change::Replaced,
             (false, false) => Change::Created,
         };
-        let backend = flavour.backend();
+        let backend = encoding.backend();
         Ok(Applied { backend, change })
     })
 }
 
-/// Removes whatever of ours stands, in either flavour and both families.
-pub(crate) fn remove(owner: Option<&Owner>) -> Result<Change, NfTablesError> {
-    settle(owner, |netlink| {
-        let look = Look::take(netlink)?;
-        let messages = look.removal();
-        with_routing(&[], &look, || commit(netlink, &messages, look.generation))?;
+/// Removes all rules of ours, in both encodings and families.
+pub(crate) fn remove(user_ns: Option<&UserNs>) -> Result<Change, NfTablesError> {
+    retry(user_ns, |netlink| {
+        let snapshot = Snapshot::take(netlink)?;
+        let messages = snapshot.removal();
+        with_routing(&[], &snapshot, || {
+            commit(netlink, &messages, snapshot.generation)
+        })?;
         Ok(if messages.is_empty() {
             Change::Unchanged
         } else {
@@ -65,59 +63,63 @@ pub(crate) fn remove(owner: Option<&Owner>) -> Result<Change, NfTablesError> {
     })
 }
 
-/// Looks at the calling thread's namespace.
-pub(crate) fn look() -> Result<Look, NfTablesError> {
-    settle(None, Look::take)
+/// Reads the rules of the calling thread's namespace.
+pub(crate) fn snapshot() -> Result<Snapshot, NfTablesError> {
+    retry(None, Snapshot::take)
 }
 
-/// Whether `nf_tables` answers, in the calling thread's namespace; nothing is changed.
-pub(crate) fn answers() -> Result<(), NfTablesError> {
-    let mut netlink = Nfnetlink::open().map_err(NfTablesError::Socket)?;
-    netlink.generation()?;
-    Ok(())
+/// Whether the kernel has `nf_tables` and grants access, in the calling thread's namespace.
+pub(crate) fn check() -> Result<(), NfTablesError> {
+    connect().map(|_netlink| ())
 }
 
-/// Whether it has the extensions of `x_tables` besides, without which `iptables-nft` has no words
-/// for the documented rules.
-pub(crate) fn answers_with_extensions() -> Result<(), NfTablesError> {
-    answers()?;
-    let mut netlink = Nfnetlink::open().map_err(NfTablesError::Socket)?;
-    let extension = |name: &str, revision| (name.to_owned(), revision);
-    let matches = [("owner", 1), ("conntrack", 3), ("multiport", 1)];
-    let matches = matches.map(|(name, revision)| {
-        let (name, revision) = extension(name, revision);
-        Query::Match { name, revision }
-    });
-    let (name, revision) = extension("REDIRECT", 0);
-    let queries = matches
-        .into_iter()
-        .chain([Query::Target { name, revision }]);
-    for query in queries {
-        let outcome = netlink.check(&query);
-        outcome.map_err(|error| NfTablesError::lacking(&query, error))?;
+/// Whether it also has the `x_tables` extensions that the documented rules need.
+pub(crate) fn check_extensions() -> Result<(), NfTablesError> {
+    let mut netlink = connect()?;
+    let extension = |name: &str, revision| Query::Match {
+        name: name.to_owned(),
+        revision,
+    };
+    for query in [
+        extension("owner", 1),
+        extension("conntrack", 3),
+        extension("multiport", 1),
+        Query::Target {
+            name: "REDIRECT".to_owned(),
+            revision: 0,
+        },
+    ] {
+        netlink
+            .check(&query)
+            .map_err(|error| NfTablesError::lacking(&query, error))?;
     }
     Ok(())
 }
 
-/// Tries again while other programs change the rules at the same time.
-fn settle<T>(
-    owner: Option<&Owner>,
+fn connect() -> Result<Nfnetlink<'static>, NfTablesError> {
+    let mut netlink = Nfnetlink::open().map_err(NfTablesError::Socket)?;
+    netlink.generation()?;
+    Ok(netlink)
+}
+
+/// Retries while other programs change the rules at the same time.
+fn retry<T>(
+    user_ns: Option<&UserNs>,
     mut attempt: impl FnMut(&mut Nfnetlink<'_>) -> Result<T, NfTablesError>,
 ) -> Result<T, NfTablesError> {
     let mut netlink = Nfnetlink::open()
         .map_err(NfTablesError::Socket)?
-        .written_by(owner);
-    let mut outcome = Err(NfTablesError::Unsettled { attempts: ATTEMPTS });
-    for _ in 0..ATTEMPTS {
-        outcome = attempt(&mut netlink);
-        if !matches!(outcome, Err(NfTablesError::Unsettled { .. })) {
-            break;
+        .writing_from(user_ns);
+    for _ in 1..ATTEMPTS {
+        match attempt(&mut netlink) {
+            Err(NfTablesError::Unsettled { .. }) => {}
+            outcome => return outcome,
         }
     }
-    outcome
+    attempt(&mut netlink)
 }
 
-/// Commits the messages if the rules are still of that generation.
+/// Commits the messages if the rules still have that generation.
 fn commit(
     netlink: &mut Nfnetlink<'_>,
     messages: &[Message],
@@ -130,7 +132,7 @@ fn commit(
     netlink.commit(&batch).map_err(|error| match error {
         CommitError::Socket(source) => NfTablesError::Socket(source),
         CommitError::Malformed(source) => NfTablesError::Malformed(source),
-        CommitError::Silent => NfTablesError::Silent,
+        CommitError::NotConfirmed => NfTablesError::NotConfirmed,
         CommitError::Refused { refusal, .. } if refusal.errno == Errno::ERESTART as i32 => {
             NfTablesError::Unsettled { attempts: ATTEMPTS }
         }
@@ -141,40 +143,34 @@ fn commit(
     })
 }
 
-/// Rules that mark packets stand only where the routing for the mark does: it comes first and goes
-/// last, and goes again where the rules were refused.
+/// Rules that mark packets never exist without the routing for the mark: it is added before them
+/// and removed after them. If the rules are refused, the added routing is removed.
 fn with_routing(
     wanted: &[RuleSet],
-    look: &Look,
+    snapshot: &Snapshot,
     commit: impl FnOnce() -> Result<(), NfTablesError>,
 ) -> Result<(), NfTablesError> {
-    let wanted_of = |family| routing_of(wanted, family);
     let mut added = Vec::new();
-    let take_back = |added: &[(Family, PolicyRouting)]| {
-        for (family, routing) in added {
-            // The refusal is the one to tell.
-            let _outcome = policy_route::remove(*family, *routing);
-        }
-    };
-    for family in Family::ALL {
-        let standing = look.routing(family);
-        if let Some(routing) = wanted_of(family)
-            && standing != Some(routing)
-        {
-            if let Err(source) = policy_route::add(family, routing) {
-                take_back(&added);
-                return Err(NfTablesError::Routing(source));
+    let add_and_commit = || {
+        for family in Family::ALL {
+            if let Some(routing) = routing_of(wanted, family)
+                && snapshot.routing(family) != Some(routing)
+            {
+                policy_route::add(family, routing).map_err(NfTablesError::Routing)?;
+                added.push((family, routing));
             }
-            added.push((family, routing));
         }
-    }
-    if let Err(refusal) = commit() {
-        take_back(&added);
-        return Err(refusal);
+        commit()
+    };
+    if let Err(error) = add_and_commit() {
+        for (family, routing) in added {
+            let _outcome = policy_route::remove(family, routing);
+        }
+        return Err(error);
     }
     for family in Family::ALL {
-        if let Some(stale) = look.routing(family)
-            && wanted_of(family) != Some(stale)
+        if let Some(stale) = snapshot.routing(family)
+            && routing_of(wanted, family) != Some(stale)
         {
             policy_route::remove(family, stale).map_err(NfTablesError::Routing)?;
         }
@@ -197,43 +193,40 @@ mod tests {
     use super::*;
     use crate::NetNs;
 
-    /// Rules of a stranger, too many for the few datagrams that the kernel fills ahead.
+    /// More foreign rules than fit into the datagrams that the kernel prepares in advance.
     const RULES: usize = 2_000;
 
     #[test]
-    fn a_dump_that_a_change_interrupts_is_read_again_until_it_is_whole() {
+    fn a_dump_that_a_change_interrupts_is_read_again() {
         let netns = NetNs::scratch().unwrap();
         let (mut attempts, mut changed) = (0, false);
-        let look = netns.run(|| {
+        let snapshot = netns.run(|| {
             nft(&many_rules());
-            settle(None, |netlink| {
+            retry(None, |netlink| {
                 attempts += 1;
                 if attempts > 1 {
-                    return Look::take(netlink);
+                    return Snapshot::take(netlink);
                 }
                 let mut dump = Dump::default();
                 netlink.ask(&Query::Rules, |content| {
                     if !changed {
                         changed = true;
-                        nft("insert rule ip stranger some counter\n");
+                        nft("insert rule ip foreign some counter\n");
                     }
                     dump.take(content);
                 })?;
-                panic!(
-                    "{} rules were told as if nothing had changed",
-                    dump.rules.len()
-                );
+                panic!("{} rules were read although they changed", dump.rules.len());
             })
         });
-        let look = look.unwrap().unwrap();
+        let snapshot = snapshot.unwrap().unwrap();
         assert_eq!(attempts, 2);
-        // Iptables' table is there, so that the rules are asked for at all.
-        assert_eq!(look.dump().rules.len(), RULES + 1);
+        // There is a table of iptables, so that the rules are read at all.
+        assert_eq!(snapshot.dump().rules.len(), RULES + 1);
     }
 
     fn many_rules() -> String {
-        let tables = "add table ip nat\nadd table ip stranger\nadd chain ip stranger some\n";
-        let rule = |port| format!("add rule ip stranger some tcp dport {port} accept\n");
+        let tables = "add table ip nat\nadd table ip foreign\nadd chain ip foreign some\n";
+        let rule = |port| format!("add rule ip foreign some tcp dport {port} accept\n");
         tables.to_owned() + &(1..=RULES).map(rule).collect::<String>()
     }
 
@@ -242,11 +235,11 @@ mod tests {
         let mut command = Command::new("nft");
         let child = command.args(["-f", "-"]).stdin(Stdio::piped()).spawn();
         let mut child = child.expect("`scripts/setup demo` installs nft");
-        let mut stdin = child.stdin.take().expect("it was asked for");
+        let mut stdin = child.stdin.take().expect("it is a pipe");
         let written = stdin.write_all(script.as_bytes());
         written.expect("nft reads its input");
         drop(stdin);
-        let ended = child.wait().expect("nobody else waits for it");
+        let ended = child.wait().expect("the child exists");
         assert!(ended.success(), "nft refused {script:.200}");
     }
 }

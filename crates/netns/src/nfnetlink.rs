@@ -1,5 +1,5 @@
-//! Talking to `nf_tables`: questions and batches over a netlink socket of the calling thread's
-//! network namespace.
+//! Sends queries and batches to `nf_tables` over a netlink socket of the calling thread's network
+//! namespace.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -10,23 +10,24 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{MsgFlags, setsockopt, sockopt::SndBufForce};
 use thiserror::Error;
 
-use crate::user_ns::Owner;
+use crate::user_ns::UserNs;
 
-/// Enough for every answer in one datagram (`NLMSG_GOODSIZE` is at most 32 KiB).
+/// More than the kernel puts into one datagram, in bytes (`NLMSG_GOODSIZE` in `linux/netlink.h` is
+/// at most 32 KiB).
 const DATAGRAM: usize = 64 * 1024;
-/// What a socket takes in one datagram unless it is told otherwise is about three times that.
+/// About a third of the datagram size that a socket accepts by default, in bytes.
 const LARGE_BATCH: usize = 64 * 1024;
 
 /// A socket in the network namespace of the thread that opened it.
-pub(crate) struct Nfnetlink<'owner> {
+pub(crate) struct Nfnetlink<'user_ns> {
     socket: Socket,
-    /// The user namespace from which batches are sent, where that is not the caller's.
-    owner: Option<&'owner Owner>,
+    /// The user namespace from which batches are sent, if it is not the caller's.
+    user_ns: Option<&'user_ns UserNs>,
     sequence: u32,
     buffer: Vec<u8>,
 }
 
-/// A question that was not answered.
+/// A query that failed.
 #[derive(Debug, Error)]
 pub(crate) enum QueryError {
     #[error(transparent)]
@@ -35,47 +36,47 @@ pub(crate) enum QueryError {
     Malformed(#[from] Malformed),
     #[error("the kernel refused")]
     Refused(Refusal),
-    /// The rules changed while they were told.
+    /// The rules changed while they were read.
     #[error("the rules changed")]
     Interrupted,
 }
 
-/// A batch that was not carried out; nothing of it was.
+/// A batch that was not committed: it changed nothing.
 #[derive(Debug)]
 pub(crate) enum CommitError {
     Socket(io::Error),
     Malformed(Malformed),
-    /// The kernel refused the message of that sequence number.
+    /// The kernel refused the message with that sequence number.
     Refused {
         sequence: u32,
         refusal: Refusal,
     },
-    /// The kernel said nothing to the last message.
-    Silent,
+    /// The kernel did not acknowledge the last message.
+    NotConfirmed,
 }
 
-impl<'owner> Nfnetlink<'owner> {
+impl<'user_ns> Nfnetlink<'user_ns> {
     pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        // Refusals come without the message that they are about, and with a text.
+        // Errors come without the refused message, and with a text.
         socket.set_cap_ack(true)?;
         socket.set_ext_ack(true)?;
         Ok(Self {
             socket,
-            owner: None,
+            user_ns: None,
             sequence: 0,
             buffer: Vec::with_capacity(DATAGRAM),
         })
     }
 
-    /// The same, but batches are sent by one who belongs to that user namespace.
-    pub(crate) fn written_by(self, owner: Option<&'owner Owner>) -> Self {
-        Self { owner, ..self }
+    /// Sends batches from that user namespace.
+    pub(crate) fn writing_from(self, user_ns: Option<&'user_ns UserNs>) -> Self {
+        Self { user_ns, ..self }
     }
 
-    /// The generation of all rules: each change makes a new one.
+    /// The generation of the rules: every commit increments it.
     pub(crate) fn generation(&mut self) -> Result<u32, QueryError> {
         let mut generation = None;
         self.ask(&Query::Generation, |content| {
@@ -87,36 +88,36 @@ impl<'owner> Nfnetlink<'owner> {
         generation.ok_or(QueryError::Malformed(Malformed::Missing { what }))
     }
 
-    /// Asks for something that is there or not.
+    /// Whether the object of the query exists.
     pub(crate) fn check(&mut self, query: &Query) -> Result<(), QueryError> {
         self.ask(query, |_content| {})
     }
 
-    /// Adds to a dump what the question asks for.
+    /// Adds the answers to a dump.
     pub(crate) fn dump(&mut self, query: &Query, to: &mut Dump) -> Result<(), QueryError> {
         self.ask(query, |content| to.take(content))
     }
 
-    /// Carries a batch out, all of it or nothing.
+    /// Commits a batch, all of it or nothing.
     ///
-    /// The kernel works through it while it is sent: when that is done, every answer is there.
+    /// The kernel processes it during the send, so all answers are available afterwards.
     pub(crate) fn commit(&mut self, batch: &Encoded) -> Result<(), CommitError> {
         let bytes = batch.bytes();
         if bytes.len() > LARGE_BATCH {
-            // Where this is not allowed, the datagram may still fit.
+            // If this is not permitted, the datagram may still fit.
             let _outcome = setsockopt(&self.socket.as_fd(), SndBufForce, &(2 * bytes.len()));
         }
         self.send(bytes).map_err(CommitError::Socket)?;
         let mut refused = None;
         let mut acknowledged = false;
-        while self.receive_what_is_there().map_err(CommitError::Socket)? {
+        while self.receive_available().map_err(CommitError::Socket)? {
             for answer in answers(&self.buffer) {
                 let Answer {
                     sequence, content, ..
                 } = answer.map_err(CommitError::Malformed)?;
                 match content {
                     Content::Acknowledged if sequence == batch.last() => acknowledged = true,
-                    // The first is the cause; what follows may be its consequence.
+                    // The first error is the cause, the others may be its consequence.
                     Content::Refused(refusal) if refused.is_none() => {
                         refused = Some(CommitError::Refused { sequence, refusal });
                     }
@@ -127,13 +128,12 @@ impl<'owner> Nfnetlink<'owner> {
         match (refused, acknowledged) {
             (Some(refused), _) => Err(refused),
             (None, true) => Ok(()),
-            (None, false) => Err(CommitError::Silent),
+            (None, false) => Err(CommitError::NotConfirmed),
         }
     }
 
-    /// Asks, and hands each part of the answer on as it comes.
-    ///
-    /// What was handed on is worth nothing where this fails.
+    /// Sends a query and calls `each` with every part of the answer. If this fails, the parts are
+    /// incomplete.
     pub(crate) fn ask(
         &mut self,
         query: &Query,
@@ -169,14 +169,14 @@ impl<'owner> Nfnetlink<'owner> {
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.owner {
+        match self.user_ns {
             None => self.socket.send(bytes, 0).map(|_size| ()),
-            Some(owner) => owner.send(self.socket.as_fd(), bytes),
+            Some(user_ns) => user_ns.send(self.socket.as_fd(), bytes),
         }
     }
 
-    /// Whether there was an answer; then it is in the buffer.
-    fn receive_what_is_there(&mut self) -> io::Result<bool> {
+    /// Receives an answer into the buffer without waiting. Returns whether there was one.
+    fn receive_available(&mut self) -> io::Result<bool> {
         match self.receive(MsgFlags::MSG_DONTWAIT.bits()) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
@@ -184,7 +184,7 @@ impl<'owner> Nfnetlink<'owner> {
         }
     }
 
-    /// Into room that was never written before: what is not needed costs nothing.
+    /// Receives into reserved memory, which the system provides only as far as it is used.
     fn receive(&mut self, flags: i32) -> io::Result<()> {
         self.buffer.clear();
         self.socket.recv(&mut self.buffer, flags).map(|_size| ())

@@ -1,5 +1,5 @@
-//! The address `::6` on the loopback interface: a sidecar binds to it when it passes on what came by
-//! IPv6. Of 127.0.0.6, its like, every namespace has the whole network already.
+//! The address `::6` on the loopback interface: the source address of inbound IPv6 connections from
+//! the sidecar to the application. For IPv4 that is 127.0.0.6, which every namespace has already.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,16 +17,16 @@ use crate::policy_route::{LOOPBACK, unless};
 use crate::routing_message::Request;
 use crate::rtnetlink::Rtnetlink;
 
-/// Whether a sidecar under these rules needs the address: some rule is for IPv6.
+/// Whether these rules need the address: some are for IPv6.
 pub(crate) fn is_needed(wanted: &[RuleSet]) -> bool {
-    let six = |rules: &RuleSet| rules.family == Family::V6 && !rules.tables.is_empty();
-    wanted.iter().any(six)
+    let mut wanted = wanted.iter();
+    wanted.any(|rules| rules.family == Family::V6 && !rules.tables.is_empty())
 }
 
-/// Gives it to the loopback interface of the calling thread's namespace; one that is there stays.
+/// Adds it to the loopback interface of the calling thread's namespace, unless it exists.
 ///
-/// Nobody else can have it there, so it is not looked for: until the kernel had done that, in its
-/// own time, no sidecar could bind to it.
+/// Without duplicate address detection, which takes time before a process can bind to the address:
+/// no other host is on the loopback interface.
 pub(crate) fn add() -> io::Result<()> {
     let mut message = address();
     message.header.flags |= AddressHeaderFlags::Nodad;
@@ -35,7 +35,7 @@ pub(crate) fn add() -> io::Result<()> {
     unless(Errno::EEXIST, added)
 }
 
-/// Takes it away; what is gone already is no error, nor is a kernel without IPv6.
+/// Removes it, if it exists. A kernel without IPv6 is not an error.
 pub(crate) fn remove() -> io::Result<()> {
     let message = Request::DeleteAddress(address());
     let removed = unless(Errno::EADDRNOTAVAIL, Rtnetlink::open()?.change(message, 0));

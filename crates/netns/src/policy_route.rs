@@ -1,6 +1,6 @@
-//! The policy routing of TPROXY: packets with a mark are delivered here, whatever their address.
+//! The policy routing of TPROXY: packets with a mark are delivered locally, whatever their address.
 //!
-//! `ip rule add fwmark MARK lookup TABLE` and `ip route add local default dev lo table TABLE`.
+//! The same as `ip rule add fwmark MARK lookup TABLE` and `ip route add local default dev lo table TABLE`.
 
 use std::io;
 
@@ -22,22 +22,22 @@ use crate::rtnetlink::Rtnetlink;
 /// `net/net_namespace.h`).
 pub(crate) const LOOPBACK: u32 = 1;
 
-/// Makes the routing stand in the calling thread's namespace; what stands already stays.
+/// Adds the routing in the calling thread's namespace, unless it exists.
 ///
-/// A route needs an interface that is up, and a runtime may raise the loopback interface at the same
-/// time as we are called.
+/// A route needs an interface that is up, and a runtime may set the loopback interface up only
+/// later.
 pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
     let mut netlink = Rtnetlink::open()?;
-    netlink.change(Request::RaiseLink(LinkUp(LOOPBACK)), 0)?;
+    netlink.change(Request::SetLinkUp(LinkUp(LOOPBACK)), 0)?;
     let new = NLM_F_CREATE | NLM_F_EXCL;
-    // The route first: no packet meets a rule that leads to an empty table.
+    // The route first, so that no rule leads to an empty table.
     let route = Request::NewRoute(route(family, routing));
     unless(Errno::EEXIST, netlink.change(route, new))?;
     let rule = Request::NewRule(rule(family, routing));
     unless(Errno::EEXIST, netlink.change(rule, new))
 }
 
-/// Takes the routing away; what is gone already is no error.
+/// Removes the routing, if it exists.
 pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
     let mut netlink = Rtnetlink::open()?;
     let rule = Request::DeleteRule(rule(family, routing));
@@ -46,38 +46,36 @@ pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
     unless(Errno::ESRCH, netlink.change(route, 0))
 }
 
-/// The routing that stands for packets with that mark.
+/// The existing routing for packets with that mark.
 fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
     let mut all = RuleMessage::default();
     all.header.family = address_family(family);
     let rules = Rtnetlink::open()?.dump(Request::GetRules(all))?;
-    let tables = rules.into_iter().filter_map(|message| match message {
-        Answer::Rule(rule) => table_of(&rule, mark),
+    let table = rules.iter().find_map(|rule| match rule {
+        Answer::Rule(rule) => table_of(rule, mark),
         Answer::Other => None,
     });
-    Ok(tables.map(|table| PolicyRouting { mark, table }).next())
+    Ok(table.map(|table| PolicyRouting { mark, table }))
 }
 
-/// The policy routing that goes with the rules: that of the mark which they give to packets.
-pub(crate) fn standing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
+/// The existing policy routing for the mark that these rules set.
+pub(crate) fn existing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
     match routing_mark(rules, &OWNERSHIP) {
         Some(mark) => find(rules.family, mark),
         None => Ok(None),
     }
 }
 
-/// The table to which a rule sends all packets with that mark.
+/// The table that a routing rule selects for all packets with that mark.
 fn table_of(rule: &RuleMessage, mark: u32) -> Option<u32> {
     let has = |wanted: &RuleAttribute| rule.attributes.contains(wanted);
     let marked = has(&RuleAttribute::FwMark(mark)) && has(&RuleAttribute::FwMask(u32::MAX));
-    let tables = rule
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RuleAttribute::Table(table) => Some(*table),
-            _ => None,
-        });
-    tables.filter(|_| marked && rule.header.action == RuleAction::ToTable)
+    let to_table = marked && rule.header.action == RuleAction::ToTable;
+    let table = |attribute: &RuleAttribute| match attribute {
+        RuleAttribute::Table(table) => Some(*table),
+        _ => None,
+    };
+    rule.attributes.iter().find_map(table).filter(|_| to_table)
 }
 
 fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
@@ -103,7 +101,7 @@ fn route(family: Family, routing: PolicyRouting) -> RouteMessage {
         protocol: RouteProtocol::Boot,
         scope: match family {
             Family::V4 => RouteScope::Host,
-            // IPv6 has no scopes.
+            // Routes of IPv6 have no scope.
             Family::V6 => RouteScope::Universe,
         },
         kind: RouteType::Local,
@@ -123,10 +121,10 @@ fn address_family(family: Family) -> AddressFamily {
     }
 }
 
-/// One errno means that the wish is fulfilled already.
-pub(crate) fn unless(fulfilled: Errno, outcome: io::Result<()>) -> io::Result<()> {
+/// Ignores the error that reports that there is nothing to do.
+pub(crate) fn unless(nothing_to_do: Errno, outcome: io::Result<()>) -> io::Result<()> {
     match outcome {
-        Err(error) if error.raw_os_error() == Some(fulfilled as i32) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(nothing_to_do as i32) => Ok(()),
         outcome => outcome,
     }
 }

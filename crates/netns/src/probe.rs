@@ -1,45 +1,29 @@
-//! Whether a back end could work on this machine, without touching a namespace.
+//! Finds out which back ends can work on this machine, without changing a namespace.
 
-use crate::backend::{Backend, BackendChoice, BackendError};
+use crate::backend::{Backend, BackendChoice};
+use crate::backend_error::BackendError;
 use crate::nf_tables;
 use crate::xtables::Xtables;
 
-/// What one back end says of itself.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Probe {
-    /// The back end.
-    pub backend: Backend,
-    /// Why it cannot work, if it cannot.
-    pub verdict: Result<(), BackendError>,
-}
-
-/// Asks every back end, in the order in which `auto` tries them.
-pub fn probe(xtables: &Xtables) -> Vec<Probe> {
-    let probed = Backend::ALL.into_iter().map(|backend| Probe {
-        backend,
-        verdict: verdict(xtables, backend),
-    });
-    probed.collect()
-}
-
-/// The first of the chosen back ends that could work; the first refusal where none could.
+/// The first of the chosen back ends that can work, or the first error if none can.
 pub fn available(xtables: &Xtables, choice: BackendChoice) -> Result<Backend, BackendError> {
-    let mut refusal = None;
+    let mut first_error = None;
     for backend in choice.candidates() {
-        match verdict(xtables, backend) {
+        match probe(xtables, backend) {
             Ok(()) => return Ok(backend),
-            Err(error) => refusal = refusal.or(Some(error)),
+            Err(error) => first_error = first_error.or(Some(error)),
         }
     }
-    Err(refusal.expect("there is always a candidate"))
+    Err(first_error.expect("every choice has a candidate"))
 }
 
-fn verdict(xtables: &Xtables, backend: Backend) -> Result<(), BackendError> {
-    let failed = |source| BackendError::NfTables { backend, source };
+/// Why the back end cannot work, if it cannot. It starts no program, except one whose name does not
+/// contain its kind, to print its version.
+pub(crate) fn probe(xtables: &Xtables, backend: Backend) -> Result<(), BackendError> {
     match backend {
-        Backend::Netlink => nf_tables::answers_with_extensions().map_err(failed),
-        Backend::NftNative => nf_tables::answers().map_err(failed),
-        Backend::IptablesNft | Backend::IptablesLegacy => Ok(xtables.has(backend)?),
+        Backend::Netlink => nf_tables::check_extensions(),
+        Backend::NftNative => nf_tables::check(),
+        Backend::IptablesNft | Backend::IptablesLegacy => return Ok(xtables.has(backend)?),
     }
+    .map_err(|source| BackendError::NfTables { backend, source })
 }

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::handle::{NetNs, OpenError};
+use crate::netns::{NetNs, OpenError};
 
 /// The length of a container ID, in hexadecimal digits.
 const CONTAINER_ID: usize = 64;

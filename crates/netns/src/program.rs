@@ -1,36 +1,42 @@
-//! Running a host's program: input given at once, output captured, an end set.
+//! Runs a program of the host: passes its input, captures its output, and enforces limits.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use thiserror::Error;
 
-/// How much a program may take.
+/// How often a running program is checked for an interruption.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The limits of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunLimits {
     /// How long it may run.
     pub time: Duration,
-    /// How many bytes it may print, standard output and standard error each.
+    /// How many bytes it may print to standard output, and how many to standard error.
     pub output: u64,
 }
 
-/// A program that could not be run to its end.
+/// Why a program did not run to its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProgramError {
-    /// It could not be started or watched.
+    /// The system refused to start it or to wait for it.
     #[error("cannot run `{}`", program.display())]
     Run {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -50,19 +56,40 @@ pub enum ProgramError {
         /// The limit.
         bytes: u64,
     },
+    /// The caller interrupted it, and it was killed.
+    #[error("`{}` was interrupted and killed", program.display())]
+    Interrupted {
+        /// The program.
+        program: PathBuf,
+    },
 }
 
-/// What a program that ran to its end left.
-pub(crate) struct Finished {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
+/// A program that has ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub stdout: Vec<u8>,
+    /// Its standard error.
+    pub stderr: Vec<u8>,
 }
 
-enum Stop {
-    Failed(io::Error),
-    Late,
-    Verbose,
+/// The standard input of a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Stdin<'text> {
+    /// This text.
+    Text(&'text str),
+    /// A pipe without data that stays open until the program has ended.
+    Open,
+}
+
+enum Failure {
+    Io(io::Error),
+    TimedOut,
+    TooMuchOutput,
+    Interrupted,
 }
 
 impl Default for RunLimits {
@@ -74,65 +101,78 @@ impl Default for RunLimits {
     }
 }
 
-/// Runs the program with that standard input.
-///
-/// The input stands in a file of its own before the program starts, so neither waits for the
-/// other.
-pub(crate) fn run(
+/// Runs the program to its end, in a process group of its own. If a limit is exceeded or
+/// `interrupted` returns true, the whole group is killed.
+pub fn run(
     mut command: Command,
-    input: &str,
+    stdin: Stdin<'_>,
     limits: RunLimits,
+    interrupted: impl Fn() -> bool,
 ) -> Result<Finished, ProgramError> {
     let program = PathBuf::from(command.get_program());
-    let stop = |stop| match stop {
-        Stop::Failed(source) => ProgramError::Run {
-            program: program.clone(),
-            source,
-        },
-        Stop::Late => ProgramError::TimedOut {
-            program: program.clone(),
-            seconds: limits.time.as_secs(),
-        },
-        Stop::Verbose => ProgramError::TooMuchOutput {
-            program: program.clone(),
-            bytes: limits.output,
-        },
+    start(&mut command, stdin)
+        .map_err(Failure::Io)
+        .and_then(|mut child| {
+            wait(&mut child, limits, interrupted).inspect_err(|_| kill(&mut child))
+        })
+        .map_err(|failure| match failure {
+            Failure::Io(source) => ProgramError::Run { program, source },
+            Failure::TimedOut => ProgramError::TimedOut {
+                program,
+                seconds: limits.time.as_secs(),
+            },
+            Failure::TooMuchOutput => ProgramError::TooMuchOutput {
+                program,
+                bytes: limits.output,
+            },
+            Failure::Interrupted => ProgramError::Interrupted { program },
+        })
+}
+
+/// The input is in a file before the program starts, so neither process waits for the other.
+fn start(command: &mut Command, stdin: Stdin<'_>) -> io::Result<Child> {
+    let stdin = match stdin {
+        Stdin::Open => Stdio::piped(),
+        Stdin::Text(text) => {
+            let mut file = File::from(memfd_create("stdin", MFdFlags::MFD_CLOEXEC)?);
+            file.write_all(text.as_bytes())?;
+            file.rewind()?;
+            file.into()
+        }
     };
-    let stdin = file_with(input).map_err(|source| stop(Stop::Failed(source)))?;
-    let mut child = command
+    command
         .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
-        .map_err(|source| stop(Stop::Failed(source)))?;
-    watch(&mut child, limits).map_err(|why| {
-        end(&mut child);
-        stop(why)
-    })
 }
 
-fn file_with(text: &str) -> io::Result<File> {
-    let mut file = File::from(memfd_create("stdin", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(text.as_bytes())?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
-}
-
-fn watch(child: &mut Child, limits: RunLimits) -> Result<Finished, Stop> {
-    let end = Instant::now() + limits.time;
-    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-    while out.is_some() || err.is_some() {
-        let (out_ready, err_ready) = wait(out.as_ref(), err.as_ref(), end)?;
-        if out_ready {
-            drain(&mut out, &mut stdout, limits.output)?;
+fn wait(
+    child: &mut Child,
+    limits: RunLimits,
+    interrupted: impl Fn() -> bool,
+) -> Result<Finished, Failure> {
+    let deadline = Instant::now() + limits.time;
+    let stdin = child.stdin.take();
+    let mut streams = [
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ]
+    .map(|stream| stream.map(File::from));
+    let mut outputs = [Vec::new(), Vec::new()];
+    while streams.iter().any(Option::is_some) {
+        if interrupted() {
+            return Err(Failure::Interrupted);
         }
-        if err_ready {
-            drain(&mut err, &mut stderr, limits.output)?;
+        for at in readable(&streams, deadline)? {
+            read_some(&mut streams[at], &mut outputs[at], limits.output)?;
         }
     }
-    // Both streams are closed, so the program has ended or is about to.
-    let status = child.wait().map_err(Stop::Failed)?;
+    // Both streams are closed, so the program has ended or is about to end.
+    let status = child.wait().map_err(Failure::Io)?;
+    drop(stdin);
+    let [stdout, stderr] = outputs;
     Ok(Finished {
         status,
         stdout,
@@ -140,48 +180,49 @@ fn watch(child: &mut Child, limits: RunLimits) -> Result<Finished, Stop> {
     })
 }
 
-/// Which of the two can be read, once one of them can.
-fn wait(
-    out: Option<&impl AsFd>,
-    err: Option<&impl AsFd>,
-    end: Instant,
-) -> Result<(bool, bool), Stop> {
-    let left = end.saturating_duration_since(Instant::now());
-    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-    let mut streams = Vec::with_capacity(2);
-    streams.extend(out.map(|out| PollFd::new(out.as_fd(), PollFlags::POLLIN)));
-    streams.extend(err.map(|err| PollFd::new(err.as_fd(), PollFlags::POLLIN)));
-    match poll(&mut streams, timeout) {
-        Ok(0) => Err(Stop::Late),
+/// The indexes of the streams that can be read, after one [`TICK`] at most.
+fn readable(streams: &[Option<File>], deadline: Instant) -> Result<Vec<usize>, Failure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = PollTimeout::try_from(left.min(TICK)).unwrap_or(PollTimeout::MAX);
+    let (open, mut polled): (Vec<_>, Vec<_>) = streams
+        .iter()
+        .enumerate()
+        .filter_map(|(at, stream)| {
+            let stream = stream.as_ref()?;
+            Some((at, PollFd::new(stream.as_fd(), PollFlags::POLLIN)))
+        })
+        .unzip();
+    match poll(&mut polled, timeout) {
+        Ok(0) if left.is_zero() => Err(Failure::TimedOut),
         Ok(_) => {
-            let mut ready = streams.iter().map(|stream| stream.any().unwrap_or(true));
-            let out_ready = out.is_some() && ready.next().unwrap_or(false);
-            let err_ready = err.is_some() && ready.next().unwrap_or(false);
-            Ok((out_ready, err_ready))
+            let polled = open.into_iter().zip(&polled);
+            let ready = polled.filter(|(_, stream)| stream.any().unwrap_or(true));
+            Ok(ready.map(|(at, _)| at).collect())
         }
-        Err(nix::errno::Errno::EINTR) => Ok((false, false)),
-        Err(errno) => Err(Stop::Failed(errno.into())),
+        Err(nix::errno::Errno::EINTR) => Ok(Vec::new()),
+        Err(errno) => Err(Failure::Io(errno.into())),
     }
 }
 
-/// Reads what is there; a stream at its end becomes `None`.
-fn drain(stream: &mut Option<impl Read>, into: &mut Vec<u8>, limit: u64) -> Result<(), Stop> {
+/// Reads the available output. A stream at its end becomes `None`.
+fn read_some(stream: &mut Option<File>, output: &mut Vec<u8>, limit: u64) -> Result<(), Failure> {
     let Some(open) = stream else { return Ok(()) };
     let mut buffer = [0; 16 * 1024];
-    let count = open.read(&mut buffer).map_err(Stop::Failed)?;
+    let count = open.read(&mut buffer).map_err(Failure::Io)?;
     if count == 0 {
         *stream = None;
     }
-    into.extend_from_slice(&buffer[..count]);
-    if into.len() as u64 > limit {
-        return Err(Stop::Verbose);
+    output.extend_from_slice(&buffer[..count]);
+    if output.len() as u64 > limit {
+        return Err(Failure::TooMuchOutput);
     }
     Ok(())
 }
 
-/// Kills a program that is of no more use; it may have ended by itself meanwhile.
-fn end(child: &mut Child) {
-    if child.kill().is_ok() {
-        let _status = child.wait();
+fn kill(child: &mut Child) {
+    // Killing fails only if the group has ended already.
+    if let Ok(group) = i32::try_from(child.id()) {
+        let _killed = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
+    let _status = child.wait();
 }

@@ -1,53 +1,51 @@
-//! Reading the rules that stand in a namespace, whichever back end put them there.
-
-use std::{fs, io};
+//! Reads the rules of a namespace, whichever back end made them.
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, only_ours};
 use mesh_cni_rules::OWNERSHIP;
 use thiserror::Error;
 
-use crate::backend::{Backend, BackendChoice, BackendError};
+use crate::backend::{Backend, BackendChoice};
+use crate::backend_error::BackendError;
 use crate::enter::EnterError;
-use crate::handle::NetNs;
-use crate::name_service;
+use crate::error_chain::error_chain;
+use crate::netns::NetNs;
 use crate::nf_tables;
-use crate::words::chain;
-use crate::xtables::Xtables;
+use crate::nsswitch;
+use crate::xtables::{Xtables, has_legacy_tables};
 
 /// The rules of a namespace, with counters.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Found {
+pub struct FoundRules {
     /// The back end that holds them.
     pub backend: Backend,
-    /// One rule set for each family that was asked for.
+    /// One rule set for each requested family.
     pub rule_sets: Vec<RuleSet>,
 }
 
-/// Rules that could not be read.
+/// Why rules could not be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The namespace could not be entered.
+    /// The namespace cannot be entered.
     #[error(transparent)]
     Enter(#[from] EnterError),
-    /// No back end could read; one line for each that was tried.
+    /// Every candidate failed; one message for each.
     #[error("no back end can read the rules: {}", .0.join("; "))]
     NoneWorks(Vec<String>),
 }
 
 /// Reads the rules of these families.
 ///
-/// With [`BackendChoice::Auto`] the back end that holds rules of ours is read; where none does,
-/// the first that works. Rules that `iptables-nft` made are read over netlink then: they are the
-/// same.
+/// [`BackendChoice::Auto`] reads the back end that holds rules of ours, or the first that works if
+/// none does. It reads the rules that `iptables-nft` made over netlink: they are the same.
 pub fn read(
     netns: &NetNs,
     xtables: &Xtables,
     choice: BackendChoice,
     families: &[Family],
-) -> Result<Found, ReadError> {
+) -> Result<FoundRules, ReadError> {
     netns.run(|| read_here(xtables, choice, families))?
 }
 
@@ -55,63 +53,66 @@ fn read_here(
     xtables: &Xtables,
     choice: BackendChoice,
     families: &[Family],
-) -> Result<Found, ReadError> {
+) -> Result<FoundRules, ReadError> {
     let mut candidates = choice.candidates();
-    if choice.is_open() && has_legacy_tables(Family::V4) {
-        // Most hosts have but one flavour in use; where x_tables is, look there first.
+    if choice.follows_existing_rules() && has_legacy_tables(Family::V4) {
+        // Most hosts use only one kind, so a host with tables in x_tables probably uses these.
         candidates.reverse();
     }
-    let mut readable: Vec<Found> = Vec::new();
+    let mut readable: Vec<FoundRules> = Vec::new();
     let mut refusals = Vec::new();
     for backend in candidates {
-        // The programs would tell what netlink told.
-        let told = |found: &Found| found.backend == Backend::Netlink;
-        if backend == Backend::IptablesNft && readable.iter().any(told) {
+        // The programs print the same rules as netlink.
+        let is_netlink = |found: &FoundRules| found.backend == Backend::Netlink;
+        if backend == Backend::IptablesNft && readable.iter().any(is_netlink) {
             continue;
         }
-        match read_by(xtables, backend, families) {
+        match read_from(xtables, backend, families) {
             Ok(found) if found.rule_sets.iter().any(is_ours) => return Ok(found),
             Ok(found) => readable.push(found),
-            Err(error) => refusals.push(chain(&error)),
+            Err(error) => refusals.push(error_chain(&error)),
         }
     }
     let first = readable.into_iter().next();
     first.ok_or(ReadError::NoneWorks(refusals))
 }
 
-fn read_by(
+fn read_from(
     xtables: &Xtables,
     backend: Backend,
     families: &[Family],
-) -> Result<Found, BackendError> {
-    let failed = |source| BackendError::NfTables { backend, source };
+) -> Result<FoundRules, BackendError> {
+    let snapshot =
+        || nf_tables::snapshot().map_err(|source| BackendError::NfTables { backend, source });
+    let families = families.iter().copied();
     let rule_sets = match backend {
         Backend::Netlink => {
-            let look = nf_tables::look().map_err(failed)?;
-            let rules = families
-                .iter()
-                .map(|family| look.compat(*family).rules.clone());
-            rules.collect()
+            let snapshot = snapshot()?;
+            families
+                .map(|family| snapshot.compat(family).rules.clone())
+                .collect()
         }
         Backend::NftNative => {
-            let look = nf_tables::look().map_err(failed)?;
-            let rules = families.iter().map(|family| look.native(*family).clone());
-            rules.collect()
+            let snapshot = snapshot()?;
+            families
+                .map(|family| snapshot.native(family).clone())
+                .collect()
         }
         Backend::IptablesNft | Backend::IptablesLegacy => {
-            // Without it, look-ups of users may be slow; they are not wrong.
-            let _hidden = name_service::keep_local();
-            let saved = families.iter().map(|family| xtables.save(backend, *family));
-            saved.collect::<Result<_, _>>()?
+            // If this fails, lookups of users may be slow, but they are correct.
+            let _hidden = nsswitch::hide_remote_services();
+            families
+                .map(|family| xtables.save(backend, family))
+                .collect::<Result<_, _>>()?
         }
     };
-    Ok(Found { backend, rule_sets })
+    Ok(FoundRules { backend, rule_sets })
 }
 
-/// Every back end in which rules of ours stand; two at once are one too many, for packets meet both.
+/// Every back end that holds rules of ours. Two of them are an error: packets pass through both.
 ///
-/// Rules that `iptables-nft` made count as [`Backend::Netlink`]'s: they are the same. What cannot
-/// be read, because the kernel or the host lacks it, is left out.
+/// Rules that `iptables-nft` made count as those of [`Backend::Netlink`]: they are the same. Back
+/// ends that the kernel or the host lacks are left out.
 pub fn holders(netns: &NetNs, xtables: &Xtables) -> Result<Vec<Backend>, EnterError> {
     netns.run(|| {
         let mut backends = vec![Backend::Netlink, Backend::NftNative];
@@ -119,31 +120,20 @@ pub fn holders(netns: &NetNs, xtables: &Xtables) -> Result<Vec<Backend>, EnterEr
             backends.push(Backend::IptablesLegacy);
         }
         backends.retain(|backend| {
-            let found = read_by(xtables, *backend, &Family::ALL);
-            found.is_ok_and(|found| found.rule_sets.iter().any(is_ours))
+            read_from(xtables, *backend, &Family::ALL)
+                .is_ok_and(|found| found.rule_sets.iter().any(is_ours))
         });
         backends
     })
 }
 
-/// Whether `x_tables`, which only the programs of `iptables-legacy` read, holds any table there.
+/// Whether the namespace has any table of `x_tables`, which only the programs of `iptables-legacy`
+/// can read.
 pub fn holds_legacy_tables(netns: &NetNs) -> Result<bool, EnterError> {
     netns.run(|| Family::ALL.into_iter().any(has_legacy_tables))
 }
 
-/// Whether anything in these rules is ours.
+/// Whether any of these rules is ours.
 pub(crate) fn is_ours(rules: &RuleSet) -> bool {
     !only_ours(rules, &OWNERSHIP).tables.is_empty()
-}
-
-/// Whether `x_tables` holds any table of that family in the calling thread's namespace.
-///
-/// Asking the programs would make the tables.
-pub(crate) fn has_legacy_tables(family: Family) -> bool {
-    let names = match family {
-        Family::V4 => "/proc/thread-self/net/ip_tables_names",
-        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
-    };
-    let read: io::Result<String> = fs::read_to_string(names);
-    read.is_ok_and(|names| !names.trim().is_empty())
 }

@@ -1,7 +1,6 @@
-//! The messages of `NETLINK_ROUTE` that are sent and read here.
+//! The messages of `NETLINK_ROUTE` that this crate sends and reads.
 //!
-//! Of the many kinds that the library knows, these alone come into the program: the code for
-//! all of them would be a tenth of the plugin.
+//! Only these: the code for all messages of the library would be a tenth of the plugin.
 
 use netlink_packet_core::{
     DecodeError, Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkPayload,
@@ -10,11 +9,15 @@ use netlink_packet_core::{
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
+use nix::libc::{
+    RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE,
+    RTM_SETLINK, ifinfomsg,
+};
 
 /// A request about interfaces, addresses, routes or rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    RaiseLink(LinkUp),
+    SetLinkUp(LinkUp),
     NewAddress(AddressMessage),
     DeleteAddress(AddressMessage),
     NewRoute(RouteMessage),
@@ -24,27 +27,25 @@ pub(crate) enum Request {
     GetRules(RuleMessage),
 }
 
-/// The wish that the interface of that number is up: `struct ifinfomsg` of `linux/rtnetlink.h`.
+/// Sets the interface with that index up: `struct ifinfomsg` of `linux/rtnetlink.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkUp(pub(crate) u32);
 
-/// What a dump holds.
+/// A message of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     Rule(RuleMessage),
-    /// Of a kind that nothing here asks for.
+    /// Any other kind.
     Other,
 }
 
 /// `IFF_UP`, `linux/if.h`.
-const UP: u32 = 1;
-/// `RTM_NEWRULE`, `linux/rtnetlink.h`.
-const NEW_RULE: u16 = 32;
+const IFF_UP: u32 = nix::libc::IFF_UP.cast_unsigned();
 
 impl Request {
     fn content(&self) -> &dyn Emitable {
         match self {
-            Self::RaiseLink(link) => link,
+            Self::SetLinkUp(link) => link,
             Self::NewAddress(address) | Self::DeleteAddress(address) => address,
             Self::NewRoute(route) | Self::DeleteRoute(route) => route,
             Self::NewRule(rule) | Self::DeleteRule(rule) | Self::GetRules(rule) => rule,
@@ -54,12 +55,12 @@ impl Request {
 
 impl Emitable for LinkUp {
     fn buffer_len(&self) -> usize {
-        16
+        size_of::<ifinfomsg>()
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        // Family, padding and type, then the index, the flags, and which of the flags are meant.
-        let words = [0, self.0, UP, UP];
+        // Family, padding and type, then index, flags, and mask of the flags to change.
+        let words = [0, self.0, IFF_UP, IFF_UP];
         for (place, word) in buffer.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_ne_bytes());
         }
@@ -67,17 +68,16 @@ impl Emitable for LinkUp {
 }
 
 impl NetlinkSerializable for Request {
-    /// `RTM_*` of `linux/rtnetlink.h`.
     fn message_type(&self) -> u16 {
         match self {
-            Self::RaiseLink(_) => 19,
-            Self::NewAddress(_) => 20,
-            Self::DeleteAddress(_) => 21,
-            Self::NewRoute(_) => 24,
-            Self::DeleteRoute(_) => 25,
-            Self::NewRule(_) => NEW_RULE,
-            Self::DeleteRule(_) => 33,
-            Self::GetRules(_) => 34,
+            Self::SetLinkUp(_) => RTM_SETLINK,
+            Self::NewAddress(_) => RTM_NEWADDR,
+            Self::DeleteAddress(_) => RTM_DELADDR,
+            Self::NewRoute(_) => RTM_NEWROUTE,
+            Self::DeleteRoute(_) => RTM_DELROUTE,
+            Self::NewRule(_) => RTM_NEWRULE,
+            Self::DeleteRule(_) => RTM_DELRULE,
+            Self::GetRules(_) => RTM_GETRULE,
         }
     }
 
@@ -94,7 +94,7 @@ impl NetlinkDeserializable for Answer {
     type Error = DecodeError;
 
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Self::Error> {
-        if header.message_type != NEW_RULE {
+        if header.message_type != RTM_NEWRULE {
             return Ok(Self::Other);
         }
         RuleMessage::parse(payload).map(Self::Rule)

@@ -1,4 +1,4 @@
-//! Requests to the kernel's routing over netlink: one at a time, each answered before the next.
+//! Sends requests to `NETLINK_ROUTE`, one at a time.
 
 use std::io;
 
@@ -10,7 +10,8 @@ use netlink_sys::{Socket, SocketAddr};
 
 use crate::routing_message::{Answer, Request};
 
-/// Enough for every answer the kernel gives in one datagram (`NLMSG_GOODSIZE` is at most 32 KiB).
+/// More than the kernel puts into one datagram, in bytes (`NLMSG_GOODSIZE` in `linux/netlink.h` is
+/// at most 32 KiB).
 const DATAGRAM: usize = 64 * 1024;
 
 /// A socket in the calling thread's network namespace.
@@ -30,13 +31,13 @@ impl Rtnetlink {
         })
     }
 
-    /// Asks for a change and waits until the kernel says that it is made.
+    /// Requests a change and waits for its acknowledgement.
     pub(crate) fn change(&mut self, request: Request, flags: u16) -> io::Result<()> {
         self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
         self.answers(|_answer| {})
     }
 
-    /// Asks for all that there is of a kind.
+    /// Requests all objects of a kind.
     pub(crate) fn dump(&mut self, request: Request) -> io::Result<Vec<Answer>> {
         self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         let mut found = Vec::new();
@@ -56,7 +57,7 @@ impl Rtnetlink {
         self.socket.send(&bytes, 0).map(|_sent| ())
     }
 
-    /// Every answer to the last request, until an acknowledgement, an error or the end.
+    /// Receives every answer to the last request, up to an acknowledgement, an error or the end.
     fn answers(&self, mut each: impl FnMut(Answer)) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM];
         loop {

@@ -1,10 +1,10 @@
-//! The host's iptables programs: found by name, run on one family's rules.
+//! The host's iptables programs: finds and runs them.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::parse::{self, InvalidSave};
@@ -13,39 +13,39 @@ use thiserror::Error;
 
 use crate::backend::Backend;
 use crate::policy_route;
-use crate::program::{Finished, ProgramError, RunLimits, run};
-use crate::user_ns::Owner;
+use crate::program::{Finished, ProgramError, RunLimits, Stdin, run};
+use crate::user_ns::UserNs;
 
-/// Where the host's programs are, and how much they may take.
+/// Where the host's programs are, and their limits.
 #[derive(Clone, Debug)]
 pub struct Xtables {
     directories: Vec<PathBuf>,
     limits: RunLimits,
-    /// The user namespace as whose root rules are written, where that is not the caller's; they are
-    /// read from outside as well as from inside.
-    owner: Option<Owner>,
+    /// The user namespace whose root writes rules, if it is not the caller's. Reading needs no
+    /// change of the user namespace.
+    user_ns: Option<UserNs>,
 }
 
-/// A host's program that is missing, or that refused.
+/// Why a host's program failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum XtablesError {
     /// The host has no such program.
     #[error("{backend}: no `{program}` in {searched}")]
     NoProgram {
-        /// The back end that would need it.
+        /// The back end that needs it.
         backend: Backend,
         /// The program.
         program: String,
-        /// Where it was looked for.
+        /// The searched directories, separated by `:`.
         searched: String,
     },
-    /// The program could not be run to its end.
-    #[error("{backend}: the program could not be run")]
+    /// The program did not run to its end.
+    #[error("{backend}")]
     Program {
         /// The back end.
         backend: Backend,
-        /// Why.
+        /// The cause.
         #[source]
         source: ProgramError,
     },
@@ -56,34 +56,33 @@ pub enum XtablesError {
         backend: Backend,
         /// The program.
         program: String,
-        /// The line of the input that it names.
+        /// The refused line of the input, if the program reported its number.
         rule: Option<String>,
-        /// What it said, on one line.
+        /// Its error output, on one line.
         stderr: String,
     },
-    /// The policy routing that goes with the rules could not be read or changed.
-    #[error("{backend}: the policy routing of TPROXY could not be read or changed")]
+    /// The policy routing of the rules.
+    #[error("{backend}: cannot read or change the policy routing of TPROXY")]
     Routing {
         /// The back end.
         backend: Backend,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// What it printed is no saved rules.
-    #[error("{backend}: `{program}` printed what it never should")]
+    /// Its output cannot be parsed.
+    #[error("{backend}: `{program}` printed invalid rules")]
     Unreadable {
         /// The back end.
         backend: Backend,
         /// The program.
         program: String,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: InvalidSave,
     },
 }
 
-/// What a program of the pair does.
 #[derive(Clone, Copy)]
 enum Role {
     Restore,
@@ -91,7 +90,7 @@ enum Role {
 }
 
 impl Xtables {
-    /// Looks in the directories of a `PATH`, then where distributions put system programs.
+    /// Searches the directories of a `PATH`, then those where distributions put system programs.
     pub fn search(path: Option<&OsStr>) -> Self {
         const USUAL: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
         let of_path = path.into_iter().flat_map(std::env::split_paths);
@@ -100,45 +99,45 @@ impl Xtables {
         Self::in_directories(directories)
     }
 
-    /// Looks in these directories alone.
+    /// Searches only these directories.
     pub fn in_directories(directories: Vec<PathBuf>) -> Self {
         Self {
             directories,
             limits: RunLimits::default(),
-            owner: None,
+            user_ns: None,
         }
     }
 
-    /// The same, but rules are written by root of that user namespace.
-    pub(crate) fn admitted_by(&self, owner: &Owner) -> Self {
+    /// Writes rules as root of that user namespace.
+    pub(crate) fn inside(&self, user_ns: &UserNs) -> Self {
         Self {
-            owner: Some(owner.clone()),
+            user_ns: Some(user_ns.clone()),
             ..self.clone()
         }
     }
 
-    /// Where the programs are looked for.
+    /// The searched directories.
     pub(crate) fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 
-    /// The same with other limits.
+    /// Sets the limits of each program.
     #[must_use]
     pub fn with_limits(mut self, limits: RunLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Whether the programs of that back end are there; nothing is started but, where a program's
-    /// name does not tell its kind, that program to say its version.
+    /// Whether the host has the programs of that back end. It starts none, except one whose name
+    /// does not contain its kind, to print its version.
     pub(crate) fn has(&self, backend: Backend) -> Result<(), XtablesError> {
         self.command(backend, Family::V4, Role::Restore).map(|_| ())
     }
 
     /// Commits the input of `iptables-restore --noflush` in the calling thread's namespace.
     ///
-    /// `lock` is a file of this namespace alone: `x_tables` programs lock it, so that they wait
-    /// for nobody who works in another namespace.
+    /// `lock` is a file that only this namespace has. `x_tables` programs lock it, so that they do
+    /// not wait for programs in other namespaces.
     pub(crate) fn restore(
         &self,
         backend: Backend,
@@ -148,8 +147,8 @@ impl Xtables {
     ) -> Result<(), XtablesError> {
         let mut command = self.command(backend, family, Role::Restore)?;
         command.arg("--noflush");
-        if let Some(owner) = &self.owner {
-            owner.admit(&mut command);
+        if let Some(user_ns) = &self.user_ns {
+            user_ns.enter_before_exec(&mut command);
         }
         if backend == Backend::IptablesLegacy {
             command.args(["--wait", "5"]).env("XTABLES_LOCKFILE", lock);
@@ -170,7 +169,7 @@ impl Xtables {
             source,
         };
         let mut rules = parse::save(&text, family).map_err(unreadable)?;
-        rules.routing = policy_route::standing(&rules)
+        rules.routing = policy_route::existing(&rules)
             .map_err(|source| XtablesError::Routing { backend, source })?;
         Ok(rules)
     }
@@ -182,7 +181,7 @@ impl Xtables {
         input: &str,
     ) -> Result<Finished, XtablesError> {
         let program = name_of(&command);
-        let finished = run(command, input, self.limits)
+        let finished = run(command, Stdin::Text(input), self.limits, || false)
             .map_err(|source| XtablesError::Program { backend, source })?;
         if finished.status.success() {
             return Ok(finished);
@@ -219,18 +218,18 @@ impl Xtables {
     }
 
     fn find(&self, program: &str) -> Option<PathBuf> {
-        let candidates = self
+        let mut paths = self
             .directories
             .iter()
             .map(|directory| directory.join(program));
-        candidates.into_iter().find(|path| is_executable(path))
+        paths.find(|path| is_executable(path))
     }
 
-    /// Whether a program without a suffix is of that back end, by what it says of its version.
+    /// Whether a program without a suffix belongs to that back end, according to its version.
     fn is_of(&self, path: &Path, backend: Backend) -> bool {
         let mut command = Command::new(path);
         command.env_clear().arg("--version");
-        let Ok(finished) = run(command, "", self.limits) else {
+        let Ok(finished) = run(command, Stdin::Text(""), self.limits, || false) else {
             return false;
         };
         let nft = String::from_utf8_lossy(&finished.stdout).contains("nf_tables");
@@ -250,6 +249,16 @@ impl Xtables {
         }
         named.join(":")
     }
+}
+
+/// Whether `x_tables` has any table of that family in the calling thread's namespace. Running the
+/// programs to find out would create the tables.
+pub(crate) fn has_legacy_tables(family: Family) -> bool {
+    let names = match family {
+        Family::V4 => "/proc/thread-self/net/ip_tables_names",
+        Family::V6 => "/proc/thread-self/net/ip6_tables_names",
+    };
+    fs::read_to_string(names).is_ok_and(|names| !names.trim().is_empty())
 }
 
 fn plain_name(family: Family, role: Role) -> &'static str {
@@ -278,7 +287,7 @@ fn name_of(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-/// The line of the input that `line 7 failed` or `Error occurred at line: 7` names.
+/// The line of the input whose number is in `line 7 failed` or `Error occurred at line: 7`.
 fn named_line<'input>(stderr: &str, input: &'input str) -> Option<&'input str> {
     let (_, behind) = stderr
         .split_once("line ")
@@ -304,8 +313,8 @@ fn one_line(stderr: &str, code: Option<i32>) -> String {
         .collect();
     match (lines.is_empty(), code) {
         (false, _) => lines.join("; "),
-        (true, Some(code)) => format!("exit code {code} without a word"),
-        (true, None) => "ended by a signal".to_owned(),
+        (true, Some(code)) => format!("exited with code {code} and no output"),
+        (true, None) => "killed by a signal".to_owned(),
     }
 }
 
@@ -314,10 +323,10 @@ mod tests {
     use super::{named_line, one_line};
 
     #[test]
-    fn the_line_that_was_refused_is_found() {
+    fn the_refused_line_is_found() {
         let input = "*nat\n-N A\nCOMMIT\n";
-        let said = "iptables-nft-restore: line 2 failed: Chain already exists.";
-        assert_eq!(named_line(said, input), Some("-N A"));
+        let stderr = "iptables-nft-restore: line 2 failed: Chain already exists.";
+        assert_eq!(named_line(stderr, input), Some("-N A"));
         assert_eq!(
             named_line("Error occurred at line: 1\n", input),
             Some("*nat")
@@ -328,9 +337,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_fits_on_one_line() {
+    fn error_output_is_joined_to_one_line() {
         assert_eq!(one_line("a\n\n  b \n", Some(1)), "a; b");
-        assert_eq!(one_line("", Some(3)), "exit code 3 without a word");
-        assert_eq!(one_line(" \n", None), "ended by a signal");
+        assert_eq!(one_line("", Some(3)), "exited with code 3 and no output");
+        assert_eq!(one_line(" \n", None), "killed by a signal");
     }
 }

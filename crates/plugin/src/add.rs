@@ -8,11 +8,11 @@ use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
 
+use crate::MeshCni;
 use crate::call::{Answer, Call, Pending};
 use crate::choice::Choice;
 use crate::error;
 use crate::report::{self, Outcome};
-use crate::{MeshCni, Stay};
 
 pub(crate) fn add(plugin: &MeshCni, request: &AddRequest) -> Result<Value, CniError> {
     let start = Instant::now();
@@ -56,9 +56,9 @@ fn redirect(
         }
         Answer::Redirect(selected) => {
             let (xtables, choice) = (&plugin.xtables, Choice::new(call, &plugin.xtables));
-            if plugin.stay == Stay::There {
-                netns.enter_for_good().map_err(|e| error::not_entered(&e))?;
-            }
+            netns
+                .enter(plugin.netns_entry)
+                .map_err(|e| error::not_entered(&e))?;
             let redirection = call.redirection(selected, &netns, xtables)?;
             let applied = apply(&netns, xtables, choice.backend(), &redirection.rule_sets)
                 .map_err(|e| error::not_applied(&e))?;

@@ -1,6 +1,6 @@
 //! The back end of an ADD: the configured one, or what `auto` found out about this machine.
 
-use mesh_cni_netns::{Applied, BackendChoice, Change, Survey, Xtables};
+use mesh_cni_netns::{Applied, BackendChoice, BackendProbeCache, Change, Xtables};
 
 use crate::call::Call;
 
@@ -9,7 +9,7 @@ pub(crate) struct Choice<'call> {
     call: &'call Call<'call>,
     xtables: &'call Xtables,
     /// What is known of this machine; nothing where a back end is configured by name.
-    survey: Option<Survey>,
+    survey: Option<BackendProbeCache>,
 }
 
 impl<'call> Choice<'call> {
@@ -22,7 +22,7 @@ impl<'call> Choice<'call> {
             survey: None,
         };
         if call.backend() == BackendChoice::Auto {
-            let recalled = Survey::recall(&call.conf.cni_agent_run_dir, xtables);
+            let recalled = BackendProbeCache::load(&call.conf.cni_agent_run_dir, xtables);
             choice.survey = Some(recalled.unwrap_or_else(|| choice.find_out()));
         }
         choice
@@ -30,22 +30,22 @@ impl<'call> Choice<'call> {
 
     pub(crate) fn backend(&self) -> BackendChoice {
         let survey = self.survey.as_ref();
-        survey.map_or_else(|| self.call.backend(), Survey::choice)
+        survey.map_or_else(|| self.call.backend(), BackendProbeCache::choice)
     }
 
     /// Asks again where another back end did the work than the memory promised.
     pub(crate) fn learn_from(&self, applied: Applied) {
-        let promised = self.survey.as_ref().map(Survey::first);
+        let promised = self.survey.as_ref().map(BackendProbeCache::first);
         let surprise = promised.is_some_and(|promised| promised != Some(applied.backend));
         if surprise && applied.change == Change::Created {
             self.find_out();
         }
     }
 
-    fn find_out(&self) -> Survey {
-        let survey = Survey::take(self.xtables);
+    fn find_out(&self) -> BackendProbeCache {
+        let survey = BackendProbeCache::probe(self.xtables);
         let said: Vec<_> = survey
-            .verdicts
+            .results
             .iter()
             .map(|(backend, verdict)| match verdict {
                 Ok(()) => format!("{backend} works"),
@@ -53,7 +53,7 @@ impl<'call> Choice<'call> {
             })
             .collect();
         let directory = &self.call.conf.cni_agent_run_dir;
-        let remembered = survey.remember(directory, self.xtables);
+        let remembered = survey.store(directory, self.xtables);
         let fate = match remembered {
             Ok(()) => "remembered".to_owned(),
             Err(error) => format!("not remembered in `{}`: {error}", directory.display()),

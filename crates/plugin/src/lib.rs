@@ -29,7 +29,7 @@ mod pod_source;
 mod report;
 mod status;
 
-use mesh_cni_netns::Xtables;
+use mesh_cni_netns::{NetnsEntry, Xtables};
 use mesh_cni_spec::{
     AddRequest, CheckRequest, CniError, DelRequest, GcRequest, Plugin, StatusRequest,
 };
@@ -44,16 +44,7 @@ use journal::Echo;
 pub struct MeshCni {
     xtables: Xtables,
     echo: Echo,
-    stay: Stay,
-}
-
-/// What becomes of the thread that makes a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stay {
-    /// It stays where it is; another one goes into the pod's network namespace.
-    Here,
-    /// It goes there itself and ends there.
-    There,
+    netns_entry: NetnsEntry,
 }
 
 impl MeshCni {
@@ -62,7 +53,7 @@ impl MeshCni {
         Self {
             xtables,
             echo: Echo::Stderr,
-            stay: Stay::Here,
+            netns_entry: NetnsEntry::NewThread,
         }
     }
 
@@ -70,8 +61,11 @@ impl MeshCni {
     /// network namespace itself and never comes back, which saves making another.
     #[must_use]
     pub fn for_one_call(self) -> Self {
-        let stay = Stay::There;
-        Self { stay, ..self }
+        let netns_entry = NetnsEntry::CallingThread;
+        Self {
+            netns_entry,
+            ..self
+        }
     }
 
     /// The same, with a log in its file alone and nothing on stderr.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use mesh_cni_netns::{Survey, Xtables};
+use mesh_cni_netns::{BackendProbeCache, Xtables};
 use serde_json::Value;
 
 use crate::machine::{mesh_cnictl, output, stdout};
@@ -104,11 +104,9 @@ fn the_cached_choice_of_auto_is_shown_with_its_reason() {
     let node = Node::new();
     node.install();
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    let mut survey = Survey::take(&xtables);
-    survey.verdicts[0].1 = Err("no nft_compat".to_owned());
-    survey
-        .remember(Path::new(&node.path("run")), &xtables)
-        .unwrap();
+    let mut cache = BackendProbeCache::probe(&xtables);
+    cache.results[0].1 = Err("no nft_compat".to_owned());
+    cache.store(Path::new(&node.path("run")), &xtables).unwrap();
     let (code, report) = node.json();
     assert_eq!(code, Some(0));
     assert_eq!(report["auto"]["backend"], "nft-native");

@@ -1,4 +1,4 @@
-//! What can go wrong between us and `nf_tables`.
+//! Errors of `nf_tables`.
 
 use std::io;
 
@@ -8,58 +8,64 @@ use thiserror::Error;
 
 use crate::nfnetlink::QueryError;
 
-/// Rules that could not be read or changed over netlink.
+/// How often another program may change the rules between the snapshot and the commit.
+///
+/// An attempt takes a millisecond or two, and a program that writes all the time leaves few gaps
+/// as long.
+pub(super) const ATTEMPTS: usize = 256;
+
+/// Why rules could not be read or changed over netlink.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NfTablesError {
-    /// The kernel gave no socket, or broke it off.
+    /// The socket cannot be opened or used.
     #[error("the netlink socket to nf_tables failed")]
     Socket(#[source] io::Error),
-    /// The kernel has no `nf_tables`, or does not let us use it.
-    #[error("the kernel does not tell its nf_tables rules: {reason}")]
-    NotTold {
-        /// What it said.
+    /// The kernel has no `nf_tables`, or refuses access.
+    #[error("cannot read nf_tables rules from the kernel: {reason}")]
+    Unreadable {
+        /// The kernel's error.
         reason: String,
     },
-    /// The kernel lacks a match or target of `x_tables`, or `nft_compat`, through which it is called.
+    /// The kernel lacks a match or target of `x_tables`, or `nft_compat`, which calls it.
     #[error("the kernel has no {kind} `{name}` in nft_compat: {reason}")]
     NoExtension {
         /// `match` or `target`.
         kind: &'static str,
         /// Its name.
         name: String,
-        /// What the kernel said.
+        /// The kernel's error.
         reason: String,
     },
-    /// What the kernel answered could not be read.
-    #[error("the kernel answered what it never should")]
+    /// The kernel's answer cannot be decoded.
+    #[error("the kernel sent an invalid netlink message")]
     Malformed(#[source] Malformed),
-    /// The kernel refused a message of the batch, and thereby all of it.
+    /// The kernel refused a message of the batch, and with it the whole batch.
     #[error("the kernel refused `{change}`: {reason}")]
     Refused {
-        /// What the message asked for.
+        /// The refused change.
         change: String,
-        /// What the kernel said.
+        /// The kernel's error.
         reason: String,
-        /// The number of the error.
+        /// The error number.
         errno: i32,
     },
-    /// The kernel neither carried the batch out nor refused it.
-    #[error("the kernel did not say whether it changed the rules")]
-    Silent,
-    /// Another program changed the rules each time between our look and our change.
+    /// The kernel neither committed nor refused the batch.
+    #[error("the kernel did not confirm the change of the rules")]
+    NotConfirmed,
+    /// Another program changed the rules in every attempt.
     #[error(
-        "another program keeps changing the rules of this namespace: given up after {attempts} attempts"
+        "another program keeps changing the rules of this namespace: gave up after {attempts} attempts"
     )]
     Unsettled {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: usize,
     },
     /// A rule has no expressions.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
-    /// The policy routing that goes with the rules could not be read or changed.
-    #[error("the policy routing of TPROXY could not be read or changed")]
+    /// The policy routing of the rules.
+    #[error("cannot read or change the policy routing of TPROXY")]
     Routing(#[source] io::Error),
 }
 
@@ -95,17 +101,15 @@ impl From<QueryError> for NfTablesError {
         match error {
             QueryError::Socket(source) => Self::Socket(source),
             QueryError::Malformed(source) => Self::Malformed(source),
-            QueryError::Refused(refusal) => Self::NotTold {
+            QueryError::Refused(refusal) => Self::Unreadable {
                 reason: reason(&refusal),
             },
-            QueryError::Interrupted => Self::Unsettled {
-                attempts: super::ATTEMPTS,
-            },
+            QueryError::Interrupted => Self::Unsettled { attempts: ATTEMPTS },
         }
     }
 }
 
-/// What the kernel says in its own words, and in those of its number.
+/// The kernel's message, if it sent one, and the name of the error number.
 fn reason(refusal: &Refusal) -> String {
     let errno = Errno::from_raw(refusal.errno);
     match &refusal.text {

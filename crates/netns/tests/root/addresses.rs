@@ -1,4 +1,4 @@
-//! The addresses of a namespace, in both ways of asking.
+//! Both ways to read the addresses of a namespace.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use mesh_cni_netns::{addresses, ipv6_addresses};
 use crate::support::{must, scratch};
 
 #[test]
-fn both_ways_of_asking_find_the_same_ipv6_addresses() {
+fn both_ways_find_the_same_ipv6_addresses() {
     let netns = scratch();
     assert!(netns.run(ipv6_addresses).unwrap().unwrap().is_empty());
     must(&netns, "ip", &["link", "set", "lo", "up"], "");

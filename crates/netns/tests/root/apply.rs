@@ -1,4 +1,4 @@
-//! Applying: created, unchanged, replaced, removed, on both back ends and both families.
+//! Applying and removing rules, with every back end and both families.
 
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
@@ -6,10 +6,10 @@ use mesh_cni_netns::{ApplyError, Backend, BackendChoice, Change, apply, read, re
 use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{
-    flavour, in_namespace, interception, must, only, productpage, rules, saved, scratch, xtables,
+    in_namespace, interception, must, only, productpage, rules, saved, scratch, suffix, xtables,
 };
 
-/// Rules of somebody else in every chain that ours touch.
+/// Foreign rules in every chain that ours change.
 const FOREIGN: &str = "*nat\n:THEIRS - [0:0]\n\
     -A PREROUTING -i eth9 -m comment --comment \"not ours\" -j RETURN\n\
     -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\n\
@@ -17,7 +17,7 @@ const FOREIGN: &str = "*nat\n:THEIRS - [0:0]\n\
     *filter\n-A INPUT -p tcp -m tcp --dport 1 -j DROP\nCOMMIT\n";
 
 #[test]
-fn a_second_time_changes_nothing_and_keeps_the_counters() {
+fn applying_again_changes_nothing_and_keeps_the_counters() {
     for backend in Backend::ALL {
         let netns = scratch();
         let wanted = [rules(&productpage(), Family::V4)];
@@ -25,7 +25,7 @@ fn a_second_time_changes_nothing_and_keeps_the_counters() {
         assert_eq!(apply().change, Change::Created);
 
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
-        // Nobody listens: the packet is counted all the same.
+        // The packet is counted although no process listens.
         in_namespace(&netns, "bash", &["-c", ": < /dev/tcp/127.0.0.1/9"], "");
         let before = read(&netns, &xtables(), only(backend), &[Family::V4])
             .unwrap()
@@ -46,13 +46,13 @@ fn a_second_time_changes_nothing_and_keeps_the_counters() {
 }
 
 #[test]
-fn another_set_of_ours_is_replaced_and_the_rules_of_others_stay() {
+fn other_rules_of_ours_are_replaced_and_foreign_rules_stay() {
     for backend in Backend::ALL {
         let netns = scratch();
-        let flavour = flavour(backend);
+        let suffix = suffix(backend);
         must(
             &netns,
-            &format!("iptables-{flavour}-restore"),
+            &format!("iptables-{suffix}-restore"),
             &["--noflush"],
             FOREIGN,
         );
@@ -94,7 +94,7 @@ fn another_set_of_ours_is_replaced_and_the_rules_of_others_stay() {
 }
 
 #[test]
-fn both_families_are_applied_and_a_family_that_is_no_longer_wanted_goes() {
+fn both_families_are_applied_and_an_unwanted_family_is_removed() {
     for backend in Backend::ALL {
         let netns = scratch();
         let (four, six) = (
@@ -118,21 +118,21 @@ fn both_families_are_applied_and_a_family_that_is_no_longer_wanted_goes() {
 }
 
 #[test]
-fn rules_of_ours_in_one_back_end_keep_the_other_out() {
-    for (standing, chosen) in [
+fn rules_of_ours_in_one_back_end_block_the_other() {
+    for (existing, chosen) in [
         (Backend::IptablesNft, Backend::IptablesLegacy),
         (Backend::IptablesLegacy, Backend::IptablesNft),
     ] {
         let netns = scratch();
         let wanted = [rules(&productpage(), Family::V4)];
-        apply(&netns, &xtables(), only(standing), &wanted).unwrap();
+        apply(&netns, &xtables(), only(existing), &wanted).unwrap();
         let refused = apply(&netns, &xtables(), only(chosen), &wanted);
         assert!(
             matches!(refused, Err(ApplyError::Elsewhere { .. })),
             "{refused:?}"
         );
-        // Over netlink the rules of iptables-nft are our own.
-        let by = match standing {
+        // Netlink replaces the rules of iptables-nft.
+        let by = match existing {
             Backend::IptablesNft => Backend::Netlink,
             other => other,
         };
@@ -144,7 +144,7 @@ fn rules_of_ours_in_one_back_end_keep_the_other_out() {
 }
 
 #[test]
-fn namespaces_are_programmed_at_the_same_time() {
+fn many_namespaces_are_programmed_at_the_same_time() {
     for backend in Backend::ALL {
         let wanted = [rules(&productpage(), Family::V4)];
         let namespaces: Vec<_> = (0..16).map(|_| scratch()).collect();
@@ -164,7 +164,7 @@ fn namespaces_are_programmed_at_the_same_time() {
 }
 
 #[test]
-fn the_address_from_which_a_sidecar_passes_on_comes_and_goes() {
+fn the_passthrough_address_is_added_and_removed() {
     let netns = scratch();
     let choice = BackendChoice::Auto;
     let address = || must(&netns, "ip", &["-6", "address", "show", "dev", "lo"], "");
@@ -173,7 +173,7 @@ fn the_address_from_which_a_sidecar_passes_on_comes_and_goes() {
     assert!(!address().contains("::6/128"), "{}", address());
     for _ in 0..2 {
         apply(&netns, &xtables(), choice, &wanted(Family::V6)).unwrap();
-        // Looked for on the network first, it could not be bound to at once.
+        // Duplicate address detection would delay its use.
         let usable = "inet6 ::6/128 scope global nodad";
         assert!(address().contains(usable), "{}", address());
     }

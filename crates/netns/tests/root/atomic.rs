@@ -1,4 +1,4 @@
-//! Faults: whatever is refused, the namespace is as it was.
+//! Failures: after any refusal the namespace is unchanged.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ fn message(error: &ApplyError) -> String {
 }
 
 #[test]
-fn a_family_that_is_refused_takes_the_other_back() {
+fn a_refused_family_rolls_the_other_back() {
     let both = [
         rules(&productpage(), Family::V4),
         rules(&productpage(), Family::V6),
     ];
-    let fault = "echo 'line 3 failed: No chain/target/match by that name.' >&2; exit 1";
-    let programs = Programs::of_host().with_fault("ip6tables-nft-restore", fault);
+    let script = "echo 'line 3 failed: No chain/target/match by that name.' >&2; exit 1";
+    let programs = Programs::of_host().with_script("ip6tables-nft-restore", script);
 
     let fresh = scratch();
     let refused = apply(&fresh, &programs.xtables(), only(NFT), &both).unwrap_err();
-    let said = message(&refused);
-    assert!(said.contains("at `-N ISTIO_REDIRECT`"), "{said}");
-    assert!(said.contains("No chain/target/match"), "{said}");
+    let error = message(&refused);
+    assert!(error.contains("at `-N ISTIO_REDIRECT`"), "{error}");
+    assert!(error.contains("No chain/target/match"), "{error}");
     assert!(!saved(&fresh, NFT, Family::V4).contains("ISTIO"));
 
     let older = scratch();
@@ -45,13 +45,13 @@ fn a_family_that_is_refused_takes_the_other_back() {
 }
 
 #[test]
-fn a_table_that_is_refused_takes_the_other_back() {
-    // Two tables are two transactions. The fault lets mangle through and refuses nat.
-    let fault = "input=$(cat); case \"$input\" in *'*nat'*) \
+fn a_refused_table_rolls_the_other_back() {
+    // Two tables are two transactions. The script accepts mangle and refuses nat.
+    let script = "input=$(cat); case \"$input\" in *'*nat'*) \
         printf '%s\\n' \"$input\" | sed '/^\\*nat/,$d' | /usr/sbin/iptables-nft-restore \"$@\"; \
         echo 'line 6 failed: refused on purpose' >&2; exit 1;; \
         *) printf '%s\\n' \"$input\" | exec /usr/sbin/iptables-nft-restore \"$@\";; esac";
-    let programs = Programs::of_host().with_fault("iptables-nft-restore", fault);
+    let programs = Programs::of_host().with_script("iptables-nft-restore", script);
     let mut interception = productpage();
     interception.drop_invalid = true;
     let netns = scratch();
@@ -75,11 +75,11 @@ fn a_table_that_is_refused_takes_the_other_back() {
 }
 
 #[test]
-fn the_next_back_end_is_tried_where_one_does_not_work() {
-    let fault = "echo 'Could not fetch rule set generation id: Invalid argument' >&2; exit 1";
+fn the_next_back_end_is_tried_if_one_fails() {
+    let script = "echo 'Could not fetch rule set generation id: Invalid argument' >&2; exit 1";
     let programs = Programs::of_host()
-        .with_fault("iptables-nft-restore", fault)
-        .with_fault("iptables-nft-save", fault);
+        .with_script("iptables-nft-restore", script)
+        .with_script("iptables-nft-save", script);
     let netns = scratch();
     let wanted = [rules(&productpage(), Family::V4)];
     let applied = apply(&netns, &programs.xtables(), PROGRAMS, &wanted).unwrap();
@@ -87,14 +87,14 @@ fn the_next_back_end_is_tried_where_one_does_not_work() {
 }
 
 #[test]
-fn the_next_back_end_is_left_alone_where_rules_of_ours_stand_in_the_first() {
+fn the_next_back_end_is_not_used_if_the_first_holds_rules_of_ours() {
     let netns = scratch();
     let mut older = productpage();
     older.exclude_outbound_ports.clear();
     apply(&netns, &xtables(), only(NFT), &[rules(&older, Family::V4)]).unwrap();
     let before = saved(&netns, NFT, Family::V4);
 
-    let programs = Programs::of_host().with_fault("iptables-nft-restore", "echo no >&2; exit 1");
+    let programs = Programs::of_host().with_script("iptables-nft-restore", "echo no >&2; exit 1");
     let wanted = [rules(&productpage(), Family::V4)];
     let refused = apply(&netns, &programs.xtables(), PROGRAMS, &wanted);
     assert!(
@@ -106,18 +106,18 @@ fn the_next_back_end_is_left_alone_where_rules_of_ours_stand_in_the_first() {
 }
 
 #[test]
-fn no_program_at_all_is_told_with_where_it_was_looked_for() {
+fn missing_programs_are_reported_with_the_searched_directories() {
     let empty = tempfile::tempdir().unwrap();
     let none = mesh_cni_netns::Xtables::in_directories(vec![empty.path().into()]);
     let wanted = [rules(&productpage(), Family::V4)];
     let refused = apply(&scratch(), &none, PROGRAMS, &wanted).unwrap_err();
-    let said = message(&refused).replace(&empty.path().display().to_string(), "DIRECTORY");
-    insta::assert_snapshot!(said, @"no back end works: iptables-nft: no `iptables-nft-restore` in DIRECTORY; iptables-legacy: no `iptables-legacy-restore` in DIRECTORY");
+    let error = message(&refused).replace(&empty.path().display().to_string(), "DIRECTORY");
+    insta::assert_snapshot!(error, @"no back end works: iptables-nft: no `iptables-nft-restore` in DIRECTORY; iptables-legacy: no `iptables-legacy-restore` in DIRECTORY");
 }
 
 #[test]
 fn a_program_that_never_ends_is_killed() {
-    let programs = Programs::of_host().with_fault("iptables-nft-restore", "exec sleep 600");
+    let programs = Programs::of_host().with_script("iptables-nft-restore", "exec sleep 600");
     let mut limits = RunLimits::default();
     limits.time = Duration::from_millis(200);
     let xtables = programs.xtables().with_limits(limits);
@@ -127,23 +127,23 @@ fn a_program_that_never_ends_is_killed() {
 }
 
 #[test]
-fn a_program_without_end_of_words_is_killed() {
+fn a_program_that_prints_without_end_is_killed() {
     let programs = Programs::of_host()
-        .with_fault("iptables-nft-restore", "exit 1")
-        .with_fault("iptables-nft-save", "exec cat /dev/zero");
+        .with_script("iptables-nft-restore", "exit 1")
+        .with_script("iptables-nft-save", "exec cat /dev/zero");
     let mut limits = RunLimits::default();
     limits.output = 1024 * 1024;
     let xtables = programs.xtables().with_limits(limits);
     let wanted = [rules(&productpage(), Family::V4)];
     let refused = apply(&scratch(), &xtables, only(NFT), &wanted).unwrap_err();
     assert!(
-        message(&refused).contains("exit code 1 without a word"),
+        message(&refused).contains("exited with code 1 and no output"),
         "{refused}"
     );
 }
 
 #[test]
-fn a_plain_program_is_taken_for_what_it_says_it_is() {
+fn the_version_of_a_program_without_a_suffix_decides_its_back_end() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["iptables-restore", "iptables-save"] {
         let real = format!(

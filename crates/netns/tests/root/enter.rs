@@ -1,15 +1,14 @@
-//! Entering: the work is there, the caller stays here, and what is no namespace is refused.
+//! Entering network namespaces.
 
-use std::fs;
 use std::path::Path;
 use std::thread;
 
-use mesh_cni_netns::{EnterError, NetNs, OpenError};
+use mesh_cni_netns::{EnterError, NetNs, NetnsEntry, OpenError};
 
 use crate::support::scratch;
 
 #[test]
-fn the_work_runs_in_the_namespace_and_the_caller_stays_where_it_was() {
+fn work_runs_in_the_namespace_and_the_caller_stays_outside() {
     let (here, there) = (NetNs::current().unwrap(), scratch());
     let inside = there.run(|| NetNs::current().unwrap()).unwrap();
     assert!(inside.is_same(&there));
@@ -18,7 +17,7 @@ fn the_work_runs_in_the_namespace_and_the_caller_stays_where_it_was() {
 }
 
 #[test]
-fn a_namespace_is_found_by_its_path_while_it_is_held() {
+fn a_scratch_namespace_has_a_path_while_it_is_open() {
     let netns = scratch();
     let path = netns.path().to_owned();
     assert!(NetNs::open(&path).unwrap().is_same(&netns));
@@ -27,24 +26,24 @@ fn a_namespace_is_found_by_its_path_while_it_is_held() {
 }
 
 #[test]
-fn a_panic_in_the_namespace_is_an_error_here() {
+fn a_panic_in_the_namespace_is_an_error_outside() {
     let outcome = scratch().run(|| panic!("on purpose"));
     assert!(matches!(outcome, Err(EnterError::Panicked { .. })));
 }
 
 #[test]
-fn a_thread_that_entered_for_good_does_the_work_itself() {
+fn a_calling_thread_that_entered_runs_the_work_itself() {
     let (here, there) = (NetNs::current().unwrap(), scratch());
     let elsewhere = scratch();
     let one_call = || {
-        there.enter_for_good().unwrap();
+        there.enter(NetnsEntry::CallingThread).unwrap();
         let own = thread::current().id();
         let worker = there.run(|| thread::current().id()).unwrap();
         assert_eq!(worker, own);
         assert!(NetNs::current().unwrap().is_same(&there));
         let outcome = there.run(|| panic!("on purpose"));
         assert!(matches!(outcome, Err(EnterError::Panicked { .. })));
-        // Any other namespace is entered by another thread, as ever.
+        // Another thread enters any other namespace.
         let worker = elsewhere.run(|| (thread::current().id(), NetNs::current().unwrap()));
         let (worker, inside) = worker.unwrap();
         assert_ne!(worker, own);
@@ -56,7 +55,7 @@ fn a_thread_that_entered_for_good_does_the_work_itself() {
 }
 
 #[test]
-fn what_is_no_network_namespace_is_refused() {
+fn other_files_are_refused() {
     assert!(matches!(
         NetNs::open(Path::new("/no/such/netns")),
         Err(OpenError::Missing { .. })
@@ -69,11 +68,10 @@ fn what_is_no_network_namespace_is_refused() {
 
 #[test]
 fn another_kind_of_namespace_is_refused_when_entered() {
-    assert!(fs::exists("/proc/self/ns/uts").unwrap());
     let uts = NetNs::open(Path::new("/proc/self/ns/uts")).unwrap();
     assert!(matches!(uts.run(|| ()), Err(EnterError::Refused { .. })));
     assert!(matches!(
-        uts.enter_for_good(),
+        uts.enter(NetnsEntry::CallingThread),
         Err(EnterError::Refused { .. })
     ));
 }

@@ -1,5 +1,4 @@
-//! The live listing: read back from a real namespace, it is the documented dump, and it says what
-//! the documented command says.
+//! The listing of live rules equals the documented dump and the output of the documented command.
 
 use mesh_cni_netfilter::Listing;
 use mesh_cni_netfilter::listing::Layout;
@@ -7,10 +6,10 @@ use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netns::{Backend, apply, read};
 use mesh_cni_rules::OWNERSHIP;
 
-use crate::support::{flavour, must, only, productpage, rules, scratch, xtables};
+use crate::support::{must, only, productpage, rules, scratch, suffix, xtables};
 
 const DUMP: &str = include_str!("../../../rules/tests/anchor/documented-dump.nat.v4.txt");
-/// Every match and target that the rule model knows, and rules of others.
+/// Every match and target of the rule model, and foreign rules.
 const EVERYTHING: &str = include_str!("../../../rules/tests/anchor/iptables-save.v4.txt");
 
 fn live(backend: Backend) -> RuleSet {
@@ -27,7 +26,7 @@ fn live(backend: Backend) -> RuleSet {
 }
 
 #[test]
-fn the_live_listing_is_the_documented_dump_on_both_back_ends() {
+fn the_live_listing_is_the_documented_dump_with_every_back_end() {
     let masked = |text: &str| {
         text.replace("127.0.0.6", "127.0.X.X")
             .replace("127.0.0.1", "127.0.X.X")
@@ -44,14 +43,14 @@ fn the_live_listing_is_the_documented_dump_on_both_back_ends() {
             snapshot_path => "../snapshots",
             prepend_module_to_snapshot => false,
             omit_expression => true,
-            description => "read back from a live namespace, the same on both back ends: the \
+            description => "read from a live namespace, the same with every back end: the \
                 documented dump, 127.0.0.6 in rule 2 of ISTIO_OUTPUT and 127.0.0.1 elsewhere",
         }, { insta::assert_snapshot!("productpage.live.list", listing) });
     }
 }
 
-/// Chains by name, each with its rules, folded, the protocol as a name: the order of chains is our
-/// own, and some versions of iptables print protocols as numbers.
+/// Chains with their rules, sorted, with protocols as names: our order of chains differs, and some
+/// versions of iptables print protocols as numbers.
 fn chains(listing: Listing) -> Vec<String> {
     let folded = listing.without_counters().print(Layout::Folded);
     let named = |line: &str| {
@@ -75,17 +74,17 @@ fn chains(listing: Listing) -> Vec<String> {
 }
 
 #[test]
-fn our_listing_says_what_the_documented_command_says() {
-    // Tables of our own show nothing of iptables'.
+fn our_listing_equals_that_of_the_documented_command() {
+    // Tables of our own contain no rules of iptables.
     let iptables = Backend::ALL
         .into_iter()
         .filter(|backend| *backend != Backend::NftNative);
     for backend in iptables {
         let netns = scratch();
-        let flavour = flavour(backend);
+        let suffix = suffix(backend);
         must(
             &netns,
-            &format!("iptables-{flavour}-restore"),
+            &format!("iptables-{suffix}-restore"),
             &[],
             EVERYTHING,
         );
@@ -100,10 +99,10 @@ fn our_listing_says_what_the_documented_command_says() {
                 "--line-numbers",
                 "-x",
             ];
-            let text = must(&netns, &format!("iptables-{flavour}"), &arguments, "");
+            let text = must(&netns, &format!("iptables-{suffix}"), &arguments, "");
             let theirs = chains(Listing::parse(&text).unwrap());
             let ours = chains(Listing::of(&found.rule_sets[0], table, &OWNERSHIP));
-            // A comment and a DNAT of others keep the words of iptables-save in our listing.
+            // In our listing a foreign comment and a foreign DNAT have the form of iptables-save.
             let foreign = |chain: &&String| !chain.contains("DOCKER");
             let (ours, theirs): (Vec<_>, Vec<_>) = (
                 ours.iter().filter(foreign).collect(),

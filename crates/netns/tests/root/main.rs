@@ -1,12 +1,8 @@
-//! Tests that need root: real namespaces, real iptables of both flavours.
+//! Tests with real namespaces and real iptables, both `nft` and `legacy`.
 //!
-//! Built with the feature `root-tests`. Without root they fail, they do not skip.
+//! They need the feature `root-tests` and root. Without root they fail.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test ends where it fails"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a failed test panics")]
 
 mod addresses;
 mod apply;

@@ -1,4 +1,4 @@
-//! Others who change the same rules at the same time, and refusals in the middle of a batch.
+//! Programs that change the same rules at the same time, and refusals in the middle of a batch.
 
 use std::process::{Child, Command};
 use std::thread;
@@ -12,10 +12,10 @@ use crate::support::{interception, must, only, productpage, rules, saved, scratc
 
 const OVER_NETLINK: [Backend; 2] = [Backend::Netlink, Backend::NftNative];
 
-/// How many rules the other program adds, one transaction each.
+/// How many rules the other program adds, in one transaction each.
 const ADDED: usize = 60;
 
-/// A program that adds rules of its own beside ours, in iptables' table, one after the other.
+/// A program that adds its own rules to a table of iptables, one at a time.
 fn writer(netns: &NetNs) -> Child {
     must(
         netns,
@@ -35,7 +35,7 @@ fn writer(netns: &NetNs) -> Child {
 }
 
 #[test]
-fn another_programs_rules_survive_and_ours_stand_while_it_writes() {
+fn rules_are_applied_while_another_program_writes_and_its_rules_survive() {
     let older = interception(&[("traffic.sidecar.istio.io/excludeOutboundPorts", "1,2,3")]);
     let netns = scratch();
     let mut writer = writer(&netns);
@@ -48,9 +48,9 @@ fn another_programs_rules_survive_and_ours_stand_while_it_writes() {
             &productpage()
         };
         let wanted = [Family::V4, Family::V6].map(|family| rules(wanted, family));
-        apply(&netns, &xtables(), only(backend), &wanted).expect("it is tried again");
+        apply(&netns, &xtables(), only(backend), &wanted).expect("it is retried");
         let found = read(&netns, &xtables(), only(backend), &Family::ALL);
-        let found = found.expect("it is read again").rule_sets;
+        let found = found.expect("it is retried").rule_sets;
         for (wanted, found) in wanted.iter().zip(&found) {
             assert_eq!(drift(wanted, found, &OWNERSHIP), None, "turn {turns}");
         }
@@ -66,7 +66,7 @@ fn another_programs_rules_survive_and_ours_stand_while_it_writes() {
 }
 
 #[test]
-fn two_of_us_at_once_leave_the_rules_of_one() {
+fn two_concurrent_calls_leave_the_rules_of_one() {
     let one = [rules(&productpage(), Family::V4)];
     let other = interception(&[("traffic.sidecar.istio.io/excludeOutboundPorts", "1,2,3")]);
     let other = [rules(&other, Family::V4)];
@@ -81,23 +81,26 @@ fn two_of_us_at_once_leave_the_rules_of_one() {
                 let netns = &netns;
                 scope.spawn(move || {
                     for _ in 0..40 {
-                        apply(netns, &xtables(), only(backend), wanted).expect("it is tried again");
+                        apply(netns, &xtables(), only(backend), wanted).expect("it is retried");
                     }
                 });
             }
         });
-        let stands = |backend, wanted| {
+        let is_live = |backend, wanted| {
             let found = read(&netns, &xtables(), only(backend), &[Family::V4]).unwrap();
             drift(wanted, &found.rule_sets[0], &OWNERSHIP).is_none()
         };
-        let (one, other) = (stands(backends[0], &one[0]), stands(backends[1], &other[0]));
+        let (one, other) = (
+            is_live(backends[0], &one[0]),
+            is_live(backends[1], &other[0]),
+        );
         assert!(one != other, "{backends:?}: {one} {other}");
     }
 }
 
 #[test]
-fn a_refusal_names_its_rule_and_nothing_of_the_batch_stands() {
-    // Packets that come in have no owner yet.
+fn a_refusal_names_its_rule_and_the_batch_changes_nothing() {
+    // Incoming packets have no owner yet.
     let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:ISTIO_INBOUND - [0:0]\n\
         -A ISTIO_INBOUND -p tcp -m tcp --dport 15008 -j RETURN\n\
         -A PREROUTING -m owner --uid-owner 1337 -j ISTIO_INBOUND\nCOMMIT\n";

@@ -1,4 +1,4 @@
-//! Scratch namespaces, programs run in them, and faults put in place of the host's programs.
+//! Scratch namespaces, programs that run in them, and scripts that replace the host's programs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
-/// Those that start the host's programs.
+/// The back ends that run the host's programs.
 pub(crate) const PROGRAMS: BackendChoice =
     BackendChoice::FirstOf(&[Backend::IptablesNft, Backend::IptablesLegacy]);
 
@@ -56,7 +56,7 @@ pub(crate) fn rules(interception: &Interception, family: Family) -> RuleSet {
     compile(interception, Dialect::Asm, family)
 }
 
-/// A program of the host, run in the namespace to its end.
+/// Runs a program of the host in the namespace.
 pub(crate) fn in_namespace(
     netns: &NetNs,
     program: &str,
@@ -82,7 +82,7 @@ fn write_and_rewind(mut file: &fs::File, text: &str) {
     file.rewind().expect("a temporary file can be rewound");
 }
 
-/// The same, and it must succeed.
+/// Runs a program that must succeed, and returns its output.
 pub(crate) fn must(netns: &NetNs, program: &str, arguments: &[&str], input: &str) -> String {
     let output = in_namespace(netns, program, arguments, input);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -90,7 +90,7 @@ pub(crate) fn must(netns: &NetNs, program: &str, arguments: &[&str], input: &str
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Everything that stands, by the back end's own program, without dates and counters.
+/// All rules, as the back end's own program prints them, without dates and counters.
 pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
     if backend == Backend::NftNative {
         let family = match family {
@@ -99,10 +99,10 @@ pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
         };
         return must(netns, "nft", &["-s", "list", "ruleset", family], "");
     }
-    let flavour = flavour(backend);
+    let suffix = suffix(backend);
     let program = match family {
-        Family::V4 => format!("iptables-{flavour}-save"),
-        Family::V6 => format!("ip6tables-{flavour}-save"),
+        Family::V4 => format!("iptables-{suffix}-save"),
+        Family::V6 => format!("ip6tables-{suffix}-save"),
     };
     let text = must(netns, &program, &[], "");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -110,8 +110,8 @@ pub(crate) fn saved(netns: &NetNs, backend: Backend, family: Family) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Which of iptables' programs shows what that back end wrote.
-pub(crate) fn flavour(backend: Backend) -> &'static str {
+/// The suffix of the iptables programs that print the rules of that back end.
+pub(crate) fn suffix(backend: Backend) -> &'static str {
     match backend {
         Backend::IptablesLegacy => "legacy",
         _ => "nft",
@@ -126,8 +126,7 @@ fn without_counters(line: &str) -> &str {
     }
 }
 
-/// A directory of programs that stand for the host's: each a link to the real one, but for those
-/// that a test replaces by a fault.
+/// A directory with links to the host's programs, some of which a test replaces by a script.
 pub(crate) struct Programs {
     directory: tempfile::TempDir,
 }
@@ -136,9 +135,9 @@ impl Programs {
     pub(crate) fn of_host() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         for family in ["iptables", "ip6tables"] {
-            for flavour in ["nft", "legacy"] {
+            for suffix in ["nft", "legacy"] {
                 for role in ["restore", "save"] {
-                    let name = format!("{family}-{flavour}-{role}");
+                    let name = format!("{family}-{suffix}-{role}");
                     let real = Path::new("/usr/sbin").join(&name);
                     std::os::unix::fs::symlink(real, directory.path().join(name))
                         .expect("a link can be made");
@@ -149,12 +148,12 @@ impl Programs {
     }
 
     pub(crate) fn without(self, name: &str) -> Self {
-        fs::remove_file(self.directory.path().join(name)).expect("the link is there");
+        fs::remove_file(self.directory.path().join(name)).expect("the link exists");
         self
     }
 
-    /// Puts a script in the program's place.
-    pub(crate) fn with_fault(self, name: &str, script: &str) -> Self {
+    /// Replaces a program by a script.
+    pub(crate) fn with_script(self, name: &str, script: &str) -> Self {
         let programs = self.without(name);
         let path = programs.directory.path().join(name);
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the script can be written");

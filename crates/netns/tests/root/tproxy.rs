@@ -1,4 +1,4 @@
-//! TPROXY: the rules and their policy routing come and go together.
+//! TPROXY: rules and their policy routing are added and removed together.
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, RuleSet};
 use mesh_cni_netfilter::{Drift, drift};
@@ -14,29 +14,29 @@ fn tproxy(routing: PolicyRouting) -> [RuleSet; 2] {
     Family::ALL.map(|family| rules(&interception, family))
 }
 
-/// What `ip` says of the routing, for both families.
+/// The routing of both families, as `ip` prints it.
 fn routing(netns: &mesh_cni_netns::NetNs) -> String {
-    let mut said = String::new();
+    let mut routing = String::new();
     for family in ["-4", "-6"] {
-        for words in [
+        for arguments in [
             ["rule", "list"].as_slice(),
             &["route", "list", "table", "133"],
         ] {
-            let arguments: Vec<_> = [family].iter().chain(words).copied().collect();
+            let arguments: Vec<_> = [family].iter().chain(arguments).copied().collect();
             let output = crate::support::in_namespace(netns, "ip", &arguments, "");
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let ours = text
                 .lines()
                 .filter(|line| line.contains("fwmark") || line.contains("local"));
             let ours = ours.filter(|line| !line.contains("lookup local"));
-            said.extend(ours.map(|line| format!("{family} {}\n", line.trim())));
+            routing.extend(ours.map(|line| format!("{family} {}\n", line.trim())));
         }
     }
-    said
+    routing
 }
 
 #[test]
-fn rules_and_routing_come_and_go_together() {
+fn rules_and_routing_are_added_and_removed_together() {
     for backend in Backend::ALL {
         let netns = scratch();
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
@@ -76,7 +76,7 @@ fn rules_and_routing_come_and_go_together() {
 }
 
 #[test]
-fn the_loopback_interface_is_raised_where_nobody_has_done_it_yet() {
+fn the_loopback_interface_is_set_up_if_it_is_down() {
     for backend in Backend::ALL {
         let netns = scratch();
         apply(&netns, &xtables(), only(backend), &tproxy(TPROXY_ROUTING)).unwrap();
@@ -86,7 +86,7 @@ fn the_loopback_interface_is_raised_where_nobody_has_done_it_yet() {
 }
 
 #[test]
-fn routing_that_is_gone_is_a_drift_and_is_mended() {
+fn missing_routing_is_a_drift_and_is_repaired() {
     let netns = scratch();
     must(&netns, "ip", &["link", "set", "lo", "up"], "");
     let [wanted, _] = tproxy(PolicyRouting { mark: 7, table: 77 });
@@ -105,8 +105,8 @@ fn routing_that_is_gone_is_a_drift_and_is_mended() {
         matches!(difference, Some(Drift::Routing { .. })),
         "{difference:?}"
     );
-    let mended = apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
-    assert_eq!(mended.change, Change::Replaced);
+    let repaired = apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
+    assert_eq!(repaired.change, Change::Replaced);
     let found = read(
         &netns,
         &xtables(),
@@ -121,7 +121,7 @@ fn routing_that_is_gone_is_a_drift_and_is_mended() {
 fn a_refusal_leaves_neither_rules_nor_routing() {
     let netns = scratch();
     must(&netns, "ip", &["link", "set", "lo", "up"], "");
-    let programs = Programs::of_host().with_fault("iptables-nft-restore", "echo no >&2; exit 1");
+    let programs = Programs::of_host().with_script("iptables-nft-restore", "echo no >&2; exit 1");
     let refused = apply(
         &netns,
         &programs.xtables(),

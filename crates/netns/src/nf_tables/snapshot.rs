@@ -1,4 +1,4 @@
-//! A look at `nf_tables`: what stands there, at one generation.
+//! The rules in `nf_tables` at one generation.
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, TableName};
 use mesh_cni_netfilter::{RuleSet, only_ours};
@@ -6,54 +6,55 @@ use mesh_cni_nftables::{Change, Dump, Query, compat, native};
 use mesh_cni_rules::OWNERSHIP;
 use nix::errno::Errno;
 
-use super::NfTablesError;
+use super::error::NfTablesError;
 use crate::nfnetlink::{Nfnetlink, QueryError};
 use crate::policy_route;
 
-/// What stands in iptables' tables and in our own.
-pub(crate) struct Look {
-    /// The generation at which all this stood.
+/// The rules in the tables of iptables and in our own.
+pub(crate) struct Snapshot {
+    /// The generation of these rules.
     pub(crate) generation: u32,
     dump: Dump,
-    families: Vec<OfFamily>,
+    /// IPv4, then IPv6.
+    families: [FamilyRules; 2],
 }
 
-struct OfFamily {
+struct FamilyRules {
     compat: compat::InstalledRules,
     native: RuleSet,
 }
 
-impl Look {
-    /// Asks for the tables, and for the rest only where one could hold rules of ours: a fresh
-    /// namespace costs two short questions.
+impl Snapshot {
+    /// Requests the tables, and the rest only if a table could hold rules of ours. For a new
+    /// namespace that is two short requests.
     pub(crate) fn take(netlink: &mut Nfnetlink<'_>) -> Result<Self, NfTablesError> {
         let generation = netlink.generation()?;
         let mut dump = Dump::default();
         netlink.dump(&Query::Tables, &mut dump)?;
-        let ours = dump.tables.iter().any(native::is_ours);
-        let iptables =
-            |table: &mesh_cni_nftables::Table| TableName::from_name(&table.name).is_some();
-        if ours || dump.tables.iter().any(iptables) {
+        let has_ours = dump.tables.iter().any(native::is_ours);
+        let mut names = dump.tables.iter().map(|table| &table.name);
+        if has_ours || names.any(|name| TableName::from_name(name).is_some()) {
             netlink.dump(&Query::Chains, &mut dump)?;
             netlink.dump(&Query::Rules, &mut dump)?;
-            if ours {
-                take_sets(netlink, &mut dump)?;
+            if has_ours {
+                netlink.dump(&Query::Sets, &mut dump)?;
+                dump_elements(netlink, &mut dump)?;
             }
             if netlink.generation()? != generation {
                 return Err(QueryError::Interrupted.into());
             }
         }
-        let families = Family::ALL
-            .into_iter()
-            .map(|family| of_family(&dump, family));
         Ok(Self {
             generation,
-            families: families.collect::<Result<_, _>>()?,
+            families: [
+                family_rules(&dump, Family::V4)?,
+                family_rules(&dump, Family::V6)?,
+            ],
             dump,
         })
     }
 
-    /// The rules of iptables' tables, ours and others'.
+    /// The rules in the tables of iptables, ours and others'.
     pub(crate) fn compat(&self, family: Family) -> &compat::InstalledRules {
         &self.of(family).compat
     }
@@ -63,34 +64,35 @@ impl Look {
         &self.of(family).native
     }
 
-    /// Everything that was told.
+    /// Everything that the kernel returned.
     pub(crate) fn dump(&self) -> &Dump {
         &self.dump
     }
 
-    /// Whether rules of ours stand in iptables' tables.
-    pub(crate) fn holds_compat(&self) -> bool {
-        let mut families = self.families.iter();
-        families.any(|of| !only_ours(&of.compat.rules, &OWNERSHIP).tables.is_empty())
+    /// Whether the tables of iptables hold rules of ours.
+    pub(crate) fn has_compat_rules(&self) -> bool {
+        self.families
+            .iter()
+            .any(|of| !only_ours(&of.compat.rules, &OWNERSHIP).tables.is_empty())
     }
 
-    /// Whether tables of our own stand.
-    pub(crate) fn holds_native(&self) -> bool {
+    /// Whether tables of our own exist.
+    pub(crate) fn has_native_rules(&self) -> bool {
         self.dump.tables.iter().any(native::is_ours)
     }
 
-    /// Whether any rule of ours stands.
-    pub(crate) fn holds_ours(&self) -> bool {
-        self.holds_native() || self.holds_compat()
+    /// Whether any rule of ours exists.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.has_native_rules() || self.has_compat_rules()
     }
 
-    /// The policy routing that goes with the rules of ours that stand.
+    /// The policy routing of the rules of ours.
     pub(crate) fn routing(&self, family: Family) -> Option<PolicyRouting> {
         let of = self.of(family);
         of.compat.rules.routing.or(of.native.routing)
     }
 
-    /// The changes that remove all that is ours.
+    /// The changes that remove everything that is ours.
     pub(crate) fn removal(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for family in Family::ALL {
@@ -100,49 +102,43 @@ impl Look {
         changes
     }
 
-    fn of(&self, family: Family) -> &OfFamily {
+    fn of(&self, family: Family) -> &FamilyRules {
+        let [ipv4, ipv6] = &self.families;
         match family {
-            Family::V4 => &self.families[0],
-            Family::V6 => &self.families[1],
+            Family::V4 => ipv4,
+            Family::V6 => ipv6,
         }
     }
 }
 
-fn of_family(dump: &Dump, family: Family) -> Result<OfFamily, NfTablesError> {
-    let mut of = OfFamily {
+fn family_rules(dump: &Dump, family: Family) -> Result<FamilyRules, NfTablesError> {
+    let mut of = FamilyRules {
         compat: compat::read(dump, family),
         native: native::read(dump, family),
     };
     for rules in [&mut of.compat.rules, &mut of.native] {
-        rules.routing = policy_route::standing(rules).map_err(NfTablesError::Routing)?;
+        rules.routing = policy_route::existing(rules).map_err(NfTablesError::Routing)?;
     }
     Ok(of)
 }
 
-fn take_sets(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
-    netlink.dump(&Query::Sets, dump)?;
-    take_elements(netlink, dump)
-}
-
-fn take_elements(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
-    let ours = dump.sets.iter().filter(|set| native::is_ours(&set.table));
-    let queries: Vec<_> = ours
+fn dump_elements(netlink: &mut Nfnetlink<'_>, dump: &mut Dump) -> Result<(), NfTablesError> {
+    let queries: Vec<_> = dump
+        .sets
+        .iter()
+        .filter(|set| native::is_ours(&set.table))
         .map(|set| Query::Elements(set.table.clone(), set.name.clone()))
         .collect();
     for query in queries {
-        netlink.dump(&query, dump).map_err(gone)?;
+        netlink.dump(&query, dump).map_err(|error| match error {
+            // Another program has removed the set since it was listed.
+            QueryError::Refused(refusal) if refusal.errno == Errno::ENOENT as i32 => {
+                QueryError::Interrupted
+            }
+            other => other,
+        })?;
     }
     Ok(())
-}
-
-/// A set that was told a moment ago and is not there any more: another program was faster.
-fn gone(error: QueryError) -> QueryError {
-    match error {
-        QueryError::Refused(refusal) if refusal.errno == Errno::ENOENT as i32 => {
-            QueryError::Interrupted
-        }
-        other => other,
-    }
 }
 
 #[cfg(all(test, feature = "root-tests"))]
@@ -152,8 +148,8 @@ mod tests {
     use super::*;
     use crate::NetNs;
 
-    /// One of our sets, as it was told before another program removed it.
-    fn gone_set() -> Set {
+    /// One of our sets, as it was listed before another program removed it.
+    fn removed_set() -> Set {
         let table = Table {
             family: Family::V4,
             name: "mesh-cni-nat".to_owned(),
@@ -174,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn a_set_that_goes_while_it_is_read_is_a_change_to_look_at_again() {
+    fn a_set_that_disappears_during_the_snapshot_causes_a_retry() {
         let netns = NetNs::scratch().unwrap();
         let outcome = netns.run(|| {
             let mut netlink = Nfnetlink::open().unwrap();
             let mut dump = Dump::default();
-            dump.sets.push(gone_set());
-            take_elements(&mut netlink, &mut dump)
+            dump.sets.push(removed_set());
+            dump_elements(&mut netlink, &mut dump)
         });
         let error = outcome.unwrap().unwrap_err();
         assert!(

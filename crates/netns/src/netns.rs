@@ -1,4 +1,4 @@
-//! A network namespace, held open.
+//! An open network namespace.
 
 use std::fs::File;
 use std::io;
@@ -11,9 +11,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use thiserror::Error;
 
+/// The network namespace of the calling thread.
+const CURRENT: &str = "/proc/thread-self/ns/net";
+
 /// An open network namespace.
 ///
-/// It stays the same namespace whatever happens to the path, and exists as long as it is held.
+/// It remains the same namespace whatever happens to the path, and exists as long as this value.
 #[derive(Debug)]
 pub struct NetNs {
     file: File,
@@ -21,18 +24,18 @@ pub struct NetNs {
     id: (u64, u64),
 }
 
-/// A path that leads to no network namespace.
+/// Why a network namespace was not opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Nothing is there: the sandbox may be gone already.
+    /// The path does not exist: the sandbox may have ended already.
     #[error("network namespace `{}` does not exist", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
-    /// Something is there, but not a network namespace.
-    #[error("`{}` is no network namespace", path.display())]
+    /// The path is not that of a network namespace.
+    #[error("`{}` is not a network namespace", path.display())]
     Foreign {
         /// The path.
         path: PathBuf,
@@ -42,7 +45,7 @@ pub enum OpenError {
     Refused {
         /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -76,32 +79,31 @@ impl NetNs {
 
     /// The namespace of the calling thread.
     pub fn current() -> Result<Self, OpenError> {
-        Self::open(Path::new("/proc/thread-self/ns/net"))
+        Self::open(Path::new(CURRENT))
     }
 
-    /// A new namespace, empty but for a loopback interface that is down.
+    /// A new namespace with only a loopback interface, which is down.
     ///
-    /// It has no name: it is gone once nobody holds it. Other processes find it at
-    /// [`path`](Self::path) as long as this one holds it.
+    /// It has no name and ends with this value. Until then other processes can open it at
+    /// [`path`](Self::path).
     pub fn scratch() -> Result<Self, OpenError> {
-        let path = || Path::new("/proc/thread-self/ns/net");
         let refused = |source| OpenError::Refused {
-            path: path().into(),
+            path: CURRENT.into(),
             source,
         };
-        let unshared = || {
+        let create = || {
             unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| refused(errno.into()))?;
             Self::current()
         };
-        let made = thread::scope(|scope| scope.spawn(unshared).join());
-        let gone = |_panic| refused(io::Error::other("the thread that made it panicked"));
-        let mut netns = made.map_err(gone).flatten()?;
+        let mut netns = thread::scope(|scope| scope.spawn(create).join())
+            .map_err(|_panic| refused(io::Error::other("the thread that created it panicked")))
+            .flatten()?;
         let (process, descriptor) = (std::process::id(), netns.file.as_raw_fd());
         netns.path = PathBuf::from(format!("/proc/{process}/fd/{descriptor}"));
         Ok(netns)
     }
 
-    /// Whether both are one and the same namespace.
+    /// Whether both are the same namespace.
     pub fn is_same(&self, other: &Self) -> bool {
         self.id == other.id
     }
@@ -111,7 +113,7 @@ impl NetNs {
         &self.path
     }
 
-    /// Which namespace it is: device and inode of its file.
+    /// Its identity: device and inode of its file.
     pub(crate) fn id(&self) -> (u64, u64) {
         self.id
     }

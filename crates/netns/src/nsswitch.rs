@@ -1,8 +1,8 @@
-//! Keeping a program from asking the network who user 1337 is.
+//! Keeps iptables from looking up users over the network.
 //!
-//! iptables looks every `--uid-owner` up as a name before it takes it as a number. Where
-//! `/etc/nsswitch.conf` sends that to a directory server, each look-up would go out through the
-//! half-made namespace and wait for an answer that cannot come.
+//! iptables looks up each `--uid-owner` as a name before it reads it as a number. If
+//! `/etc/nsswitch.conf` names a directory server, each lookup would go out through the unfinished
+//! namespace and wait for an answer that cannot come.
 
 use std::fs;
 use std::io;
@@ -12,15 +12,15 @@ use nix::sched::{CloneFlags, unshare};
 
 const CONFIGURATION: &str = "/etc/nsswitch.conf";
 
-/// Services that answer from this machine alone.
+/// Services that need no network.
 const LOCAL: [&str; 4] = ["files", "compat", "systemd", "altfiles"];
 
-/// Hides the configuration from programs that this thread starts, where it names a service that
-/// could use the network. Without a configuration, glibc looks into files alone.
+/// Hides the configuration from the programs that this thread starts, if it names a service that
+/// could use the network. Without a configuration, glibc reads only files.
 ///
-/// Gives back whether it was hidden. Only for a thread that ends in its namespace: it gets a mount
-/// namespace of its own.
-pub(crate) fn keep_local() -> io::Result<bool> {
+/// Returns whether it was hidden. Only for a thread that works in one namespace and ends: it gets a
+/// mount namespace of its own.
+pub(crate) fn hide_remote_services() -> io::Result<bool> {
     let Ok(text) = fs::read_to_string(CONFIGURATION) else {
         return Ok(false);
     };
@@ -30,25 +30,20 @@ pub(crate) fn keep_local() -> io::Result<bool> {
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
-    mount(
-        Some("/dev/null"),
-        CONFIGURATION,
-        none,
-        MsFlags::MS_BIND,
-        none,
-    )?;
+    let empty = Some("/dev/null");
+    mount(empty, CONFIGURATION, none, MsFlags::MS_BIND, none)?;
     Ok(true)
 }
 
-/// Whether users and groups are looked up on this machine alone.
+/// Whether users and groups are looked up without the network.
 fn is_local(configuration: &str) -> bool {
-    let lines = configuration.lines().filter_map(|line| {
+    let services = configuration.lines().filter_map(|line| {
         let (database, services) = line.split('#').next()?.split_once(':')?;
         matches!(database.trim(), "passwd" | "group" | "initgroups").then_some(services)
     });
-    lines.flat_map(str::split_whitespace).all(|word| {
-        let action = word.starts_with('[') || word.ends_with(']') || word.contains('=');
-        action || LOCAL.contains(&word)
+    services.flat_map(str::split_whitespace).all(|word| {
+        let is_action = word.starts_with('[') || word.ends_with(']') || word.contains('=');
+        is_action || LOCAL.contains(&word)
     })
 }
 

@@ -1,4 +1,4 @@
-//! From what stands to what is wanted with one back end, family by family, with a way back.
+//! Applies rules with the host's programs, family by family, and rolls back on failure.
 
 use std::path::Path;
 
@@ -6,71 +6,68 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, only_ours, render, transaction};
 use mesh_cni_rules::OWNERSHIP;
 
-use super::Change;
 use crate::backend::Backend;
+use crate::change::Change;
 use crate::policy_route;
 use crate::xtables::{Xtables, XtablesError};
 
-pub(super) struct Transition<'run> {
-    xtables: &'run Xtables,
-    lock: &'run Path,
-    wanted: &'run [RuleSet],
+pub(super) struct XtablesApply<'run> {
+    pub(super) xtables: &'run Xtables,
+    pub(super) lock: &'run Path,
+    pub(super) wanted: &'run [RuleSet],
 }
 
-/// One family that was brought to what is wanted, and what of ours stood there before.
-struct Committed {
+/// A family whose rules were applied, with the earlier rules of ours.
+struct AppliedFamily {
     before: RuleSet,
     change: Change,
 }
 
-impl<'run> Transition<'run> {
-    pub(super) fn new(xtables: &'run Xtables, lock: &'run Path, wanted: &'run [RuleSet]) -> Self {
-        Self {
-            xtables,
-            lock,
-            wanted,
-        }
-    }
-
-    /// Every wanted family, or none.
+impl XtablesApply<'_> {
+    /// Applies every wanted family, or none.
     pub(super) fn apply(&self, backend: Backend) -> Result<Change, XtablesError> {
-        let mut committed: Vec<Committed> = Vec::new();
+        let mut applied: Vec<AppliedFamily> = Vec::new();
         for rules in self.wanted {
             match self.apply_family(backend, rules) {
-                Ok(done) => committed.push(done),
+                Ok(family) => applied.push(family),
                 Err(error) => {
-                    for done in committed.iter().rev() {
-                        self.put_back(backend, &done.before);
+                    for family in applied.iter().rev() {
+                        self.roll_back(backend, &family.before);
                     }
                     return Err(error);
                 }
             }
         }
-        let change = committed.iter().map(|done| done.change).max();
+        let change = applied.iter().map(|family| family.change).max();
         let change = change.unwrap_or(Change::Unchanged);
         if change == Change::Created {
             return Ok(change);
         }
-        // Rules of ours stood here before, so other families may hold some too.
-        let stale = self.remove_others(backend)?;
-        Ok(change.max(stale.min(Change::Replaced)))
+        // There were rules of ours before, so other families may have some too.
+        let removed = self.remove_unwanted_families(backend)?;
+        Ok(change.max(removed.min(Change::Replaced)))
     }
 
-    /// Both families; one that the host has no program for holds nothing of ours.
+    /// Removes both families. If the host has no program for IPv6, it has no such rules of ours.
     pub(super) fn remove(&self, backend: Backend) -> Result<Change, XtablesError> {
-        let four = self.remove_family(backend, Family::V4)?;
-        let six = self.remove_family(backend, Family::V6);
-        Ok(four.max(six.unwrap_or(Change::Unchanged)))
+        let ipv4 = self.remove_family(backend, Family::V4)?;
+        let ipv6 = self.remove_family(backend, Family::V6);
+        Ok(ipv4.max(ipv6.unwrap_or(Change::Unchanged)))
     }
 
-    /// A fresh namespace needs one program start; only where that fails is anything read.
+    /// In a new namespace this runs one program. It reads the rules only if that fails.
     ///
-    /// The short way is for one table, which is one transaction: several could stand half.
-    fn apply_family(&self, backend: Backend, rules: &RuleSet) -> Result<Committed, XtablesError> {
+    /// This shortcut is for a single table, which is one transaction. Of several tables, some could
+    /// be committed before one fails.
+    fn apply_family(
+        &self,
+        backend: Backend,
+        rules: &RuleSet,
+    ) -> Result<AppliedFamily, XtablesError> {
         let refusal = match rules.tables.as_slice() {
             [_one] => match self.restore(backend, rules.family, &render::restore(rules)) {
                 Ok(()) => {
-                    return Ok(Committed {
+                    return Ok(AppliedFamily {
                         before: RuleSet::new(rules.family),
                         change: Change::Created,
                     });
@@ -81,7 +78,7 @@ impl<'run> Transition<'run> {
         };
         match (self.xtables.save(backend, rules.family), refusal) {
             (Ok(found), refusal) => self.replace(backend, rules, &found, refusal),
-            // Where not even reading works, the first refusal says more.
+            // If reading fails too, the first error has more information.
             (Err(_), Some(refusal)) | (Err(refusal), None) => Err(refusal),
         }
     }
@@ -92,7 +89,7 @@ impl<'run> Transition<'run> {
         rules: &RuleSet,
         found: &RuleSet,
         refusal: Option<XtablesError>,
-    ) -> Result<Committed, XtablesError> {
+    ) -> Result<AppliedFamily, XtablesError> {
         let before = only_ours(found, &OWNERSHIP);
         let input = transaction::replace(rules, found, &OWNERSHIP);
         let change = match (input.is_empty(), before.tables.is_empty()) {
@@ -100,28 +97,28 @@ impl<'run> Transition<'run> {
             (false, false) => Change::Replaced,
             (false, true) => Change::Created,
         };
-        // Nothing of ours was in the way of the first attempt, so the same would fail again.
+        // No rules of ours caused the first refusal, so another attempt would fail too.
         if let (Change::Created, Some(refusal)) = (change, refusal) {
             return Err(refusal);
         }
         if change != Change::Unchanged
             && let Err(error) = self.program(backend, rules, &before, &input)
         {
-            self.put_back(backend, &before);
+            self.roll_back(backend, &before);
             return Err(error);
         }
-        Ok(Committed { before, change })
+        Ok(AppliedFamily { before, change })
     }
 
-    fn remove_others(&self, backend: Backend) -> Result<Change, XtablesError> {
-        let wanted = |family| self.wanted.iter().any(|rules| rules.family == family);
+    fn remove_unwanted_families(&self, backend: Backend) -> Result<Change, XtablesError> {
         let mut change = Change::Unchanged;
-        for family in Family::ALL.into_iter().filter(|family| !wanted(*family)) {
-            change = change.max(match self.xtables.save(backend, family) {
-                Ok(found) => self.remove_found(backend, &found)?,
-                // What cannot be read has never been written.
-                Err(_) => Change::Unchanged,
-            });
+        for family in Family::ALL {
+            // Rules that cannot be read were never written.
+            if !self.wanted.iter().any(|rules| rules.family == family)
+                && let Ok(found) = self.xtables.save(backend, family)
+            {
+                change = change.max(self.remove_found(backend, &found)?);
+            }
         }
         Ok(change)
     }
@@ -140,10 +137,9 @@ impl<'run> Transition<'run> {
         Ok(Change::Removed)
     }
 
-    /// Makes that stand of ours which stood before.
-    ///
-    /// Best effort: the error that led here is the one to tell.
-    fn put_back(&self, backend: Backend, before: &RuleSet) {
+    /// Restores the previous rules of ours, as far as possible: the caller returns the error that
+    /// made this necessary.
+    fn roll_back(&self, backend: Backend, before: &RuleSet) {
         if let Ok(found) = self.xtables.save(backend, before.family) {
             let input = transaction::replace(before, &found, &OWNERSHIP);
             if !input.is_empty() {
@@ -152,7 +148,7 @@ impl<'run> Transition<'run> {
         }
     }
 
-    /// Rules that mark packets stand only where the routing for the mark does.
+    /// Commits the input. Rules that mark packets never exist without the routing for the mark.
     fn program(
         &self,
         backend: Backend,
@@ -167,7 +163,6 @@ impl<'run> Transition<'run> {
         }
         if let Err(refusal) = self.restore(backend, family, input) {
             if let (Some(routing), None) = (wanted.routing, found.routing) {
-                // The refusal is the one to tell.
                 let _outcome = policy_route::remove(family, routing);
             }
             return Err(refusal);
