@@ -1,62 +1,60 @@
-//! `demo`: a pod on this machine whose traffic goes through its proxy, from the runtime's call to
-//! the documented dump. What it makes lives in namespaces of its own and ends with it.
+//! `demo`: shows on this machine how a pod's traffic is redirected, from the runtime's calls to the
+//! documented dump. Everything that it creates is in its own namespaces.
 
-pub(crate) mod actor;
-mod child;
 mod dump;
 mod error;
 mod keep;
 mod node;
-mod patience;
-mod play;
 mod pod;
+mod process;
 mod program;
+mod report;
 mod requests;
 mod runtime;
-mod story;
+mod sandbox;
+mod steps;
 mod tools;
+mod wait;
+pub(crate) mod workload;
 
 use crate::arguments::DemoArguments;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use error::DemoError;
-use patience::Interrupt;
-use play::Ending;
-use story::Story;
+use report::Report;
 use tools::Tools;
+use wait::Interrupt;
 
-/// Plays the demo, or ends one that was kept.
+/// Runs the demo, or removes one that was kept.
 pub(crate) fn run(arguments: &DemoArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     if arguments.cleanup {
         return clean_up(console);
     }
-    let watched = Interrupt::watch().map_err(DemoError::system("watch for signals"));
-    let interrupt = watched.map_err(failure)?;
-    let outcome = perform(arguments, console, &interrupt);
-    let kept = arguments.keep && outcome.is_ok();
-    if interrupt.came() && !kept {
-        console.note("interrupted; nothing of the demo is left");
-        interrupt.end_as_it_would_have();
+    let interrupt = Interrupt::watch()
+        .map_err(DemoError::system("watch for signals"))
+        .map_err(failure)?;
+    let result = run_steps(arguments, console, &interrupt);
+    let kept = arguments.keep && result.is_ok();
+    if interrupt.arrived() && !kept {
+        console.note("interrupted; everything was removed");
+        interrupt.end_process();
     }
-    outcome.map_err(failure)
+    result.map_err(failure)
 }
 
-fn perform(
+fn run_steps(
     arguments: &DemoArguments,
     console: &mut Console<'_>,
     interrupt: &Interrupt,
 ) -> Result<Exit, DemoError> {
     let tools = Tools::find(arguments.cni_bin_dir.as_deref())?;
-    let ending = if arguments.keep {
+    if arguments.keep {
         keep::refuse_second()?;
-        Ending::Keep
-    } else {
-        Ending::Clear
-    };
-    let mut story = Story::new(console, arguments.output);
-    play::play(&tools, ending, &mut story, interrupt)?;
-    story.end()?;
-    Ok(if story.as_expected() {
+    }
+    let mut report = Report::new(console, arguments.output);
+    steps::run(&tools, arguments.keep, &mut report, interrupt)?;
+    report.finish()?;
+    Ok(if report.as_expected() {
         Exit::Done
     } else {
         Exit::No
@@ -64,10 +62,9 @@ fn perform(
 }
 
 fn clean_up(console: &mut Console<'_>) -> Result<Exit, Failure> {
-    let ended = keep::clean_up().map_err(failure)?;
-    match ended {
-        0 => console.line("no demo was left running")?,
-        count => console.line(format_args!("the demo is gone: {count} processes ended"))?,
+    match keep::clean_up().map_err(failure)? {
+        0 => console.line("no demo is running")?,
+        count => console.line(format_args!("demo removed, {count} processes killed"))?,
     }
     Ok(Exit::Done)
 }

@@ -24,13 +24,13 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 use console::Console;
-use demo::actor::{self, ACTOR, Role};
+use demo::workload::{self, COMMAND, Workload};
 use failure::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let is_actor = env::args_os().nth(1).is_some_and(|first| first == ACTOR);
-    if is_actor {
-        return with(Role::try_parse_from(env::args_os().skip(1)), actor::play);
+    if env::args_os().nth(1).is_some_and(|first| first == COMMAND) {
+        let workload = Workload::try_parse_from(env::args_os().skip(1));
+        return with(workload, workload::run);
     }
     with(Arguments::try_parse(), |arguments, console| {
         run(&arguments.command, console)

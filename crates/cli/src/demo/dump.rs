@@ -1,40 +1,37 @@
-//! The documented command, run on the demo's pod, and its comparison with the documented dump.
+//! Runs the documented command for the demo's pod, and compares its output with the documented dump.
 
 use std::process::Command;
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, only_ours};
-use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
+use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
 use mesh_cni_rules::OWNERSHIP;
 use nix::unistd::Pid;
 
 use super::error::DemoError;
 use super::node::Node;
-use super::patience::Patience;
 use super::program;
 use super::tools::Tools;
+use super::wait::Wait;
 
-/// The dump of the documentation, as it is: folded, with two addresses masked.
+/// The dump of the documentation, unchanged: white space is folded, two addresses are masked.
 const DOCUMENTED: &str = include_str!("../../demo/documented-dump.txt");
 const MASKED: &str = "127.0.X.X";
 
-/// The program of the documented command, and which kernel interface it reads.
+/// The iptables program of the documented command.
 #[derive(Clone, Debug)]
 pub(crate) struct Iptables {
-    /// What it says of its version, such as `iptables v1.8.9 (nf_tables)`.
+    /// Its version, such as `iptables v1.8.9 (nf_tables)`.
     pub(crate) version: String,
 }
 
 impl Iptables {
-    pub(crate) fn ask(
-        tools: &Tools,
-        node: &Node,
-        patience: Patience<'_>,
-    ) -> Result<Self, DemoError> {
+    /// Reads the version of iptables.
+    pub(crate) fn find(tools: &Tools, node: &Node, wait: Wait<'_>) -> Result<Self, DemoError> {
         let mut command = Command::new(&tools.iptables);
         command.arg("--version");
-        let finished = program::run(&node.netns, command, "", patience)?;
+        let finished = program::run(&node.netns, command, "", wait)?;
         let version = finished.successful("iptables --version")?.stdout;
         Ok(Self {
             version: version.trim().to_owned(),
@@ -44,24 +41,24 @@ impl Iptables {
     /// The back end whose rules the documented command prints.
     pub(crate) fn backend(&self) -> &'static str {
         if self.version.contains("nf_tables") {
-            "iptables-nft"
+            Backend::IptablesNft.as_str()
         } else {
-            "iptables-legacy"
+            Backend::IptablesLegacy.as_str()
         }
     }
 }
 
-/// The documented command for a process, as one would type it.
+/// The documented command for a process.
 pub(crate) fn documented_command(pid: Pid) -> String {
     format!("nsenter -t {pid} -n iptables -L -t nat -n -v --line-numbers -x")
 }
 
-/// Runs it and gives back what it printed.
+/// Runs the documented command, and returns its output.
 pub(crate) fn print(
     pid: Pid,
     tools: &Tools,
     node: &Node,
-    patience: Patience<'_>,
+    wait: Wait<'_>,
 ) -> Result<String, DemoError> {
     let text = documented_command(pid);
     let mut command = Command::new(&tools.nsenter);
@@ -69,11 +66,11 @@ pub(crate) fn print(
         .args(text.split(' ').skip(1))
         .env("PATH", &tools.path)
         .env("XTABLES_LOCKFILE", node.xtables_lock());
-    let finished = program::run(&node.netns, command, "", patience)?;
+    let finished = program::run(&node.netns, command, "", wait)?;
     Ok(finished.successful(&text)?.stdout)
 }
 
-/// Our own reading of the same table, with live counters.
+/// Lists the same table ourselves, with counters; none without rules of ours.
 pub(crate) fn listing(netns: &NetNs, tools: &Tools) -> Result<Option<Listing>, DemoError> {
     let xtables = Xtables::search(Some(&tools.path));
     let found = read(netns, &xtables, BackendChoice::Auto, &[Family::V4])?;
@@ -84,24 +81,24 @@ pub(crate) fn listing(netns: &NetNs, tools: &Tools) -> Result<Option<Listing>, D
     Ok(ours.map(|rules| Listing::of(rules, TableName::Nat, &OWNERSHIP)))
 }
 
-/// What there is to list where nothing of ours stands.
-pub(crate) fn nothing() -> Listing {
+/// The listing without rules of ours.
+pub(crate) fn empty() -> Listing {
     Listing::of(&RuleSet::new(Family::V4), TableName::Nat, &OWNERSHIP)
 }
 
-/// The first line that differs from the documented dump: what is there, and what should be.
+/// The first line that differs from the documented dump: found and wanted.
 pub(crate) fn difference(listing: Listing) -> Option<(String, String)> {
-    let found = in_documented_words(listing).print(Layout::Folded);
+    let found = normalize(listing).print(Layout::Folded);
     let wanted = documented().print(Layout::Folded);
     let longest = found.lines().count().max(wanted.lines().count());
     (0..longest).find_map(|at| {
-        let line = |text: &str| text.lines().nth(at).unwrap_or("nothing").to_owned();
+        let line = |text: &str| text.lines().nth(at).unwrap_or("no line").to_owned();
         let (found, wanted) = (line(&found), line(&wanted));
         (found != wanted).then_some((found, wanted))
     })
 }
 
-/// The documented dump with the addresses that it masks, counters aside.
+/// The documented dump without counters, and with the addresses that it masks.
 fn documented() -> Listing {
     let lines = DOCUMENTED.lines().map(|line| {
         let passthrough = line.contains(&format!("* lo {MASKED} 0.0.0.0/0"));
@@ -114,13 +111,13 @@ fn documented() -> Listing {
     });
     let text: String = lines.collect();
     let listing =
-        Listing::parse(&text).expect("the documented dump is a listing, which a test reads");
+        Listing::parse(&text).expect("the documented dump is a listing, which a test checks");
     listing.without_counters()
 }
 
-/// Without counters, chains in the documented order, protocols by name: iptables 1.8.9 prints
-/// their numbers.
-fn in_documented_words(listing: Listing) -> Listing {
+/// Removes counters, sorts chains as documented, and names protocols: iptables 1.8.9 prints their
+/// numbers.
+fn normalize(listing: Listing) -> Listing {
     let mut listing = listing.without_counters();
     let order: Vec<_> = documented()
         .chains
@@ -148,12 +145,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_dump_is_like_itself() {
+    fn the_documented_dump_equals_itself() {
         assert_eq!(difference(documented()), None);
     }
 
     #[test]
-    fn numbers_and_another_order_make_no_difference() {
+    fn protocol_numbers_and_the_order_of_chains_are_ignored() {
         let mut listing = documented();
         listing.chains.reverse();
         listing.chains[0].rules[1].protocol = "0".to_owned();
@@ -161,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn another_rule_makes_one() {
+    fn a_missing_rule_is_a_difference() {
         let mut listing = documented();
         listing.chains[0].rules.clear();
         let (found, wanted) = difference(listing).unwrap();

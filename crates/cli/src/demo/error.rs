@@ -1,4 +1,4 @@
-//! What can keep the demo from being played.
+//! Errors of the demo.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use mesh_cni_netns::{EnterError, OpenError, ReadError};
 use mesh_cni_plan::PLUGIN_TYPE;
 use thiserror::Error;
 
-use super::patience::Broken;
+use super::wait::WaitError;
 
-/// Why the demo broke off.
+/// Why the demo cannot continue.
 #[derive(Debug, Error)]
 pub(crate) enum DemoError {
-    #[error("the demo makes network namespaces, which needs root")]
+    #[error("the demo creates network namespaces, which requires root")]
     NotRoot,
-    #[error("no `{program}` in {searched}")]
+    #[error("`{program}` not found in {searched}")]
     Missing { program: String, searched: String },
     #[error("cannot {what}")]
     System {
@@ -24,20 +24,20 @@ pub(crate) enum DemoError {
         source: io::Error,
     },
     #[error("`{program}`")]
-    Waiting {
+    Wait {
         program: String,
         #[source]
-        source: Broken,
+        source: WaitError,
     },
-    #[error("`{program}` ended with {status}: {said}")]
-    Ended {
+    #[error("`{program}` failed with {status}: {output}")]
+    Failed {
         program: String,
         status: ExitStatus,
-        said: String,
+        output: String,
     },
-    #[error("`{program}` said `{said}`, which is not what was asked of it")]
-    Unreadable { program: String, said: String },
-    #[error("{plugin} refused {command}: {message}")]
+    #[error("unexpected output of `{program}`: `{output}`")]
+    Unexpected { program: String, output: String },
+    #[error("{command} by {plugin} failed: {message}")]
     Plugin {
         plugin: String,
         command: &'static str,
@@ -51,9 +51,9 @@ pub(crate) enum DemoError {
     Read(#[from] ReadError),
     #[error("cannot write the result")]
     Output(#[from] io::Error),
-    #[error("an earlier `demo --keep` still runs, see `{}`", path.display())]
+    #[error("an earlier `demo --keep` is still running, see `{}`", path.display())]
     StillKept { path: PathBuf },
-    #[error("`{}` is not what `demo --keep` writes", path.display())]
+    #[error("`{}` was not written by `demo --keep`", path.display())]
     ForeignState {
         path: PathBuf,
         #[source]
@@ -62,7 +62,7 @@ pub(crate) enum DemoError {
 }
 
 impl DemoError {
-    /// To be put behind `map_err`, with what was tried.
+    /// An argument of `map_err`; `what` completes `cannot …`.
     pub(crate) fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
         move |source| Self::System {
@@ -71,20 +71,20 @@ impl DemoError {
         }
     }
 
-    /// What to do about it.
+    /// The remedy.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NotRoot => Some("run it as `sudo mesh-cnictl demo`, or `make demo`"),
+            Self::NotRoot => Some("run `sudo mesh-cnictl demo`, or `make demo`"),
             Self::Missing { .. } => Some(
-                "`make demo` builds and installs what is needed; on Debian the rest is in \
+                "`make demo` builds and installs everything; on Debian the packages are \
                  containernetworking-plugins, iptables and util-linux",
             ),
-            Self::StillKept { .. } => Some("end it by `mesh-cnictl demo --cleanup`"),
-            Self::ForeignState { .. } => Some("look at it, then delete it"),
-            // Our own plugin's details are the remedy.
+            Self::StillKept { .. } => Some("remove it with `mesh-cnictl demo --cleanup`"),
+            Self::ForeignState { .. } => Some("inspect the file, then delete it"),
+            // The details of our own plugin's errors contain the remedy.
             Self::Plugin { plugin, .. } if plugin == PLUGIN_TYPE => None,
             Self::Plugin { .. } | Self::Read(_) => Some(
-                "the kernel needs bridge, veth, nf_nat and xt_owner; \
+                "the kernel modules bridge, veth, nf_nat and xt_owner are required; \
                  in a container, run it with --privileged",
             ),
             _ => None,

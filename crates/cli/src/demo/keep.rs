@@ -1,5 +1,5 @@
-//! What `--keep` leaves behind, and how `--cleanup` ends it: a note of the processes, each with the
-//! time of its start, so that no other process that got its number is ever ended.
+//! Keeps the demo's processes running (`--keep`), and ends them (`--cleanup`). A state file lists
+//! the processes with their start times, so that no other process with the same PID is killed.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,126 +11,126 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 
-use super::child::Process;
 use super::error::DemoError;
+use super::process::Process;
 
-const FOLDER: &str = "/run/mesh-cni";
-const NOTE: &str = "/run/mesh-cni/demo.json";
+const DIRECTORY: &str = "/run/mesh-cni";
+const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
-/// The note.
+/// The content of the state file.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Kept {
-    processes: Vec<Noted>,
+struct State {
+    processes: Vec<KeptProcess>,
 }
 
-/// A process, known by its number and the time of its start.
+/// A process, identified by its PID and start time.
 #[derive(Debug, Serialize, Deserialize)]
-struct Noted {
+struct KeptProcess {
     role: String,
     pid: i32,
-    /// Clock ticks after the machine's start, field 22 of `/proc/PID/stat`.
+    /// Start time in clock ticks since boot, field 22 of `/proc/PID/stat`.
     started: u64,
 }
 
-/// Refuses to keep a second demo beside a first one that still runs.
+/// Refuses to keep a second demo while the first one runs.
 pub(crate) fn refuse_second() -> Result<(), DemoError> {
-    let kept = read()?;
-    if kept.processes.iter().any(Noted::still_runs) {
-        return Err(DemoError::StillKept { path: NOTE.into() });
+    if read()?.processes.iter().any(KeptProcess::is_running) {
+        let path = STATE_FILE.into();
+        return Err(DemoError::StillKept { path });
     }
     Ok(())
 }
 
-/// Notes the processes and lets them live on.
+/// Writes the state file, and keeps the processes running.
 pub(crate) fn leave(processes: Vec<&mut Process>) -> Result<(), DemoError> {
-    let mut kept = Kept::default();
+    let mut state = State::default();
     for process in &processes {
         let pid = process.pid();
-        kept.processes.push(Noted {
-            role: process.role.clone(),
+        state.processes.push(KeptProcess {
+            role: process.workload.clone(),
             pid: pid.as_raw(),
-            started: started(pid).unwrap_or_default(),
+            started: start_time(pid).unwrap_or_default(),
         });
     }
-    write(&kept).map_err(DemoError::system(format!("write `{NOTE}`")))?;
+    write(&state).map_err(DemoError::system(format!("write `{STATE_FILE}`")))?;
     for process in processes {
         process.keep()?;
     }
     Ok(())
 }
 
-/// Ends what was left; gives back how many processes that were.
+/// Kills the processes, and returns their number.
 pub(crate) fn clean_up() -> Result<usize, DemoError> {
     if !geteuid().is_root() {
         return Err(DemoError::NotRoot);
     }
-    let kept = read()?;
-    let running = kept.processes.iter().filter(|noted| noted.still_runs());
-    let mut ended = 0;
-    for noted in running {
-        let end = DemoError::system(format!("end process {}", noted.pid));
-        match kill(Pid::from_raw(noted.pid), Signal::SIGKILL) {
-            Ok(()) => ended += 1,
+    let state = read()?;
+    let mut killed = 0;
+    for process in state.processes.iter().filter(|each| each.is_running()) {
+        match kill(Pid::from_raw(process.pid), Signal::SIGKILL) {
+            Ok(()) => killed += 1,
             Err(Errno::ESRCH) => {}
-            Err(errno) => return Err(end(errno)),
+            Err(errno) => {
+                let what = format!("kill process {}", process.pid);
+                return Err(DemoError::system(what)(errno));
+            }
         }
     }
-    forget().map_err(DemoError::system(format!("remove `{NOTE}`")))?;
-    Ok(ended)
+    remove().map_err(DemoError::system(format!("remove `{STATE_FILE}`")))?;
+    Ok(killed)
 }
 
-impl Noted {
-    fn still_runs(&self) -> bool {
-        started(Pid::from_raw(self.pid)) == Some(self.started)
+impl KeptProcess {
+    fn is_running(&self) -> bool {
+        start_time(Pid::from_raw(self.pid)) == Some(self.started)
     }
 }
 
-/// When the process was started; none where there is no such process.
-fn started(pid: Pid) -> Option<u64> {
+/// The start time of a process; none if it does not exist.
+fn start_time(pid: Pid) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything, brackets and blanks included.
-    let (_, behind) = stat.rsplit_once(')')?;
-    behind.split_whitespace().nth(19)?.parse().ok()
+    // The name in parentheses may contain parentheses and spaces.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
 }
 
-fn read() -> Result<Kept, DemoError> {
-    let text = match fs::read_to_string(NOTE) {
+fn read() -> Result<State, DemoError> {
+    let text = match fs::read_to_string(STATE_FILE) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
-        Err(error) => return Err(DemoError::system(format!("read `{NOTE}`"))(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
+        Err(error) => return Err(DemoError::system(format!("read `{STATE_FILE}`"))(error)),
     };
     serde_json::from_str(&text).map_err(|source| DemoError::ForeignState {
-        path: NOTE.into(),
+        path: STATE_FILE.into(),
         source,
     })
 }
 
-fn write(kept: &Kept) -> io::Result<()> {
+fn write(state: &State) -> io::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
-        .create(FOLDER)?;
-    // A note of an earlier demo that has ended.
-    if Path::new(NOTE).exists() {
-        fs::remove_file(NOTE)?;
+        .create(DIRECTORY)?;
+    // The file of an earlier demo that has ended.
+    if Path::new(STATE_FILE).exists() {
+        fs::remove_file(STATE_FILE)?;
     }
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(NOTE)?;
-    let text = serde_json::to_string_pretty(kept)?;
+        .open(STATE_FILE)?;
+    let text = serde_json::to_string_pretty(state)?;
     file.write_all((text + "\n").as_bytes())
 }
 
-/// Removes the note, and the folder where it was alone there.
-fn forget() -> io::Result<()> {
-    match fs::remove_file(NOTE) {
+/// Removes the state file, and the directory if it is empty.
+fn remove() -> io::Result<()> {
+    match fs::remove_file(STATE_FILE) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    // Others may have files there.
-    let _removed = fs::remove_dir(FOLDER);
+    let _removed = fs::remove_dir(DIRECTORY);
     Ok(())
 }
 
@@ -139,15 +139,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_known_by_its_start() {
+    fn a_process_is_identified_by_its_start_time() {
         let own = Pid::this();
-        let started = started(own).unwrap();
-        let noted = |started| Noted {
+        let own_start = start_time(own).unwrap();
+        let process = |started| KeptProcess {
             role: String::new(),
             pid: own.as_raw(),
             started,
         };
-        assert!(noted(started).still_runs());
-        assert!(!noted(started + 1).still_runs());
+        assert!(process(own_start).is_running());
+        assert!(!process(own_start + 1).is_running());
     }
 }

@@ -1,7 +1,6 @@
-//! The demo's node: network and mount namespaces that this process moves into.
+//! The demo's node: network and mount namespaces that this process enters.
 //!
-//! Whatever is made there, links and files alike, is gone when the last process in them ends,
-//! however it ends.
+//! The kernel removes links and files in them when the last process in the namespaces ends.
 
 use std::fs;
 use std::io;
@@ -13,10 +12,10 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::error::DemoError;
 
-/// A folder that every Linux has; the demo sees an empty one of its own in its place.
+/// A directory that every Linux has. The demo mounts its own tmpfs over it.
 const FILES: &str = "/dev/shm";
 
-/// The node, in which this process is now.
+/// The node that this process has entered.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) netns: NetNs,
@@ -24,9 +23,9 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Moves this process into a node of its own.
+    /// Creates the namespaces and enters them.
     pub(crate) fn enter() -> Result<Self, DemoError> {
-        let what = "make network and mount namespaces";
+        let what = "create network and mount namespaces";
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
             .map_err(DemoError::system(what))?;
         private_files().map_err(DemoError::system(format!("mount a tmpfs at `{FILES}`")))?;
@@ -34,29 +33,29 @@ impl Node {
             netns: NetNs::current()?,
             files: PathBuf::from(FILES),
         };
-        for folder in [node.pod_dir(), node.run_dir()] {
-            let make = DemoError::system(format!("make `{}`", folder.display()));
-            fs::create_dir_all(&folder).map_err(make)?;
+        for directory in [node.pod_dir(), node.run_dir()] {
+            let what = format!("create `{}`", directory.display());
+            fs::create_dir_all(&directory).map_err(DemoError::system(what))?;
         }
         Ok(node)
     }
 
-    /// Where the manifests of the node's pods are.
+    /// The directory of the pods' manifests.
     pub(crate) fn pod_dir(&self) -> PathBuf {
         self.files.join("pods")
     }
 
-    /// Where the plugin keeps its log.
+    /// The plugin's run directory.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.files.join("run")
     }
 
-    /// Where host-local notes the addresses it gave away.
+    /// The directory in which host-local stores the addresses in use.
     pub(crate) fn ipam_dir(&self) -> PathBuf {
         self.files.join("ipam")
     }
 
-    /// The lock of `x_tables` programs, which would else be a file of the machine's.
+    /// The lock file of `x_tables` programs, instead of the machine's.
     pub(crate) fn xtables_lock(&self) -> PathBuf {
         self.files.join("xtables.lock")
     }

@@ -1,157 +1,96 @@
-//! A pod of the demo: its sandbox, its place in the network, its processes.
+//! A pod of the demo: its sandbox, its addresses, its containers.
 
-use std::fs;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use mesh_cni_netns::NetNs;
-use mesh_cni_selector::PodFacts;
-use mesh_cni_spec::CniResult;
+use mesh_cni_spec::{CniResult, IpConfig};
 use serde_json::Value;
 
-use super::child::{Owner, Process};
 use super::error::DemoError;
 use super::node::Node;
-use super::patience::Patience;
-use super::runtime::{Called, Runtime};
+use super::process::{Process, User};
+use super::runtime::{PluginResult, Runtime};
+use super::sandbox::{PodSpec, Sandbox};
+use super::wait::Wait;
 
-/// A pod as it is written down.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Script {
-    /// What people call it.
-    pub(crate) name: &'static str,
-    pub(crate) manifest: &'static str,
-    /// The address in the manifest, which it asks host-local for.
-    pub(crate) address: &'static str,
-}
-
-/// What a runtime knows of a pod: a namespace, held by a process that does nothing else.
-#[derive(Debug)]
-pub(crate) struct Sandbox {
-    pub(crate) container_id: String,
-    pub(crate) facts: PodFacts,
-    pub(crate) netns: NetNs,
-    address: &'static str,
-    pause: Process,
-}
-
-/// A pod in the network.
 #[derive(Debug)]
 pub(crate) struct Pod {
     pub(crate) name: &'static str,
     pub(crate) sandbox: Sandbox,
-    /// What the last plugin answered to ADD; none before.
+    /// The result of ADD; none before.
     pub(crate) result: Option<Value>,
-    /// The containers; none outlives the sandbox.
+    /// The running containers, one process each.
     pub(crate) containers: Vec<Process>,
 }
 
-impl Sandbox {
-    fn new(script: Script, node: &Node, patience: Patience<'_>) -> Result<Self, DemoError> {
-        let facts = PodFacts::from_manifest(script.manifest)
-            .expect("the manifests in this program are Pods, which a test reads");
-        let path = node
-            .pod_dir()
-            .join(format!("{}_{}.yaml", facts.namespace, facts.name));
-        let write = DemoError::system(format!("write `{}`", path.display()));
-        fs::write(&path, script.manifest).map_err(write)?;
-        let pause = Process::start(&node.netns, Owner::ROOT, &["pause"], patience)?;
-        let netns = NetNs::open(&netns_path(&pause))?;
-        Ok(Self {
-            container_id: format!("demo-{}", script.name),
-            facts,
-            netns,
-            address: script.address,
-            pause,
-        })
-    }
-
-    /// The path that goes into `CNI_NETNS`.
-    pub(crate) fn netns_path(&self) -> PathBuf {
-        netns_path(&self.pause)
-    }
-
-    /// The value of `CNI_ARGS`.
-    pub(crate) fn arguments(&self) -> String {
-        format!(
-            "IgnoreUnknown=1;K8S_POD_NAMESPACE={};K8S_POD_NAME={};K8S_POD_UID={};\
-             K8S_POD_INFRA_CONTAINER_ID={};IP={}",
-            self.facts.namespace,
-            self.facts.name,
-            self.facts.uid.as_deref().unwrap_or_default(),
-            self.container_id,
-            self.address,
-        )
-    }
-}
-
 impl Pod {
-    /// A sandbox that no plugin has seen yet.
-    pub(crate) fn new(
-        script: Script,
-        node: &Node,
-        patience: Patience<'_>,
-    ) -> Result<Self, DemoError> {
+    /// A pod without network and containers.
+    pub(crate) fn new(spec: PodSpec, node: &Node, wait: Wait<'_>) -> Result<Self, DemoError> {
         Ok(Self {
-            name: script.name,
-            sandbox: Sandbox::new(script, node, patience)?,
+            name: spec.name,
+            sandbox: Sandbox::start(spec, node, wait)?,
             result: None,
             containers: Vec::new(),
         })
     }
 
-    /// Puts it into the network.
+    /// Calls ADD of all plugins.
     pub(crate) fn attach(
         &mut self,
         runtime: &Runtime<'_>,
-        patience: Patience<'_>,
-    ) -> Result<Vec<Called>, DemoError> {
-        let called = runtime.add(&self.sandbox, patience)?;
-        self.result = called.last().map(|called| called.result.clone());
-        Ok(called)
+        wait: Wait<'_>,
+    ) -> Result<Vec<PluginResult>, DemoError> {
+        let results = runtime.add(&self.sandbox, wait)?;
+        self.result = results.last().map(|last| last.result.clone());
+        Ok(results)
     }
 
-    /// The address that it got.
+    /// The address from ADD.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        let result = CniResult::from_value(self.result.as_ref()?).ok()?;
-        result.ips.first().map(|first| first.address.ip())
+        self.first_ip().map(|ip| ip.address.ip())
     }
 
-    /// A port at its address.
+    /// The gateway from ADD, or `0.0.0.0`.
+    pub(crate) fn gateway(&self) -> IpAddr {
+        let gateway = self.first_ip().and_then(|ip| ip.gateway);
+        gateway.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    }
+
+    /// A port at the pod's address.
     pub(crate) fn at(&self, port: u16) -> SocketAddr {
-        let nowhere = IpAddr::from([0, 0, 0, 0]);
-        SocketAddr::new(self.address().unwrap_or(nowhere), port)
+        let address = self.address().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        SocketAddr::new(address, port)
     }
 
-    /// Starts one of its containers.
+    fn first_ip(&self) -> Option<IpConfig> {
+        let result = CniResult::from_value(self.result.as_ref()?).ok()?;
+        result.ips.into_iter().next()
+    }
+
+    /// Starts a container.
     pub(crate) fn start(
         &mut self,
-        owner: Owner,
+        user: User,
         arguments: &[&str],
-        patience: Patience<'_>,
+        wait: Wait<'_>,
     ) -> Result<(), DemoError> {
-        let process = Process::start(&self.sandbox.netns, owner, arguments, patience)?;
+        let process = Process::start(&self.sandbox.netns, user, arguments, wait)?;
         self.containers.push(process);
         Ok(())
     }
 
-    /// The container that plays this role.
-    pub(crate) fn container(&self, role: &str) -> Result<&Process, DemoError> {
-        let mut containers = self.containers.iter();
-        let found = containers.find(|process| process.role == role);
-        found.ok_or_else(|| DemoError::Missing {
-            program: role.to_owned(),
-            searched: format!("the containers of {}", self.name),
-        })
+    /// The container with that workload.
+    pub(crate) fn container(&self, workload: &str) -> Result<&Process, DemoError> {
+        self.containers
+            .iter()
+            .find(|process| process.workload == workload)
+            .ok_or_else(|| DemoError::Missing {
+                program: workload.to_owned(),
+                searched: format!("the containers of {}", self.name),
+            })
     }
 
-    /// Its processes, the sandbox's own last.
+    /// All processes, the sandbox's last.
     pub(crate) fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
-        let pause = &mut self.sandbox.pause;
-        self.containers.iter_mut().chain([pause])
+        self.containers.iter_mut().chain([&mut self.sandbox.pause])
     }
-}
-
-fn netns_path(pause: &Process) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/ns/net", pause.pid()))
 }

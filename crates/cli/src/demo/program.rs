@@ -1,4 +1,4 @@
-//! Running a program to its end, in a namespace, within a deadline.
+//! Runs a program in a network namespace, with a time limit.
 
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
@@ -11,9 +11,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::error::DemoError;
-use super::patience::Patience;
+use super::wait::Wait;
 
-/// A program that has ended.
+/// A program that has exited.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
@@ -21,12 +21,12 @@ pub(crate) struct Finished {
     pub(crate) stderr: String,
 }
 
-/// Kills and reaps what was not waited for.
+/// Kills and reaps the program if it still runs.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only where it has ended already; what it started is in its group.
+        // Also kills its children, which are in its process group. Fails only if it has exited.
         if let Ok(None) = self.0.try_wait() {
             let _killed = killpg(pid(&self.0), Signal::SIGKILL);
         }
@@ -34,12 +34,12 @@ impl Drop for Running {
     }
 }
 
-/// Runs it with this input; in its own process group, so that Ctrl-C reaches the demo alone.
+/// Runs it with this input, in its own process group: Ctrl-C only interrupts the demo.
 pub(crate) fn run(
     netns: &NetNs,
     mut command: Command,
     input: &str,
-    patience: Patience<'_>,
+    wait: Wait<'_>,
 ) -> Result<Finished, DemoError> {
     let program = name(&command);
     command
@@ -48,40 +48,39 @@ pub(crate) fn run(
         .stderr(Stdio::piped())
         .process_group(0);
     let spawned = netns.run(move || command.spawn())?;
-    let start = DemoError::system(format!("start `{program}`"));
-    let mut running = Running(spawned.map_err(start)?);
-    // Where there is nothing to read, stdin stays open: our own programs end with it.
+    let mut running = Running(spawned.map_err(DemoError::system(format!("start `{program}`")))?);
+    // Without input stdin stays open, because the demo's own programs exit when it closes.
     if !input.is_empty()
         && let Some(mut stdin) = running.0.stdin.take()
     {
-        // A program that does not read its input says itself what is wrong.
+        // A program that does not read its input reports an error itself.
         let _written = stdin.write_all(input.as_bytes());
     }
     let outputs = (
         read_to_end(running.0.stdout.take()),
         read_to_end(running.0.stderr.take()),
     );
-    let waiting = |source| DemoError::Waiting {
+    let failed = |source| DemoError::Wait {
         program: program.clone(),
         source,
     };
-    let stdout = patience.receive(&outputs.0).map_err(waiting)?;
-    let stderr = patience.receive(&outputs.1).map_err(waiting)?;
-    let wait = DemoError::system(format!("wait for `{program}`"));
+    let stdout = wait.receive(&outputs.0).map_err(failed)?;
+    let stderr = wait.receive(&outputs.1).map_err(failed)?;
+    let status = running.0.wait();
     Ok(Finished {
-        status: running.0.wait().map_err(wait)?,
+        status: status.map_err(DemoError::system(format!("wait for `{program}`")))?,
         stdout,
         stderr,
     })
 }
 
-/// The number of a process that was not waited for yet.
+/// The process ID of a child that is not reaped yet.
 pub(crate) fn pid(child: &Child) -> Pid {
     let raw = i32::try_from(child.id()).expect("process ids fit into pid_t");
     Pid::from_raw(raw)
 }
 
-/// The program's file name, for messages.
+/// The program's file name, for errors.
 fn name(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
@@ -89,16 +88,16 @@ fn name(command: &Command) -> String {
 }
 
 impl Finished {
-    /// The same, or what it said where it failed.
+    /// An error if the program failed, with its output.
     pub(crate) fn successful(self, program: &str) -> Result<Self, DemoError> {
         if self.status.success() {
             return Ok(self);
         }
-        let said = format!("{} {}", self.stdout.trim(), self.stderr.trim());
-        Err(DemoError::Ended {
+        let output = format!("{} {}", self.stdout, self.stderr);
+        Err(DemoError::Failed {
             program: program.to_owned(),
             status: self.status,
-            said: said.split_whitespace().collect::<Vec<_>>().join(" "),
+            output: output.split_whitespace().collect::<Vec<_>>().join(" "),
         })
     }
 }
@@ -108,10 +107,10 @@ fn read_to_end(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
-            // What came before an error is told as well.
+            // The output before a read error is used.
             let _read = stream.read_to_end(&mut bytes);
         }
-        // Nobody listens any more after a deadline.
+        // Fails after the time limit.
         let _sent = sender.send(String::from_utf8_lossy(&bytes).into_owned());
     });
     receiver

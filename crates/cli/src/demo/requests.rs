@@ -1,4 +1,4 @@
-//! The requests of the demo: what each must come to, and what it came to.
+//! The requests of the demo, with their expected paths.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -6,83 +6,81 @@ use std::time::Duration;
 use mesh_cni_netns::NetNs;
 use serde::Serialize;
 
-use super::actor::{Answer, Connection, Upstream};
-use super::child::Owner;
 use super::error::DemoError;
-use super::patience::Interrupt;
 use super::pod::Pod;
+use super::process::User;
 use super::program;
+use super::wait::Interrupt;
+use super::workload::{Answer, Connection, Upstream};
 
-/// How long one request may take, all that it sets off included.
+/// The time limit for a request and the requests that it causes.
 pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-/// From where the proxy hands inbound connections on.
+/// The source address of the proxy's connections to the application.
 const PASSTHROUGH: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6));
 
-/// One request, and what it must come to.
-pub(crate) struct Request<'stage> {
-    /// What it is, in a few words.
+/// A request, and its expected path.
+pub(crate) struct Request<'demo> {
     pub(crate) title: &'static str,
-    /// Whence it is sent.
-    pub(crate) from: &'stage NetNs,
-    pub(crate) owner: Owner,
+    /// The namespace of the client.
+    pub(crate) from: &'demo NetNs,
+    pub(crate) user: User,
     pub(crate) to: SocketAddr,
     pub(crate) path: &'static str,
-    /// Itself, then the requests that it sets off.
+    /// The request itself, then the requests that it causes.
     pub(crate) wanted: Vec<Hop>,
 }
 
-/// A request or one that it set off, as it was seen from both ends.
+/// A request, as the proxy and the server see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Hop {
-    /// The proxy's port; none where the rules let it pass.
+    /// The proxy's port; none if the request was not redirected.
     pub(crate) through: Option<u16>,
-    /// Where the proxy found it was meant to go.
+    /// The original destination that the proxy read.
     pub(crate) original: Option<SocketAddr>,
-    /// Who answered, as which user; none where nobody did.
+    /// The server; none without an answer.
     pub(crate) answered: Option<Answered>,
-    /// Who asked, as the answering program saw it.
+    /// The client's address, as the server sees it.
     pub(crate) asked_by: Option<IpAddr>,
 }
 
-/// An answering program.
+/// The program that answered, and its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Answered {
     pub(crate) by: String,
     pub(crate) user: u32,
 }
 
-/// What a request came to.
+/// A request that was sent, with its actual and its expected path.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct SentRequest {
     pub(crate) title: &'static str,
     pub(crate) to: String,
     pub(crate) hops: Vec<Hop>,
     pub(crate) wanted: Vec<Hop>,
-    /// Why there was no answer.
+    /// Why there is no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
 
-impl Outcome {
+impl SentRequest {
     pub(crate) fn as_wanted(&self) -> bool {
         self.hops == self.wanted
     }
 }
 
-/// Every request of the demo; `node` is where kubelet lives.
-pub(crate) fn all<'stage>(
-    node: &'stage NetNs,
-    gateway: IpAddr,
-    productpage: &'stage Pod,
-    reviews: &'stage Pod,
-) -> Vec<Request<'stage>> {
+/// All requests of the demo. `node` is the kubelet's namespace.
+pub(crate) fn all<'demo>(
+    node: &'demo NetNs,
+    productpage: &'demo Pod,
+    reviews: &'demo Pod,
+) -> Vec<Request<'demo>> {
     let page = productpage.at(9080);
-    let (own, other) = (page.ip(), reviews.at(0).ip());
+    let own = page.ip();
     let inside = &productpage.sandbox.netns;
-    let request = |title, from, owner, to, path, wanted| Request {
+    let request = |title, from, user, to, path, wanted| Request {
         title,
         from,
-        owner,
+        user,
         to,
         path,
         wanted,
@@ -90,77 +88,77 @@ pub(crate) fn all<'stage>(
     let direct = |by, user, asked_by| vec![hop(None, by, user, asked_by)];
     vec![
         request(
-            "reviews asks productpage, which asks reviews",
+            "reviews requests productpage, which requests reviews",
             &reviews.sandbox.netns,
-            Owner::ROOT,
+            User::ROOT,
             page,
             "/productpage",
             vec![
-                hop(Some((15006, page)), "productpage", Owner::APP, PASSTHROUGH),
-                hop(Some((15001, reviews.at(9080))), "reviews", Owner::APP, own),
+                hop(Some((15006, page)), "productpage", User::APP, PASSTHROUGH),
+                hop(Some((15001, reviews.at(9080))), "reviews", User::APP, own),
             ],
         ),
         request(
-            "kubelet probes the proxy's health port",
+            "the kubelet probes the proxy's health port",
             node,
-            Owner::ROOT,
+            User::ROOT,
             productpage.at(15021),
             "/healthz/ready",
-            direct("proxy", Owner::PROXY, gateway),
+            direct("proxy", User::PROXY, productpage.gateway()),
         ),
         request(
-            "the app asks an excluded port of reviews",
+            "the app requests an excluded port of reviews",
             inside,
-            Owner::APP,
-            SocketAddr::new(other, 15020),
+            User::APP,
+            reviews.at(15020),
             "/stats/prometheus",
-            direct("reviews", Owner::APP, own),
+            direct("reviews", User::APP, own),
         ),
         request(
-            "the proxy asks its own pod's address",
+            "the proxy requests its own pod's address",
             inside,
-            Owner::PROXY,
+            User::PROXY,
             page,
             "/",
             vec![hop(
                 Some((15006, page)),
                 "productpage",
-                Owner::APP,
+                User::APP,
                 PASSTHROUGH,
             )],
         ),
         request(
-            "the proxy asks reviews",
+            "the proxy requests reviews",
             inside,
-            Owner::PROXY,
+            User::PROXY,
             reviews.at(9080),
             "/reviews/0",
-            direct("reviews", Owner::APP, own),
+            direct("reviews", User::APP, own),
         ),
         request(
-            "the app asks its own pod's address",
+            "the app requests its own pod's address",
             inside,
-            Owner::APP,
+            User::APP,
             page,
             "/",
-            direct("productpage", Owner::APP, own),
+            direct("productpage", User::APP, own),
         ),
     ]
 }
 
-/// Sends it, and asks the proxy what came its way meanwhile.
+/// Sends it, and gets the connections that the proxy accepted in the meantime.
 pub(crate) fn send(
     request: &Request<'_>,
     connections: impl FnOnce() -> Result<Vec<Connection>, DemoError>,
     interrupt: &Interrupt,
-) -> Result<Outcome, DemoError> {
+) -> Result<SentRequest, DemoError> {
     let to = request.to.to_string();
-    let command = request.owner.command(&["client", &to, request.path]);
-    let patience = interrupt.patience(REQUEST_LIMIT);
-    let finished = program::run(request.from, command, "", patience)?;
+    let command = request.user.command(&["client", &to, request.path]);
+    let wait = interrupt.wait(REQUEST_LIMIT);
+    let finished = program::run(request.from, command, "", wait)?;
     let answer: Option<Answer> = serde_json::from_str(&finished.stdout).ok();
     let error = answer.is_none().then(|| finished.stderr.trim().to_owned());
-    Ok(Outcome {
+    Ok(SentRequest {
         title: request.title,
         to: format!("{to}{}", request.path),
         hops: hops(answer, &connections()?),
@@ -169,7 +167,7 @@ pub(crate) fn send(
     })
 }
 
-fn hop(through: Option<(u16, SocketAddr)>, by: &str, user: Owner, asked_by: IpAddr) -> Hop {
+fn hop(through: Option<(u16, SocketAddr)>, by: &str, user: User, asked_by: IpAddr) -> Hop {
     Hop {
         through: through.map(|(port, _)| port),
         original: through.map(|(_, original)| original),
@@ -181,7 +179,7 @@ fn hop(through: Option<(u16, SocketAddr)>, by: &str, user: Owner, asked_by: IpAd
     }
 }
 
-/// Each answer beside the connection that the proxy saw for it, in the order of both.
+/// Pairs each answer with the proxy's connection for it; both are in the order of the hops.
 fn hops(answer: Option<Answer>, connections: &[Connection]) -> Vec<Hop> {
     let mut answers = Vec::new();
     let mut next = answer;
@@ -192,18 +190,18 @@ fn hops(answer: Option<Answer>, connections: &[Connection]) -> Vec<Hop> {
         };
         answers.push(answer);
     }
-    let longest = answers.len().max(connections.len());
-    let hops = (0..longest).map(|at| {
-        let (answer, connection) = (answers.get(at), connections.get(at));
-        Hop {
-            through: connection.map(|connection| connection.port),
-            original: connection.and_then(|connection| connection.original),
-            answered: answer.map(|answer| Answered {
-                by: answer.who.clone(),
-                user: answer.uid,
-            }),
-            asked_by: answer.map(|answer| answer.peer.ip()),
-        }
-    });
-    hops.collect()
+    (0..answers.len().max(connections.len()))
+        .map(|at| {
+            let (answer, connection) = (answers.get(at), connections.get(at));
+            Hop {
+                through: connection.map(|connection| connection.port),
+                original: connection.and_then(|connection| connection.original),
+                answered: answer.map(|answer| Answered {
+                    by: answer.who.clone(),
+                    user: answer.uid,
+                }),
+                asked_by: answer.map(|answer| answer.peer.ip()),
+            }
+        })
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! The container runtime's part: calls the chain of plugins for a pod, as the specification says.
+//! The container runtime: calls the chain of plugins for a pod, as the CNI specification requires.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,20 +9,20 @@ use serde_json::{Map, Value, json};
 
 use super::error::DemoError;
 use super::node::Node;
-use super::patience::Patience;
-use super::pod::Sandbox;
 use super::program::{self, Finished};
+use super::sandbox::Sandbox;
 use super::tools::Tools;
+use super::wait::Wait;
 
-/// The newest version that the reference plugins of every distribution speak.
+/// The newest version that the reference plugins of all distributions support.
 const CNI_VERSION: &str = "1.0.0";
 const NETWORK: &str = "mesh-cni-demo";
-/// How long a plugin may take.
+/// The time limit for a plugin.
 pub(crate) const PLUGIN_LIMIT: Duration = Duration::from_secs(60);
-/// How long it may take once the demo is over.
-const CLEARING_LIMIT: Duration = Duration::from_secs(15);
+/// The time limit for DEL, which a signal does not shorten.
+const DEL_LIMIT: Duration = Duration::from_secs(15);
 
-/// What a plugin was called for.
+/// `CNI_COMMAND`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Add,
@@ -30,14 +30,13 @@ pub(crate) enum Call {
     Del,
 }
 
-/// What a call of one plugin came to.
+/// The output of a plugin that succeeded.
 #[derive(Debug)]
-pub(crate) struct Called {
+pub(crate) struct PluginResult {
     pub(crate) plugin: String,
-    /// Its result; null where the call has none.
+    /// The result; null except for ADD.
     pub(crate) result: Value,
-    /// What it said on stderr.
-    pub(crate) said: String,
+    pub(crate) stderr: String,
 }
 
 /// A runtime with one network.
@@ -48,7 +47,7 @@ pub(crate) struct Runtime<'demo> {
 }
 
 impl<'demo> Runtime<'demo> {
-    /// `backend` is the plugin's.
+    /// `backend` is a field of the plugin's configuration.
     pub(crate) fn new(tools: &'demo Tools, node: &'demo Node, backend: &str) -> Self {
         let bridge = json!({
             "type": "bridge",
@@ -69,59 +68,61 @@ impl<'demo> Runtime<'demo> {
             "backend": backend,
             "plugin_log_level": "info",
         });
-        let plugins = [bridge, mesh].into_iter();
-        let plugins = plugins.filter_map(|plugin| plugin.as_object().cloned());
         Self {
             tools,
             node,
-            plugins: plugins.collect(),
+            plugins: [bridge, mesh]
+                .iter()
+                .filter_map(|plugin| plugin.as_object().cloned())
+                .collect(),
         }
     }
 
-    /// The chain, by the plugins' names.
+    /// The types of the plugins.
     pub(crate) fn chain(&self) -> String {
-        let types = self.plugins.iter().map(type_of);
-        types.collect::<Vec<_>>().join(", then ")
+        let types: Vec<_> = self.plugins.iter().map(type_of).collect();
+        types.join(", then ")
     }
 
-    /// ADD: each plugin gets the result of the one before; the last one's is the pod's.
+    /// ADD: each plugin gets the result of the previous one; the last result is the pod's.
     pub(crate) fn add(
         &self,
         sandbox: &Sandbox,
-        patience: Patience<'_>,
-    ) -> Result<Vec<Called>, DemoError> {
-        self.call(&loopback(), Call::Add, sandbox, None, patience)?;
-        let mut called: Vec<Called> = Vec::new();
+        wait: Wait<'_>,
+    ) -> Result<Vec<PluginResult>, DemoError> {
+        self.call(&loopback(), Call::Add, sandbox, None, wait)?;
+        let mut results: Vec<PluginResult> = Vec::new();
         for plugin in &self.plugins {
-            let previous = called.last().map(|called| &called.result);
-            called.push(self.call(plugin, Call::Add, sandbox, previous, patience)?);
+            let previous = results.last().map(|last| &last.result);
+            results.push(self.call(plugin, Call::Add, sandbox, previous, wait)?);
         }
-        Ok(called)
+        Ok(results)
     }
 
-    /// CHECK: every plugin gets the pod's result.
+    /// CHECK: each plugin gets the pod's result.
     pub(crate) fn check(
         &self,
         sandbox: &Sandbox,
         result: &Value,
-        patience: Patience<'_>,
-    ) -> Result<Vec<Called>, DemoError> {
-        let plugins = self.plugins.iter();
-        let calls =
-            plugins.map(|plugin| self.call(plugin, Call::Check, sandbox, Some(result), patience));
-        calls.collect()
+        wait: Wait<'_>,
+    ) -> Result<Vec<PluginResult>, DemoError> {
+        self.plugins
+            .iter()
+            .map(|plugin| self.call(plugin, Call::Check, sandbox, Some(result), wait))
+            .collect()
     }
 
-    /// DEL: in reverse; every plugin is called, whatever the others said.
+    /// DEL: in reverse order. A failure does not stop the others.
     pub(crate) fn del(
         &self,
         sandbox: &Sandbox,
         result: Option<&Value>,
-    ) -> Vec<Result<Called, DemoError>> {
-        let patience = Patience::for_clearing(CLEARING_LIMIT);
-        let plugins = self.plugins.iter().rev();
-        plugins
-            .map(|plugin| self.call(plugin, Call::Del, sandbox, result, patience))
+    ) -> Vec<Result<PluginResult, DemoError>> {
+        let wait = Wait::uninterrupted(DEL_LIMIT);
+        self.plugins
+            .iter()
+            .rev()
+            .map(|plugin| self.call(plugin, Call::Del, sandbox, result, wait))
             .collect()
     }
 
@@ -131,8 +132,8 @@ impl<'demo> Runtime<'demo> {
         call: Call,
         sandbox: &Sandbox,
         previous: Option<&Value>,
-        patience: Patience<'_>,
-    ) -> Result<Called, DemoError> {
+        wait: Wait<'_>,
+    ) -> Result<PluginResult, DemoError> {
         let name = type_of(plugin).to_owned();
         let mut conf = plugin.clone();
         conf.insert("cniVersion".to_owned(), json!(CNI_VERSION));
@@ -142,8 +143,8 @@ impl<'demo> Runtime<'demo> {
         }
         let input = Value::Object(conf).to_string();
         let command = self.command(&name, call, sandbox);
-        let finished = program::run(&self.node.netns, command, &input, patience)?;
-        answer(name, call, finished)
+        let finished = program::run(&self.node.netns, command, &input, wait)?;
+        plugin_result(name, call, finished)
     }
 
     fn command(&self, name: &str, call: Call, sandbox: &Sandbox) -> Command {
@@ -156,7 +157,7 @@ impl<'demo> Runtime<'demo> {
             .env("CNI_CONTAINERID", &sandbox.container_id)
             .env("CNI_NETNS", sandbox.netns_path())
             .env("CNI_IFNAME", interface)
-            .env("CNI_ARGS", sandbox.arguments())
+            .env("CNI_ARGS", sandbox.cni_args())
             .env("CNI_PATH", &self.tools.cni_dir);
         command
     }
@@ -181,7 +182,7 @@ impl Call {
 
 const LOOPBACK: &str = "loopback";
 
-/// Runtimes bring `lo` up by a network of its own.
+/// Runtimes enable `lo` with a separate network.
 fn loopback() -> Map<String, Value> {
     Map::from_iter([("type".to_owned(), json!(LOOPBACK))])
 }
@@ -193,14 +194,18 @@ fn type_of(plugin: &Map<String, Value>) -> &str {
         .unwrap_or_default()
 }
 
-fn answer(plugin: String, call: Call, finished: Finished) -> Result<Called, DemoError> {
-    let unreadable = |said: &str| DemoError::Unreadable {
+fn plugin_result(
+    plugin: String,
+    call: Call,
+    finished: Finished,
+) -> Result<PluginResult, DemoError> {
+    let unexpected = |output: &str| DemoError::Unexpected {
         program: plugin.clone(),
-        said: said.trim().to_owned(),
+        output: output.trim().to_owned(),
     };
     if !finished.status.success() {
         let error: Value = serde_json::from_str(&finished.stdout)
-            .map_err(|_none| unreadable(&(finished.stdout.clone() + &finished.stderr)))?;
+            .map_err(|_invalid| unexpected(&(finished.stdout.clone() + &finished.stderr)))?;
         let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
         let message = format!(
             "{} ({}, code {})",
@@ -215,14 +220,13 @@ fn answer(plugin: String, call: Call, finished: Finished) -> Result<Called, Demo
         });
     }
     let result = match call {
-        Call::Add => {
-            serde_json::from_str(&finished.stdout).map_err(|_none| unreadable(&finished.stdout))?
-        }
+        Call::Add => serde_json::from_str(&finished.stdout)
+            .map_err(|_invalid| unexpected(&finished.stdout))?,
         Call::Check | Call::Del => Value::Null,
     };
-    Ok(Called {
+    Ok(PluginResult {
         plugin,
         result,
-        said: finished.stderr,
+        stderr: finished.stderr,
     })
 }

@@ -1,4 +1,4 @@
-//! What the demo needs from the machine, looked for before anything is made.
+//! Finds the programs that the demo needs, before it creates anything.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,9 +10,9 @@ use nix::unistd::geteuid;
 
 use super::error::DemoError;
 
-/// Where distributions put the reference plugins.
+/// Directories in which distributions install the reference plugins.
 const PLUGIN_DIRS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
-/// Where system programs are, which a user's PATH may lack.
+/// Directories of system programs, which a user's PATH may lack.
 const SYSTEM_DIRS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 const REFERENCE_PLUGINS: [&str; 3] = ["loopback", "bridge", "host-local"];
 
@@ -23,18 +23,18 @@ pub(crate) struct Tools {
     pub(crate) cni_dir: PathBuf,
     pub(crate) nsenter: PathBuf,
     pub(crate) iptables: PathBuf,
-    /// The search path that the programs get.
+    /// `PATH` for the programs.
     pub(crate) path: OsString,
 }
 
 impl Tools {
-    /// Finds everything, or says what is missing.
+    /// Finds all programs, or returns the first that is missing.
     pub(crate) fn find(cni_bin_dir: Option<&Path>) -> Result<Self, DemoError> {
         if !geteuid().is_root() {
             return Err(DemoError::NotRoot);
         }
         let directories = program_dirs();
-        // An empty CNI_PATH is as good as none.
+        // An empty CNI_PATH counts as unset.
         let plugin_dirs: Vec<_> = match cni_bin_dir.filter(|given| !given.as_os_str().is_empty()) {
             Some(given) => env::split_paths(given).collect(),
             None => PLUGIN_DIRS.map(PathBuf::from).into(),
@@ -45,7 +45,7 @@ impl Tools {
             dir_of(plugin, std::slice::from_ref(&cni_dir))?;
         }
         Ok(Self {
-            plugin: dir_of(PLUGIN_TYPE, &beside(&directories))?.join(PLUGIN_TYPE),
+            plugin: dir_of(PLUGIN_TYPE, &with_own_dir(&directories))?.join(PLUGIN_TYPE),
             cni_dir,
             nsenter: dir_of("nsenter", &directories)?.join("nsenter"),
             iptables: dir_of("iptables", &directories)?.join("iptables"),
@@ -54,37 +54,35 @@ impl Tools {
     }
 }
 
-/// Our own plugin is built and installed beside this program.
-fn beside(directories: &[PathBuf]) -> Vec<PathBuf> {
+/// The directory of this program, which usually contains our plugin, then the others.
+fn with_own_dir(directories: &[PathBuf]) -> Vec<PathBuf> {
     let own = env::current_exe().ok();
-    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
-    beside
-        .into_iter()
-        .chain(directories.iter().cloned())
-        .collect()
+    let own = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    own.into_iter().chain(directories.iter().cloned()).collect()
 }
 
 fn program_dirs() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let of_path = env::split_paths(&path).filter(|each| each.is_absolute());
-    let mut directories: Vec<_> = of_path.collect();
-    for usual in SYSTEM_DIRS.map(PathBuf::from) {
-        if !directories.contains(&usual) {
-            directories.push(usual);
+    let mut directories: Vec<_> = env::split_paths(&path)
+        .filter(|each| each.is_absolute())
+        .collect();
+    for directory in SYSTEM_DIRS.map(PathBuf::from) {
+        if !directories.contains(&directory) {
+            directories.push(directory);
         }
     }
     directories
 }
 
 fn dir_of(program: &str, directories: &[PathBuf]) -> Result<PathBuf, DemoError> {
-    let mut having = directories
+    directories
         .iter()
-        .filter(|each| is_executable(&each.join(program)));
-    let found = having.next().cloned();
-    found.ok_or_else(|| DemoError::Missing {
-        program: program.to_owned(),
-        searched: joined(directories).to_string_lossy().into_owned(),
-    })
+        .find(|each| is_executable(&each.join(program)))
+        .cloned()
+        .ok_or_else(|| DemoError::Missing {
+            program: program.to_owned(),
+            searched: joined(directories).to_string_lossy().into_owned(),
+        })
 }
 
 fn is_executable(path: &Path) -> bool {

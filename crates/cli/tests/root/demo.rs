@@ -1,4 +1,4 @@
-//! The demo: what it shows, and that nothing of it is left, however it ends.
+//! The demo: its output, and that it removes everything, even if it is interrupted or killed.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -11,33 +11,30 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::machine::{Traces, actors, alone, mesh_cnictl, output, stderr, stdout};
+use crate::machine::{Traces, alone, demo_processes, mesh_cnictl, output, stderr, stdout};
 
-const NOTE: &str = "/run/mesh-cni/demo.json";
+const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
-/// The beginnings of the lines that open the steps; the last is where everything is taken down.
+/// The starts of the lines of the steps. In the last one everything is removed.
 const STEPS: [&str; 7] = ["1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  "];
 const LAST: &str = "8  ";
 
 #[test]
-fn everything_is_as_documented_and_nothing_is_left() {
+fn all_checks_pass_and_everything_is_removed() {
     let _alone = alone();
     let before = Traces::now();
     let ended = output(&mut mesh_cnictl(&["demo"]));
-    let said = stdout(&ended);
-    assert!(ended.status.success(), "{said}{}", stderr(&ended));
-    assert!(
-        said.ends_with("\nEverything was as documented.\n"),
-        "{said}"
-    );
-    assert!(!said.contains("\n no "), "{said}");
-    assert!(said.contains(" -n iptables -L -t nat -n -v --line-numbers -x\n"));
+    let text = stdout(&ended);
+    assert!(ended.status.success(), "{text}{}", stderr(&ended));
+    assert!(text.ends_with("\nAll checks passed.\n"), "{text}");
+    assert!(!text.contains("\n no "), "{text}");
+    assert!(text.contains(" -n iptables -L -t nat -n -v --line-numbers -x\n"));
     assert_eq!(stderr(&ended), "");
     before.assert_restored();
 }
 
 #[test]
-fn programs_can_read_what_happened() {
+fn json_contains_the_requests() {
     let _alone = alone();
     let ended = output(&mut mesh_cnictl(&["demo", "--output", "json"]));
     let document: Value = serde_json::from_str(&stdout(&ended)).unwrap();
@@ -65,38 +62,38 @@ fn programs_can_read_what_happened() {
     );
 }
 
-/// A plugin that passes every result on, and does nothing else.
+/// A plugin that only returns `prevResult`.
 const IDLE_PLUGIN: &str = "#!/bin/sed -nf\ns/.*\"prevResult\":\\(.*\\)}$/\\1/p\n";
 
 #[test]
-fn a_plugin_that_programs_nothing_is_found_out() {
+fn a_plugin_that_applies_no_rules_fails_the_checks() {
     let _alone = alone();
     let before = Traces::now();
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("idle");
-    fs::create_dir_all(&folder).unwrap();
-    let (program, plugin) = (folder.join("mesh-cnictl"), folder.join("mesh-cni"));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("idle");
+    fs::create_dir_all(&directory).unwrap();
+    let (program, plugin) = (directory.join("mesh-cnictl"), directory.join("mesh-cni"));
     fs::copy(env!("CARGO_BIN_EXE_mesh-cnictl"), &program).unwrap();
     fs::write(&plugin, IDLE_PLUGIN).unwrap();
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
 
     let ended = output(Command::new(&program).arg("demo"));
-    let said = stdout(&ended);
-    assert_eq!(ended.status.code(), Some(1), "{said}{}", stderr(&ended));
-    for wrong in [
-        "\n no productpage: no rule: its traffic is left alone\n",
-        "\n no reviews asks productpage, which asks reviews\n",
-        "\n no the proxy asks its own pod's address\n",
-        "\n no what iptables prints is not the documented dump\n",
-        "\n no what mesh-cnictl lists is not the documented dump\n",
+    let text = stdout(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{text}{}", stderr(&ended));
+    for failed in [
+        "\n no productpage: no rules, traffic is not redirected\n",
+        "\n no reviews requests productpage, which requests reviews\n",
+        "\n no the proxy requests its own pod's address\n",
+        "\n no output of iptables differs from the documented dump\n",
+        "\n no output of mesh-cnictl differs from the documented dump\n",
     ] {
-        assert!(said.contains(wrong), "{wrong}{said}");
+        assert!(text.contains(failed), "{failed}{text}");
     }
-    assert!(said.contains("\nSomething was not as documented"), "{said}");
+    assert!(text.contains("\nSome checks failed"), "{text}");
     before.assert_restored();
 }
 
 #[test]
-fn an_interruption_at_any_step_leaves_nothing() {
+fn an_interruption_at_any_step_removes_everything() {
     let _alone = alone();
     let before = Traces::now();
     for step in STEPS {
@@ -111,7 +108,7 @@ fn an_interruption_at_any_step_leaves_nothing() {
 }
 
 #[test]
-fn a_demo_that_is_killed_leaves_nothing() {
+fn a_kill_at_any_step_removes_everything() {
     let _alone = alone();
     let before = Traces::now();
     for step in STEPS {
@@ -124,25 +121,25 @@ fn a_demo_that_is_killed_leaves_nothing() {
 }
 
 #[test]
-fn a_kept_demo_can_be_played_with_until_it_is_cleaned_up() {
+fn a_kept_demo_runs_until_the_cleanup() {
     let _alone = alone();
     let before = Traces::now();
     let kept = output(&mut mesh_cnictl(&["demo", "--keep"]));
     assert!(kept.status.success(), "{}", stderr(&kept));
     assert_eq!(
-        actors().len(),
+        demo_processes().len(),
         6,
         "two sandboxes, two apps, the proxy, the node"
     );
-    let mode = fs::metadata(NOTE).unwrap().permissions().mode();
+    let mode = fs::metadata(STATE_FILE).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let said = stdout(&kept);
-    let commands: Vec<_> = said
+    let text = stdout(&kept);
+    let commands: Vec<_> = text
         .lines()
         .filter_map(|line| line.strip_prefix("     nsenter "))
         .collect();
-    assert_eq!(commands.len(), 4, "{said}");
+    assert_eq!(commands.len(), 4, "{text}");
     assert!(nsenter(commands[0]).contains("ISTIO_IN_REDIRECT"));
     let page = nsenter(commands[1]);
     assert!(
@@ -154,58 +151,55 @@ fn a_kept_demo_can_be_played_with_until_it_is_cleaned_up() {
 
     let second = output(&mut mesh_cnictl(&["demo", "--keep"]));
     assert_eq!(second.status.code(), Some(3));
-    assert!(stderr(&second).contains("hint: end it by `mesh-cnictl demo --cleanup`"));
+    assert!(stderr(&second).contains("hint: remove it with `mesh-cnictl demo --cleanup`"));
 
     let cleaned = output(&mut mesh_cnictl(&["demo", "--cleanup"]));
-    assert_eq!(stdout(&cleaned), "the demo is gone: 6 processes ended\n");
+    assert_eq!(stdout(&cleaned), "demo removed, 6 processes killed\n");
     before.assert_restored();
     let again = output(&mut mesh_cnictl(&["demo", "--cleanup"]));
     assert_eq!(
         (again.status.code(), stdout(&again).as_str()),
-        (Some(0), "no demo was left running\n")
+        (Some(0), "no demo is running\n")
     );
 }
 
 #[test]
-fn a_process_that_only_got_the_number_is_left_alone() {
+fn the_cleanup_keeps_another_process_with_the_same_pid() {
     let _alone = alone();
     let before = Traces::now();
-    let mut bystander = mesh_cnictl(&["demo-process", "pause", "--here"]);
-    let mut bystander = bystander
+    let mut other = mesh_cnictl(&["demo-process", "pause", "--here"]);
+    let mut other = other
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let note = json!({"processes": [{"role": "app", "pid": bystander.id(), "started": 1}]});
+    let state = json!({"processes": [{"role": "app", "pid": other.id(), "started": 1}]});
     fs::create_dir_all("/run/mesh-cni").unwrap();
-    fs::write(NOTE, note.to_string()).unwrap();
+    fs::write(STATE_FILE, state.to_string()).unwrap();
     let cleaned = output(&mut mesh_cnictl(&["demo", "--cleanup"]));
-    assert_eq!(stdout(&cleaned), "no demo was left running\n");
-    assert!(bystander.try_wait().unwrap().is_none());
-    drop(bystander.stdin.take());
-    assert!(bystander.wait().unwrap().success());
+    assert_eq!(stdout(&cleaned), "no demo is running\n");
+    assert!(other.try_wait().unwrap().is_none());
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
     before.assert_restored();
 }
 
 #[test]
-fn what_is_missing_is_named_with_the_remedy() {
-    let nowhere = output(&mut mesh_cnictl(&[
+fn a_missing_program_is_named_with_the_remedy() {
+    let ended = output(&mut mesh_cnictl(&[
         "demo",
         "--cni-bin-dir",
-        "/no/such/folder",
+        "/no/such/directory",
     ]));
     assert_eq!(
-        (nowhere.status.code(), stdout(&nowhere).as_str()),
+        (ended.status.code(), stdout(&ended).as_str()),
         (Some(3), "")
     );
-    let said = stderr(&nowhere);
-    assert!(
-        said.starts_with("error: no `loopback` in /no/such/folder\nhint: `make demo` "),
-        "{said}"
-    );
+    let error = "error: `loopback` not found in /no/such/directory\nhint: `make demo` ";
+    assert!(stderr(&ended).starts_with(error), "{}", stderr(&ended));
 }
 
-/// Runs a demo, sends the signal when the step opens, and waits for the end.
+/// Runs a demo, sends the signal when the step starts, and waits for the end.
 fn signalled_at(step: &str, signal: Signal) -> ExitStatus {
     let mut demo = mesh_cnictl(&["demo"])
         .stdout(Stdio::piped())
@@ -219,7 +213,7 @@ fn signalled_at(step: &str, signal: Signal) -> ExitStatus {
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "no step `{step}`");
     }
     let pid = Pid::from_raw(demo.id().try_into().unwrap());
-    // Until it is waited for, its number is nobody else's.
+    // The process is not reaped yet, so its PID is not reused.
     let _sent = kill(pid, signal);
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();

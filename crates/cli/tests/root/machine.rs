@@ -1,14 +1,16 @@
-//! The machine as the tests find it, and the program run on it.
+//! The state of the machine, and the program.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// Demos share one machine, whose traces are compared.
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// Tests compare the state of the machine, so they run one at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -33,57 +35,68 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Everything a demo could leave: links, named namespaces, files, processes.
+/// Everything that a demo could leave behind: links, named namespaces, files, processes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Traces {
     links: BTreeSet<String>,
     files: BTreeSet<String>,
-    actors: BTreeSet<u32>,
+    processes: BTreeSet<u32>,
 }
 
 impl Traces {
     pub(crate) fn now() -> Self {
-        let folders = ["/run/netns", "/run/mesh-cni", "/dev/shm", "/var/lib/cni"];
+        let directories = ["/run/netns", "/run/mesh-cni", "/dev/shm", "/var/lib/cni"];
         Self {
             links: names(Path::new("/sys/class/net")),
-            files: folders
+            files: directories
                 .iter()
-                .flat_map(|folder| {
-                    let names = names(Path::new(folder)).into_iter();
-                    names.map(move |name| format!("{folder}/{name}"))
+                .flat_map(|directory| {
+                    let names = names(Path::new(directory)).into_iter();
+                    names.map(move |name| format!("{directory}/{name}"))
                 })
                 .collect(),
-            actors: actors(),
+            processes: demo_processes(),
         }
     }
 
-    /// Waits until the machine is as it was: processes that lost their demo end by themselves.
+    /// Waits until the demo's processes have exited, and compares.
     pub(crate) fn assert_restored(&self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while *self != Self::now() && Instant::now() < deadline {
-            thread::yield_now();
+        for pid in demo_processes().difference(&self.processes) {
+            wait_for_exit(*pid, deadline);
         }
         assert_eq!(*self, Self::now());
     }
 }
 
-/// The processes of any demo.
-pub(crate) fn actors() -> BTreeSet<u32> {
-    let numbers = names(Path::new("/proc"))
-        .into_iter()
-        .filter_map(|name| name.parse().ok());
-    let playing = numbers.filter(|pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let mut words = line.split(|byte| *byte == 0);
-        words.nth(1) == Some(b"demo-process")
-    });
-    playing.collect()
+fn wait_for_exit(pid: u32, deadline: Instant) {
+    let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    // Readable when the process has exited.
+    let mut watched = [PollFd::new(&process, PollFlags::IN)];
+    let left = deadline.saturating_duration_since(Instant::now());
+    poll(&mut watched, Some(&left.try_into().unwrap())).unwrap();
 }
 
-fn names(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let names = entries.filter_map(Result::ok);
-    names
+/// The processes of all demos.
+pub(crate) fn demo_processes() -> BTreeSet<u32> {
+    names(Path::new("/proc"))
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .filter(|pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(b"demo-process")
+        })
+        .collect()
+}
+
+fn names(directory: &Path) -> BTreeSet<String> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
 }

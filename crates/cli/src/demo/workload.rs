@@ -1,4 +1,4 @@
-//! The roles that this program plays in its own demo, each a process of its own.
+//! The workloads of the demo's pods. This program runs each of them in a separate process.
 
 mod app;
 mod client;
@@ -18,26 +18,26 @@ use nix::sched::{CloneFlags, unshare};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 
-/// What a process says once it can be used.
+/// A process prints this line when it is ready.
 pub(crate) const READY: &str = "ready";
-/// Asks a process for its report.
+/// This line on its stdin asks a process for its report.
 pub(crate) const REPORT: &str = "report";
-/// Tells a process to live on when its stdin ends.
+/// After this line on its stdin, a process keeps running when stdin closes.
 pub(crate) const KEEP: &str = "keep";
 
-/// The first argument of every process of the demo; no command of a person's.
-pub(crate) const ACTOR: &str = "demo-process";
+/// The hidden command that runs a workload.
+pub(crate) const COMMAND: &str = "demo-process";
 
-/// Who plays what.
+/// The workloads with their arguments.
 #[derive(Debug, Parser)]
-#[command(name = ACTOR)]
-pub(crate) enum Role {
-    /// Holds a network namespace: one of its own, or with --here the caller's.
+#[command(name = COMMAND)]
+pub(crate) enum Workload {
+    /// Keeps a network namespace alive: a new one, or with --here the caller's.
     Pause {
         #[arg(long)]
         here: bool,
     },
-    /// Answers HTTP requests, and on /productpage asks another one itself.
+    /// Answers HTTP requests; for /productpage it sends a request to its upstream.
     App {
         name: String,
         #[arg(long)]
@@ -45,45 +45,45 @@ pub(crate) enum Role {
         #[arg(long)]
         upstream: Option<SocketAddr>,
     },
-    /// Stands in for Envoy: forwards to the original destination.
+    /// A small replacement for Envoy: forwards to the original destination.
     Proxy,
-    /// Sends one request and prints the answer.
+    /// Sends one request, and prints the answer.
     Client { to: SocketAddr, path: String },
 }
 
-/// Plays the role to its end.
-pub(crate) fn play(role: &Role, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    match role {
-        Role::Pause { here } => {
+/// Runs a workload until it ends.
+pub(crate) fn run(workload: &Workload, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    match workload {
+        Workload::Pause { here } => {
             if !here {
                 unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
             }
-            live(console, String::new)
+            serve(console, String::new)
         }
-        Role::App {
+        Workload::App {
             name,
             listen,
             upstream,
         } => {
             app::start(name, listen, *upstream)?;
-            live(console, String::new)
+            serve(console, String::new)
         }
-        Role::Proxy => {
+        Workload::Proxy => {
             let log = proxy::start()?;
-            live(console, || log.take())
+            serve(console, || log.take())
         }
-        Role::Client { to, path } => client::ask(*to, path, console),
+        Workload::Client { to, path } => client::request(*to, path, console),
     }
 }
 
-/// Lives as long as its stdin, or for ever where it is told `keep`.
-fn live(console: &mut Console<'_>, report: impl Fn() -> String) -> Result<Exit, Failure> {
+/// Runs until stdin closes, or forever after `keep`.
+fn serve(console: &mut Console<'_>, report: impl Fn() -> String) -> Result<Exit, Failure> {
     console.line(READY)?;
     let mut keep = false;
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         match line.as_str() {
             REPORT => console.line(report())?,
-            word => keep = word == KEEP,
+            line => keep = line == KEEP,
         }
     }
     if keep {
@@ -94,22 +94,22 @@ fn live(console: &mut Console<'_>, report: impl Fn() -> String) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// Takes connections on a thread of their own; the address is bound when this comes back.
+/// Binds the address, and handles each connection on its own thread.
 fn listen(
     address: SocketAddr,
-    serve: impl Fn(std::net::TcpStream) + Clone + Send + 'static,
+    handle: impl Fn(std::net::TcpStream) + Clone + Send + 'static,
 ) -> io::Result<()> {
     let listener = std::net::TcpListener::bind(address)?;
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let serve = serve.clone();
-            thread::spawn(move || serve(stream));
+            let handle = handle.clone();
+            thread::spawn(move || handle(stream));
         }
     });
     Ok(())
 }
 
-/// Writes and forgets: whoever hung up does not want it.
+/// Writes everything. Errors are ignored: the peer closed the connection.
 fn write_all(mut to: impl Write, bytes: &[u8]) {
     let _written = to.write_all(bytes).and_then(|()| to.flush());
 }

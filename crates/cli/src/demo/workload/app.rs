@@ -1,4 +1,4 @@
-//! The application: says who it is, and as productpage asks the reviews as bookinfo does.
+//! The application: identifies itself, and as productpage requests reviews, as in bookinfo.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -9,11 +9,11 @@ use super::http::{Answer, Upstream, get, read_request, response};
 use super::write_all;
 use crate::failure::chain;
 
-/// The path on which an application with an upstream asks it.
+/// The path for which an application sends a request to its upstream.
 const PRODUCTPAGE: &str = "/productpage";
 const REVIEWS: &str = "/reviews/0";
 
-/// Listens at each address; comes back when all are bound.
+/// Listens on each address; returns when all are bound.
 pub(super) fn start(
     name: &str,
     addresses: &[SocketAddr],
@@ -22,7 +22,7 @@ pub(super) fn start(
     for address in addresses {
         let name = name.to_owned();
         let serve = move |stream: TcpStream| {
-            // A request that cannot be read has nobody to answer.
+            // A request that cannot be read is not answered.
             if let Ok(answer) = answer(&stream, &name, upstream) {
                 write_all(&stream, &response(&answer));
             }
@@ -40,11 +40,11 @@ fn answer(stream: &TcpStream, name: &str, upstream: Option<SocketAddr>) -> io::R
         uid: getuid().as_raw(),
         at: stream.local_addr()?,
         peer: stream.peer_addr()?,
-        upstream: upstream.map(ask),
+        upstream: upstream.map(request),
     })
 }
 
-fn ask(upstream: SocketAddr) -> Upstream {
+fn request(upstream: SocketAddr) -> Upstream {
     match get(upstream, REVIEWS) {
         Ok(answer) => Upstream::Answered(Box::new(answer)),
         Err(error) => Upstream::Failed {

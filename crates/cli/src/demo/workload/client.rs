@@ -1,4 +1,4 @@
-//! The client: one request, the answer on stdout. It too ends with the demo, answer or not.
+//! The client: sends one request and prints the answer. It ends with the demo even without answer.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -9,14 +9,18 @@ use super::http::get;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 
-/// Asks and prints the answer as JSON.
-pub(super) fn ask(to: SocketAddr, path: &str, console: &mut Console<'_>) -> Result<Exit, Failure> {
+/// Sends the request, and prints the answer as JSON.
+pub(super) fn request(
+    to: SocketAddr,
+    path: &str,
+    console: &mut Console<'_>,
+) -> Result<Exit, Failure> {
     let (answered, first) = channel();
     let (ended, path) = (answered.clone(), path.to_owned());
     thread::spawn(move || answered.send(Some(get(to, &path))));
     thread::spawn(move || {
         let mut nothing = Vec::new();
-        // However it ends, nobody waits for the answer any more.
+        // When stdin closes, the demo has ended.
         let _read = io::stdin().read_to_end(&mut nothing);
         ended.send(None)
     });

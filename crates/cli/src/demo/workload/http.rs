@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as two pods of a demo need: one GET a connection, JSON answers.
+//! The part of HTTP/1.1 that the demo needs: one GET for each connection, JSON answers.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,28 +7,28 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// How long one read or write may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Longer than any request or answer here.
+/// The timeout of one read or write.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest request or answer, in bytes.
 const LIMIT: u64 = 64 << 10;
 
-/// Who answered a request, and whom it saw asking.
+/// The answer to a request: the server, and the client as the server sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Answer {
-    /// The answering program.
+    /// The name of the server.
     pub(crate) who: String,
-    /// The user as which it runs.
+    /// Its user ID.
     pub(crate) uid: u32,
-    /// The address at which it was asked.
+    /// Its local address.
     pub(crate) at: SocketAddr,
-    /// Who asked it, as it sees it.
+    /// The client's address.
     pub(crate) peer: SocketAddr,
-    /// What it was answered itself, where it asked somebody.
+    /// The result of the server's own request, if it sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) upstream: Option<Upstream>,
 }
 
-/// What a program that asked another one got.
+/// The result of a server's own request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Upstream {
@@ -36,7 +36,7 @@ pub(crate) enum Upstream {
     Failed { error: String },
 }
 
-/// A request without an answer.
+/// A request without a valid answer.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
     #[error("no answer from {to}")]
@@ -45,26 +45,26 @@ pub(crate) enum HttpError {
         #[source]
         source: io::Error,
     },
-    #[error("the answer from {to} cannot be read: `{head}`")]
-    Foreign { to: SocketAddr, head: String },
+    #[error("invalid answer from {to}: `{head}`")]
+    Invalid { to: SocketAddr, head: String },
 }
 
 /// Sends one GET and reads the answer.
 pub(super) fn get(to: SocketAddr, path: &str) -> Result<Answer, HttpError> {
     let text = exchange(to, path).map_err(|source| HttpError::NoAnswer { to, source })?;
     let answer = text.split_once("\r\n\r\n").and_then(|(head, body)| {
-        let fine = head.starts_with("HTTP/1.1 200 ");
-        serde_json::from_str(body).ok().filter(|_| fine)
+        let is_ok = head.starts_with("HTTP/1.1 200 ");
+        serde_json::from_str(body).ok().filter(|_| is_ok)
     });
-    answer.ok_or_else(|| HttpError::Foreign {
+    answer.ok_or_else(|| HttpError::Invalid {
         to,
         head: text.lines().next().unwrap_or_default().to_owned(),
     })
 }
 
 fn exchange(to: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-    limit_waits(&stream)?;
+    let mut stream = TcpStream::connect_timeout(&to, TIMEOUT)?;
+    set_timeouts(&stream)?;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n\r\n"
@@ -74,9 +74,9 @@ fn exchange(to: SocketAddr, path: &str) -> io::Result<String> {
     Ok(text)
 }
 
-/// Reads the head of a request and gives back its path.
+/// Reads the head of a request, and returns its path.
 pub(super) fn read_request(stream: &TcpStream) -> io::Result<String> {
-    limit_waits(stream)?;
+    set_timeouts(stream)?;
     let mut head = BufReader::new(stream.take(LIMIT)).lines();
     let first = head.next().transpose()?.unwrap_or_default();
     for line in head {
@@ -99,7 +99,7 @@ pub(super) fn response(answer: &Answer) -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-fn limit_waits(stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))
+fn set_timeouts(stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))
 }

@@ -1,4 +1,4 @@
-//! How the demo tells what it does: numbered steps for people, one document for programs.
+//! Reports the steps and checks of the demo: as text for people, or as one JSON document.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use crate::arguments::Output;
 use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled};
 
-/// The teller.
-pub(crate) struct Story<'console, 'streams> {
+/// Prints steps as they happen, or collects the JSON document.
+pub(crate) struct Report<'console, 'streams> {
     console: &'console mut Console<'streams>,
     output: Output,
     steps: usize,
@@ -17,7 +17,7 @@ pub(crate) struct Story<'console, 'streams> {
     as_expected: bool,
 }
 
-impl<'console, 'streams> Story<'console, 'streams> {
+impl<'console, 'streams> Report<'console, 'streams> {
     pub(crate) fn new(console: &'console mut Console<'streams>, output: Output) -> Self {
         Self {
             console,
@@ -28,12 +28,11 @@ impl<'console, 'streams> Story<'console, 'streams> {
         }
     }
 
-    /// What it is all about.
     pub(crate) fn title(&mut self, title: &str) -> io::Result<()> {
         self.text(Styled(BOLD, title))
     }
 
-    /// Opens a step.
+    /// Starts a step, with its number.
     pub(crate) fn step(&mut self, title: &str) -> io::Result<()> {
         self.steps += 1;
         let number = self.steps;
@@ -43,58 +42,60 @@ impl<'console, 'streams> Story<'console, 'streams> {
         ))
     }
 
-    /// A line below the step's title.
-    pub(crate) fn say(&mut self, line: impl fmt::Display) -> io::Result<()> {
+    /// Prints a line of the step.
+    pub(crate) fn line(&mut self, line: impl fmt::Display) -> io::Result<()> {
         self.text(format_args!("   {line}"))
     }
 
-    /// A line that may be passed over.
-    pub(crate) fn aside(&mut self, line: impl fmt::Display) -> io::Result<()> {
-        self.say(Styled(DIM, line))
+    /// Prints a less important line.
+    pub(crate) fn detail(&mut self, line: impl fmt::Display) -> io::Result<()> {
+        self.line(Styled(DIM, line))
     }
 
-    /// A text of several lines, such as a listing.
+    /// Prints a text of several lines, such as a listing.
     pub(crate) fn block(&mut self, text: &str) -> io::Result<()> {
         self.text("")?;
         for line in text.trim_end().lines() {
             match line {
                 "" => self.text("")?,
-                line => self.say(line)?,
+                line => self.line(line)?,
             }
         }
         Ok(())
     }
 
-    /// Something that had to hold.
+    /// Prints a check, `ok` or `no`.
     pub(crate) fn check(&mut self, holds: bool, line: impl fmt::Display) -> io::Result<()> {
         self.as_expected &= holds;
-        self.text(format_args!(" {} {line}", mark(holds)))
+        let mark = if holds {
+            Styled(GOOD, "ok")
+        } else {
+            Styled(BAD, "no")
+        };
+        self.text(format_args!(" {mark} {line}"))
     }
 
-    /// A part of the document for programs.
+    /// Adds a value to the JSON document.
     pub(crate) fn record(&mut self, key: &str, value: Value) {
         self.document.insert(key.to_owned(), value);
     }
 
-    /// Whether everything that had to hold did.
+    /// Whether all checks passed.
     pub(crate) fn as_expected(&self) -> bool {
         self.as_expected
     }
 
-    /// The last line, or the whole document.
-    pub(crate) fn end(&mut self) -> io::Result<()> {
+    /// Prints the last line, or the whole document.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         if self.output == Output::Json {
             self.record("as_expected", Value::Bool(self.as_expected));
             let document = Value::Object(self.document.clone());
             return self.console.line(format_args!("{document:#}"));
         }
         let line = if self.as_expected {
-            Styled(GOOD.bold(), "Everything was as documented.")
+            Styled(GOOD.bold(), "All checks passed.")
         } else {
-            Styled(
-                BAD,
-                "Something was not as documented, see the lines marked `no`.",
-            )
+            Styled(BAD, "Some checks failed: see the lines marked `no`.")
         };
         self.console.line(format_args!("\n{line}"))
     }
@@ -104,14 +105,5 @@ impl<'console, 'streams> Story<'console, 'streams> {
             Output::Text => self.console.line(line),
             Output::Json => Ok(()),
         }
-    }
-}
-
-/// `ok` or `no`, in two columns.
-fn mark(holds: bool) -> Styled<&'static str> {
-    if holds {
-        Styled(GOOD, "ok")
-    } else {
-        Styled(BAD, "no")
     }
 }

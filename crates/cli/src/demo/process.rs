@@ -1,7 +1,7 @@
-//! The demo's own long-lived processes, seen from the demo.
+//! Starts the demo's long-running processes, which run this program's workloads.
 //!
-//! Each is this same program in another role. It lives as long as its stdin is open, so none
-//! outlives the demo, however that ends; only where it is told `keep` does it stay.
+//! A process exits when its stdin closes, so it ends with the demo, even if the demo is killed. Only
+//! after the line `keep` does it run on.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -12,36 +12,35 @@ use std::thread;
 use mesh_cni_netns::NetNs;
 use nix::unistd::Pid;
 
-use super::actor::{ACTOR, KEEP, READY, REPORT};
 use super::error::DemoError;
-use super::patience::Patience;
 use super::program;
+use super::wait::Wait;
+use super::workload::{COMMAND, KEEP, READY, REPORT};
 
-/// As whom a process runs.
+/// The user and group ID of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Owner(pub(crate) u32);
+pub(crate) struct User(pub(crate) u32);
 
 /// A running process of the demo.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// What it plays.
-    pub(crate) role: String,
+    pub(crate) workload: String,
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     kept: bool,
 }
 
-impl Owner {
+impl User {
     pub(crate) const ROOT: Self = Self(0);
     pub(crate) const APP: Self = Self(1000);
     pub(crate) const PROXY: Self = Self(1337);
 
-    /// This program in one of its roles, as that user and group and in no other.
+    /// A command that runs one of this program's workloads as that user and group.
     pub(crate) fn command(self, arguments: &[&str]) -> Command {
-        // By this path it starts whatever the folders above its file allow.
+        // Works even if the user cannot access the directory of the program.
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("mesh-cnictl").arg(ACTOR).args(arguments);
+        command.arg0("mesh-cnictl").arg(COMMAND).args(arguments);
         command.uid(self.0).gid(self.0);
         command.env_clear().current_dir("/");
         command
@@ -49,32 +48,32 @@ impl Owner {
 }
 
 impl Process {
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it, and waits until it is ready.
     pub(crate) fn start(
         netns: &NetNs,
-        owner: Owner,
+        user: User,
         arguments: &[&str],
-        patience: Patience<'_>,
+        wait: Wait<'_>,
     ) -> Result<Self, DemoError> {
-        let role = arguments.first().copied().unwrap_or_default().to_owned();
-        let mut command = owner.command(arguments);
+        let workload = arguments.first().copied().unwrap_or_default().to_owned();
+        let mut command = user.command(arguments);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .process_group(0);
         let spawned = netns.run(move || command.spawn())?;
-        let mut child = spawned.map_err(DemoError::system(format!("start `{role}`")))?;
+        let mut child = spawned.map_err(DemoError::system(format!("start `{workload}`")))?;
         let process = Self {
-            role,
+            workload,
             stdin: child.stdin.take(),
             lines: lines(&mut child),
             child,
             kept: false,
         };
-        match process.line(patience)?.as_str() {
+        match process.line(wait)?.as_str() {
             READY => Ok(process),
-            said => Err(process.unreadable(said)),
+            other => Err(process.unexpected(other)),
         }
     }
 
@@ -82,50 +81,44 @@ impl Process {
         program::pid(&self.child)
     }
 
-    /// What it has to report since it was last asked.
-    pub(crate) fn report(&self, patience: Patience<'_>) -> Result<String, DemoError> {
-        self.tell(REPORT)?;
-        self.line(patience)
+    /// Its report since the last one.
+    pub(crate) fn report(&self, wait: Wait<'_>) -> Result<String, DemoError> {
+        self.send(REPORT)?;
+        self.line(wait)
     }
 
-    /// Lets it live on behind the demo.
+    /// Keeps it running after the demo.
     pub(crate) fn keep(&mut self) -> Result<(), DemoError> {
-        self.tell(KEEP)?;
+        self.send(KEEP)?;
         self.kept = true;
         Ok(())
     }
 
-    /// It said something, but not this.
-    pub(crate) fn unreadable(&self, said: &str) -> DemoError {
-        DemoError::Unreadable {
-            program: self.role.clone(),
-            said: said.to_owned(),
+    pub(crate) fn unexpected(&self, output: &str) -> DemoError {
+        DemoError::Unexpected {
+            program: self.workload.clone(),
+            output: output.to_owned(),
         }
     }
 
-    fn tell(&self, word: &str) -> Result<(), DemoError> {
-        let tell = DemoError::system(format!("speak to `{}`", self.role));
-        let mut stdin = self
-            .stdin
-            .as_ref()
-            .expect("its stdin was asked to be a pipe");
-        writeln!(stdin, "{word}").map_err(tell)
+    fn send(&self, line: &str) -> Result<(), DemoError> {
+        let mut stdin = self.stdin.as_ref().expect("stdin is a pipe");
+        writeln!(stdin, "{line}")
+            .map_err(DemoError::system(format!("write to `{}`", self.workload)))
     }
 
-    fn line(&self, patience: Patience<'_>) -> Result<String, DemoError> {
-        patience
-            .receive(&self.lines)
-            .map_err(|source| DemoError::Waiting {
-                program: self.role.clone(),
-                source,
-            })
+    fn line(&self, wait: Wait<'_>) -> Result<String, DemoError> {
+        wait.receive(&self.lines).map_err(|source| DemoError::Wait {
+            program: self.workload.clone(),
+            source,
+        })
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if !self.kept {
-            // Both fail only where it has ended already.
+            // Both fail only if it has exited.
             let _killed = self.child.kill();
             let _reaped = self.child.wait();
         }

@@ -1,4 +1,4 @@
-//! Waiting: every wait has a deadline and ends when a signal comes.
+//! Waits with a time limit, which a signal interrupts.
 
 use std::io;
 use std::sync::Arc;
@@ -10,35 +10,35 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use thiserror::Error;
 
-/// How often a wait looks at the signals.
+/// How often a wait checks for signals.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The signals that end the demo.
+/// The signals that interrupt the demo.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
     signal: Arc<AtomicUsize>,
 }
 
-/// How long to wait, and whether a signal ends it.
+/// A time limit, and the signals that interrupt the wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience<'interrupt> {
+pub(crate) struct Wait<'interrupt> {
     limit: Duration,
     interrupt: Option<&'interrupt Interrupt>,
 }
 
-/// A wait that came to nothing.
+/// A wait without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(crate) enum Broken {
+pub(crate) enum WaitError {
     #[error("interrupted by a signal")]
     Interrupted,
     #[error("no answer within {} seconds", .0.as_secs())]
     TimedOut(Duration),
-    #[error("it ended without an answer")]
-    Gone,
+    #[error("exited without an answer")]
+    Exited,
 }
 
 impl Interrupt {
-    /// From now on the signals are noted, and no longer end the process.
+    /// From now on the signals are recorded, and do not end the process.
     pub(crate) fn watch() -> io::Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
@@ -48,51 +48,52 @@ impl Interrupt {
         Ok(Self { signal })
     }
 
-    pub(crate) fn came(&self) -> bool {
+    /// Whether a signal arrived.
+    pub(crate) fn arrived(&self) -> bool {
         self.signal.load(Ordering::SeqCst) != 0
     }
 
-    /// Does what the signal would have done at once, now that everything is put away.
-    pub(crate) fn end_as_it_would_have(&self) {
+    /// Ends the process with the signal that arrived.
+    pub(crate) fn end_process(&self) {
         let number = self.signal.load(Ordering::SeqCst);
         if let Ok(number) = i32::try_from(number)
             && number != 0
         {
-            // Where even this fails, the exit code says that something was wrong.
-            let _outcome = low_level::emulate_default_handler(number);
+            // If this fails, the exit code still reports a failure.
+            let _result = low_level::emulate_default_handler(number);
         }
     }
 
-    pub(crate) fn patience(&self, limit: Duration) -> Patience<'_> {
-        Patience {
+    pub(crate) fn wait(&self, limit: Duration) -> Wait<'_> {
+        Wait {
             limit,
             interrupt: Some(self),
         }
     }
 }
 
-impl Patience<'_> {
-    /// For putting things away, which a signal does not break off.
-    pub(crate) fn for_clearing(limit: Duration) -> Self {
+impl Wait<'_> {
+    /// A wait that signals do not interrupt, for the removal.
+    pub(crate) fn uninterrupted(limit: Duration) -> Self {
         Self {
             limit,
             interrupt: None,
         }
     }
 
-    /// The next thing that comes.
-    pub(crate) fn receive<T>(self, from: &Receiver<T>) -> Result<T, Broken> {
+    /// Waits for the next value.
+    pub(crate) fn receive<T>(self, from: &Receiver<T>) -> Result<T, WaitError> {
         let deadline = Instant::now() + self.limit;
         loop {
-            if self.interrupt.is_some_and(Interrupt::came) {
-                return Err(Broken::Interrupted);
+            if self.interrupt.is_some_and(Interrupt::arrived) {
+                return Err(WaitError::Interrupted);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match from.recv_timeout(left.min(TICK)) {
-                Ok(thing) => return Ok(thing),
-                Err(RecvTimeoutError::Disconnected) => return Err(Broken::Gone),
+                Ok(value) => return Ok(value),
+                Err(RecvTimeoutError::Disconnected) => return Err(WaitError::Exited),
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    return Err(Broken::TimedOut(self.limit));
+                    return Err(WaitError::TimedOut(self.limit));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

@@ -1,5 +1,5 @@
-//! The proxy stand-in: takes redirected connections, reads where they were meant to go, and
-//! forwards them there. Inbound ones leave from 127.0.0.6, as Envoy's do.
+//! The proxy: accepts redirected connections, and forwards them to their original destination. It
+//! forwards inbound connections from 127.0.0.6, as Envoy does.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
@@ -20,18 +20,18 @@ use super::{listen, write_all};
 const OUTBOUND: u16 = 15001;
 const INBOUND: u16 = 15006;
 const HEALTH: u16 = 15021;
-/// From where an inbound connection goes on to the application.
+/// The source address of connections to the application.
 const PASSTHROUGH: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection that the rules sent to the proxy.
+/// A connection that was redirected to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Connection {
     /// The proxy's port.
     pub(crate) port: u16,
-    /// Who opened it.
+    /// The client's address.
     pub(crate) peer: SocketAddr,
-    /// Where it was meant to go; none where nothing had redirected it.
+    /// The original destination; none if it was not redirected.
     pub(crate) original: Option<SocketAddr>,
 }
 
@@ -45,8 +45,8 @@ pub(super) fn start() -> io::Result<Log> {
     for port in [OUTBOUND, INBOUND] {
         let log = log.clone();
         listen(any(port), move |stream| {
-            // A connection that cannot be passed on is closed, as a proxy does.
-            let _outcome = pass_on(&stream, port, &log);
+            // A connection that cannot be forwarded is closed.
+            let _result = forward(&stream, port, &log);
         })?;
     }
     listen(any(HEALTH), |stream| {
@@ -58,7 +58,7 @@ pub(super) fn start() -> io::Result<Log> {
 }
 
 impl Log {
-    /// What came since, as one line of JSON.
+    /// Returns the connections since the last call, as one line of JSON.
     pub(super) fn take(&self) -> String {
         let connections = std::mem::take(&mut *self.lock());
         serde_json::to_string(&connections).expect("numbers and addresses are always JSON")
@@ -69,7 +69,7 @@ impl Log {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        // A list of what came is whole at every moment.
+        // The list is valid even if a thread panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,23 +89,23 @@ fn health(stream: &TcpStream) -> io::Result<Answer> {
     })
 }
 
-/// Notes the connection before it goes on, so that whoever has an answer finds it noted.
-fn pass_on(stream: &TcpStream, port: u16, log: &Log) -> io::Result<()> {
+/// Logs the connection before it forwards it: when the client has its answer, the log is complete.
+fn forward(stream: &TcpStream, port: u16, log: &Log) -> io::Result<()> {
     let original = original_destination(stream);
     log.add(Connection {
         port,
         peer: stream.peer_addr()?,
         original: original.map(SocketAddr::V4),
     });
-    // Without it the connection would be meant for the proxy itself, and go round in circles.
+    // Without an original destination the proxy would connect to itself.
     let Some(original) = original else {
         return Ok(());
     };
     let onward = match port {
         INBOUND => connect_from(PASSTHROUGH, original)?,
-        _ => TcpStream::connect_timeout(&original.into(), PATIENCE)?,
+        _ => TcpStream::connect_timeout(&original.into(), TIMEOUT)?,
     };
-    forward(stream, &onward)
+    copy_both_ways(stream, &onward)
 }
 
 fn original_destination(stream: &TcpStream) -> Option<SocketAddrV4> {
@@ -127,11 +127,11 @@ fn connect_from(source: Ipv4Addr, to: SocketAddrV4) -> io::Result<TcpStream> {
     Ok(TcpStream::from(socket))
 }
 
-/// Both ways at once, until both sides have said everything.
-fn forward(one: &TcpStream, other: &TcpStream) -> io::Result<()> {
+/// Copies in both directions until both sides have closed.
+fn copy_both_ways(one: &TcpStream, other: &TcpStream) -> io::Result<()> {
     for stream in [one, other] {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
     }
     thread::scope(|scope| {
         scope.spawn(|| copy(one, other));
@@ -147,6 +147,6 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) {
             break;
         }
     }
-    // The other side may have hung up already.
+    // Fails if the other side has closed already.
     let _shut = to.shutdown(Shutdown::Write);
 }
