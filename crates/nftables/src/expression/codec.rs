@@ -161,7 +161,7 @@ fn bitwise(fields: Attributes<'_>) -> Result<Option<Expression>, Malformed> {
     })
 }
 
-/// The kernel repeats the register of the first port if there is no range.
+/// Without a range, the kernel repeats the register of the first port.
 fn has_port_range(fields: Attributes<'_>) -> Result<bool, Malformed> {
     let last = fields.u32(NFTA_REDIR_REG_PROTO_MAX)?;
     Ok(last.is_some() && last != fields.u32(NFTA_REDIR_REG_PROTO_MIN)?)

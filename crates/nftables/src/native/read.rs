@@ -47,10 +47,10 @@ fn read_chain(chain: &Chain, sets: &[Set], dump: &Dump) -> Option<ruleset::Chain
 /// Rules move only within a stretch of interchangeable rules, which does not change the path of
 /// any packet.
 fn in_place(found: Vec<PlacedRule>) -> Vec<ruleset::Rule> {
-    let (places, rules): (Vec<_>, Vec<_>) =
+    let (all_places, rules): (Vec<_>, Vec<_>) =
         found.into_iter().map(|one| (one.place, one.rule)).unzip();
     let mut ordered = Vec::with_capacity(rules.len());
-    let mut places = places.into_iter();
+    let mut places = all_places.into_iter();
     for stretch in stretches(&rules) {
         let mut slots: Vec<Option<&ruleset::Rule>> = vec![None; stretch.len()];
         let mut others = Vec::new();
@@ -61,11 +61,11 @@ fn in_place(found: Vec<PlacedRule>) -> Vec<ruleset::Rule> {
                 _ => others.push(rule),
             }
         }
-        let mut others = others.into_iter();
+        let mut unplaced = others.into_iter();
         ordered.extend(
             slots
                 .into_iter()
-                .filter_map(|slot| slot.or_else(|| others.next())),
+                .filter_map(|slot| slot.or_else(|| unplaced.next())),
         );
     }
     ordered.into_iter().cloned().collect()

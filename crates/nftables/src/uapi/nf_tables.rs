@@ -1,4 +1,4 @@
-//! `linux/netfilter/nf_tables.h`
+//! `linux/netfilter/nf_tables.h`: tables, chains, rules, sets and expressions.
 
 use super::{attributes, constants};
 
