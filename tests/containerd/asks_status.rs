@@ -55,7 +55,7 @@ fn the_network_is_ready_while_an_add_would_work() {
 
     let (ready, why) = network(&enclosure);
     assert!(!ready, "without an agent no ADD would work");
-    insta::assert_snapshot!(why.replace(state.to_str().unwrap(), "…"), @"Network plugin returns error: the agent does not answer on `…/run/agent.sock`: the connection failed: No such file or directory (os error 2); look after the agent of this node, a pod of the mesh-cni DaemonSet: it is starting, stopped, or has another run directory than `cni_agent_run_dir`; the runtime tries again by itself");
+    insta::assert_snapshot!(why.replace(state.to_str().unwrap(), "…"), @"Network plugin returns error: the agent does not answer on `…/run/agent.sock`: the connection failed: No such file or directory (os error 2); check the agent on this node, a pod of the mesh-cni DaemonSet: it is starting or stopped, or its run directory is not `cni_agent_run_dir`; the runtime tries again");
 
     let api = KubeApi::start();
     let agent = Agent::start(&api, state);

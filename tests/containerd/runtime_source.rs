@@ -62,7 +62,7 @@ fn the_annotations_from_the_runtime_decide() {
     INFO ADD pod=default/plain: passed through: none of the pod's containers is named `istio-proxy`: `(application)` [no-istio-proxy]
     INFO ADD pod=default/settings-alone: passed through: none of the pod's containers is named `istio-proxy`: `(application)` [no-istio-proxy]
     INFO ADD pod=default/opted-out: passed through: the pod's annotation `sidecar.istio.io/inject` is `false` [injection-disabled]
-    ERROR ADD pod=default/odd: pod default/odd: annotation traffic.sidecar.istio.io/excludeOutboundPorts = `330G`: `330G` at position 1 is not a port: allowed are whole numbers from 1 to 65535 (mend the value in the pod's template, or under defaults in the plugin's entry; `mesh-cnictl render --pod FILE` tries it without a cluster)
+    ERROR ADD pod=default/odd: pod default/odd: annotation traffic.sidecar.istio.io/excludeOutboundPorts = `330G`: `330G` at position 1 is not a port: allowed are whole numbers from 1 to 65535 (fix the value in the pod's template, or in `defaults` of the plugin's entry; `mesh-cnictl render --pod FILE` checks it without a cluster)
     ");
 }
 

@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "mesh-cni-plugin",
         &[
+            "mesh-cni-agent-api",
             "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-plan",

@@ -34,7 +34,6 @@ pub struct ErrorBody {
 
 /// A response that does not contain what was requested.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ResponseError {
     /// The status is not 200.
     #[error("status {status}: {message}")]
@@ -47,7 +46,7 @@ pub enum ResponseError {
     /// The body is not the JSON that was expected.
     #[error("cannot parse the response")]
     Json(#[from] serde_json::Error),
-    /// The body has facts that must not be used.
+    /// The body requires support for fields that this program does not know.
     #[error(transparent)]
     Pod(PodAnswerError),
 }

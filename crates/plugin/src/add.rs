@@ -1,79 +1,87 @@
-//! ADD: makes the rules stand and hands the previous result on.
+//! ADD: applies the pod's rules and returns the previous result.
 
 use std::time::Instant;
 
+use mesh_cni_agent_api::AddOutcome;
 use mesh_cni_netns::apply;
-use mesh_cni_plan::{MeshConf, Redirection};
+use mesh_cni_plan::{Decision, MeshConf, Redirection};
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
 
 use crate::MeshCni;
-use crate::call::{Answer, Call, Pending};
-use crate::choice::Choice;
+use crate::backend::BackendSelector;
 use crate::error;
-use crate::report::{self, Outcome};
+use crate::invocation::{Invocation, PodLookup};
+use crate::report::{self, Summary};
 
 pub(crate) fn add(plugin: &MeshCni, request: &AddRequest) -> Result<Value, CniError> {
     let start = Instant::now();
-    let (call, pending) = Call::new("ADD", plugin.echo, request)?;
-    let answer = redirect(plugin, &call, pending, request);
-    let outcome = match &answer {
-        Ok((_, outcome)) => outcome,
+    let (invocation, lookup) = Invocation::new("ADD", plugin.stderr, request)?;
+    let added = redirect(plugin, &invocation, lookup, request);
+    let summary = match &added {
+        Ok((_, summary)) => summary,
         Err(error) => {
             let (msg, details) = (error.msg(), error.details());
-            call.journal.error(&format!("{msg} ({details})"));
-            &Outcome::failed(error)
+            invocation.log.error(&format!("{msg} ({details})"));
+            &Summary::new(AddOutcome::Error, error.code().number().to_string())
         }
     };
-    report::send(&call, outcome, start.elapsed());
-    answer.map(|(result, _)| result)
+    report::send(&invocation, summary, start.elapsed());
+    added.map(|(result, _)| result)
 }
 
 fn redirect(
     plugin: &MeshCni,
-    call: &Call<'_>,
-    pending: Pending,
+    invocation: &Invocation<'_>,
+    lookup: PodLookup,
     request: &AddRequest,
-) -> Result<(Value, Outcome), CniError> {
-    // Everything that can be refused is refused before the namespace is touched.
-    let result = result(&request.conf, &call.conf)?;
-    let netns = call.namespace()?;
-    let outcome = match call.answer(pending)? {
-        Answer::NoPod => {
-            call.journal.info("passed through: no Kubernetes pod");
-            Outcome::no_pod()
+) -> Result<(Value, Summary), CniError> {
+    // Everything that can be refused is refused before the namespace is changed.
+    let result = result(&request.conf, &invocation.conf)?;
+    let netns = invocation.namespace()?;
+    let log = &invocation.log;
+    let (decision, facts) = invocation.decide(lookup)?;
+    let summary = match decision {
+        None => {
+            log.info("passed through: not a Kubernetes pod");
+            Summary::new(AddOutcome::NoPod, "")
         }
-        Answer::OwnPod => {
-            call.journal.info("passed through: the agent's own pod");
-            Outcome::skipped("own-pod")
+        Some(Decision::OwnPod) => {
+            log.info("passed through: the agent's own pod");
+            Summary::new(AddOutcome::Skip, "own-pod")
         }
-        Answer::Skip(reason) => {
+        Some(Decision::Skip(reason)) => {
             let code = reason.code();
-            call.journal
-                .info(&format!("passed through: {reason} [{code}]"));
-            Outcome::skipped(code)
+            log.info(&format!("passed through: {reason} [{code}]"));
+            Summary::new(AddOutcome::Skip, code)
         }
-        Answer::Redirect(selected) => {
-            let (xtables, choice) = (&plugin.xtables, Choice::new(call, &plugin.xtables));
+        Some(Decision::Redirect(redirection)) => {
+            let xtables = &plugin.xtables;
+            let backend = BackendSelector::new(invocation, xtables);
             netns
                 .enter(plugin.netns_entry)
                 .map_err(|e| error::not_entered(&e))?;
-            let redirection = call.redirection(selected, &netns, xtables)?;
-            let applied = apply(&netns, xtables, choice.backend(), &redirection.rule_sets)
+            let redirection = invocation.for_namespace(redirection, facts, &netns, xtables)?;
+            let applied = apply(&netns, xtables, backend.choice(), &redirection.rule_sets)
                 .map_err(|e| error::not_applied(&e))?;
-            choice.learn_from(applied);
-            let (change, backend) = (applied.change, applied.backend);
-            let summary = summary(&redirection);
-            call.journal
-                .info(&format!("redirected: {summary} {change} by {backend}"));
-            Outcome::redirected(kind(redirection.sidecar), backend.to_string())
+            backend.update(applied);
+            log.info(&format!(
+                "redirected: {} {} by {}",
+                describe(&redirection),
+                applied.change,
+                applied.backend
+            ));
+            Summary {
+                backend: applied.backend.to_string(),
+                ..Summary::new(AddOutcome::Redirect, kind(redirection.sidecar))
+            }
         }
     };
-    Ok((result, outcome))
+    Ok((result, summary))
 }
 
-/// The answer of this ADD: what the plugins before it answered.
+/// The result of this ADD: that of the plugins before it.
 fn result(conf: &NetConf, ours: &MeshConf) -> Result<Value, CniError> {
     match &conf.prev_result {
         Some(previous) => pass_through(previous, conf.cni_version),
@@ -81,26 +89,27 @@ fn result(conf: &NetConf, ours: &MeshConf) -> Result<Value, CniError> {
         None => Err(
             CniError::config("prevResult is missing: there is no plugin before this one")
                 .with_details(
-                    "put mesh-cni behind the main plugin in the list's `plugins`, or set \
-                 `standalone` to true where another program calls it alone",
+                    "put mesh-cni after the main plugin in the list's `plugins`, or set \
+                     `standalone` to true if another program runs it without a list",
                 ),
         ),
     }
 }
 
-fn summary(redirection: &Redirection) -> String {
+fn describe(redirection: &Redirection) -> String {
     let sidecar = match redirection.sidecar {
         SidecarKind::Container => "sidecar",
         SidecarKind::Native => "native sidecar",
     };
-    let sets = redirection.rule_sets.iter();
-    let sets: Vec<_> = sets
+    let counts: Vec<_> = redirection
+        .rule_sets
+        .iter()
         .map(|rules| format!("{} {} rules", rules.rule_count(), rules.family))
         .collect();
-    format!("{sidecar}, {}", sets.join(" and "))
+    format!("{sidecar}, {}", counts.join(" and "))
 }
 
-/// The kind of sidecar, as metrics name it.
+/// The kind of sidecar as a metric label.
 fn kind(sidecar: SidecarKind) -> &'static str {
     match sidecar {
         SidecarKind::Container => "container",

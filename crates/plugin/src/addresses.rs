@@ -1,4 +1,4 @@
-//! The addresses by which the families of a pod's rules are found.
+//! The pod's addresses, which decide the families of its rules.
 
 use std::net::IpAddr;
 
@@ -11,55 +11,55 @@ use mesh_cni_spec::CniError;
 
 use crate::error;
 
-/// The addresses to go by where those that the plugin before told say too little; `None` where they
-/// are enough.
+/// The addresses to use if those of the previous result are not sufficient, otherwise `None`.
 ///
-/// Where it told none that can be used, as to a plugin that stands alone, they are those of the
-/// namespace. And where an earlier attachment of the same sandbox has IPv6 rules, its IPv6 addresses
-/// come first: a second interface takes no rules away that the first one needs.
-pub(crate) fn beyond(
-    told: &[IpAddr],
+/// Without a usable address in the previous result, as in a standalone call, they are those of the
+/// namespace. If an earlier attachment of the same sandbox has IPv6 rules, its IPv6 addresses come
+/// first, so that a second interface does not remove the rules that the first one needs.
+pub(crate) fn from_namespace(
+    previous: &[IpAddr],
     netns: &NetNs,
     xtables: &Xtables,
 ) -> Result<Option<Vec<IpAddr>>, CniError> {
-    if told.iter().copied().any(is_usable_six) {
+    if previous.iter().any(|ip| ip.is_ipv6() && is_usable(*ip)) {
         return Ok(None);
     }
-    if !told.iter().copied().any(is_usable) {
-        return in_namespace(netns).map(Some);
+    if !previous.iter().copied().any(is_usable) {
+        return all(netns).map(Some);
     }
-    let here = netns.run(ipv6_addresses);
-    let here = here.map_err(|e| error::not_entered(&e))?;
-    let here = here.map_err(|e| error::addresses(&e))?;
-    let six = here.into_iter().map(IpAddr::V6).filter(|ip| is_usable(*ip));
-    let six: Vec<_> = six.collect();
-    if six.is_empty() || !has_rules_for_six(netns, xtables)? {
+    let mut ipv6: Vec<_> = netns
+        .run(ipv6_addresses)
+        .map_err(|e| error::not_entered(&e))?
+        .map_err(|e| error::addresses(&e))?
+        .into_iter()
+        .map(IpAddr::V6)
+        .filter(|ip| is_usable(*ip))
+        .collect();
+    if ipv6.is_empty() || !has_ipv6_rules(netns, xtables)? {
         return Ok(None);
     }
-    Ok(Some([six.as_slice(), told].concat()))
+    ipv6.extend(previous);
+    Ok(Some(ipv6))
 }
 
-/// The addresses of the namespace, one of which can be used.
-fn in_namespace(netns: &NetNs) -> Result<Vec<IpAddr>, CniError> {
-    let here = netns.run(addresses).map_err(|e| error::not_entered(&e))?;
-    let here = here.map_err(|e| error::addresses(&e))?;
-    if here.iter().copied().any(is_usable) {
-        Ok(here)
+/// The addresses of the namespace, at least one of them usable.
+fn all(netns: &NetNs) -> Result<Vec<IpAddr>, CniError> {
+    let found = netns
+        .run(addresses)
+        .map_err(|e| error::not_entered(&e))?
+        .map_err(|e| error::addresses(&e))?;
+    if found.iter().copied().any(is_usable) {
+        Ok(found)
     } else {
         Err(error::no_address())
     }
 }
 
-fn is_usable_six(address: IpAddr) -> bool {
-    address.is_ipv6() && is_usable(address)
-}
-
-fn has_rules_for_six(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
-    let found = read(netns, xtables, BackendChoice::Auto, &[Family::V6]);
-    let found = found.map_err(|e| error::not_read(&e))?;
-    let ours = found
+fn has_ipv6_rules(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
+    let found = read(netns, xtables, BackendChoice::Auto, &[Family::V6])
+        .map_err(|e| error::not_read(&e))?;
+    Ok(found
         .rule_sets
         .iter()
-        .map(|rules| only_ours(rules, &OWNERSHIP));
-    Ok(ours.into_iter().any(|rules| !rules.tables.is_empty()))
+        .any(|rules| !only_ours(rules, &OWNERSHIP).tables.is_empty()))
 }

@@ -1,33 +1,25 @@
-//! The agent's socket: connecting to it without ever waiting, whatever state the agent is in.
+//! Connects to the agent's socket without blocking.
 
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use mesh_cni_agent_api::SOCKET_FILE;
 use mesh_cni_plan::MeshConf;
-use rustix::net::socket_with;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect as join};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect as connect_socket, socket_with,
+};
 
-use crate::http::Timed;
-
-/// Where the agent of this node listens.
+/// The path of the agent's socket.
 pub(crate) fn path(conf: &MeshConf) -> PathBuf {
-    conf.cni_agent_run_dir.join("agent.sock")
+    conf.cni_agent_run_dir.join(SOCKET_FILE)
 }
 
-/// Connects at once, or not at all: where an agent that is stopped or stuck has left its queue full,
-/// the kernel would make a connection wait, and says so instead. The stream does not block.
+/// Connects at once or fails. A blocking connect would wait if an agent that is stopped or stuck has
+/// a full queue of connections. The returned stream does not block either.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    join(&socket, &SocketAddrUnix::new(path)?)?;
+    connect_socket(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket.into())
-}
-
-impl Timed for UnixStream {
-    fn set_patience(&mut self, patience: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(patience))?;
-        self.set_write_timeout(Some(patience))
-    }
 }

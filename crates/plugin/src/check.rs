@@ -1,33 +1,41 @@
-//! CHECK: whether the rules that stand are the ones that should.
+//! CHECK: compares the live rules with the expected ones.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_netns::{Xtables, read};
+use mesh_cni_netns::read;
+use mesh_cni_plan::Decision;
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_spec::{CheckRequest, CniError};
 
-use crate::call::{Answer, Call};
+use crate::MeshCni;
+use crate::backend;
 use crate::error;
-use crate::journal::Echo;
+use crate::invocation::Invocation;
 
-pub(crate) fn check(xtables: &Xtables, echo: Echo, request: &CheckRequest) -> Result<(), CniError> {
-    let (call, pending) = Call::new("CHECK", echo, request)?;
-    if !call.conf.standalone {
+pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniError> {
+    let xtables = &plugin.xtables;
+    let (invocation, lookup) = Invocation::new("CHECK", plugin.stderr, request)?;
+    if !invocation.conf.standalone {
         request.conf.required_prev_result()?;
     }
-    let netns = call.namespace()?;
-    let backend = call.backend();
-    let Answer::Redirect(selected) = call.answer(pending)? else {
+    let netns = invocation.namespace()?;
+    let (Some(Decision::Redirect(redirection)), facts) = invocation.decide(lookup)? else {
         return Ok(());
     };
-    let rule_sets = call.redirection(selected, &netns, xtables)?.rule_sets;
+    let rule_sets = invocation
+        .for_namespace(redirection, facts, &netns, xtables)?
+        .rule_sets;
     let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
-    let found = read(&netns, xtables, backend, &families).map_err(|e| error::not_read(&e))?;
-    let mut pairs = rule_sets.iter().zip(&found.rule_sets);
-    match pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP)) {
+    let choice = backend::configured(&invocation.conf);
+    let found = read(&netns, xtables, choice, &families).map_err(|e| error::not_read(&e))?;
+    let difference = rule_sets
+        .iter()
+        .zip(&found.rule_sets)
+        .find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
+    match difference {
         None => Ok(()),
         Some(difference) => {
             let error = error::drift(&difference);
-            call.journal.error(error.msg());
+            invocation.log.error(error.msg());
             Err(error)
         }
     }

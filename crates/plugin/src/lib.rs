@@ -1,30 +1,30 @@
-//! The CNI plugin: called by the container runtime for every sandbox of the node.
+//! The CNI plugin `mesh-cni`, which the container runtime runs for every sandbox of the node.
 //!
-//! An ADD looks up the pod, lets the selector decide, compiles the pod's settings into rules and
-//! makes them stand in its network namespace. A pod that needs redirection never starts without
-//! it: whatever goes wrong is an error with a remedy, and nothing is left half done. A pod that
-//! does not need it costs no look-up where its namespace is excluded, and passes through.
+//! An ADD looks up the pod, decides whether its traffic is redirected, compiles the pod's settings
+//! into rules and applies them in its network namespace. A pod that needs redirection never starts
+//! without it: every failure is an error with a remedy, and leaves the namespace as it was. A pod in
+//! an excluded namespace passes without a lookup.
 //!
 //! | command | what it does |
 //! |---|---|
-//! | ADD | rules for pods with a sidecar; the previous result goes out as it came in |
-//! | CHECK | compares the live rules with the wanted ones and names the first difference |
-//! | DEL, GC | nothing: the rules die with their namespace, and nobody is asked |
-//! | STATUS | whether an ADD could work now, from this machine alone |
+//! | ADD | applies the rules of pods with a sidecar; returns the previous result unchanged |
+//! | CHECK | compares the live rules with the expected ones and reports the first difference |
+//! | DEL, GC | nothing: the kernel removes the rules together with the namespace |
+//! | STATUS | reports whether an ADD could work now, without asking another machine |
 //!
-//! How an ADD ended is reported to the node's agent, where one listens; the pod never waits for it.
+//! After an ADD the plugin sends a report to the node's agent, if one listens, and does not wait for
+//! a response.
 
 #![forbid(unsafe_code)]
 
 mod add;
 mod addresses;
 mod agent_socket;
-mod call;
+mod backend;
 mod check;
-mod choice;
 mod error;
-mod http;
-mod journal;
+mod invocation;
+mod log;
 mod pod_source;
 mod report;
 mod status;
@@ -37,28 +37,28 @@ use serde_json::Value;
 
 pub use error::codes;
 
-use journal::Echo;
+use log::StderrLog;
 
-/// The plugin, with the programs of the host that it may use.
+/// The plugin, with the iptables programs of the host.
 #[derive(Debug)]
 pub struct MeshCni {
     xtables: Xtables,
-    echo: Echo,
+    stderr: StderrLog,
     netns_entry: NetnsEntry,
 }
 
 impl MeshCni {
-    /// A plugin that finds the host's programs there.
+    /// A plugin that uses these programs of the host.
     pub fn new(xtables: Xtables) -> Self {
         Self {
             xtables,
-            echo: Echo::Stderr,
+            stderr: StderrLog::On,
             netns_entry: NetnsEntry::NewThread,
         }
     }
 
-    /// The same, for a process that answers one call and ends: the calling thread goes into the pod's
-    /// network namespace itself and never comes back, which saves making another.
+    /// For a process that makes one call and exits: the calling thread enters the pod's network
+    /// namespace and stays there. That saves starting a thread.
     #[must_use]
     pub fn for_one_call(self) -> Self {
         let netns_entry = NetnsEntry::CallingThread;
@@ -68,11 +68,11 @@ impl MeshCni {
         }
     }
 
-    /// The same, with a log in its file alone and nothing on stderr.
+    /// Logs only to the file, not to stderr.
     #[must_use]
     pub fn quiet(self) -> Self {
-        let echo = Echo::Nowhere;
-        Self { echo, ..self }
+        let stderr = StderrLog::Off;
+        Self { stderr, ..self }
     }
 }
 
@@ -81,8 +81,8 @@ impl Plugin for MeshCni {
         concat!(
             "mesh-cni ",
             env!("CARGO_PKG_VERSION"),
-            ": redirects the traffic of pods that carry a sidecar proxy; \
-             container runtimes call it from a network configuration list"
+            ": redirects the traffic of pods that have a sidecar proxy; \
+             container runtimes run it from a network configuration list"
         )
     }
 
@@ -91,11 +91,11 @@ impl Plugin for MeshCni {
     }
 
     fn check(&self, request: &CheckRequest) -> Result<(), CniError> {
-        check::check(&self.xtables, self.echo, request)
+        check::check(self, request)
     }
 
-    /// Nothing outlives the namespace, so there is nothing to remove. A DEL that fails would keep
-    /// the plugins before this one from freeing the pod's address.
+    /// Does nothing. A DEL that fails would keep the plugins before this one from releasing the pod's
+    /// address.
     fn del(&self, _request: &DelRequest) -> Result<(), CniError> {
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! The door that the container runtime opens: the real environment and streams, one call.
+//! The program that the container runtime runs: one call, with the environment and streams of the
+//! process.
 
 #![forbid(unsafe_code)]
 
@@ -9,10 +10,10 @@ use mesh_cni_netns::Xtables;
 use mesh_cni_plugin::MeshCni;
 use mesh_cni_spec::{Environment, run};
 
-/// musl's own gives memory back to the kernel and asks for it again all the time: a third of an ADD.
+/// musl's allocator returns memory to the kernel and requests it again: a third of an ADD's time.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let environment = Environment::from_pairs(std::env::vars_os());

@@ -1,4 +1,4 @@
-//! Where facts about a pod come from.
+//! Where the facts about a pod come from.
 
 mod agent;
 mod api;
@@ -15,75 +15,78 @@ use mesh_cni_spec::PodArgs;
 use serde_json::{Map, Value};
 
 use crate::agent_socket;
-pub(crate) use error::{Blame, FactsError};
+pub(crate) use error::{Category, FactsError};
 
-/// Where facts come from, for people.
-const AGENT: &str = "the agent's answer";
-const API: &str = "the API server's answer";
-const RUNTIME: &str = "what the runtime hands over";
-
-/// A question about a pod: on its way to the agent, where the agent is who answers it.
-pub(crate) struct Question {
-    agent: Option<Result<agent::Asked, FactsError>>,
+/// A request for the facts about a pod. If the agent answers it, it is already sent.
+pub(crate) struct FactsRequest {
+    agent: Option<Result<agent::Pending, FactsError>>,
 }
 
-/// Asks, if that takes another process's time: the answer is looked at when the rest is ready.
-pub(crate) fn ask(conf: &MeshConf, pod: &PodArgs) -> Result<Question, FactsError> {
+/// Starts a request for the facts about that pod.
+pub(crate) fn request(conf: &MeshConf, pod: &PodArgs) -> Result<FactsRequest, FactsError> {
     check_name("K8S_POD_NAMESPACE", &pod.namespace)?;
     check_name("K8S_POD_NAME", &pod.name)?;
-    let by_agent = matches!(conf.pod_source, PodSourceName::Agent | PodSourceName::Auto);
-    let agent = by_agent.then(|| agent::ask(&agent_socket::path(conf), pod));
-    Ok(Question { agent })
+    let uses_agent = matches!(conf.pod_source, PodSourceName::Agent | PodSourceName::Auto);
+    let agent = uses_agent.then(|| agent::request(&agent_socket::path(conf), pod));
+    Ok(FactsRequest { agent })
 }
 
-/// What is known about that pod; `entry` is the configuration as the runtime gave it.
-pub(crate) fn facts(
-    question: Question,
-    conf: &MeshConf,
-    entry: &Map<String, Value>,
-    pod: &PodArgs,
-) -> Result<PodFacts, FactsError> {
-    let asked = question.agent;
-    let agent = || {
-        let asked = asked.unwrap_or_else(|| agent::ask(&agent_socket::path(conf), pod));
-        asked?.facts()
-    };
-    let (origin, facts) = match conf.pod_source {
-        PodSourceName::Agent => (AGENT.to_owned(), agent()?),
-        PodSourceName::Api => (API.to_owned(), api::facts(conf, pod)?),
-        PodSourceName::Auto => match agent() {
-            Err(error) if error.is_agent_away() && has_kubeconfig(conf) => {
-                (API.to_owned(), api::facts(conf, pod)?)
+impl FactsRequest {
+    /// The facts; `entry` is the plugin's entry as the runtime passed it.
+    pub(crate) fn facts(
+        self,
+        conf: &MeshConf,
+        entry: &Map<String, Value>,
+        pod: &PodArgs,
+    ) -> Result<PodFacts, FactsError> {
+        let from_api = || Ok(("the API server's answer".to_owned(), api::facts(conf, pod)?));
+        let (origin, facts) = match conf.pod_source {
+            PodSourceName::Agent | PodSourceName::Auto => match self.agent_facts() {
+                Err(error) if use_api_instead(conf, &error) => from_api()?,
+                facts => ("the agent's answer".to_owned(), facts?),
+            },
+            PodSourceName::Api => from_api()?,
+            PodSourceName::File => {
+                let (path, facts) = file::read(directory(conf)?, pod)?;
+                (format!("manifest `{}`", path.display()), facts)
             }
-            answer => (AGENT.to_owned(), answer?),
-        },
-        PodSourceName::File => {
-            let (path, facts) = file::read(directory(conf)?, pod)?;
-            (format!("manifest `{}`", path.display()), facts)
-        }
-        PodSourceName::Runtime => (RUNTIME.to_owned(), runtime::facts(entry, pod)?),
-    };
-    of_this_pod(origin, facts, pod)
+            PodSourceName::Runtime => ("runtimeConfig".to_owned(), runtime::facts(entry, pod)?),
+        };
+        check_identity(origin, facts, pod)
+    }
+
+    fn agent_facts(self) -> Result<PodFacts, FactsError> {
+        self.agent
+            .expect("the request was sent for these pod sources")?
+            .facts()
+    }
 }
 
-/// Whether the source could answer now.
+/// Whether the pod source could answer now.
 pub(crate) fn available(conf: &MeshConf) -> Result<(), FactsError> {
-    let agent = || agent::available(&agent_socket::path(conf));
     match conf.pod_source {
-        PodSourceName::Agent => agent(),
+        PodSourceName::Agent | PodSourceName::Auto => {
+            match agent::available(&agent_socket::path(conf)) {
+                Err(error) if use_api_instead(conf, &error) => api::available(conf),
+                result => result,
+            }
+        }
         PodSourceName::Api => api::available(conf),
-        PodSourceName::Auto => match agent() {
-            Err(error) if error.is_agent_away() && has_kubeconfig(conf) => api::available(conf),
-            answer => answer,
-        },
         PodSourceName::File => file::available(directory(conf)?),
-        // What it needs comes with each call.
+        // The facts come with each call.
         PodSourceName::Runtime => Ok(()),
     }
 }
 
-/// Facts about another pod, or about an earlier one of that name, are never taken.
-fn of_this_pod(origin: String, facts: PodFacts, pod: &PodArgs) -> Result<PodFacts, FactsError> {
+/// Whether pod source `auto` continues with the API server after that error of the agent.
+fn use_api_instead(conf: &MeshConf, error: &FactsError) -> bool {
+    conf.pod_source == PodSourceName::Auto
+        && error.is_agent_unavailable()
+        && conf.kubeconfig.as_ref().is_some_and(|path| path.exists())
+}
+
+/// Refuses facts about another pod, or about an earlier pod with the same name.
+fn check_identity(origin: String, facts: PodFacts, pod: &PodArgs) -> Result<PodFacts, FactsError> {
     if (&facts.namespace, &facts.name) != (&pod.namespace, &pod.name) {
         return Err(FactsError::OtherPod {
             origin,
@@ -92,7 +95,7 @@ fn of_this_pod(origin: String, facts: PodFacts, pod: &PodArgs) -> Result<PodFact
         });
     }
     match &pod.uid {
-        Some(wanted) if !facts.is_of(wanted) => Err(FactsError::Predecessor {
+        Some(wanted) if !facts.is_of(wanted) => Err(FactsError::EarlierPod {
             origin,
             found: facts.uid.unwrap_or_default(),
             wanted: wanted.clone(),
@@ -101,15 +104,11 @@ fn of_this_pod(origin: String, facts: PodFacts, pod: &PodArgs) -> Result<PodFact
     }
 }
 
-fn has_kubeconfig(conf: &MeshConf) -> bool {
-    conf.kubeconfig.as_ref().is_some_and(|path| path.exists())
-}
-
 fn directory(conf: &MeshConf) -> Result<&PathBuf, FactsError> {
     conf.pod_dir.as_ref().ok_or(FactsError::NoDirectory)
 }
 
-/// Names become a part of a path, so nothing but what Kubernetes allows may stand in them.
+/// Names become part of a path, so only valid Kubernetes names are accepted.
 fn check_name(field: &'static str, value: &str) -> Result<(), FactsError> {
     if is_dns_subdomain(value) {
         return Ok(());

@@ -26,12 +26,14 @@ fn conf(entry: &serde_json::Value) -> MeshConf {
 fn redirection(facts: &PodFacts) -> Redirection {
     match decide(facts, &MeshConf::default()) {
         Ok(Decision::Redirect(redirection)) => *redirection,
-        other => panic!("the pod is not redirected: {other:?}"),
+        other => unreachable!("the pod is not redirected: {other:?}"),
     }
 }
 
 fn with_addresses(mut facts: PodFacts, addresses: &[&str]) -> PodFacts {
-    let addresses = addresses.iter().map(|address| address.parse().unwrap());
+    let addresses = addresses
+        .iter()
+        .map(|address| address.parse().expect("an address"));
     facts.addresses = addresses.collect();
     facts
 }

@@ -1,158 +1,140 @@
-//! Facts that cannot be had, each with the way out.
+//! Why there are no facts about a pod, and what to do.
 
 use std::io;
 use std::path::PathBuf;
 
+use mesh_cni_agent_api::{HttpError, PodAnswerError};
 use mesh_cni_selector::ManifestError;
 use thiserror::Error;
 
 use super::api::RequestError;
 use super::kubeconfig::KubeconfigError;
-use crate::http::HttpError;
 
-/// Facts that cannot be had.
+/// Why there are no facts about a pod.
 #[derive(Debug, Error)]
 pub(crate) enum FactsError {
-    /// The runtime's name for the pod is none that Kubernetes gives.
-    #[error("CNI_ARGS: {field} = `{value}` is no name of Kubernetes")]
+    #[error("CNI_ARGS: {field} = `{value}` is not a valid Kubernetes name")]
     PodName { field: &'static str, value: String },
-    /// The facts are of another pod.
-    #[error("{origin} is of pod {found}, not of {wanted}")]
+    #[error("{origin} is for pod {found}, not for {wanted}")]
     OtherPod {
         origin: String,
         found: String,
         wanted: String,
     },
-    /// The facts are of an earlier pod of that name.
-    #[error("{origin} is of an earlier pod of that name: its uid is {found}, not {wanted}")]
-    Predecessor {
+    #[error("{origin} is for an earlier pod with the same name: its UID is {found}, not {wanted}")]
+    EarlierPod {
         origin: String,
         found: String,
         wanted: String,
     },
 
-    /// Pod source `file` needs a directory.
-    #[error("field `pod_dir` is missing, which pod source `file` needs")]
+    #[error("field `pod_dir` is missing: pod source `file` requires it")]
     NoDirectory,
-    /// The directory is not there.
-    #[error("field `pod_dir`: `{}` cannot be read", path.display())]
+    #[error("field `pod_dir`: cannot read `{}`", path.display())]
     Directory { path: PathBuf, source: io::Error },
-    /// There is no manifest of that pod.
-    #[error("no manifest of pod {pod}: `{}`, with .yaml, .yml or .json, does not exist", stem.display())]
-    NotYet { pod: String, stem: PathBuf },
-    /// The manifest cannot be read.
-    #[error("manifest `{}` cannot be read", path.display())]
+    #[error("pod {pod} has no manifest: `{}`, with .yaml, .yml or .json, does not exist", stem.display())]
+    NoManifest { pod: String, stem: PathBuf },
+    #[error("cannot read manifest `{}`", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    /// The manifest is larger than a Kubernetes object can be.
     #[error("manifest `{}` is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
-    /// The manifest is no pod.
     #[error("manifest `{}`", path.display())]
     Manifest {
         path: PathBuf,
         source: ManifestError,
     },
 
-    /// The agent does not answer.
     #[error("the agent does not answer on `{}`", socket.display())]
-    AgentAway { socket: PathBuf, source: HttpError },
-    /// The agent answers that it cannot say.
-    #[error("the agent answers {status}: {words}")]
-    AgentRefused { status: u16, words: String },
-    /// The agent's answer cannot be read.
-    #[error("the agent's answer cannot be read")]
+    AgentUnreachable { socket: PathBuf, source: HttpError },
+    #[error("the agent answered with status {status}: {message}")]
+    AgentStatus { status: u16, message: String },
+    #[error("cannot parse the agent's answer")]
     AgentAnswer(#[source] serde_json::Error),
-    /// There is no such pod, says whoever was asked.
-    #[error("the pod is not there: {0}")]
+    #[error("the agent is newer than this plugin")]
+    NewerAgent(#[source] PodAnswerError),
+    /// The agent or the API server answered with status 404.
+    #[error("the pod does not exist: {0}")]
     NoPod(String),
-    /// Another pod of that name is there, says the agent.
-    #[error("the sandbox is of an earlier pod: {0}")]
+    #[error("the sandbox belongs to an earlier pod: {0}")]
     Replaced(String),
-    /// The pod is there and cannot be read, says the agent.
+    /// The agent cannot use the pod's manifest; its message names the pod.
     #[error("{0}")]
-    PodUnreadable(String),
+    InvalidPod(String),
 
-    /// Pod source `api` needs a kubeconfig.
-    #[error("field `kubeconfig` is missing, which pod source `api` needs")]
+    #[error("field `kubeconfig` is missing: pod source `api` requires it")]
     NoKubeconfig,
-    /// The kubeconfig cannot be used.
     #[error("kubeconfig `{}`", path.display())]
     Kubeconfig {
         path: PathBuf,
         source: KubeconfigError,
     },
-    /// The API server does not answer.
     #[error("the API server does not answer")]
-    ApiAway(#[source] RequestError),
-    /// The API server refuses.
-    #[error("the API server answers {status}: {words}")]
-    ApiRefused { status: u16, words: String },
-    /// Its answer cannot be read.
-    #[error("the API server's answer cannot be read")]
+    ApiUnreachable(#[source] RequestError),
+    #[error("the API server answered with status {status}: {message}")]
+    ApiStatus { status: u16, message: String },
+    #[error("cannot parse the API server's answer")]
     ApiAnswer(#[source] serde_json::Error),
-    /// The pod cannot be read.
-    #[error("the pod at the API server")]
+    #[error("invalid pod from the API server")]
     ApiPod(#[source] ManifestError),
 
-    /// The runtime does not hand annotations over.
     #[error(
-        "runtimeConfig has no `io.kubernetes.cri.pod-annotations`, which pod source `runtime` needs"
+        "runtimeConfig has no `io.kubernetes.cri.pod-annotations`: pod source `runtime` requires it"
     )]
     NoCapability,
-    /// What it hands over are no annotations.
-    #[error("runtimeConfig.`io.kubernetes.cri.pod-annotations` are no annotations")]
+    #[error("runtimeConfig.`io.kubernetes.cri.pod-annotations` is not an object of strings")]
     Annotations(#[source] serde_json::Error),
-    /// The injector's annotation cannot be read.
-    #[error("annotation `sidecar.istio.io/status` is no status of an injector")]
+    #[error("cannot parse annotation `sidecar.istio.io/status`")]
     InjectionStatus(#[source] serde_json::Error),
 }
 
-/// Whose turn it is.
+/// What must change before the call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Blame {
-    /// Nobody's: it passes, and the runtime tries again.
-    Time,
-    /// The runtime's environment.
+pub(crate) enum Category {
+    /// Nothing that the user sets: the runtime tries again.
+    Temporary,
+    /// The runtime's environment variables.
     Environment,
-    /// The configuration's, or the pod's.
+    /// The configuration or the pod.
     Configuration,
 }
 
 impl FactsError {
-    pub(crate) fn blame(&self) -> Blame {
+    pub(crate) fn category(&self) -> Category {
         match self {
-            Self::NotYet { .. }
-            | Self::Predecessor { .. }
-            | Self::AgentAway { .. }
-            | Self::AgentRefused { .. }
+            Self::NoManifest { .. }
+            | Self::EarlierPod { .. }
+            | Self::AgentUnreachable { .. }
+            | Self::AgentStatus { .. }
             | Self::AgentAnswer(_)
+            | Self::NewerAgent(_)
             | Self::NoPod(_)
             | Self::Replaced(_)
-            | Self::ApiAway(_)
-            | Self::ApiRefused { .. }
-            | Self::ApiAnswer(_) => Blame::Time,
-            Self::PodName { .. } => Blame::Environment,
+            | Self::ApiUnreachable(_)
+            | Self::ApiStatus { .. }
+            | Self::ApiAnswer(_) => Category::Temporary,
+            Self::PodName { .. } => Category::Environment,
             Self::OtherPod { .. }
             | Self::NoDirectory
             | Self::Directory { .. }
             | Self::Unreadable { .. }
             | Self::TooLarge { .. }
             | Self::Manifest { .. }
-            | Self::PodUnreadable(_)
+            | Self::InvalidPod(_)
             | Self::NoKubeconfig
             | Self::Kubeconfig { .. }
             | Self::ApiPod(_)
             | Self::NoCapability
             | Self::Annotations(_)
-            | Self::InjectionStatus(_) => Blame::Configuration,
+            | Self::InjectionStatus(_) => Category::Configuration,
         }
     }
 
-    /// Whether it is the agent that is away, so that another source may be asked.
-    pub(crate) fn is_agent_away(&self) -> bool {
+    /// Whether the agent gave no usable answer, so that another source may be used. A newer agent's
+    /// answer counts: it has facts that another source would not.
+    pub(crate) fn is_agent_unavailable(&self) -> bool {
         matches!(
             self,
-            Self::AgentAway { .. } | Self::AgentRefused { .. } | Self::AgentAnswer(_)
+            Self::AgentUnreachable { .. } | Self::AgentStatus { .. } | Self::AgentAnswer(_)
         )
     }
 
@@ -160,53 +142,59 @@ impl FactsError {
         match self {
             Self::PodName { .. } => "the container runtime sets K8S_POD_NAMESPACE and K8S_POD_NAME",
             Self::NoDirectory => "set `pod_dir` to a directory of manifests",
-            Self::Directory { .. } => "make the directory, or set `pod_dir` to the right one",
-            Self::NotYet { .. } => {
-                "write the pod's manifest there (`kubectl get pod NAME -o yaml`), or exclude its \
-                 namespace; the runtime tries again by itself"
+            Self::Directory { .. } => "create the directory, or correct `pod_dir`",
+            Self::NoManifest { .. } => {
+                "write the pod's manifest (`kubectl get pod NAME -o yaml`), or exclude its \
+                 namespace; the runtime tries again"
             }
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::Manifest { .. } => {
-                "mend the manifest; `mesh-cnictl select --pod FILE` tries it"
+                "fix the manifest; `mesh-cnictl select --pod FILE` checks it"
             }
             Self::OtherPod { .. } => {
-                "a manifest is called NAMESPACE_NAME.yaml after its own pod; no other source should answer \
-                 so, and that it does is worth a report"
+                "with pod source `file`, name each manifest NAMESPACE_NAME.yaml after its own pod; \
+                 with another source this is a bug, please report it"
             }
-            Self::Predecessor { .. } => {
-                "the runtime tries again by itself; with pod source `file`, write the manifest of \
-                 the new pod in its place"
+            Self::EarlierPod { .. } => {
+                "the runtime tries again; with pod source `file`, replace the manifest with that \
+                 of the new pod"
             }
-            Self::AgentAway { .. } | Self::AgentAnswer(_) => {
-                "look after the agent of this node, a pod of the mesh-cni DaemonSet: it is \
-                 starting, stopped, or has another run directory than `cni_agent_run_dir`; the \
-                 runtime tries again by itself"
+            Self::AgentUnreachable { .. } | Self::AgentAnswer(_) => {
+                "check the agent on this node, a pod of the mesh-cni DaemonSet: it is starting or \
+                 stopped, or its run directory is not `cni_agent_run_dir`; the runtime tries again"
             }
-            Self::AgentRefused { .. } => {
-                "the agent's log and `mesh-cni-agent status` say more; the runtime tries again by \
-                 itself"
+            Self::AgentStatus { .. } => {
+                "see the agent's log and `mesh-cni-agent status`; the runtime tries again"
+            }
+            Self::NewerAgent(_) => {
+                "install the plugin of the agent's version on this node, which the agent does when \
+                 it starts; the runtime tries again"
             }
             Self::NoPod(_) | Self::Replaced(_) => {
-                "the pod was deleted or replaced while its sandbox started; the kubelet knows soon"
+                "the pod was deleted or replaced while its sandbox started; the kubelet removes \
+                 the sandbox"
             }
-            Self::PodUnreadable(_) | Self::ApiPod(_) => "mend the field in the pod's template",
-            Self::NoKubeconfig => "set `kubeconfig`, or `pod_source` to agent",
+            Self::InvalidPod(_) | Self::ApiPod(_) => "fix the field in the pod's template",
+            Self::NoKubeconfig => "set `kubeconfig`, or set `pod_source` to agent",
             Self::Kubeconfig { .. } => {
-                "mend the kubeconfig, let the agent write one, or set `pod_source` to agent"
+                "fix the kubeconfig, let the agent write one, or set `pod_source` to agent"
             }
-            Self::ApiAway(_) | Self::ApiAnswer(_) => {
-                "see that the node reaches the API server of the kubeconfig; the runtime tries \
-                 again by itself"
+            Self::ApiUnreachable(_) | Self::ApiAnswer(_) => {
+                "check that the node reaches the API server of the kubeconfig; the runtime tries \
+                 again"
             }
-            Self::ApiRefused { .. } => {
-                "the token of the kubeconfig may have expired (the agent renews it), or its account \
-                 lacks the right to get pods; the runtime tries again by itself"
+            Self::ApiStatus { .. } => {
+                "check that the kubeconfig's token has not expired (the agent renews it) and that \
+                 its account may get pods; the runtime tries again"
             }
             Self::NoCapability => {
                 "add \"capabilities\": {\"io.kubernetes.cri.pod-annotations\": true} to the entry \
-                 of type mesh-cni; where the runtime does not know the capability, set \
-                 `pod_source` to agent"
+                 of type mesh-cni; if the runtime does not know the capability, set `pod_source` \
+                 to agent"
             }
-            Self::Annotations(_) => "the runtime hands over an object of texts",
+            Self::Annotations(_) => {
+                "the container runtime must pass an object of strings; set `pod_source` to agent \
+                 if it does not"
+            }
             Self::InjectionStatus(_) => {
                 "let the sidecar injector write the annotation, or set `pod_source` to agent"
             }

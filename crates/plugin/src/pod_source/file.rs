@@ -1,4 +1,4 @@
-//! Pod source `file`: a directory with a manifest for each pod, `NAMESPACE_NAME.yaml`.
+//! Pod source `file`: a directory with one manifest for each pod, `NAMESPACE_NAME.yaml`.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use super::FactsError;
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// The pod's facts, and the manifest from which they come.
+/// The pod's facts, and the path of its manifest.
 pub(super) fn read(directory: &Path, pod: &PodArgs) -> Result<(PathBuf, PodFacts), FactsError> {
     let stem = format!("{}_{}", pod.namespace, pod.name);
     for extension in EXTENSIONS {
@@ -23,7 +23,7 @@ pub(super) fn read(directory: &Path, pod: &PodArgs) -> Result<(PathBuf, PodFacts
         }
     }
     available(directory)?;
-    Err(FactsError::NotYet {
+    Err(FactsError::NoManifest {
         pod: format!("{}/{}", pod.namespace, pod.name),
         stem: directory.join(stem),
     })
@@ -41,7 +41,7 @@ pub(super) fn available(directory: &Path) -> Result<(), FactsError> {
 
 fn parse(path: PathBuf, file: File) -> Result<(PathBuf, PodFacts), FactsError> {
     let limit = MAX_MANIFEST_BYTES as u64;
-    // A manifest has a few thousand bytes: most come with one call.
+    // A manifest has a few thousand bytes, so most are read with one system call.
     let mut text = String::with_capacity(16 * 1024);
     if let Err(source) = file.take(limit + 1).read_to_string(&mut text) {
         return Err(FactsError::Unreadable { path, source });

@@ -1,5 +1,5 @@
-//! As much of a kubeconfig as pod source `api` uses: one server, its certificates, one way to say
-//! who we are.
+//! The parts of a kubeconfig that pod source `api` uses: one server, its certificates, and one kind of
+//! credentials.
 
 use std::fs;
 use std::io;
@@ -9,32 +9,32 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-/// The largest kubeconfig that is read.
+/// The largest kubeconfig that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Where the API server is, and who we are to it.
+/// How to reach the API server.
 #[derive(Debug)]
 pub(crate) struct Access {
-    /// The server's address, which its certificate holds unless `server_name` is set.
+    /// The server's address. Its certificate contains it unless `server_name` is set.
     pub(crate) host: IpAddr,
     pub(crate) port: u16,
-    /// What stands before `/api` in the server's paths; empty for most.
+    /// The prefix of the server's paths, before `/api`; usually empty.
     pub(crate) prefix: String,
     pub(crate) server_name: Option<String>,
-    /// The certificates that the server's must come from, as PEM.
+    /// The certificate authorities of the server, as PEM.
     pub(crate) authorities: Vec<u8>,
-    pub(crate) identity: Identity,
+    pub(crate) credentials: Credentials,
 }
 
-/// Who we are to the API server.
-pub(crate) enum Identity {
+/// The client's credentials.
+pub(crate) enum Credentials {
     Token(String),
     /// Certificate and key, as PEM.
     Certificate(Vec<u8>, Vec<u8>),
 }
 
-impl std::fmt::Debug for Identity {
-    /// No secret gets into a log.
+impl std::fmt::Debug for Credentials {
+    /// Contains no secret, because it may be logged.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Token(_) => "a token",
@@ -46,11 +46,11 @@ impl std::fmt::Debug for Identity {
 /// A kubeconfig that cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum KubeconfigError {
-    #[error("`{}` cannot be read", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("it is no kubeconfig")]
+    #[error("it is not a kubeconfig")]
     Syntax(#[source] Box<serde_saphyr::Error>),
-    #[error("field `{field}` names `{name}`, and there is none of that name")]
+    #[error("field `{field}` is `{name}`, but no entry has that name")]
     Dangling { field: &'static str, name: String },
     #[error("field `{0}` is missing")]
     Missing(&'static str),
@@ -144,7 +144,7 @@ fn access(cluster: Cluster, user: User, base: &Path) -> Result<Access, Kubeconfi
         return Err(KubeconfigError::Unsupported("insecure-skip-tls-verify"));
     }
     let (host, port, prefix) = server(&cluster.server)?;
-    let authorities = material(
+    let authorities = data_or_file(
         cluster.certificate_authority_data,
         cluster.certificate_authority,
         base,
@@ -156,42 +156,42 @@ fn access(cluster: Cluster, user: User, base: &Path) -> Result<Access, Kubeconfi
         prefix,
         server_name: cluster.tls_server_name,
         authorities: authorities.ok_or(KubeconfigError::Missing("certificate-authority-data"))?,
-        identity: identity(user, base)?,
+        credentials: credentials(user, base)?,
     })
 }
 
-fn identity(user: User, base: &Path) -> Result<Identity, KubeconfigError> {
-    // As in Kubernetes, the file wins: it is the one that is kept fresh.
+fn credentials(user: User, base: &Path) -> Result<Credentials, KubeconfigError> {
+    // As in Kubernetes the file has precedence: it is updated when the token expires.
     if let Some(path) = user.token_file {
         let token = read(&base.join(path))?;
-        return Ok(Identity::Token(
+        return Ok(Credentials::Token(
             String::from_utf8_lossy(&token).trim().to_owned(),
         ));
     }
     if let Some(token) = user.token.filter(|token| !token.is_empty()) {
-        return Ok(Identity::Token(token));
+        return Ok(Credentials::Token(token));
     }
-    let certificate = material(
+    let certificate = data_or_file(
         user.client_certificate_data,
         user.client_certificate,
         base,
         "client-certificate-data",
     )?;
-    let key = material(
+    let key = data_or_file(
         user.client_key_data,
         user.client_key,
         base,
         "client-key-data",
     )?;
     match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok(Identity::Certificate(certificate, key)),
+        (Some(certificate), Some(key)) => Ok(Credentials::Certificate(certificate, key)),
         _ if user.exec.is_some() => Err(KubeconfigError::Unsupported("exec")),
         _ => Err(KubeconfigError::Missing("token")),
     }
 }
 
-/// What stands in the kubeconfig itself, in base64, or in a file beside it.
-fn material(
+/// The content of a field, or of the file that another field names.
+fn data_or_file(
     data: Option<String>,
     file: Option<PathBuf>,
     base: &Path,
@@ -201,6 +201,7 @@ fn material(
     match (data, file) {
         (Some(data), _) => {
             let decoded = base64::engine::general_purpose::STANDARD.decode(data.trim());
+            // The value may be a secret.
             decoded
                 .map(Some)
                 .map_err(|_invalid| KubeconfigError::Value {
@@ -216,16 +217,16 @@ fn material(
 
 /// Address, port and prefix of `https://ADDRESS[:PORT][/PREFIX]`.
 ///
-/// Names are refused: a static program has none of the node's ways to look one up, and an ADD would
-/// wait for the network's.
+/// Host names are refused: a static program cannot use the node's resolver, and an ADD would wait for
+/// DNS.
 fn server(url: &str) -> Result<(IpAddr, u16, String), KubeconfigError> {
-    let wrong = || KubeconfigError::Value {
+    let invalid = || KubeconfigError::Value {
         field: "server",
         value: url.to_owned(),
-        expected: "https://ADDRESS[:PORT] with an IP address; `tls-server-name` is for the name in \
+        expected: "https://ADDRESS[:PORT] with an IP address; set `tls-server-name` to the name in \
                    its certificate",
     };
-    let rest = url.strip_prefix("https://").ok_or_else(wrong)?;
+    let rest = url.strip_prefix("https://").ok_or_else(invalid)?;
     let (authority, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_end_matches('/');
     let prefix = if prefix.is_empty() {
@@ -235,19 +236,19 @@ fn server(url: &str) -> Result<(IpAddr, u16, String), KubeconfigError> {
     };
     let (host, port) = match authority.strip_prefix('[') {
         Some(inside) => {
-            let (host, behind) = inside.split_once(']').ok_or_else(wrong)?;
-            (host, behind.strip_prefix(':'))
+            let (host, rest) = inside.split_once(']').ok_or_else(invalid)?;
+            (host, rest.strip_prefix(':'))
         }
         None => match authority.rsplit_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (authority, None),
         },
     };
-    let host = host.parse().map_err(|_invalid| wrong())?;
+    let host = host.parse().map_err(|_error| invalid())?;
     if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let port = port.map_or(Ok(443), |port| port.parse().map_err(|_invalid| wrong()))?;
+    let port = port.map_or(Ok(443), |port| port.parse().map_err(|_error| invalid()))?;
     Ok((host, port, prefix))
 }
 
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_an_address_a_port_and_a_prefix() {
+    fn a_server_has_an_address_a_port_and_a_prefix() {
         for (url, wanted) in [
             ("https://10.0.0.1", ("10.0.0.1", 443, "")),
             ("https://10.0.0.1:6443/", ("10.0.0.1", 6443, "")),
@@ -312,22 +313,22 @@ users: [{name: u, user: {token: secret}}]
 ";
 
     #[test]
-    fn a_token_is_taken_and_shown_to_nobody() {
+    fn a_token_is_read_and_not_printed() {
         let access = read_text(WHOLE).unwrap();
-        assert!(matches!(&access.identity, Identity::Token(token) if token == "secret"));
+        assert!(matches!(&access.credentials, Credentials::Token(token) if token == "secret"));
         assert_eq!(access.authorities, b"x");
         assert!(!format!("{access:?}").contains("secret"));
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_unusable_field_is_named() {
         for (from, to, wanted) in [
             (
                 "current-context: c",
                 "current-context: d",
-                "field `current-context` names `d`",
+                "field `current-context` is `d`",
             ),
-            ("user: u}", "user: v}", "field `user` names `v`"),
+            ("user: u}", "user: v}", "field `user` is `v`"),
             ("{token: secret}", "{}", "field `token` is missing"),
             (
                 "{token: secret}",

@@ -1,11 +1,11 @@
-//! Black-box tests of the plugin: the binary called as a container runtime calls it. No root: what
-//! would program a namespace is tested in the package `mesh-cni-tests`.
+//! Tests of the plugin's binary, called as a container runtime calls it. None needs root: the package
+//! `mesh-cni-tests` tests what changes a network namespace.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-mod journal;
+mod fake_agent;
+mod log;
 mod pass_through;
-mod play;
 mod properties;
 mod refusals;
 mod sources;

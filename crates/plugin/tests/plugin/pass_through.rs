@@ -1,5 +1,5 @@
-//! Pods that are left alone, and commands that do nothing: the previous result goes out as it came
-//! in, and nobody is asked.
+//! Pods that are skipped, and commands that do nothing: the previous result is returned unchanged,
+//! without a lookup.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::support::{Node, productpage};
 
 const PREVIOUS: &str = r#"{"ips":[{"interface":0,"address":"10.1.2.3/24","com.example":{"b":1,"a":[2.50]}}],"cniVersion":"1.0.0","interfaces":[{"name":"eth0","mac":"0a:58:0a:f4:01:11","sandbox":"/x"}],"zz":12345678901234567890123,"dns":{"search":["svc"]},"kubernetes.io/unknown":null}"#;
 
-/// A configuration as text, so that the previous result stands in it byte for byte.
+/// A configuration as text that contains the previous result byte for byte.
 fn conf_with(node: &Node, previous: &str) -> String {
     let mut conf = node.conf();
     conf.as_object_mut().unwrap().remove("prevResult");
@@ -21,7 +21,7 @@ fn conf_with(node: &Node, previous: &str) -> String {
 }
 
 #[test]
-fn the_previous_result_goes_out_byte_for_byte() {
+fn the_previous_result_is_returned_byte_for_byte() {
     let node = Node::new();
     let excluded = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns";
     for args in ["", "IgnoreUnknown=1", excluded] {
@@ -36,7 +36,7 @@ fn the_previous_result_goes_out_byte_for_byte() {
 }
 
 #[test]
-fn an_excluded_namespace_is_decided_without_the_pod_source() {
+fn an_excluded_namespace_needs_no_pod_source() {
     let node = Node::new();
     fs::remove_dir_all(node.pods()).unwrap();
     let excluded = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns";
@@ -50,12 +50,12 @@ fn an_excluded_namespace_is_decided_without_the_pod_source() {
 }
 
 #[test]
-fn a_pod_without_a_sidecar_passes_with_its_reason_in_the_log() {
+fn a_pod_without_a_sidecar_is_skipped_with_its_reason_in_the_log() {
     let node = Node::new();
     node.write_pod(
         "default_plain.yaml",
         "{kind: Pod, metadata: {name: plain}, spec: {containers: [{name: a}, {name: b}]}}"
-            .replace("{kind", "# no JSON\n{kind")
+            .replace("{kind", "# not JSON\n{kind")
             .as_str(),
     );
     let plain = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=plain";
@@ -71,7 +71,7 @@ fn a_pod_without_a_sidecar_passes_with_its_reason_in_the_log() {
 }
 
 #[test]
-fn results_of_every_family_of_versions_pass() {
+fn results_of_every_version_pass() {
     let node = Node::new();
     let ip4 = json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.1.2.3/24"}});
     let ips = json!({"cniVersion": "0.4.0", "ips": [{"version": "4", "address": "10.1.2.3/24"}]});
@@ -96,7 +96,7 @@ fn results_of_every_family_of_versions_pass() {
 }
 
 #[test]
-fn stand_alone_answers_an_empty_result() {
+fn a_standalone_call_returns_an_empty_result() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["standalone"] = json!(true);
@@ -107,7 +107,7 @@ fn stand_alone_answers_an_empty_result() {
 }
 
 #[test]
-fn del_succeeds_whatever_is_gone() {
+fn del_succeeds_whatever_is_missing() {
     let node = Node::new();
     fs::remove_dir_all(node.pods()).unwrap();
     let mut odd = node.conf();
@@ -136,7 +136,7 @@ fn del_succeeds_whatever_is_gone() {
 }
 
 #[test]
-fn gc_keeps_everything_since_there_is_nothing_to_remove() {
+fn gc_does_nothing() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["cniVersion"] = json!("1.1.0");
@@ -146,7 +146,7 @@ fn gc_keeps_everything_since_there_is_nothing_to_remove() {
 }
 
 #[test]
-fn without_a_command_it_says_what_it_is() {
+fn without_a_command_it_prints_name_and_versions() {
     let node = Node::new();
     let answer = node.call("").without("CNI_COMMAND").run();
     assert_eq!((answer.code, answer.stdout.as_str()), (0, ""));
@@ -159,6 +159,6 @@ fn without_a_command_it_says_what_it_is() {
 }
 
 #[test]
-fn the_documented_manifest_is_selected() {
+fn the_documented_manifest_has_a_proxy() {
     assert!(productpage().contains("name: istio-proxy"));
 }

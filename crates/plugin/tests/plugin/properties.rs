@@ -1,4 +1,4 @@
-//! No environment, configuration or manifest makes the plugin panic or say more than one document.
+//! No environment, configuration or manifest makes the plugin panic or print more than one document.
 
 use mesh_cni_netns::Xtables;
 use mesh_cni_plugin::MeshCni;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::Node;
 
-/// Calls the plugin in this process, where no program of the host is found.
+/// Calls the plugin in this process, without the host's programs.
 fn call(environment: Vec<(String, String)>, stdin: &str) -> (u8, String) {
     let plugin = MeshCni::new(Xtables::in_directories(Vec::new())).quiet();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -39,7 +39,7 @@ fn check(code: u8, stdout: &str) -> Result<(), TestCaseError> {
         .first()
         .is_some_and(|document| document.get("code").is_some());
     prop_assert_eq!(code != 0, error, "{}", stdout);
-    // 999 is a defect of ours.
+    // 999 is a bug of the plugin.
     prop_assert!(!stdout.contains("\"code\":999"), "{}", stdout);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Bad input: the code of the specification, one line, the remedy, and a non-zero exit.
+//! Invalid input: a code, a one-line message, a remedy, and exit code 1.
 
 use std::fmt::Write as _;
 
@@ -8,14 +8,14 @@ use crate::support::{Call, Node, productpage};
 
 type Situation = (&'static str, Call);
 
-/// A good ADD with a change in its configuration.
+/// A valid ADD with a changed configuration.
 fn with(node: &Node, change: impl FnOnce(&mut Value)) -> Call {
     let mut conf = node.conf();
     change(&mut conf);
     node.call("ADD").conf(&conf)
 }
 
-/// A good ADD with one field of its configuration set to that.
+/// A valid ADD with one changed field of its configuration.
 fn set(node: &Node, field: &str, value: Value) -> Call {
     with(node, |conf| conf[field] = value)
 }
@@ -26,22 +26,19 @@ fn input_and_configuration(node: &Node) -> Vec<Situation> {
     let set = |field, value| set(node, field, value);
     vec![
         (
-            "configuration is no JSON",
+            "configuration is not JSON",
             input("{\"cniVersion\": \"1.0.0\","),
         ),
         ("configuration is empty", input("")),
         ("configuration is a list", input("[]")),
-        (
-            "a version that nobody speaks",
-            set("cniVersion", json!("9.9.9")),
-        ),
+        ("an unsupported version", set("cniVersion", json!("9.9.9"))),
         ("no name", set("name", json!(""))),
         (
             "a field of the wrong type",
             set("exclude_namespaces", json!("all")),
         ),
         ("an unknown profile", set("profile", json!("linkerd"))),
-        ("a default that does not parse", set("defaults", defaults)),
+        ("an invalid default", set("defaults", defaults)),
         ("no agent on the node", set("pod_source", json!("agent"))),
         (
             "no agent on the node, and no other source",
@@ -49,12 +46,12 @@ fn input_and_configuration(node: &Node) -> Vec<Situation> {
         ),
         ("no kubeconfig", set("pod_source", json!("api"))),
         (
-            "a runtime that hands no annotations over",
+            "a runtime that passes no annotations",
             set("pod_source", json!("runtime")),
         ),
         ("no pod directory", set("pod_dir", Value::Null)),
         (
-            "a pod directory that is not there",
+            "a pod directory that does not exist",
             set("pod_dir", json!("/no/pods")),
         ),
         (
@@ -73,10 +70,10 @@ fn previous_results(node: &Node) -> Vec<Situation> {
     vec![
         ("no previous result", set(node, "prevResult", Value::Null)),
         (
-            "a previous result that is none",
+            "an invalid previous result",
             set(node, "prevResult", json!("eth0")),
         ),
-        ("an address that is none", address),
+        ("an invalid address", address),
         (
             "CHECK without a previous result",
             node.call("CHECK").conf(&unchained),
@@ -92,12 +89,12 @@ fn environments(node: &Node) -> Vec<Situation> {
         .without("CNI_NETNS")
         .without("CNI_IFNAME");
     vec![
-        ("nothing in the environment", nothing),
+        ("an empty environment", nothing),
         (
-            "a namespace that is not there",
+            "a namespace that does not exist",
             netns("/run/netns/no-such-namespace"),
         ),
-        ("a namespace that is none", netns("/etc/hostname")),
+        ("a file that is not a namespace", netns("/etc/hostname")),
         ("the plugin's own namespace", netns("/proc/self/ns/net")),
         ("a namespace that cannot be entered", add()),
         (
@@ -114,13 +111,13 @@ fn pods(node: &Node) -> Vec<Situation> {
     let pod = |name| args(&format!("K8S_POD_NAMESPACE=default;K8S_POD_NAME={name}"));
     let another = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=another";
     vec![
-        ("a pod whose name leads elsewhere", pod("../../etc/shadow")),
+        ("a pod name with a path", pod("../../etc/shadow")),
         ("a pod without a manifest", pod("details")),
-        ("a manifest that is no YAML", pod("broken")),
-        ("a manifest that is no pod", pod("service")),
+        ("a manifest that is not YAML", pod("broken")),
+        ("a manifest that is not a pod", pod("service")),
         ("a manifest of another pod", pod("impostor")),
         ("a manifest of an earlier pod", args(another)),
-        ("an annotation that does not parse", pod("ports")),
+        ("an invalid annotation", pod("ports")),
     ]
 }
 
@@ -137,7 +134,7 @@ fn write_pods(node: &Node) {
 }
 
 #[test]
-fn every_refusal_has_a_code_one_line_and_a_remedy() {
+fn every_refusal_has_a_code_a_message_and_a_remedy() {
     let node = Node::new();
     write_pods(&node);
     let mut table = String::new();
@@ -174,8 +171,8 @@ fn every_refusal_has_a_code_one_line_and_a_remedy() {
     }
     crate::support::assert_snapshot!(
         "refusals",
-        "for each situation the code, the line that `kubectl describe pod` shows, and behind the \
-         arrow what to do; nothing is redirected by any of them",
+        "for each situation the code and message, and after the arrow the remedy; \
+         `kubectl describe pod` shows them, and no rules are written",
         table
     );
 }

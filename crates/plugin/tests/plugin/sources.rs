@@ -1,10 +1,10 @@
-//! Pod sources: whom an ADD asks, what it takes for an answer, and whom it never asks.
+//! Pod sources: the requests of an ADD, the answers that it accepts, and calls without a request.
 
 use std::os::unix::net::UnixListener;
 
 use serde_json::{Value, json};
 
-use crate::play::{PlayedAgent, answer};
+use crate::fake_agent::{FakeAgent, response};
 use crate::support::{Answer, Call, Node, assert_snapshot};
 
 const ARGS: &str =
@@ -42,33 +42,34 @@ fn run_dir(node: &Node) -> std::path::PathBuf {
 }
 
 #[test]
-fn the_agent_is_asked_by_name_and_uid_and_told_the_outcome() {
+fn the_agent_gets_a_request_with_name_and_uid_and_a_report() {
     let node = Node::new();
-    let agent = PlayedAgent::new(&run_dir(&node), &answer(200, &plain_facts()));
+    let agent = FakeAgent::new(&run_dir(&node), &response(200, &plain_facts()));
     let answer = add(&node, "agent").run();
     assert!(passed(&answer), "{}", answer.stdout);
     assert_eq!(
-        agent.asked().line,
+        agent.request().line,
         "GET /v1/pods/default/productpage?uid=u-1 HTTP/1.1\r\n"
     );
-    let report = agent.asked();
+    let report = agent.request();
     assert_eq!(report.line, "POST /v1/reports HTTP/1.1\r\n");
     let mut report: Value = serde_json::from_str(&report.body).unwrap();
     assert!(report["duration_us"].as_u64().unwrap() > 0);
     report["duration_us"] = json!(0);
     assert_snapshot!(
         "report",
-        "one line of log, the reason as a code, the pod and its sandbox",
+        "the log line, the reason as a code, the pod and its sandbox",
         serde_json::to_string_pretty(&report).unwrap()
     );
 }
 
 #[test]
-fn every_answer_of_the_agent_has_its_code() {
-    let error = |status, words: &str| answer(status, &json!({"error": words}).to_string());
+fn every_error_of_the_agent_has_a_code() {
+    let error = |status, message: &str| response(status, &json!({"error": message}).to_string());
     let other = plain_facts().replace("productpage", "till");
     let earlier = plain_facts().replace("u-1", "u-0");
-    let told: Vec<String> = [
+    let newer = response(200, &newer_answer(&["labels", "mesh"]).to_string());
+    let table: Vec<String> = [
         ("no such pod", error(404, "the API server knows no pod")),
         (
             "another pod of the name",
@@ -79,21 +80,22 @@ fn every_answer_of_the_agent_has_its_code() {
             error(422, "pod x: `spec` is missing"),
         ),
         ("no API server", error(503, "cannot be fetched")),
-        ("a defect", answer(500, "oops")),
-        ("facts that are none", answer(200, "{}")),
-        ("facts of another pod", answer(200, &other)),
-        ("facts of an earlier pod", answer(200, &earlier)),
-        ("something else than HTTP", "SSH-2.0\r\n\r\n".to_owned()),
+        ("a bug", response(500, "oops")),
+        ("invalid facts", response(200, "{}")),
+        ("an agent with an unknown required field", newer),
+        ("facts for another pod", response(200, &other)),
+        ("facts for an earlier pod", response(200, &earlier)),
+        ("another protocol than HTTP", "SSH-2.0\r\n\r\n".to_owned()),
         (
-            "an answer that breaks off",
-            answer(200, "{}").replace(": 2", ": 9"),
+            "an incomplete response",
+            response(200, "{}").replace(": 2", ": 9"),
         ),
-        ("no answer", String::new()),
+        ("an empty response", String::new()),
     ]
     .into_iter()
     .map(|(situation, answer)| {
         let node = Node::new();
-        let _agent = PlayedAgent::new(&run_dir(&node), &answer);
+        let _agent = FakeAgent::new(&run_dir(&node), &answer);
         let answer = add(&node, "agent").run();
         let error = answer.json();
         let (code, msg) = (&error["code"], error["msg"].as_str().unwrap());
@@ -102,20 +104,55 @@ fn every_answer_of_the_agent_has_its_code() {
     .collect();
     assert_snapshot!(
         "agent-answers",
-        "11 for what passes by itself, 7 for a pod or facts that must be mended; none succeeds",
-        told.concat()
+        "11 if a later attempt can succeed, 7 for a pod or facts that must be fixed; none succeeds",
+        table.concat()
     );
 }
 
+/// The answer of an agent with a newer protocol.
+fn newer_answer(required: &[&str]) -> Value {
+    let mut answer: Value = serde_json::from_str(&plain_facts()).unwrap();
+    answer["protocol_version"] = json!(2);
+    answer["required"] = json!(required);
+    answer["mesh"] = json!("later");
+    answer
+}
+
 #[test]
-fn static_pods_are_known_by_the_uid_of_the_kubelet() {
+fn a_newer_answer_is_used_if_every_required_field_is_known() {
+    let node = Node::new();
+    let newer = newer_answer(&["containers"]).to_string();
+    let _agent = FakeAgent::new(&run_dir(&node), &response(200, &newer));
+    let answer = add(&node, "agent").run();
+    assert!(passed(&answer), "{}", answer.stdout);
+}
+
+#[test]
+fn an_unknown_required_field_is_refused_even_with_another_source() {
+    let node = Node::new();
+    let newer = newer_answer(&["mesh"]).to_string();
+    let _agent = FakeAgent::new(&run_dir(&node), &response(200, &newer));
+    let kubeconfig = node.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "").unwrap();
+    let answer = with(
+        &node,
+        &json!({"pod_source": "auto", "kubeconfig": kubeconfig}),
+    )
+    .run();
+    let error = answer.json();
+    assert_eq!(error["code"], 11, "{error}");
+    assert!(error["msg"].as_str().unwrap().contains("`mesh`"), "{error}");
+}
+
+#[test]
+fn static_pods_have_the_uid_of_the_kubelet() {
     let node = Node::new();
     let mirror = json!({
         "namespace": "default", "name": "productpage", "uid": "of-the-mirror",
         "annotations": {"kubernetes.io/config.hash": "u-1"},
         "containers": [{"name": "app"}],
     });
-    let _agent = PlayedAgent::new(&run_dir(&node), &answer(200, &mirror.to_string()));
+    let _agent = FakeAgent::new(&run_dir(&node), &response(200, &mirror.to_string()));
     let answer = add(&node, "agent").run();
     assert!(passed(&answer), "{}", answer.stdout);
 }
@@ -148,7 +185,7 @@ fn without_an_agent_its_own_pod_and_excluded_namespaces_start() {
 }
 
 #[test]
-fn an_excluded_namespace_and_no_pod_ask_nobody_and_are_reported() {
+fn an_excluded_namespace_and_no_pod_cause_only_a_report() {
     for (args, decision, reason) in [
         (
             "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns-1",
@@ -158,10 +195,10 @@ fn an_excluded_namespace_and_no_pod_ask_nobody_and_are_reported() {
         ("IgnoreUnknown=1", "no_pod", ""),
     ] {
         let node = Node::new();
-        let agent = PlayedAgent::new(&run_dir(&node), "");
+        let agent = FakeAgent::new(&run_dir(&node), "");
         let answer = add(&node, "agent").with("CNI_ARGS", args).run();
         assert!(passed(&answer), "{args}: {}", answer.stdout);
-        let first = agent.asked();
+        let first = agent.request();
         assert!(first.line.starts_with("POST /v1/reports"), "{}", first.line);
         let report: Value = serde_json::from_str(&first.body).unwrap();
         assert_eq!(report["decision"], decision);
@@ -170,25 +207,25 @@ fn an_excluded_namespace_and_no_pod_ask_nobody_and_are_reported() {
 }
 
 #[test]
-fn the_agent_is_asked_before_the_rest_is_made_ready() {
+fn the_request_is_sent_before_the_namespace_is_opened() {
     let node = Node::new();
-    let agent = PlayedAgent::new(&run_dir(&node), &answer(200, &plain_facts()));
+    let agent = FakeAgent::new(&run_dir(&node), &response(200, &plain_facts()));
     let answer = add(&node, "agent").with("CNI_NETNS", "/nowhere").run();
     assert_eq!(answer.json()["code"], 4, "{}", answer.stdout);
-    // Two connections, which the agent may read in either order.
-    let lines = [agent.asked().line, agent.asked().line];
-    let question = "GET /v1/pods/default/productpage";
+    // The agent may read the two connections in either order.
+    let lines = [agent.request().line, agent.request().line];
+    let request = "GET /v1/pods/default/productpage";
     assert!(
-        lines.iter().any(|line| line.starts_with(question)),
+        lines.iter().any(|line| line.starts_with(request)),
         "{lines:?}"
     );
 }
 
 #[test]
-fn an_agent_that_takes_connections_and_says_nothing_delays_no_other_source() {
+fn a_stuck_agent_does_not_delay_excluded_namespaces() {
     let node = Node::new();
     std::fs::create_dir(run_dir(&node)).unwrap();
-    // Listens and never accepts, as a process that is stopped.
+    // Listens and never accepts, like a stopped process.
     let _stuck = UnixListener::bind(run_dir(&node).join("agent.sock")).unwrap();
     let args = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=coredns-1";
     let answer = add(&node, "agent").with("CNI_ARGS", args).run();
@@ -199,7 +236,7 @@ fn an_agent_that_takes_connections_and_says_nothing_delays_no_other_source() {
     let status = node.call("STATUS").conf(&conf).run();
     assert_eq!(status.json()["code"], 50);
     let msg = status.json()["msg"].as_str().unwrap().to_owned();
-    assert!(msg.contains("no answer in time"), "{msg}");
+    assert!(msg.contains("no response in time"), "{msg}");
 }
 
 #[test]
@@ -211,43 +248,43 @@ fn status_follows_the_agent() {
     let status = || node.call("STATUS").conf(&conf).run().json();
     assert_eq!(status()["code"], 50, "no agent");
     let words = "the pods of this node are not known yet";
-    let agent = PlayedAgent::new(&run_dir(&node), &answer(503, words));
+    let agent = FakeAgent::new(&run_dir(&node), &response(503, words));
     let unready = status();
     assert_eq!(unready["code"], 50);
     assert!(
         unready["msg"].as_str().unwrap().contains(words),
         "{unready}"
     );
-    assert_eq!(agent.asked().line, "GET /readyz/watch HTTP/1.1\r\n");
+    assert_eq!(agent.request().line, "GET /readyz/watch HTTP/1.1\r\n");
 }
 
-/// What the runtime hands over of a pod with these annotations.
-fn handed_over(annotations: &Value) -> Value {
+/// The configuration from a runtime that passes these annotations.
+fn with_annotations(annotations: &Value) -> Value {
     json!({
         "pod_source": "runtime",
         "runtimeConfig": {"io.kubernetes.cri.pod-annotations": annotations},
     })
 }
 
-/// The decision of an ADD, the last line of its report: none of these pods may touch a namespace.
+/// The last log line of an ADD, from its report. None of these tests can enter a namespace.
 fn decision(fields: &Value) -> String {
     let node = Node::new();
-    let agent = PlayedAgent::new(&run_dir(&node), "");
+    let agent = FakeAgent::new(&run_dir(&node), "");
     let answer = with(&node, fields).run();
-    let report: Value = serde_json::from_str(&agent.asked().body).unwrap();
+    let report: Value = serde_json::from_str(&agent.request().body).unwrap();
     let last = report["lines"].as_array().and_then(|lines| lines.last());
-    let said = last.and_then(|line| line["message"].as_str());
+    let message = last.and_then(|line| line["message"].as_str());
     node.readable(&format!(
         "exit {}: {}\n",
         answer.code,
-        said.unwrap_or_default()
+        message.unwrap_or_default()
     ))
 }
 
 #[test]
-fn the_runtimes_annotations_tell_what_the_injector_did() {
+fn annotations_list_the_injected_containers() {
     let status = |text: &str| json!({"sidecar.istio.io/status": text});
-    let told: Vec<String> = [
+    let table: Vec<String> = [
         ("a pod without annotations", json!(null)),
         ("a pod that was not injected", json!({"team": "shop"})),
         ("a sidecar", status(r#"{"initContainers": ["istio-validation"], "containers": ["istio-proxy"]}"#)),
@@ -261,31 +298,31 @@ fn the_runtimes_annotations_tell_what_the_injector_did() {
             "sidecar.istio.io/inject": "false",
             "sidecar.istio.io/status": r#"{"containers": ["istio-proxy"]}"#,
         })),
-        ("a status that is none", status("injected")),
-        ("annotations that are none", json!(["a"])),
+        ("an invalid status", status("injected")),
+        ("annotations that are not an object", json!(["a"])),
     ]
     .into_iter()
     .map(|(situation, annotations)| {
-        format!("{situation}\n  {}", decision(&handed_over(&annotations)))
+        format!("{situation}\n  {}", decision(&with_annotations(&annotations)))
     })
     .collect();
     assert_snapshot!(
         "runtime-annotations",
-        "a sidecar of either kind gets as far as the namespace, which these tests cannot enter (103); \
-         the others pass through, but for what cannot be read (7)",
-        told.concat()
+        "a pod with a sidecar of either kind fails to enter the namespace in these tests (103); the \
+         others pass through, except invalid annotations (7)",
+        table.concat()
     );
 }
 
 #[test]
-fn the_runtimes_annotations_tell_of_a_pod_without_envoy() {
-    let told: Vec<String> = ["istio", "asm"]
+fn annotations_show_a_proxy_without_envoy() {
+    let table: Vec<String> = ["istio", "asm"]
         .into_iter()
         .flat_map(|selection| {
             ["grpc-agent", "sidecar, grpc-agent", "sidecar"].map(|t| (selection, t))
         })
         .map(|(selection, templates)| {
-            let mut fields = handed_over(&json!({
+            let mut fields = with_annotations(&json!({
                 "inject.istio.io/templates": templates,
                 "sidecar.istio.io/status": r#"{"containers": ["istio-proxy"]}"#,
             }));
@@ -295,8 +332,8 @@ fn the_runtimes_annotations_tell_of_a_pod_without_envoy() {
         .collect();
     assert_snapshot!(
         "runtime-without-envoy",
-        "the template grpc-agent runs no Envoy: selection `istio` skips the pod; `asm` asks only what \
-         the document asks and goes on (103), as with every other source",
-        told.concat()
+        "the template grpc-agent runs no Envoy: selection `istio` skips the pod; `asm` checks only the \
+         documented conditions and continues (103), as with every other source",
+        table.concat()
     );
 }

@@ -1,4 +1,4 @@
-//! STATUS: 50 while an ADD could not work, and success once it could.
+//! STATUS: code 50 while an ADD could not work, otherwise success.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn status(node: &Node) -> Call {
 }
 
 #[test]
-fn it_recovers_by_itself() {
+fn it_succeeds_when_the_problem_is_fixed() {
     let node = Node::new();
     let pods = node.path().join("pods.away");
     fs::rename(node.pods(), &pods).unwrap();
@@ -29,7 +29,7 @@ fn it_recovers_by_itself() {
     fs::rename(&pods, node.pods()).unwrap();
     let bin = node.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    // Looked for, never started: an empty file will do.
+    // STATUS does not start the program, so an empty file is enough.
     fs::write(bin.join("iptables-nft-restore"), "").unwrap();
     fs::set_permissions(
         bin.join("iptables-nft-restore"),
@@ -46,7 +46,7 @@ fn it_recovers_by_itself() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_named() {
+fn an_unusable_configuration_is_code_50() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["cniVersion"] = json!("1.1.0");

@@ -1,4 +1,4 @@
-//! One call of the binary: configuration, environment, answer.
+//! One call of the binary: configuration, environment, result.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 const PRODUCTPAGE: &str = include_str!("../../../../examples/bookinfo/productpage.yaml");
 
-/// A directory for one test: manifests, the log, and a way to call the plugin.
+/// A temporary directory with manifests and the log, and a way to call the plugin.
 pub(crate) struct Node {
     directory: tempfile::TempDir,
 }
 
-/// What the runtime gives to a call.
+/// The input of a call.
 #[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) environment: BTreeMap<&'static str, String>,
@@ -29,12 +29,12 @@ pub(crate) struct Answer {
 }
 
 impl Node {
-    /// A node whose pod directory holds the documented pod.
+    /// A node whose pod directory has the manifest of the documented pod.
     pub(crate) fn new() -> Self {
         let node = Self {
-            directory: tempfile::tempdir().expect("a temporary directory can be made"),
+            directory: tempfile::tempdir().expect("a temporary directory can be created"),
         };
-        fs::create_dir(node.pods()).expect("the pod directory can be made");
+        fs::create_dir(node.pods()).expect("the pod directory can be created");
         node.write_pod("default_productpage.yaml", &productpage());
         node
     }
@@ -51,7 +51,7 @@ impl Node {
         fs::write(self.pods().join(file), manifest).expect("the manifest can be written");
     }
 
-    /// The configuration of a good ADD.
+    /// The configuration of a valid ADD.
     pub(crate) fn conf(&self) -> Value {
         json!({
             "cniVersion": "1.0.0",
@@ -69,8 +69,8 @@ impl Node {
         })
     }
 
-    /// A call that is good but for the namespace, which is no network namespace: it can be opened
-    /// and never entered, so nothing is ever programmed by these tests, whoever runs them.
+    /// A valid call, except that the namespace is not a network namespace. It can be opened but not
+    /// entered, so these tests program nothing, even as root.
     pub(crate) fn call(&self, command: &str) -> Call {
         let environment = [
             ("CNI_COMMAND", command),
@@ -91,7 +91,7 @@ impl Node {
         }
     }
 
-    /// Paths of this test's directory replaced, so that a snapshot can be read.
+    /// Replaces the path of this test's directory, for snapshots.
     pub(crate) fn readable(&self, text: &str) -> String {
         text.replace(&self.path().display().to_string(), "NODE")
     }
@@ -127,12 +127,15 @@ impl Call {
             .spawn()
             .expect("the plugin starts");
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
-        // The plugin may refuse before it reads.
+        // The plugin may exit before it reads.
         drop(stdin.write_all(self.stdin.as_bytes()));
         drop(stdin);
-        let output = child.wait_with_output().expect("the plugin ends");
+        let output = child.wait_with_output().expect("the plugin exits");
         Answer {
-            code: output.status.code().expect("the plugin ends by itself"),
+            code: output
+                .status
+                .code()
+                .expect("the plugin exits without a signal"),
             stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
         }
@@ -140,18 +143,18 @@ impl Call {
 }
 
 impl Answer {
-    /// The one document on stdout.
+    /// The JSON document on stdout.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).expect("stdout is one JSON document")
     }
 }
 
-/// The documented pod under a short name.
+/// The documented pod with a short name.
 pub(crate) fn productpage() -> String {
     PRODUCTPAGE.replace("name: productpage-v1-7d4c9b5f6d-x2k8q", "name: productpage")
 }
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({

@@ -1,5 +1,4 @@
-//! An agent that plays a script: it listens where the node's agent would, gives the answers that it
-//! was given, and keeps what it was asked.
+//! A fake agent: it listens on the agent's socket, returns a fixed response and records the requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,50 +11,50 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One request: its first line, and its body.
-pub(crate) struct Asked {
+pub(crate) struct Request {
     pub(crate) line: String,
     pub(crate) body: String,
 }
 
-/// The agent; it ends with the test's process.
-pub(crate) struct PlayedAgent {
-    asked: Receiver<Asked>,
+/// The agent. Its threads end with the test's process.
+pub(crate) struct FakeAgent {
+    requests: Receiver<Request>,
 }
 
-impl PlayedAgent {
-    /// Listens in that run directory and answers every question with these bytes. Reports are taken
-    /// and never answered.
-    pub(crate) fn new(run_dir: &Path, answer: &str) -> Self {
+impl FakeAgent {
+    /// Listens in that run directory and sends these bytes after every request, except to reports,
+    /// which it reads and does not answer.
+    pub(crate) fn new(run_dir: &Path, response: &str) -> Self {
         std::fs::create_dir_all(run_dir).unwrap();
         let listener = UnixListener::bind(run_dir.join("agent.sock")).unwrap();
-        let (sender, asked) = channel();
-        let answer = answer.to_owned();
+        let (sender, requests) = channel();
+        let response = response.to_owned();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (sender, answer) = (sender.clone(), answer.clone());
-                thread::spawn(move || serve(stream, &sender, &answer));
+                let (sender, response) = (sender.clone(), response.clone());
+                thread::spawn(move || serve(stream, &sender, &response));
             }
         });
-        Self { asked }
+        Self { requests }
     }
 
     /// The next request.
-    pub(crate) fn asked(&self) -> Asked {
-        self.asked
+    pub(crate) fn request(&self) -> Request {
+        self.requests
             .recv_timeout(DEADLINE)
-            .expect("nothing was asked")
+            .expect("no request arrived")
     }
 }
 
-/// A whole answer of that status.
-pub(crate) fn answer(status: u16, body: &str) -> String {
+/// A complete response.
+pub(crate) fn response(status: u16, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn serve(mut stream: UnixStream, sender: &Sender<Asked>, answer: &str) {
+fn serve(mut stream: UnixStream, sender: &Sender<Request>, response: &str) {
     let mut lines = BufReader::new(stream.try_clone().unwrap());
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
@@ -74,10 +73,10 @@ fn serve(mut stream: UnixStream, sender: &Sender<Asked>, answer: &str) {
     lines.read_exact(&mut body).unwrap();
     let is_report = line.starts_with("POST /v1/reports");
     let body = String::from_utf8(body).unwrap();
-    // The test may be over.
-    drop(sender.send(Asked { line, body }));
+    // The test may have ended.
+    drop(sender.send(Request { line, body }));
     if !is_report {
-        // A plugin that has read enough may be gone.
-        drop(stream.write_all(answer.as_bytes()));
+        // The plugin may have exited.
+        drop(stream.write_all(response.as_bytes()));
     }
 }

@@ -1,4 +1,4 @@
-//! The log: a file that only root can read and that does not grow without end, and stderr.
+//! The log: a file of limited size that only root can read, and stderr.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::Node;
 
 #[test]
-fn each_decision_is_one_line_in_both() {
+fn each_decision_is_one_line_in_the_file_and_on_stderr() {
     let node = Node::new();
     let answer = node.call("ADD").with("CNI_ARGS", "").run();
     let log = node.path().join("run/plugin.log");
@@ -34,7 +34,7 @@ fn each_decision_is_one_line_in_both() {
 }
 
 #[test]
-fn the_level_is_kept() {
+fn the_level_is_configurable() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["plugin_log_level"] = json!("error");
@@ -43,7 +43,7 @@ fn the_level_is_kept() {
 }
 
 #[test]
-fn unknown_fields_are_one_warning() {
+fn unknown_fields_cause_one_warning() {
     let node = Node::new();
     let mut conf = node.conf();
     conf["ambient_enabled"] = json!(false);
@@ -59,7 +59,7 @@ fn unknown_fields_are_one_warning() {
 }
 
 #[test]
-fn a_full_file_makes_way_for_a_new_one() {
+fn a_full_file_is_renamed() {
     let node = Node::new();
     let run = node.path().join("run");
     fs::create_dir(&run).unwrap();
@@ -79,7 +79,7 @@ fn a_full_file_makes_way_for_a_new_one() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_keeps_no_pod_from_starting() {
+fn a_pod_starts_without_a_log_file() {
     let node = Node::new();
     fs::write(
         node.path().join("run"),

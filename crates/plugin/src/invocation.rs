@@ -1,0 +1,144 @@
+//! What ADD and CHECK have in common: configuration, log, namespace, and the decision for the pod.
+
+use mesh_cni_netns::{NetNs, Xtables};
+use mesh_cni_plan::{Decision, Decoded, MeshConf, Redirection, decide, decide_by_name};
+use mesh_cni_selector::PodFacts;
+use mesh_cni_spec::{AddRequest, CniError, NetConf, PodArgs};
+
+use crate::addresses;
+use crate::error;
+use crate::log::{PluginLog, StderrLog};
+use crate::pod_source::{self, FactsError, FactsRequest};
+
+/// One ADD or CHECK.
+pub(crate) struct Invocation<'request> {
+    request: &'request AddRequest,
+    /// The pod of the attachment, if it has one.
+    pub(crate) pod: Option<PodArgs>,
+    pub(crate) conf: MeshConf,
+    pub(crate) log: PluginLog,
+}
+
+/// The lookup of the pod, which [`Invocation::decide`] completes.
+pub(crate) enum PodLookup {
+    /// The decision needs no lookup; `None` if the attachment belongs to no Kubernetes pod.
+    NotNeeded(Option<Decision>),
+    /// The lookup was started, or failed to start.
+    Started(Result<FactsRequest, FactsError>),
+}
+
+impl<'request> Invocation<'request> {
+    /// Decodes the configuration and starts the lookup of the pod, so that the agent works while the
+    /// plugin prepares the rest.
+    pub(crate) fn new(
+        command: &'static str,
+        stderr: StderrLog,
+        request: &'request AddRequest,
+    ) -> Result<(Self, PodLookup), CniError> {
+        let Decoded { conf, unknown, .. } = decode(&request.conf)?;
+        let pod = request.args.pod();
+        let lookup = PodLookup::start(&conf, pod.as_ref());
+        let subject = subject(command, request, pod.as_ref());
+        let log = PluginLog::open(&conf, subject, stderr);
+        if !unknown.is_empty() {
+            let fields = unknown.join(", ");
+            log.warn(&format!(
+                "unknown fields of the configuration are ignored: {fields}"
+            ));
+        }
+        let invocation = Self {
+            request,
+            pod,
+            conf,
+            log,
+        };
+        Ok((invocation, lookup))
+    }
+
+    /// The attachment's network namespace, which must not be the plugin's own.
+    pub(crate) fn namespace(&self) -> Result<NetNs, CniError> {
+        let netns = NetNs::open(&self.request.netns).map_err(|e| error::namespace(&e))?;
+        if !self.request.netns_override {
+            let own = NetNs::current().map_err(|e| error::namespace(&e))?;
+            if own.is_same(&netns) {
+                return Err(error::own_namespace(&self.request.netns));
+            }
+        }
+        Ok(netns)
+    }
+
+    /// The container ID of the sandbox.
+    pub(crate) fn container_id(&self) -> &str {
+        self.request.container_id.as_str()
+    }
+
+    /// Completes the lookup and decides by the addresses of the previous result. The decision is
+    /// `None` if the attachment belongs to no Kubernetes pod.
+    pub(crate) fn decide(
+        &self,
+        lookup: PodLookup,
+    ) -> Result<(Option<Decision>, PodFacts), CniError> {
+        let (request, pod) = match (lookup, &self.pod) {
+            (PodLookup::NotNeeded(decision), _) => return Ok((decision, PodFacts::default())),
+            (PodLookup::Started(_), None) => return Ok((None, PodFacts::default())),
+            (PodLookup::Started(request), Some(pod)) => (request, pod),
+        };
+        let mut facts = request
+            .and_then(|request| request.facts(&self.conf, &self.request.conf.raw, pod))
+            .map_err(|e| error::facts(&e))?;
+        facts.addresses = self.request.conf.prev_addresses()?;
+        let decision = self.decide_for(&facts)?;
+        Ok((Some(decision), facts))
+    }
+
+    /// The redirection, after a look at the addresses of the namespace. Only pods that are redirected
+    /// cost this look.
+    pub(crate) fn for_namespace(
+        &self,
+        mut redirection: Box<Redirection>,
+        mut facts: PodFacts,
+        netns: &NetNs,
+        xtables: &Xtables,
+    ) -> Result<Box<Redirection>, CniError> {
+        if let Some(addresses) = addresses::from_namespace(&facts.addresses, netns, xtables)? {
+            facts.addresses = addresses;
+            if let Decision::Redirect(changed) = self.decide_for(&facts)? {
+                redirection = changed;
+            }
+        }
+        for warning in &redirection.warnings {
+            self.log.warn(warning);
+        }
+        Ok(redirection)
+    }
+
+    fn decide_for(&self, facts: &PodFacts) -> Result<Decision, CniError> {
+        decide(facts, &self.conf)
+            .map_err(|e| error::plan(&format!("{}/{}", facts.namespace, facts.name), &e))
+    }
+}
+
+impl PodLookup {
+    fn start(conf: &MeshConf, pod: Option<&PodArgs>) -> Self {
+        let Some(pod) = pod else {
+            return Self::NotNeeded(None);
+        };
+        match decide_by_name(conf, &pod.namespace, &pod.name) {
+            Some(decision) => Self::NotNeeded(Some(decision)),
+            None => Self::Started(pod_source::request(conf, pod)),
+        }
+    }
+}
+
+pub(crate) fn decode(conf: &NetConf) -> Result<Decoded, CniError> {
+    MeshConf::decode(&conf.raw).map_err(|e| error::configuration(&e))
+}
+
+/// What every log line begins with, after time and level.
+fn subject(command: &str, request: &AddRequest, pod: Option<&PodArgs>) -> String {
+    let (container, netns) = (&request.container_id, request.netns.display());
+    let pod = pod.map_or_else(String::new, |pod| {
+        format!("pod={}/{} ", pod.namespace, pod.name)
+    });
+    format!("{command} {pod}container={container} netns={netns}")
+}
