@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::{BackendChoice, Change, NetNs, Xtables, apply, read};
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_plan::{Decision, MeshConf, decide};
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::PodFacts;
 use mesh_cni_tests::{KubeApi, must};
@@ -150,10 +150,10 @@ impl BrokenPod {
 
     /// The rules that an ADD would write.
     pub(crate) fn wanted(&self) -> Vec<RuleSet> {
-        let facts = PodFacts::from_object(&self.manifest).unwrap();
-        let addresses = ADDRESSES.map(|address| address.parse().unwrap());
-        let planned = plan(&facts, &MeshConf::default(), &addresses).unwrap();
-        let Plan::Redirect(redirection) = planned else {
+        let mut facts = PodFacts::from_object(&self.manifest).unwrap();
+        facts.addresses = ADDRESSES.map(|address| address.parse().unwrap()).into();
+        let decision = decide(&facts, &MeshConf::default()).unwrap();
+        let Decision::Redirect(redirection) = decision else {
             unreachable!("the pod has a sidecar");
         };
         redirection.rule_sets

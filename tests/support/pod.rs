@@ -1,7 +1,7 @@
 //! The documented pod and the rules that it must get.
 
 use mesh_cni_netfilter::RuleSet;
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_plan::{Decision, MeshConf, decide};
 use mesh_cni_selector::PodFacts;
 
 /// The productpage pod of bookinfo with its injected sidecar.
@@ -49,8 +49,8 @@ fn productpage() -> PodFacts {
 }
 
 fn rules_of(facts: &PodFacts) -> RuleSet {
-    let planned = plan(facts, &MeshConf::default(), &[]).expect("the pod has an answer");
-    let Plan::Redirect(redirection) = planned else {
+    let decision = decide(facts, &MeshConf::default()).expect("the pod's settings are valid");
+    let Decision::Redirect(redirection) = decision else {
         panic!("the documented pod is redirected");
     };
     let mut rule_sets = redirection.rule_sets.into_iter();

@@ -1,7 +1,5 @@
 //! Exchanges over a stream whose answers come in pieces.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
