@@ -8,6 +8,7 @@ mod addresses;
 mod apply;
 mod atomic;
 mod enter;
+mod independent;
 mod listing;
 mod rivals;
 mod support;
