@@ -1,4 +1,4 @@
-//! Exchanges over a stream whose answers come in pieces.
+//! Exchanges over a stream that returns the response in pieces.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;

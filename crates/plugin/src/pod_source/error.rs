@@ -129,8 +129,8 @@ impl FactsError {
         }
     }
 
-    /// Whether the agent gave no usable answer, so that another source may be used. A newer agent's
-    /// answer counts: it has facts that another source would not.
+    /// Whether the agent is unavailable, so that another source may be used. An agent that is newer
+    /// than this plugin is not: another source may lack the facts that it requires.
     pub(crate) fn is_agent_unavailable(&self) -> bool {
         matches!(
             self,

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 use serde_json::{Value, json};
 
 use crate::fake_agent::{FakeAgent, response};
-use crate::support::{Answer, Call, Node, assert_snapshot};
+use crate::support::{Call, Node, Output, assert_snapshot};
 
 const ARGS: &str =
     "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=u-1";
@@ -33,8 +33,8 @@ fn plain_facts() -> String {
     .to_string()
 }
 
-fn passed(answer: &Answer) -> bool {
-    answer.code == 0 && answer.json()["ips"][0]["address"] == "10.244.1.17/24"
+fn passed(output: &Output) -> bool {
+    output.code == 0 && output.json()["ips"][0]["address"] == "10.244.1.17/24"
 }
 
 fn run_dir(node: &Node) -> std::path::PathBuf {

@@ -22,7 +22,8 @@ pub(crate) struct Call {
     pub(crate) stdin: String,
 }
 
-pub(crate) struct Answer {
+/// The output of a call.
+pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -117,7 +118,7 @@ impl Call {
         self.stdin(&conf.to_string())
     }
 
-    pub(crate) fn run(&self) -> Answer {
+    pub(crate) fn run(&self) -> Output {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-cni"))
             .env_clear()
             .envs(&self.environment)
@@ -131,7 +132,7 @@ impl Call {
         drop(stdin.write_all(self.stdin.as_bytes()));
         drop(stdin);
         let output = child.wait_with_output().expect("the plugin exits");
-        Answer {
+        Output {
             code: output
                 .status
                 .code()
@@ -142,7 +143,7 @@ impl Call {
     }
 }
 
-impl Answer {
+impl Output {
     /// The JSON document on stdout.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).expect("stdout is one JSON document")
