@@ -69,10 +69,10 @@ fn without_watches_the_directories_are_polled() {
     agent.wait_for_line("binary and entry are in place");
     // The agent is idle, so only polling can discover the change.
     fs::remove_file(node.conf("10-calico.conflist")).unwrap();
-    agent.wait_for_line("holds no network configuration");
+    agent.wait_for_line("contains no network configuration");
     fs::write(node.conf("10-calico.conflist"), LIST).unwrap();
     agent.wait_for_line("mesh-cni is its last plugin");
     agent.wait_for_line("binary and entry are in place");
     fs::remove_file(node.conf("10-calico.conflist")).unwrap();
-    agent.wait_for_line("holds no network configuration");
+    agent.wait_for_line("contains no network configuration");
 }

@@ -38,7 +38,7 @@ fn the_taint_is_removed_when_the_agent_is_ready() {
         &conf,
     ];
     cluster.start_agent(&flags);
-    cluster.wait_for_log(&["holds no network configuration"]);
+    cluster.wait_for_log(&["contains no network configuration"]);
     assert_eq!(
         keys(&cluster),
         ["mesh-cni/not-ready", "gpu", "mesh-cni/not-ready"]

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use crate::metrics::{InstallResult, Metrics};
 use crate::readiness::{Board, Check, Standing};
 use crate::shutdown::Stop;
-use mesh_cni_installer::{KeepEvent, Settings, one_line, stopper};
+use mesh_cni_installer::{KeepEvent, Settings, error_chain as one_line, stop_channel};
 
 /// Installs, puts back what others undo, and says on the board how that stands, until it is told to
 /// stop. What is in place stays in place then.
@@ -20,7 +20,7 @@ pub(crate) async fn keep(
     metrics: Arc<Metrics>,
     mut stop: Stop,
 ) {
-    let (stopper, end) = match stopper() {
+    let (stopper, end) = match stop_channel() {
         Ok(pair) => pair,
         Err(error) => return say(&board, Standing::NotReady(one_line(&error))),
     };
@@ -73,7 +73,7 @@ impl Teller {
                 say(&self.board, Standing::Ready(words));
             }
             Some(Err(words)) => {
-                if !event.may_pass() {
+                if !event.is_transient() {
                     self.metrics.installed(InstallResult::Failure);
                 }
                 say(&self.board, Standing::NotReady(words));

@@ -30,7 +30,7 @@ mod shutdown;
 mod status;
 mod taint;
 
-use mesh_cni_installer::one_line;
+use mesh_cni_installer::error_chain as one_line;
 
 pub use http::socket::{ListenError, SOCKET};
 pub use kube::api::ApiError;

@@ -240,7 +240,7 @@ impl Plugin {
             installation: status.installation.to_string(),
             installed: status.installation == Installation::Installed,
             configuration: status.conf.map(|conf| conf.display().to_string()),
-            ailments: status.ailments.iter().map(ToString::to_string).collect(),
+            ailments: status.problems.iter().map(ToString::to_string).collect(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use mesh_cni_installer::{
-    ConfFile, ConfName, Entry, Found, NodePaths, Settings, Step, plan_install,
+    ConfFile, ConfName, Entry, NodePaths, NodeState, Settings, Step, plan_install,
 };
 
 #[expect(clippy::print_stdout, reason = "an example shows its result")]
@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("before, {}:\n{}", conf.name, conf.text);
 
-    let found = Found {
+    let state = NodeState {
         confs: vec![conf],
-        ..Found::default()
+        ..NodeState::default()
     };
     let settings = Settings::new(NodePaths::default(), Entry::default());
-    for step in plan_install(&settings, &found)?.steps {
-        println!("would have said: {step}");
+    for step in plan_install(&settings, &state)?.steps {
+        println!("step: {step}");
         if let Step::WriteList { text, .. } = step {
             println!("after:\n{text}");
         }

@@ -1,4 +1,4 @@
-//! Carrying steps out, each whole or not at all.
+//! Carries out steps, each atomically.
 
 mod atomic;
 
@@ -9,10 +9,10 @@ use std::thread;
 
 use crate::{Access, DiskError, Edit, Step};
 
-/// Carries the steps out in their order, and tells each one that is done. What a step says has
-/// reached the disk before the next one begins.
+/// Carries out the steps in order and reports each one that is done. Each step is on disk before the
+/// next one starts.
 ///
-/// A step whose file has been changed since it was looked at is refused.
+/// Fails with [`DiskError::Changed`] if a file was changed since it was read.
 pub fn apply(steps: &[Step], mut done: impl FnMut(&Step)) -> Result<(), DiskError> {
     for step in steps {
         carry_out(step)?;
@@ -28,7 +28,7 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             atomic::write(path, &content, atomic::Mode::Executable, || Ok(()))
         }
         Step::WriteKubeconfig { path, text } => {
-            atomic::make_directory_of(path, 0o700)?;
+            atomic::create_parent(path, 0o700)?;
             let text = text.expose().as_bytes();
             atomic::write(path, text, atomic::Mode::Private, || Ok(()))
         }
@@ -39,21 +39,21 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             access,
             edit,
         } => {
-            if *edit == Edit::DroppedIn {
-                atomic::make_directory_of(path, 0o755)?;
+            if *edit == Edit::DropIn {
+                atomic::create_parent(path, 0o755)?;
             }
             write_list(path, text, was.as_deref(), access)
         }
         Step::SetAside { from, to, was } => {
-            still_holds(from, Some(was))?;
+            check_unchanged(from, Some(was))?;
             atomic::rename(from, to)
         }
-        Step::PutBack { from, to } => {
-            still_holds(to, None)?;
+        Step::Restore { from, to } => {
+            check_unchanged(to, None)?;
             atomic::rename(from, to)
         }
         Step::RemoveList { path, was } => {
-            still_holds(path, Some(was))?;
+            check_unchanged(path, Some(was))?;
             atomic::remove(path)
         }
         Step::RemoveLeftover { path }
@@ -76,18 +76,20 @@ fn write_list(
 ) -> Result<(), DiskError> {
     let mode = match access {
         Access::New => atomic::Mode::Readable,
-        Access::Of(like) => {
+        Access::Like(like) => {
             let metadata = fs::metadata(like).map_err(DiskError::io("read", like))?;
-            atomic::Mode::As(metadata)
+            atomic::Mode::Like(metadata)
         }
     };
-    // A list that is a symbolic link is written where it points to.
+    // For a symbolic link, its target is written.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    atomic::write(&target, text.as_bytes(), mode, || still_holds(path, was))
+    atomic::write(&target, text.as_bytes(), mode, || {
+        check_unchanged(path, was)
+    })
 }
 
-/// Has the file the content that the plan was made for?
-fn still_holds(path: &Path, was: Option<&str>) -> Result<(), DiskError> {
+/// Checks that the file still has the content that the plan is based on.
+fn check_unchanged(path: &Path, was: Option<&str>) -> Result<(), DiskError> {
     let now = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         content => Some(content.map_err(DiskError::io("read", path))?),

@@ -1,16 +1,16 @@
-//! The name of a file that a container runtime reads network configuration from.
+//! File names that a container runtime loads network configurations from.
 
 use std::fmt;
 
-/// What a `.conf` or `.json` file is called while it is set aside; no runtime reads such a name.
+/// Suffix of a `.conf` or `.json` file that an install renamed; no runtime loads such a file.
 const SAVED: &str = ".mesh-cni-saved";
 
-/// A file name, without a directory, that a container runtime takes: it ends in `.conflist`,
-/// `.conf` or `.json`. Ordered as runtimes order them, byte by byte.
+/// A file name, without a directory, that a container runtime loads: it ends in `.conflist`,
+/// `.conf` or `.json`. The order is that of runtimes: by bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfName(String);
 
-/// What a runtime expects in a file of this name.
+/// The content that a runtime expects, according to the file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfKind {
     /// `.conflist`: a list of plugins.
@@ -19,16 +19,16 @@ pub enum ConfKind {
     Single,
 }
 
-/// A name that no runtime would take.
+/// A name that no runtime would load.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no name of a network configuration: allowed is a file name without a directory \
-     that ends in .conflist, .conf or .json"
+    "`{0}` is not a valid name of a network configuration: it must be a file name without a \
+     directory and end in .conflist, .conf or .json"
 )]
 pub struct ConfNameError(String);
 
 impl ConfName {
-    /// Takes a file name, such as `10-calico.conflist`.
+    /// Checks a file name, such as `10-calico.conflist`.
     pub fn new(name: &str) -> Result<Self, ConfNameError> {
         let ending = name.rsplit_once('.').map(|(_, ending)| ending);
         let read = matches!(ending, Some("conflist" | "conf" | "json"));
@@ -39,12 +39,12 @@ impl ConfName {
         }
     }
 
-    /// The name.
+    /// The file name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What is to be expected in the file.
+    /// The kind of content.
     pub fn kind(&self) -> ConfKind {
         if self.0.ends_with(".conflist") {
             ConfKind::List
@@ -53,23 +53,23 @@ impl ConfName {
         }
     }
 
-    /// The name of the list that takes this file's place.
+    /// The name of the list that this file is converted to.
     #[must_use]
     pub fn as_list(&self) -> Self {
         Self(format!("{}.conflist", self.stem()))
     }
 
-    /// The names of the single-plugin files whose place a list of this name can have taken.
+    /// The names of the single plugin files that can have been converted to a list of this name.
     pub fn as_singles(&self) -> [Self; 2] {
         ["conf", "json"].map(|ending| Self(format!("{}.{ending}", self.stem())))
     }
 
-    /// What the file is called while it is set aside.
+    /// The file's name after an install renamed it.
     pub fn saved(&self) -> String {
         format!("{self}{SAVED}")
     }
 
-    /// The name of the file that was set aside under such a name.
+    /// The original name of a file that an install renamed.
     pub fn of_saved(saved: &str) -> Option<Self> {
         Self::new(saved.strip_suffix(SAVED)?).ok()
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_a_runtime_reads() {
+    fn only_names_that_a_runtime_loads_are_valid() {
         for name in ["10-a.conflist", "a.conf", "a.b.json", ".hidden.conf"] {
             assert_eq!(ConfName::new(name).unwrap().as_str(), name);
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_plugins_file_sorts_before_or_after_its_list_by_its_ending() {
+    fn names_of_converted_files_sort_by_extension() {
         let [conf, json] = ConfName::new("10-a.conflist").unwrap().as_singles();
         assert!(conf < conf.as_list() && json.as_list() < json);
         assert_eq!(ConfName::of_saved(&conf.saved()), Some(conf));

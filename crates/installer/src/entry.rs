@@ -1,11 +1,11 @@
-//! The plugin's own configuration, checked before it is put into anyone's list.
+//! The plugin's entry in a network configuration list, checked before it is written.
 
 use std::path::PathBuf;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE, PodSourceName};
 use serde_json::{Map, Value};
 
-/// The plugin's entry of a network configuration list: `type`, and the fields that were asked for.
+/// The plugin's entry in a network configuration list: `type` and the given fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     fields: Map<String, Value>,
@@ -13,26 +13,26 @@ pub struct Entry {
     unknown: Vec<String>,
 }
 
-/// Why an entry would not work.
+/// Why an entry is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
-    /// The plugin itself would refuse it.
-    #[error("the plugin would refuse this entry")]
+    /// The plugin would reject it.
+    #[error("the plugin would reject this entry")]
     Refused(#[from] ConfError),
-    /// Pod source `file` needs a directory, or no pod could start.
-    #[error("field `pod_dir` is missing, which pod source `file` needs")]
+    /// Pod source `file` has no directory, so no pod could start.
+    #[error("field `pod_dir` is missing; pod source `file` requires it")]
     NoDirectory,
-    /// The runtime's working directory is nobody's business.
+    /// The path would depend on the runtime's working directory.
     #[error("field `pod_dir` is `{}`, but must be an absolute path", .0.display())]
     RelativeDirectory(PathBuf),
-    /// It is an entry of another plugin.
-    #[error("field `type` of the entry is `{0}`, but must be `mesh-cni` or left out")]
+    /// It is another plugin's entry.
+    #[error("field `type` of the entry is `{0}`, but must be `mesh-cni` or absent")]
     Type(Value),
 }
 
 impl Entry {
-    /// Checks the fields as the plugin does. `type` may be left out.
+    /// Checks the fields as the plugin does. `type` is optional.
     pub fn new(mut given: Map<String, Value>) -> Result<Self, EntryError> {
         let own_type = Value::from(PLUGIN_TYPE);
         if let Some(other) = given
@@ -44,9 +44,9 @@ impl Entry {
         let mut fields = Map::from_iter([("type".to_owned(), own_type)]);
         fields.append(&mut given);
         let decoded = MeshConf::decode(&fields)?;
-        has_its_directory(&decoded.conf)?;
+        check_pod_dir(&decoded.conf)?;
         if decoded.conf.pod_source == PodSourceName::Runtime {
-            ask_for_annotations(&mut fields);
+            request_annotations(&mut fields);
         }
         Ok(Self {
             fields,
@@ -55,18 +55,18 @@ impl Entry {
         })
     }
 
-    /// The configuration that the plugin will read from it.
+    /// The configuration that the plugin reads from it.
     pub fn conf(&self) -> &MeshConf {
         &self.conf
     }
 
-    /// The fields that the plugin does not know and will pass over.
+    /// Fields that the plugin does not know and ignores.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
 
-    /// The same with these fields where it has none of the name. What the plugin would refuse is
-    /// left out.
+    /// A copy with the given fields added, except those that exist already or that the plugin
+    /// would reject.
     pub(crate) fn with_defaults(&self, defaults: Map<String, Value>) -> Self {
         let mut fields = self.fields.clone();
         for (name, value) in defaults {
@@ -94,8 +94,8 @@ impl Entry {
     }
 }
 
-/// What the plugin would find out at the first pod, and refuse that pod for.
-fn has_its_directory(conf: &MeshConf) -> Result<(), EntryError> {
+/// Checks what the plugin would reject only when the first pod starts.
+fn check_pod_dir(conf: &MeshConf) -> Result<(), EntryError> {
     match (conf.pod_source, &conf.pod_dir) {
         (PodSourceName::File, None) => Err(EntryError::NoDirectory),
         (PodSourceName::File, Some(path)) if path.is_relative() => {
@@ -105,19 +105,20 @@ fn has_its_directory(conf: &MeshConf) -> Result<(), EntryError> {
     }
 }
 
-/// Pod source `runtime` lives on a capability that the entry must name; what the operator says of it
-/// stays.
-fn ask_for_annotations(fields: &mut Map<String, Value>) {
-    let capabilities = fields.entry("capabilities");
-    let capabilities = capabilities.or_insert_with(|| Value::Object(Map::new()));
+/// Adds the capability that pod source `runtime` needs, unless the operator has set it.
+fn request_annotations(fields: &mut Map<String, Value>) {
+    let capabilities = fields
+        .entry("capabilities")
+        .or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(capabilities) = capabilities {
-        let annotations = capabilities.entry("io.kubernetes.cri.pod-annotations");
-        annotations.or_insert(Value::Bool(true));
+        capabilities
+            .entry("io.kubernetes.cri.pod-annotations")
+            .or_insert(Value::Bool(true));
     }
 }
 
 impl Default for Entry {
-    /// `{"type": "mesh-cni"}`, which is a whole entry.
+    /// `{"type": "mesh-cni"}`.
     fn default() -> Self {
         Self::new(Map::new()).expect("every field has a default")
     }
@@ -130,14 +131,14 @@ mod tests {
 
     fn entry(fields: &Value) -> Value {
         let fields = fields.as_object().expect("it is an object").clone();
-        Entry::new(fields).expect("the plugin takes it").chained()
+        Entry::new(fields).expect("the entry is valid").chained()
     }
 
     #[test]
-    fn pod_source_runtime_asks_for_annotations() {
+    fn pod_source_runtime_requests_annotations() {
         let wanted = json!({"io.kubernetes.cri.pod-annotations": true});
-        let asked = entry(&json!({"pod_source": "runtime"}));
-        assert_eq!(asked["capabilities"], wanted);
+        let added = entry(&json!({"pod_source": "runtime"}));
+        assert_eq!(added["capabilities"], wanted);
         let own = json!({"portMappings": true, "io.kubernetes.cri.pod-annotations": false});
         let kept = entry(&json!({"pod_source": "runtime", "capabilities": own}));
         assert_eq!(kept["capabilities"], own);
@@ -146,21 +147,21 @@ mod tests {
     }
 
     #[test]
-    fn pod_source_file_needs_an_absolute_directory() {
-        let told = |fields: Value| {
+    fn pod_source_file_requires_an_absolute_directory() {
+        let message = |fields: Value| {
             let fields = fields.as_object().expect("it is an object").clone();
             Entry::new(fields).err().map(|error| error.to_string())
         };
-        let missing = "field `pod_dir` is missing, which pod source `file` needs";
+        let missing = "field `pod_dir` is missing; pod source `file` requires it";
         assert_eq!(
-            told(json!({"pod_source": "file"})).as_deref(),
+            message(json!({"pod_source": "file"})).as_deref(),
             Some(missing)
         );
         let relative = "field `pod_dir` is `pods`, but must be an absolute path";
         let fields = json!({"pod_source": "file", "pod_dir": "pods"});
-        assert_eq!(told(fields).as_deref(), Some(relative));
+        assert_eq!(message(fields).as_deref(), Some(relative));
         assert_eq!(
-            told(json!({"pod_source": "file", "pod_dir": "/pods"})),
+            message(json!({"pod_source": "file", "pod_dir": "/pods"})),
             None
         );
     }

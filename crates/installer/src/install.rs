@@ -1,52 +1,52 @@
-//! Which steps lead to an installed node: the binary first, then the list that names it.
+//! Plans an installation: the binary first, then the list that names it.
 
 mod chain;
 mod drop_in;
-mod own;
+mod own_list;
 
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 use serde_json::Value;
 
-use crate::uninstall::without_us;
+use crate::uninstall::without_entry;
 use crate::{
-    Binary, Chaining, ConfFile, ConfName, Directory, Found, NodePaths, Note, Plan, Refusal,
-    Settings, Step, istio,
+    Binary, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note, Plan,
+    Refusal, Settings, Step, istio,
 };
 
-/// Says what is to be done so that the node has the binary and exactly one entry.
-pub fn plan_install(settings: &Settings, found: &Found) -> Result<Plan, Refusal> {
+/// Plans the steps after which the node has the binary and exactly one entry.
+pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refusal> {
     let mut plan = Plan::default();
-    let leftovers = found.leftovers.iter().cloned();
+    let leftovers = state.leftovers.iter().cloned();
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
-    place_binary(settings, found, &mut plan)?;
-    place_kubeconfig(settings, found, &mut plan)?;
-    if found.conf_dir == Directory::Missing {
+    place_binary(settings, state, &mut plan)?;
+    place_kubeconfig(settings, state, &mut plan)?;
+    if state.conf_dir == DirectoryState::Missing {
         let path = settings.paths.conf_dir.clone();
         return Err(Refusal::NoConfDir { path });
     }
     match settings.chaining {
-        Chaining::Chained => chain::chain(settings, found, &mut plan)?,
-        Chaining::StandAlone => own::stand_alone(settings, found, &mut plan)?,
-        Chaining::OwnedFirst => own::owned_first(settings, found, &mut plan)?,
-        Chaining::DropIn => drop_in::drop_in(settings, found, &mut plan)?,
+        Chaining::Chained => chain::chain(settings, state, &mut plan)?,
+        Chaining::StandAlone => own_list::stand_alone(settings, state, &mut plan)?,
+        Chaining::OwnedFirst => own_list::owned_first(settings, state, &mut plan)?,
+        Chaining::DropIn => drop_in::drop_in(settings, state, &mut plan)?,
     }
-    if settings.api_server.is_none() && found.kubeconfig.is_some() {
+    if settings.api_server.is_none() && state.kubeconfig.is_some() {
         let path = settings.paths.kubeconfig();
         plan.steps.push(Step::RemoveRunFile { path });
     }
     Ok(plan)
 }
 
-/// Says what is to be done at once on a node that [`plan_install`] refuses: where a list names the
-/// plugin and its binary is gone, no pod can start, whatever else is wrong.
-pub fn plan_rescue(settings: &Settings, found: &Found) -> Plan {
+/// Plans the repair that a node needs even if [`plan_install`] refuses it: if a list names the plugin
+/// and its binary is missing, no pod can start.
+pub fn plan_binary_repair(settings: &Settings, state: &NodeState) -> Plan {
     let mut plan = Plan::default();
-    let named = found.confs.iter().any(ConfFile::names_us)
-        || found.drop_ins.iter().any(|drop_in| drop_in.text.is_some());
-    let usable = found.bin_dir == Directory::Present;
-    if named && usable && matches!(found.binary, Binary::Missing | Binary::Mode(_)) {
+    let named = state.confs.iter().any(ConfFile::has_entry)
+        || state.drop_ins.iter().any(|drop_in| drop_in.text.is_some());
+    let is_broken = matches!(state.binary, Binary::Missing | Binary::Mode(_));
+    if named && is_broken && state.bin_dir == DirectoryState::Present {
         plan.steps.push(Step::WriteBinary {
             from: settings.plugin_binary.clone(),
             path: settings.paths.binary(),
@@ -55,31 +55,31 @@ pub fn plan_rescue(settings: &Settings, found: &Found) -> Plan {
     plan
 }
 
-/// The configuration to chain into: the one that was named, or the runtime's own choice. Copies of
-/// our own are nobody's network.
-pub(crate) fn choose<'a>(
+/// The configuration to chain into: the requested one, or the one that the runtime loads. Ignores
+/// our own copies.
+pub(crate) fn choose_conf<'a>(
     paths: &NodePaths,
-    wanted: Option<&ConfName>,
-    found: &'a Found,
+    requested: Option<&ConfName>,
+    state: &'a NodeState,
 ) -> Result<&'a ConfFile, Refusal> {
-    let Some(name) = wanted else {
+    let Some(name) = requested else {
         let path = paths.conf_dir.clone();
-        let mut theirs = found.confs.iter().filter(|conf| !conf.is_copy());
-        return theirs.next().ok_or(Refusal::NoConf { path });
+        let mut others = state.confs.iter().filter(|conf| !conf.is_copy());
+        return others.next().ok_or(Refusal::NoConf { path });
     };
-    // A single plugin's file that was named may have become a list before.
-    let conf = found.conf(name).or_else(|| found.conf(&name.as_list()));
+    // An earlier run may have converted a requested single plugin's file to a list.
+    let conf = state.conf(name).or_else(|| state.conf(&name.as_list()));
     let path = paths.conf(name);
     conf.ok_or(Refusal::NoSuchConf { path })
 }
 
-fn place_binary(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
-    if found.bin_dir == Directory::Missing {
+fn place_binary(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<(), Refusal> {
+    if state.bin_dir == DirectoryState::Missing {
         let path = settings.paths.bin_dir.clone();
         return Err(Refusal::NoBinDir { path });
     }
     let path = settings.paths.binary();
-    if found.binary == Binary::Ready {
+    if state.binary == Binary::Ready {
         plan.notes.push(Note::BinaryInPlace { path });
     } else {
         let from = settings.plugin_binary.clone();
@@ -88,16 +88,20 @@ fn place_binary(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(
     Ok(())
 }
 
-/// The kubeconfig comes before the list, whose entry names it.
-fn place_kubeconfig(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
+/// The kubeconfig is written before the list, whose entry names it.
+fn place_kubeconfig(
+    settings: &Settings,
+    state: &NodeState,
+    plan: &mut Plan,
+) -> Result<(), Refusal> {
     let Some(server) = &settings.api_server else {
         return Ok(());
     };
     let path = settings.paths.kubeconfig();
-    let account = found.account.as_ref().ok_or(Refusal::NoAccount)?;
+    let account = state.account.as_ref().ok_or(Refusal::NoAccount)?;
     let text = server.kubeconfig(account);
-    let standing = found.kubeconfig.as_ref();
-    if standing.is_some_and(|standing| standing.mode == 0o600 && standing.text == text) {
+    let existing = state.kubeconfig.as_ref();
+    if existing.is_some_and(|existing| existing.mode == 0o600 && existing.text == text) {
         plan.notes.push(Note::KubeconfigInPlace { path });
     } else {
         plan.steps.push(Step::WriteKubeconfig { path, text });
@@ -105,55 +109,60 @@ fn place_kubeconfig(settings: &Settings, found: &Found, plan: &mut Plan) -> Resu
     Ok(())
 }
 
-fn read(paths: &NodePaths, conf: &ConfFile) -> Result<ConfList, Refusal> {
+fn parse(paths: &NodePaths, conf: &ConfFile) -> Result<ConfList, Refusal> {
     conf.list().map_err(|source| {
         let path = paths.conf(&conf.name);
-        Refusal::Unreadable { path, source }
+        Refusal::InvalidConf { path, source }
     })
 }
 
-/// Refuses a list whose pods Istio CNI programs already.
+/// Refuses a list whose pods Istio CNI already redirects.
 fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(), Refusal> {
     if istio::is_in(list) {
         let path = paths.conf(&conf.name);
-        return Err(Refusal::IstioCniElsewhere { path });
+        return Err(Refusal::IstioCniNotReplaceable { path });
     }
     Ok(())
 }
 
-/// Takes our entry out of the network's own list, once the plugin is called another way; a list
-/// that a single plugin's file has become is that file again.
-fn leave_list(paths: &NodePaths, found: &Found, conf: &ConfFile, plan: &mut Plan) {
-    let became = found.conf(&conf.name.as_list());
-    let became = became.filter(|became| became.name != conf.name);
-    for conf in [Some(conf), became].into_iter().flatten() {
+/// Removes our entry from the network's own list, after the plugin is called in another way. A list
+/// that was converted from a single plugin's file becomes that file again.
+fn remove_entry(paths: &NodePaths, state: &NodeState, conf: &ConfFile, plan: &mut Plan) {
+    let converted = state
+        .conf(&conf.name.as_list())
+        .filter(|converted| converted.name != conf.name);
+    for conf in [Some(conf), converted].into_iter().flatten() {
         let Ok(mut list) = conf.list() else {
             continue;
         };
         if list.remove(PLUGIN_TYPE).is_change() && !list.plugins().is_empty() {
-            plan.steps.extend(without_us(paths, found, conf, &list));
+            plan.steps.extend(without_entry(paths, state, conf, &list));
         }
     }
 }
 
-/// Removes the copies of our own but this one, once they are not what gets pods redirected.
-fn leave_copies(paths: &NodePaths, found: &Found, but: Option<&ConfName>, plan: &mut Plan) {
-    let copies = found.confs.iter().filter(|conf| conf.is_copy());
-    for copy in copies.filter(|copy| Some(&copy.name) != but) {
-        plan.steps.push(Step::RemoveList {
-            path: paths.conf(&copy.name),
-            was: copy.text.clone(),
-        });
-    }
+/// Removes our copies except `keep`, after the plugin is called in another way.
+fn remove_copies(paths: &NodePaths, state: &NodeState, keep: Option<&ConfName>, plan: &mut Plan) {
+    plan.steps.extend(
+        state
+            .confs
+            .iter()
+            .filter(|conf| conf.is_copy() && Some(&conf.name) != keep)
+            .map(|copy| Step::RemoveList {
+                path: paths.conf(&copy.name),
+                was: copy.text.clone(),
+            }),
+    );
 }
 
-/// Removes our plugin from the directories of networks but this one, once it is called another way.
-fn leave_drop_ins(paths: &NodePaths, found: &Found, but: Option<&str>, plan: &mut Plan) {
-    for directory in &found.drop_ins {
+/// Removes our files from network directories except `keep`'s, after the plugin is called in another
+/// way.
+fn remove_drop_ins(paths: &NodePaths, state: &NodeState, keep: Option<&str>, plan: &mut Plan) {
+    for directory in &state.drop_ins {
         let Some(text) = &directory.text else {
             continue;
         };
-        if Some(directory.network.as_str()) == but {
+        if Some(directory.network.as_str()) == keep {
             continue;
         }
         plan.steps.push(Step::RemoveList {
@@ -168,9 +177,8 @@ fn leave_drop_ins(paths: &NodePaths, found: &Found, but: Option<&str>, plan: &mu
     }
 }
 
-fn set(list: &mut ConfList, entry: Value) -> Change {
-    list.set_chained(entry)
-        .expect("an entry of ours has its type")
+fn set_entry(list: &mut ConfList, entry: Value) -> Change {
+    list.set_chained(entry).expect("our entry has a type")
 }
 
 pub(crate) fn is_ours(plugin: &Value) -> bool {

@@ -1,45 +1,48 @@
-//! Taking the place of Istio CNI, and giving it back.
+//! Replacing and restoring the entry of Istio CNI.
 
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::ConfList;
+use mesh_cni_spec::{Change, ConfList};
 use serde_json::{Map, Value};
 
-/// `type` of Istio CNI's entry, and the name of its binary.
+/// `type` of Istio CNI's entry, and its binary's name.
 pub(crate) const ISTIO_CNI: &str = "istio-cni";
 
-/// The field of a list that keeps the entry of Istio CNI that ours took the place of. It is in the
-/// list so that taking over is one edit. Runtimes pass over fields of a list that they do not know.
+/// The field of a list that keeps the replaced entry of Istio CNI, so that replacing is a single
+/// edit. Runtimes ignore unknown fields of a list.
 const REPLACED: &str = "mesh-cni/replaced";
 
-/// Does Istio CNI program the pods of this list?
+/// Whether the list has an entry of Istio CNI.
 pub(crate) fn is_in(list: &ConfList) -> bool {
     list.contains(ISTIO_CNI)
 }
 
-/// Puts `ours` in the place of Istio CNI's entry, and keeps that one in the list.
-pub(crate) fn take_over(list: &mut ConfList, ours: Value) {
+/// Replaces Istio CNI's entry by `ours`, and keeps it in the list.
+pub(crate) fn replace(list: &mut ConfList, ours: Value) {
     let Some(theirs) = entry_of(list) else {
         return;
     };
     list.remove(PLUGIN_TYPE);
     list.replace(ISTIO_CNI, ours)
         .and_then(|_| list.set_field(REPLACED, theirs))
-        .expect("an entry of ours has its type, and the field is not one of the list's own");
+        .expect("our entry has a type, and the field is not one of CNI");
 }
 
-/// Is this an entry of Istio CNI?
+/// Whether this is Istio CNI's entry.
 pub(crate) fn is_entry(plugin: &Value) -> bool {
     plugin.get("type").and_then(Value::as_str) == Some(ISTIO_CNI)
 }
 
-/// The entry of Istio CNI, in force or replaced.
+/// Istio CNI's entry, active or replaced.
 pub(crate) fn entry_of(list: &ConfList) -> Option<Value> {
-    let standing = list.plugins().iter().find(|plugin| is_entry(plugin));
-    standing.or_else(|| list.field(REPLACED)).cloned()
+    list.plugins()
+        .iter()
+        .find(|plugin| is_entry(plugin))
+        .or_else(|| list.field(REPLACED))
+        .cloned()
 }
 
-/// What our entry takes over from Istio CNI's: settings that mean the same for both. Its run
-/// directory and its own namespace are its agent's and not ours.
+/// The settings of Istio CNI's entry that have the same meaning in ours. Its run directory and
+/// namespace belong to its own agent.
 pub(crate) fn translated(theirs: &Value) -> Map<String, Value> {
     let older = theirs.get("kubernetes").unwrap_or(&Value::Null);
     let level = theirs.get("plugin_log_level").or(theirs.get("log_level"));
@@ -52,35 +55,33 @@ pub(crate) fn translated(theirs: &Value) -> Map<String, Value> {
         ("exclude_namespaces", excluded.cloned()),
         ("backend", native.then(|| Value::from("nft-native"))),
     ];
-    let given = fields
+    fields
         .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    given.collect()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
-/// Puts the entry that was replaced back in the place of ours, or at the end where ours is gone;
-/// `false` where none was replaced.
-pub(crate) fn give_back(list: &mut ConfList) -> bool {
+/// Restores the replaced entry in place of ours, or at the end if ours is missing. Does nothing if
+/// no entry was replaced.
+pub(crate) fn restore(list: &mut ConfList) {
     let Some(theirs) = list.remove_field(REPLACED) else {
-        return false;
+        return;
     };
-    let change = list.replace(PLUGIN_TYPE, theirs.clone());
-    let change = change.and_then(|change| {
-        if change.is_change() {
-            Ok(change)
-        } else {
-            list.set_chained(theirs)
-        }
-    });
-    change.is_ok()
+    let replaced = list
+        .replace(PLUGIN_TYPE, theirs.clone())
+        .is_ok_and(Change::is_change);
+    if !replaced {
+        // Another program may have changed the kept entry; without a type it cannot be restored.
+        list.set_chained(theirs).ok();
+    }
 }
 
-/// Forgets the entry that was replaced; `false` where none was.
+/// Discards the replaced entry; `false` if there is none.
 pub(crate) fn forget(list: &mut ConfList) -> bool {
     list.remove_field(REPLACED).is_some()
 }
 
-/// Was an entry replaced in this list?
+/// Whether the list keeps a replaced entry.
 pub(crate) fn was_replaced(list: &ConfList) -> bool {
     list.field(REPLACED).is_some()
 }

@@ -1,10 +1,10 @@
-//! Keeping what was installed in place: watched, put back within a second, without a fight.
+//! Keeps an installation in place: watches it and repairs what other programs change.
 
-mod patience;
+mod backoff;
 mod stamps;
 mod watch;
 
-pub use patience::{Move, Patience};
+pub use backoff::{Backoff, NextAction};
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::path::{Path, PathBuf};
@@ -13,28 +13,28 @@ use std::time::{Duration, Instant};
 use watch::Watch;
 
 use crate::{
-    Chaining, DiskError, Found, Plan, Refusal, Settings, Step, apply, plan_install, plan_rescue,
-    survey,
+    Chaining, DiskError, NodeState, Plan, Refusal, Settings, Step, apply, error_chain,
+    plan_binary_repair, plan_install, read_for_install,
 };
 
-/// How often the node is looked at even if nothing has been seen to change.
+/// How often the node is read without a reported change.
 const RESYNC: Duration = Duration::from_secs(30);
 
-/// How often a binary that is gone is looked for while a list is left to another program.
-const RESCUE: Duration = Duration::from_secs(1);
+/// How often the binary is checked while backing off.
+const BINARY_CHECK: Duration = Duration::from_secs(1);
 
-/// Ends a keeper when it is dropped.
+/// Stops [`keep`] when it is dropped.
 #[derive(Debug)]
 pub struct Stopper {
     _open: PipeWriter,
 }
 
-/// By which a keeper learns that it is to end.
+/// The receiving end of a [`Stopper`].
 #[derive(Debug)]
-pub struct Stop(PipeReader);
+pub struct StopSignal(PipeReader);
 
-/// What a keeper says, in the order of what happens. Those that [`KeepEvent::readiness`] answers
-/// for say whether the plugin is in place.
+/// What [`keep`] reports. [`KeepEvent::readiness`] says which events change whether the plugin is in
+/// place.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KeepEvent<'a> {
@@ -42,67 +42,66 @@ pub enum KeepEvent<'a> {
     InPlace,
     /// A step is done.
     Done(&'a Step),
-    /// The node cannot be changed as asked for; it is looked at again when something changes.
+    /// The node cannot be changed as requested; it is read again after a change.
     Refused(&'a Refusal),
-    /// The disk refused, or another program was quicker; it is tried again after the pause.
+    /// A file operation failed; it is tried again after this time.
     Failed(&'a DiskError, Duration),
-    /// Another program writes the same file, and the pause is to let it have its way.
+    /// Backing off, because another program writes the same file.
     Contested {
         /// The file.
         path: &'a Path,
-        /// What is left undone for so long.
+        /// How long.
         pause: Duration,
     },
-    /// The system has no more watches, so the directories are looked at twice a second.
+    /// inotify failed, so the directories are polled twice a second.
     Polling(&'a io::Error),
 }
 
 impl KeepEvent<'_> {
-    /// Does it go away by itself, when the cluster's own network plugin is started?
-    pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.may_pass())
+    /// Whether starting the cluster's network plugin can resolve it.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_transient())
     }
 
-    /// Whether the plugin is in place, with the reason why not; `None` for what does not tell.
+    /// Whether the plugin is in place, or why it is not; `None` if the event does not change that.
     pub fn readiness(&self) -> Option<Result<(), String>> {
         match self {
             Self::InPlace => Some(Ok(())),
             Self::Done(_) | Self::Polling(_) => None,
             Self::Refused(refusal) => Some(Err(format!("{refusal}; {}", refusal.remedy()))),
-            Self::Failed(error, _) => Some(Err(crate::one_line(*error))),
+            Self::Failed(error, _) => Some(Err(error_chain(*error))),
             Self::Contested { path, pause } => Some(Err(format!(
-                "another program writes {} as well; waiting {pause:?}",
+                "another program writes {} as well; trying again in {pause:?}",
                 path.display()
             ))),
         }
     }
 }
 
-/// A stopper, and what it stops.
-pub fn stopper() -> io::Result<(Stopper, Stop)> {
+/// Creates a stopper and its receiving end.
+pub fn stop_channel() -> io::Result<(Stopper, StopSignal)> {
     let (reader, writer) = io::pipe()?;
-    Ok((Stopper { _open: writer }, Stop(reader)))
+    Ok((Stopper { _open: writer }, StopSignal(reader)))
 }
 
-/// Installs, and keeps what was installed in place until it is stopped; what is in place stays in
-/// place then. Nothing ends it but the stopper: what the node refuses is told and tried again.
+/// Installs, and keeps the installation in place until it is stopped. Stopping removes nothing.
 ///
-/// It blocks, so it is for a thread of its own. That thread may end with the process at any
-/// instruction, as every installation may.
-pub fn keep(settings: &Settings, stop: &Stop, mut report: impl FnMut(&KeepEvent<'_>)) {
+/// Errors do not end it; they are reported and tried again. It blocks, so run it in a thread of its
+/// own. The process may end at any time.
+pub fn keep(settings: &Settings, stop: &StopSignal, mut report: impl FnMut(&KeepEvent<'_>)) {
     let start = Instant::now();
     let mut watch = Watch::new();
-    let mut patience = Patience::default();
+    let mut backoff = Backoff::default();
     loop {
-        // Watched before it is looked at, so that no change falls in between.
+        // Watch before reading, so that no change is missed in between.
         if let Some(error) = watch.renew(&watched(settings)) {
             report(&KeepEvent::Polling(&error));
         }
-        let rest = round(settings, &mut patience, start, &mut report);
-        let stopped = match rest {
-            Rest::None => watch::is_stopped(&stop.0),
-            Rest::UntilChange => watch.wait(&stop.0, RESYNC),
-            Rest::Pause(pause) => watch::pause(&stop.0, pause),
+        let next = round(settings, &mut backoff, start, &mut report);
+        let stopped = match next {
+            NextRound::Now => watch::is_stopped(&stop.0),
+            NextRound::OnChange => watch.wait(&stop.0, RESYNC),
+            NextRound::After(pause) => watch::pause(&stop.0, pause),
         };
         if stopped {
             return;
@@ -110,85 +109,88 @@ pub fn keep(settings: &Settings, stop: &Stop, mut report: impl FnMut(&KeepEvent<
     }
 }
 
-/// What follows a look at the node.
-enum Rest {
-    None,
-    UntilChange,
-    Pause(Duration),
+/// When to read the node again.
+enum NextRound {
+    Now,
+    OnChange,
+    After(Duration),
 }
 
 fn round(
     settings: &Settings,
-    patience: &mut Patience,
+    backoff: &mut Backoff,
     start: Instant,
     report: &mut impl FnMut(&KeepEvent<'_>),
-) -> Rest {
-    let fail =
-        |patience: &mut Patience, error: DiskError, report: &mut dyn FnMut(&KeepEvent<'_>)| {
-            let pause = patience.failed();
-            report(&KeepEvent::Failed(&error, pause));
-            Rest::Pause(pause)
-        };
-    let found = match survey(settings) {
-        Ok(found) => found,
-        Err(error) => return fail(patience, error, report),
+) -> NextRound {
+    let state = match read_for_install(settings) {
+        Ok(state) => state,
+        Err(error) => return failed(&error, backoff, report),
     };
-    let (plan, refusal) = plan(settings, &found);
-    match patience.judge(start.elapsed(), &plan.steps) {
-        Move::Rest => {
+    let (plan, refusal) = plan(settings, &state);
+    match backoff.next_action(start.elapsed(), &plan.steps) {
+        NextAction::None => {
             report(
                 &refusal
                     .as_ref()
                     .map_or(KeepEvent::InPlace, KeepEvent::Refused),
             );
-            Rest::UntilChange
+            NextRound::OnChange
         }
-        Move::Yield { path, pause } => {
+        NextAction::BackOff { path, pause } => {
             let path = &path;
             report(&KeepEvent::Contested { path, pause });
-            rescue(settings, &found, pause, report)
+            repair_binary(settings, &state, pause, report)
         }
-        Move::Hold { pause } => rescue(settings, &found, pause, report),
-        Move::Work => match apply(&plan.steps, |step| report(&KeepEvent::Done(step))) {
+        NextAction::Wait { pause } => repair_binary(settings, &state, pause, report),
+        NextAction::Apply => match apply(&plan.steps, |step| report(&KeepEvent::Done(step))) {
             Ok(()) => {
-                patience.succeeded();
-                Rest::None
+                backoff.succeeded();
+                NextRound::Now
             }
-            // Someone was quicker: the next look sees what they wrote.
-            Err(DiskError::Changed { .. }) => Rest::None,
-            Err(error) => fail(patience, error, report),
+            // Another program was faster; the next round reads what it wrote.
+            Err(DiskError::Changed { .. }) => NextRound::Now,
+            Err(error) => failed(&error, backoff, report),
         },
     }
 }
 
-/// While a list is left to another program, it must not name a binary that is gone: that is looked
-/// for every second.
-fn rescue(
+fn failed(
+    error: &DiskError,
+    backoff: &mut Backoff,
+    report: &mut impl FnMut(&KeepEvent<'_>),
+) -> NextRound {
+    let pause = backoff.failed();
+    report(&KeepEvent::Failed(error, pause));
+    NextRound::After(pause)
+}
+
+/// Repairs the binary while backing off, because no pod can start if a list names a missing binary.
+fn repair_binary(
     settings: &Settings,
-    found: &Found,
+    state: &NodeState,
     pause: Duration,
     report: &mut impl FnMut(&KeepEvent<'_>),
-) -> Rest {
-    let steps = plan_rescue(settings, found).steps;
+) -> NextRound {
+    let steps = plan_binary_repair(settings, state).steps;
     if let Err(error) = apply(&steps, |step| report(&KeepEvent::Done(step))) {
         report(&KeepEvent::Failed(&error, pause));
     }
-    Rest::Pause(pause.min(RESCUE))
+    NextRound::After(pause.min(BINARY_CHECK))
 }
 
-/// What is to be done, and why it is not all.
-fn plan(settings: &Settings, found: &Found) -> (Plan, Option<Refusal>) {
+/// The steps, and why they are not those of a complete installation.
+fn plan(settings: &Settings, state: &NodeState) -> (Plan, Option<Refusal>) {
     if !settings.plugin_binary.is_file() {
         let path = settings.plugin_binary.clone();
         return (Plan::default(), Some(Refusal::NoPluginBinary { path }));
     }
-    match plan_install(settings, found) {
+    match plan_install(settings, state) {
         Ok(plan) => (plan, None),
-        Err(refusal) => (plan_rescue(settings, found), Some(refusal)),
+        Err(refusal) => (plan_binary_repair(settings, state), Some(refusal)),
     }
 }
 
-/// The directories in which something of ours can be undone, or asks to be done.
+/// The directories whose changes can require a step.
 fn watched(settings: &Settings) -> Vec<PathBuf> {
     let paths = &settings.paths;
     let mut directories = vec![paths.conf_dir.clone(), paths.bin_dir.clone()];
@@ -200,7 +202,7 @@ fn watched(settings: &Settings) -> Vec<PathBuf> {
     for entry in entries.flatten() {
         let kind = entry.file_type().ok();
         if kind.is_some_and(|kind| kind.is_symlink()) {
-            // A list that is a symbolic link changes where it points to.
+            // For a symbolic link, the target's directory changes.
             let target = std::fs::canonicalize(entry.path()).ok();
             directories.extend(target.and_then(|target| target.parent().map(Path::to_owned)));
         } else if settings.chaining == Chaining::DropIn && kind.is_some_and(|kind| kind.is_dir()) {

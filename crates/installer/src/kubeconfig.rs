@@ -1,4 +1,4 @@
-//! The kubeconfig of pod source `api`, the only credential that is ever written to a node.
+//! The kubeconfig of pod source `api`, the only credential that is written to a node.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-/// A text that is not shown: its `Debug` output is dots.
+/// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Where the API server is, as a pod of the cluster knows it.
+/// The API server's address inside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiServer {
     /// `KUBERNETES_SERVICE_HOST`: a name or an address of either family.
@@ -20,22 +20,22 @@ pub struct ApiServer {
     pub port: u16,
 }
 
-/// The agent's account with the API server.
+/// The agent's service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// The certificates by which the server is known, PEM.
+    /// CA certificates of the API server, PEM.
     pub ca: String,
-    /// The bearer token as it is mounted now; bound tokens are changed about once an hour.
+    /// The mounted bearer token; the kubelet renews it about once an hour.
     pub token: Secret,
 }
 
 impl Secret {
-    /// Keeps a text from being shown.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, to be written where nobody else can read it.
+    /// The text. Write it only to files that nobody else can read.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -56,7 +56,7 @@ impl ApiServer {
         }
     }
 
-    /// The kubeconfig, as JSON, which every reader of YAML reads.
+    /// The kubeconfig as JSON, which is valid YAML.
     pub fn kubeconfig(&self, account: &Account) -> Secret {
         let cluster = json!({
             "server": self.url(),
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_of_either_family_has_an_url() {
+    fn urls_contain_names_and_addresses_of_both_families() {
         let url = |host: &str| {
             let host = host.to_owned();
             ApiServer { host, port: 443 }.url()
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
+    fn debug_does_not_show_secrets() {
         let account = Account {
             ca: "ca".to_owned(),
             token: Secret::new("hush"),

@@ -1,32 +1,31 @@
-//! Where the runtimes of well-known distributions look, as data.
+//! CNI directories of Kubernetes distributions.
 
 use crate::Chaining;
 
-/// A distribution of Kubernetes whose directories are not those of the convention, or whose nodes
-/// need another mode.
+/// A Kubernetes distribution, with its CNI directories and mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Platform {
-    /// Its name, as operators of Istio know it.
+    /// Its name, as in Istio's `global.platform`.
     pub name: &'static str,
-    /// Directories of plugin binaries, as the host sees them: the first that exists is meant.
+    /// Directories of plugin binaries on the host; the first that exists is used.
     pub bin_dirs: &'static [&'static str],
-    /// The directory of network configurations, as the host sees it.
+    /// The directory of network configurations on the host.
     pub conf_dir: &'static str,
-    /// How the plugin comes to be called there.
+    /// How the runtime calls the plugin.
     pub chaining: Chaining,
-    /// What to know about it.
+    /// What operators should know.
     pub note: &'static str,
 }
 
-/// Every distribution that is known by name.
+/// All known distributions.
 pub const PLATFORMS: &[Platform] = &[
     Platform {
-        note: "the directories of the CNI convention; root file system read-only, both directories \
+        note: "the usual CNI directories; the root file system is read-only, both directories are \
                writable",
         ..at("bottlerocket", CONVENTION_BIN, CONVENTION_CONF)
     },
     Platform {
-        note: "plugins are in /home, since the root file system is read-only",
+        note: "plugins are in /home, because the root file system is read-only",
         ..at("gke", &["/home/kubernetes/bin"], CONVENTION_CONF)
     },
     Platform {
@@ -34,8 +33,8 @@ pub const PLATFORMS: &[Platform] = &[
         ..at("k3d", &["/var/lib/rancher/k3s/data/cni", "/bin"], K3S_CONF)
     },
     Platform {
-        note: "older releases keep plugins in the directory of the release, and an upgrade leaves \
-               ours behind: the agent puts it back",
+        note: "older releases keep plugins in a directory of the release; after an upgrade the agent \
+               installs the plugin again",
         ..at(
             "k3s",
             &[
@@ -46,7 +45,7 @@ pub const PLATFORMS: &[Platform] = &[
         )
     },
     Platform {
-        note: "both directories are the snap's",
+        note: "both directories belong to the snap",
         ..at(
             "microk8s",
             &["/var/snap/microk8s/current/opt/cni/bin"],
@@ -54,21 +53,21 @@ pub const PLATFORMS: &[Platform] = &[
         )
     },
     Platform {
-        note: "the directories of the CNI convention",
+        note: "the usual CNI directories",
         ..at("minikube", CONVENTION_BIN, CONVENTION_CONF)
     },
     Platform {
         chaining: Chaining::StandAlone,
-        note: "Multus attaches networks one by one: pods ask for ours by a \
+        note: "Multus attaches networks one by one; pods request the plugin with a \
                NetworkAttachmentDefinition named mesh-cni",
         ..at("openshift", &["/var/lib/cni/bin"], "/etc/cni/multus/net.d")
     },
     Platform {
-        note: "the directories of the CNI convention",
+        note: "the usual CNI directories",
         ..at("rke2", CONVENTION_BIN, CONVENTION_CONF)
     },
     Platform {
-        note: "the directories of the CNI convention; root file system read-only, both directories \
+        note: "the usual CNI directories; the root file system is read-only, both directories are \
                writable",
         ..at("talos", CONVENTION_BIN, CONVENTION_CONF)
     },
@@ -79,7 +78,7 @@ const CONVENTION_CONF: &str = "/etc/cni/net.d";
 const K3S_CONF: &str = "/var/lib/rancher/k3s/agent/etc/cni/net.d";
 
 impl Platform {
-    /// The distribution of that name.
+    /// The distribution with this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         PLATFORMS.iter().find(|platform| platform.name == name)
     }

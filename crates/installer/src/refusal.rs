@@ -1,166 +1,167 @@
-//! Why a node cannot be changed as asked for, and what to do about it.
+//! Why a node cannot be changed as requested, and what to do about it.
 
 use std::path::PathBuf;
 
 use mesh_cni_spec::ConfListError;
 
-/// Why a node cannot be changed as asked for. Nothing has been changed then.
+/// Why a node cannot be changed as requested. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The agent carries no plugin binary.
-    #[error("plugin binary `{path}` is no file that can be read")]
+    /// The plugin binary to install cannot be read.
+    #[error("plugin binary `{path}` is not a readable file")]
     NoPluginBinary {
         /// The file.
         path: PathBuf,
     },
-    /// The directory of plugin binaries is not there.
-    #[error("directory of plugin binaries `{path}` does not exist")]
+    /// The runtime's directory of plugin binaries is missing.
+    #[error("CNI binary directory `{path}` does not exist")]
     NoBinDir {
         /// The directory.
         path: PathBuf,
     },
-    /// The directory of network configurations is not there.
-    #[error("directory of network configurations `{path}` does not exist")]
+    /// The runtime's directory of network configurations is missing.
+    #[error("CNI configuration directory `{path}` does not exist")]
     NoConfDir {
         /// The directory.
         path: PathBuf,
     },
-    /// The directory has nothing that a runtime would take.
-    #[error("directory `{path}` holds no network configuration (.conflist, .conf or .json)")]
+    /// The directory has no file that a runtime would load.
+    #[error("directory `{path}` contains no network configuration (.conflist, .conf or .json)")]
     NoConf {
         /// The directory.
         path: PathBuf,
     },
-    /// The configuration that was named is not there.
+    /// The requested configuration is missing.
     #[error("network configuration `{path}` does not exist")]
     NoSuchConf {
         /// The file.
         path: PathBuf,
     },
-    /// The configuration to work on cannot be read.
+    /// The configuration cannot be parsed.
     #[error("cannot edit network configuration `{path}`")]
-    Unreadable {
+    InvalidConf {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parse error.
         source: ConfListError,
     },
-    /// There is no other plugin in the list.
-    #[error("network configuration `{path}` has no plugin that mesh-cni could be chained to")]
+    /// The list has no other plugin.
+    #[error("network configuration `{path}` has no plugin to chain mesh-cni to")]
     NothingToChain {
         /// The file.
         path: PathBuf,
     },
-    /// A single plugin's file cannot become a list, since another network has its name.
-    #[error("`{single}` cannot become a list: `{list}` exists and holds something else")]
-    Occupied {
+    /// A single plugin's file cannot be converted, because another network has the list's name.
+    #[error("cannot convert `{single}` to a list: `{list}` exists and has other content")]
+    ListExists {
         /// The single plugin's file.
         single: PathBuf,
-        /// The list's.
+        /// The existing list.
         list: PathBuf,
     },
-    /// The file that was meant for us alone is someone else's.
-    #[error("`{path}` holds plugins of others and cannot become a network of mesh-cni alone")]
+    /// The file for mesh-cni's own network belongs to someone else.
+    #[error("`{path}` contains other plugins, so mesh-cni cannot use it for a network of its own")]
     NotOurs {
         /// The file.
         path: PathBuf,
     },
-    /// A file of another sorts before the one that is to be the first.
-    #[error("`{first}` goes before `{path}`, so runtimes would not take the copy")]
+    /// Another file sorts before the copy, which must be first.
+    #[error("`{first}` sorts before `{path}`, so runtimes would not use the copy")]
     NotFirst {
         /// The copy.
         path: PathBuf,
-        /// The other one.
+        /// The other file.
         first: PathBuf,
     },
-    /// Runtimes append nothing to this network.
+    /// Runtimes append no plugins to this network.
     #[error(
-        "runtimes append no plugin to `{path}`: it is no list, or sets `loadOnlyInlinedPlugins`, \
-         or its name is no directory's"
+        "runtimes do not append plugins to `{path}`: it is not a list, it sets \
+         `loadOnlyInlinedPlugins`, or its name is not a valid directory name"
     )]
-    NoDropIns {
+    DropInsUnsupported {
         /// The file.
         path: PathBuf,
     },
-    /// Istio CNI programs the pods already.
+    /// Istio CNI already redirects the pods of this list.
     #[error("`{path}` names istio-cni, and two plugins must not redirect the same pod")]
     IstioCni {
         /// The list.
         path: PathBuf,
     },
-    /// Istio CNI programs the pods already, and its place cannot be taken in this mode.
-    #[error("`{path}` names istio-cni, whose place can be taken in that list only")]
-    IstioCniElsewhere {
+    /// Istio CNI already redirects the pods, and this mode cannot replace it.
+    #[error("`{path}` names istio-cni, which only modes `chained` and `owned-first` can replace")]
+    IstioCniNotReplaceable {
         /// The list.
         path: PathBuf,
     },
-    /// Istio CNI's entry cannot come back.
-    #[error("istio-cni cannot come back into `{path}`: its binary is gone")]
-    IstioCniGone {
+    /// Istio CNI's entry cannot be restored.
+    #[error("cannot restore istio-cni in `{path}`: its binary is missing")]
+    IstioBinaryMissing {
         /// The list.
         path: PathBuf,
     },
-    /// A kubeconfig is asked for, and there is nothing to write into it.
-    #[error("no token and certificates of a service account to write a kubeconfig with")]
+    /// A kubeconfig is required, but no service account is mounted.
+    #[error("cannot write a kubeconfig: there is no service account token and CA certificate")]
     NoAccount,
-    /// A file that cannot be edited may name the plugin, so its binary has to stay.
-    #[error("cannot take mesh-cni out of `{path}`, which mentions it")]
-    Uneditable {
+    /// A file that cannot be parsed may have our entry, so the binary must stay.
+    #[error("cannot remove mesh-cni from `{path}`, which mentions it")]
+    EntryNotRemovable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parse error.
         source: ConfListError,
     },
 }
 
 impl Refusal {
-    /// What to do about it.
+    /// What the operator can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NoPluginBinary { .. } => "name the binary of mesh-cni with --plugin-binary",
-            Self::NoBinDir { .. } => "name the directory of the runtime with --cni-bin-dir",
+            Self::NoPluginBinary { .. } => {
+                "set the path of the mesh-cni binary with --plugin-binary"
+            }
+            Self::NoBinDir { .. } => "set the runtime's CNI binary directory with --cni-bin-dir",
             Self::NoConfDir { .. } => {
-                "name the directory of the runtime with --cni-conf-dir, or give the cluster's own \
-                 network plugin time with --wait"
+                "set the runtime's CNI configuration directory with --cni-conf-dir, or wait for the \
+                 cluster's network plugin with --wait"
             }
             Self::NoConf { .. } | Self::NoSuchConf { .. } => {
-                "install the cluster's own network plugin first, or give it time with --wait"
+                "install the cluster's network plugin first, or wait for it with --wait"
             }
-            Self::Unreadable { .. } => {
-                "mend the file as the runtime needs it, or name another one with --cni-conf-name"
+            Self::InvalidConf { .. } => {
+                "fix the file so that the runtime can load it, or select another one with \
+                 --cni-conf-name"
             }
             Self::NothingToChain { .. } => {
-                "name the network's own configuration with --cni-conf-name, or use --chained=false"
+                "select the network's own configuration with --cni-conf-name, or use --chained=false"
             }
-            Self::Occupied { .. } => {
-                "remove the file that is not in use, or name the list with --cni-conf-name"
+            Self::ListExists { .. } => {
+                "remove the file that is not in use, or select the list with --cni-conf-name"
             }
-            Self::NotOurs { .. } => "name a file that does not exist with --cni-conf-name",
+            Self::NotOurs { .. } => "select a file that does not exist with --cni-conf-name",
             Self::NotFirst { .. } => {
-                "name the copy so that it goes before every other file, with \
-                 --owned-cni-config-filename"
+                "set a name that sorts before every other file with --owned-cni-config-filename"
             }
-            Self::NoDropIns { .. } => "use --mode chained or owned-first",
+            Self::DropInsUnsupported { .. } => "use --mode chained or --mode owned-first",
             Self::IstioCni { .. } => {
-                "uninstall Istio CNI first, or take its place with --replace-istio-cni"
+                "uninstall Istio CNI first, or replace it with --replace-istio-cni"
             }
-            Self::IstioCniElsewhere { .. } => {
+            Self::IstioCniNotReplaceable { .. } => {
                 "uninstall Istio CNI first, or use --mode chained with --replace-istio-cni"
             }
-            Self::IstioCniGone { .. } => {
+            Self::IstioBinaryMissing { .. } => {
                 "install Istio CNI first, or uninstall without --restore-istio-cni"
             }
             Self::NoAccount => {
-                "mount the service account's token, or name its directory with \
-                 --service-account-dir"
+                "mount the service account's token, or set its directory with --service-account-dir"
             }
-            Self::Uneditable { .. } => "mend the file or move it away, then uninstall again",
+            Self::EntryNotRemovable { .. } => "fix or move the file, then run uninstall again",
         }
     }
 
-    /// Can it go away by itself, when the cluster's own network plugin is started?
-    pub fn may_pass(&self) -> bool {
+    /// Whether starting the cluster's network plugin can resolve it.
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::NoConfDir { .. } | Self::NoConf { .. } | Self::NoSuchConf { .. }

@@ -1,4 +1,4 @@
-//! What an operator asks of the node.
+//! Paths and options of install and uninstall.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,98 +7,93 @@ use mesh_cni_plan::PLUGIN_TYPE;
 
 use crate::{ApiServer, ConfName, Entry};
 
-/// What our plugin is called in the directory of a network: runtimes read `.conf` there.
+/// Name of our file in the directory of a network, where runtimes read `.conf` files.
 pub(crate) const DROP_IN: &str = "99-mesh-cni.conf";
 
-/// What the kubeconfig is called in the run directory.
+/// Name of the kubeconfig in the run directory.
 pub const KUBECONFIG: &str = "kubeconfig";
 
-/// Where the container runtime of this node looks, and where the agent keeps its things, as the
-/// agent sees it.
+/// Directories of the container runtime and of the agent, as this process sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodePaths {
     /// The directory of plugin binaries.
     pub bin_dir: PathBuf,
     /// The directory of network configurations.
     pub conf_dir: PathBuf,
-    /// The directory of the agent's socket, the plugin's log and, where one is written, the
-    /// kubeconfig.
+    /// The directory of the agent's socket, the plugin's log and the kubeconfig.
     pub run_dir: PathBuf,
-    /// The runtime's CNI cache, which tells what the sandboxes of this node were made with.
+    /// The runtime's CNI cache, which records the list of each sandbox.
     pub cache_dir: PathBuf,
 }
 
-/// What is to be installed.
+/// Options of an installation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where the runtime looks.
+    /// Directories on the node.
     pub paths: NodePaths,
-    /// The plugin binary that is copied to the node.
+    /// The plugin binary to copy to the node.
     pub plugin_binary: PathBuf,
-    /// The network configuration to work on; by default the one that the runtime takes, which is
-    /// the first in the order of names.
+    /// The network configuration to edit. Default: the one that the runtime loads, the first by
+    /// name.
     pub conf_name: Option<ConfName>,
-    /// How the plugin comes to be called.
+    /// How the runtime calls the plugin.
     pub chaining: Chaining,
-    /// The file of our own that [`Chaining::OwnedFirst`] writes.
+    /// The file that [`Chaining::OwnedFirst`] writes.
     pub owned_name: ConfName,
     /// The plugin's own configuration.
     pub entry: Entry,
-    /// Whether Istio CNI's entry, where there is one, is replaced by ours; otherwise it is a reason
-    /// to refuse.
+    /// Whether to replace an entry of Istio CNI. If not, such an entry is a [`crate::Refusal`].
     pub replace_istio_cni: bool,
-    /// The API server that a kubeconfig is written for. Without it, none is written, and one of
-    /// ours that is there goes.
+    /// The API server to write a kubeconfig for. `None` removes an existing kubeconfig.
     pub api_server: Option<ApiServer>,
-    /// Where the token and the certificates of the agent's account are mounted.
+    /// Where the agent's service account token and CA certificate are mounted.
     pub account_dir: PathBuf,
 }
 
-/// How the plugin comes to be called.
+/// How the runtime calls the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chaining {
     /// As the last plugin of the network's own list.
     Chained,
-    /// From a file of its own, for meta-plugins such as Multus that attach networks one by one.
+    /// From a separate network, for meta-plugins such as Multus that attach networks one by one.
     StandAlone,
-    /// As the last plugin of a copy of the network's own list, which goes before it in the order of
-    /// names and is kept in step with it. The network's own file is never touched, and pods are
-    /// redirected even while it is rewritten or gone.
+    /// As the last plugin of a copy of the network's list that sorts before it and is kept up to
+    /// date. The network's own file is never changed, and pods are redirected even while it is
+    /// rewritten or missing.
     OwnedFirst,
-    /// From the directory of the network, whose files newer runtimes append to the list. The
-    /// network's own file is never touched.
+    /// From a file in the network's directory, which newer runtimes append to the list. The
+    /// network's own file is never changed.
     DropIn,
 }
 
-/// How the node is left.
+/// Options of an uninstallation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaving {
-    /// What becomes of the binary.
-    pub binary: BinaryFate,
-    /// How long the runtime is given to load the edited list before the binary goes.
+pub struct UninstallOptions {
+    /// Whether to remove the binary.
+    pub binary: BinaryRemoval,
+    /// How long to wait for the runtime to load the edited list before removing the binary.
     pub grace: Duration,
-    /// Whether the entry of Istio CNI that an install has replaced comes back.
+    /// Whether to restore the entry of Istio CNI that an install replaced.
     pub restore_istio_cni: bool,
 }
 
-/// What becomes of the plugin's binary when its entry goes.
+/// Whether to remove the plugin's binary with its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BinaryFate {
-    /// It goes too.
-    Remove,
-    /// It stays while a sandbox that was made with it is there, or may be. A runtime such as CRI-O
-    /// tears a sandbox down with the list it was made with, and needs the binary for it; its DEL
-    /// does nothing.
+pub enum BinaryRemoval {
+    /// Remove it.
+    Always,
+    /// Keep it while there may be a sandbox that was created with it. Runtimes such as CRI-O remove
+    /// a sandbox with the list that it was created with, which needs the binary for DEL.
     WhenUnused,
-    /// It stays.
-    Keep,
+    /// Keep it.
+    Never,
 }
 
-impl Default for Leaving {
+impl Default for UninstallOptions {
     fn default() -> Self {
         Self {
-            binary: BinaryFate::WhenUnused,
+            binary: BinaryRemoval::WhenUnused,
             grace: Duration::from_secs(2),
             restore_istio_cni: false,
         }
@@ -106,39 +101,39 @@ impl Default for Leaving {
 }
 
 impl NodePaths {
-    /// Where the plugin's binary is.
+    /// Path of the plugin's binary.
     pub fn binary(&self) -> PathBuf {
         self.bin_dir.join(PLUGIN_TYPE)
     }
 
-    /// Where a network configuration is.
+    /// Path of a network configuration.
     pub fn conf(&self, name: &ConfName) -> PathBuf {
         self.conf_dir.join(name.as_str())
     }
 
-    /// Where a network configuration is while it is set aside.
+    /// Path of a network configuration that an install renamed.
     pub fn saved(&self, name: &ConfName) -> PathBuf {
         self.conf_dir.join(name.saved())
     }
 
-    /// The directory of plugins that newer runtimes append to the list of this network.
+    /// Directory of files that newer runtimes append to the list of this network.
     pub fn drop_in_dir(&self, network: &str) -> PathBuf {
         self.conf_dir.join(network)
     }
 
-    /// Where our plugin of that directory is.
+    /// Path of our file in that directory.
     pub fn drop_in(&self, network: &str) -> PathBuf {
         self.drop_in_dir(network).join(DROP_IN)
     }
 
-    /// Where the kubeconfig is, if one is written.
+    /// Path of the kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.run_dir.join(KUBECONFIG)
     }
 }
 
 impl Default for NodePaths {
-    /// The directories of the CNI specification's convention.
+    /// The usual CNI directories.
     fn default() -> Self {
         Self {
             bin_dir: PathBuf::from("/opt/cni/bin"),
@@ -150,7 +145,7 @@ impl Default for NodePaths {
 }
 
 impl Settings {
-    /// Chained into the runtime's own choice of list, with the binary of the working directory.
+    /// Chained into the list that the runtime loads; the binary is in the working directory.
     pub fn new(paths: NodePaths, entry: Entry) -> Self {
         Self {
             paths,
@@ -165,7 +160,7 @@ impl Settings {
         }
     }
 
-    /// The file of our own that is written where the plugin is not chained.
+    /// The file of [`Chaining::StandAlone`].
     pub(crate) fn own_conf(&self) -> ConfName {
         let default = || ConfName::new("YYY-mesh-cni.conflist").expect("it ends in .conflist");
         self.conf_name

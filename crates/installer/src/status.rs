@@ -1,4 +1,4 @@
-//! Judging a node: installed, not installed, or partly, and then why.
+//! Assesses a node: installed, not installed, or partly, and why.
 
 mod text;
 
@@ -8,121 +8,121 @@ use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
 use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use crate::found::COPY_OF;
-use crate::install::{choose, is_ours};
-use crate::{Binary, ConfFile, ConfName, Found, NodePaths, istio, one_line};
+use crate::install::{choose_conf, is_ours};
+use crate::node_state::COPY_OF;
+use crate::{Binary, ConfFile, ConfName, NodePaths, NodeState, error_chain, istio};
 
-/// What a node is like.
+/// The state of the plugin on a node, and its problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Status {
-    /// In a word.
+pub struct NodeStatus {
+    /// Overall state.
     pub installation: Installation,
     /// The configuration that has our entry, or should have it.
     pub conf: Option<PathBuf>,
-    /// What keeps the plugin from being called, or from working; empty where it is installed.
-    pub ailments: Vec<Ailment>,
+    /// Why the plugin is not called or does not work; empty if it is installed.
+    pub problems: Vec<Problem>,
 }
 
-/// Whether the plugin is on a node.
+/// Whether the plugin is installed on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Installation {
     /// Binary and entry are in place.
     Installed,
-    /// Neither is.
+    /// Both are missing.
     NotInstalled,
-    /// One of them is, or one of them is not right.
+    /// One of them is missing or incorrect.
     Partly,
 }
 
-/// What keeps the plugin from being called, or from working.
+/// Why the plugin is not called or does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ailment {
-    /// There is no binary.
+pub enum Problem {
+    /// The binary is missing.
     BinaryMissing(PathBuf),
-    /// The binary is another one than the agent's own.
+    /// The binary's content differs from the agent's plugin binary.
     BinaryDiffers(PathBuf),
-    /// The binary has other permissions than 0755.
+    /// The binary's mode is not 0755.
     BinaryMode(PathBuf, u32),
     /// There is no network configuration.
     ConfMissing(String),
-    /// The configuration that the runtime takes cannot be loaded.
+    /// The configuration that the runtime loads is invalid.
     ConfUnreadable(PathBuf, String),
-    /// The configuration that the runtime takes does not name the plugin.
+    /// The configuration that the runtime loads has no entry.
     EntryMissing(PathBuf),
-    /// It names the plugin more than once.
+    /// It has more than one entry.
     EntryTwice(PathBuf),
-    /// It names the plugin first, where there is nothing to be chained to.
+    /// The entry is the first plugin, so there is nothing to chain to.
     EntryFirst(PathBuf),
-    /// The plugin is in the list, and in the directory of the network as well.
+    /// There is an entry in the list and a file in the network's directory.
     EntryAndDropIn(PathBuf, PathBuf),
-    /// The copy of the network's list is not in step with it.
+    /// The copy differs from the network's list.
     CopyStale(PathBuf, PathBuf),
-    /// Istio CNI redirects the same pods.
+    /// Istio CNI also redirects the pods.
     IstioCni(PathBuf),
-    /// The plugin would refuse its entry.
+    /// The plugin would reject the entry.
     EntryRefused(PathBuf, String),
 }
 
-/// Judges what was found. `wanted` is the configuration that the plugin should be chained into,
-/// by default the runtime's choice.
-pub fn judge(paths: &NodePaths, wanted: Option<&ConfName>, found: &Found) -> Status {
-    let mut ailments = Vec::from_iter(binary_ailment(paths, found));
-    let conf = entry_conf(paths, wanted, found);
+/// Assesses a node. `requested` is the configuration that should have the entry; default: the one that
+/// the runtime loads.
+pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState) -> NodeStatus {
+    let mut problems = Vec::from_iter(binary_problem(paths, state));
+    let conf = entry_conf(paths, requested, state);
     match &conf {
-        Err(problem) => ailments.push(Ailment::ConfMissing(problem.clone())),
-        Ok(conf) => ailments.extend(entry_ailments(paths, found, conf)),
+        Err(problem) => problems.push(Problem::ConfMissing(problem.clone())),
+        Ok(conf) => problems.extend(entry_problems(paths, state, conf)),
     }
-    let named = found.confs.iter().any(|conf| names_us(found, conf));
-    let installation = if ailments.is_empty() {
+    let named = state.confs.iter().any(|conf| has_entry(state, conf));
+    let installation = if problems.is_empty() {
         Installation::Installed
-    } else if found.binary == Binary::Missing && !named {
+    } else if state.binary == Binary::Missing && !named {
         Installation::NotInstalled
     } else {
         Installation::Partly
     };
-    Status {
+    NodeStatus {
         installation,
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
-        ailments,
+        problems,
     }
 }
 
-fn binary_ailment(paths: &NodePaths, found: &Found) -> Option<Ailment> {
+fn binary_problem(paths: &NodePaths, state: &NodeState) -> Option<Problem> {
     let path = paths.binary();
-    match found.binary {
+    match state.binary {
         Binary::Ready => None,
-        Binary::Missing => Some(Ailment::BinaryMissing(path)),
-        Binary::Differs => Some(Ailment::BinaryDiffers(path)),
-        Binary::Mode(mode) => Some(Ailment::BinaryMode(path, mode)),
+        Binary::Missing => Some(Problem::BinaryMissing(path)),
+        Binary::Differs => Some(Problem::BinaryDiffers(path)),
+        Binary::Mode(mode) => Some(Problem::BinaryMode(path, mode)),
     }
 }
 
-/// The configuration that has our entry or should have it: our copy where it is the runtime's
-/// choice, else the chosen one, unless only a file of our own, outside of any chain, names us.
+/// The configuration that has our entry or should have it: our copy if the runtime loads it, else the
+/// chosen one, unless only a network of our own has the entry.
 fn entry_conf<'a>(
     paths: &NodePaths,
-    wanted: Option<&ConfName>,
-    found: &'a Found,
+    requested: Option<&ConfName>,
+    state: &'a NodeState,
 ) -> Result<&'a ConfFile, String> {
-    if let Some(copy) = found.confs.first().filter(|first| first.is_copy()) {
+    if let Some(copy) = state.confs.first().filter(|first| first.is_copy()) {
         return Ok(copy);
     }
-    let chosen = choose(paths, wanted, found).map_err(|refusal| refusal.to_string())?;
-    let own = found.confs.iter().find(|conf| is_own(conf));
+    let chosen = choose_conf(paths, requested, state).map_err(|refusal| refusal.to_string())?;
+    let own = state.confs.iter().find(|conf| is_own(conf));
     Ok(own
-        .filter(|_| wanted.is_none() && !names_us(found, chosen))
+        .filter(|_| requested.is_none() && !has_entry(state, chosen))
         .unwrap_or(chosen))
 }
 
-/// In the list, or in the directory of its network.
-fn names_us(found: &Found, conf: &ConfFile) -> bool {
-    let dropped_in = |list: ConfList| found.drop_in(list.name()).is_some();
-    conf.names_us() || conf.list().is_ok_and(dropped_in)
+/// Whether our entry is in the list, or in its network's directory.
+fn has_entry(state: &NodeState, conf: &ConfFile) -> bool {
+    let dropped_in = |list: ConfList| state.drop_in(list.name()).is_some();
+    conf.has_entry() || conf.list().is_ok_and(dropped_in)
 }
 
-/// Is this a network of the plugin alone?
+/// Whether this is a network with the plugin only.
 fn is_own(conf: &ConfFile) -> bool {
     conf.list().is_ok_and(|list| {
         let stands_alone = |plugin| is_ours(plugin) && stands_alone(plugin);
@@ -134,78 +134,80 @@ fn stands_alone(plugin: &Value) -> bool {
     plugin.get("standalone") == Some(&Value::Bool(true))
 }
 
-fn entry_ailments(paths: &NodePaths, found: &Found, conf: &ConfFile) -> Vec<Ailment> {
+fn entry_problems(paths: &NodePaths, state: &NodeState, conf: &ConfFile) -> Vec<Problem> {
     let path = paths.conf(&conf.name);
     let list = match conf.list() {
-        Err(error) => return vec![Ailment::ConfUnreadable(path, one_line(&error))],
+        Err(error) => return vec![Problem::ConfUnreadable(path, error_chain(&error))],
         Ok(list) => list,
     };
-    let mut ailments = Vec::new();
+    let mut problems = Vec::new();
     if istio::is_in(&list) {
-        ailments.push(Ailment::IstioCni(path.clone()));
+        problems.push(Problem::IstioCni(path.clone()));
     }
-    ailments.extend(stale_copy(paths, found, conf, &list));
-    match found.drop_in(list.name()) {
-        None => ailments.extend(inline_ailments(&path, &list)),
-        Some(text) => ailments.extend(drop_in_ailments(paths, &path, &list, text)),
+    problems.extend(stale_copy(paths, state, conf, &list));
+    match state.drop_in(list.name()) {
+        None => problems.extend(inline_problems(&path, &list)),
+        Some(text) => problems.extend(drop_in_problems(paths, &path, &list, text)),
     }
-    ailments
+    problems
 }
 
-fn inline_ailments(path: &Path, list: &ConfList) -> Vec<Ailment> {
+fn inline_problems(path: &Path, list: &ConfList) -> Vec<Problem> {
     let path = || path.to_owned();
     let mut ours = list.plugins().iter().filter(|plugin| is_ours(plugin));
     let Some(entry) = ours.next() else {
-        return vec![Ailment::EntryMissing(path())];
+        return vec![Problem::EntryMissing(path())];
     };
-    let mut ailments = Vec::new();
+    let mut problems = Vec::new();
     if ours.next().is_some() {
-        ailments.push(Ailment::EntryTwice(path()));
+        problems.push(Problem::EntryTwice(path()));
     }
     if list.plugins().first() == Some(entry) && !stands_alone(entry) {
-        ailments.push(Ailment::EntryFirst(path()));
+        problems.push(Problem::EntryFirst(path()));
     }
-    ailments.extend(refused(path(), entry));
-    ailments
+    problems.extend(refused(path(), entry));
+    problems
 }
 
-fn drop_in_ailments(paths: &NodePaths, conf: &Path, list: &ConfList, text: &str) -> Vec<Ailment> {
+fn drop_in_problems(paths: &NodePaths, conf: &Path, list: &ConfList, text: &str) -> Vec<Problem> {
     let path = paths.drop_in(list.name());
-    let mut ailments = Vec::new();
+    let mut problems = Vec::new();
     if list.contains(PLUGIN_TYPE) {
-        ailments.push(Ailment::EntryAndDropIn(conf.to_owned(), path.clone()));
+        problems.push(Problem::EntryAndDropIn(conf.to_owned(), path.clone()));
     }
     match serde_json::from_str(text) {
-        Err(error) => ailments.push(Ailment::EntryRefused(path, one_line(&error))),
-        Ok(entry) => ailments.extend(refused(path, &entry)),
+        Err(error) => problems.push(Problem::EntryRefused(path, error_chain(&error))),
+        Ok(entry) => problems.extend(refused(path, &entry)),
     }
-    ailments
+    problems
 }
 
-fn refused(path: PathBuf, entry: &Value) -> Option<Ailment> {
+fn refused(path: PathBuf, entry: &Value) -> Option<Problem> {
     let Some(fields) = entry.as_object() else {
-        return Some(Ailment::EntryRefused(path, "it is no object".to_owned()));
+        return Some(Problem::EntryRefused(
+            path,
+            "it is not a JSON object".to_owned(),
+        ));
     };
     let error = MeshConf::decode(fields).err()?;
-    Some(Ailment::EntryRefused(path, one_line(&error)))
+    Some(Problem::EntryRefused(path, error_chain(&error)))
 }
 
-/// Does a copy of ours say something else than the list that it is a copy of? Where that one is
-/// gone, there is nothing to be in step with.
+/// Returns a problem if our copy differs from its original. A missing original is not a problem.
 fn stale_copy(
     paths: &NodePaths,
-    found: &Found,
+    state: &NodeState,
     conf: &ConfFile,
     list: &ConfList,
-) -> Option<Ailment> {
+) -> Option<Problem> {
     let of = list.field(COPY_OF)?.as_str()?;
-    let primary = found.conf(&ConfName::new(of).ok()?)?;
+    let primary = state.conf(&ConfName::new(of).ok()?)?;
     let others = |list: &ConfList| -> Vec<Value> {
         let ours = |plugin: &&Value| !is_ours(plugin) && !istio::is_entry(plugin);
         list.plugins().iter().filter(ours).cloned().collect()
     };
-    let in_step = primary
+    let is_current = primary
         .list()
         .is_ok_and(|primary| primary.name() == list.name() && others(&primary) == others(list));
-    (!in_step).then(|| Ailment::CopyStale(paths.conf(&conf.name), paths.conf(&primary.name)))
+    (!is_current).then(|| Problem::CopyStale(paths.conf(&conf.name), paths.conf(&primary.name)))
 }

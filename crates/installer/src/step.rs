@@ -1,4 +1,4 @@
-//! Single changes of a node, each of which is carried out whole or not at all.
+//! Atomic changes of a node.
 
 mod text;
 
@@ -7,29 +7,29 @@ use std::time::Duration;
 
 use crate::{Sandboxes, Secret};
 
-/// What is to be done, in this order, and what need not be done.
+/// The steps to carry out, in order, and notes on what stays unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The changes; none where everything is as wanted.
+    /// The changes; empty if the node is up to date.
     pub steps: Vec<Step>,
-    /// What was left as it is, and why.
+    /// What stays unchanged, and why.
     pub notes: Vec<Note>,
 }
 
-/// A change of the node. Its text says it as something done.
+/// A change of the node. Its text describes it in the past tense.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Remove a half-written file of a run that was killed.
+    /// Remove a temporary file of an interrupted run.
     RemoveLeftover {
         /// The file.
         path: PathBuf,
     },
     /// Write the plugin's binary, mode 0755.
     WriteBinary {
-        /// The binary that the agent carries.
+        /// The agent's plugin binary.
         from: PathBuf,
-        /// Where the runtime looks for it.
+        /// The path on the node.
         path: PathBuf,
     },
     /// Write the kubeconfig of pod source `api`, mode 0600.
@@ -39,53 +39,53 @@ pub enum Step {
         /// Its content.
         text: Secret,
     },
-    /// Write a network configuration list, or our part of one.
+    /// Write a network configuration list, or our file in a network's directory.
     WriteList {
         /// The file.
         path: PathBuf,
         /// Its new content.
         text: String,
-        /// The content that it must still have; `None` if there must be no such file.
+        /// The expected current content; `None` if the file must not exist.
         was: Option<String>,
         /// Its permissions and owner.
         access: Access,
-        /// What is new in it.
+        /// What changes in it.
         edit: Edit,
     },
-    /// Rename a single plugin's file, whose list is in place, to a name that no runtime reads.
+    /// Rename a single plugin's file that was converted to a list, so that no runtime loads it.
     SetAside {
-        /// The name that the runtime reads.
+        /// The name that the runtime loads.
         from: PathBuf,
-        /// The other one.
+        /// The new name.
         to: PathBuf,
-        /// The content that it must still have.
+        /// The expected current content.
         was: String,
     },
-    /// Give a file that was set aside its name back.
-    PutBack {
-        /// The name that no runtime reads.
+    /// Rename a file back to its original name.
+    Restore {
+        /// The current name, which no runtime loads.
         from: PathBuf,
-        /// The name that it had.
+        /// The original name.
         to: PathBuf,
     },
-    /// Remove a list, or our part of one, that is of no use without our entry.
+    /// Remove a list or drop-in file that is useless without our entry.
     RemoveList {
         /// The file.
         path: PathBuf,
-        /// The content that it must still have.
+        /// The expected current content.
         was: String,
     },
-    /// Remove a file that was set aside, since its place is taken again.
+    /// Remove a renamed file, because a file with its original name exists again.
     DiscardSaved {
         /// The file.
         path: PathBuf,
     },
-    /// Let the runtime load what was written.
+    /// Wait for the runtime to load the written files.
     AwaitReload {
         /// How long.
         pause: Duration,
     },
-    /// Remove a directory that nothing is in any more; one that is not empty stays.
+    /// Remove a directory if it is empty.
     RemoveDirectory {
         /// The directory.
         path: PathBuf,
@@ -95,110 +95,110 @@ pub enum Step {
         /// The file.
         path: PathBuf,
     },
-    /// Remove the plugin's binary, which no list names any more.
+    /// Remove the plugin's binary.
     RemoveBinary {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Permissions and owner of a file that is written.
+/// Permissions and owner of a written file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Those of this file.
-    Of(PathBuf),
-    /// Mode 0644 and the agent's own user.
+    Like(PathBuf),
+    /// Mode 0644 and the current user.
     New,
 }
 
-/// What is new in a list.
+/// What changes in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Our entry, at the end.
+    /// Our entry is added at the end.
     Appended,
-    /// Our entry, in the place of an older one.
+    /// Our entry replaces an older one.
     Replaced,
-    /// All of it: a single plugin's file became a list with our entry at the end.
+    /// New file: a single plugin's file converted to a list, with our entry at the end.
     Converted {
-        /// That file.
+        /// The single plugin's file.
         from: PathBuf,
     },
-    /// All of it: a file of our own, outside of any chain.
-    Own,
-    /// All of it: a copy of the network's own list with our entry at the end.
+    /// New file: a network with our plugin only.
+    StandAlone,
+    /// New file: a copy of the network's own list with our entry at the end.
     Copied {
-        /// The network's own.
+        /// The network's own list.
         from: PathBuf,
     },
-    /// All of it: the file that makes a runtime append our plugin to a list.
-    DroppedIn,
-    /// Our entry, in the place of Istio CNI's.
-    TookOver,
-    /// Istio CNI's entry, in the place of ours.
-    GaveBack,
-    /// Our entry is gone.
+    /// New file: our file in the network's directory, which runtimes append to the list.
+    DropIn,
+    /// Our entry replaces Istio CNI's.
+    ReplacedIstioCni,
+    /// Istio CNI's entry replaces ours.
+    RestoredIstioCni,
+    /// Our entry is removed.
     Removed,
 }
 
-/// Something that was left as it is.
+/// Something that stays unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
-    /// The binary is in place.
+    /// The binary is up to date.
     BinaryInPlace {
         /// The file.
         path: PathBuf,
     },
-    /// The entry is in place.
+    /// The entry is up to date.
     EntryInPlace {
         /// The list.
         path: PathBuf,
     },
-    /// The copy of the network's list says what it should.
-    CopyInStep {
+    /// The copy of the network's list is up to date.
+    CopyUpToDate {
         /// The copy.
         path: PathBuf,
     },
-    /// The network's own list is gone, and the copy stays: it is all that a runtime has.
-    CopyAlone {
+    /// The copy stays because its original is missing and the runtime has no other list.
+    CopyWithoutOriginal {
         /// The copy.
         path: PathBuf,
     },
-    /// The kubeconfig says what it should.
+    /// The kubeconfig is up to date.
     KubeconfigInPlace {
         /// The file.
         path: PathBuf,
     },
-    /// A file stays set aside: the list that took its place was changed or removed by others.
-    SavedKept {
+    /// A file keeps its new name, because others changed or removed the list that replaced it.
+    SavedFileKept {
         /// The file.
         path: PathBuf,
     },
-    /// A file that is no network configuration does not name us.
-    PassedOver {
+    /// A file that is not a valid network configuration does not mention us.
+    Ignored {
         /// The file.
         path: PathBuf,
     },
-    /// The binary stays, as asked for.
+    /// The binary stays, as requested.
     BinaryKept {
         /// The file.
         path: PathBuf,
     },
-    /// The binary stays for sandboxes that were made with it.
+    /// The binary stays for sandboxes that were created with it.
     BinaryNeeded {
         /// The file.
         path: PathBuf,
-        /// How many there are, or that nobody knows.
+        /// How many there are, if known.
         sandboxes: Sandboxes,
     },
-    /// Istio CNI's entry was to come back, and no install has replaced one.
-    NothingToGiveBack,
-    /// There is nothing of ours on this node.
+    /// Istio CNI's entry cannot be restored, because none was replaced.
+    NoIstioEntryToRestore,
+    /// The node has no files of ours.
     NothingInstalled,
 }
 
 impl Step {
-    /// Its name for programs.
+    /// Its name in JSON output.
     pub fn name(&self) -> &'static str {
         match self {
             Self::RemoveLeftover { .. } => "remove-leftover",
@@ -206,7 +206,7 @@ impl Step {
             Self::WriteKubeconfig { .. } => "write-kubeconfig",
             Self::WriteList { .. } => "write-list",
             Self::SetAside { .. } => "set-aside",
-            Self::PutBack { .. } => "put-back",
+            Self::Restore { .. } => "put-back",
             Self::RemoveList { .. } => "remove-list",
             Self::DiscardSaved { .. } => "discard-saved",
             Self::AwaitReload { .. } => "await-reload",
@@ -216,11 +216,11 @@ impl Step {
         }
     }
 
-    /// The file that it makes or takes away.
+    /// The file that it creates, writes or removes.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::SetAside { to: path, .. }
-            | Self::PutBack { to: path, .. }
+            | Self::Restore { to: path, .. }
             | Self::RemoveLeftover { path }
             | Self::WriteBinary { path, .. }
             | Self::WriteKubeconfig { path, .. }

@@ -1,39 +1,40 @@
-//! Which steps lead to a node without us: the lists first, then the binary that they named.
+//! Plans an uninstallation: the lists first, then the binary that they name.
 
-mod remains;
+mod files;
 
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 
-use crate::found::{COPY_OF, same};
+use crate::node_state::COPY_OF;
 use crate::{
-    Access, ConfFile, ConfKind, Edit, Found, Leaving, NodePaths, Note, Plan, Refusal, Step, istio,
+    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Step,
+    UninstallOptions, istio,
 };
 
-/// Says what is to be done so that no list names the plugin, what was converted is back, and the
-/// binary is gone.
+/// Plans the steps after which no list has our entry, converted files are restored, and the binary is
+/// removed.
 pub fn plan_uninstall(
     paths: &NodePaths,
-    found: &Found,
-    leaving: &Leaving,
+    state: &NodeState,
+    options: &UninstallOptions,
 ) -> Result<Plan, Refusal> {
     let mut plan = Plan::default();
-    if leaving.restore_istio_cni && !found.confs.iter().any(remembers_istio) {
-        plan.notes.push(Note::NothingToGiveBack);
+    if options.restore_istio_cni && !state.confs.iter().any(replaced_istio) {
+        plan.notes.push(Note::NoIstioEntryToRestore);
     }
-    for conf in &found.confs {
-        leave_conf(paths, found, conf, leaving, &mut plan)?;
+    for conf in &state.confs {
+        edit_conf(paths, state, conf, options, &mut plan)?;
     }
-    settle_saved(paths, found, &mut plan);
-    remains::leave_drop_ins(paths, found, &mut plan);
-    if !plan.steps.is_empty() && !leaving.grace.is_zero() && remains::are_there(found, leaving) {
+    settle_saved_files(paths, state, &mut plan);
+    files::remove_drop_ins(paths, state, &mut plan);
+    if !plan.steps.is_empty() && !options.grace.is_zero() && files::need_grace(state, options) {
         plan.steps.push(Step::AwaitReload {
-            pause: leaving.grace,
+            pause: options.grace,
         });
     }
-    remains::leave_run_dir(paths, found, &mut plan);
-    remains::leave_binary(paths, found, leaving, &mut plan);
-    let leftovers = found.leftovers.iter().cloned();
+    files::remove_run_dir(paths, state, &mut plan);
+    files::remove_binary(paths, state, options, &mut plan);
+    let leftovers = state.leftovers.iter().cloned();
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     if plan.steps.is_empty() && plan.notes.is_empty() {
@@ -42,25 +43,25 @@ pub fn plan_uninstall(
     Ok(plan)
 }
 
-fn remembers_istio(conf: &ConfFile) -> bool {
+fn replaced_istio(conf: &ConfFile) -> bool {
     conf.list().is_ok_and(|list| istio::was_replaced(&list))
 }
 
-fn leave_conf(
+fn edit_conf(
     paths: &NodePaths,
-    found: &Found,
+    state: &NodeState,
     conf: &ConfFile,
-    leaving: &Leaving,
+    options: &UninstallOptions,
     plan: &mut Plan,
 ) -> Result<(), Refusal> {
     let path = paths.conf(&conf.name);
     let mut list = match conf.list() {
         Ok(list) => list,
         Err(source) if conf.text.contains(PLUGIN_TYPE) => {
-            return Err(Refusal::Uneditable { path, source });
+            return Err(Refusal::EntryNotRemovable { path, source });
         }
         Err(_) => {
-            plan.notes.push(Note::PassedOver { path });
+            plan.notes.push(Note::Ignored { path });
             return Ok(());
         }
     };
@@ -69,42 +70,42 @@ fn leave_conf(
         plan.steps.push(Step::RemoveList { path, was });
         return Ok(());
     }
-    if leaving.restore_istio_cni && istio::was_replaced(&list) {
-        plan.steps.push(give_back(paths, found, conf, list)?);
+    if options.restore_istio_cni && istio::was_replaced(&list) {
+        plan.steps.push(restore_istio(paths, state, conf, list)?);
         return Ok(());
     }
     let removed = list.remove(PLUGIN_TYPE).is_change();
     if istio::forget(&mut list) || removed {
-        plan.steps.extend(without_us(paths, found, conf, &list));
+        plan.steps.extend(without_entry(paths, state, conf, &list));
     }
     Ok(())
 }
 
-/// The list with Istio CNI's entry in the place of ours.
-fn give_back(
+/// Restores Istio CNI's entry in place of ours.
+fn restore_istio(
     paths: &NodePaths,
-    found: &Found,
+    state: &NodeState,
     conf: &ConfFile,
     mut list: ConfList,
 ) -> Result<Step, Refusal> {
     let path = paths.conf(&conf.name);
-    if !found.istio_binary {
-        return Err(Refusal::IstioCniGone { path });
+    if !state.istio_binary {
+        return Err(Refusal::IstioBinaryMissing { path });
     }
-    istio::give_back(&mut list);
+    istio::restore(&mut list);
     Ok(Step::WriteList {
         text: list.to_text(),
         was: Some(conf.text.clone()),
-        access: Access::Of(path.clone()),
-        edit: Edit::GaveBack,
+        access: Access::Like(path.clone()),
+        edit: Edit::RestoredIstioCni,
         path,
     })
 }
 
-/// What becomes of a file whose list is this one without our entry.
-pub(crate) fn without_us(
+/// The steps that turn a file into `rest`, its list without our entry.
+pub(crate) fn without_entry(
     paths: &NodePaths,
-    found: &Found,
+    state: &NodeState,
     conf: &ConfFile,
     rest: &ConfList,
 ) -> Vec<Step> {
@@ -117,42 +118,41 @@ pub(crate) fn without_us(
     if rest.plugins().is_empty() {
         return vec![remove];
     }
-    match origin(paths, found, conf, rest) {
-        Origin::Standing => vec![remove],
-        // The single plugin's file comes first: a runtime always finds one of the two.
-        Origin::SetAside(put_back) => vec![put_back, remove],
+    match origin(paths, state, conf, rest) {
+        Origin::Existing => vec![remove],
+        // The file is restored first, so that a runtime always finds one of the two.
+        Origin::Saved(restore) => vec![restore, remove],
         Origin::Own => vec![Step::WriteList {
             text: rest.to_text(),
             was: Some(was),
-            access: Access::Of(path.clone()),
+            access: Access::Like(path.clone()),
             edit: Edit::Removed,
             path,
         }],
     }
 }
 
-/// Where a list, looked at without our entry, comes from.
+/// Where a list, ignoring our entry, comes from.
 enum Origin {
-    /// It was a list from the beginning, or others have changed it since.
+    /// It was always a list, or others changed it.
     Own,
-    /// From a single plugin's file that is set aside, and that this step brings back.
-    SetAside(Step),
-    /// From a single plugin's file that stands beside it.
-    Standing,
+    /// Converted from a single plugin's file, which this step restores.
+    Saved(Step),
+    /// Converted from a single plugin's file, which exists.
+    Existing,
 }
 
-fn origin(paths: &NodePaths, found: &Found, conf: &ConfFile, rest: &ConfList) -> Origin {
+fn origin(paths: &NodePaths, state: &NodeState, conf: &ConfFile, rest: &ConfList) -> Origin {
     if conf.name.kind() == ConfKind::Single {
         return Origin::Own;
     }
     for single in conf.name.as_singles() {
-        let says_rest = |file: &ConfFile| file.list().is_ok_and(|list| same(&list, rest));
-        let (standing, saved) = (found.conf(&single), found.saved(&single));
-        let from_saved = saved.is_some_and(says_rest);
-        match standing {
-            Some(standing) if from_saved || says_rest(standing) => return Origin::Standing,
+        let equals_rest = |file: &ConfFile| file.equals(rest);
+        let from_saved = state.saved(&single).is_some_and(equals_rest);
+        match state.conf(&single) {
+            Some(existing) if from_saved || equals_rest(existing) => return Origin::Existing,
             None if from_saved => {
-                return Origin::SetAside(Step::PutBack {
+                return Origin::Saved(Step::Restore {
                     from: paths.saved(&single),
                     to: paths.conf(&single),
                 });
@@ -163,20 +163,19 @@ fn origin(paths: &NodePaths, found: &Found, conf: &ConfFile, rest: &ConfList) ->
     Origin::Own
 }
 
-/// What is set aside and not brought back goes where its place is taken, and stays otherwise: it
-/// may be the only copy, and bringing it back could change the node's network.
-fn settle_saved(paths: &NodePaths, found: &Found, plan: &mut Plan) {
-    for saved in &found.saved {
+/// A renamed file that is not restored is removed if a file with its original name exists. Otherwise
+/// it stays: it may be the only copy, and restoring it could change the node's network.
+fn settle_saved_files(paths: &NodePaths, state: &NodeState, plan: &mut Plan) {
+    for saved in &state.saved {
         let path = paths.saved(&saved.name);
-        let brought_back =
-            |step: &Step| matches!(step, Step::PutBack { from, .. } if *from == path);
-        if plan.steps.iter().any(brought_back) {
+        let is_restored = |step: &Step| matches!(step, Step::Restore { from, .. } if *from == path);
+        if plan.steps.iter().any(is_restored) {
             continue;
         }
-        if found.conf(&saved.name).is_some() {
+        if state.conf(&saved.name).is_some() {
             plan.steps.push(Step::DiscardSaved { path });
         } else {
-            plan.notes.push(Note::SavedKept { path });
+            plan.notes.push(Note::SavedFileKept { path });
         }
     }
 }

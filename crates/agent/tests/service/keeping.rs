@@ -69,7 +69,7 @@ fn it_puts_back_what_others_undo_and_leaves_everything_when_it_ends() {
     until_ready(&agent);
 
     fs::remove_file(&list).unwrap();
-    until(&agent, 503, "holds no network configuration");
+    until(&agent, 503, "contains no network configuration");
     fs::write(&list, CALICO).unwrap();
     until_ready(&agent);
 

@@ -1,4 +1,4 @@
-//! Writing, renaming and removing files so that a crash leaves the old state or the new one.
+//! Writes, renames and removes files so that a crash leaves either the old or the new state.
 
 use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write};
@@ -6,9 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use crate::DiskError;
-use crate::look::LEFTOVER;
+use crate::read::TEMPORARY;
 
-/// Permissions and owner of a file that is written.
+/// Permissions and owner of a written file.
 pub(super) enum Mode {
     /// 0755.
     Executable,
@@ -17,10 +17,10 @@ pub(super) enum Mode {
     /// 0600.
     Private,
     /// Those of another file.
-    As(Metadata),
+    Like(Metadata),
 }
 
-/// Writes beside the file, then takes its place, if `check` still allows it.
+/// Writes a temporary file, then renames it to `path` if `check` succeeds.
 pub(super) fn write(
     path: &Path,
     content: &[u8],
@@ -29,61 +29,61 @@ pub(super) fn write(
 ) -> Result<(), DiskError> {
     let failed = || DiskError::io("write", path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(LEFTOVER.0).suffix(LEFTOVER.1);
-    let mut beside = builder.tempfile_in(directory_of(path)).map_err(failed())?;
-    beside.write_all(content).map_err(failed())?;
-    set_access(beside.as_file(), mode).map_err(failed())?;
-    beside.as_file().sync_all().map_err(failed())?;
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    let mut temporary = builder.tempfile_in(parent(path)).map_err(failed())?;
+    temporary.write_all(content).map_err(failed())?;
+    set_access(temporary.as_file(), mode).map_err(failed())?;
+    temporary.as_file().sync_all().map_err(failed())?;
     check()?;
-    beside
+    temporary
         .persist(path)
         .map_err(|error| failed()(error.error))?;
-    sync_directory_of(path)
+    sync_parent(path)
 }
 
-/// Gives a file another name in its directory.
+/// Renames a file within its directory.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
     fs::rename(from, to).map_err(DiskError::io("rename", from))?;
-    sync_directory_of(to)
+    sync_parent(to)
 }
 
-/// Removes a file; one that is gone already is no error.
+/// Removes a file, if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), DiskError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => {
             result.map_err(DiskError::io("remove", path))?;
-            sync_directory_of(path)
+            sync_parent(path)
         }
     }
 }
 
-/// Makes the directory that a file is to be in, where it is not there.
-pub(super) fn make_directory_of(path: &Path, mode: u32) -> Result<(), DiskError> {
-    let directory = directory_of(path);
+/// Creates a file's parent directory, if it does not exist.
+pub(super) fn create_parent(path: &Path, mode: u32) -> Result<(), DiskError> {
+    let directory = parent(path);
     match DirBuilder::new().mode(mode).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => {
-            result.map_err(DiskError::io("make", directory))?;
-            sync_directory_of(directory)
+            result.map_err(DiskError::io("create", directory))?;
+            sync_parent(directory)
         }
     }
 }
 
-/// Removes a directory; one that is gone already, or that something is in, is no error.
+/// Removes a directory, if it exists and is empty.
 pub(super) fn remove_empty(path: &Path) -> Result<(), DiskError> {
     match fs::remove_dir(path) {
-        Err(error) if is_no_matter(error.kind()) => Ok(()),
+        Err(error) if may_stay(error.kind()) => Ok(()),
         result => {
             result.map_err(DiskError::io("remove", path))?;
-            sync_directory_of(path)
+            sync_parent(path)
         }
     }
 }
 
-/// A mount point is busy, or lies in a root that is read-only: in a container, the directory is the
-/// host's and stays. What was in it went before, which a read-only disk would have refused.
-fn is_no_matter(kind: io::ErrorKind) -> bool {
+/// In a container, a mount point cannot be removed: it is busy, or its parent is read-only. Its files
+/// were removed before, so the mounted file system itself is writable.
+fn may_stay(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
         io::ErrorKind::NotFound
@@ -98,7 +98,7 @@ fn set_access(file: &File, mode: Mode) -> io::Result<()> {
         Mode::Executable => 0o755,
         Mode::Readable => 0o644,
         Mode::Private => 0o600,
-        Mode::As(like) => {
+        Mode::Like(like) => {
             let own = file.metadata()?;
             if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
                 fchown(file, Some(like.uid()), Some(like.gid()))?;
@@ -109,13 +109,13 @@ fn set_access(file: &File, mode: Mode) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(bits))
 }
 
-fn directory_of(path: &Path) -> &Path {
+fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-/// A rename has reached the disk only when the directory has.
-fn sync_directory_of(path: &Path) -> Result<(), DiskError> {
-    let directory = directory_of(path);
+/// A rename is on disk only after its directory is synced.
+fn sync_parent(path: &Path) -> Result<(), DiskError> {
+    let directory = parent(path);
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(DiskError::io("write", directory))

@@ -1,37 +1,42 @@
-//! Being the last plugin of the network's own list.
+//! Plans the entry at the end of the network's own list.
 
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 
-use super::{choose, is_ours, leave_copies, leave_drop_ins, read, set};
+use super::{choose_conf, is_ours, parse, remove_copies, remove_drop_ins, set_entry};
 use crate::{
-    Access, ConfFile, ConfKind, Edit, Found, NodePaths, Note, Plan, Refusal, Settings, Step, istio,
+    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Settings, Step,
+    istio,
 };
 
-pub(super) fn chain(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
+pub(super) fn chain(
+    settings: &Settings,
+    state: &NodeState,
+    plan: &mut Plan,
+) -> Result<(), Refusal> {
     let paths = &settings.paths;
-    let conf = choose(paths, settings.conf_name.as_ref(), found)?;
-    let mut list = read(paths, conf)?;
-    let edit = put_in(settings, conf, &mut list)?;
+    let conf = choose_conf(paths, settings.conf_name.as_ref(), state)?;
+    let mut list = parse(paths, conf)?;
+    let edit = insert_entry(settings, conf, &mut list)?;
     let path = paths.conf(&conf.name);
     match (conf.name.kind(), edit) {
-        (ConfKind::Single, _) => convert(paths, found, conf, &list, plan)?,
+        (ConfKind::Single, _) => convert(paths, state, conf, &list, plan)?,
         (ConfKind::List, None) => plan.notes.push(Note::EntryInPlace { path }),
         (ConfKind::List, Some(edit)) => plan.steps.push(Step::WriteList {
             text: list.to_text(),
             was: Some(conf.text.clone()),
-            access: Access::Of(path.clone()),
+            access: Access::Like(path.clone()),
             edit,
             path,
         }),
     }
-    leave_copies(paths, found, None, plan);
-    leave_drop_ins(paths, found, None, plan);
+    remove_copies(paths, state, None, plan);
+    remove_drop_ins(paths, state, None, plan);
     Ok(())
 }
 
-/// Puts the entry into a list, and says what is new in it; `None` if it was as it should be.
-pub(super) fn put_in(
+/// Inserts the entry into a list and returns what changed; `None` if it was up to date.
+pub(super) fn insert_entry(
     settings: &Settings,
     conf: &ConfFile,
     list: &mut ConfList,
@@ -46,16 +51,16 @@ pub(super) fn put_in(
         if !settings.replace_istio_cni {
             return Err(Refusal::IstioCni { path: path() });
         }
-        istio::take_over(list, entry.chained());
-        return chainable(list, path).map(|()| Some(Edit::TookOver));
+        istio::replace(list, entry.chained());
+        return check_chainable(list, path).map(|()| Some(Edit::ReplacedIstioCni));
     }
     let first_is_ours = list.plugins().first().is_some_and(is_ours);
     if first_is_ours {
-        // The first plugin has nobody's result to pass on: ours goes to the end then.
+        // A first plugin has no previous result to pass on, so the entry moves to the end.
         list.remove(PLUGIN_TYPE);
     }
-    let change = set(list, entry.chained());
-    chainable(list, path)?;
+    let change = set_entry(list, entry.chained());
+    check_chainable(list, path)?;
     Ok(change.is_change().then_some({
         if change == Change::Replaced || first_is_ours {
             Edit::Replaced
@@ -65,41 +70,41 @@ pub(super) fn put_in(
     }))
 }
 
-/// Is there a plugin before ours?
-fn chainable(list: &ConfList, path: impl Fn() -> std::path::PathBuf) -> Result<(), Refusal> {
+/// Checks that there is a plugin before ours.
+fn check_chainable(list: &ConfList, path: impl Fn() -> std::path::PathBuf) -> Result<(), Refusal> {
     if list.plugins().first().is_none_or(is_ours) {
         return Err(Refusal::NothingToChain { path: path() });
     }
     Ok(())
 }
 
-/// The list is written first: until its single plugin's file is set aside, a runtime takes one of
-/// the two, and either can be loaded.
+/// Writes the list before renaming the single plugin's file, so that a runtime always finds one that
+/// it can load.
 fn convert(
     paths: &NodePaths,
-    found: &Found,
+    state: &NodeState,
     single: &ConfFile,
     list: &ConfList,
     plan: &mut Plan,
 ) -> Result<(), Refusal> {
     let name = single.name.as_list();
     let (path, from) = (paths.conf(&name), paths.conf(&single.name));
-    let standing = found.conf(&name);
-    if let Some(standing) = standing
-        && !standing.says(list)
-        && !is_conversion(standing, single, found)
+    let existing = state.conf(&name);
+    if let Some(existing) = existing
+        && !existing.equals(list)
+        && !is_conversion(existing, single, state)
     {
-        return Err(Refusal::Occupied {
+        return Err(Refusal::ListExists {
             single: from,
             list: path,
         });
     }
-    if !standing.is_some_and(|standing| standing.says(list)) {
+    if !existing.is_some_and(|existing| existing.equals(list)) {
         plan.steps.push(Step::WriteList {
             path,
             text: list.to_text(),
-            was: standing.map(|standing| standing.text.clone()),
-            access: Access::Of(from.clone()),
+            was: existing.map(|existing| existing.text.clone()),
+            access: Access::Like(from.clone()),
             edit: Edit::Converted { from: from.clone() },
         });
     }
@@ -111,12 +116,12 @@ fn convert(
     Ok(())
 }
 
-/// Did we make this list from the single plugin's file, or from the one that is set aside?
-fn is_conversion(standing: &ConfFile, single: &ConfFile, found: &Found) -> bool {
-    let Ok(mut list) = standing.list() else {
+/// Whether this list was converted from the single plugin's file, or from the renamed one.
+fn is_conversion(existing: &ConfFile, single: &ConfFile, state: &NodeState) -> bool {
+    let Ok(mut list) = existing.list() else {
         return false;
     };
     let had_entry = list.remove(PLUGIN_TYPE).is_change();
-    let saved = found.saved(&single.name);
-    had_entry && (single.says(&list) || saved.is_some_and(|saved| saved.says(&list)))
+    let saved = state.saved(&single.name);
+    had_entry && (single.equals(&list) || saved.is_some_and(|saved| saved.equals(&list)))
 }

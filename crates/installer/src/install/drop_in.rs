@@ -1,60 +1,67 @@
-//! A file in the directory of the network, whose plugins newer runtimes append to the list.
+//! Plans a file in the network's directory, which newer runtimes append to the list.
 
 use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use super::{choose, leave_copies, leave_drop_ins, leave_list, read, refuse_istio};
-use crate::{Access, ConfFile, ConfKind, Edit, Found, Note, Plan, Refusal, Settings, Step};
+use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry};
+use crate::{Access, ConfFile, ConfKind, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
 
-pub(super) fn drop_in(settings: &Settings, found: &Found, plan: &mut Plan) -> Result<(), Refusal> {
+pub(super) fn drop_in(
+    settings: &Settings,
+    state: &NodeState,
+    plan: &mut Plan,
+) -> Result<(), Refusal> {
     let paths = &settings.paths;
-    let conf = choose(paths, settings.conf_name.as_ref(), found)?;
-    let list = read(paths, conf)?;
+    let conf = choose_conf(paths, settings.conf_name.as_ref(), state)?;
+    let list = parse(paths, conf)?;
     refuse_istio(paths, conf, &list)?;
-    let is_single = conf.name.kind() == ConfKind::Single || was_single(found, conf);
+    let is_single = conf.name.kind() == ConfKind::Single || was_single(state, conf);
     if is_single || is_closed(&list) || !is_directory_name(list.name()) {
         let path = paths.conf(&conf.name);
-        return Err(Refusal::NoDropIns { path });
+        return Err(Refusal::DropInsUnsupported { path });
     }
     let path = paths.drop_in(list.name());
     let text = text_of(&settings.entry.chained());
-    let standing = found.drop_in(list.name());
-    if standing == Some(text.as_str()) {
+    let existing = state.drop_in(list.name());
+    if existing == Some(text.as_str()) {
         plan.notes.push(Note::EntryInPlace { path });
     } else {
         plan.steps.push(Step::WriteList {
             path,
             text,
-            was: standing.map(str::to_owned),
-            access: Access::Of(paths.conf(&conf.name)),
-            edit: Edit::DroppedIn,
+            was: existing.map(str::to_owned),
+            access: Access::Like(paths.conf(&conf.name)),
+            edit: Edit::DropIn,
         });
     }
-    // In between the plugin may be called twice for a pod, which changes nothing; the other way
-    // round it might not be called at all.
-    leave_list(paths, found, conf, plan);
-    leave_copies(paths, found, None, plan);
-    leave_drop_ins(paths, found, Some(list.name()), plan);
+    // Until the next step the plugin may be called twice for a pod, which is harmless. In the other
+    // order it might not be called at all.
+    remove_entry(paths, state, conf, plan);
+    remove_copies(paths, state, None, plan);
+    remove_drop_ins(paths, state, Some(list.name()), plan);
     Ok(())
 }
 
-/// Have we made this list of a single plugin's file, which comes back when our entry goes?
-fn was_single(found: &Found, conf: &ConfFile) -> bool {
-    let mut singles = conf.name.as_singles().into_iter();
-    singles.any(|single| found.saved(&single).is_some())
+/// Whether this list was converted from a single plugin's file, which is restored with our entry's
+/// removal.
+fn was_single(state: &NodeState, conf: &ConfFile) -> bool {
+    conf.name
+        .as_singles()
+        .iter()
+        .any(|single| state.saved(single).is_some())
 }
 
 fn text_of(entry: &Value) -> String {
     format!("{entry:#}\n")
 }
 
-/// Does the list ask its runtime not to append anything?
+/// Whether the list tells its runtime not to append plugins.
 fn is_closed(list: &ConfList) -> bool {
     let field = list.field("loadOnlyInlinedPlugins");
     field.is_some_and(|value| value.as_bool() == Some(true) || value.as_str() == Some("true"))
 }
 
-/// Network names are this narrow for every runtime, and the name becomes a directory's.
+/// Whether the network's name, which is also the directory's, is valid for every runtime.
 fn is_directory_name(network: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     network.starts_with(|c: char| c.is_ascii_alphanumeric()) && network.chars().all(inner)

@@ -1,15 +1,15 @@
-//! Whether a directory has changed, told without reading its files.
+//! Detects changes of a directory without reading its files.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Name, file number, size and times of every file of some directories.
+/// Name, inode number, size and times of every file in some directories.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamps(Vec<(PathBuf, [i64; 6])>);
 
 impl Stamps {
-    /// Takes the stamps of these directories as they are now; what cannot be seen has none.
+    /// Takes the current stamps. Files that cannot be read have none.
     pub(super) fn of(directories: &[PathBuf]) -> Self {
         let mut stamps = Vec::new();
         for directory in directories {

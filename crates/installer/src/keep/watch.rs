@@ -1,5 +1,4 @@
-//! Waiting for a change of some directories: told by the kernel, or by looking where the kernel has
-//! no more watches to give.
+//! Waits for changes of directories with inotify, or by polling if inotify fails.
 
 use std::io::{self, PipeReader};
 use std::mem::MaybeUninit;
@@ -12,16 +11,16 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
 use super::stamps::Stamps;
-use crate::look::LEFTOVER;
+use crate::read::TEMPORARY;
 
-/// How often directories are looked at that nobody watches.
+/// How often directories without an inotify watch are polled.
 const POLL: Duration = Duration::from_millis(500);
 
-/// What happens within this time of a change is one change.
+/// Further changes within this time count as the same change.
 const SETTLE: Duration = Duration::from_millis(20);
 
-/// What can undo an installation, or ask for one: a file that was written, made, renamed or
-/// removed, one whose permissions are others, and the directory itself.
+/// Events that can require a step: a file is written, created, renamed, removed or gets another mode,
+/// or the directory itself is moved or removed.
 const CHANGES: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::CREATE)
     .union(WatchFlags::MOVED_FROM)
@@ -31,40 +30,40 @@ const CHANGES: WatchFlags = WatchFlags::CLOSE_WRITE
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF);
 
-/// Watches of some directories.
+/// Watches on some directories.
 #[derive(Debug)]
 pub(super) struct Watch {
-    kernel: Result<OwnedFd, Errno>,
+    inotify: Result<OwnedFd, Errno>,
     directories: Vec<PathBuf>,
-    /// Directories that the kernel does not watch, as they were when they were last looked at.
+    /// Directories without a watch, which are polled.
     unwatched: Vec<PathBuf>,
     stamps: Stamps,
-    told: bool,
+    reported: bool,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
         Self {
-            kernel: Err(Errno::NOSYS),
+            inotify: Err(Errno::NOSYS),
             directories: Vec::new(),
             unwatched: Vec::new(),
             stamps: Stamps::default(),
-            told: false,
+            reported: false,
         }
     }
 
-    /// Watches these directories from now on, and gives the reason back where the kernel cannot,
-    /// once. A directory that was replaced is watched anew.
+    /// Watches these directories from now on, including replaced ones. Returns the error if inotify
+    /// fails, once.
     pub(super) fn renew(&mut self, directories: &[PathBuf]) -> Option<io::Error> {
-        if self.kernel.is_err() {
-            self.kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
+        if self.inotify.is_err() {
+            self.inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
         }
         self.directories = directories.to_vec();
         let mut problem = None;
         self.unwatched.clear();
         for directory in directories {
-            let added = match &self.kernel {
-                Ok(kernel) => inotify::add_watch(kernel, directory, CHANGES).map(drop),
+            let added = match &self.inotify {
+                Ok(fd) => inotify::add_watch(fd, directory, CHANGES).map(drop),
                 Err(error) => Err(*error),
             };
             if let Err(error) = added {
@@ -73,12 +72,12 @@ impl Watch {
             }
         }
         self.stamps = Stamps::of(&self.unwatched);
-        let news = problem.filter(|_| !self.told);
-        self.told = problem.is_some();
-        news.map(io::Error::from)
+        let unreported = problem.filter(|_| !self.reported);
+        self.reported = problem.is_some();
+        unreported.map(io::Error::from)
     }
 
-    /// Waits for a change for at most this long; `true` where it is to end.
+    /// Waits at most this long for a change; returns whether to stop.
     pub(super) fn wait(&mut self, stop: &PipeReader, longest: Duration) -> bool {
         let end = Instant::now() + longest;
         loop {
@@ -88,12 +87,11 @@ impl Watch {
             } else {
                 left.min(POLL)
             };
-            let (stopped, told) = self.poll(stop, next);
+            let (stopped, notified) = self.poll(stop, next);
             if stopped {
                 return true;
             }
-            let changed = told && self.is_change();
-            if changed {
+            if notified && self.is_change() {
                 return pause(stop, SETTLE);
             }
             if left.is_zero() || Stamps::of(&self.unwatched) != self.stamps {
@@ -104,43 +102,43 @@ impl Watch {
 
     fn poll(&self, stop: &PipeReader, longest: Duration) -> (bool, bool) {
         let mut fds = vec![PollFd::new(stop, PollFlags::IN)];
-        if let Ok(kernel) = &self.kernel {
-            fds.push(PollFd::new(kernel, PollFlags::IN));
+        if let Ok(fd) = &self.inotify {
+            fds.push(PollFd::new(fd, PollFlags::IN));
         }
         wait_for(&mut fds, longest);
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         (ready(0), ready(1))
     }
 
-    /// Reads all that the kernel has to say: is there more than our own half-written files?
+    /// Reads all pending events; returns whether one of them is not about our temporary files.
     fn is_change(&self) -> bool {
-        let Ok(kernel) = &self.kernel else {
+        let Ok(fd) = &self.inotify else {
             return false;
         };
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(kernel, &mut buffer);
+        let mut events = inotify::Reader::new(fd, &mut buffer);
         let mut changed = false;
         while let Ok(event) = events.next() {
             let name = event.file_name().map(std::ffi::CStr::to_string_lossy);
-            changed |= !name.is_some_and(|name| name.starts_with(LEFTOVER.0));
+            changed |= !name.is_some_and(|name| name.starts_with(TEMPORARY.0));
         }
         changed
     }
 }
 
-/// Waits; `true` where it is to end.
+/// Waits this long; returns whether to stop.
 pub(super) fn pause(stop: &PipeReader, pause: Duration) -> bool {
     let mut fds = [PollFd::new(stop, PollFlags::IN)];
     wait_for(&mut fds, pause);
     !fds[0].revents().is_empty()
 }
 
-/// Is it to end?
+/// Returns whether to stop.
 pub(super) fn is_stopped(stop: &PipeReader) -> bool {
     pause(stop, Duration::ZERO)
 }
 
-/// A signal that cuts the wait short makes it no more than a look too many.
+/// A signal ends the wait early, which costs only one more round.
 fn wait_for(fds: &mut [PollFd<'_>], longest: Duration) {
     let timeout = Timespec::try_from(longest).ok();
     if poll(fds, timeout.as_ref()).is_err() {

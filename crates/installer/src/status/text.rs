@@ -1,8 +1,8 @@
-//! A node's state and its ailments in words.
+//! Texts of a node's state and problems.
 
 use std::fmt;
 
-use super::{Ailment, Installation};
+use super::{Installation, Problem};
 
 impl fmt::Display for Installation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,43 +14,44 @@ impl fmt::Display for Installation {
     }
 }
 
-impl fmt::Display for Ailment {
+impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BinaryMissing(path) => write!(f, "{} is missing", path.display()),
             Self::BinaryDiffers(path) => {
-                write!(
-                    f,
-                    "{} is not the plugin that this agent carries",
-                    path.display()
-                )
+                write!(f, "{} differs from this agent's plugin", path.display())
             }
             Self::BinaryMode(path, mode) => {
-                write!(f, "{} has mode {mode:04o} and not 0755", path.display())
+                write!(f, "{} has mode {mode:04o} instead of 0755", path.display())
             }
             Self::ConfMissing(problem) => f.write_str(problem),
             Self::ConfUnreadable(path, problem) => {
                 write!(f, "{} cannot be loaded: {problem}", path.display())
             }
-            Self::EntryMissing(path) => write!(f, "{} does not name mesh-cni", path.display()),
+            Self::EntryMissing(path) => write!(f, "{} has no mesh-cni entry", path.display()),
             Self::EntryTwice(path) => {
-                write!(f, "{} names mesh-cni more than once", path.display())
+                write!(f, "{} has more than one mesh-cni entry", path.display())
             }
             Self::EntryFirst(path) => {
                 write!(
                     f,
-                    "{} names mesh-cni before every other plugin",
+                    "{} has the mesh-cni entry before every other plugin",
                     path.display()
                 )
             }
             Self::EntryAndDropIn(path, drop_in) => write!(
                 f,
-                "{} names mesh-cni, and {} appends it again",
+                "{} has a mesh-cni entry, and {} appends another one",
                 path.display(),
                 drop_in.display()
             ),
             Self::CopyStale(copy, of) => {
-                write!(f, "{} is not in step with {}", copy.display(), of.display())
+                write!(
+                    f,
+                    "{} is out of date: it differs from {}",
+                    copy.display(),
+                    of.display()
+                )
             }
             Self::IstioCni(path) => {
                 write!(
@@ -62,7 +63,7 @@ impl fmt::Display for Ailment {
             Self::EntryRefused(path, problem) => {
                 write!(
                     f,
-                    "{} has an entry that mesh-cni refuses: {problem}",
+                    "{} has an entry that mesh-cni rejects: {problem}",
                     path.display()
                 )
             }

@@ -1,4 +1,4 @@
-//! Steps and notes in words, as something done.
+//! Texts of steps and notes.
 
 use std::fmt;
 
@@ -9,28 +9,24 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RemoveLeftover { path } => {
-                write!(
-                    f,
-                    "removed {}, left by a run that was killed",
-                    path.display()
-                )
+                write!(f, "removed {}, left by an interrupted run", path.display())
             }
             Self::WriteBinary { path, .. } => write!(f, "wrote {}", path.display()),
             Self::WriteList { path, edit, .. } => write!(f, "wrote {}: {edit}", path.display()),
             Self::SetAside { from, to, .. } => {
-                write!(f, "set {} aside as {}", from.display(), to.display())
+                write!(f, "renamed {} to {}", from.display(), to.display())
             }
-            Self::PutBack { from, to } => {
-                write!(f, "put {} back from {}", to.display(), from.display())
+            Self::Restore { from, to } => {
+                write!(f, "restored {} from {}", to.display(), from.display())
             }
             Self::DiscardSaved { path } => {
-                write!(f, "removed {}: its place is taken again", path.display())
+                write!(f, "removed {}: the original file exists", path.display())
             }
             Self::AwaitReload { pause } => {
-                write!(f, "gave the runtime {pause:?} to load what was written")
+                write!(f, "waited {pause:?} for the runtime to load the changes")
             }
             Self::WriteKubeconfig { path, .. } => {
-                write!(f, "wrote {}, for the owner alone", path.display())
+                write!(f, "wrote {} with mode 0600", path.display())
             }
             Self::RemoveList { path, .. }
             | Self::RemoveDirectory { path }
@@ -46,11 +42,11 @@ impl fmt::Display for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Appended => f.write_str("mesh-cni is its last plugin"),
-            Self::Replaced => f.write_str("the entry of mesh-cni is new"),
+            Self::Replaced => f.write_str("mesh-cni entry updated"),
             Self::Converted { from } => {
                 write!(f, "{} with mesh-cni as the last plugin", from.display())
             }
-            Self::Own => f.write_str("a network of mesh-cni alone"),
+            Self::StandAlone => f.write_str("a network with mesh-cni only"),
             Self::Copied { from } => {
                 write!(
                     f,
@@ -58,9 +54,9 @@ impl fmt::Display for Edit {
                     from.display()
                 )
             }
-            Self::DroppedIn => f.write_str("runtimes append mesh-cni to the list"),
-            Self::TookOver => f.write_str("mesh-cni in the place of istio-cni"),
-            Self::GaveBack => f.write_str("istio-cni in the place of mesh-cni"),
+            Self::DropIn => f.write_str("runtimes append mesh-cni to the list"),
+            Self::ReplacedIstioCni => f.write_str("mesh-cni replaces istio-cni"),
+            Self::RestoredIstioCni => f.write_str("istio-cni replaces mesh-cni"),
             Self::Removed => f.write_str("without mesh-cni"),
         }
     }
@@ -70,43 +66,41 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BinaryInPlace { path } | Self::KubeconfigInPlace { path } => {
-                write!(f, "already there: {}", path.display())
+                write!(f, "already up to date: {}", path.display())
             }
             Self::EntryInPlace { path } => {
-                write!(f, "already there: the entry in {}", path.display())
+                write!(f, "already up to date: the entry in {}", path.display())
             }
-            Self::CopyInStep { path } => {
+            Self::CopyUpToDate { path } => {
                 write!(
                     f,
-                    "already there: {}, in step with the network's list",
+                    "already up to date: {}, a copy of the network's list",
                     path.display()
                 )
             }
-            Self::CopyAlone { path } => write!(
+            Self::CopyWithoutOriginal { path } => write!(
                 f,
-                "kept {}: the network's own list is gone, and pods depend on the copy",
+                "kept {}: the network's own list is missing, so pods depend on this copy",
                 path.display()
             ),
-            Self::SavedKept { path } => write!(
+            Self::SavedFileKept { path } => write!(
                 f,
-                "kept {}: the list that took its place was changed or removed by others",
+                "kept {}: another program changed or removed the list that replaced it",
                 path.display()
             ),
-            Self::PassedOver { path } => write!(
+            Self::Ignored { path } => write!(
                 f,
-                "passed over {}: it is no whole network configuration, and does not name mesh-cni",
+                "ignored {}: it is not a valid network configuration and does not mention mesh-cni",
                 path.display()
             ),
             Self::BinaryKept { path } => write!(f, "kept {}", path.display()),
-            Self::BinaryNeeded { path, sandboxes } => write!(
-                f,
-                "kept {}: {sandboxes}; its DEL does nothing",
-                path.display()
-            ),
-            Self::NothingToGiveBack => {
-                f.write_str("no entry of istio-cni was replaced, so none comes back")
+            Self::BinaryNeeded { path, sandboxes } => {
+                write!(f, "kept {}: {sandboxes} for DEL", path.display())
             }
-            Self::NothingInstalled => f.write_str("nothing of mesh-cni is on this node"),
+            Self::NoIstioEntryToRestore => {
+                f.write_str("no istio-cni entry to restore: none was replaced")
+            }
+            Self::NothingInstalled => f.write_str("mesh-cni is not on this node"),
         }
     }
 }
@@ -114,9 +108,9 @@ impl fmt::Display for Note {
 impl fmt::Display for Sandboxes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("sandboxes that were made with it may be there"),
-            Self::Counted(1) => f.write_str("1 sandbox that was made with it is there"),
-            Self::Counted(count) => write!(f, "{count} sandboxes that were made with it are there"),
+            Self::Unknown => f.write_str("existing sandboxes may need it"),
+            Self::Counted(1) => f.write_str("1 existing sandbox needs it"),
+            Self::Counted(count) => write!(f, "{count} existing sandboxes need it"),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mesh_cni_installer::{
-    Account, ApiServer, Found, Kubeconfig, Refusal, Secret, Settings, Step, install, plan_install,
-    uninstall,
+    Account, ApiServer, Kubeconfig, NodeState, Refusal, Secret, Settings, Step, install,
+    plan_install, uninstall,
 };
 
+use crate::fixture::{CALICO, installing, node, options, settings, uninstalling, with_binary};
 use crate::node::{Node, mode};
-use crate::situation::{CALICO, installing, leaving, node, settings, uninstalling, with_binary};
 
 fn with_api(mut settings: Settings) -> Settings {
     settings.api_server = Some(ApiServer {
@@ -27,8 +27,8 @@ fn account(token: &str) -> Account {
     }
 }
 
-fn found(token: &str) -> Found {
-    Found {
+fn found(token: &str) -> NodeState {
+    NodeState {
         account: Some(account(token)),
         ..node(&[("10-calico.conflist", CALICO)])
     }
@@ -65,7 +65,7 @@ fn the_list_comes_after_the_kubeconfig_that_it_names() {
 #[test]
 fn it_is_written_again_when_the_token_is_another_or_others_can_read_it() {
     let kubeconfig_steps = |kubeconfig| {
-        let found = Found {
+        let found = NodeState {
             kubeconfig: Some(kubeconfig),
             ..with_binary(found("new"))
         };
@@ -80,7 +80,7 @@ fn it_is_written_again_when_the_token_is_another_or_others_can_read_it() {
 
 #[test]
 fn one_that_is_not_asked_for_any_more_goes_after_the_list_that_named_it() {
-    let found = Found {
+    let found = NodeState {
         kubeconfig: Some(standing("old", 0o600)),
         ..with_binary(found("old"))
     };
@@ -92,16 +92,16 @@ fn one_that_is_not_asked_for_any_more_goes_after_the_list_that_named_it() {
     crate::assert_snapshot!(
         "uninstall-kubeconfig",
         "the runtime is given time before kubeconfig and directory go",
-        uninstalling(&Found {
+        uninstalling(&NodeState {
             run_files: vec!["/run/mesh-cni/agent.sock".into()],
             ..chained(found)
         })
     );
 }
 
-fn chained(found: Found) -> Found {
-    let text = crate::situation::written(&settings(), &found, "10-calico.conflist");
-    Found {
+fn chained(found: NodeState) -> NodeState {
+    let text = crate::fixture::written(&settings(), &found, "10-calico.conflist");
+    NodeState {
         confs: node(&[("10-calico.conflist", &text)]).confs,
         ..found
     }
@@ -138,7 +138,7 @@ fn on_a_disk_only_the_owner_can_read_it_and_it_goes_with_its_directory() {
     assert!(fs::read_to_string(&kubeconfig).unwrap().contains("\"two\""));
     assert_eq!(mode(&kubeconfig), 0o600);
 
-    let mut at_once = leaving();
+    let mut at_once = options();
     at_once.grace = Duration::ZERO;
     uninstall(&node.paths, &at_once, |_| ()).unwrap();
     assert!(!node.paths.run_dir.exists());

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mesh_cni_installer::{KeepEvent, Settings, Stopper, keep, stopper};
+use mesh_cni_installer::{KeepEvent, Settings, Stopper, keep, stop_channel};
 
 /// Long enough for a machine that is busy with other things.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -13,12 +13,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Keeper {
     told: Receiver<String>,
     thread: JoinHandle<()>,
-    stopper: Stopper,
+    stop_channel: Stopper,
 }
 
 impl Keeper {
     pub(crate) fn of(settings: Settings) -> Self {
-        let (stopper, stop) = stopper().unwrap();
+        let (stop_channel, stop) = stop_channel().unwrap();
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
             keep(&settings, &stop, |event| drop(tell.send(words(event))));
@@ -26,7 +26,7 @@ impl Keeper {
         Self {
             told,
             thread,
-            stopper,
+            stop_channel,
         }
     }
 
@@ -45,7 +45,7 @@ impl Keeper {
     }
 
     pub(crate) fn stop(self) -> Vec<String> {
-        drop(self.stopper);
+        drop(self.stop_channel);
         self.thread.join().unwrap();
         self.told.try_iter().collect()
     }

@@ -5,15 +5,15 @@ use std::fs;
 use std::time::Duration;
 
 use mesh_cni_installer::{
-    BinaryFate, Installation, Leaving, Plan, Step, apply, install, look, plan_install,
-    plan_uninstall, status, uninstall,
+    BinaryRemoval, Installation, Plan, Step, UninstallOptions, apply, install, plan_install,
+    plan_uninstall, read_node, status, uninstall,
 };
 
+use crate::fixture::{BRIDGE, CALICO};
 use crate::node::Node;
-use crate::situation::{BRIDGE, CALICO};
 
-const LEAVING: Leaving = Leaving {
-    binary: BinaryFate::Remove,
+const LEAVING: UninstallOptions = UninstallOptions {
+    binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
     restore_istio_cni: false,
 };
@@ -120,12 +120,12 @@ fn each_step_can_be_loaded(node: &Node, steps: &[Step]) {
 }
 
 fn install_plan(node: &Node) -> Plan {
-    let found = look(&node.paths, Some(&node.plugin_binary())).unwrap();
+    let found = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
     plan_install(&node.settings(), &found).unwrap()
 }
 
 fn uninstall_plan(node: &Node) -> Plan {
-    let found = look(&node.paths, None).unwrap();
+    let found = read_node(&node.paths, None).unwrap();
     plan_uninstall(&node.paths, &found, &LEAVING).unwrap()
 }
 

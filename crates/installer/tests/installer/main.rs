@@ -3,23 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
-mod contending;
+mod backoff;
+mod commands;
+mod contention;
 mod credentials;
-mod dropping_in;
-mod installing;
+mod drop_ins;
+mod files;
+mod fixture;
+mod install;
+mod istio;
+mod keep;
 mod keeper;
-mod keeping;
 mod kill_points;
-mod migrating;
 mod node;
-mod owning;
-mod patience;
+mod own_lists;
 mod preservation;
-mod remains;
-mod situation;
 mod status;
-mod uninstalling;
-mod working;
+mod uninstall;
 
 /// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
 macro_rules! assert_snapshot {

@@ -8,7 +8,7 @@ use mesh_cni_installer::{NodePaths, Settings};
 use mesh_cni_spec::ConfList;
 use tempfile::TempDir;
 
-use crate::situation::settings;
+use crate::fixture::settings;
 
 /// What stands in for the plugin.
 pub(crate) const PLUGIN: &str = "the plugin";

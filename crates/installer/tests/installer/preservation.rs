@@ -4,14 +4,14 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
-use mesh_cni_installer::{BinaryFate, Leaving, install, uninstall};
+use mesh_cni_installer::{BinaryRemoval, UninstallOptions, install, uninstall};
 use proptest::prelude::*;
 
+use crate::fixture::BRIDGE;
 use crate::node::{Node, mode};
-use crate::situation::BRIDGE;
 
-const LEAVING: Leaving = Leaving {
-    binary: BinaryFate::Remove,
+const LEAVING: UninstallOptions = UninstallOptions {
+    binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
     restore_istio_cni: false,
 };

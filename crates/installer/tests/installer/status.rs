@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use mesh_cni_installer::{Binary, Found, NodePaths, judge};
+use mesh_cni_installer::{Binary, NodePaths, NodeState, assess};
 
 use crate::assert_snapshot;
-use crate::situation::{CALICO, node, with_binary, with_drop_in};
+use crate::fixture::{CALICO, node, with_binary, with_drop_in};
 
 const INSTALLED: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}, {"type": "mesh-cni"}]}"#;
 const ENTRY: &str = r#"{"type": "mesh-cni"}"#;
@@ -18,10 +18,10 @@ const ALONE: &str =
 fn every_ailment_is_named() {
     let mut text = String::new();
     for (name, found) in chained_nodes().into_iter().chain(other_nodes()) {
-        let status = judge(&NodePaths::default(), None, &found);
+        let status = assess(&NodePaths::default(), None, &found);
         writeln!(text, "{name}: {}", status.installation).unwrap();
-        for ailment in status.ailments {
-            writeln!(text, "  {ailment}").unwrap();
+        for problem in status.problems {
+            writeln!(text, "  {problem}").unwrap();
         }
     }
     assert_snapshot!(
@@ -31,11 +31,11 @@ fn every_ailment_is_named() {
     );
 }
 
-fn chained_nodes() -> [(&'static str, Found); 11] {
+fn chained_nodes() -> [(&'static str, NodeState); 11] {
     let twice = r#"{"name": "a", "plugins": [{"type": "mesh-cni"}, {"type": "mesh-cni"}]}"#;
     let refused =
         r#"{"name": "a", "plugins": [{"type": "b"}, {"type": "mesh-cni", "profile": "x"}]}"#;
-    let with = |binary, confs: &[(&str, &str)]| Found {
+    let with = |binary, confs: &[(&str, &str)]| NodeState {
         binary,
         ..node(confs)
     };
@@ -72,7 +72,7 @@ fn chained_nodes() -> [(&'static str, Found); 11] {
     ]
 }
 
-fn other_nodes() -> [(&'static str, Found); 7] {
+fn other_nodes() -> [(&'static str, NodeState); 7] {
     [
         (
             "copy in step",

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mesh_cni_installer::{BinaryFate, ConfName, Entry, Leaving, NodePaths, Settings};
+use mesh_cni_installer::{BinaryRemoval, ConfName, Entry, NodePaths, Settings, UninstallOptions};
 
 use crate::report::Failure;
 use entry::EntryFlags;
@@ -198,14 +198,14 @@ impl Uninstall {
         Ok(paths)
     }
 
-    pub(crate) fn leaving(&self) -> Leaving {
-        Leaving {
+    pub(crate) fn uninstall_options(&self) -> UninstallOptions {
+        UninstallOptions {
             binary: if self.keep_binary {
-                BinaryFate::Keep
+                BinaryRemoval::Never
             } else if self.remove_binary {
-                BinaryFate::Remove
+                BinaryRemoval::Always
             } else {
-                BinaryFate::WhenUnused
+                BinaryRemoval::WhenUnused
             },
             grace: Duration::from_secs(self.grace.into()),
             restore_istio_cni: self.restore_istio_cni,
@@ -219,7 +219,7 @@ impl PluginBinary {
             return Ok(path.clone());
         }
         let own = std::env::current_exe().map_err(|error| {
-            Failure::environment(&error, "name the binary of mesh-cni with --plugin-binary")
+            Failure::environment(&error, "set the path of the mesh-cni binary with --plugin-binary")
         })?;
         Ok(own.with_file_name("mesh-cni"))
     }

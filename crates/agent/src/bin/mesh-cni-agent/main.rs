@@ -55,7 +55,7 @@ fn warn_of_unknown(settings: &Settings) {
 
 fn take_out(flags: &Uninstall) -> Result<ExitCode, Failure> {
     let mut report = Report::new(flags.output);
-    let outcome = uninstall(&flags.paths()?, &flags.leaving(), |event| {
+    let outcome = uninstall(&flags.paths()?, &flags.uninstall_options(), |event| {
         report.tell(&event);
     })?;
     report.end(&outcome)

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use mesh_cni_installer::{DiskError, Error, Event, Installation, Outcome, Status, Step, one_line};
+use mesh_cni_installer::{
+    DiskError, Error, Installation, NodeStatus, Outcome, Progress, Step, error_chain as one_line,
+};
 use serde_json::{Value, json};
 
 use crate::agent::Agent;
@@ -80,11 +82,11 @@ impl Report {
         }
     }
 
-    pub(crate) fn tell(&mut self, event: &Event<'_>) {
+    pub(crate) fn tell(&mut self, event: &Progress<'_>) {
         match event {
-            Event::Waiting(refusal) => complain(&format!("waiting: {refusal}")),
-            Event::Done(step) if self.format == Format::Text => self.print(&step.to_string()),
-            Event::Done(_) => {}
+            Progress::Waiting(refusal) => complain(&format!("waiting: {refusal}")),
+            Progress::Done(step) if self.format == Format::Text => self.print(&step.to_string()),
+            Progress::Done(_) => {}
         }
     }
 
@@ -111,7 +113,11 @@ impl Report {
 }
 
 /// Says what the node is like, and what the agent on it says.
-pub(crate) fn status(output: OutputFlag, status: &Status, agent: &Agent) -> Result<(), Failure> {
+pub(crate) fn status(
+    output: OutputFlag,
+    status: &NodeStatus,
+    agent: &Agent,
+) -> Result<(), Failure> {
     let text = match output.output {
         Format::Text => status_text(status, agent),
         Format::Json => status_json(status, agent).to_string(),
@@ -119,9 +125,9 @@ pub(crate) fn status(output: OutputFlag, status: &Status, agent: &Agent) -> Resu
     writeln!(io::stdout().lock(), "{text}").map_err(|error| unprinted(&error))
 }
 
-fn status_text(status: &Status, agent: &Agent) -> String {
+fn status_text(status: &NodeStatus, agent: &Agent) -> String {
     let state = agent.state().map(|(state, why)| format!("{state}: {why}"));
-    let reasons = status.ailments.iter().map(|ailment| format!("  {ailment}"));
+    let reasons = status.problems.iter().map(|problem| format!("  {problem}"));
     let lines = state
         .into_iter()
         .chain([status.installation.to_string()])
@@ -130,8 +136,8 @@ fn status_text(status: &Status, agent: &Agent) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn status_json(status: &Status, agent: &Agent) -> Value {
-    let reasons: Vec<_> = status.ailments.iter().map(ToString::to_string).collect();
+fn status_json(status: &NodeStatus, agent: &Agent) -> Value {
+    let reasons: Vec<_> = status.problems.iter().map(ToString::to_string).collect();
     let mut document = json!({
         "status": status_word(status.installation),
         "conf": status.conf,

@@ -4,9 +4,9 @@ use std::fs;
 
 use mesh_cni_installer::ApiServer;
 
+use crate::fixture::{CALICO, dropping_in, owned_first};
 use crate::keeper::Keeper;
 use crate::node::{Node, PLUGIN};
-use crate::situation::{CALICO, dropping_in, owned_first};
 
 #[test]
 fn what_another_program_undoes_is_put_back() {
@@ -27,7 +27,7 @@ fn what_another_program_undoes_is_put_back() {
 
     let before = node.files();
     keeper.stop();
-    assert_eq!(node.files(), before, "stopping is not leaving");
+    assert_eq!(node.files(), before, "stopping is not options");
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_list_that_is_removed_and_written_anew_gets_its_entry_again() {
     let keeper = Keeper::of(node.settings());
     keeper.until("in place");
     fs::remove_file(node.conf("10-calico.conflist")).unwrap();
-    keeper.until("holds no network configuration");
+    keeper.until("contains no network configuration");
     fs::write(node.conf("10-calico.conflist"), "{\"na").unwrap();
     keeper.until("cannot edit");
     fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();

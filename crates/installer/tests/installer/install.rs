@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use mesh_cni_installer::{
-    Binary, Directory, Entry, EntryError, Found, Refusal, Step, plan_install,
+    Binary, DirectoryState, Entry, EntryError, NodeState, Refusal, Step, plan_install,
 };
 use serde_json::{Map, json};
 
 use crate::assert_snapshot;
-use crate::situation::{
+use crate::fixture::{
     BRIDGE, CALICO, installing, name_of, node, settings, stand_alone, with_binary, with_saved,
 };
 
@@ -142,7 +142,7 @@ fn an_installed_node_needs_nothing() {
 
 #[test]
 fn half_written_files_are_swept() {
-    let found = Found {
+    let found = NodeState {
         binary: Binary::Differs,
         leftovers: vec![PathBuf::from("/opt/cni/bin/.mesh-cni-a1b2c3.tmp")],
         ..node(&[("10-calico.conflist", CALICO)])
@@ -170,16 +170,16 @@ fn alone() {
 
 #[test]
 fn what_cannot_be_done_is_refused() {
-    let missing = |directory| Found {
+    let missing = |directory| NodeState {
         bin_dir: if directory == "bin" {
-            Directory::Missing
+            DirectoryState::Missing
         } else {
-            Directory::Present
+            DirectoryState::Present
         },
         conf_dir: if directory == "conf" {
-            Directory::Missing
+            DirectoryState::Missing
         } else {
-            Directory::Present
+            DirectoryState::Present
         },
         ..node(&[])
     };
@@ -212,14 +212,14 @@ fn entries_are_checked_as_the_plugin_checks_them() {
     let error = refuse(json!({"type": "istio-cni"}));
     assert_eq!(
         error.to_string(),
-        "field `type` of the entry is `\"istio-cni\"`, but must be `mesh-cni` or left out"
+        "field `type` of the entry is `\"istio-cni\"`, but must be `mesh-cni` or absent"
     );
     let odd = Map::from_iter([("colour".to_owned(), json!("red"))]);
     assert_eq!(Entry::new(odd).unwrap().unknown(), ["colour"]);
 }
 
 /// The list that an install writes on this node.
-fn list_of(found: &Found) -> String {
+fn list_of(found: &NodeState) -> String {
     let plan = plan_install(&settings(), found).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
         Step::WriteList { text, .. } => Some(text),

@@ -1,4 +1,4 @@
-//! What a node's disk holds, as far as it matters here.
+//! The files of a node that an installation depends on.
 
 use std::path::PathBuf;
 
@@ -8,104 +8,104 @@ use serde_json::Value;
 
 use crate::{Account, ConfKind, ConfName, Secret};
 
-/// The field by which a list of ours says that it is a copy, and of which file. Runtimes pass over
-/// fields of a list that they do not know.
+/// The field that marks a list as our copy and names the original file. Runtimes ignore unknown
+/// fields of a list.
 pub(crate) const COPY_OF: &str = "mesh-cni/copy-of";
 
-/// What a node's disk holds. The default is a node with both directories and nothing in them.
+/// The files of a node. The default is a node with both CNI directories, both empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct NodeState {
     /// The directory of plugin binaries.
-    pub bin_dir: Directory,
+    pub bin_dir: DirectoryState,
     /// The plugin's binary.
     pub binary: Binary,
     /// The directory of network configurations.
-    pub conf_dir: Directory,
-    /// Every file there that the runtime would take, in its order.
+    pub conf_dir: DirectoryState,
+    /// Every configuration file that a runtime would load, in the runtime's order.
     pub confs: Vec<ConfFile>,
-    /// Files that an install has set aside, under the names that they had.
+    /// Configuration files that an install renamed, under their original names.
     pub saved: Vec<ConfFile>,
-    /// Directories of networks that hold our plugin, or nothing.
+    /// Network directories that contain our plugin, or nothing.
     pub drop_ins: Vec<DropIn>,
-    /// Half-written files of an install or uninstall that was killed.
+    /// Temporary files of an interrupted run.
     pub leftovers: Vec<PathBuf>,
-    /// Is the plugin of Istio CNI in the directory of plugin binaries?
+    /// Whether Istio CNI's binary is in the directory of plugin binaries.
     pub istio_binary: bool,
-    /// The kubeconfig that an install has written.
+    /// The kubeconfig that an install wrote.
     pub kubeconfig: Option<Kubeconfig>,
-    /// What else of ours is in the run directory: socket and log.
+    /// Our other files in the run directory: socket and log.
     pub run_files: Vec<PathBuf>,
-    /// The agent's account with the API server, where a kubeconfig is asked for.
+    /// The agent's service account, if a kubeconfig is required.
     pub account: Option<Account>,
-    /// The sandboxes that were made with the plugin and are still there.
+    /// Existing sandboxes that were created with the plugin.
     pub sandboxes: Sandboxes,
 }
 
-/// The directory of a network, whose files newer runtimes append to its list.
+/// The directory of a network, whose files newer runtimes append to the network's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropIn {
-    /// The network.
+    /// The network's name.
     pub network: String,
-    /// Our plugin in it.
+    /// Content of our file in the directory.
     pub text: Option<String>,
-    /// Are there files of others?
+    /// Whether the directory contains other files.
     pub shared: bool,
 }
 
-/// Which sandboxes were made with the plugin and are still there, as the runtime's cache tells.
+/// Existing sandboxes that were created with the plugin, according to the runtime's CNI cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sandboxes {
-    /// There is no cache to read.
+    /// There is no readable cache.
     #[default]
     Unknown,
-    /// So many.
+    /// Their number.
     Counted(usize),
 }
 
 /// The kubeconfig on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubeconfig {
-    /// Its permissions, `0o600` if they are as they should be.
+    /// Permission bits; `0o600` is correct.
     pub mode: u32,
-    /// Its content.
+    /// Content.
     pub text: Secret,
 }
 
-/// Is a directory there?
+/// Whether a directory exists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Directory {
-    /// It is.
+pub enum DirectoryState {
+    /// It exists.
     #[default]
     Present,
-    /// It is not.
+    /// It does not exist.
     Missing,
 }
 
 /// The plugin's binary on the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Binary {
-    /// There is none.
+    /// It does not exist.
     #[default]
     Missing,
-    /// There is one with another content than the agent's own.
+    /// Its content differs from the agent's plugin binary.
     Differs,
-    /// There is one with the right content and permissions other than 0755.
+    /// Its content is correct, but its mode is this one instead of 0755.
     Mode(u32),
-    /// It is as it should be.
+    /// Content and mode are correct.
     Ready,
 }
 
 /// A network configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfFile {
-    /// Its name.
+    /// File name.
     pub name: ConfName,
-    /// Its content.
+    /// Content.
     pub text: String,
 }
 
 impl ConfFile {
-    /// The content as a list, whichever kind of file it is.
+    /// The content as a list, for both kinds of file.
     pub(crate) fn list(&self) -> Result<ConfList, ConfListError> {
         match self.name.kind() {
             ConfKind::List => ConfList::parse(&self.text),
@@ -113,31 +113,33 @@ impl ConfFile {
         }
     }
 
-    /// Is this a copy of another list, written by us? Nobody else's file carries the mark.
+    /// Whether this is our copy of another list.
     pub(crate) fn is_copy(&self) -> bool {
         self.list().is_ok_and(|list| list.field(COPY_OF).is_some())
     }
 
-    /// Does it name the plugin?
-    pub(crate) fn names_us(&self) -> bool {
+    /// Whether it has an entry of the plugin.
+    pub(crate) fn has_entry(&self) -> bool {
         self.list().is_ok_and(|list| list.contains(PLUGIN_TYPE))
     }
 
-    /// Is this list, apart from its white space, what the file's content would be as a list?
-    pub(crate) fn says(&self, list: &ConfList) -> bool {
+    /// Whether its list equals `list`, ignoring white space and the order of keys.
+    pub(crate) fn equals(&self, list: &ConfList) -> bool {
         self.list().is_ok_and(|own| same(&own, list))
     }
 }
 
-impl Found {
+impl NodeState {
     pub(crate) fn conf(&self, name: &ConfName) -> Option<&ConfFile> {
         self.confs.iter().find(|conf| conf.name == *name)
     }
 
     pub(crate) fn drop_in(&self, network: &str) -> Option<&str> {
-        let mut networks = self.drop_ins.iter();
-        let found = networks.find(|directory| directory.network == network)?;
-        found.text.as_deref()
+        self.drop_ins
+            .iter()
+            .find(|directory| directory.network == network)?
+            .text
+            .as_deref()
     }
 
     pub(crate) fn saved(&self, name: &ConfName) -> Option<&ConfFile> {
@@ -145,11 +147,11 @@ impl Found {
     }
 }
 
-/// Do two lists say the same, apart from the white space and the order of keys?
+/// Whether two lists are equal, ignoring white space and the order of keys.
 pub(crate) fn same(one: &ConfList, other: &ConfList) -> bool {
     document(one) == document(other)
 }
 
 fn document(list: &ConfList) -> Value {
-    serde_json::from_str(&list.to_text()).expect("a list is written as JSON")
+    serde_json::from_str(&list.to_text()).expect("a list is valid JSON")
 }

@@ -1,4 +1,4 @@
-//! When to work at once, and when to let another program have its way.
+//! Decides when to repair at once and when to back off from another program.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -6,35 +6,34 @@ use std::time::Duration;
 
 use crate::Step;
 
-/// So many times a file is put right within [`WINDOW`] before another program is seen in it.
+/// Number of repairs of a file within [`WINDOW`] after which another program is assumed to write it.
 const REPAIRS: usize = 3;
 
-/// A program that starts anew may write its list several times; one that writes it on and on, or
-/// puts it back whenever it is changed, is another matter.
+/// A network plugin that starts may write its list several times. One that keeps writing it is
+/// contesting the file.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// The first pause; each further one is twice as long, up to [`LONGEST`].
+/// The first pause. Each further one is twice as long, up to [`LONGEST`].
 const PAUSE: Duration = Duration::from_secs(1);
 
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A disk that refuses is tried again every eight seconds in the end.
+/// After failures the pause grows to at most eight seconds.
 const MOST_DOUBLINGS: u32 = 3;
 
-/// What was done lately, and so what is to be done now. It knows no clock: times are those since
-/// the start of whoever asks.
+/// Recent repairs and failures. It has no clock: times are relative to any fixed start.
 #[derive(Clone, Debug, Default)]
-pub struct Patience {
-    /// What was put in place already. To do that for the first time undoes nobody's work.
+pub struct Backoff {
+    /// Files written at least once. The first write of a file is not a repair.
     installed: BTreeSet<PathBuf>,
     repairs: VecDeque<(Duration, PathBuf)>,
-    yielded: Option<Yielded>,
+    contest: Option<Contest>,
     failures: u32,
 }
 
-/// A pause for the sake of another program.
+/// A file that another program writes too.
 #[derive(Clone, Debug)]
-struct Yielded {
+struct Contest {
     path: PathBuf,
     until: Duration,
     pause: Duration,
@@ -42,96 +41,96 @@ struct Yielded {
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// Nothing: all is in place.
-    Rest,
-    /// Carry the steps out.
-    Work,
-    /// Leave the node as it is for this long: another program writes this file as well.
-    Yield {
+pub enum NextAction {
+    /// Nothing: everything is in place.
+    None,
+    /// Apply the steps.
+    Apply,
+    /// Start a pause: another program writes the same file.
+    BackOff {
         /// The file.
         path: PathBuf,
         /// How long.
         pause: Duration,
     },
-    /// Go on leaving it, for what is left of the pause.
-    Hold {
-        /// How long.
+    /// Continue the current pause.
+    Wait {
+        /// The remaining time.
         pause: Duration,
     },
 }
 
-impl Patience {
-    /// Says what to do about these steps, which are what is wanted at this time.
-    pub fn judge(&mut self, now: Duration, steps: &[Step]) -> Move {
+impl Backoff {
+    /// Decides what to do about the steps that are needed at this time.
+    pub fn next_action(&mut self, now: Duration, steps: &[Step]) -> NextAction {
         self.forget(now);
         if steps.is_empty() {
-            return Move::Rest;
+            return NextAction::None;
         }
         let paths = || steps.iter().filter_map(Step::path);
         if let Some(path) = paths().find(|path| self.is_contested(now, path)) {
-            return self.give_way(now, path.to_owned());
+            return self.back_off(now, path.to_owned());
         }
         for path in paths() {
             if !self.installed.insert(path.to_owned()) {
                 self.repairs.push_back((now, path.to_owned()));
             }
         }
-        Move::Work
+        NextAction::Apply
     }
 
-    /// The disk refused: says how long to leave it alone.
+    /// Records a failed file operation and returns how long to wait.
     pub fn failed(&mut self) -> Duration {
         let pause = doubled(PAUSE, self.failures);
         self.failures = (self.failures + 1).min(MOST_DOUBLINGS);
         pause
     }
 
-    /// The disk did as it was told.
+    /// Records that all steps were applied.
     pub fn succeeded(&mut self) {
         self.failures = 0;
     }
 
     fn is_contested(&self, now: Duration, path: &Path) -> bool {
         let times = self.repairs.iter().filter(|(_, repaired)| repaired == path);
-        match &self.yielded {
-            // After a pause there is one try; what undoes it before long is the same program.
-            Some(yielded) if yielded.path == path => {
-                now < yielded.until || times.clone().any(|(at, _)| *at >= yielded.until)
+        match &self.contest {
+            // After a pause there is one attempt. If it is undone, the contest continues.
+            Some(contest) if contest.path == path => {
+                now < contest.until || times.clone().any(|(at, _)| *at >= contest.until)
             }
             _ => times.count() >= REPAIRS,
         }
     }
 
-    fn give_way(&mut self, now: Duration, path: PathBuf) -> Move {
-        let before = self.yielded.as_ref().filter(|before| before.path == path);
+    fn back_off(&mut self, now: Duration, path: PathBuf) -> NextAction {
+        let before = self.contest.as_ref().filter(|before| before.path == path);
         let pause = match before {
             Some(before) if now < before.until => {
                 let pause = before.until.saturating_sub(now);
-                return Move::Hold { pause };
+                return NextAction::Wait { pause };
             }
             Some(before) => doubled(before.pause, 1),
             None => PAUSE,
         };
-        self.yielded = Some(Yielded {
+        self.contest = Some(Contest {
             path: path.clone(),
             until: now + pause,
             pause,
         });
-        Move::Yield { path, pause }
+        NextAction::BackOff { path, pause }
     }
 
-    /// What lasted longer than the pause before it is no contest any more.
+    /// Ends a contest after a repair has lasted longer than the pause before it.
     fn forget(&mut self, now: Duration) {
-        let lasted = |yielded: &Yielded| now > yielded.until + WINDOW.max(yielded.pause);
-        if self.yielded.as_ref().is_some_and(lasted) {
-            self.yielded = None;
+        let lasted = |contest: &Contest| now > contest.until + WINDOW.max(contest.pause);
+        if self.contest.as_ref().is_some_and(lasted) {
+            self.contest = None;
             self.repairs.clear();
         }
         let pause = self
-            .yielded
+            .contest
             .as_ref()
-            .map_or(WINDOW, |yielded| yielded.pause);
+            .map_or(WINDOW, |contest| contest.pause);
         let window = WINDOW.max(2 * pause);
         self.repairs
             .retain(|(at, _)| now.saturating_sub(*at) < window);

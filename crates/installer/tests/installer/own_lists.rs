@@ -1,9 +1,9 @@
 //! What is planned where a copy of the network's list goes before it.
 
-use mesh_cni_installer::{Binary, Found, Refusal, plan_install, plan_rescue};
+use mesh_cni_installer::{Binary, NodeState, Refusal, plan_binary_repair, plan_install};
 
 use crate::assert_snapshot;
-use crate::situation::{
+use crate::fixture::{
     BRIDGE, CALICO, installing, name_of, node, owned_first, settings, uninstalling, with_binary,
     with_saved, written,
 };
@@ -65,7 +65,7 @@ fn only_our_own_copy_is_written_over_and_only_if_it_is_first() {
     let earlier = refusal(&[("00-multus.conf", BRIDGE)]);
     assert!(matches!(earlier, Refusal::NotFirst { .. }), "{earlier}");
     let nothing = refusal(&[]);
-    assert!(nothing.may_pass(), "{nothing}");
+    assert!(nothing.is_transient(), "{nothing}");
 }
 
 #[test]
@@ -139,8 +139,8 @@ fn a_list_that_names_a_binary_that_is_gone_is_mended_whatever_else_is_wrong() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     let orphaned = node(&[("00-broken.conflist", "{"), (OWNED, &copy)]);
     plan_install(&owned_first(), &orphaned).unwrap_err();
-    let names = |found: &Found| -> Vec<_> {
-        let plan = plan_rescue(&owned_first(), found);
+    let names = |found: &NodeState| -> Vec<_> {
+        let plan = plan_binary_repair(&owned_first(), found);
         plan.steps
             .iter()
             .map(mesh_cni_installer::Step::name)
@@ -149,7 +149,7 @@ fn a_list_that_names_a_binary_that_is_gone_is_mended_whatever_else_is_wrong() {
     assert_eq!(names(&orphaned), ["write-binary"]);
     assert!(names(&with_binary(orphaned)).is_empty());
     assert!(names(&node(&[("10-calico.conflist", CALICO)])).is_empty());
-    let unexecutable = Found {
+    let unexecutable = NodeState {
         binary: Binary::Mode(0o644),
         ..node(&[(OWNED, &copy)])
     };

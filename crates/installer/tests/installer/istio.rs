@@ -1,11 +1,11 @@
 //! What is planned beside and instead of Istio CNI.
 
-use mesh_cni_installer::{Found, Refusal, Settings, plan_install};
+use mesh_cni_installer::{NodeState, Refusal, Settings, plan_install};
 use serde_json::json;
 
 use crate::assert_snapshot;
-use crate::situation::{
-    dropping_in, entry, installing, leaving, node, owned_first, settings, stand_alone,
+use crate::fixture::{
+    dropping_in, entry, installing, node, options, owned_first, settings, stand_alone,
     uninstalling, uninstalling_as, with_binary, written,
 };
 
@@ -29,8 +29,8 @@ const ISTIO: &str = r#"{
 }
 "#;
 
-fn with_istio() -> Found {
-    Found {
+fn with_istio() -> NodeState {
+    NodeState {
         istio_binary: true,
         ..with_binary(node(&[("10-calico.conflist", ISTIO)]))
     }
@@ -44,9 +44,9 @@ fn replacing() -> Settings {
     settings
 }
 
-fn taken_over() -> Found {
+fn taken_over() -> NodeState {
     let list = written(&replacing(), &with_istio(), "10-calico.conflist");
-    Found {
+    NodeState {
         istio_binary: true,
         ..with_binary(node(&[("10-calico.conflist", &list)]))
     }
@@ -127,7 +127,7 @@ fn where_it_cannot_be_replaced_that_is_said() {
         settings.chaining = mode;
         let refusal = plan_install(&settings, &with_istio()).unwrap_err();
         assert!(
-            matches!(refusal, Refusal::IstioCniElsewhere { .. }),
+            matches!(refusal, Refusal::IstioCniNotReplaceable { .. }),
             "{refusal}"
         );
     }
@@ -135,7 +135,7 @@ fn where_it_cannot_be_replaced_that_is_said() {
 
 #[test]
 fn its_place_is_given_back_when_asked_for() {
-    let mut restoring = leaving();
+    let mut restoring = options();
     restoring.restore_istio_cni = true;
     assert_snapshot!(
         "istio-restored",
@@ -147,7 +147,7 @@ fn its_place_is_given_back_when_asked_for() {
         "without the flag, neither entry is left",
         uninstalling(&taken_over())
     );
-    let gone = Found {
+    let gone = NodeState {
         istio_binary: false,
         ..taken_over()
     };

@@ -4,16 +4,16 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
-use mesh_cni_installer::{BinaryFate, Leaving};
+use mesh_cni_installer::{BinaryRemoval, UninstallOptions};
 use mesh_cni_installer::{
-    DiskError, Error, Event, Refusal, Step, apply, install, look, plan_install, uninstall,
+    DiskError, Error, Progress, Refusal, Step, apply, install, plan_install, read_node, uninstall,
 };
 
+use crate::fixture::{BRIDGE, CALICO, stand_alone};
 use crate::node::{Node, PLUGIN, mode};
-use crate::situation::{BRIDGE, CALICO, stand_alone};
 
-const LEAVING: Leaving = Leaving {
-    binary: BinaryFate::Remove,
+const LEAVING: UninstallOptions = UninstallOptions {
+    binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
     restore_istio_cni: false,
 };
@@ -90,7 +90,7 @@ fn a_list_that_comes_late_is_waited_for() {
     let mut reasons = Vec::new();
     let day = Duration::from_secs(86_400);
     install(&node.settings(), day, |event| {
-        if let Event::Waiting(refusal) = event {
+        if let Progress::Waiting(refusal) = event {
             reasons.push(refusal.to_string());
             fs::write(node.conf("10-calico.conflist"), CALICO).unwrap();
         }
@@ -100,7 +100,7 @@ fn a_list_that_comes_late_is_waited_for() {
         panic!("the reason is told once: {reasons:?}");
     };
     assert!(
-        reason.contains("holds no network configuration"),
+        reason.contains("contains no network configuration"),
         "{reason}"
     );
     assert!(node.load().contains("mesh-cni"));
@@ -112,7 +112,7 @@ fn a_broken_list_is_not_waited_for() {
     let day = Duration::from_secs(86_400);
     let error = install(&node.settings(), day, |_| ()).unwrap_err();
     assert!(
-        matches!(error, Error::Refused(Refusal::Unreadable { .. })),
+        matches!(error, Error::Refused(Refusal::InvalidConf { .. })),
         "{error}"
     );
     assert!(!node.paths.binary().exists());
@@ -122,7 +122,7 @@ fn a_broken_list_is_not_waited_for() {
 fn what_others_change_in_between_is_not_overwritten() {
     for (name, text) in [("10-calico.conflist", CALICO), ("10-lab.conf", BRIDGE)] {
         let node = Node::with(&[(name, text)]);
-        let found = look(&node.paths, Some(&node.plugin_binary())).unwrap();
+        let found = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
         let plan = plan_install(&node.settings(), &found).unwrap();
         fs::write(node.conf(name), "changed").unwrap();
         let error = apply(&plan.steps, |_| ()).unwrap_err();
@@ -141,12 +141,12 @@ fn a_binary_stays_while_another_program_puts_the_entry_back() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
     let chained = node.read("10-calico.conflist");
-    let leaving = Leaving {
+    let options = UninstallOptions {
         grace: Duration::from_millis(1),
         ..LEAVING
     };
-    let error = uninstall(&node.paths, &leaving, |event| {
-        if let Event::Done(Step::WriteList { .. }) = event {
+    let error = uninstall(&node.paths, &options, |event| {
+        if let Progress::Done(Step::WriteList { .. }) = event {
             fs::write(node.conf("10-calico.conflist"), &chained).unwrap();
         }
     })

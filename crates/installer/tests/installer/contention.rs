@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use mesh_cni_installer::{install, uninstall};
 
+use crate::fixture::{BRIDGE, CALICO, options, owned_first};
 use crate::keeper::Keeper;
 use crate::node::Node;
-use crate::situation::{BRIDGE, CALICO, leaving, owned_first};
 
 /// A hundred times a second.
 const GAP: Duration = Duration::from_millis(10);
@@ -97,7 +97,7 @@ fn a_runtime_never_reads_anything_but_a_whole_list() {
     ] {
         let node = Arc::new(Node::with(&[network]));
         let reader = Reader::of(&node);
-        let mut at_once = leaving();
+        let mut at_once = options();
         at_once.grace = Duration::ZERO;
         let mut copying = node.settings();
         copying.chaining = owned_first().chaining;

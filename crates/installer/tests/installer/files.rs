@@ -6,28 +6,28 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_cni_installer::{
-    BinaryFate, Found, Leaving, Note, Sandboxes, install, look_at_sandboxes, plan_uninstall,
-    uninstall,
+    BinaryRemoval, NodeState, Note, Sandboxes, UninstallOptions, install, plan_uninstall,
+    read_sandboxes, uninstall,
 };
 use serde_json::json;
 
 use crate::assert_snapshot;
+use crate::fixture::{CALICO, node, options, settings, uninstalling_as, with_binary, written};
 use crate::node::Node;
-use crate::situation::{CALICO, leaving, node, settings, uninstalling_as, with_binary, written};
 
-const WHEN_UNUSED: Leaving = Leaving {
-    binary: BinaryFate::WhenUnused,
+const WHEN_UNUSED: UninstallOptions = UninstallOptions {
+    binary: BinaryRemoval::WhenUnused,
     grace: Duration::ZERO,
     restore_istio_cni: false,
 };
 
-fn chained(sandboxes: Sandboxes) -> Found {
+fn chained(sandboxes: Sandboxes) -> NodeState {
     let list = written(
         &settings(),
         &node(&[("10-calico.conflist", CALICO)]),
         "10-calico.conflist",
     );
-    Found {
+    NodeState {
         sandboxes,
         ..with_binary(node(&[("10-calico.conflist", &list)]))
     }
@@ -35,16 +35,16 @@ fn chained(sandboxes: Sandboxes) -> Found {
 
 #[test]
 fn the_binary_goes_only_when_nobody_can_call_it() {
-    let leaving = Leaving {
-        binary: BinaryFate::WhenUnused,
-        ..leaving()
+    let options = UninstallOptions {
+        binary: BinaryRemoval::WhenUnused,
+        ..options()
     };
     let told = [
         Sandboxes::Counted(0),
         Sandboxes::Counted(3),
         Sandboxes::Unknown,
     ]
-    .map(|sandboxes| uninstalling_as(&chained(sandboxes), &leaving));
+    .map(|sandboxes| uninstalling_as(&chained(sandboxes), &options));
     assert_snapshot!(
         "uninstall-when-unused",
         "it goes in the first case; three sandboxes keep it in the second, doubt in the third",
@@ -56,7 +56,7 @@ fn the_binary_goes_only_when_nobody_can_call_it() {
 fn the_runtimes_cache_tells_who_was_made_with_it() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let cache = &node.paths.cache_dir;
-    assert_eq!(look_at_sandboxes(cache).unwrap(), Sandboxes::Counted(0));
+    assert_eq!(read_sandboxes(cache).unwrap(), Sandboxes::Counted(0));
     install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
 
     let results = cache.join("results");
@@ -69,7 +69,7 @@ fn the_runtimes_cache_tells_who_was_made_with_it() {
     fs::write(&ours, attachment(&node.read("10-calico.conflist"))).unwrap();
     fs::write(results.join("k8s-pod-network-b-eth0"), attachment(CALICO)).unwrap();
     fs::write(results.join("odd"), "mesh-cni").unwrap();
-    assert_eq!(look_at_sandboxes(cache).unwrap(), Sandboxes::Counted(1));
+    assert_eq!(read_sandboxes(cache).unwrap(), Sandboxes::Counted(1));
 
     let outcome = uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
     assert!(node.paths.binary().exists());
@@ -88,7 +88,7 @@ fn a_node_whose_cache_cannot_be_seen_keeps_the_binary() {
     let node = Node::new();
     fs::remove_dir(&node.paths.cache_dir).unwrap();
     assert_eq!(
-        look_at_sandboxes(&node.paths.cache_dir).unwrap(),
+        read_sandboxes(&node.paths.cache_dir).unwrap(),
         Sandboxes::Unknown
     );
 }
@@ -117,14 +117,14 @@ fn the_run_directory_goes_unless_others_use_it() {
 
 #[test]
 fn nothing_waits_where_nothing_was_edited() {
-    let found = Found {
+    let found = NodeState {
         sandboxes: Sandboxes::Counted(0),
         ..with_binary(node(&[("10-calico.conflist", CALICO)]))
     };
     let plan = plan_uninstall(
         &mesh_cni_installer::NodePaths::default(),
         &found,
-        &leaving(),
+        &options(),
     );
     let names: Vec<_> = plan
         .unwrap()

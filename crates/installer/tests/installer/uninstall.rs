@@ -1,9 +1,9 @@
 //! What is planned to leave nodes of every kind.
 
-use mesh_cni_installer::{BinaryFate, Leaving, NodePaths, Note, Step, plan_uninstall};
+use mesh_cni_installer::{BinaryRemoval, NodePaths, Note, Step, UninstallOptions, plan_uninstall};
 
 use crate::assert_snapshot;
-use crate::situation::{BRIDGE, CALICO, leaving, node, uninstalling, with_binary, with_saved};
+use crate::fixture::{BRIDGE, CALICO, node, options, uninstalling, with_binary, with_saved};
 
 const CHAINED: &str = r#"{
   "name": "k8s",
@@ -85,9 +85,9 @@ fn a_saved_file_whose_list_others_removed_does_not_come_back() {
         "10-lab.conf",
         BRIDGE,
     );
-    let plan = plan_uninstall(&NodePaths::default(), &found, &leaving()).unwrap();
+    let plan = plan_uninstall(&NodePaths::default(), &found, &options()).unwrap();
     assert_eq!(plan.steps, []);
-    assert!(matches!(plan.notes[..], [Note::SavedKept { .. }]));
+    assert!(matches!(plan.notes[..], [Note::SavedFileKept { .. }]));
 }
 
 #[test]
@@ -113,9 +113,9 @@ fn a_file_that_cannot_be_edited_keeps_the_binary() {
 #[test]
 fn the_binary_stays_for_those_who_ask() {
     let found = with_binary(node(&[("10-calico.conflist", CHAINED)]));
-    let keep = Leaving {
-        binary: BinaryFate::Keep,
-        ..leaving()
+    let keep = UninstallOptions {
+        binary: BinaryRemoval::Never,
+        ..options()
     };
     let plan = plan_uninstall(&NodePaths::default(), &found, &keep).unwrap();
     let names: Vec<_> = plan.steps.iter().map(Step::name).collect();

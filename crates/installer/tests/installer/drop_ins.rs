@@ -3,7 +3,7 @@
 use mesh_cni_installer::plan_install;
 
 use crate::assert_snapshot;
-use crate::situation::{
+use crate::fixture::{
     BRIDGE, CALICO, dropping_in, installing, node, settings, uninstalling, with_binary,
     with_drop_in, with_saved, written,
 };

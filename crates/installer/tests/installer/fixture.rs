@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use mesh_cni_installer::{
-    Binary, BinaryFate, Chaining, ConfFile, ConfName, DropIn, Entry, Found, Leaving, NodePaths,
-    Plan, Refusal, Settings, Step, one_line, plan_install, plan_uninstall,
+    Binary, BinaryRemoval, Chaining, ConfFile, ConfName, DropIn, Entry, NodePaths, NodeState, Plan,
+    Refusal, Settings, Step, UninstallOptions, error_chain, plan_install, plan_uninstall,
 };
 use serde_json::{Value, json};
 
@@ -39,25 +39,25 @@ pub(crate) fn name_of(name: &str) -> ConfName {
 }
 
 /// A node with these network configurations.
-pub(crate) fn node(confs: &[(&str, &str)]) -> Found {
+pub(crate) fn node(confs: &[(&str, &str)]) -> NodeState {
     let mut confs: Vec<_> = confs.iter().map(|(name, text)| file(name, text)).collect();
     confs.sort_by(|one, other| one.name.cmp(&other.name));
-    Found {
+    NodeState {
         confs,
-        ..Found::default()
+        ..NodeState::default()
     }
 }
 
 /// The same node with the binary in place.
-pub(crate) fn with_binary(found: Found) -> Found {
-    Found {
+pub(crate) fn with_binary(found: NodeState) -> NodeState {
+    NodeState {
         binary: Binary::Ready,
         ..found
     }
 }
 
 /// The same node with a file that was set aside.
-pub(crate) fn with_saved(mut found: Found, name: &str, text: &str) -> Found {
+pub(crate) fn with_saved(mut found: NodeState, name: &str, text: &str) -> NodeState {
     found.saved.push(file(name, text));
     found
 }
@@ -92,28 +92,28 @@ pub(crate) fn dropping_in() -> Settings {
     settings
 }
 
-pub(crate) fn leaving() -> Leaving {
-    Leaving {
-        binary: BinaryFate::Remove,
+pub(crate) fn options() -> UninstallOptions {
+    UninstallOptions {
+        binary: BinaryRemoval::Always,
         grace: Duration::from_secs(2),
         restore_istio_cni: false,
     }
 }
 
-pub(crate) fn installing(settings: &Settings, found: &Found) -> String {
+pub(crate) fn installing(settings: &Settings, found: &NodeState) -> String {
     told(found, plan_install(settings, found))
 }
 
-pub(crate) fn uninstalling(found: &Found) -> String {
-    uninstalling_as(found, &leaving())
+pub(crate) fn uninstalling(found: &NodeState) -> String {
+    uninstalling_as(found, &options())
 }
 
-pub(crate) fn uninstalling_as(found: &Found, leaving: &Leaving) -> String {
-    told(found, plan_uninstall(&NodePaths::default(), found, leaving))
+pub(crate) fn uninstalling_as(found: &NodeState, options: &UninstallOptions) -> String {
+    told(found, plan_uninstall(&NodePaths::default(), found, options))
 }
 
 /// The text that an install writes to this file on this node.
-pub(crate) fn written(settings: &Settings, found: &Found, name: &str) -> String {
+pub(crate) fn written(settings: &Settings, found: &NodeState, name: &str) -> String {
     let plan = plan_install(settings, found).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
         Step::WriteList { path, text, .. } if path.ends_with(name) => Some(text),
@@ -123,7 +123,7 @@ pub(crate) fn written(settings: &Settings, found: &Found, name: &str) -> String 
 }
 
 /// The same node with our plugin in the directory of a network, and nothing else there.
-pub(crate) fn with_drop_in(mut found: Found, network: &str, text: Option<&str>) -> Found {
+pub(crate) fn with_drop_in(mut found: NodeState, network: &str, text: Option<&str>) -> NodeState {
     found.drop_ins.push(DropIn {
         network: network.to_owned(),
         text: text.map(str::to_owned),
@@ -132,7 +132,7 @@ pub(crate) fn with_drop_in(mut found: Found, network: &str, text: Option<&str>) 
     found
 }
 
-fn told(found: &Found, plan: Result<Plan, Refusal>) -> String {
+fn told(found: &NodeState, plan: Result<Plan, Refusal>) -> String {
     let mut text = String::from("the node\n");
     let mut line = |indent: &str, line: &str| writeln!(text, "{indent}{line}").unwrap();
     line("  ", &format!("binary: {:?}", found.binary));
@@ -158,7 +158,7 @@ fn told(found: &Found, plan: Result<Plan, Refusal>) -> String {
     match plan {
         Err(refusal) => {
             line("", "refused");
-            line("  ", &one_line(&refusal));
+            line("  ", &error_chain(&refusal));
             line("  ", &format!("hint: {}", refusal.remedy()));
         }
         Ok(plan) => {

@@ -1,0 +1,150 @@
+//! Plans our own files: a network with the plugin only, and a copy of the network's list.
+
+use mesh_cni_plan::PLUGIN_TYPE;
+use mesh_cni_spec::ConfList;
+use serde_json::{Value, json};
+
+use super::chain::insert_entry;
+use super::{
+    choose_conf, is_ours, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry,
+    set_entry,
+};
+use crate::node_state::{COPY_OF, same};
+use crate::{Access, ConfFile, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
+
+/// CNI version of our own list: the oldest one whose runtimes all call CHECK and pass results in
+/// the current format.
+const OWN_CNI_VERSION: &str = "1.0.0";
+
+/// A copy of the network's list with our entry, sorted before it.
+///
+/// If the network's own list is missing, the copy stays, because the runtime has no other list.
+pub(super) fn owned_first(
+    settings: &Settings,
+    state: &NodeState,
+    plan: &mut Plan,
+) -> Result<(), Refusal> {
+    let paths = &settings.paths;
+    let name = &settings.owned_name;
+    let path = paths.conf(name);
+    let existing = state.conf(name);
+    if existing.is_some_and(|existing| !existing.is_copy()) {
+        return Err(Refusal::NotOurs { path });
+    }
+    let primary = match (
+        choose_conf(paths, settings.conf_name.as_ref(), state),
+        existing,
+    ) {
+        (Ok(primary), _) => primary,
+        (Err(refusal), Some(copy)) if refusal.is_transient() => {
+            return renew_copy(settings, copy, plan);
+        }
+        (Err(refusal), _) => return Err(refusal),
+    };
+    let earlier = state.confs.iter().find(|conf| !conf.is_copy());
+    if let Some(earlier) = earlier.filter(|earlier| earlier.name < *name) {
+        let first = paths.conf(&earlier.name);
+        return Err(Refusal::NotFirst { path, first });
+    }
+    let wanted = copy_of(settings, primary)?;
+    if existing.is_some_and(|existing| existing.equals(&wanted)) {
+        plan.notes.push(Note::CopyUpToDate { path });
+    } else {
+        let from = paths.conf(&primary.name);
+        plan.steps.push(Step::WriteList {
+            path,
+            text: wanted.to_text(),
+            was: existing.map(|existing| existing.text.clone()),
+            access: Access::Like(from.clone()),
+            edit: Edit::Copied { from },
+        });
+    }
+    remove_entry(paths, state, primary, plan);
+    remove_copies(paths, state, Some(name), plan);
+    remove_drop_ins(paths, state, None, plan);
+    Ok(())
+}
+
+/// The network's list with our entry, marked as our copy.
+fn copy_of(settings: &Settings, primary: &ConfFile) -> Result<ConfList, Refusal> {
+    let mut list = parse(&settings.paths, primary)?;
+    list.remove(PLUGIN_TYPE);
+    insert_entry(settings, primary, &mut list)?;
+    list.set_field(COPY_OF, Value::from(primary.name.as_str()))
+        .expect("the field is not one of CNI");
+    Ok(list)
+}
+
+/// Updates the entry of a copy whose original is missing.
+fn renew_copy(settings: &Settings, copy: &ConfFile, plan: &mut Plan) -> Result<(), Refusal> {
+    let path = settings.paths.conf(&copy.name);
+    let mut list = parse(&settings.paths, copy)?;
+    plan.notes
+        .push(Note::CopyWithoutOriginal { path: path.clone() });
+    if insert_entry(settings, copy, &mut list)?.is_some() {
+        plan.steps.push(Step::WriteList {
+            text: list.to_text(),
+            was: Some(copy.text.clone()),
+            access: Access::Like(path.clone()),
+            edit: Edit::Replaced,
+            path,
+        });
+    }
+    Ok(())
+}
+
+/// A network with the plugin only.
+pub(super) fn stand_alone(
+    settings: &Settings,
+    state: &NodeState,
+    plan: &mut Plan,
+) -> Result<(), Refusal> {
+    let primary = choose_conf(&settings.paths, None, state).ok();
+    if let Some(primary) = primary
+        && let Ok(list) = primary.list()
+    {
+        refuse_istio(&settings.paths, primary, &list)?;
+    }
+    place_own(settings, state, plan)?;
+    if let Some(primary) = primary.filter(|primary| primary.name != settings.own_conf()) {
+        remove_entry(&settings.paths, state, primary, plan);
+    }
+    remove_copies(&settings.paths, state, None, plan);
+    remove_drop_ins(&settings.paths, state, None, plan);
+    Ok(())
+}
+
+fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<(), Refusal> {
+    let name = settings.own_conf();
+    let path = settings.paths.conf(&name);
+    let wanted = own_list(settings.entry.stand_alone());
+    let existing = state.conf(&name);
+    let existing_list = match existing.map(ConfFile::list).transpose() {
+        Ok(list) => list,
+        Err(source) => return Err(Refusal::InvalidConf { path, source }),
+    };
+    match &existing_list {
+        Some(list) if !list.plugins().iter().all(is_ours) => Err(Refusal::NotOurs { path }),
+        Some(list) if same(list, &wanted) => {
+            plan.notes.push(Note::EntryInPlace { path });
+            Ok(())
+        }
+        _ => {
+            plan.steps.push(Step::WriteList {
+                text: wanted.to_text(),
+                was: existing.map(|existing| existing.text.clone()),
+                access: existing.map_or(Access::New, |_| Access::Like(path.clone())),
+                edit: Edit::StandAlone,
+                path,
+            });
+            Ok(())
+        }
+    }
+}
+
+fn own_list(entry: Value) -> ConfList {
+    let empty = json!({"cniVersion": OWN_CNI_VERSION, "name": PLUGIN_TYPE, "plugins": []});
+    let mut list = ConfList::parse(&empty.to_string()).expect("it has a name and plugins");
+    set_entry(&mut list, entry);
+    list
+}
