@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mesh_cni_tests::{Agent, AgentDoor, KubeApi, MANIFESTS};
+use mesh_cni_tests::{Agent, AgentClient, KubeApi, MANIFESTS};
 use serde_json::{Value, json};
 
 use crate::node::{Node, PLAIN, passed};
@@ -28,7 +28,7 @@ fn with_the_api_server_hanging_known_pods_start_and_the_watch_resumes() {
     let mut node = Node::start();
     let uid = node.pod("plain", PLAIN);
     let requests = |node: &Node| {
-        let all = node.api.asked_by("kube-system", "mesh-cni").into_iter();
+        let all = node.api.requests_of("kube-system", "mesh-cni").into_iter();
         all.filter(|request| !request.starts_with("get "))
             .collect::<Vec<_>>()
     };
@@ -37,7 +37,7 @@ fn with_the_api_server_hanging_known_pods_start_and_the_watch_resumes() {
     assert!(passed(&node.add("plain", &uid)));
     let unknown = node.add("other", "u-1");
     assert_eq!(unknown["code"], 11, "{unknown}");
-    assert!(node.agent.door().knows_its_pods());
+    assert!(node.agent.client().has_received_its_pods());
     node.api.resume_server();
     let later = node.pod("later", PLAIN);
     assert!(passed(&node.add("later", &later)));
@@ -57,8 +57,11 @@ fn a_new_token_is_used_and_an_expired_one_is_reported() {
     bind_token(&api, "first", &token);
     let kubeconfig = with_token_file(&api, &token, directory.path());
     let command = Agent::command(&kubeconfig, directory.path());
-    let mut agent = Agent::begin(&command, directory.path());
-    agent.wait_for("does not know its pods", AgentDoor::knows_its_pods);
+    let mut agent = Agent::spawn(&command, directory.path());
+    agent.wait_for(
+        "has not received its pods",
+        AgentClient::has_received_its_pods,
+    );
     let mut node = Node {
         agent,
         api,
@@ -92,12 +95,15 @@ fn a_wrong_clock_is_reported_and_a_jumping_clock_does_no_harm() {
 
     // A machine without a battery starts at this time, before any certificate is valid.
     clock.set("@1970-01-02 00:00:00");
-    let mut agent = Agent::begin(&command, directory.path());
+    let mut agent = Agent::spawn(&command, directory.path());
     agent.wait_for("does not say why", |agent| {
         agent.log().contains("not valid yet")
     });
     clock.set("+0");
-    agent.wait_for("does not know its pods", AgentDoor::knows_its_pods);
+    agent.wait_for(
+        "has not received its pods",
+        AgentClient::has_received_its_pods,
+    );
     let mut node = Node {
         agent,
         api,

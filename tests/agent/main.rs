@@ -19,7 +19,7 @@ fn a_thousand_adds_cause_no_request_to_the_api_server() {
     let mut node = Node::start();
     let plain = node.pod("plain", PLAIN);
     let meshed = node.pod("meshed", MESHED);
-    let before = node.api.asked_by("kube-system", "mesh-cni");
+    let before = node.api.requests_of("kube-system", "mesh-cni");
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -35,13 +35,13 @@ fn a_thousand_adds_cause_no_request_to_the_api_server() {
         "it gets as far as the namespace: {reached}"
     );
     // A watch that ends is opened again.
-    let asked = node.api.asked_by("kube-system", "mesh-cni");
+    let asked = node.api.requests_of("kube-system", "mesh-cni");
     let mut since = asked[before.len()..].iter();
     assert!(
         since.all(|words| words.starts_with("watch /api/v1/pods?")),
         "{asked:#?}"
     );
-    let metrics = node.agent.door().ask("/metrics").unwrap();
+    let metrics = node.agent.client().get("/metrics").unwrap();
     let adds = r#"mesh_cni_adds_total{decision="skip",reason="no-istio-proxy"} 1000"#;
     assert!(metrics.contains(adds), "{metrics}");
 }

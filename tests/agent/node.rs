@@ -37,7 +37,7 @@ impl Node {
         let uid = found["metadata"]["uid"].as_str().unwrap().to_owned();
         let page = format!("/pods/default/{name}");
         self.agent.wait_for("does not know the pod", |agent| {
-            agent.ask(&page).is_some_and(|page| page.contains(&uid))
+            agent.get(&page).is_some_and(|page| page.contains(&uid))
         });
         uid
     }
@@ -53,7 +53,7 @@ impl Node {
             "cniVersion": "1.0.0",
             "name": "pod-network",
             "type": "mesh-cni",
-            "cni_agent_run_dir": self.agent.door().run_dir,
+            "cni_agent_run_dir": self.agent.client().run_dir,
             "prevResult": {"cniVersion": "1.0.0", "interfaces": [], "ips": [], "dns": {}},
         });
         for (field, value) in fields.as_object().unwrap() {

@@ -100,9 +100,9 @@ impl Started {
             directory.path(),
         );
         let start = Instant::now();
-        let agent = Agent::begin(&command, directory.path());
+        let agent = Agent::spawn(&command, directory.path());
         while !is_ready(&agent) {
-            assert!(start.elapsed().as_secs() < 60, "{}", agent.door().log());
+            assert!(start.elapsed().as_secs() < 60, "{}", agent.client().log());
             thread::sleep(Duration::from_millis(1));
         }
         let ready = start.elapsed();
@@ -116,7 +116,7 @@ impl Started {
 }
 
 fn is_ready(agent: &Agent) -> bool {
-    let ready = agent.door().ask("/readyz");
+    let ready = agent.client().get("/readyz");
     ready.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
@@ -156,7 +156,7 @@ fn adds(started: &Started) -> String {
     let file = Attachment::new("auto");
     let mut agent = file.conf.clone();
     agent["pod_source"] = "agent".into();
-    agent["cni_agent_run_dir"] = json!(started.agent.door().run_dir);
+    agent["cni_agent_run_dir"] = json!(started.agent.client().run_dir);
     let confs = [file.conf.to_string(), agent.to_string()];
     let mut samples: [Vec<Sample>; 2] = Default::default();
     for _ in 0..RUNS {

@@ -56,7 +56,7 @@ pub(crate) fn list_is_rewritten(cluster: &mut TestCluster) {
     let part = path.with_extension("part");
     let folder = path.parent().expect("the list is in a folder");
     let written = fs::write(&part, list.to_string()).and_then(|()| fs::rename(part, &path));
-    written.expect("the enclosure's /etc can be written");
+    written.expect("the isolated host's /etc can be written");
     wait_for_change(folder, MOST, "the entry is not restored", || {
         mesh::is_listed(cluster).then_some(())
     });

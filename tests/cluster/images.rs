@@ -20,7 +20,7 @@ pub(crate) fn import(node: &Node) {
     each(|image| {
         let archive = node.directory().join(file_name(image));
         image.write(&archive);
-        Containerd::import(node.enclosure(), &archive);
+        Containerd::import(node.isolated_host(), &archive);
         fs::remove_file(&archive).expect("the archive was written");
     });
 }

@@ -81,6 +81,6 @@ pub(crate) fn list(cluster: &TestCluster) -> String {
 pub(crate) fn list_path(cluster: &TestCluster) -> PathBuf {
     cluster
         .node
-        .enclosure()
+        .isolated_host()
         .path("/etc/cni/net.d/10-node.conflist")
 }

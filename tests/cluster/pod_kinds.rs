@@ -215,7 +215,7 @@ fn asking_pod() -> Value {
 /// A pod on the node's network: the node's rules do not change.
 pub(crate) fn host_network(cluster: &mut TestCluster) {
     create(cluster, &host_network_pod());
-    let found = rules_as_text(&cluster.node.enclosure().own_netns());
+    let found = rules_as_text(&cluster.node.isolated_host().own_netns());
     assert!(!found.contains("ISTIO"), "{found}");
 }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode};
 
-use mesh_cni_tests::Enclosure;
+use mesh_cni_tests::IsolatedHost;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
@@ -52,7 +52,7 @@ fn watch(clean_up: impl FnOnce(&Path)) -> ExitCode {
         }
     }
     end_descendants();
-    Enclosure::sweep(child.id());
+    IsolatedHost::sweep(child.id());
     clean_up(folder.path());
     folder.close().expect("the temporary folder can be removed");
     if let Some(signal) = asked {

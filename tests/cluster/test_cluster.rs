@@ -95,7 +95,12 @@ impl TestCluster {
 
     /// Sends an HTTP request from outside the node and returns the body. The status must be 200.
     pub(crate) fn ask_from_outside(&self, address: impl Into<IpAddr> + Send, port: u16) -> String {
-        ask(&self.node.enclosure().netns("outside"), address, port, "/")
+        ask(
+            &self.node.isolated_host().netns("outside"),
+            address,
+            port,
+            "/",
+        )
     }
 
     /// Sends an HTTP request from the node itself.
@@ -105,7 +110,7 @@ impl TestCluster {
         port: u16,
         path: &str,
     ) -> String {
-        ask(&self.node.enclosure().own_netns(), address, port, path)
+        ask(&self.node.isolated_host().own_netns(), address, port, path)
     }
 
     /// The pods with that label.
@@ -150,7 +155,10 @@ impl TestCluster {
     /// A pod's network namespace.
     pub(crate) fn netns(&self, pod: &Value) -> NetNs {
         let pid = self.pid(pod, &pod["status"]["containerStatuses"][0]["name"]);
-        let path = self.node.enclosure().path(&format!("/proc/{pid}/ns/net"));
+        let path = self
+            .node
+            .isolated_host()
+            .path(&format!("/proc/{pid}/ns/net"));
         NetNs::open(&path).unwrap_or_else(|error| panic!("{}: {error}", name_of(pod)))
     }
 
@@ -164,7 +172,10 @@ impl TestCluster {
         let id = ids.next().and_then(|status| status["containerID"].as_str());
         let id = id.and_then(|id| id.strip_prefix("containerd://"));
         let id = id.unwrap_or_else(|| panic!("no container {container} in {pod:#}"));
-        let inspected = crictl(self.node.enclosure(), &["inspect", "--output", "json", id]);
+        let inspected = crictl(
+            self.node.isolated_host(),
+            &["inspect", "--output", "json", id],
+        );
         let inspected: Value = serde_json::from_str(&inspected.stdout).expect("crictl prints JSON");
         inspected["info"]["pid"]
             .as_u64()
@@ -173,7 +184,7 @@ impl TestCluster {
 
     /// The command that opens a shell on the node.
     pub(crate) fn shell(&self) -> String {
-        let path = self.node.enclosure().path("");
+        let path = self.node.isolated_host().path("");
         let pid = path.components().nth(2).expect("it is below /proc");
         let kubeconfig = self.node.directory().join("admin.kubeconfig");
         format!(

@@ -120,7 +120,7 @@ fn verify(cluster: &TestCluster, place: [&str; 2]) -> Finished {
 }
 
 fn verify_with(cluster: &TestCluster, place: [&str; 2], more: &[&str]) -> Finished {
-    let mut command = cluster.node.enclosure().command(mesh_cnictl());
+    let mut command = cluster.node.isolated_host().command(mesh_cnictl());
     finish(command.arg("verify").args(place).args(more), "")
 }
 

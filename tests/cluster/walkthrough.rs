@@ -86,7 +86,7 @@ pub(crate) fn the_documented_command_lists_the_documented_rules(cluster: &mut Te
     for pod in cluster.pods("app,version") {
         let pid = cluster.pid(&pod, &"istio-proxy".into());
         let command = format!("nsenter -t {pid} -n iptables -L -t nat -n -v --line-numbers -x");
-        let listed = cluster.node.enclosure().must(&command);
+        let listed = cluster.node.isolated_host().must(&command);
         assert_eq!(
             rules_of(&listed),
             rules_of(DOCUMENTED),

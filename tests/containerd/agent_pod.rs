@@ -31,7 +31,7 @@ pub(crate) fn import_image(node: &Node) {
     let mut image = Command::new(script);
     let made = finish(image.arg(static_programs()).arg(&archive), "");
     assert_eq!(made.code, 0, "{}", made.stderr);
-    Containerd::import(&node.enclosure, &archive);
+    Containerd::import(&node.isolated_host, &archive);
 }
 
 /// A running container of the DaemonSet.
@@ -96,12 +96,12 @@ impl<'node> AgentPod<'node> {
     /// Runs a command in it.
     pub(crate) fn exec(&self, words: &[&str]) -> Finished {
         let exec = ["exec", "--sync", &self.container];
-        crictl(&self.node.enclosure, &[&exec[..], words].concat())
+        crictl(&self.node.isolated_host, &[&exec[..], words].concat())
     }
 
     /// Stops it.
     pub(crate) fn end(self) {
-        let stopped = crictl(&self.node.enclosure, &["stop", &self.container]);
+        let stopped = crictl(&self.node.isolated_host, &["stop", &self.container]);
         // If the container ends by itself at this moment, the connection to it ends too.
         let is_over = stopped.code == 0 || stopped.stderr.contains("ttrpc: closed");
         assert!(is_over, "{}", stopped.stderr);
@@ -203,7 +203,7 @@ fn mounts(spec: &Value, container: &Value) -> Vec<Value> {
 }
 
 fn must(node: &Node, words: &[&str]) -> String {
-    let finished = crictl(&node.enclosure, words);
+    let finished = crictl(&node.isolated_host, words);
     assert_eq!(finished.code, 0, "{words:?}: {}", finished.stderr);
     finished.stdout.trim().to_owned()
 }

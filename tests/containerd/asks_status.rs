@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use mesh_cni_tests::{Agent, Enclosure, KubeApi, Process, crictl, mesh_cni, newer_containerd};
+use mesh_cni_tests::{Agent, IsolatedHost, KubeApi, Process, crictl, mesh_cni, newer_containerd};
 use serde_json::{Value, json};
 
 /// How long a test waits for readiness.
@@ -16,8 +16,8 @@ restrict_oom_score_adj = true
 "#;
 
 /// The runtime's `NetworkReady` condition: whether the network is ready, and why not.
-fn network(enclosure: &Enclosure) -> (bool, String) {
-    let info = crictl(enclosure, &["info"]);
+fn network(isolated_host: &IsolatedHost) -> (bool, String) {
+    let info = crictl(isolated_host, &["info"]);
     assert_eq!(info.code, 0, "{}", info.stderr);
     let info: Value = info.stdout.parse().unwrap();
     let mut conditions = info["status"]["conditions"].as_array().unwrap().iter();
@@ -30,12 +30,12 @@ fn network(enclosure: &Enclosure) -> (bool, String) {
 fn the_network_is_ready_while_an_add_would_work() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path();
-    let enclosure = Enclosure::start(state);
-    let lists = enclosure.path("/etc/cni/net.d");
-    for folder in [&lists, &enclosure.path("/opt/cni/bin")] {
+    let isolated_host = IsolatedHost::start(state);
+    let lists = isolated_host.path("/etc/cni/net.d");
+    for folder in [&lists, &isolated_host.path("/opt/cni/bin")] {
         fs::create_dir_all(folder).unwrap();
     }
-    fs::copy(mesh_cni(), enclosure.path("/opt/cni/bin/mesh-cni")).unwrap();
+    fs::copy(mesh_cni(), isolated_host.path("/opt/cni/bin/mesh-cni")).unwrap();
     let list = json!({
         "cniVersion": "1.1.0",
         "name": "pod-network",
@@ -47,21 +47,21 @@ fn the_network_is_ready_while_an_add_would_work() {
         }],
     });
     fs::write(lists.join("10-pod-network.conflist"), list.to_string()).unwrap();
-    fs::write(enclosure.path("/etc/containerd-2.toml"), CONFIG).unwrap();
-    let mut command = enclosure.command(newer_containerd());
+    fs::write(isolated_host.path("/etc/containerd-2.toml"), CONFIG).unwrap();
+    let mut command = isolated_host.command(newer_containerd());
     command.args(["--config", "/etc/containerd-2.toml"]);
     let (log, socket) = (state.join("log"), state.join("notify"));
     let containerd = Process::start_ready(&mut command, &log, &socket, MOST);
 
-    let (ready, why) = network(&enclosure);
+    let (ready, why) = network(&isolated_host);
     assert!(!ready, "without an agent no ADD would work");
     insta::assert_snapshot!(why.replace(state.to_str().unwrap(), "…"), @"Network plugin returns error: the agent does not answer on `…/run/agent.sock`: the connection failed: No such file or directory (os error 2); check the agent on this node, a pod of the mesh-cni DaemonSet: it is starting or stopped, or its run directory is not `cni_agent_run_dir`; the runtime tries again");
 
     let api = KubeApi::start();
     let agent = Agent::start(&api, state);
-    assert_eq!(network(&enclosure), (true, String::new()));
+    assert_eq!(network(&isolated_host), (true, String::new()));
     drop(agent);
-    let (ready, again) = network(&enclosure);
+    let (ready, again) = network(&isolated_host);
     assert!(!ready, "{again}");
     drop(containerd);
 }

@@ -26,7 +26,7 @@ impl Cluster {
         let node = Node::with(Some(&json!({
             "type": "mesh-cni",
             "pod_source": "agent",
-            "cni_agent_run_dir": agent.door().run_dir,
+            "cni_agent_run_dir": agent.client().run_dir,
         })));
         Self {
             node,
@@ -64,24 +64,24 @@ fn a_recreated_pod_gets_its_own_rules() {
     let cluster = Cluster::start();
     let node = &cluster.node;
     let first = cluster.make(&[pod_for_api("cart", true)]).remove(0);
-    let sandbox = first.start(&node.enclosure).unwrap();
+    let sandbox = first.start(&node.isolated_host).unwrap();
     assert_eq!(difference(node, &sandbox), None);
-    SandboxPod::end(&node.enclosure, &sandbox);
+    SandboxPod::end(&node.isolated_host, &sandbox);
     cluster.delete("cart");
 
     let second = cluster.make(&[pod_for_api("cart", false)]).remove(0);
-    let sandbox = second.start(&node.enclosure).unwrap();
+    let sandbox = second.start(&node.isolated_host).unwrap();
     assert_eq!(node.live_rules(&sandbox).tables.len(), 0);
-    let late = first.start(&node.enclosure).unwrap_err();
+    let late = first.start(&node.isolated_host).unwrap_err();
     let named = late.contains(&first.uid) && late.contains(&second.uid);
     assert!(named, "{late}");
-    SandboxPod::end(&node.enclosure, &sandbox);
+    SandboxPod::end(&node.isolated_host, &sandbox);
     cluster.delete("cart");
 
     let third = cluster.make(&[pod_for_api("cart", true)]).remove(0);
-    let sandbox = third.start(&node.enclosure).unwrap();
+    let sandbox = third.start(&node.isolated_host).unwrap();
     assert_eq!(difference(node, &sandbox), None);
-    SandboxPod::end(&node.enclosure, &sandbox);
+    SandboxPod::end(&node.isolated_host, &sandbox);
     assert_eq!(node.leased_addresses(), Vec::<String>::new());
 }
 
@@ -93,20 +93,20 @@ fn two_hundred_sandboxes_in_bursts_cause_no_request_to_the_api_server() {
     for (burst, size) in BURSTS.into_iter().enumerate() {
         let manifests = (0..size).map(|n| pod_for_api(&format!("burst-{burst}-{n}"), true));
         let pods = cluster.make(&manifests.collect::<Vec<_>>());
-        let started = at_once(&pods, |pod| pod.start(&node.enclosure));
+        let started = at_once(&pods, |pod| pod.start(&node.isolated_host));
         let sandboxes: Vec<_> = started.into_iter().map(Result::unwrap).collect();
         for sandbox in &sandboxes {
             assert_eq!(difference(node, sandbox), None, "burst {burst}");
         }
         at_once(&sandboxes, |sandbox| {
-            SandboxPod::end(&node.enclosure, sandbox);
+            SandboxPod::end(&node.isolated_host, sandbox);
         });
     }
     assert_eq!(node.leased_addresses(), Vec::<String>::new());
-    let metrics = cluster.agent.door().ask("/metrics").unwrap();
+    let metrics = cluster.agent.client().get("/metrics").unwrap();
     let counted = r#"mesh_cni_adds_total{decision="redirect",reason="container"} 200"#;
     assert!(metrics.contains(counted), "{metrics}");
-    let asked = cluster.api.asked_by("kube-system", "mesh-cni");
+    let asked = cluster.api.requests_of("kube-system", "mesh-cni");
     assert!(
         asked.iter().all(|words| !words.starts_with("get ")),
         "{asked:#?}"

@@ -37,9 +37,9 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
     assert!(status.stdout.starts_with("running"), "{}", status.stdout);
 
-    let meshed = documented("meshed").start(&node.enclosure).unwrap();
+    let meshed = documented("meshed").start(&node.isolated_host).unwrap();
     let plain = SandboxPod::new("plain", "p-1");
-    let plain = plain.start(&node.enclosure).unwrap();
+    let plain = plain.start(&node.isolated_host).unwrap();
     assert_eq!(difference(&node, &meshed), None);
     assert_eq!(node.live_rules(&plain).tables.len(), 0);
     let metrics = agent.ready("/metrics");
@@ -55,7 +55,7 @@ fn the_image_installs_and_uninstalls_the_plugin() {
         "an agent that stops leaves the plugin installed"
     );
     for sandbox in [meshed, plain] {
-        SandboxPod::end(&node.enclosure, &sandbox);
+        SandboxPod::end(&node.isolated_host, &sandbox);
     }
 
     let leaving = AgentPod::start(&node, (UNINSTALL, "initContainers"), &[]);

@@ -7,7 +7,7 @@ use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
 use mesh_cni_tests::{
-    Containerd, Enclosure, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, SandboxPod, mesh_cni,
+    Containerd, IsolatedHost, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, SandboxPod, mesh_cni,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ const PODS: &str = "/etc/mesh-cni/pods";
 /// The node. Fields are dropped in this order: the runtime, the isolated host, the files.
 pub(crate) struct Node {
     _containerd: Containerd,
-    pub(crate) enclosure: Enclosure,
+    pub(crate) isolated_host: IsolatedHost,
     _directory: TempDir,
 }
 
@@ -34,11 +34,11 @@ impl Node {
     pub(crate) fn with(entry: Option<&Value>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path();
-        let enclosure = Enclosure::start(state);
-        let containerd = Containerd::start(&enclosure, state);
+        let isolated_host = IsolatedHost::start(state);
+        let containerd = Containerd::start(&isolated_host, state);
         let node = Self {
             _containerd: containerd,
-            enclosure,
+            isolated_host,
             _directory: directory,
         };
         fs::create_dir_all(node.path(PODS)).unwrap();
@@ -51,7 +51,7 @@ impl Node {
 
     /// A path of the node, as seen from this machine.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.enclosure.path(path)
+        self.isolated_host.path(path)
     }
 
     /// The path of a pod's manifest, for pod source `file`.
@@ -62,7 +62,7 @@ impl Node {
 
     /// The live rules of the sandbox.
     pub(crate) fn live_rules(&self, sandbox: &str) -> RuleSet {
-        let netns: NetNs = SandboxPod::netns(&self.enclosure, sandbox);
+        let netns: NetNs = SandboxPod::netns(&self.isolated_host, sandbox);
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let found = read(&netns, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();
         found.rule_sets.into_iter().next().unwrap()

@@ -33,10 +33,10 @@ fn the_annotations_from_the_runtime_decide() {
     })));
     let excluded = ("traffic.sidecar.istio.io/excludeOutboundPorts", "3306");
     let started =
-        |name: &str, annotations: &[_]| annotated(name, annotations).start(&node.enclosure);
+        |name: &str, annotations: &[_]| annotated(name, annotations).start(&node.isolated_host);
 
     let meshed = documented("meshed").annotated(excluded.0, excluded.1);
-    let meshed = meshed.start(&node.enclosure).unwrap();
+    let meshed = meshed.start(&node.isolated_host).unwrap();
     let wanted = rules_with_annotations(&[(excluded.0.to_owned(), excluded.1)]);
     assert_eq!(drift(&wanted, &node.live_rules(&meshed), &OWNERSHIP), None);
 

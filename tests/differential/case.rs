@@ -9,7 +9,7 @@ use mesh_cni_netfilter::walk::{Fate, Host, Place, Walk, walk_on};
 use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile, inbound_passthrough};
-use mesh_cni_tests::{Link, Met, Sender, Whence, any_address};
+use mesh_cni_tests::{Link, Origin, Received, Sender, any_address};
 
 use crate::errand::Errand;
 use crate::random::Random;
@@ -58,7 +58,7 @@ impl Case {
     }
 
     /// Who must meet the packet of that walk.
-    pub(super) fn foretold(&self, walk: &Walk, errand: &Errand) -> Option<Met> {
+    pub(super) fn foretold(&self, walk: &Walk, errand: &Errand) -> Option<Received> {
         let told = foretold(walk, errand);
         told.filter(|_| self.is_answered(walk, errand))
     }
@@ -94,7 +94,7 @@ impl Case {
     }
 }
 
-/// What a walk has to know of the pod of [`Crossroads`](mesh_cni_tests::Crossroads).
+/// What a walk has to know of the pod of [`PodGuestNet`](mesh_cni_tests::PodGuestNet).
 fn host() -> Host {
     let name = |name| InterfaceName::parse(name).unwrap();
     let mut host = Host::new();
@@ -105,8 +105,8 @@ fn host() -> Host {
     host.with_interface(name("lo"), vec![network("::6/128").unwrap()])
 }
 
-fn foretold(walk: &Walk, errand: &Errand) -> Option<Met> {
-    let met = |side, port, original, local| Met {
+fn foretold(walk: &Walk, errand: &Errand) -> Option<Received> {
+    let met = |side, port, original, local| Received {
         side,
         port,
         from: errand.source.unwrap_or(any_address(walk.packet.family())),
@@ -114,14 +114,14 @@ fn foretold(walk: &Walk, errand: &Errand) -> Option<Met> {
     };
     match &walk.fate {
         Fate::RedirectedTo { port, to, original } => {
-            Some(met(Whence::Pod, port.get(), *original, *to))
+            Some(met(Origin::Pod, port.get(), *original, *to))
         }
         Fate::Tproxied {
             port,
             destination,
             original,
             ..
-        } => Some(met(Whence::Pod, port.get(), *original, *destination)),
+        } => Some(met(Origin::Pod, port.get(), *original, *destination)),
         Fate::AsAddressed { to, place } => Some(met(side(place), to.port(), *to, *to)),
         no_arrival => {
             let dropped = matches!(no_arrival, Fate::Dropped { .. });
@@ -131,10 +131,10 @@ fn foretold(walk: &Walk, errand: &Errand) -> Option<Met> {
     }
 }
 
-fn side(place: &Place) -> Whence {
+fn side(place: &Place) -> Origin {
     match place {
-        Place::Here => Whence::Pod,
-        Place::Beyond(name) if name.as_str() == Link::DOCKER0.interface => Whence::Guest,
-        Place::Beyond(_) => Whence::Peer,
+        Place::Here => Origin::Pod,
+        Place::Beyond(name) if name.as_str() == Link::DOCKER0.interface => Origin::Guest,
+        Place::Beyond(_) => Origin::Peer,
     }
 }

@@ -7,7 +7,9 @@ use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Protocol};
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Uid};
 use mesh_cni_netfilter::walk::{Fate, Place};
 use mesh_cni_rules::inbound_passthrough;
-use mesh_cni_tests::{Crossroads, Ends, Link, Opening, Sender, Whence, any_address, far_address};
+use mesh_cni_tests::{
+    Destinations, Link, Origin, PodGuestNet, Probe, Sender, any_address, far_address,
+};
 
 use crate::case::Case;
 use crate::random::Random;
@@ -18,7 +20,7 @@ const ANY_PORT: u16 = 32768;
 /// A packet to be sent, in both of its shapes: for the walk, and for the kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Errand {
-    pub(super) whence: Whence,
+    pub(super) origin: Origin,
     pub(super) protocol: Protocol,
     sender: Sender,
     /// By which of the pod's interfaces it comes in, where it does.
@@ -31,29 +33,29 @@ pub(super) struct Errand {
 impl Errand {
     pub(super) fn random(random: &mut Random, case: &Case) -> Self {
         let family = random.one(&Family::ALL);
-        let whence = match random.next() % 8 {
-            0..5 => Whence::Pod,
-            5..7 => Whence::Peer,
-            _ => Whence::Guest,
+        let origin = match random.next() % 8 {
+            0..5 => Origin::Pod,
+            5..7 => Origin::Peer,
+            _ => Origin::Guest,
         };
-        let link = match whence {
-            Whence::Pod => None,
-            Whence::Peer => Some(random.one(&[Link::ETH0, Link::ETH0, Link::NET1])),
-            Whence::Guest => Some(Link::DOCKER0),
+        let link = match origin {
+            Origin::Pod => None,
+            Origin::Peer => Some(random.one(&[Link::ETH0, Link::ETH0, Link::NET1])),
+            Origin::Guest => Some(Link::DOCKER0),
         };
-        let target = target(random, whence, link, family);
+        let target = target(random, origin, link, family);
         Self {
-            whence,
+            origin,
             protocol: random.one(&[Protocol::Tcp, Protocol::Tcp, Protocol::Udp]),
             sender: sender(random),
             link,
-            source: source(random, whence, link, target).filter(|from| case.may_send(*from)),
+            source: source(random, origin, link, target).filter(|from| case.may_send(*from)),
             to: SocketAddr::new(target, port(random)),
         }
     }
 
     pub(super) fn is_from_the_pod(&self) -> bool {
-        self.whence == Whence::Pod
+        self.origin == Origin::Pod
     }
 
     /// As the walk takes it.
@@ -85,13 +87,13 @@ impl Errand {
     }
 
     /// As a socket sends it.
-    pub(super) fn opening(&self) -> Opening {
+    pub(super) fn probe(&self) -> Probe {
         let family = Family::of_address(self.to.ip());
-        let by_net1 = self.whence == Whence::Peer
+        let by_net1 = self.origin == Origin::Peer
             && self
                 .link
                 .is_some_and(|link| link.interface == Link::NET1.interface);
-        Opening {
+        Probe {
             sender: self.sender,
             source: SocketAddr::new(self.source.unwrap_or(any_address(family)), 0),
             interface: by_net1.then_some(Link::NET1.interface),
@@ -115,9 +117,9 @@ impl Errand {
     }
 
     /// What is known of a connection's ends, and of no datagram's.
-    pub(super) fn ends(&self, original: SocketAddr, local: SocketAddr) -> Option<Ends> {
+    pub(super) fn ends(&self, original: SocketAddr, local: SocketAddr) -> Option<Destinations> {
         match self.protocol {
-            Protocol::Tcp => Some(Ends { original, local }),
+            Protocol::Tcp => Some(Destinations { original, local }),
             Protocol::Udp => None,
         }
     }
@@ -134,21 +136,21 @@ fn port(random: &mut Random) -> u16 {
     if random.once_in(5) {
         return 53;
     }
-    random.one(&Crossroads::PORTS)
+    random.one(&PodGuestNet::PORTS)
 }
 
 /// Where it is for: what can be reached from there.
-fn target(random: &mut Random, whence: Whence, link: Option<Link>, family: Family) -> IpAddr {
+fn target(random: &mut Random, origin: Origin, link: Option<Link>, family: Family) -> IpAddr {
     let own: Vec<_> = Link::ALL.iter().map(|link| link.own(family)).collect();
     let others: Vec<_> = Link::ALL.iter().map(|link| link.other(family)).collect();
     let near = [own[0], own[0], link.map_or(own[0], |link| link.own(family))];
-    match whence {
-        Whence::Peer => random.one(&near),
-        Whence::Guest => {
+    match origin {
+        Origin::Peer => random.one(&near),
+        Origin::Guest => {
             let beyond = [others[0], others[1], far_address(family)];
             random.one(&[&near[..], &own, &beyond].concat())
         }
-        Whence::Pod => {
+        Origin::Pod => {
             let far = [far_address(family)];
             let loopback = match family {
                 Family::V4 => ["127.0.0.1", "127.1.1.1"],
@@ -163,7 +165,7 @@ fn target(random: &mut Random, whence: Whence, link: Option<Link>, family: Famil
 /// From where: a process of the pod that sends to the pod may choose.
 fn source(
     random: &mut Random,
-    whence: Whence,
+    origin: Origin,
     link: Option<Link>,
     target: IpAddr,
 ) -> Option<IpAddr> {
@@ -175,5 +177,5 @@ fn source(
     let to_itself = target.is_loopback() || links.any(|link| link.own(family) == target);
     let passthrough = inbound_passthrough(family).ip();
     let chosen = [passthrough, Link::ETH0.own(family), family.loopback().ip()];
-    (whence == Whence::Pod && to_itself && random.once_in(3)).then(|| random.one(&chosen))
+    (origin == Origin::Pod && to_itself && random.once_in(3)).then(|| random.one(&chosen))
 }

@@ -20,7 +20,7 @@ use std::sync::{Mutex, RwLock};
 use std::thread;
 
 use mesh_cni_netns::{BackendChoice, Change, Xtables, apply, remove};
-use mesh_cni_tests::{Crossroads, must};
+use mesh_cni_tests::{PodGuestNet, must};
 
 use case::Case;
 use errand::Errand;
@@ -77,14 +77,14 @@ fn number(name: &str) -> Option<u64> {
 }
 
 impl Shared {
-    fn world(&self) -> Crossroads {
+    fn world(&self) -> PodGuestNet {
         let _programs = self.programs.read();
-        Crossroads::new()
+        PodGuestNet::new()
     }
 }
 
 /// Plays one turn; the first packet that does not end as its walk says ends it.
-fn play(run: Run, turn: u64, world: &mut Crossroads, shared: &Shared) -> Result<(), Disagreement> {
+fn play(run: Run, turn: u64, world: &mut PodGuestNet, shared: &Shared) -> Result<(), Disagreement> {
     let mut random = Random::of(run.seed, turn);
     let case = Case::random(&mut random);
     let xtables = Xtables::search(env::var_os("PATH").as_deref());
@@ -116,13 +116,13 @@ fn play(run: Run, turn: u64, world: &mut Crossroads, shared: &Shared) -> Result<
 fn compare(
     case: &Case,
     errand: &Errand,
-    world: &mut Crossroads,
+    world: &mut PodGuestNet,
     shared: &Shared,
 ) -> Result<(), Disagreement> {
     let walk = case.walk(&errand.packet());
     let mut told = case.foretold(&walk, errand);
     let awaited = told.is_some();
-    let met = world.send(errand.whence, errand.protocol, errand.opening(), awaited);
+    let met = world.send(errand.origin, errand.protocol, errand.probe(), awaited);
     if let (Some(told), Some(met), None) = (&mut told, &met, errand.source) {
         // What the kernel chose to send from is not the walk's to say.
         told.from = met.from;
@@ -140,7 +140,7 @@ fn compare(
 }
 
 /// Rules, of whatever back end, and policy routing that should be gone.
-fn left(world: &Crossroads) -> Vec<String> {
+fn left(world: &PodGuestNet) -> Vec<String> {
     let native = must(&world.pod, "nft -s list ruleset");
     let frame = ["table ", "chain ", "type ", "}", "#"];
     let native = native.lines().map(str::trim);
@@ -190,7 +190,7 @@ fn the_walk_agrees_with_the_kernel_on_whatever_comes() {
     let run = Run::of_environment();
     let shared = Shared::default();
     if let Some(turn) = number("TURN") {
-        let played = play(run, turn, &mut Crossroads::new(), &shared);
+        let played = play(run, turn, &mut PodGuestNet::new(), &shared);
         return played.unwrap_or_else(|story| panic!("{story}"));
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);

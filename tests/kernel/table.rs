@@ -9,22 +9,22 @@ use mesh_cni_netfilter::value::Port;
 use mesh_cni_netns::{Backend, BackendChoice, apply, remove};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
 use mesh_cni_rules::{Dialect, Interception, compile, inbound_passthrough};
-use mesh_cni_tests::{Crossroads, Link, Opening, Sender, Whence, any_address, far_address};
+use mesh_cni_tests::{Link, Origin, PodGuestNet, Probe, Sender, any_address, far_address};
 
 use crate::traffic::xtables;
+use Origin::{Peer, Pod};
 use Protocol::{Tcp, Udp};
-use Whence::{Peer, Pod};
 
 /// A row: what is sent, and which listener receives it on which port.
 struct Row {
     story: &'static str,
-    whence: Whence,
+    origin: Origin,
     protocol: Protocol,
     sender: Sender,
     /// The source port; without one the kernel chooses.
     source: Option<IpAddr>,
     to: SocketAddr,
-    ends: (Whence, u16),
+    ends: (Origin, u16),
 }
 
 /// The documented pod's settings, with an excluded range in each family and DNS capture.
@@ -42,7 +42,7 @@ fn settings(mode: &str) -> Interception {
 fn arriving(family: Family, mode: &str) -> Vec<Row> {
     let row = |story, protocol, port, ends| Row {
         story,
-        whence: Peer,
+        origin: Peer,
         protocol,
         sender: Sender::APP,
         source: Some(Link::ETH0.other(family)),
@@ -60,7 +60,7 @@ fn arriving(family: Family, mode: &str) -> Vec<Row> {
 }
 
 /// The sender, the protocol, the destination, and the listener that receives it on which port.
-type Leaving = (&'static str, Protocol, Sender, (IpAddr, u16), (Whence, u16));
+type Leaving = (&'static str, Protocol, Sender, (IpAddr, u16), (Origin, u16));
 
 fn of_application(family: Family) -> Vec<Leaving> {
     let (own, peer) = (Link::ETH0.own(family), Link::ETH0.other(family));
@@ -93,7 +93,7 @@ fn of_proxy(family: Family) -> Vec<Leaving> {
 fn leaving(family: Family) -> Vec<Row> {
     let row = |(story, protocol, sender, to, ends): Leaving| Row {
         story,
-        whence: Pod,
+        origin: Pod,
         protocol,
         sender,
         source: None,
@@ -115,27 +115,27 @@ fn leaving(family: Family) -> Vec<Row> {
     rows.map(row).chain([passed_on]).collect()
 }
 
-fn follow(world: &mut Crossroads, row: &Row, mode: &str, what: &str) {
+fn follow(world: &mut PodGuestNet, row: &Row, mode: &str, what: &str) {
     let any = any_address(Family::of_address(row.to.ip()));
-    let opening = Opening {
+    let opening = Probe {
         sender: row.sender,
         source: SocketAddr::new(row.source.unwrap_or(any), 0),
         interface: None,
         to: row.to,
     };
     let what = format!("{}: {what}", row.story);
-    let met = world.send(row.whence, row.protocol, opening, true);
+    let met = world.send(row.origin, row.protocol, opening, true);
     let met = met.expect(&what);
     assert_eq!((met.side, met.port), row.ends, "{what}");
     if let Some(ends) = met.connection {
         assert_eq!(ends.original, row.to, "{what}");
-        if mode == "TPROXY" && row.whence == Peer {
+        if mode == "TPROXY" && row.origin == Peer {
             assert_eq!((ends.local, Some(met.from)), (row.to, row.source), "{what}");
         }
     }
 }
 
-fn follow_all(world: &mut Crossroads, rules: &[RuleSet], backend: Backend, mode: &str) {
+fn follow_all(world: &mut PodGuestNet, rules: &[RuleSet], backend: Backend, mode: &str) {
     let choice = BackendChoice::Only(backend);
     apply(&world.pod, &xtables(), choice, rules).unwrap();
     for rules in rules {
@@ -150,7 +150,7 @@ fn follow_all(world: &mut Crossroads, rules: &[RuleSet], backend: Backend, mode:
 
 #[test]
 fn every_row_arrives_where_the_specification_says() {
-    let mut world = Crossroads::new();
+    let mut world = PodGuestNet::new();
     world.resolve_as(Sender::PROXY);
     for backend in Backend::ALL {
         for mode in ["REDIRECT", "TPROXY"] {

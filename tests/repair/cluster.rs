@@ -72,7 +72,7 @@ impl Cluster {
         }
         let mut agent = Process::start(&command, &self.log());
         let cluster = &*self;
-        agent.wait_for("does not know its pods", MOST, || {
+        agent.wait_for("has not received its pods", MOST, || {
             let ready = cluster.ask("/readyz/watch")?;
             ready.starts_with("HTTP/1.1 200").then_some(())
         });

@@ -1,4 +1,4 @@
-//! The node agent beside an API server, with the account and the rights that are shipped.
+//! The node agent with an API server, and the service account and permissions of the manifests.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,46 +12,49 @@ use serde_json::Value;
 
 use crate::{KubeApi, PRODUCTPAGE, Process, mesh_cni_agent};
 
-/// What operators apply.
+/// The manifests for operators.
 pub const MANIFESTS: &str = include_str!("../../deploy/manifests/mesh-cni.yaml");
 
-/// How long anything may take on a busy machine.
-const MOST: Duration = Duration::from_secs(60);
+/// The timeout for every wait; long, for busy machines.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running agent of node `node-1`.
+/// A running agent on node `node-1`.
 #[derive(Debug)]
 pub struct Agent {
     process: Process,
-    door: AgentDoor,
+    client: AgentClient,
 }
 
-/// Where an agent answers, and where it writes.
+/// Sends requests to an agent, and reads its log.
 #[derive(Clone, Debug)]
-pub struct AgentDoor {
+pub struct AgentClient {
     /// The directory of its socket.
     pub run_dir: PathBuf,
     log: PathBuf,
 }
 
 impl Agent {
-    /// Starts one that installs nothing, with what lies in `directory`, and waits until it knows its
-    /// pods.
+    /// Starts an agent with its files in `directory` and without installation, and waits until it has
+    /// received its pods.
     pub fn start(api: &KubeApi, directory: &Path) -> Self {
         api.apply(MANIFESTS);
         let kubeconfig = api.kubeconfig_of("kube-system", "mesh-cni");
-        let mut agent = Self::begin(&Self::command(&kubeconfig, directory), directory);
-        agent.wait_for("does not know its pods", AgentDoor::knows_its_pods);
+        let mut agent = Self::spawn(&Self::command(&kubeconfig, directory), directory);
+        agent.wait_for(
+            "has not received its pods",
+            AgentClient::has_received_its_pods,
+        );
         agent
     }
 
-    /// The command that starts it with that way to the API server; it installs nothing.
+    /// The command that starts an agent without installation.
     pub fn command(kubeconfig: &Path, directory: &Path) -> Command {
         let mut command = Self::installing(kubeconfig, directory);
         command.args(["--install", "false"]);
         command
     }
 
-    /// The same for one that is told where to install.
+    /// As [`Agent::command`], but the caller sets the flags for the installation.
     pub fn installing(kubeconfig: &Path, directory: &Path) -> Command {
         let mut command = Command::new(mesh_cni_agent());
         command
@@ -64,55 +67,55 @@ impl Agent {
         command
     }
 
-    /// Starts that command, which is one of those above for that directory.
-    pub fn begin(command: &Command, directory: &Path) -> Self {
+    /// Starts one of the commands above, which must use the same directory.
+    pub fn spawn(command: &Command, directory: &Path) -> Self {
         let log = directory.join("agent.log");
         Self {
             process: Process::start(command, &log),
-            door: AgentDoor {
+            client: AgentClient {
                 run_dir: directory.join("run"),
                 log,
             },
         }
     }
 
-    /// Its number.
+    /// Its process id.
     pub fn pid(&self) -> Pid {
         self.process.pid()
     }
 
-    /// Where it answers.
-    pub fn door(&self) -> &AgentDoor {
-        &self.door
+    /// A client for it.
+    pub fn client(&self) -> &AgentClient {
+        &self.client
     }
 
-    /// Waits until that is so of it.
-    pub fn wait_for(&mut self, what: &str, is_so: impl Fn(&AgentDoor) -> bool) {
-        let door = self.door.clone();
-        let probe = || is_so(&door).then_some(());
-        self.process.wait_for(what, MOST, probe);
+    /// Waits until `condition` is true; `what` describes the failure.
+    pub fn wait_for(&mut self, what: &str, condition: impl Fn(&AgentClient) -> bool) {
+        let client = self.client.clone();
+        let probe = || condition(&client).then_some(());
+        self.process.wait_for(what, TIMEOUT, probe);
     }
 }
 
-impl AgentDoor {
-    /// The whole answer to `GET` of that path; `None` where it does not listen.
-    pub fn ask(&self, path: &str) -> Option<String> {
+impl AgentClient {
+    /// The whole response to `GET`; `None` if the agent does not listen.
+    pub fn get(&self, path: &str) -> Option<String> {
         ask_agent(&self.run_dir.join("agent.sock"), path)
     }
 
-    /// Whether it has heard of every pod of its node.
-    pub fn knows_its_pods(&self) -> bool {
-        let ready = self.ask("/readyz/watch");
+    /// Whether it has received every pod of its node.
+    pub fn has_received_its_pods(&self) -> bool {
+        let ready = self.get("/readyz/watch");
         ready.is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
-    /// All that it has said.
+    /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("the log is text")
     }
 }
 
-/// The agent's whole answer to `GET` of that path; `None` where it does not listen.
+/// The agent's whole response to `GET`; `None` if it does not listen.
 pub fn ask_agent(socket: &Path, path: &str) -> Option<String> {
     let mut stream = UnixStream::connect(socket).ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n");
@@ -122,17 +125,17 @@ pub fn ask_agent(socket: &Path, path: &str) -> Option<String> {
     Some(text)
 }
 
-/// The documented pod under another name, for an API server to give a UID to; without a sidecar
-/// where it is not `meshed`.
+/// The documented pod with another name and without the fields that an API server sets; without a
+/// sidecar unless `meshed`.
 pub fn pod_for_api(name: &str, meshed: bool) -> Value {
     let pod = serde_saphyr::from_str(PRODUCTPAGE);
     let mut pod: Value = pod.expect("the documented manifest is YAML");
     pod["metadata"]["name"] = name.into();
-    for server_gives in ["uid", "ownerReferences"] {
+    for set_by_server in ["uid", "ownerReferences"] {
         pod["metadata"]
             .as_object_mut()
             .expect("a pod has metadata")
-            .remove(server_gives);
+            .remove(set_by_server);
     }
     pod.as_object_mut()
         .expect("a pod is an object")

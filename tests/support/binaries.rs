@@ -1,4 +1,4 @@
-//! Where the binaries are: ours beside the test's own, others where `scripts/setup` puts them.
+//! Paths of programs: those of this build, and others from `scripts/setup`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ pub fn mesh_cni_agent() -> PathBuf {
     sibling("mesh-cni-agent")
 }
 
-/// The folder of the plugin and the agent of this build as static programs, as an image needs them.
+/// The directory with the plugin and the agent of this build as static programs, for an image.
 pub fn static_programs() -> PathBuf {
     let plugin = mesh_cni();
-    let profile = plugin.parent().expect("a program lies in a folder");
+    let profile = plugin.parent().expect("a program is in a directory");
     existing(profile.join("static/mesh-cni"))
         .parent()
-        .expect("a program lies in a folder")
+        .expect("a program is in a directory")
         .to_owned()
 }
 
@@ -33,30 +33,30 @@ pub fn bookinfo() -> PathBuf {
     sibling("bookinfo")
 }
 
-/// Envoy, as `scripts/setup cluster` fetches it.
+/// Envoy, which `scripts/setup cluster` downloads.
 pub fn envoy() -> PathBuf {
     let named = env::var_os("ENVOY").map(PathBuf::from);
     existing(named.unwrap_or_else(|| repository().join(".cache/envoy/envoy")))
 }
 
-/// A program that answers datagrams, for a process with a user of its own.
+/// A program that answers datagrams, for a process of another user.
 pub fn udp_echo() -> PathBuf {
     sibling("udp-echo")
 }
 
-/// The CNI project's own runtime for the command line.
+/// The CNI project's command-line runtime.
 pub fn cnitool() -> PathBuf {
     let named = env::var_os("CNITOOL").map(PathBuf::from);
     existing(named.unwrap_or_else(|| repository().join(".cache/bin/cnitool")))
 }
 
-/// Helm, as `scripts/setup helm` builds it.
+/// Helm, which `scripts/setup helm` builds.
 pub fn helm() -> PathBuf {
     let named = env::var_os("HELM").map(PathBuf::from);
     existing(named.unwrap_or_else(|| repository().join(".cache/bin/helm")))
 }
 
-/// A container runtime that speaks CNI 1.1, as `scripts/setup` builds it.
+/// containerd 2, which supports CNI 1.1; `scripts/setup` builds it.
 pub fn newer_containerd() -> PathBuf {
     existing(repository().join(".cache/bin/containerd-2"))
 }
@@ -69,14 +69,14 @@ pub fn reference_plugins() -> PathBuf {
     directory
 }
 
-/// A program of a Kubernetes node, such as `kubelet`, as `scripts/cluster-binaries` builds it.
+/// A program of a Kubernetes node, such as `kubelet`, which `scripts/cluster-binaries` builds.
 pub fn cluster_binary(name: &str) -> PathBuf {
     let named = env::var_os("CLUSTER_BINARIES").map(PathBuf::from);
     let directory = named.unwrap_or_else(|| repository().join(".cache/cluster/current"));
     existing(directory.join(name))
 }
 
-/// A binary of this build: cargo puts tests into `deps`, beside which the binaries are.
+/// A program of this build: cargo puts tests into `deps`, next to the programs.
 fn sibling(name: &str) -> PathBuf {
     let own = env::current_exe().expect("a running program has a path");
     let mut directories = own.ancestors().skip(1).take(2);
@@ -84,7 +84,7 @@ fn sibling(name: &str) -> PathBuf {
         let path = directory.join(name);
         path.is_file().then_some(path)
     });
-    found.unwrap_or_else(|| panic!("no {name} beside {}: run `make test`", own.display()))
+    found.unwrap_or_else(|| panic!("no {name} next to {}: run `make test`", own.display()))
 }
 
 fn existing(path: PathBuf) -> PathBuf {

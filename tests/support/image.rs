@@ -1,4 +1,4 @@
-//! Container images made of this machine's own programs: no registry is asked.
+//! Builds container images from programs of this machine, without a registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 
 use crate::finish;
 
-/// What becomes an image.
+/// The content of an image.
 #[derive(Debug)]
 pub struct Image<'image> {
     /// Its full name, such as `mesh-cni.test/tools:1`.
     pub name: &'image str,
-    /// Programs, each at the path that it gets; the libraries that they name come along.
+    /// Programs and their paths in the image; their libraries are added.
     pub programs: &'image [(&'image Path, &'image str)],
-    /// What a container runs that names nothing.
+    /// The entry point.
     pub entrypoint: &'image [&'image str],
 }
 
 impl Image<'_> {
-    /// Writes it as an OCI archive, as `ctr images import` reads it.
+    /// Writes an OCI archive for `ctr images import`.
     pub fn write(&self, archive: &Path) {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let (root, layout) = (
             directory.path().join("root"),
             directory.path().join("layout"),
@@ -35,7 +35,7 @@ impl Image<'_> {
         }
         let layer = directory.path().join("layer.tar");
         tar(&root, &layer);
-        fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder can be made");
+        fs::create_dir_all(layout.join("blobs/sha256")).expect("a folder can be created");
         self.write_layout(&layout, &layer);
         tar(&layout, archive);
     }
@@ -77,27 +77,27 @@ impl Image<'_> {
     }
 }
 
-/// Stores these bytes, and says where they are as a manifest does.
+/// Stores the bytes, and returns their descriptor.
 fn blob(layout: &Path, media_type: &str, bytes: &[u8]) -> Value {
     let file = layout.join("blob");
     fs::write(&file, bytes).expect("a blob can be written");
     stored(layout, media_type, &file)
 }
 
-/// The same for a file, which is moved. Its sum is left to a program: an unoptimised build of ours
-/// would take most of the time for it.
+/// Stores a file by moving it, and returns its descriptor. `sha256sum` is much faster than an
+/// unoptimized build of a hash function.
 fn stored(layout: &Path, media_type: &str, file: &Path) -> Value {
     let summed = finish(Command::new("sha256sum").arg(file), "");
     let sum = summed.stdout.split(' ').next();
     let sum = sum.filter(|sum| sum.len() == 64);
     let sum = sum.unwrap_or_else(|| panic!("sha256sum: {}", summed.stderr));
-    let size = fs::metadata(file).expect("the blob is there").len();
-    let place = layout.join("blobs/sha256").join(sum);
-    fs::rename(file, place).expect("a file can be moved within a folder");
+    let size = fs::metadata(file).expect("the blob exists").len();
+    let target = layout.join("blobs/sha256").join(sum);
+    fs::rename(file, target).expect("a file can be moved in a directory");
     json!({"mediaType": media_type, "digest": format!("sha256:{sum}"), "size": size})
 }
 
-/// The platform's name in Go, and so in images.
+/// The name of the architecture in Go and in images.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -108,24 +108,24 @@ fn architecture() -> &'static str {
 
 fn copy_into(root: &Path, from: &Path, to: &str) {
     let to = root.join(to.trim_start_matches('/'));
-    let folder = to.parent().expect("a file lies in a folder");
-    fs::create_dir_all(folder).expect("a folder can be made");
+    let folder = to.parent().expect("a file is in a directory");
+    fs::create_dir_all(folder).expect("a folder can be created");
     let copied = fs::copy(from, &to);
     copied.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }
 
-/// Debug information, which is most of what a build writes, stays behind.
+/// Copies the program without its debug information.
 fn strip_into(root: &Path, program: &Path, to: &str) {
     let to = root.join(to.trim_start_matches('/'));
-    let folder = to.parent().expect("a file lies in a folder");
-    fs::create_dir_all(folder).expect("a folder can be made");
+    let folder = to.parent().expect("a file is in a directory");
+    fs::create_dir_all(folder).expect("a folder can be created");
     let mut command = Command::new("strip");
     command.arg("-o").arg(&to).arg(program);
     let made = finish(&mut command, "");
     assert_eq!(made.code, 0, "{command:?}: {}", made.stderr);
 }
 
-/// The libraries that a program is loaded with; none where it is static.
+/// The shared libraries of a program; none if it is static.
 fn libraries(program: &Path) -> Vec<PathBuf> {
     let listed = finish(Command::new("ldd").arg(program), "");
     let words = listed.stdout.split_whitespace();
@@ -135,7 +135,7 @@ fn libraries(program: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The same files make the same bytes.
+/// Creates a reproducible archive.
 fn tar(folder: &Path, archive: &Path) {
     let mut command = Command::new("tar");
     command

@@ -1,4 +1,4 @@
-//! A real Kubernetes API server with its store, for as long as a test needs it.
+//! A real Kubernetes API server with etcd.
 
 pub(crate) mod authority;
 mod port;
@@ -13,30 +13,30 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use self::port::HeldPort;
+use self::port::ReservedPort;
 use self::server::Serving;
-use crate::{Finished, Kubectl, Place, Process};
+use crate::{Finished, Host, Kubectl, Process};
 
-/// How long a part may take to be ready on a machine that is slow, cold and busy.
-const MOST: Duration = Duration::from_secs(300);
+/// The timeout until a component is ready; long, for slow and busy machines.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// An etcd and a kube-apiserver on loopback, with RBAC on and no controllers: pods stay as they
-/// are written, and no service account is made by itself. Both end with this value, and nothing
-/// of them stays.
+/// etcd and kube-apiserver on loopback, with RBAC and without controllers: pods stay as they are
+/// written, and no service account is created automatically. Dropping the value stops both and
+/// removes their files.
 #[derive(Debug)]
 pub struct KubeApi {
-    // Dropped in this order: who asks goes before who answers.
+    // Dropped in this order: clients before servers.
     server: Option<Process>,
     _etcd: Process,
-    port: HeldPort,
+    port: ReservedPort,
     directory: TempDir,
 }
 
 impl KubeApi {
-    /// Starts both, and waits until the API server says that it is ready.
+    /// Starts both, and waits until the API server is ready.
     pub fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        authority::make_in(directory.path(), &["127.0.0.1", "localhost", "kubernetes"]);
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
+        authority::create_in(directory.path(), &["127.0.0.1", "localhost", "kubernetes"]);
         let admin = random_token();
         private_file(
             &directory.path().join("tokens.csv"),
@@ -45,8 +45,8 @@ impl KubeApi {
         private_file(&directory.path().join("audit.json"), &audit().to_string());
         let mut api = Self {
             server: None,
-            _etcd: start_etcd(&Place::Machine, directory.path()),
-            port: HeldPort::take(),
+            _etcd: start_etcd(&Host::Local, directory.path()),
+            port: ReservedPort::new(),
             directory,
         };
         private_file(&api.kubeconfig(), &api.kubeconfig_with(&admin));
@@ -54,12 +54,12 @@ impl KubeApi {
         api
     }
 
-    /// Where it answers: `https://127.0.0.1:PORT`.
+    /// Its URL, `https://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port.number())
     }
 
-    /// The certificate that its own is signed with, as a PEM file.
+    /// The file with its CA certificate in PEM.
     pub fn authority(&self) -> PathBuf {
         self.path("ca.crt")
     }
@@ -69,51 +69,51 @@ impl KubeApi {
         self.path("admin.kubeconfig")
     }
 
-    /// The text of a kubeconfig with that bearer token.
+    /// The text of a kubeconfig with a bearer token.
     pub fn kubeconfig_with(&self, token: &str) -> String {
         kubeconfig(&self.url(), &self.authority(), token)
     }
 
-    /// Runs `kubectl` as an administrator, with that input.
+    /// Runs `kubectl` as an administrator.
     pub fn kubectl<'a>(&self, words: impl IntoIterator<Item = &'a str>, input: &str) -> Finished {
         self.admin().run(words, input)
     }
 
-    /// Runs `kubectl` with that kubeconfig and that input.
+    /// Runs `kubectl` with a kubeconfig.
     pub fn kubectl_as<'a>(
         &self,
         kubeconfig: &Path,
         words: impl IntoIterator<Item = &'a str>,
         input: &str,
     ) -> Finished {
-        Kubectl::new(Place::Machine, kubeconfig.to_owned()).run(words, input)
+        Kubectl::new(Host::Local, kubeconfig.to_owned()).run(words, input)
     }
 
-    /// Runs `kubectl` as an administrator, words separated by blanks; it must succeed. Gives back
-    /// its output.
+    /// Runs `kubectl` as an administrator; it must succeed. Spaces separate the arguments. Returns
+    /// the output.
     pub fn must(&self, words: &str) -> String {
         self.admin().must(words)
     }
 
-    /// Makes these objects, YAML or JSON, or changes them to what is written.
+    /// Applies manifests in YAML or JSON.
     pub fn apply(&self, manifests: &str) {
         self.admin().apply(manifests);
     }
 
-    /// What `kubectl get` with these words finds.
+    /// The result of `kubectl get`.
     pub fn get(&self, words: &str) -> Value {
         self.admin().get(words)
     }
 
-    /// A new token of that service account, which must exist; the server takes 10 minutes as the
-    /// shortest life.
-    pub fn token(&self, namespace: &str, account: &str, life: Duration) -> String {
-        let life = life.as_secs();
-        let words = format!("create token {account} --namespace={namespace} --duration={life}s");
+    /// A new token of a service account, which must exist. The server's minimum lifetime is 10
+    /// minutes.
+    pub fn token(&self, namespace: &str, account: &str, lifetime: Duration) -> String {
+        let seconds = lifetime.as_secs();
+        let words = format!("create token {account} --namespace={namespace} --duration={seconds}s");
         self.must(&words).trim().to_owned()
     }
 
-    /// A kubeconfig of that service account, with a token that lives an hour.
+    /// A kubeconfig of a service account, with a token for one hour.
     pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
         let token = self.token(namespace, account, Duration::from_secs(3600));
         let path = self.path(&format!("{namespace}.{account}.kubeconfig"));
@@ -121,11 +121,12 @@ impl KubeApi {
         path
     }
 
-    /// What an account has asked for so far, each as `VERB PATH`, as the server's audit has it.
-    pub fn asked_by(&self, namespace: &str, account: &str) -> Vec<String> {
-        let log = fs::read_to_string(self.path("audit.log")).expect("the server writes an audit");
+    /// The requests of a service account so far, each as `VERB PATH`, from the server's audit log.
+    pub fn requests_of(&self, namespace: &str, account: &str) -> Vec<String> {
+        let log =
+            fs::read_to_string(self.path("audit.log")).expect("the server writes an audit log");
         let events = log.lines().map(|line| {
-            let event: Value = serde_json::from_str(line).expect("the audit is JSON");
+            let event: Value = serde_json::from_str(line).expect("the audit log is JSON");
             event
         });
         let user = format!("system:serviceaccount:{namespace}:{account}");
@@ -136,29 +137,24 @@ impl KubeApi {
             .collect()
     }
 
-    /// Kills the API server, since one that is asked to end waits a minute for whoever watches; its
-    /// store keeps all. Connections are refused from now on.
+    /// Kills the API server, since SIGTERM would make it wait one minute for its watches. etcd keeps
+    /// the data. From now on, connections are refused.
     pub fn stop_server(&mut self) {
         drop(self.server.take().expect("the API server runs"));
     }
 
-    /// Starts the API server again, at the same address.
+    /// Starts the API server again on the same address.
     pub fn start_server(&mut self) {
         let serving = Serving {
             bind: "127.0.0.1",
             port: self.port.number(),
             advertised: None,
         };
-        let server = start_server(
-            &self.admin(),
-            &Place::Machine,
-            self.directory.path(),
-            &serving,
-        );
+        let server = start_server(&self.admin(), &Host::Local, self.directory.path(), &serving);
         self.server = Some(server);
     }
 
-    /// Lets the API server keep its connections and answer nobody.
+    /// Pauses the API server: it keeps its connections, but does not respond.
     pub fn pause_server(&self) {
         self.server().pause();
     }
@@ -169,7 +165,7 @@ impl KubeApi {
     }
 
     fn admin(&self) -> Kubectl {
-        Kubectl::new(Place::Machine, self.kubeconfig())
+        Kubectl::new(Host::Local, self.kubeconfig())
     }
 
     fn server(&self) -> &Process {
@@ -181,7 +177,7 @@ impl KubeApi {
     }
 }
 
-/// Who asks for what, one line as soon as a request comes in.
+/// An audit policy that logs each request when it is received.
 fn audit() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -191,17 +187,17 @@ fn audit() -> Value {
     })
 }
 
-/// Starts the store, and waits until it says that it is ready.
-pub(crate) fn start_etcd(place: &Place, directory: &Path) -> Process {
-    let mut command = server::etcd(place, directory);
+/// Starts etcd, and waits until it is ready.
+pub(crate) fn start_etcd(host: &Host, directory: &Path) -> Process {
+    let mut command = server::etcd(host, directory);
     let at = |name: &str| directory.join(name);
-    Process::start_ready(&mut command, &at("etcd.log"), &at("etcd.notify"), MOST)
+    Process::start_ready(&mut command, &at("etcd.log"), &at("etcd.notify"), TIMEOUT)
 }
 
-/// Starts the API server, and waits until that administrator is told that it is ready.
+/// Starts the API server, and waits until it is ready.
 pub(crate) fn start_server(
     admin: &Kubectl,
-    place: &Place,
+    host: &Host,
     directory: &Path,
     serving: &Serving,
 ) -> Process {
@@ -209,16 +205,16 @@ pub(crate) fn start_server(
         directory.join("apiserver.log"),
         directory.join("apiserver.notify"),
     );
-    let mut command = server::apiserver(place, directory, serving);
-    let mut server = Process::start_ready(&mut command, &log, &socket, MOST);
-    server.wait_for("is not ready", MOST, || {
+    let mut command = server::apiserver(host, directory, serving);
+    let mut server = Process::start_ready(&mut command, &log, &socket, TIMEOUT);
+    server.wait_for("is not ready", TIMEOUT, || {
         let ready = admin.run(["get", "--raw", "/readyz"], "");
         (ready.code == 0).then_some(())
     });
     server
 }
 
-/// The text of a kubeconfig for that server with that bearer token.
+/// The text of a kubeconfig for a server with a bearer token.
 pub(crate) fn kubeconfig(url: &str, authority: &Path, token: &str) -> String {
     let text = json!({
         "apiVersion": "v1",
@@ -234,13 +230,16 @@ pub(crate) fn kubeconfig(url: &str, authority: &Path, token: &str) -> String {
     text.to_string()
 }
 
-/// A word that nobody guesses.
+/// An unpredictable token.
 pub(crate) fn random_token() -> String {
     let random = fs::read_to_string("/proc/sys/kernel/random/uuid");
-    random.expect("the kernel has randomness").trim().to_owned()
+    random
+        .expect("the kernel provides random UUIDs")
+        .trim()
+        .to_owned()
 }
 
-/// Writes a file that its owner alone may read.
+/// Writes a file that only its owner can read.
 pub(crate) fn private_file(path: &Path, text: &str) {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);

@@ -1,4 +1,4 @@
-//! `kubectl`, by which tests talk to a cluster as its operators do.
+//! Runs `kubectl`, as operators of a cluster do.
 
 use std::env;
 use std::io::BufReader;
@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use serde_json::{Deserializer, Value};
 
-use crate::process::Bound;
-use crate::{Finished, Place, cluster_binary, finish};
+use crate::process::BoundChild;
+use crate::{Finished, Host, cluster_binary, finish};
 
-/// A `kubectl get --watch` that runs; it is killed with this value.
+/// A running `kubectl get --watch`; dropping the value kills it.
 #[derive(Debug)]
 pub struct Watch {
-    bound: Bound,
+    bound: BoundChild,
 }
 
 impl Watch {
-    /// Ends it.
+    /// Stops it.
     pub fn end(&mut self) {
-        // Who entered an enclosure waits for its child, which must go first.
+        // `nsenter` waits for its child, which must be killed first.
         let pid = self.bound.inner_pid().unwrap_or(self.bound.pid());
         if matches!(self.bound.child.try_wait(), Ok(None)) {
             kill(pid, Signal::SIGKILL).unwrap_or_default();
@@ -41,70 +41,70 @@ impl Drop for Watch {
 /// Calls `kubectl` with a kubeconfig.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
-    place: Place,
+    host: Host,
     kubeconfig: PathBuf,
     cache: PathBuf,
 }
 
 impl Kubectl {
-    /// One that runs there with that kubeconfig.
-    pub fn new(place: Place, kubeconfig: PathBuf) -> Self {
+    /// `kubectl` with a kubeconfig, on a host.
+    pub fn new(host: Host, kubeconfig: PathBuf) -> Self {
         let cache = kubeconfig.with_extension("cache");
         Self {
-            place,
+            host,
             kubeconfig,
             cache,
         }
     }
 
-    /// One that runs on this machine with the kubeconfig that `KUBECONFIG` names; none where it
-    /// names none. What it learns lies in `cache`.
+    /// `kubectl` on this machine with the kubeconfig in the environment variable `KUBECONFIG`; `None`
+    /// if it is not set. Discovery results are cached in `cache`.
     pub fn of_environment(cache: PathBuf) -> Option<Self> {
         let kubeconfig = env::var_os("KUBECONFIG").filter(|named| !named.is_empty())?;
         Some(Self {
-            place: Place::Machine,
+            host: Host::Local,
             kubeconfig: kubeconfig.into(),
             cache,
         })
     }
 
-    /// Runs it with these words and that input.
+    /// Runs it with arguments and an input.
     pub fn run<'a>(&self, words: impl IntoIterator<Item = &'a str>, input: &str) -> Finished {
         finish(self.command().args(words), input)
     }
 
-    /// The command itself, without words.
+    /// The command without arguments.
     pub fn command(&self) -> Command {
-        let mut command = self.place.command(cluster_binary("kubectl"));
+        let mut command = self.host.command(cluster_binary("kubectl"));
         command
             .env("KUBECONFIG", &self.kubeconfig)
-            // What it learnt about other servers at the same address does not hold here.
+            // Cached discovery results of other servers at the same address are not valid here.
             .env("KUBECACHEDIR", &self.cache);
         command
     }
 
-    /// Runs it with words separated by blanks; it must succeed. Gives back its output.
+    /// Runs it; it must succeed. Spaces separate the arguments. Returns the output.
     pub fn must(&self, words: &str) -> String {
         let finished = self.run(words.split_whitespace(), "");
         assert_eq!(finished.code, 0, "kubectl {words}: {}", finished.stderr);
         finished.stdout
     }
 
-    /// Makes these objects, YAML or JSON, or changes them to what is written.
+    /// Applies manifests in YAML or JSON.
     pub fn apply(&self, manifests: &str) {
         let words = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         let applied = self.run(words, manifests);
         assert_eq!(applied.code, 0, "{}\n{manifests}", applied.stderr);
     }
 
-    /// What `kubectl get` with these words finds.
+    /// The result of `kubectl get`.
     pub fn get(&self, words: &str) -> Value {
         let found = self.must(&format!("get {words} --output=json"));
         serde_json::from_str(&found).expect("kubectl prints JSON")
     }
 
-    /// Watches the one object that the words name, such as `pod NAME`, and asks `probe` about it at
-    /// each change until there is an answer.
+    /// Watches one object, such as `pod NAME`, and calls `probe` with it after each change until it
+    /// returns a value.
     pub fn watch_until<T>(
         &self,
         words: &str,
@@ -112,24 +112,27 @@ impl Kubectl {
         mut probe: impl FnMut(&Value) -> Option<T>,
     ) -> T {
         let deadline = Instant::now() + most;
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let mut watch = self.watch(&words.split(' ').collect::<Vec<_>>(), move |object| {
-            drop(tell.send(object));
+            drop(sender.send(object));
         });
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let object = told.recv_timeout(left);
+            let object = receiver.recv_timeout(left);
             let object = object.unwrap_or_else(|_| panic!("{words}: not in time"));
-            if let Some(answer) = probe(&object) {
+            if let Some(value) = probe(&object) {
                 watch.end();
-                return answer;
+                return value;
             }
         }
     }
 
-    /// Tells of each object that the words name and of each change of it, until the watch is
-    /// ended.
-    pub fn watch(&self, words: &[&str], mut tell: impl FnMut(Value) + Send + 'static) -> Watch {
+    /// Calls `on_change` with each object and after each change of it, until the watch is stopped.
+    pub fn watch(
+        &self,
+        words: &[&str],
+        mut on_change: impl FnMut(Value) + Send + 'static,
+    ) -> Watch {
         let mut command = self.command();
         command.arg("get").args(words);
         command.args(["--watch", "--output=json"]);
@@ -137,16 +140,16 @@ impl Kubectl {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut bound = Bound::spawn(command);
+        let mut bound = BoundChild::spawn(command);
         let stdout = bound.child.stdout.take().expect("stdout is a pipe");
         thread::spawn(move || {
             let objects = Deserializer::from_reader(BufReader::new(stdout)).into_iter();
-            objects.map_while(Result::ok).for_each(&mut tell);
+            objects.map_while(Result::ok).for_each(&mut on_change);
         });
         Watch { bound }
     }
 
-    /// Waits until all pods of what is named run as it says now, such as `deployment/x`.
+    /// Waits until a rollout is complete, such as that of `deployment/x`.
     pub fn rolled_out(&self, words: &str, most: Duration) {
         self.must(&format!(
             "rollout status {words} --timeout={}s",
@@ -154,8 +157,8 @@ impl Kubectl {
         ));
     }
 
-    /// Waits until the server tells of what the words name, such as
-    /// `pod/x --for=condition=Ready`. It is told of each change, and asks nobody again.
+    /// Waits for a condition, such as `pod/x --for=condition=Ready`, with `kubectl wait`, which uses a
+    /// watch.
     pub fn wait(&self, words: &str, most: Duration) {
         let waited = format!("wait {words} --timeout={}s", most.as_secs());
         let finished = self.run(waited.split_whitespace(), "");

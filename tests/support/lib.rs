@@ -1,20 +1,20 @@
-//! Test support — namespaces, the binaries under test, and calls as a container runtime makes them.
+//! Test support: namespaces, programs under test, clusters and container runtimes.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::panic, reason = "a test ends where it fails")]
+#![expect(clippy::panic, reason = "tests panic on failure")]
 
 mod agent;
 mod binaries;
-mod changes;
 mod containerd;
-mod crossroads;
-mod enclosure;
+mod file_changes;
+mod host;
 mod image;
+mod isolated_host;
 mod kube;
 mod kubectl;
 mod node;
-mod place;
 mod pod;
+mod pod_guest_net;
 mod pod_net;
 mod process;
 mod program;
@@ -23,23 +23,25 @@ mod runtime;
 mod scenario;
 mod user_ns;
 
-pub use agent::{Agent, AgentDoor, MANIFESTS, ask_agent, pod_for_api};
+pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
     newer_containerd, reference_plugins, static_programs, udp_echo,
 };
-pub use changes::wait_for_change;
 pub use containerd::{Containerd, SandboxPod, crictl};
-pub use crossroads::{Crossroads, Ends, Link, Met, Opening, Whence, any_address, far_address};
-pub use enclosure::Enclosure;
+pub use file_changes::wait_for_change;
+pub use host::Host;
 pub use image::Image;
+pub use isolated_host::IsolatedHost;
 pub use kube::KubeApi;
 pub use kubectl::{Kubectl, Watch};
 pub use node::Node;
-pub use place::Place;
 pub use pod::{
     PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,
     rules_with_annotations, rules_with_proxy_env,
+};
+pub use pod_guest_net::{
+    Destinations, Link, Origin, PodGuestNet, Probe, Received, any_address, far_address,
 };
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use process::Process;

@@ -1,5 +1,5 @@
-//! A whole Kubernetes node in an enclosure: store, API server, controllers, scheduler, container
-//! runtime, kubelet and kube-proxy.
+//! A Kubernetes node in an isolated host: etcd, API server, controllers, scheduler, container runtime,
+//! kubelet and kube-proxy.
 
 mod parts;
 
@@ -13,15 +13,15 @@ use tempfile::TempDir;
 
 use crate::kube::{authority, kubeconfig, private_file, random_token, server::Serving};
 use crate::kube::{start_etcd, start_server};
-use crate::{Containerd, Enclosure, Kubectl, Place, Process};
+use crate::{Containerd, Host, IsolatedHost, Kubectl, Process};
 
-/// How long a part may take on a machine that is slow, cold and busy.
-const MOST: Duration = Duration::from_secs(600);
+/// The timeout for every wait; long, for slow and busy machines.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// How long one attempt to connect may take.
-const CONNECT: Duration = Duration::from_secs(3);
+/// The timeout of one connection attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Who talks to the API server, and in which group.
+/// Clients of the API server: kubeconfig, user, and group.
 const USERS: &[(&str, &str, &str)] = &[
     ("admin", "admin", "system:masters"),
     ("controller-manager", "system:kube-controller-manager", ""),
@@ -30,14 +30,14 @@ const USERS: &[(&str, &str, &str)] = &[
     ("kube-proxy", "system:kube-proxy", ""),
 ];
 
-/// The node, called `node`; it ends with this value, and nothing of it stays.
+/// A node named `node`. Dropping the value stops it and removes its files.
 #[derive(Debug)]
 pub struct Node {
     running: Option<Running>,
     directory: TempDir,
 }
 
-/// What runs between two boots. Dropped in this order: who asks goes before who answers.
+/// The processes between two boots. Dropped in this order: clients before servers.
 #[derive(Debug)]
 struct Running {
     kube_proxy: Process,
@@ -47,13 +47,13 @@ struct Running {
     _server: Process,
     _etcd: Process,
     containerd: Option<Containerd>,
-    enclosure: Arc<Enclosure>,
+    isolated_host: Arc<IsolatedHost>,
 }
 
 impl Node {
-    /// Starts all of it with that network configuration list, and waits until the node is ready.
+    /// Starts the node with a network configuration list, and waits until it is ready.
     pub fn start(list: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let names = [
             "127.0.0.1",
             "10.99.0.1",
@@ -61,49 +61,49 @@ impl Node {
             "kubernetes",
             "kubernetes.default.svc",
         ];
-        authority::make_in(directory.path(), &names);
+        authority::create_in(directory.path(), &names);
         let mut node = Self {
             running: None,
             directory,
         };
-        node.make_users();
+        node.create_users();
         node.boot(Some(list));
         node
     }
 
-    /// The enclosure in which it runs.
-    pub fn enclosure(&self) -> &Enclosure {
-        &self.running().enclosure
+    /// Its isolated host.
+    pub fn isolated_host(&self) -> &IsolatedHost {
+        &self.running().isolated_host
     }
 
     /// `kubectl` of an administrator.
     pub fn kubectl(&self) -> Kubectl {
-        Kubectl::new(self.place(), self.path("admin.kubeconfig"))
+        Kubectl::new(self.host(), self.path("admin.kubeconfig"))
     }
 
-    /// Where its parts keep their files, logs among them.
+    /// The directory with the files and logs of its components.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Kills kubelet and starts it again; pods run on meanwhile.
+    /// Kills kubelet and starts it again; pods keep running.
     pub fn restart_kubelet(&mut self) {
-        let place = self.place();
+        let host = self.host();
         let running = self.running_mut();
         drop(running.kubelet.take());
-        let kubelet = parts::kubelet(&place, self.directory.path());
+        let kubelet = parts::kubelet(&host, self.directory.path());
         self.running_mut().kubelet = Some(kubelet);
     }
 
-    /// Kills containerd and starts it again; containers run on meanwhile.
+    /// Kills containerd and starts it again; containers keep running.
     pub fn restart_containerd(&mut self) {
         let running = self.running_mut();
         drop(running.containerd.take());
-        let containerd = Containerd::start(&running.enclosure.clone(), self.directory.path());
+        let containerd = Containerd::start(&running.isolated_host.clone(), self.directory.path());
         self.running_mut().containerd = Some(containerd);
     }
 
-    /// Ends everything at once, as a power cut does, and boots with the disk that is there.
+    /// Kills everything at once, as a power failure does, and boots with the same disk.
     pub fn reboot(&mut self) {
         drop(self.running.take());
         self.boot(None);
@@ -111,61 +111,61 @@ impl Node {
 
     fn boot(&mut self, list: Option<&str>) {
         let directory = self.directory.path();
-        let enclosure = Arc::new(Enclosure::start(directory));
-        let place = Place::Enclosure(Arc::clone(&enclosure));
+        let isolated_host = Arc::new(IsolatedHost::start(directory));
+        let host = Host::Isolated(Arc::clone(&isolated_host));
         if let Some(list) = list {
-            let lists = enclosure.path("/etc/cni/net.d");
-            fs::create_dir_all(&lists).expect("the enclosure's /etc can be written");
+            let lists = isolated_host.path("/etc/cni/net.d");
+            fs::create_dir_all(&lists).expect("the isolated host's /etc can be written");
             fs::write(lists.join("10-node.conflist"), list).expect("a list can be written");
         }
-        let containerd = Containerd::start(&enclosure, directory);
-        let etcd = start_etcd(&place, directory);
-        let admin = Kubectl::new(place.clone(), self.path("admin.kubeconfig"));
+        let containerd = Containerd::start(&isolated_host, directory);
+        let etcd = start_etcd(&host, directory);
+        let admin = Kubectl::new(host.clone(), self.path("admin.kubeconfig"));
         let serving = Serving {
             bind: "0.0.0.0",
             port: 6443,
             advertised: Some("10.99.0.1"),
         };
-        let server = start_server(&admin, &place, directory, &serving);
+        let server = start_server(&admin, &host, directory, &serving);
         self.running = Some(Running {
-            kubelet: Some(parts::kubelet(&place, directory)),
-            kube_proxy: parts::kube_proxy(&place, directory),
-            _scheduler: parts::scheduler(&place, directory),
-            _controllers: parts::controllers(&place, directory),
+            kubelet: Some(parts::kubelet(&host, directory)),
+            kube_proxy: parts::kube_proxy(&host, directory),
+            _scheduler: parts::scheduler(&host, directory),
+            _controllers: parts::controllers(&host, directory),
             _server: server,
             _etcd: etcd,
             containerd: Some(containerd),
-            enclosure,
+            isolated_host,
         });
         self.wait_ready();
     }
 
-    /// Waits until the node is ready, pods can be made, and services lead to them.
+    /// Waits until the node is ready, pods can be created, and services work.
     fn wait_ready(&mut self) {
-        let netns = self.enclosure().own_netns();
+        let netns = self.isolated_host().own_netns();
         let kubectl = self.kubectl();
-        kubectl.wait("node/node --for=create", MOST);
-        kubectl.wait("node/node --for=condition=Ready", MOST);
-        kubectl.wait("serviceaccount/default --for=create", MOST);
+        kubectl.wait("node/node --for=create", TIMEOUT);
+        kubectl.wait("node/node --for=condition=Ready", TIMEOUT);
+        kubectl.wait("serviceaccount/default --for=create", TIMEOUT);
         let proxy = &mut self.running_mut().kube_proxy;
-        proxy.wait_for("has not made the services' rules", MOST, || {
+        proxy.wait_for("has not created the rules of the services", TIMEOUT, || {
             let healthy = netns.run(parts::is_kube_proxy_healthy);
             healthy.is_ok_and(|healthy| healthy).then_some(())
         });
     }
 
-    /// Waits until a service leads from the node to a pod: pods are ready before kube-proxy has
-    /// heard of it.
+    /// Waits until a service works from the node, because kube-proxy updates its rules only after the
+    /// pods are ready.
     pub fn wait_for_service(&mut self, address: SocketAddr) {
-        let netns = self.enclosure().own_netns();
+        let netns = self.isolated_host().own_netns();
         let proxy = &mut self.running_mut().kube_proxy;
-        proxy.wait_for("leads nobody to the service", MOST, || {
-            let connected = netns.run(|| TcpStream::connect_timeout(&address, CONNECT));
+        proxy.wait_for("does not forward to the service", TIMEOUT, || {
+            let connected = netns.run(|| TcpStream::connect_timeout(&address, CONNECT_TIMEOUT));
             connected.is_ok_and(|stream| stream.is_ok()).then_some(())
         });
     }
 
-    fn make_users(&self) {
+    fn create_users(&self) {
         let mut tokens = String::new();
         for (name, user, group) in USERS {
             let token = random_token();
@@ -176,8 +176,8 @@ impl Node {
         private_file(&self.path("tokens.csv"), &tokens);
     }
 
-    fn place(&self) -> Place {
-        Place::Enclosure(Arc::clone(&self.running().enclosure))
+    fn host(&self) -> Host {
+        Host::Isolated(Arc::clone(&self.running().isolated_host))
     }
 
     fn running_mut(&mut self) -> &mut Running {

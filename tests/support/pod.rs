@@ -1,4 +1,4 @@
-//! The documented pod and the rules that it must get.
+//! The documented pod and its expected rules.
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_plan::{Decision, MeshConf, decide};
@@ -13,12 +13,12 @@ pub const PRODUCTPAGE_NAME: &str = "productpage-v1-7d4c9b5f6d-x2k8q";
 /// Its UID.
 pub const PRODUCTPAGE_UID: &str = "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11";
 
-/// The IPv4 rules that it must get.
+/// Its expected IPv4 rules.
 pub fn productpage_rules() -> RuleSet {
     rules_of(&productpage())
 }
 
-/// The IPv4 rules that it must get where its proxy has these variables too.
+/// Its expected IPv4 rules with additional environment variables of the proxy.
 pub fn rules_with_proxy_env(environment: &[(&str, &str)]) -> RuleSet {
     let mut facts = productpage();
     let mut containers = facts.containers.iter_mut();
@@ -30,12 +30,12 @@ pub fn rules_with_proxy_env(environment: &[(&str, &str)]) -> RuleSet {
     rules_of(&facts)
 }
 
-/// The IPv4 rules that it must get with one more annotation.
+/// Its expected IPv4 rules with an additional annotation.
 pub fn rules_with_annotation((key, value): (&str, &str)) -> RuleSet {
     rules_with_annotations(&[(key.to_owned(), value)])
 }
 
-/// The IPv4 rules that it must get with these annotations, in place of its own of the same keys.
+/// Its expected IPv4 rules with annotations, which replace those with the same keys.
 pub fn rules_with_annotations(annotations: &[(String, &str)]) -> RuleSet {
     let mut facts = productpage();
     for (key, value) in annotations {
@@ -45,7 +45,7 @@ pub fn rules_with_annotations(annotations: &[(String, &str)]) -> RuleSet {
 }
 
 fn productpage() -> PodFacts {
-    PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod")
+    PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is valid")
 }
 
 fn rules_of(facts: &PodFacts) -> RuleSet {

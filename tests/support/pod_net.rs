@@ -1,5 +1,5 @@
-//! A pod's namespace and a peer, joined by a cable; senders with a user and a group; listeners that
-//! say where a connection really was for.
+//! A pod's namespace connected to a peer; clients with a user and a group; listeners that report the
+//! original destination of a connection.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
@@ -20,31 +20,31 @@ use crate::{must, run};
 pub struct PodNet {
     /// The pod's namespace.
     pub pod: NetNs,
-    /// Everything that is not the pod.
+    /// Everything outside the pod.
     pub peer: NetNs,
 }
 
-/// Who opens a connection.
+/// The user and group of a process that opens a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
-    /// The user of its process.
+    /// The user.
     pub user: u32,
-    /// The group of its process.
+    /// The group.
     pub group: u32,
 }
 
 /// Where a connection arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Which namespace: `pod` or `peer`.
+    /// The namespace: `pod` or `peer`.
     pub side: String,
-    /// The port on which it was accepted.
+    /// The port that accepted it.
     pub port: u16,
-    /// Where it was for before anything rewrote it.
+    /// Its original destination, before rules rewrote it.
     pub original: SocketAddr,
-    /// Where it is for by its own account.
+    /// Its destination, as the listener sees it.
     pub local: SocketAddr,
-    /// Whence it comes by its own account.
+    /// Its source, as the listener sees it.
     pub from: IpAddr,
 }
 
@@ -54,14 +54,14 @@ impl Sender {
         user: 1000,
         group: 1000,
     };
-    /// A process that may take any port.
+    /// A process that may bind any port.
     pub const ROOT: Self = Self { user: 0, group: 0 };
     /// The sidecar proxy.
     pub const PROXY: Self = Self {
         user: 1337,
         group: 1337,
     };
-    /// A process that shares the proxy's group alone.
+    /// A process with the proxy's group and another user.
     pub const PROXY_GROUP: Self = Self {
         user: 2000,
         group: 1337,
@@ -76,12 +76,12 @@ impl PodNet {
     /// The peer's address in the range that the documented pod excludes.
     pub const EXCLUDED: Ipv4Addr = Ipv4Addr::new(192, 168, 0, 1);
 
-    /// Makes both namespaces; they are gone with this value.
+    /// Creates both namespaces, which exist as long as this value.
     pub fn new() -> Self {
         Self::of(NetNs::scratch().expect("this test needs root: run `make test`"))
     }
 
-    /// The same, with a namespace for the pod that has no more than a loopback interface.
+    /// As [`PodNet::new`], with an existing namespace that contains only a loopback interface.
     pub fn of(pod: NetNs) -> Self {
         let peer = NetNs::scratch().expect("this test needs root: run `make test`");
         let other = peer.path().display();
@@ -102,8 +102,7 @@ impl PodNet {
         Self { pod, peer }
     }
 
-    /// Listens on these ports of the pod and of the peer, each connection on a thread that ends
-    /// with this process.
+    /// Listens on ports of the pod and the peer, in threads that run until the process exits.
     pub fn listen(&self, on_pod: &[u16], on_peer: &[u16]) {
         for (netns, side, ports) in [(&self.pod, "pod", on_pod), (&self.peer, "peer", on_peer)] {
             for port in ports {
@@ -118,16 +117,15 @@ impl PodNet {
         listen(&self.pod, "pod", port, Listening::Transparent);
     }
 
-    /// Opens a connection from a namespace and says where it arrived; none where it was refused.
-    ///
-    /// The process is matched by its user and group.
+    /// Opens a connection from a namespace as a user and group, and returns where it arrived; `None`
+    /// if it was refused.
     pub fn connect(&self, from: &NetNs, sender: Sender, to: (Ipv4Addr, u16)) -> Option<Arrival> {
         let mut command = Command::new("env");
         command.uid(sender.user).gid(sender.group);
         self.connect_by(command, from, to)
     }
 
-    /// The same, by a program that starts the one which its arguments name.
+    /// As [`PodNet::connect`], with a command that runs the program in its arguments.
     pub fn connect_by(
         &self,
         mut command: Command,
@@ -173,13 +171,13 @@ fn listen(netns: &NetNs, side: &'static str, port: u16, how: Listening) {
 
 fn serve(listener: &TcpListener, side: &str, port: u16) {
     for stream in listener.incoming() {
-        let answered = stream.and_then(|stream| answer(stream, side, port));
-        // A connection that was given up meanwhile is the client's business.
-        drop(answered);
+        let served = stream.and_then(|stream| report(stream, side, port));
+        // The client may have closed the connection.
+        drop(served);
     }
 }
 
-fn answer(mut stream: TcpStream, side: &str, port: u16) -> std::io::Result<()> {
+fn report(mut stream: TcpStream, side: &str, port: u16) -> std::io::Result<()> {
     let local = stream.local_addr()?;
     let original = match getsockopt(&stream, sockopt::OriginalDst) {
         Ok(address) => SocketAddrV4::new(
@@ -187,7 +185,7 @@ fn answer(mut stream: TcpStream, side: &str, port: u16) -> std::io::Result<()> {
             u16::from_be(address.sin_port),
         )
         .into(),
-        // Without connection tracking nothing was rewritten.
+        // Without connection tracking, nothing was rewritten.
         Err(_) => local,
     };
     let from = stream.peer_addr()?.ip();

@@ -1,4 +1,4 @@
-//! Programs that run beside a test: ended with it whatever happens to it, and waited for by events.
+//! Programs that run during a test, are always killed with it, and are waited for with events.
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;
@@ -11,29 +11,29 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::changes::{BREATH, Changes};
+use crate::file_changes::{CHECK_INTERVAL, FileChanges};
 
-/// A running program, with everything that it says in a file. It is killed with this value, and by
-/// the kernel where the test's own process is killed.
+/// A running program with its output in a file. Dropping the value kills it; if the test's process is
+/// killed, the kernel kills it.
 #[derive(Debug)]
 pub struct Process {
-    bound: Bound,
+    bound: BoundChild,
     name: String,
     log: PathBuf,
-    enclosed: bool,
+    in_isolated_host: bool,
 }
 
-/// A child that the kernel kills when this value's process is gone.
+/// A child process that the kernel kills if this process exits.
 #[derive(Debug)]
-pub(crate) struct Bound {
+pub(crate) struct BoundChild {
     pub(crate) child: Child,
-    // The kernel ends the child when the thread that started it ends: that thread waits for this
-    // end to be dropped.
+    // The kernel kills the child when the thread that started it exits. That thread runs until this
+    // sender is dropped.
     _keep: Sender<()>,
 }
 
-impl Bound {
-    /// Starts the command; panics where it cannot be started.
+impl BoundChild {
+    /// Starts the command; panics on failure.
     pub(crate) fn spawn(mut command: Command) -> Self {
         let what = command.get_program().display().to_string();
         let (started, starting) = mpsc::channel();
@@ -42,17 +42,17 @@ impl Bound {
             let sent = started.send(command.spawn());
             drop((sent, dropped.recv()));
         });
-        let child = starting.recv().expect("the starting thread answers");
+        let child = starting.recv().expect("the thread sends the child");
         let child = child.unwrap_or_else(|error| panic!("{what}: {error}: run `make test`"));
         Self { child, _keep: keep }
     }
 
     pub(crate) fn pid(&self) -> Pid {
         let number = self.child.id().try_into();
-        Pid::from_raw(number.expect("the kernel numbers processes with 31 bits"))
+        Pid::from_raw(number.expect("process ids have 31 bits"))
     }
 
-    /// The first child of that child.
+    /// The first child of the child.
     pub(crate) fn inner_pid(&self) -> Option<Pid> {
         let pid = self.pid();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
@@ -62,70 +62,78 @@ impl Bound {
 }
 
 impl Process {
-    /// Starts it; its output is added to `log`.
+    /// Starts a program and appends its output to `log`.
     pub fn start(command: &Command, log: &Path) -> Self {
         let file = File::options().append(true).create(true).open(log);
         let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-        let mut bound = bound_to_us(command);
-        let twin = file.try_clone().expect("a descriptor can be doubled");
-        bound.stdin(Stdio::null()).stdout(twin).stderr(file);
+        let mut bound = killed_with_parent(command);
+        let copy = file.try_clone().expect("a descriptor can be duplicated");
+        bound.stdin(Stdio::null()).stdout(copy).stderr(file);
         let words = [command.get_program()]
             .into_iter()
             .chain(command.get_args());
         let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
         Self {
-            bound: Bound::spawn(bound),
-            enclosed: words[0] == "nsenter",
+            bound: BoundChild::spawn(bound),
+            in_isolated_host: words[0] == "nsenter",
             name: words.join(" "),
             log: log.to_owned(),
         }
     }
 
-    /// Starts it, and waits until it says that it is ready, as programs say it to systemd.
+    /// Starts a program, and waits until it notifies its readiness with the protocol of `sd_notify`.
     ///
-    /// `socket` is a free path at which it is listened for that word.
-    pub fn start_ready(command: &mut Command, log: &Path, socket: &Path, most: Duration) -> Self {
+    /// `socket` is the path for the notification socket.
+    pub fn start_ready(
+        command: &mut Command,
+        log: &Path,
+        socket: &Path,
+        timeout: Duration,
+    ) -> Self {
         drop(fs::remove_file(socket));
         let listener = UnixDatagram::bind(socket).expect("the socket's path is free");
         listener
-            .set_read_timeout(Some(BREATH))
-            .expect("a timeout above zero is taken");
+            .set_read_timeout(Some(CHECK_INTERVAL))
+            .expect("the timeout is not zero");
         command.env("NOTIFY_SOCKET", socket);
         let mut process = Self::start(command, log);
-        let deadline = Instant::now() + most;
+        let deadline = Instant::now() + timeout;
         while !is_ready(&listener) {
-            process.assert_alive("before it was ready");
-            process.assert_time(deadline, "was not ready");
+            process.assert_running("before it was ready");
+            process.assert_in_time(deadline, "was not ready");
         }
         process
     }
 
-    /// Its number, as this test's process sees it.
+    /// Its process id, as this process sees it.
     pub fn pid(&self) -> Pid {
-        let inner = self.enclosed.then(|| self.bound.inner_pid()).flatten();
+        let inner = self
+            .in_isolated_host
+            .then(|| self.bound.inner_pid())
+            .flatten();
         inner.unwrap_or(self.bound.pid())
     }
 
-    /// Asks `probe` now, and again whenever the program has said more, until there is an answer.
+    /// Calls `probe` now, and again after each output of the program, until it returns a value.
     pub fn wait_for<T>(
         &mut self,
         what: &str,
-        most: Duration,
+        timeout: Duration,
         mut probe: impl FnMut() -> Option<T>,
     ) -> T {
-        let words = Changes::of(&self.log);
-        let deadline = Instant::now() + most;
+        let changes = FileChanges::of(&self.log);
+        let deadline = Instant::now() + timeout;
         loop {
-            if let Some(answer) = probe() {
-                return answer;
+            if let Some(value) = probe() {
+                return value;
             }
-            self.assert_alive(what);
-            self.assert_time(deadline, what);
-            words.wait();
+            self.assert_running(what);
+            self.assert_in_time(deadline, what);
+            changes.wait();
         }
     }
 
-    /// Stops its clock: it keeps its connections and answers nobody.
+    /// Pauses it: it keeps its connections, but does not respond.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
     }
@@ -135,14 +143,14 @@ impl Process {
         self.signal(Signal::SIGCONT);
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM, and waits until it exits.
     pub fn end(mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.bound.child.wait().expect("a child can be waited for")
     }
 
-    /// The last words that it said.
-    pub fn last_words(&self) -> String {
+    /// The last lines of its output.
+    pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
@@ -152,44 +160,44 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|errno| panic!("{}: {errno}", self.name));
     }
 
-    fn assert_alive(&mut self, when: &str) {
+    fn assert_running(&mut self, when: &str) {
         let status = self
             .bound
             .child
             .try_wait()
-            .expect("a child can be asked for");
+            .expect("the status of a child can be read");
         if let Some(status) = status {
             panic!(
-                "{} ended ({status}) {when}:\n{}",
+                "{} exited ({status}) {when}:\n{}",
                 self.name,
-                self.last_words()
+                self.log_tail()
             );
         }
     }
 
-    fn assert_time(&self, deadline: Instant, what: &str) {
+    fn assert_in_time(&self, deadline: Instant, what: &str) {
         assert!(
             Instant::now() < deadline,
             "{}: {what} in time:\n{}",
             self.name,
-            self.last_words()
+            self.log_tail()
         );
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended may have left its number to another.
+        // After it exited, another process may have its id.
         if matches!(self.bound.child.try_wait(), Ok(None)) {
-            // Who entered an enclosure waits for its child, which must go first.
+            // `nsenter` waits for its child, which must be killed first.
             kill(self.pid(), Signal::SIGKILL).unwrap_or_default();
             drop(self.bound.child.wait());
         }
     }
 }
 
-/// The same command, run so that the kernel kills it when its starting thread is gone.
-pub(crate) fn bound_to_us(command: &Command) -> Command {
+/// Wraps the command so that the kernel kills it when the thread that started it exits.
+pub(crate) fn killed_with_parent(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound.args(["--pdeathsig", "KILL", "--"]);
     bound.arg(command.get_program()).args(command.get_args());

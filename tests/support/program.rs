@@ -1,30 +1,30 @@
-//! Programs run in a namespace, to their end.
+//! Runs programs in a namespace and waits for them.
 
 use std::io::{Seek, Write};
 use std::process::{Command, Stdio};
 
 use mesh_cni_netns::NetNs;
 
-/// What a program left.
+/// The result of a program.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit code; -1 where a signal ended it.
+    /// Its exit code; -1 if a signal killed it.
     pub code: i32,
-    /// What it said.
+    /// Its stdout.
     pub stdout: String,
-    /// What it said aside.
+    /// Its stderr.
     pub stderr: String,
 }
 
-/// Runs the command in the namespace with that input.
+/// Runs a command in a namespace with an input.
 pub fn run(netns: &NetNs, command: &mut Command, input: &str) -> Finished {
     let finished = netns.run(|| finish(command, input));
     finished.expect("the namespace can be entered")
 }
 
-/// Runs the command where this test runs, with that input.
+/// Runs a command in the namespaces of the test with an input.
 pub fn finish(command: &mut Command, input: &str) -> Finished {
-    let mut file = tempfile::tempfile().expect("a temporary file can be made");
+    let mut file = tempfile::tempfile().expect("a temporary file can be created");
     file.write_all(input.as_bytes())
         .expect("a temporary file can be written");
     file.rewind().expect("a temporary file can be rewound");
@@ -38,10 +38,10 @@ pub fn finish(command: &mut Command, input: &str) -> Finished {
     }
 }
 
-/// Runs a program that must succeed, words separated by blanks, and gives back its output.
+/// Runs a program that must succeed, and returns its output. Spaces separate the arguments.
 pub fn must(netns: &NetNs, words: &str) -> String {
     let mut words = words.split_whitespace();
-    let mut command = Command::new(words.next().expect("a program is named"));
+    let mut command = Command::new(words.next().expect("the command is not empty"));
     let finished = run(netns, command.args(words), "");
     assert_eq!(finished.code, 0, "{command:?}: {}", finished.stderr);
     finished.stdout

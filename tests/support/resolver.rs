@@ -1,4 +1,4 @@
-//! A resolver that runs as a user of its own, and queries to it.
+//! A resolver that runs as a given user, and queries to it.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{Sender, run, udp_echo};
 
-/// A process that answers datagrams on a port of a namespace; it ends with this value.
+/// A process that answers datagrams on a port of a namespace; dropping the value stops it.
 #[derive(Debug)]
 pub struct Resolver {
     process: Child,
@@ -21,12 +21,12 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Starts one on that address that answers these words.
+    /// Starts one on an address; it answers every query with `words`.
     ///
-    /// A proxy's resolver listens on 127.0.0.1, to which queries are redirected: from any other
-    /// address its answers would not be known as such.
+    /// A proxy's resolver must listen on 127.0.0.1, to which queries are redirected. Answers from
+    /// another address would not match the connection.
     pub fn start(netns: &NetNs, owner: Sender, address: (Ipv4Addr, u16), words: &str) -> Self {
-        let program = within_everyones_reach(&udp_echo());
+        let program = executable_by_all(&udp_echo());
         let mut command = Command::new(program.path().join("resolver"));
         command
             .args([&format!("{}:{}", address.0, address.1), words])
@@ -42,7 +42,7 @@ impl Resolver {
         let mut line = String::new();
         BufReader::new(stdout)
             .read_line(&mut line)
-            .expect("the resolver says that it listens");
+            .expect("the resolver reports that it listens");
         assert_eq!(
             line, "ready\n",
             "{address:?} is taken, or not for user {}",
@@ -54,7 +54,7 @@ impl Resolver {
         }
     }
 
-    /// Asks a server from a namespace; none where nobody answers.
+    /// Queries a server from a namespace; `None` if there is no answer.
     pub fn ask(from: &NetNs, sender: Sender, server: (Ipv4Addr, u16)) -> Option<String> {
         let script = "exec 3<>\"/dev/udp/$0/$1\" && echo query >&3 && \
             timeout 5 dd bs=64 count=1 status=none <&3";
@@ -75,8 +75,8 @@ impl Drop for Resolver {
     }
 }
 
-/// A copy that any user can start: the build may be in a home that is its owner's alone.
-fn within_everyones_reach(program: &Path) -> TempDir {
+/// A copy that every user can run, since other users may not have access to the build directory.
+fn executable_by_all(program: &Path) -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let open = Permissions::from_mode(0o755);
     fs::set_permissions(directory.path(), open).expect("it is ours");

@@ -1,4 +1,4 @@
-//! Calls of a plugin as a container runtime makes them.
+//! Calls the plugin as a container runtime does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,43 +8,43 @@ use serde_json::{Value, json};
 
 use crate::{Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, mesh_cni, run};
 
-/// One attachment of the documented pod: the directory its facts come from, and its configuration.
+/// An attachment of the documented pod: the directory with its manifest, and the configuration.
 #[derive(Debug)]
 pub struct Attachment {
     directory: tempfile::TempDir,
-    /// The plugin's entry with what the runtime adds.
+    /// The plugin's configuration with the fields that the runtime adds.
     pub conf: Value,
 }
 
-/// One call.
+/// A call of the plugin.
 #[derive(Debug)]
 pub struct Call<'call> {
     /// `CNI_COMMAND`.
     pub command: &'call str,
-    /// The namespace from which the runtime calls.
+    /// The namespace of the runtime.
     pub node: &'call NetNs,
     /// `CNI_NETNS`.
     pub netns: &'call Path,
-    /// `PATH`, where it is not the test's own.
+    /// `PATH`, unless it is that of the test.
     pub path: Option<&'call Path>,
 }
 
 impl Attachment {
-    /// A pod directory with the documented pod, and a chained entry with that back end.
+    /// A directory with the documented pod, and a chained configuration with a back end.
     pub fn new(backend: &str) -> Self {
         Self::with_manifest(backend, "yaml", PRODUCTPAGE)
     }
 
-    /// The same, with the manifest as an API server writes it.
+    /// As [`Attachment::new`], with a manifest in JSON.
     pub fn of_json(backend: &str) -> Self {
         let manifest: Value = serde_saphyr::from_str(PRODUCTPAGE).expect("the manifest is YAML");
         Self::with_manifest(backend, "json", &manifest.to_string())
     }
 
     fn with_manifest(backend: &str, extension: &str, text: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let pods = directory.path().join("pods");
-        std::fs::create_dir(&pods).expect("the pod directory can be made");
+        std::fs::create_dir(&pods).expect("the pod directory can be created");
         let manifest = pods.join(format!("default_{PRODUCTPAGE_NAME}.{extension}"));
         std::fs::write(manifest, text).expect("the manifest can be written");
         let conf = json!({
@@ -65,7 +65,7 @@ impl Attachment {
         Self { directory, conf }
     }
 
-    /// The entry as it stands in a list, without what the runtime adds.
+    /// The plugin's entry in a configuration list, without the fields that the runtime adds.
     pub fn entry(&self) -> Value {
         let mut entry = self.conf.clone();
         if let Some(fields) = entry.as_object_mut() {
@@ -76,7 +76,7 @@ impl Attachment {
         entry
     }
 
-    /// The directory that holds everything of this attachment.
+    /// The directory with all files of this attachment.
     pub fn path(&self) -> PathBuf {
         self.directory.path().to_owned()
     }
@@ -86,7 +86,7 @@ impl Attachment {
         format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={PRODUCTPAGE_NAME}")
     }
 
-    /// The plugin's program, with the environment of that call on that namespace.
+    /// The command for a call of the plugin.
     pub fn command(cni_command: &str, netns: &Path) -> Command {
         let mut command = Command::new(mesh_cni());
         command

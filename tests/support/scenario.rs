@@ -1,4 +1,4 @@
-//! Scenarios: a folder each, with the settings of a pod, and what they must come to beside them.
+//! Scenarios: directories with the settings of a pod and the expected results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,17 +12,17 @@ use mesh_cni_rules::interception::{DnsCapture, Mode, OwnerGroups};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 use serde::Deserialize;
 
-/// One folder of `tests/scenarios`.
+/// A directory in `tests/scenarios`.
 #[derive(Debug)]
 pub struct Scenario {
-    /// The folder.
+    /// The directory.
     pub folder: PathBuf,
     /// Its name.
     pub name: String,
     input: Input,
 }
 
-/// `in.yaml`: what a reviewer must find, and what leads there.
+/// `in.yaml`: the settings, and what a reviewer must check.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
@@ -45,8 +45,7 @@ struct Input {
     tproxy_mark: Option<u32>,
     tproxy_table: Option<u32>,
     ipv4_loopback: Option<String>,
-    /// The pod's addresses in the order of its interfaces; without them both families are
-    /// programmed.
+    /// The pod's addresses in the order of its interfaces; if absent, both families are programmed.
     addresses: Option<Vec<IpAddr>>,
     packets: Vec<String>,
 }
@@ -59,7 +58,7 @@ enum Groups {
 }
 
 impl Scenario {
-    /// Every scenario, in the order of their names.
+    /// Every scenario, in the order of names.
     pub fn all() -> Vec<Self> {
         let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let folders = fs::read_dir(scenarios).expect("the scenarios are in the repository");
@@ -84,12 +83,12 @@ impl Scenario {
         }
     }
 
-    /// What a reviewer must find.
+    /// What a reviewer must check.
     pub fn find(&self) -> &str {
         &self.input.find
     }
 
-    /// The rules for one family; none where the pod's addresses do not ask for it.
+    /// The rules of one family; empty if the pod's addresses do not require it.
     pub fn rules(&self, family: Family) -> RuleSet {
         let dialect: Dialect = self.input.ruleset.parse().expect("the rule set is known");
         let interception = self.interception();
@@ -101,7 +100,7 @@ impl Scenario {
         compile(&interception, dialect, family)
     }
 
-    /// The packets whose walks are told.
+    /// The packets whose paths are part of the expected results.
     pub fn packets(&self) -> impl Iterator<Item = Packet> {
         self.input.packets.iter().map(|text| {
             let packet = Packet::parse(text);
@@ -150,7 +149,7 @@ impl Scenario {
             routing.table = input.tproxy_table.unwrap_or(routing.table);
         }
         if let Some(loopback) = &input.ipv4_loopback {
-            interception.ipv4_loopback = network(loopback).expect("this is a range");
+            interception.ipv4_loopback = network(loopback).expect("a valid range");
         }
         interception
     }

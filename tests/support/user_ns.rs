@@ -1,5 +1,5 @@
-//! A pod with users of its own (`hostUsers: false`): a user namespace, and the network namespace that
-//! it owns.
+//! A pod with its own users (`hostUsers: false`): a user namespace and a network namespace owned by
+//! it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,17 +10,17 @@ use mesh_cni_netns::NetNs;
 
 use crate::Sender;
 
-/// A process that waits in namespaces of its own; they are gone with this value.
+/// A process in its own namespaces, which exist as long as this value.
 #[derive(Debug)]
 pub struct UserNs {
     process: Child,
 }
 
 impl UserNs {
-    /// What the node calls the pod's user 0.
+    /// The id of the pod's user 0 on the node.
     pub const FIRST: u32 = 100_000;
 
-    /// Makes the namespaces. The pod has the users 0 to 65535.
+    /// Creates the namespaces. The pod has the users 0 to 65535.
     pub fn new() -> Self {
         let mut process = Command::new("unshare")
             .args(["--user", "--net", "sh", "-c", "echo ready; exec cat"])
@@ -28,17 +28,17 @@ impl UserNs {
             .stdout(Stdio::piped())
             .spawn()
             .expect("unshare is installed: run `make test`");
-        let stdout = process.stdout.take().expect("it was asked for");
+        let stdout = process.stdout.take().expect("stdout is a pipe");
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
         assert_eq!((read.ok(), line.as_str()), (Some(6), "ready\n"));
-        let made = Self { process };
+        let user_ns = Self { process };
         for map in ["uid_map", "gid_map"] {
-            let path = format!("/proc/{}/{map}", made.process.id());
+            let path = format!("/proc/{}/{map}", user_ns.process.id());
             fs::write(path, format!("0 {} 65536", Self::FIRST))
                 .expect("this test needs root: run `make test`");
         }
-        made
+        user_ns
     }
 
     /// The network namespace.
@@ -47,7 +47,7 @@ impl UserNs {
         NetNs::open(&path).expect("a process has a network namespace")
     }
 
-    /// Runs what follows as that user of the pod, in its namespaces.
+    /// A command that runs the program in its arguments as a user of the pod, in its namespaces.
     pub fn command(&self, sender: Sender) -> Command {
         let mut command = Command::new("nsenter");
         command
@@ -65,7 +65,7 @@ impl Default for UserNs {
 }
 
 impl Drop for UserNs {
-    /// The process reads to the end of its input.
+    /// The process exits after its stdin is closed.
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _status = self.process.wait();

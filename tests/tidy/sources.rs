@@ -13,12 +13,7 @@ const MOST_LINES: usize = 400;
 const UNSAFE_CRATE: &str = "mesh-cni-netns";
 
 /// Programs and tests, which may print.
-const PROGRAMS: &[&str] = &[
-    "crates/agent/",
-    "crates/plugin/",
-    "crates/cli/",
-    "tests/",
-];
+const PROGRAMS: &[&str] = &["crates/agent/", "crates/plugin/", "crates/cli/", "tests/"];
 
 /// Marks of unfinished or disabled code. Split in two, since this file is checked too.
 const UNFINISHED: &[&str] = &[

@@ -1,4 +1,4 @@
-//! A port that nobody else is given while a server that listens on it is away.
+//! A port that stays reserved while its server is stopped.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -7,26 +7,27 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, setsockopt, socket, sockopt,
 };
 
-/// A loopback port, held by a socket that does not listen. A server that asks for
-/// `SO_REUSEPORT` can listen on it, and again after a restart.
+/// A loopback port, reserved by a socket that does not listen. A server with `SO_REUSEPORT` can
+/// listen on it, again after a restart.
 #[derive(Debug)]
-pub(crate) struct HeldPort {
+pub(crate) struct ReservedPort {
     _socket: OwnedFd,
     number: u16,
 }
 
-impl HeldPort {
-    /// Takes one that is free.
-    pub(crate) fn take() -> Self {
+impl ReservedPort {
+    /// Reserves a free port.
+    pub(crate) fn new() -> Self {
         let (family, kind) = (AddressFamily::Inet, SockType::Stream);
-        let held = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket is made");
-        setsockopt(&held, sockopt::ReusePort, &true).expect("a port can be shared");
+        let socket =
+            socket(family, kind, SockFlag::SOCK_CLOEXEC, None).expect("a socket can be created");
+        setsockopt(&socket, sockopt::ReusePort, &true).expect("a port can be shared");
         let address = SockaddrIn::from(std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
-        bind(held.as_raw_fd(), &address).expect("some port is free");
-        let bound: SockaddrIn = getsockname(held.as_raw_fd()).expect("it has an address");
+        bind(socket.as_raw_fd(), &address).expect("a port is free");
+        let bound: SockaddrIn = getsockname(socket.as_raw_fd()).expect("it has an address");
         Self {
             number: bound.port(),
-            _socket: held,
+            _socket: socket,
         }
     }
 

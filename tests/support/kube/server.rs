@@ -1,41 +1,40 @@
-//! How etcd and kube-apiserver are started.
+//! The commands that start etcd and kube-apiserver.
 
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Place, cluster_binary};
+use crate::{Host, cluster_binary};
 
-/// What differs between an API server alone and one of a whole node.
+/// The settings that differ between a single API server and one of a node.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) bind: &'static str,
-    /// At which port.
+    /// The port.
     pub(crate) port: u16,
-    /// The address at which pods reach it through the service `kubernetes`; none where there are
-    /// no pods that run.
+    /// The address for pods, through the service `kubernetes`; `None` if no pods run.
     pub(crate) advertised: Option<&'static str>,
 }
 
-/// etcd with its data in `directory`, and its sockets beside it.
-pub(crate) fn etcd(place: &Place, directory: &Path) -> Command {
-    let mut command = place.command(cluster_binary("etcd"));
+/// etcd with its data and its sockets in `directory`.
+pub(crate) fn etcd(host: &Host, directory: &Path) -> Command {
+    let mut command = host.command(cluster_binary("etcd"));
     let shown = directory.display();
     command
         .arg(format!("--data-dir={shown}/etcd"))
-        // Sockets of its own: no port that another might have.
+        // Unix sockets cannot conflict with ports of other programs.
         .arg(format!("--listen-client-urls={}", etcd_url(directory)))
         .arg(format!("--listen-peer-urls=unix://{shown}/peer.sock"))
-        // Nobody reads this one, and it must be a host.
+        // Required, but not used.
         .arg("--advertise-client-urls=http://localhost:2379")
-        // What a test writes need not outlive the machine.
+        // Test data does not need to survive a crash of the machine.
         .arg("--unsafe-no-fsync");
     command
 }
 
-/// kube-apiserver with that etcd, and the keys and tokens of `directory`.
-pub(crate) fn apiserver(place: &Place, directory: &Path, serving: &Serving) -> Command {
-    let mut command = place.command(cluster_binary("kube-apiserver"));
+/// kube-apiserver with this etcd, and the keys and tokens in `directory`.
+pub(crate) fn apiserver(host: &Host, directory: &Path, serving: &Serving) -> Command {
+    let mut command = host.command(cluster_binary("kube-apiserver"));
     let mut flag = |name: &str, value: &str| {
         command.arg(format!("--{name}={value}"));
     };
@@ -62,7 +61,7 @@ pub(crate) fn apiserver(place: &Place, directory: &Path, serving: &Serving) -> C
     } else {
         flag("external-hostname", serving.bind);
         flag("endpoint-reconciler-type", "none");
-        // It would refuse pods whose account no controller has made.
+        // It would reject pods, since no controller creates their service account.
         flag("disable-admission-plugins", "ServiceAccount");
         for (name, file) in [
             ("audit-policy-file", "audit.json"),

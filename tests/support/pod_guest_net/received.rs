@@ -1,37 +1,37 @@
-//! Who met a packet, and what that socket knows of it.
+//! The socket that received a packet, and its addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpStream};
 
 use nix::sys::socket::{getsockopt, sockopt};
 
-use super::Whence;
+use super::Origin;
 
-/// Where a packet arrived.
+/// The socket that received a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Met {
-    /// In which namespace.
-    pub side: Whence,
-    /// On which port.
+pub struct Received {
+    /// Its namespace.
+    pub side: Origin,
+    /// Its port.
     pub port: u16,
-    /// Whence it came by its own account.
+    /// The packet's source address, as the socket sees it.
     pub from: IpAddr,
-    /// What is known of a connection, and of no datagram.
-    pub connection: Option<Ends>,
+    /// The destinations of a connection; `None` for a datagram.
+    pub connection: Option<Destinations>,
 }
 
-/// Where a connection was for.
+/// The destinations of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ends {
-    /// Before anything rewrote it.
+pub struct Destinations {
+    /// The original destination, before rules rewrote it.
     pub original: SocketAddr,
-    /// By its own account.
+    /// The destination, as the socket sees it.
     pub local: SocketAddr,
 }
 
-impl Ends {
+impl Destinations {
     pub(super) fn of(stream: &TcpStream) -> Self {
         let local = stream.local_addr().expect("a connection has an address");
-        // Without connection tracking nothing was rewritten.
+        // Without connection tracking, nothing was rewritten.
         let original = original(stream, local).unwrap_or(local);
         Self { original, local }
     }

@@ -1,10 +1,10 @@
-//! A thread that stays in a namespace and opens sockets there for whoever asks, as any user.
+//! A thread in a namespace that opens sockets as any user.
 
 use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender as Orders, channel};
+use std::sync::mpsc::{Receiver, Sender as RequestSender, channel};
 use std::thread;
 
 use mesh_cni_netfilter::ruleset::Protocol;
@@ -18,25 +18,25 @@ use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
 use crate::Sender;
 
-/// A packet to be sent.
+/// A packet to send.
 #[derive(Clone, Debug)]
-pub struct Opening {
-    /// By whom.
+pub struct Probe {
+    /// The owner of the socket.
     pub sender: Sender,
-    /// From which address; the unspecified one leaves it to the kernel.
+    /// The source address; if unspecified, the kernel chooses it.
     pub source: SocketAddr,
     /// The interface to which the socket is bound, if any.
     pub interface: Option<&'static str>,
-    /// To where.
+    /// The destination.
     pub to: SocketAddr,
 }
 
-/// What a socket is for.
+/// The purpose of a socket.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// A packet goes out from it.
-    Send(Opening),
-    /// It waits for packets to that address.
+    /// It sends a packet.
+    Send(Probe),
+    /// It receives packets for an address.
     Listen {
         owner: Sender,
         at: SocketAddr,
@@ -44,47 +44,47 @@ pub(super) enum Purpose {
     },
 }
 
-/// The thread.
+/// The thread and its channels.
 #[derive(Debug)]
-pub(super) struct Opener {
-    orders: Orders<(Protocol, Purpose)>,
+pub(super) struct SocketThread {
+    requests: RequestSender<(Protocol, Purpose)>,
     opened: Receiver<nix::Result<OwnedFd>>,
 }
 
-impl Opener {
+impl SocketThread {
     pub(super) fn start(netns: &NetNs) -> Self {
-        let (orders, taken) = channel::<(Protocol, Purpose)>();
-        let (give, opened) = channel();
-        let netns = NetNs::open(netns.path()).expect("the namespace is held open");
+        let (requests, received) = channel::<(Protocol, Purpose)>();
+        let (result, opened) = channel();
+        let netns = NetNs::open(netns.path()).expect("the namespace exists");
         thread::spawn(move || {
             netns.run(|| {
-                for (protocol, purpose) in taken {
-                    if give.send(carry_out(protocol, &purpose)).is_err() {
+                for (protocol, purpose) in received {
+                    if result.send(open_socket(protocol, &purpose)).is_err() {
                         break;
                     }
                 }
             })
         });
-        Self { orders, opened }
+        Self { requests, opened }
     }
 
-    pub(super) fn open(&self, protocol: Protocol, opening: Opening) -> OwnedFd {
-        self.order(protocol, Purpose::Send(opening))
+    pub(super) fn open(&self, protocol: Protocol, probe: Probe) -> OwnedFd {
+        self.request(protocol, Purpose::Send(probe))
     }
 
-    pub(super) fn order(&self, protocol: Protocol, purpose: Purpose) -> OwnedFd {
+    pub(super) fn request(&self, protocol: Protocol, purpose: Purpose) -> OwnedFd {
         let what = format!("{protocol} {purpose:?}");
-        self.orders
+        self.requests
             .send((protocol, purpose))
-            .expect("the thread waits for orders");
-        let opened = self.opened.recv().expect("the thread answers");
+            .expect("the thread is running");
+        let opened = self.opened.recv().expect("the thread is running");
         opened.unwrap_or_else(|errno| panic!("{what}: {}", io::Error::from(errno)))
     }
 }
 
-fn carry_out(protocol: Protocol, purpose: &Purpose) -> nix::Result<OwnedFd> {
+fn open_socket(protocol: Protocol, purpose: &Purpose) -> nix::Result<OwnedFd> {
     match purpose {
-        Purpose::Send(opening) => send_from(protocol, opening),
+        Purpose::Send(probe) => send_from(protocol, probe),
         Purpose::Listen {
             owner,
             at,
@@ -93,13 +93,13 @@ fn carry_out(protocol: Protocol, purpose: &Purpose) -> nix::Result<OwnedFd> {
     }
 }
 
-fn send_from(protocol: Protocol, opening: &Opening) -> nix::Result<OwnedFd> {
-    let fd = open_as(opening.sender, protocol, opening.to)?;
-    if let Some(name) = opening.interface {
+fn send_from(protocol: Protocol, probe: &Probe) -> nix::Result<OwnedFd> {
+    let fd = open_as(probe.sender, protocol, probe.to)?;
+    if let Some(name) = probe.interface {
         setsockopt(&fd, sockopt::BindToDevice, &OsString::from(name))?;
     }
-    bind(fd.as_raw_fd(), &SockaddrStorage::from(opening.source))?;
-    match connect(fd.as_raw_fd(), &SockaddrStorage::from(opening.to)) {
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(probe.source))?;
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(probe.to)) {
         Ok(()) | Err(Errno::EINPROGRESS) => {}
         Err(errno) => return Err(errno),
     }
@@ -130,7 +130,7 @@ fn listen_at(
     Ok(fd)
 }
 
-/// A socket that belongs to that user and group: the file remembers who opened it.
+/// Opens a socket that belongs to a user and group: the filesystem ids of the thread determine it.
 fn open_as(owner: Sender, protocol: Protocol, family_of: SocketAddr) -> nix::Result<OwnedFd> {
     let family = match family_of {
         SocketAddr::V4(_) => AddressFamily::Inet,

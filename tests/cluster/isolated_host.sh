@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# The first process of a test's enclosure: makes its file systems and its network, says `ready`, and
-# lives until its input ends. The kernel ends everything else in the enclosure with it.
+# The first process of a test's isolated host: creates its file systems and its network, prints
+# `ready`, and runs until its stdin is closed. The kernel then kills every other process in it.
 #
-#   enclosure.sh STATE CGROUP   STATE keeps what is written below /etc, /opt and /var/lib; CGROUP
-#                               is the name under which control groups are made
+#   isolated_host.sh STATE CGROUP   STATE is the directory for writes to /etc, /opt and /var/lib;
+#                                   CGROUP is the name of the cgroups
 #
-# It runs in mount, network, process, IPC and host name namespaces of its own.
+# It runs in its own mount, network, PID, IPC and UTS namespaces.
 set -euo pipefail
 
 state=$1 cgroup=$2
 
-# One folder of each hierarchy of control groups stands for its root, to whoever is inside, and is
-# all that there is to remove.
+# One directory of each cgroup hierarchy is its root inside, and all that must be removed afterwards.
 hierarchies() { awk '($3 == "cgroup" || $3 == "cgroup2") && $2 ~ "^/sys/fs/cgroup" { print $2, $3 }' /proc/self/mounts; }
 
 if [ $# -eq 2 ]; then
@@ -30,19 +29,19 @@ mount --make-rprivate /
 while read -r path kind; do
   mount --bind "$path/$cgroup" "$path"
   if [ "$kind" = cgroup2 ]; then
-    # A group that holds processes hands no controllers on.
+    # A cgroup with processes cannot enable controllers for its children.
     mkdir -p "$path/init"
     echo $$ >"$path/init/cgroup.procs"
   fi
 done < <(hierarchies)
 
-# Standard paths inside, nothing written outside.
+# Standard paths inside; nothing is written outside.
 for folder in etc opt var/lib; do
   mkdir -p "$state/upper/$folder" "$state/work/$folder" "/$folder"
   mount -t overlay overlay "/$folder" \
     -o "lowerdir=/$folder,upperdir=$state/upper/$folder,workdir=$state/work/$folder"
 done
-# An overlay cannot lie on an overlay: what holds the runtime's layers is the file system itself.
+# An overlay cannot use another overlay, so the directories with layers are bind mounts.
 for folder in kubelet containerd cni; do
   mkdir -p "$state/$folder" "/var/lib/$folder"
   mount --bind "$state/$folder" "/var/lib/$folder"
@@ -52,8 +51,7 @@ mkdir -p /run/lock /var/log/pods /var/log/containers
 mount -t tmpfs tmpfs /var/log
 mount -t proc proc /proc
 
-# kubelet insists on these, and the kernel has one of each for the whole machine: it sees what it
-# wants in files that stand before them.
+# kubelet requires these values, which apply to the whole machine: files with them hide the real ones.
 while read -r name value; do
   file="$state/sysctl/$name"
   mkdir -p "${file%/*}"
@@ -68,10 +66,10 @@ kernel/keys/root_maxkeys 1000000
 kernel/keys/root_maxbytes 25000000
 SYSCTL
 
-# Volumes of pods must be seen by the runtime.
+# The runtime must see the volumes of pods.
 mount --make-rshared /
 
-# The node's interface, and a machine beside it.
+# The node's interface, and another machine on its network.
 hostname node
 ip link set lo up
 ip netns add outside
@@ -90,5 +88,5 @@ ip -netns outside route add default via fd00:99::1
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 
 echo ready
-# bash reaps whatever loses its parent meanwhile.
+# Meanwhile, bash reaps orphaned processes.
 while read -r _; do :; done

@@ -1,4 +1,4 @@
-//! The sockets of every namespace, waited for all at once.
+//! The listening sockets of all namespaces.
 
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,101 +10,104 @@ use nix::libc::linger;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::arrival::{Ends, Met};
-use super::opener::{Opener, Purpose};
-use super::{Crossroads, Whence};
+use super::received::{Destinations, Received};
+use super::socket_thread::{Purpose, SocketThread};
+use super::{Origin, PodGuestNet};
 use crate::Sender;
 
-/// Where the proxy's resolver listens, on the loopback address: answers from any other one would
-/// not be known as such.
+/// The port of the proxy's resolver, on the loopback address. Answers from another address would not
+/// match the connection.
 const RESOLVER: u16 = 15053;
 
 #[derive(Debug)]
 pub(super) struct Sockets {
-    everywhere: Vec<Waiting>,
-    resolver: Vec<Waiting>,
+    listeners: Vec<Listener>,
+    resolver: Vec<Listener>,
 }
 
 #[derive(Debug)]
-struct Waiting {
-    side: Whence,
+struct Listener {
+    side: Origin,
     port: u16,
     socket: Socket,
 }
 
 #[derive(Debug)]
 enum Socket {
-    Connections(TcpListener),
-    Datagrams(UdpSocket),
+    Tcp(TcpListener),
+    Udp(UdpSocket),
 }
 
 impl Sockets {
     pub(super) fn open(netns: &[&NetNs; 3]) -> Self {
-        let sides = [Whence::Pod, Whence::Peer, Whence::Guest];
-        let mut everywhere = Vec::new();
+        let sides = [Origin::Pod, Origin::Peer, Origin::Guest];
+        let mut listeners = Vec::new();
         for (side, netns) in sides.into_iter().zip(netns) {
-            let opener = Opener::start(netns);
-            for port in Crossroads::PORTS {
+            let thread = SocketThread::start(netns);
+            for port in PodGuestNet::PORTS {
                 for family in Family::ALL {
                     let at = SocketAddr::new(super::any_address(family), port);
-                    everywhere.extend(both(&opener, side, Sender::ROOT, at));
+                    listeners.extend(both(&thread, side, Sender::ROOT, at));
                 }
             }
         }
         Self {
-            everywhere,
+            listeners,
             resolver: Vec::new(),
         }
     }
 
-    /// The proxy's resolver belongs to that user and group from now on.
-    pub(super) fn resolve(&mut self, opener: &Opener, proxy: Sender) {
+    /// Replaces the proxy's resolver with one of another user and group.
+    pub(super) fn resolve(&mut self, thread: &SocketThread, proxy: Sender) {
         self.resolver.clear();
         for family in Family::ALL {
             let at = SocketAddr::new(family.loopback().ip(), RESOLVER);
-            self.resolver.extend(both(opener, Whence::Pod, proxy, at));
+            self.resolver.extend(both(thread, Origin::Pod, proxy, at));
         }
     }
 
-    /// Who meets the packet from that port.
-    pub(super) fn meet(
+    /// Waits for the packet from a source port, and returns the socket that received it.
+    pub(super) fn receive(
         &self,
         client: &OwnedFd,
         protocol: Protocol,
         source: u16,
-        patience: Duration,
-    ) -> Option<Met> {
-        let all = self.everywhere.iter().chain(&self.resolver);
-        let waiting: Vec<_> = all
-            .filter(|waiting| waiting.socket.takes(protocol))
+        timeout: Duration,
+    ) -> Option<Received> {
+        let all = self.listeners.iter().chain(&self.resolver);
+        let listeners: Vec<_> = all
+            .filter(|listener| listener.socket.accepts(protocol))
             .collect();
-        let ready = first_ready(&waiting, client, patience)?;
-        let (met, from_port) = ready.take(client);
-        assert_eq!(from_port, source, "an older packet came late: {met:?}");
-        Some(met)
+        let ready = first_ready(&listeners, client, timeout)?;
+        let (received, from_port) = ready.receive(client);
+        assert_eq!(
+            from_port, source,
+            "an older packet arrived late: {received:?}"
+        );
+        Some(received)
     }
 }
 
 fn both(
-    opener: &Opener,
-    side: Whence,
+    thread: &SocketThread,
+    side: Origin,
     owner: Sender,
     at: SocketAddr,
-) -> impl Iterator<Item = Waiting> {
+) -> impl Iterator<Item = Listener> {
     [Protocol::Tcp, Protocol::Udp]
         .map(move |protocol| {
-            let transparent = Crossroads::TRANSPARENT.contains(&at.port());
+            let transparent = PodGuestNet::TRANSPARENT.contains(&at.port());
             let purpose = Purpose::Listen {
                 owner,
                 at,
                 transparent,
             };
-            let fd = opener.order(protocol, purpose);
+            let fd = thread.request(protocol, purpose);
             let socket = match protocol {
-                Protocol::Tcp => Socket::Connections(fd.into()),
-                Protocol::Udp => Socket::Datagrams(fd.into()),
+                Protocol::Tcp => Socket::Tcp(fd.into()),
+                Protocol::Udp => Socket::Udp(fd.into()),
             };
-            Waiting {
+            Listener {
                 side,
                 port: at.port(),
                 socket,
@@ -113,29 +116,28 @@ fn both(
         .into_iter()
 }
 
-/// The first socket with something to take; none where the client is told that nobody listens, or
-/// where nothing comes in time.
-fn first_ready<'waiting>(
-    waiting: &[&'waiting Waiting],
+/// The first socket that is readable; `None` if the client receives an error, or after the timeout.
+fn first_ready<'listeners>(
+    listeners: &[&'listeners Listener],
     client: &OwnedFd,
-    patience: Duration,
-) -> Option<&'waiting Waiting> {
+    timeout: Duration,
+) -> Option<&'listeners Listener> {
     let begun = Instant::now();
     loop {
-        // Also where no time is left it is looked once: a busy machine may have taken it all.
-        let left = patience.saturating_sub(begun.elapsed());
-        let sockets = waiting.iter().map(|waiting| waiting.socket.as_fd());
+        // Poll at least once, even if a busy machine has used up the time.
+        let left = timeout.saturating_sub(begun.elapsed());
+        let sockets = listeners.iter().map(|listener| listener.socket.as_fd());
         let mut polled: Vec<_> = sockets
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
-        // Nothing is asked of the client but its errors, which are always told.
+        // `poll` always reports errors, so the client needs no events.
         polled.push(PollFd::new(client.as_fd(), PollFlags::empty()));
-        let timeout = PollTimeout::try_from(left).expect("a deadline of seconds can be told");
+        let timeout = PollTimeout::try_from(left).expect("the timeout is valid");
         poll(&mut polled, timeout).expect("sockets can be waited for");
         let is_set = |polled: &PollFd<'_>| polled.revents().is_some_and(|set| !set.is_empty());
-        let client = polled.pop().expect("the client's was the last");
+        let client = polled.pop().expect("the client was added last");
         if let Some(at) = polled.iter().position(is_set) {
-            return Some(waiting[at]);
+            return Some(listeners[at]);
         }
         if client
             .revents()
@@ -148,31 +150,31 @@ fn first_ready<'waiting>(
 }
 
 impl Socket {
-    fn takes(&self, protocol: Protocol) -> bool {
+    fn accepts(&self, protocol: Protocol) -> bool {
         match self {
-            Self::Connections(_) => protocol == Protocol::Tcp,
-            Self::Datagrams(_) => protocol == Protocol::Udp,
+            Self::Tcp(_) => protocol == Protocol::Tcp,
+            Self::Udp(_) => protocol == Protocol::Udp,
         }
     }
 
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         match self {
-            Self::Connections(listener) => listener.as_fd(),
-            Self::Datagrams(socket) => socket.as_fd(),
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Udp(socket) => socket.as_fd(),
         }
     }
 }
 
-impl Waiting {
-    fn take(&self, client: &OwnedFd) -> (Met, u16) {
+impl Listener {
+    fn receive(&self, client: &OwnedFd) -> (Received, u16) {
         let (from, connection) = match &self.socket {
-            Socket::Connections(listener) => {
+            Socket::Tcp(listener) => {
                 let (stream, from) = listener.accept().expect("a connection waits");
-                let ends = Ends::of(&stream);
-                forget(&stream, client);
-                (from, Some(ends))
+                let destinations = Destinations::of(&stream);
+                close_immediately(&stream, client);
+                (from, Some(destinations))
             }
-            Socket::Datagrams(socket) => {
+            Socket::Udp(socket) => {
                 let mut buffer = [0; 8];
                 let received = socket.recv_from(&mut buffer);
                 let (_, from) = received.expect("a datagram waits");
@@ -182,18 +184,18 @@ impl Waiting {
                 (from, None)
             }
         };
-        let met = Met {
+        let received = Received {
             side: self.side,
             port: self.port,
             from: from.ip(),
             connection,
         };
-        (met, from.port())
+        (received, from.port())
     }
 }
 
-/// Both ends close without waiting for each other.
-fn forget(stream: &TcpStream, client: &OwnedFd) {
+/// Makes both ends close immediately.
+fn close_immediately(stream: &TcpStream, client: &OwnedFd) {
     let at_once = linger {
         l_onoff: 1,
         l_linger: 0,
@@ -206,13 +208,12 @@ fn forget(stream: &TcpStream, client: &OwnedFd) {
     }
 }
 
-/// The answer to a captured query must find its way back.
+/// Answers a captured query, and checks that the client receives the answer.
 fn answer(resolver: &UdpSocket, to: SocketAddr, client: &OwnedFd) {
     resolver.send_to(b"!", to).expect("an answer can be sent");
     let mut polled = [PollFd::new(client.as_fd(), PollFlags::POLLIN)];
-    let timeout =
-        PollTimeout::try_from(super::PATIENCE).expect("a deadline of seconds can be told");
+    let timeout = PollTimeout::try_from(super::ARRIVAL_TIMEOUT).expect("the timeout is valid");
     poll(&mut polled, timeout).expect("a socket can be waited for");
     let revents = polled[0].revents().unwrap_or(PollFlags::empty());
-    assert_eq!(revents, PollFlags::POLLIN, "the answer to {to} got lost");
+    assert_eq!(revents, PollFlags::POLLIN, "the answer to {to} was lost");
 }

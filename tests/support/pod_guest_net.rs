@@ -1,12 +1,12 @@
-//! A pod where networks meet: two of its interfaces lead to a peer, a third to guests behind it, in
-//! both families; sockets on every side tell where a packet arrived.
+//! A pod with two interfaces to a peer and a third to guests behind it, in both families; sockets in
+//! every namespace report which packets they receive.
 //!
-//! Quick enough for a hundred thousand packets. Senders are threads that stay in their namespace
-//! and take the user and group of each packet for their own, since rules ask for those of whoever
-//! made the socket. A source port is never used twice, so no packet meets an older connection.
+//! Fast enough for a hundred thousand packets. Each namespace has a thread that opens sockets as the
+//! user and group of the packet, because rules match the owner of the socket. Each source port is
+//! used only once, so no packet belongs to an older connection.
 
-mod arrival;
-mod opener;
+mod received;
+mod socket_thread;
 mod sockets;
 
 use std::fs;
@@ -16,76 +16,76 @@ use std::time::Duration;
 use mesh_cni_netfilter::ruleset::{Family, Protocol};
 use mesh_cni_netns::NetNs;
 
-pub use arrival::{Ends, Met};
-use opener::Opener;
-pub use opener::Opening;
+pub use received::{Destinations, Received};
+pub use socket_thread::Probe;
+use socket_thread::SocketThread;
 use sockets::Sockets;
 
 use crate::{Sender, must};
 
-/// The first and the last port from which packets are sent.
-const SOURCES: std::ops::Range<u16> = 20000..60000;
+/// The source ports of packets.
+const SOURCE_PORTS: std::ops::Range<u16> = 20000..60000;
 
-/// How long a packet may be on its way.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout for a packet that should arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long is waited for one that should not arrive: the next packet finds it if it comes later.
-const MISTRUST: Duration = Duration::from_millis(100);
+/// The timeout for a packet that should not arrive. If it arrives later, the next packet detects it.
+const ABSENCE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A namespace, by what it stands for.
+/// The namespace from which a packet is sent, or which receives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whence {
+pub enum Origin {
     /// The pod.
     Pod,
-    /// The network, by the pod's `eth0` or `net1`.
+    /// The network, connected to the pod's `eth0` and `net1`.
     Peer,
-    /// A guest behind the pod's `docker0`, such as a container or a virtual machine in it.
+    /// A guest connected to the pod's `docker0`, such as a container or virtual machine in the pod.
     Guest,
 }
 
-/// The three namespaces, their sockets and their senders.
+/// The three namespaces, their sockets and threads.
 #[derive(Debug)]
-pub struct Crossroads {
+pub struct PodGuestNet {
     /// The pod's namespace.
     pub pod: NetNs,
     _others: [NetNs; 2],
     sockets: Sockets,
-    openers: [Opener; 3],
+    threads: [SocketThread; 3],
     next_source: u16,
 }
 
-/// The pod's address on an interface, and that of whoever is at its other end.
+/// The addresses of both ends of one of the pod's interfaces.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
-    /// The interface of the pod.
+    /// The pod's interface.
     pub interface: &'static str,
-    /// The pod's address and the other one, of IPv4.
-    four: [&'static str; 2],
-    /// The same of IPv6.
-    six: [&'static str; 2],
+    /// The IPv4 addresses of the pod and of the other end.
+    ipv4: [&'static str; 2],
+    /// The IPv6 addresses.
+    ipv6: [&'static str; 2],
     lengths: [u8; 2],
 }
 
 impl Link {
-    /// The pod's way to the network.
+    /// The pod's connection to the network.
     pub const ETH0: Self = Self {
         interface: "eth0",
-        four: ["10.99.0.2", "10.99.0.3"],
-        six: ["fd00:99::2", "fd00:99::3"],
+        ipv4: ["10.99.0.2", "10.99.0.3"],
+        ipv6: ["fd00:99::2", "fd00:99::3"],
         lengths: [24, 64],
     };
-    /// A second one.
+    /// A second connection to the network.
     pub const NET1: Self = Self {
         interface: "net1",
-        four: ["10.98.0.2", "10.98.0.3"],
-        six: ["fd00:98::2", "fd00:98::3"],
+        ipv4: ["10.98.0.2", "10.98.0.3"],
+        ipv6: ["fd00:98::2", "fd00:98::3"],
         lengths: [24, 64],
     };
-    /// The pod's way to its guests.
+    /// The pod's connection to its guests.
     pub const DOCKER0: Self = Self {
         interface: "docker0",
-        four: ["172.17.0.1", "172.17.0.2"],
-        six: ["fd00:17::1", "fd00:17::2"],
+        ipv4: ["172.17.0.1", "172.17.0.2"],
+        ipv6: ["fd00:17::1", "fd00:17::2"],
         lengths: [16, 64],
     };
     /// All of them.
@@ -112,8 +112,8 @@ impl Link {
 
     fn of(&self, family: Family) -> [&'static str; 2] {
         match family {
-            Family::V4 => self.four,
-            Family::V6 => self.six,
+            Family::V4 => self.ipv4,
+            Family::V6 => self.ipv6,
         }
     }
 
@@ -126,10 +126,10 @@ impl Link {
 }
 
 fn address(text: &str) -> IpAddr {
-    text.parse().expect("this is an address")
+    text.parse().expect("a valid address")
 }
 
-/// An address of the peer that no interface of the pod is near.
+/// An address of the peer outside the subnets of the pod's interfaces.
 pub fn far_address(family: Family) -> IpAddr {
     match family {
         Family::V4 => address("192.168.0.1"),
@@ -137,18 +137,18 @@ pub fn far_address(family: Family) -> IpAddr {
     }
 }
 
-impl Crossroads {
-    /// Where somebody listens, in each namespace, over both protocols and both families.
+impl PodGuestNet {
+    /// The ports with listeners in each namespace, for both protocols and families.
     pub const PORTS: [u16; 14] = [
         22, 53, 80, 3306, 9080, 15001, 15006, 15008, 15020, 15021, 15090, 25001, 25006, 25008,
     ];
-    /// Which of these take connections to any address, as a proxy does under TPROXY.
+    /// Those whose listeners accept connections to any address, as a proxy with TPROXY does.
     pub(crate) const TRANSPARENT: [u16; 2] = [15006, 25006];
 
-    /// Makes the namespaces, which are gone with this value.
+    /// Creates the namespaces, which exist as long as this value.
     pub fn new() -> Self {
-        let make = || NetNs::scratch().expect("this test needs root: run `make test`");
-        let (pod, peer, guest) = (make(), make(), make());
+        let create = || NetNs::scratch().expect("this test needs root: run `make test`");
+        let (pod, peer, guest) = (create(), create(), create());
         for netns in [&pod, &peer, &guest] {
             prepare(netns);
         }
@@ -164,58 +164,62 @@ impl Crossroads {
             routes(family, &pod, &peer, &guest);
         }
         let sockets = Sockets::open(&[&pod, &peer, &guest]);
-        let openers = [
-            Opener::start(&pod),
-            Opener::start(&peer),
-            Opener::start(&guest),
+        let threads = [
+            SocketThread::start(&pod),
+            SocketThread::start(&peer),
+            SocketThread::start(&guest),
         ];
         Self {
             pod,
             _others: [peer, guest],
             sockets,
-            openers,
-            next_source: SOURCES.start,
+            threads,
+            next_source: SOURCE_PORTS.start,
         }
     }
 
-    /// The proxy of the next packets listens for queries, as that user and group.
+    /// Starts a resolver of the proxy with a user and group for the next packets.
     pub fn resolve_as(&mut self, proxy: Sender) {
-        self.sockets.resolve(&self.openers[0], proxy);
+        self.sockets.resolve(&self.threads[0], proxy);
     }
 
-    /// Whether that many packets can still be sent from ports that none was sent from.
+    /// Whether enough unused source ports remain for that many packets.
     pub fn has_ports_for(&self, packets: u16) -> bool {
-        SOURCES.end - self.next_source >= packets
+        SOURCE_PORTS.end - self.next_source >= packets
     }
 
-    /// Sends a first packet and says who met it; none where nobody did. Whether somebody should
-    /// decides how long is waited.
+    /// Sends the first packet of a connection, and returns which socket received it, if any. The
+    /// timeout is longer if the packet is expected to arrive.
     ///
-    /// A query that the proxy's resolver met is answered, and the answer must come.
+    /// The proxy's resolver answers a query, and the client must receive the answer.
     pub fn send(
         &mut self,
-        from: Whence,
+        from: Origin,
         protocol: Protocol,
-        mut opening: Opening,
-        awaited: bool,
-    ) -> Option<Met> {
+        mut probe: Probe,
+        is_expected: bool,
+    ) -> Option<Received> {
         let source = self.next_source;
         self.next_source += 1;
-        opening.source.set_port(source);
-        let opener = &self.openers[from as usize];
-        let client = opener.open(protocol, opening);
-        let patience = if awaited { PATIENCE } else { MISTRUST };
-        self.sockets.meet(&client, protocol, source, patience)
+        probe.source.set_port(source);
+        let thread = &self.threads[from as usize];
+        let client = thread.open(protocol, probe);
+        let timeout = if is_expected {
+            ARRIVAL_TIMEOUT
+        } else {
+            ABSENCE_TIMEOUT
+        };
+        self.sockets.receive(&client, protocol, source, timeout)
     }
 }
 
-impl Default for Crossroads {
+impl Default for PodGuestNet {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Loopback up, packets passed on, no address on probation.
+/// Enables loopback and forwarding, and disables duplicate address detection and reverse path filters.
 fn prepare(netns: &NetNs) {
     let settings = [
         ("ipv6/conf/all/accept_dad", "0"),
@@ -253,10 +257,10 @@ fn join(pod: &NetNs, other: &NetNs, link: Link) {
     }
 }
 
-/// The ways beyond the links: the far address, the guests, and the pod's first address by its
-/// second interface.
+/// Adds routes: to the far address, to the guests, and to the pod's first address through its second
+/// interface.
 fn routes(family: Family, pod: &NetNs, peer: &NetNs, guest: &NetNs) {
-    let (six, near) = match family {
+    let (option, near) = match family {
         Family::V4 => ("", "10.99.0.0/24"),
         Family::V6 => ("-6 ", "fd00:99::/64"),
     };
@@ -264,7 +268,7 @@ fn routes(family: Family, pod: &NetNs, peer: &NetNs, guest: &NetNs) {
         Family::V4 => "172.17.0.0/16",
         Family::V6 => "fd00:17::/64",
     };
-    let add = |netns: &NetNs, route: String| must(netns, &format!("ip {six}route add {route}"));
+    let add = |netns: &NetNs, route: String| must(netns, &format!("ip {option}route add {route}"));
     let far = far_address(family);
     must(peer, &format!("ip address add {far} dev eth0 nodad"));
     add(pod, format!("default via {}", Link::ETH0.other(family)));
@@ -277,7 +281,7 @@ fn routes(family: Family, pod: &NetNs, peer: &NetNs, guest: &NetNs) {
     );
 }
 
-/// The address that leaves the choice to the kernel.
+/// The unspecified address.
 pub fn any_address(family: Family) -> IpAddr {
     match family {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),

@@ -1,5 +1,5 @@
-//! A machine within the machine: namespaces of every kind but the user's, in which a node's programs
-//! find their standard paths, and of which nothing stays.
+//! Namespaces of every kind except user namespaces, in which the programs of a node use their
+//! standard paths. Everything is removed afterwards.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,23 +11,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mesh_cni_netns::NetNs;
 use nix::unistd::Pid;
 
-use crate::process::{Bound, bound_to_us};
+use crate::process::{BoundChild, killed_with_parent};
 use crate::{Finished, finish};
 
-/// What the first process of an enclosure runs.
-const INIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/enclosure.sh");
+/// The program of the first process in an isolated host.
+const INIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/isolated_host.sh");
 
-/// The namespaces, as long as this value lives; every process in them ends with it.
+/// The namespaces. They and all their processes exist as long as this value.
 #[derive(Debug)]
-pub struct Enclosure {
-    init: Bound,
+pub struct IsolatedHost {
+    init: BoundChild,
     pid: Pid,
     cgroup: String,
 }
 
-impl Enclosure {
-    /// Makes them. What is written below `/etc`, `/opt` and `/var/lib` lies in `state`: a second
-    /// enclosure with the same one is the same machine after a reboot.
+impl IsolatedHost {
+    /// Creates them. `/etc`, `/opt` and `/var/lib` are written to `state`: a second isolated host
+    /// with the same `state` is the same machine after a reboot.
     pub fn start(state: &Path) -> Self {
         let cgroup = unique_name();
         let mut command = Command::new("unshare");
@@ -36,18 +36,18 @@ impl Enclosure {
             .args(["--fork", "--kill-child", "--", INIT])
             .arg(state)
             .arg(&cgroup);
-        let mut command = bound_to_us(&command);
+        let mut command = killed_with_parent(&command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut init = Bound::spawn(command);
+        let mut init = BoundChild::spawn(command);
         let stdout = init.child.stdout.as_mut().expect("stdout is a pipe");
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line);
         read.expect("a pipe can be read");
-        // From here on its end cleans up.
+        // From here on, dropping the value cleans up.
         let pid = init.inner_pid().unwrap_or(init.pid());
-        let enclosure = Self { init, pid, cgroup };
+        let isolated_host = Self { init, pid, cgroup };
         assert_eq!(line, "ready\n", "{INIT} failed; this test needs root");
-        enclosure
+        isolated_host
     }
 
     /// A command that runs in it.
@@ -62,40 +62,40 @@ impl Enclosure {
         command
     }
 
-    /// Runs a command in it, words separated by blanks.
+    /// Runs a command in it; spaces separate the arguments.
     pub fn run(&self, words: &str) -> Finished {
         let mut words = words.split_whitespace();
-        let mut command = self.command(words.next().expect("a program is named"));
+        let mut command = self.command(words.next().expect("the command is not empty"));
         finish(command.args(words), "")
     }
 
-    /// Runs a command in it that must succeed, and gives back its output.
+    /// As [`IsolatedHost::run`], for a command that must succeed; returns its output.
     pub fn must(&self, words: &str) -> String {
         let finished = self.run(words);
         assert_eq!(finished.code, 0, "{words}: {}", finished.stderr);
         finished.stdout
     }
 
-    /// A path of it, as seen from outside. Links in it that start at the root lead outside.
+    /// A path in it, as seen from outside. Absolute symbolic links in it are resolved outside.
     pub fn path(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.pid))
     }
 
-    /// A network namespace that has a name in it; `outside` is a machine beside it.
+    /// A named network namespace in it; `outside` is another machine on its network.
     pub fn netns(&self, name: &str) -> NetNs {
         let path = self.path(&format!("/run/netns/{name}"));
         NetNs::open(&path).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Its own network namespace.
+    /// The network namespace of the host itself.
     pub fn own_netns(&self) -> NetNs {
         let path = PathBuf::from(format!("/proc/{}/ns/net", self.pid));
         NetNs::open(&path).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-impl Enclosure {
-    /// Removes the control groups of all enclosures of a process that ended without dropping them.
+impl IsolatedHost {
+    /// Removes the cgroups of all isolated hosts of a process that exited without dropping them.
     pub fn sweep(owner: u32) {
         let prefix = format!("mesh-cni-tests-{owner}-");
         for hierarchy in hierarchies() {
@@ -109,10 +109,10 @@ impl Enclosure {
     }
 }
 
-impl Drop for Enclosure {
+impl Drop for IsolatedHost {
     fn drop(&mut self) {
-        // Its first process lives until this end of its input is closed, and then waits for the
-        // kernel to have ended all the others.
+        // The first process exits after its stdin is closed, and waits for the kernel to end all
+        // others.
         drop(self.init.child.stdin.take());
         drop(self.init.child.wait());
         for hierarchy in hierarchies() {
@@ -127,7 +127,7 @@ fn unique_name() -> String {
     format!("mesh-cni-tests-{}-{next}", std::process::id())
 }
 
-/// Where control groups are mounted.
+/// The mount points of cgroups.
 fn hierarchies() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let fields = mounts
@@ -137,7 +137,7 @@ fn hierarchies() -> Vec<PathBuf> {
     groups.map(|fields| PathBuf::from(fields[1])).collect()
 }
 
-/// Removes a control group and those below it; their files go with them.
+/// Removes a cgroup and those below it.
 fn remove_groups(group: &Path) {
     let Ok(entries) = fs::read_dir(group) else {
         return;
