@@ -1,4 +1,5 @@
-//! Enters network namespaces, and applies, reads and removes netfilter rules there.
+//! Enters network namespaces, and applies, reads and removes netfilter rules there. The README has an
+//! example.
 //!
 //! # Threads
 //!
@@ -34,19 +35,6 @@
 //! # Processes of pods
 //!
 //! [`process`] finds the network namespace of a pod or container through its processes.
-//!
-//! ```no_run
-//! use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
-//! use mesh_cni_netfilter::ruleset::Family;
-//! use mesh_cni_rules::{Dialect, Interception, compile};
-//!
-//! let netns = NetNs::open("/run/netns/pod".as_ref())?;
-//! let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-//! let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);
-//! let applied = apply(&netns, &xtables, BackendChoice::Auto, &[rules])?;
-//! println!("{} by {}", applied.change, applied.backend);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 // The only crate with unsafe code, all of it in `user_ns`.
 #![deny(unsafe_code)]

@@ -208,7 +208,7 @@ mod tests {
                     return Snapshot::take(netlink);
                 }
                 let mut dump = Dump::default();
-                netlink.ask(&Query::Rules, |content| {
+                netlink.request(&Query::Rules, |content| {
                     if !changed {
                         changed = true;
                         nft("insert rule ip foreign some counter\n");

@@ -79,7 +79,7 @@ impl<'user_ns> Nfnetlink<'user_ns> {
     /// The generation of the rules: every commit increments it.
     pub(crate) fn generation(&mut self) -> Result<u32, QueryError> {
         let mut generation = None;
-        self.ask(&Query::Generation, |content| {
+        self.request(&Query::Generation, |content| {
             if let Content::Generation(number) = content {
                 generation = Some(number);
             }
@@ -90,12 +90,12 @@ impl<'user_ns> Nfnetlink<'user_ns> {
 
     /// Whether the object of the query exists.
     pub(crate) fn check(&mut self, query: &Query) -> Result<(), QueryError> {
-        self.ask(query, |_content| {})
+        self.request(query, |_content| {})
     }
 
     /// Adds the answers to a dump.
     pub(crate) fn dump(&mut self, query: &Query, to: &mut Dump) -> Result<(), QueryError> {
-        self.ask(query, |content| to.take(content))
+        self.request(query, |content| to.take(content))
     }
 
     /// Commits a batch, all of it or nothing.
@@ -134,7 +134,7 @@ impl<'user_ns> Nfnetlink<'user_ns> {
 
     /// Sends a query and calls `each` with every part of the answer. If this fails, the parts are
     /// incomplete.
-    pub(crate) fn ask(
+    pub(crate) fn request(
         &mut self,
         query: &Query,
         mut each: impl FnMut(Content),

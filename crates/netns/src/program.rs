@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
@@ -85,13 +86,6 @@ pub enum Stdin<'text> {
     Open,
 }
 
-enum Failure {
-    Io(io::Error),
-    TimedOut,
-    TooMuchOutput,
-    Interrupted,
-}
-
 impl Default for RunLimits {
     fn default() -> Self {
         Self {
@@ -110,23 +104,11 @@ pub fn run(
     interrupted: impl Fn() -> bool,
 ) -> Result<Finished, ProgramError> {
     let program = PathBuf::from(command.get_program());
-    start(&mut command, stdin)
-        .map_err(Failure::Io)
-        .and_then(|mut child| {
-            wait(&mut child, limits, interrupted).inspect_err(|_| kill(&mut child))
-        })
-        .map_err(|failure| match failure {
-            Failure::Io(source) => ProgramError::Run { program, source },
-            Failure::TimedOut => ProgramError::TimedOut {
-                program,
-                seconds: limits.time.as_secs(),
-            },
-            Failure::TooMuchOutput => ProgramError::TooMuchOutput {
-                program,
-                bytes: limits.output,
-            },
-            Failure::Interrupted => ProgramError::Interrupted { program },
-        })
+    let mut child = start(&mut command, stdin).map_err(|source| ProgramError::Run {
+        program: program.clone(),
+        source,
+    })?;
+    wait(&mut child, program, limits, interrupted).inspect_err(|_| kill(&mut child))
 }
 
 /// The input is in a file before the program starts, so neither process waits for the other.
@@ -150,27 +132,39 @@ fn start(command: &mut Command, stdin: Stdin<'_>) -> io::Result<Child> {
 
 fn wait(
     child: &mut Child,
+    program: PathBuf,
     limits: RunLimits,
     interrupted: impl Fn() -> bool,
-) -> Result<Finished, Failure> {
+) -> Result<Finished, ProgramError> {
     let deadline = Instant::now() + limits.time;
     let stdin = child.stdin.take();
-    let mut streams = [
-        child.stdout.take().map(OwnedFd::from),
-        child.stderr.take().map(OwnedFd::from),
-    ]
-    .map(|stream| stream.map(File::from));
+    let stdout = child.stdout.take().map(OwnedFd::from);
+    let stderr = child.stderr.take().map(OwnedFd::from);
+    let mut streams = [stdout, stderr].map(|stream| stream.map(File::from));
     let mut outputs = [Vec::new(), Vec::new()];
     while streams.iter().any(Option::is_some) {
         if interrupted() {
-            return Err(Failure::Interrupted);
+            return Err(ProgramError::Interrupted { program });
         }
-        for at in readable(&streams, deadline)? {
-            read_some(&mut streams[at], &mut outputs[at], limits.output)?;
+        if Instant::now() >= deadline {
+            let seconds = limits.time.as_secs();
+            return Err(ProgramError::TimedOut { program, seconds });
+        }
+        if let Err(source) = read_available(&mut streams, &mut outputs, deadline) {
+            return Err(ProgramError::Run { program, source });
+        }
+        if outputs
+            .iter()
+            .any(|output| output.len() as u64 > limits.output)
+        {
+            let bytes = limits.output;
+            return Err(ProgramError::TooMuchOutput { program, bytes });
         }
     }
     // Both streams are closed, so the program has ended or is about to end.
-    let status = child.wait().map_err(Failure::Io)?;
+    let status = child
+        .wait()
+        .map_err(|source| ProgramError::Run { program, source })?;
     drop(stdin);
     let [stdout, stderr] = outputs;
     Ok(Finished {
@@ -180,41 +174,34 @@ fn wait(
     })
 }
 
-/// The indexes of the streams that can be read, after one [`TICK`] at most.
-fn readable(streams: &[Option<File>], deadline: Instant) -> Result<Vec<usize>, Failure> {
+/// Waits for output, one [`TICK`] at most, and reads some. A stream at its end becomes `None`.
+fn read_available(
+    streams: &mut [Option<File>; 2],
+    outputs: &mut [Vec<u8>; 2],
+    deadline: Instant,
+) -> io::Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     let timeout = PollTimeout::try_from(left.min(TICK)).unwrap_or(PollTimeout::MAX);
-    let (open, mut polled): (Vec<_>, Vec<_>) = streams
-        .iter()
-        .enumerate()
-        .filter_map(|(at, stream)| {
-            let stream = stream.as_ref()?;
-            Some((at, PollFd::new(stream.as_fd(), PollFlags::POLLIN)))
-        })
-        .unzip();
+    let open = streams.iter().flatten();
+    let mut polled: Vec<_> = open
+        .map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN))
+        .collect();
     match poll(&mut polled, timeout) {
-        Ok(0) if left.is_zero() => Err(Failure::TimedOut),
-        Ok(_) => {
-            let polled = open.into_iter().zip(&polled);
-            let ready = polled.filter(|(_, stream)| stream.any().unwrap_or(true));
-            Ok(ready.map(|(at, _)| at).collect())
+        Err(Errno::EINTR) => return Ok(()),
+        outcome => outcome?,
+    };
+    let ready: Vec<_> = polled.iter().map(|it| it.any().unwrap_or(true)).collect();
+    let open = streams
+        .iter_mut()
+        .zip(outputs)
+        .filter(|(it, _)| it.is_some());
+    for ((stream, output), _) in open.zip(ready).filter(|(_, ready)| *ready) {
+        let mut buffer = [0; 16 * 1024];
+        let count = stream.as_mut().map_or(Ok(0), |it| it.read(&mut buffer))?;
+        output.extend_from_slice(&buffer[..count]);
+        if count == 0 {
+            *stream = None;
         }
-        Err(nix::errno::Errno::EINTR) => Ok(Vec::new()),
-        Err(errno) => Err(Failure::Io(errno.into())),
-    }
-}
-
-/// Reads the available output. A stream at its end becomes `None`.
-fn read_some(stream: &mut Option<File>, output: &mut Vec<u8>, limit: u64) -> Result<(), Failure> {
-    let Some(open) = stream else { return Ok(()) };
-    let mut buffer = [0; 16 * 1024];
-    let count = open.read(&mut buffer).map_err(Failure::Io)?;
-    if count == 0 {
-        *stream = None;
-    }
-    output.extend_from_slice(&buffer[..count]);
-    if output.len() as u64 > limit {
-        return Err(Failure::TooMuchOutput);
     }
     Ok(())
 }
@@ -225,4 +212,78 @@ fn kill(child: &mut Child) {
         let _killed = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
     let _status = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn run_shell(script: &str, stdin: Stdin<'_>) -> Result<Finished, ProgramError> {
+        run(shell(script), stdin, RunLimits::default(), || false)
+    }
+
+    #[test]
+    fn input_and_both_outputs_are_passed() {
+        let finished = run_shell("cat; echo error >&2; exit 3", Stdin::Text("input")).unwrap();
+        assert_eq!(finished.status.code(), Some(3));
+        assert_eq!(finished.stdout, b"input");
+        assert_eq!(finished.stderr, b"error\n");
+    }
+
+    #[test]
+    fn an_open_input_does_not_end() {
+        let script = "if read -r line < /dev/stdin; then echo read; fi & sleep 0.1; kill $!";
+        let finished = run_shell(script, Stdin::Open).unwrap();
+        assert_eq!(finished.stdout, b"");
+    }
+
+    #[test]
+    fn an_interruption_kills_the_whole_process_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let script = format!("sleep 600 > {} & wait", fifo.display());
+        let is_running = AtomicBool::new(false);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut fifo = File::open(&fifo).unwrap();
+                is_running.store(true, Ordering::SeqCst);
+                // Ends when the background process does.
+                fifo.read_to_end(&mut Vec::new()).unwrap();
+            });
+            let interrupted = || is_running.load(Ordering::SeqCst);
+            let limits = RunLimits::default();
+            let result = run(shell(&script), Stdin::Open, limits, interrupted);
+            assert!(matches!(result, Err(ProgramError::Interrupted { .. })));
+            reader.join().unwrap();
+        });
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn limits_are_enforced() {
+        let limits = RunLimits {
+            time: Duration::from_millis(100),
+            output: 1024,
+        };
+        let run = |script| run(shell(script), Stdin::Text(""), limits, || false);
+        let slow = run("sleep 600").unwrap_err();
+        assert!(matches!(slow, ProgramError::TimedOut { .. }), "{slow}");
+        let verbose = run("cat /dev/zero").unwrap_err();
+        let is_too_much = matches!(verbose, ProgramError::TooMuchOutput { bytes: 1024, .. });
+        assert!(is_too_much, "{verbose}");
+    }
 }

@@ -201,12 +201,15 @@ impl Xtables {
         family: Family,
         role: Role,
     ) -> Result<Command, XtablesError> {
-        let plain = plain_name(family, role);
-        let program = suffixed_name(backend, family, role);
-        let found = match self.find(&program) {
-            Some(found) => Some(found),
-            None => self.find(plain).filter(|path| self.is_of(path, backend)),
+        let kind = match backend {
+            Backend::IptablesLegacy => "-legacy",
+            _ => "-nft",
         };
+        let program = name_of_program(family, kind, role);
+        let found = self.find(&program).or_else(|| {
+            self.find(&name_of_program(family, "", role))
+                .filter(|path| self.is_of(path, backend))
+        });
         let path = found.ok_or_else(|| XtablesError::NoProgram {
             backend,
             program,
@@ -261,21 +264,17 @@ pub(crate) fn has_legacy_tables(family: Family) -> bool {
     fs::read_to_string(names).is_ok_and(|names| !names.trim().is_empty())
 }
 
-fn plain_name(family: Family, role: Role) -> &'static str {
-    match (family, role) {
-        (Family::V4, Role::Restore) => "iptables-restore",
-        (Family::V4, Role::Save) => "iptables-save",
-        (Family::V6, Role::Restore) => "ip6tables-restore",
-        (Family::V6, Role::Save) => "ip6tables-save",
-    }
-}
-
-fn suffixed_name(backend: Backend, family: Family, role: Role) -> String {
-    let kind = match backend {
-        Backend::IptablesLegacy => "-legacy-",
-        _ => "-nft-",
+/// The name of a program; `kind` is empty, `-nft` or `-legacy`.
+fn name_of_program(family: Family, kind: &str, role: Role) -> String {
+    let family = match family {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
     };
-    plain_name(family, role).replacen('-', kind, 1)
+    let role = match role {
+        Role::Restore => "restore",
+        Role::Save => "save",
+    };
+    format!("{family}tables{kind}-{role}")
 }
 
 fn is_executable(path: &Path) -> bool {
