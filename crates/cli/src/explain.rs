@@ -7,22 +7,23 @@ use std::path::Path;
 
 use mesh_cni_netfilter::walk::{Fate, Host, Walk, walk, walk_on};
 use mesh_cni_netfilter::{Packet, RuleSet};
-use mesh_cni_plan::{Plan, plan};
 
 use crate::arguments::{ExplainArguments, Output, Subject};
+use crate::case::Case;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::input::Case;
 use crate::live;
-use crate::render::refuse;
 
 /// Prints a walk for each packet; exit code 1 if one could not be traced to its end.
 pub(crate) fn run(
     arguments: &ExplainArguments,
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
-    let packets = arguments.packet.iter().map(|text| packet(text));
-    let packets = packets.collect::<Result<Vec<_>, _>>()?;
+    let packets: Vec<_> = arguments
+        .packet
+        .iter()
+        .map(|text| packet(text))
+        .collect::<Result<_, _>>()?;
     let rules = rules(arguments, console)?;
     let walks: Vec<_> = packets
         .iter()
@@ -47,9 +48,10 @@ struct Rules {
 impl Rules {
     fn walk(&self, packet: &Packet, console: &mut Console<'_>) -> Walk {
         let family = packet.family();
-        let mut sets = self.rule_sets.iter();
         let none = RuleSet::new(family);
-        let rules = sets
+        let rules = self
+            .rule_sets
+            .iter()
             .find(|rules| rules.family == family)
             .unwrap_or_else(|| {
                 // The note for a pod without any rules is printed already.
@@ -101,19 +103,11 @@ fn of_namespace(path: &Path) -> Result<Rules, Failure> {
 
 fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Failure> {
     let case = Case::read(subject, console)?;
-    let planned = plan(&case.facts, &case.conf, &case.facts.addresses);
-    let rule_sets = match planned.map_err(|error| refuse(&case, error))? {
-        Plan::Redirect(redirection) => {
-            for warning in &redirection.warnings {
-                console.warn(warning);
-            }
-            redirection.rule_sets
-        }
-        Plan::Skip(reason) => {
-            console.note(format_args!("{} gets no rules: {reason}", case.pod()));
-            Vec::new()
-        }
-    };
+    let redirection = case.redirection(console)?;
+    let rule_sets = redirection.map(|redirection| redirection.rule_sets);
     let host = (!case.facts.addresses.is_empty()).then(|| Host::pod(&case.facts.addresses));
-    Ok(Rules { rule_sets, host })
+    Ok(Rules {
+        rule_sets: rule_sets.unwrap_or_default(),
+        host,
+    })
 }

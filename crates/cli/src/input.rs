@@ -11,18 +11,11 @@ use mesh_cni_spec::{ConfList, ConfListError};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::arguments::Subject;
 use crate::console::Console;
 use crate::failure::Failure;
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
-
-/// A pod and the plugin's configuration.
-pub(crate) struct Case {
-    pub(crate) facts: PodFacts,
-    pub(crate) conf: MeshConf,
-}
 
 /// A file that cannot be used.
 #[derive(Debug, Error)]
@@ -63,29 +56,6 @@ pub(crate) enum InputError {
         #[source]
         source: ConfError,
     },
-    #[error("--pod and --conf are both `-`, but stdin can be read only once")]
-    OneStdin,
-}
-
-impl Case {
-    pub(crate) fn read(subject: &Subject, console: &mut Console<'_>) -> Result<Self, Failure> {
-        let conf_path = subject.conf.as_deref();
-        if is_stdin(&subject.pod) && conf_path.is_some_and(is_stdin) {
-            return Err(Failure::wrong(InputError::OneStdin)
-                .hint("write one of them to a file and give its path"));
-        }
-        let conf = match conf_path {
-            Some(path) => conf(path, console)?,
-            None => MeshConf::default(),
-        };
-        let facts = facts(&subject.pod)?;
-        Ok(Self { facts, conf })
-    }
-
-    /// `namespace/name`.
-    pub(crate) fn pod(&self) -> String {
-        format!("{}/{}", self.facts.namespace, self.facts.name)
-    }
 }
 
 /// Reads the facts from the manifest at that path.
@@ -94,6 +64,16 @@ pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
         let path = path.to_owned();
         Failure::wrong(InputError::Manifest { path, source })
     })
+}
+
+/// Refuses to read stdin for two flags.
+pub(crate) fn check_stdin(flags: [(&str, Option<&Path>); 2]) -> Result<(), Failure> {
+    let [(first, _), (second, _)] = flags;
+    if flags.iter().all(|(_, path)| path.is_some_and(is_stdin)) {
+        let error = format!("{first} and {second} are both `-`, but stdin can be read only once");
+        return Err(Failure::wrong(error).hint("write one of them to a file and give its path"));
+    }
+    Ok(())
 }
 
 fn is_stdin(path: &Path) -> bool {

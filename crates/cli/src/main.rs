@@ -4,6 +4,7 @@
 
 mod agent;
 mod arguments;
+mod case;
 mod console;
 mod demo;
 mod documents;

@@ -3,13 +3,13 @@
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, render};
 use mesh_cni_nftables::native;
-use mesh_cni_plan::{Plan, PlanError, Redirection, plan};
+use mesh_cni_plan::Redirection;
 use mesh_cni_rules::{OWNERSHIP, compile};
 
 use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
+use crate::case::Case;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::input::Case;
 
 /// Prints the rules, or the reason on stderr if the pod gets none.
 pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
@@ -18,18 +18,10 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
         return Err(Failure::wrong(error).hint("remove --table"));
     }
     let case = Case::read(&arguments.subject, console)?;
-    let planned = plan(&case.facts, &case.conf, &case.facts.addresses);
-    let redirection = match planned.map_err(|error| refuse(&case, error))? {
-        Plan::Redirect(redirection) => redirection,
-        Plan::Skip(reason) => {
-            console.note(format_args!("{} gets no rules: {reason}", case.pod()));
-            return Ok(Exit::No);
-        }
+    let Some(redirection) = case.redirection(console)? else {
+        return Ok(Exit::No);
     };
-    for warning in &redirection.warnings {
-        console.warn(warning);
-    }
-    let rule_sets = rule_sets(&case, *redirection, arguments.family);
+    let rule_sets = rule_sets(&case, redirection, arguments.family);
     let text = match arguments.format {
         Format::List => list(&rule_sets, arguments.table),
         Format::Restore => rule_sets.iter().map(render::restore).collect(),
@@ -38,18 +30,6 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
     };
     console.result(&text)?;
     Ok(Exit::Done)
-}
-
-pub(crate) fn refuse(case: &Case, error: PlanError) -> Failure {
-    let hint = match &error {
-        PlanError::MissingFacts(_) => {
-            "a manifest does not contain its namespace's labels: \
-             remove `exclude_namespace_selector` from the configuration"
-        }
-        _ => "the plugin rejects this pod, and its sandbox does not start",
-    };
-    let pod = case.pod();
-    Failure::wrong(error).about(format!("pod {pod}")).hint(hint)
 }
 
 fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>) -> Vec<RuleSet> {

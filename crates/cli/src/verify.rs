@@ -8,7 +8,6 @@ mod report;
 mod wanted;
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
@@ -25,7 +24,10 @@ use report::Report;
 
 /// Prints the live rules and the verdict; exit code 1 if they are not as wanted.
 pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    refuse_two_stdins(arguments)?;
+    input::check_stdin([
+        ("--manifest", arguments.manifest.as_deref()),
+        ("--conf", arguments.conf.as_deref()),
+    ])?;
     let conf = node_conf::read(arguments.conf.as_deref(), &arguments.cni_conf_dir, console)?;
     let manifest = arguments
         .manifest
@@ -145,15 +147,4 @@ fn other_pod(facts: &PodFacts, uid: &str) -> Failure {
          pod with UID {uid}"
     );
     Failure::wrong(error).hint("a pod that was recreated with the same name has another UID")
-}
-
-fn refuse_two_stdins(arguments: &VerifyArguments) -> Result<(), Failure> {
-    let stdin = Some(Path::new("-"));
-    if arguments.manifest.as_deref() == stdin && arguments.conf.as_deref() == stdin {
-        return Err(Failure::wrong(
-            "--manifest and --conf are both `-`, but stdin can be read only once",
-        )
-        .hint("write one of them to a file and give its path"));
-    }
-    Ok(())
 }

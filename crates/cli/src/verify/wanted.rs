@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_plan::{MeshConf, Plan, PlanError, plan};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, decide};
 use mesh_cni_rules::compile;
 use mesh_cni_selector::PodFacts;
 
+use crate::case::OWN_POD;
 use crate::init::container::{self, OwnInit};
 
 /// The rules that a pod should have.
@@ -38,17 +39,22 @@ pub(super) fn wanted(
     conf: &MeshConf,
     addresses: &[IpAddr],
 ) -> Result<Wanted, WantedError> {
-    let reason = match plan(facts, conf, addresses)? {
-        Plan::Redirect(redirection) => {
+    let facts = PodFacts {
+        addresses: addresses.to_vec(),
+        ..facts.clone()
+    };
+    let reason = match decide(&facts, conf)? {
+        Decision::Redirect(redirection) => {
             return Ok(Wanted {
                 rule_sets: both(&redirection.rule_sets),
                 by: By::Plugin,
                 warnings: redirection.warnings,
             });
         }
-        Plan::Skip(reason) => reason.to_string(),
+        Decision::Skip(reason) => reason.to_string(),
+        Decision::OwnPod => OWN_POD.to_owned(),
     };
-    match container::own_init(facts)? {
+    match container::own_init(&facts)? {
         Some(own) => Ok(of_own_init(&own, addresses)),
         None => Ok(Wanted {
             rule_sets: both(&[]),

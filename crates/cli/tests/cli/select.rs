@@ -1,6 +1,6 @@
 //! `select`: the decision, its reason, the conditions, the exit code.
 
-use crate::support::{PRODUCTPAGE, REVIEWS, Run, assert_snapshot, run};
+use crate::support::{Ended, PRODUCTPAGE, REVIEWS, Run, assert_snapshot, run};
 
 #[test]
 fn a_pod_with_a_sidecar_is_redirected() {
@@ -30,6 +30,14 @@ fn json_contains_the_reason_and_the_conditions() {
 }
 
 #[test]
+fn json_contains_the_kind_of_sidecar() {
+    let arguments = ["select", "--pod", PRODUCTPAGE, "--output", "json"];
+    let report: serde_json::Value = serde_json::from_str(&run(&arguments).result()).unwrap();
+    assert_eq!(report["decision"], "redirect");
+    assert_eq!(report["sidecar"], "container");
+}
+
+#[test]
 fn a_list_contains_the_entry() {
     let list = r#"{"cniVersion": "1.0.0", "name": "n", "plugins": [
         {"type": "bridge"},
@@ -52,4 +60,103 @@ fn colours_follow_the_environment() {
     let refused = forced().env("NO_COLOR", "1").with_input("");
     assert!(!refused.stdout.contains('\u{1b}'));
     assert!(!run(&arguments).stdout.contains('\u{1b}'));
+}
+
+/// Pods and configurations for which the plugin returns an error, and the start of the error.
+const REJECTED: [(&str, &str, &str); 4] = [
+    (
+        "annotations: {traffic.sidecar.istio.io/excludeInboundPorts: '22, 99999'}",
+        "{\"type\": \"mesh-cni\"}",
+        "error: pod default/web: annotation traffic.sidecar.istio.io/excludeInboundPorts = \
+         `22, 99999`: `99999` at position 5 is not a port",
+    ),
+    (
+        "annotations: {traffic.sidecar.istio.io/includeOutboundIPRanges: 'fd00::/8'}",
+        "{\"type\": \"mesh-cni\"}",
+        "error: pod default/web: annotation traffic.sidecar.istio.io/includeOutboundIPRanges = \
+         `fd00::/8`: `fd00::/8` at position 1 is not an IPv4 range",
+    ),
+    (
+        "labels: {user: '4000'}",
+        "{\"type\": \"mesh-cni\"}",
+        "error: pod default/web: container istio-proxy sets no securityContext.runAsUser",
+    ),
+    (
+        "labels: {}",
+        "{\"type\": \"mesh-cni\", \"exclude_namespace_selector\": \"mesh=off\"}",
+        "error: pod default/web: `exclude_namespace_selector` requires the labels of namespace",
+    ),
+];
+
+fn pod(metadata: &str) -> String {
+    let user = if metadata.contains("4000") {
+        4000
+    } else {
+        1337
+    };
+    format!(
+        "kind: Pod\nmetadata: {{name: web, namespace: default, {metadata}}}\n\
+         spec: {{securityContext: {{runAsUser: {user}, runAsGroup: {user}}},\n\
+         containers: [{{name: web}}, {{name: istio-proxy}}]}}\n\
+         status: {{podIP: 10.0.0.1}}"
+    )
+}
+
+/// Runs a command that decides for a pod.
+fn decide(command: &[&str], pod: &str, conf: &str) -> Ended {
+    let name = format!("select-{}-{}.json", command[0], conf.len());
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, conf).unwrap();
+    let input = ["--pod", "-", "--conf", path.to_str().unwrap()];
+    Run::new(&[command, &input].concat()).with_input(pod)
+}
+
+const COMMANDS: [&[&str]; 4] = [
+    &["select"],
+    &["select", "--output", "json"],
+    &["render"],
+    &["explain", "--packet", "out tcp 10.0.0.7:9080 uid 1000"],
+];
+
+#[test]
+fn a_pod_that_the_plugin_rejects_is_an_error() {
+    for (metadata, conf, error) in REJECTED {
+        for command in COMMANDS {
+            let ended = decide(command, &pod(metadata), conf);
+            assert_eq!(ended.code, Some(2), "{command:?} {}", ended.stderr);
+            assert_eq!(ended.stdout, "", "{command:?}");
+            assert!(
+                ended.stderr.starts_with(error),
+                "{command:?} {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_list_with_one_rejected_pod_is_an_error_too() {
+    let (metadata, conf, error) = REJECTED[0];
+    let indented = pod(metadata).replace('\n', "\n  ");
+    let list = format!("kind: List\nitems:\n- {indented}\n");
+    let ended = decide(&["select"], &list, conf);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.starts_with(error), "{}", ended.stderr);
+}
+
+#[test]
+fn the_agents_own_pod_is_skipped() {
+    let conf = r#"{"type": "mesh-cni", "pod_namespace": "default", "agent_daemonset": "web"}"#;
+    let pod = pod("labels: {}").replace("name: web,", "name: web-abcde,");
+    for command in [&["select"][..], &["render"]] {
+        let ended = decide(command, &pod, conf);
+        assert_eq!(ended.code, Some(1), "{command:?} {}", ended.stderr);
+        let text = ended.stdout + &ended.stderr;
+        let reason = "the pod belongs to the agent, which the plugin never redirects";
+        assert!(text.contains(reason), "{command:?} {text}");
+    }
+    let json = decide(&["select", "--output", "json"], &pod, conf);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["decision"], "skip");
+    assert_eq!(report["code"], "own-pod");
 }

@@ -230,6 +230,64 @@ fn a_pod_of_two_families_may_have_the_rules_of_either_order() {
     }
 }
 
+/// The pod lost its IPv6 address, and with it the reason for IPv6 rules.
+#[test]
+fn a_left_over_ipv6_rule_set_is_not_as_wanted() {
+    let _alone = alone();
+    let (node, scratch) = (Node::new(), pod());
+    scratch.inside(&["ip", "address", "del", "fd09::9/128", "dev", "lo"]);
+    let ended = of_manifest(&node, &scratch);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let difference =
+        "not as wanted: shop/cart: IPv6, table nat: chain ISTIO_INBOUND should not be there";
+    assert!(ended.stderr.contains(difference), "{}", ended.stderr);
+}
+
+#[test]
+fn a_pod_that_the_plugin_rejects_is_an_error() {
+    let _alone = alone();
+    let (node, scratch) = (Node::new(), pod());
+    let manifest = fs::read_to_string(node.manifest()).unwrap();
+    let annotation = r#""traffic.sidecar.istio.io/excludeInboundPorts":"22, 99999""#;
+    let manifest = manifest.replace(
+        r#""annotations":{"#,
+        &format!(r#""annotations":{{{annotation},"#),
+    );
+    fs::write(node.manifest(), manifest).unwrap();
+    let ended = of_manifest(&node, &scratch);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("`99999` at position 5"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn rules_of_the_agents_own_pod_are_not_as_wanted() {
+    let _alone = alone();
+    let (node, scratch) = (Node::new(), pod());
+    let conf = r#"{"type": "mesh-cni", "pod_namespace": "shop", "agent_daemonset": "cart"}"#;
+    let path = node.root() + "/agent.json";
+    fs::write(&path, conf).unwrap();
+    let manifest = fs::read_to_string(node.manifest()).unwrap();
+    let own = manifest.replace(r#""name":"cart""#, r#""name":"cart-abcde""#);
+    fs::write(node.manifest(), own).unwrap();
+    let netns = scratch.path();
+    let place = [
+        "--netns",
+        &netns,
+        "--manifest",
+        &node.manifest(),
+        "--conf",
+        &path,
+    ];
+    let ended = verify(&node, &place);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let verdict = "shop/cart-abcde should have no rules (the pod belongs to the agent";
+    assert!(ended.stderr.contains(verdict), "{}", ended.stderr);
+}
+
 #[test]
 fn rules_of_others_are_a_warning_if_they_affect_packets() {
     let _alone = alone();

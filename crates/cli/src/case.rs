@@ -1,0 +1,71 @@
+//! A pod and the plugin's configuration, and the plugin's decision for them.
+
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide};
+use mesh_cni_selector::PodFacts;
+
+use crate::arguments::Subject;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::input;
+
+/// Why the agent's own pod gets no rules.
+pub(crate) const OWN_POD: &str = "the pod belongs to the agent, which the plugin never redirects";
+
+pub(crate) struct Case {
+    pub(crate) facts: PodFacts,
+    pub(crate) conf: MeshConf,
+}
+
+impl Case {
+    pub(crate) fn read(subject: &Subject, console: &mut Console<'_>) -> Result<Self, Failure> {
+        input::check_stdin([
+            ("--pod", Some(&subject.pod)),
+            ("--conf", subject.conf.as_deref()),
+        ])?;
+        let conf = match &subject.conf {
+            Some(path) => input::conf(path, console)?,
+            None => MeshConf::default(),
+        };
+        let facts = input::facts(&subject.pod)?;
+        Ok(Self { facts, conf })
+    }
+
+    /// `namespace/name`.
+    pub(crate) fn pod(&self) -> String {
+        format!("{}/{}", self.facts.namespace, self.facts.name)
+    }
+
+    /// What an ADD would do for the pod.
+    pub(crate) fn decide(&self) -> Result<Decision, Failure> {
+        decide(&self.facts, &self.conf).map_err(|error| {
+            let hint = match &error {
+                PlanError::MissingFacts(_) => {
+                    "a manifest does not contain its namespace's labels: \
+                     remove `exclude_namespace_selector` from the configuration"
+                }
+                _ => "the plugin rejects this pod, and its sandbox does not start",
+            };
+            let pod = self.pod();
+            Failure::wrong(error).about(format!("pod {pod}")).hint(hint)
+        })
+    }
+
+    /// The rules of the pod, with warnings; none with a note if it gets no rules.
+    pub(crate) fn redirection(
+        &self,
+        console: &mut Console<'_>,
+    ) -> Result<Option<Redirection>, Failure> {
+        let reason = match self.decide()? {
+            Decision::Redirect(redirection) => {
+                for warning in &redirection.warnings {
+                    console.warn(warning);
+                }
+                return Ok(Some(*redirection));
+            }
+            Decision::Skip(reason) => reason.to_string(),
+            Decision::OwnPod => OWN_POD.to_owned(),
+        };
+        console.note(format_args!("{} gets no rules: {reason}", self.pod()));
+        Ok(None)
+    }
+}
