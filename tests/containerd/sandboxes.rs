@@ -18,7 +18,8 @@ fn a_recreated_sandbox_never_gets_the_rules_of_its_predecessor() {
     let second = SandboxPod::new("productpage", "0b1f6f3e-0000-4000-8000-000000000002");
     let refused = second.start(&node.isolated_host).unwrap_err();
     assert!(
-        refused.contains("is for an earlier pod with the same name") && refused.contains(&second.uid),
+        refused.contains("is for an earlier pod with the same name")
+            && refused.contains(&second.uid),
         "{refused}"
     );
     let unmeshed = manifest(&second).replace("istio-proxy", "assistant");

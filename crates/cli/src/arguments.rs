@@ -230,11 +230,10 @@ impl FromStr for PodName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.split_once('/');
-        let parts =
-            parts.filter(|(namespace, name)| is_dns_subdomain(namespace) && is_dns_subdomain(name));
-        let (namespace, name) =
-            parts.ok_or("expected NAMESPACE/NAME; to give a manifest, use --manifest")?;
+        let (namespace, name) = text
+            .split_once('/')
+            .filter(|(namespace, name)| is_dns_subdomain(namespace) && is_dns_subdomain(name))
+            .ok_or("expected NAMESPACE/NAME; to give a manifest, use --manifest")?;
         Ok(Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use error_reporter::Report;
+
 use crate::console::{BAD, Console, DIM};
 
 /// The exit codes, the same for every command.
@@ -86,10 +88,10 @@ impl Failure {
 
     /// The error and its causes, on one line.
     pub(crate) fn message(&self) -> String {
-        let chain = chain(self.error.as_ref());
+        let report = Report::new(&*self.error);
         match &self.subject {
-            Some(subject) => format!("{subject}: {chain}"),
-            None => chain,
+            Some(subject) => format!("{subject}: {report}"),
+            None => report.to_string(),
         }
     }
 
@@ -112,18 +114,6 @@ impl Failure {
         let error = self.error.downcast_ref::<io::Error>();
         error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
-}
-
-/// An error and its causes, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain.push_str(": ");
-        chain.push_str(&error.to_string());
-        cause = error.source();
-    }
-    chain
 }
 
 impl From<io::Error> for Failure {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::agent;
 use crate::arguments::{Output, StatusArguments};
 use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled};
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
 struct Report {
@@ -45,7 +45,8 @@ struct Plugin {
     installed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<String>,
-    ailments: Vec<String>,
+    #[serde(rename = "ailments")]
+    problems: Vec<String>,
 }
 
 /// The state of the agent.
@@ -82,8 +83,9 @@ pub(crate) fn run(arguments: &StatusArguments, console: &mut Console<'_>) -> Res
 
 impl Report {
     fn take(arguments: &StatusArguments) -> Result<Self, Failure> {
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
-        let kernel = kernel.map_err(|e| Failure::environment(e).about("the kernel's release"))?;
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| {
+            Failure::environment(error).about("cannot read the kernel's release")
+        })?;
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         let now = BackendProbeCache::probe(&xtables);
         let cached = BackendProbeCache::load(&arguments.run_dir, &xtables);
@@ -130,8 +132,9 @@ impl Report {
         let conf = self.plugin.configuration.as_ref();
         let conf = conf.map_or_else(String::new, |conf| format!(" in {conf}"));
         lines.push(format!("{}{installation}{conf}", head("plugin")));
-        let problems = self.plugin.ailments.iter();
-        lines.extend(problems.map(|problem| format!("{}{problem}", head(""))));
+        for problem in &self.plugin.problems {
+            lines.push(format!("{}{problem}", head("")));
+        }
         let Agent { state, why } = &self.agent;
         let style = match state {
             State::None => DIM,
@@ -149,7 +152,10 @@ impl Agent {
         let (state, why) = if socket.exists() {
             match agent::status(socket) {
                 Ok(status) => (status.state.into(), status.why),
-                Err(error) => (State::Silent, chain(&error)),
+                Err(error) => (
+                    State::Silent,
+                    error_reporter::Report::new(error).to_string(),
+                ),
             }
         } else {
             let socket = socket.display();
@@ -240,7 +246,7 @@ impl Plugin {
             installation: status.installation.to_string(),
             installed: status.installation == Installation::Installed,
             configuration: status.conf.map(|conf| conf.display().to_string()),
-            ailments: status.problems.iter().map(ToString::to_string).collect(),
+            problems: status.problems.iter().map(ToString::to_string).collect(),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use mesh_cni_netns::{EnterError, OpenError, ReadError};
+use mesh_cni_netns::{EnterError, OpenError, ProgramError, ReadError};
 use mesh_cni_plan::PLUGIN_TYPE;
 use thiserror::Error;
 
@@ -47,6 +47,8 @@ pub(crate) enum DemoError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Enter(#[from] EnterError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error("cannot write the result")]

@@ -13,7 +13,6 @@ use mesh_cni_netns::NetNs;
 use nix::unistd::Pid;
 
 use super::error::DemoError;
-use super::program;
 use super::wait::Wait;
 use super::workload::{COMMAND, KEEP, READY, REPORT};
 
@@ -78,7 +77,8 @@ impl Process {
     }
 
     pub(crate) fn pid(&self) -> Pid {
-        program::pid(&self.child)
+        let pid = i32::try_from(self.child.id()).expect("process IDs fit into pid_t");
+        Pid::from_raw(pid)
     }
 
     /// Its report since the last one.

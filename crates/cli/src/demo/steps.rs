@@ -17,7 +17,6 @@ use super::runtime::Runtime;
 use super::sandbox::PodSpec;
 use super::tools::Tools;
 use super::wait::Interrupt;
-use crate::failure::chain;
 
 /// The time limit for a process to become ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -93,7 +92,7 @@ impl Demo<'_> {
                 let passed = result.is_ok();
                 let line = match result {
                     Ok(result) => format!("{}: DEL by {}", pod.name, result.plugin),
-                    Err(error) => format!("{}: {}", pod.name, chain(&error)),
+                    Err(error) => format!("{}: {}", pod.name, error_reporter::Report::new(error)),
                 };
                 report.check(passed, line)?;
             }

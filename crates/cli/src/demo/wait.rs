@@ -81,11 +81,19 @@ impl Wait<'_> {
         }
     }
 
+    pub(crate) fn limit(self) -> Duration {
+        self.limit
+    }
+
+    pub(crate) fn is_interrupted(self) -> bool {
+        self.interrupt.is_some_and(Interrupt::arrived)
+    }
+
     /// Waits for the next value.
     pub(crate) fn receive<T>(self, from: &Receiver<T>) -> Result<T, WaitError> {
         let deadline = Instant::now() + self.limit;
         loop {
-            if self.interrupt.is_some_and(Interrupt::arrived) {
+            if self.is_interrupted() {
                 return Err(WaitError::Interrupted);
             }
             let left = deadline.saturating_duration_since(Instant::now());

@@ -6,14 +6,12 @@ pub(super) const PATH: &str = "/etc/group";
 
 /// The ID of the first group of that name (group(5)); malformed lines are skipped.
 pub(super) fn gid_of(file: &str, name: &str) -> Option<Gid> {
-    let groups = file.lines().filter(|_| !name.is_empty());
-    let mut numbers = groups.filter_map(|line| {
+    file.lines().find_map(|line| {
         let mut fields = line.split(':');
-        let is_wanted = fields.next()? == name;
-        let (_password, number) = (fields.next()?, fields.next()?);
-        is_wanted.then(|| Gid::parse(number)).flatten()
-    });
-    numbers.next()
+        let is_wanted = !name.is_empty() && fields.next()? == name;
+        let (_password, gid) = (fields.next()?, fields.next()?);
+        is_wanted.then(|| Gid::parse(gid)).flatten()
+    })
 }
 
 #[cfg(test)]

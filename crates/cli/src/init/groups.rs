@@ -89,7 +89,6 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::failure::chain;
     use crate::init::flags::GivenFlags;
 
     const FILE: &str = "root:x:0:\nmesh:x:1337:\n";
@@ -107,7 +106,7 @@ mod tests {
         };
         let given = GivenFlags::default();
         let settings = Settings::new(&given, &lookup, &read);
-        owner_groups(&settings).map_err(|error| chain(&error))
+        owner_groups(&settings).map_err(|error| error_reporter::Report::new(error).to_string())
     }
 
     #[test]

@@ -36,14 +36,20 @@ pub(super) fn read(
 /// The first file with our entry: first the directory's files, then those of its subdirectories.
 fn find(directory: &Path) -> Option<PathBuf> {
     let entries = sorted(directory);
-    let drop_ins = entries.iter().flat_map(|entry| sorted(entry));
-    let files: Vec<_> = entries.iter().cloned().chain(drop_ins).collect();
-    files.into_iter().find(|path| has_ours(path))
+    entries
+        .iter()
+        .cloned()
+        .chain(entries.iter().flat_map(|entry| sorted(entry)))
+        .find(|path| has_ours(path))
 }
 
 fn sorted(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten();
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
     paths.sort();
     paths
 }
@@ -54,12 +60,14 @@ fn has_ours(path: &Path) -> bool {
         return false;
     }
     // A runtime does not load a file that it cannot parse either.
-    let read = fs::read(path).ok();
-    let document: Option<Value> = read.and_then(|read| serde_json::from_slice(&read).ok());
-    document.is_some_and(|document| match document.get("plugins") {
+    let Ok(text) = fs::read(path) else {
+        return false;
+    };
+    let document: Value = serde_json::from_slice(&text).unwrap_or_default();
+    match document.get("plugins") {
         Some(plugins) => plugins
             .as_array()
-            .is_some_and(|all| all.iter().any(is_ours)),
+            .is_some_and(|plugins| plugins.iter().any(is_ours)),
         None => is_ours(&document),
-    })
+    }
 }

@@ -93,14 +93,14 @@ fn in_directory(directory: &Path, uid: &str) -> Result<PodFacts, SourceError> {
         path: directory.to_owned(),
         source,
     })?;
-    let mut facts = entries
+    entries
         .filter_map(Result::ok)
-        .filter_map(|entry| input::facts(&entry.path()).ok());
-    let of_uid = |facts: &PodFacts| facts.uid.is_some() && facts.is_of(uid);
-    facts.find(of_uid).ok_or_else(|| SourceError::None {
-        path: directory.to_owned(),
-        pod: format!("the pod with UID {uid}"),
-    })
+        .filter_map(|entry| input::facts(&entry.path()).ok())
+        .find(|facts| facts.uid.is_some() && facts.is_of(uid))
+        .ok_or_else(|| SourceError::None {
+            path: directory.to_owned(),
+            pod: format!("the pod with UID {uid}"),
+        })
 }
 
 fn unknown(error: SourceError) -> Failure {

@@ -7,7 +7,7 @@ use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::compare::Comparison;
 use super::wanted::By;
@@ -41,13 +41,18 @@ impl Report<'_> {
     }
 
     pub(super) fn json(&self) -> String {
-        let listings = self.live.rule_sets.iter().map(|rules| {
-            let tables = shown(rules).into_iter();
-            let tables: serde_json::Map<_, _> = tables
-                .map(|table| (table.as_str().to_owned(), json!(list(rules, table))))
-                .collect();
-            (rules.family.to_string(), Value::from(tables))
-        });
+        let dump: Map<_, _> = self
+            .live
+            .rule_sets
+            .iter()
+            .map(|rules| {
+                let tables: Map<_, _> = shown(rules)
+                    .into_iter()
+                    .map(|table| (table.as_str().to_owned(), json!(list(rules, table))))
+                    .collect();
+                (rules.family.to_string(), Value::from(tables))
+            })
+            .collect();
         let document = json!({
             "namespace": self.namespace.display().to_string(),
             "pid": self.pid,
@@ -59,7 +64,7 @@ impl Report<'_> {
             "wanted": self.compared.map(wanted),
             "difference": self.compared.and_then(difference),
             "stray": self.compared.and_then(misrouted),
-            "dump": listings.collect::<serde_json::Map<_, _>>(),
+            "dump": dump,
         });
         let text = serde_json::to_string_pretty(&document);
         text.expect("texts and numbers are always JSON") + "\n"
@@ -98,10 +103,16 @@ fn shown(rules: &RuleSet) -> Vec<TableName> {
         let table = rules.table(*name);
         table.is_some_and(|table| table.chains.iter().any(|chain| !chain.rules.is_empty()))
     };
-    let others = [TableName::Mangle, TableName::Raw, TableName::Filter];
-    let all = [TableName::Nat].into_iter().chain(others);
     let always = |name: &TableName| *name == TableName::Nat && rules.family == Family::V4;
-    all.filter(|name| always(name) || has_rules(name)).collect()
+    [
+        TableName::Nat,
+        TableName::Mangle,
+        TableName::Raw,
+        TableName::Filter,
+    ]
+    .into_iter()
+    .filter(|name| always(name) || has_rules(name))
+    .collect()
 }
 
 fn verdict(compared: &Comparison, console: &mut Console<'_>) {

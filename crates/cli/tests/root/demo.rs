@@ -167,8 +167,7 @@ fn a_kept_demo_runs_until_the_cleanup() {
 fn the_cleanup_keeps_another_process_with_the_same_pid() {
     let _alone = alone();
     let before = Traces::now();
-    let mut other = mesh_cnictl(&["demo-process", "pause", "--here"]);
-    let mut other = other
+    let mut other = mesh_cnictl(&["demo-process", "pause", "--here"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()

@@ -59,8 +59,8 @@ impl Demo<'_> {
     /// Lists the same rules without the documented command.
     pub(super) fn print_listing(&self, report: &mut Report<'_, '_>) -> Result<Listing, DemoError> {
         report.step("The same rules, printed by mesh-cnictl")?;
-        let listing = dump::listing(&self.productpage.sandbox.netns, self.tools)?;
-        let listing = listing.unwrap_or_else(dump::empty);
+        let listing =
+            dump::listing(&self.productpage.sandbox.netns, self.tools)?.unwrap_or_else(dump::empty);
         report.block(&listing.to_string())?;
         report.record("listing", json!(listing.to_string()));
         Ok(listing)

@@ -7,7 +7,6 @@ use nix::unistd::getuid;
 
 use super::http::{Answer, Upstream, get, read_request, response};
 use super::write_all;
-use crate::failure::chain;
 
 /// The path for which an application sends a request to its upstream.
 const PRODUCTPAGE: &str = "/productpage";
@@ -48,7 +47,7 @@ fn request(upstream: SocketAddr) -> Upstream {
     match get(upstream, REVIEWS) {
         Ok(answer) => Upstream::Answered(Box::new(answer)),
         Err(error) => Upstream::Failed {
-            error: chain(&error),
+            error: error_reporter::Report::new(error).to_string(),
         },
     }
 }

@@ -94,8 +94,8 @@ impl Probe {
             source,
         })?;
         listener.set_nonblocking(true)?;
-        let sent = TcpStream::connect_timeout(&self.to, self.timeout);
-        let sent = sent.map_err(|source| self.refused(source))?;
+        let sent = TcpStream::connect_timeout(&self.to, self.timeout)
+            .map_err(|source| self.refused(source))?;
         let arrived = self.await_arrival(&listener, &sent, deadline)?;
         let original = original_destination(&arrived)?;
         // The side that closes first is left in TIME_WAIT: it must not be the proxy's port.
