@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::value::{InterfaceName, network};
-use mesh_cni_netfilter::walk::{Host, walk_on};
+use mesh_cni_netfilter::walk::{NetnsAddresses, walk_in};
 use mesh_cni_netfilter::{Listing, render};
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_tests::Scenario;
@@ -36,13 +36,13 @@ fn listings(rules: &RuleSet) -> String {
 
 /// The namespace in which packets walk: the pod's own interface, a bridge inside the pod, and a
 /// second interface.
-fn host() -> Host {
+fn host() -> NetnsAddresses {
     let addresses: [IpAddr; 2] =
         ["10.99.0.2", "fd00:99::2"].map(|address| address.parse().expect("this is an address"));
-    let bridge = InterfaceName::parse("docker0").expect("this is a name");
-    let second = InterfaceName::parse("net1").expect("this is a name");
+    let bridge = "docker0".parse::<InterfaceName>().expect("this is a name");
+    let second = "net1".parse::<InterfaceName>().expect("this is a name");
     let ranges = |texts: [&str; 2]| texts.map(|text| network(text).expect("this is a range"));
-    Host::pod(&addresses)
+    NetnsAddresses::pod(&addresses)
         .with_interface(bridge, ranges(["172.17.0.1/32", "fd00:17::1/128"]).to_vec())
         .with_interface(second, ranges(["10.98.0.2/32", "fd00:98::2/128"]).to_vec())
 }
@@ -52,7 +52,7 @@ fn walks(scenario: &Scenario) -> String {
     let host = host();
     let mut text = String::new();
     for packet in scenario.packets() {
-        let walk = walk_on(&scenario.rules(packet.family()), &packet, &host);
+        let walk = walk_in(&scenario.rules(packet.family()), &packet, &host);
         writeln!(text, "{}\n", walk.display(PORT_NAMES)).expect("a string takes every write");
     }
     text

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::value::{InterfaceName, network};
-use mesh_cni_netfilter::walk::{Fate, Host, Place, Walk, walk_on};
+use mesh_cni_netfilter::walk::{Location, NetnsAddresses, Outcome, Walk, walk_in};
 use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile, inbound_passthrough};
@@ -21,7 +21,7 @@ pub(super) struct Case {
     dialect: Dialect,
     pub(super) backend: Backend,
     pub(super) rules: Vec<RuleSet>,
-    host: Host,
+    host: NetnsAddresses,
 }
 
 impl Case {
@@ -47,7 +47,7 @@ impl Case {
         let mut rules = self.rules.iter();
         let of_family = rules.find(|rules| rules.family == packet.family());
         let none = RuleSet::new(packet.family());
-        walk_on(of_family.unwrap_or(&none), packet, &self.host)
+        walk_in(of_family.unwrap_or(&none), packet, &self.host)
     }
 
     /// Whether the pod has that address: `::6` comes and goes with IPv6 rules.
@@ -66,9 +66,9 @@ impl Case {
     /// Whether the answer to a connection that passes through the pod passes through it too: under
     /// TPROXY the pod keeps it for itself, and the connection never stands.
     fn is_answered(&self, walk: &Walk, errand: &Errand) -> bool {
-        errand.answer(&walk.fate).is_none_or(|answer| {
-            let fate = self.walk(&answer).fate;
-            matches!(fate, Fate::AsAddressed { place, .. } if place != Place::Here)
+        errand.answer(&walk.outcome).is_none_or(|answer| {
+            let fate = self.walk(&answer).outcome;
+            matches!(fate, Outcome::NotRedirected { location, .. } if location != Location::Local)
         })
     }
 
@@ -95,9 +95,9 @@ impl Case {
 }
 
 /// What a walk has to know of the pod of [`PodGuestNet`](mesh_cni_tests::PodGuestNet).
-fn host() -> Host {
-    let name = |name| InterfaceName::parse(name).unwrap();
-    let mut host = Host::new();
+fn host() -> NetnsAddresses {
+    let name = |name: &str| name.parse::<InterfaceName>().unwrap();
+    let mut host = NetnsAddresses::new();
     for link in Link::ALL {
         let networks = Family::ALL.map(|family| link.own_network(family).parse().unwrap());
         host = host.with_interface(name(link.interface), networks.to_vec());
@@ -112,29 +112,29 @@ fn foretold(walk: &Walk, errand: &Errand) -> Option<Received> {
         from: errand.source.unwrap_or(any_address(walk.packet.family())),
         connection: errand.ends(original, local),
     };
-    match &walk.fate {
-        Fate::RedirectedTo { port, to, original } => {
+    match &walk.outcome {
+        Outcome::Redirected { port, to, original } => {
             Some(met(Origin::Pod, port.get(), *original, *to))
         }
-        Fate::Tproxied {
+        Outcome::Tproxied {
             port,
             destination,
             original,
             ..
         } => Some(met(Origin::Pod, port.get(), *original, *destination)),
-        Fate::AsAddressed { to, place } => Some(met(side(place), to.port(), *to, *to)),
+        Outcome::NotRedirected { to, location } => Some(met(side(location), to.port(), *to, *to)),
         no_arrival => {
-            let dropped = matches!(no_arrival, Fate::Dropped { .. });
+            let dropped = matches!(no_arrival, Outcome::Dropped { .. });
             assert!(dropped, "the walk does not know: {no_arrival:?}\n{walk:?}");
             None
         }
     }
 }
 
-fn side(place: &Place) -> Origin {
-    match place {
-        Place::Here => Origin::Pod,
-        Place::Beyond(name) if name.as_str() == Link::DOCKER0.interface => Origin::Guest,
-        Place::Beyond(_) => Origin::Peer,
+fn side(location: &Location) -> Origin {
+    match location {
+        Location::Local => Origin::Pod,
+        Location::Remote(name) if name.as_str() == Link::DOCKER0.interface => Origin::Guest,
+        Location::Remote(_) => Origin::Peer,
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use mesh_cni_netfilter::Packet;
 use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Protocol};
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Uid};
-use mesh_cni_netfilter::walk::{Fate, Place};
+use mesh_cni_netfilter::walk::{Location, Outcome};
 use mesh_cni_rules::inbound_passthrough;
 use mesh_cni_tests::{
     Destinations, Link, Origin, PodGuestNet, Probe, Sender, any_address, far_address,
@@ -71,7 +71,7 @@ impl Errand {
             Protocol::Tcp => Packet::tcp_in(source, self.to),
             Protocol::Udp => Packet::udp_in(source, self.to),
         };
-        packet.on_interface(InterfaceName::parse(link.interface).unwrap())
+        packet.on_interface(link.interface.parse::<InterfaceName>().unwrap())
     }
 
     fn packet_out(&self, source: Option<SocketAddr>) -> Packet {
@@ -102,15 +102,15 @@ impl Errand {
     }
 
     /// The first answer to a connection that passes through the pod.
-    pub(super) fn answer(&self, fate: &Fate) -> Option<Packet> {
-        let (Fate::AsAddressed { to, place }, Protocol::Tcp) = (fate, self.protocol) else {
+    pub(super) fn answer(&self, fate: &Outcome) -> Option<Packet> {
+        let (Outcome::NotRedirected { to, location }, Protocol::Tcp) = (fate, self.protocol) else {
             return None;
         };
-        let (Place::Beyond(_), Some(guest), Some(_)) = (place, self.source, self.link) else {
+        let (Location::Remote(_), Some(guest), Some(_)) = (location, self.source, self.link) else {
             return None;
         };
         // The peer's only way to the guests.
-        let back = InterfaceName::parse(Link::ETH0.interface).unwrap();
+        let back = Link::ETH0.interface.parse::<InterfaceName>().unwrap();
         let answer = Packet::tcp_in(*to, SocketAddr::new(guest, ANY_PORT));
         let answer = answer.on_interface(back).as_reply();
         Some(answer.in_state(ConntrackState::Established))

@@ -127,7 +127,7 @@ fn compare(
         // What the kernel chose to send from is not the walk's to say.
         told.from = met.from;
     }
-    shared.tally.count(&walk.fate, errand);
+    shared.tally.count(&walk.outcome, errand);
     if met == told {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! Random settings: everything that the contract has, alone and together.
 
+use std::fmt::Debug;
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::PolicyRouting;
@@ -39,9 +40,9 @@ const SERVERS: [&str; 6] = [
     "::1",
 ];
 
-fn each<T>(texts: &[&str], parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+fn each<T, E: Debug>(texts: &[&str], parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
     let parsed = texts.iter().map(|text| parse(text));
-    parsed.map(Option::unwrap).collect()
+    parsed.map(Result::unwrap).collect()
 }
 
 fn ports(random: &mut Random) -> Vec<Port> {
@@ -55,7 +56,7 @@ fn port(random: &mut Random, usual: u16) -> Port {
 }
 
 fn interfaces(random: &mut Random, of: &[&str]) -> Vec<InterfaceName> {
-    each(&random.some(of, 4), InterfaceName::parse)
+    each(&random.some(of, 4), str::parse)
 }
 
 fn mode(random: &mut Random) -> Mode {
@@ -85,10 +86,7 @@ fn owners(random: &mut Random, to: &mut Interception) {
 fn dns(random: &mut Random) -> DnsCapture {
     match random.next() % 4 {
         0 => DnsCapture::All,
-        1 => {
-            let parse = |server: &str| server.parse::<IpAddr>().ok();
-            DnsCapture::Servers(each(&random.some(&SERVERS, 2), parse))
-        }
+        1 => DnsCapture::Servers(each(&random.some(&SERVERS, 2), str::parse::<IpAddr>)),
         _ => DnsCapture::Off,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
 
-use mesh_cni_netfilter::walk::{Fate, Place};
+use mesh_cni_netfilter::walk::{Location, Outcome};
 
 use crate::errand::Errand;
 
@@ -24,7 +24,7 @@ const ENDS: [&str; 7] = [
 pub(super) struct Tally(Mutex<BTreeMap<&'static str, u64>>);
 
 impl Tally {
-    pub(super) fn count(&self, fate: &Fate, errand: &Errand) {
+    pub(super) fn count(&self, fate: &Outcome, errand: &Errand) {
         *self.0.lock().unwrap().entry(end(fate, errand)).or_default() += 1;
     }
 
@@ -36,18 +36,18 @@ impl Tally {
     }
 }
 
-fn end(fate: &Fate, errand: &Errand) -> &'static str {
+fn end(fate: &Outcome, errand: &Errand) -> &'static str {
     match fate {
-        Fate::RedirectedTo { port, .. } => match port.get() {
+        Outcome::Redirected { port, .. } => match port.get() {
             15053 => "captured query",
             15006 | 25006 => "captured inbound",
             _ => "captured outbound",
         },
-        Fate::Tproxied { .. } => "handed over",
-        Fate::AsAddressed { place, .. } => match place {
-            Place::Here => "to the pod as addressed",
-            Place::Beyond(_) if errand.is_from_the_pod() => "out as addressed",
-            Place::Beyond(_) => "through the pod as addressed",
+        Outcome::Tproxied { .. } => "handed over",
+        Outcome::NotRedirected { location, .. } => match location {
+            Location::Local => "to the pod as addressed",
+            Location::Remote(_) if errand.is_from_the_pod() => "out as addressed",
+            Location::Remote(_) => "through the pod as addressed",
         },
         _ => "nowhere",
     }

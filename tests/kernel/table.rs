@@ -30,7 +30,7 @@ struct Row {
 /// The documented pod's settings, with an excluded range in each family and DNS capture.
 fn settings(mode: &str) -> Interception {
     let mut interception = Interception::pod_default();
-    interception.mode = Mode::parse(mode).unwrap();
+    interception.mode = mode.parse::<Mode>().unwrap();
     let excluded = [22, 15020, 15021, 15090].map(|port| Port::new(port).unwrap());
     interception.inbound = InboundCapture::AllExcept(excluded.to_vec());
     let ranges = Family::ALL.map(|family| far_address(family).into());

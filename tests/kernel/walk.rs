@@ -10,7 +10,9 @@ use std::time::Duration;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{BuiltinChain, Counters, Family, RuleSet, TableName};
 use mesh_cni_netfilter::value::{Gid, Uid};
-use mesh_cni_netfilter::walk::{Fate, Host, Place, PolicyCounters, Step, replay, walk_on};
+use mesh_cni_netfilter::walk::{
+    Location, NetnsAddresses, Outcome, PolicyCounters, Step, replay, walk_in,
+};
 use mesh_cni_netfilter::{Listing, Packet, parse, render};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, apply, read};
 use mesh_cni_rules::interception::Mode;
@@ -27,8 +29,8 @@ const ANY_PORT: u16 = 32768;
 /// The length of a [`Resolver`]'s query with its IPv4 and UDP headers.
 const QUERY: u64 = 20 + 8 + 6;
 
-pub(crate) fn host() -> Host {
-    Host::pod(&[IpAddr::from(PodNet::POD)])
+pub(crate) fn host() -> NetnsAddresses {
+    NetnsAddresses::pod(&[IpAddr::from(PodNet::POD)])
 }
 
 /// `nf_tables` does not count policies of chains that were created with their first rule.
@@ -79,31 +81,31 @@ pub(crate) fn first_packet(connection: &Connection) -> Packet {
 /// the source.
 type Told = (&'static str, u16, SocketAddr, Option<IpAddr>);
 
-fn foretold(fate: &Fate) -> Option<Told> {
+fn foretold(fate: &Outcome) -> Option<Told> {
     match fate {
-        Fate::RedirectedTo { port, original, .. } => Some(("pod", port.get(), *original, None)),
-        Fate::Tproxied {
+        Outcome::Redirected { port, original, .. } => Some(("pod", port.get(), *original, None)),
+        Outcome::Tproxied {
             port,
             source,
             original,
             ..
         } => Some(("pod", port.get(), *original, Some(source.ip()))),
-        Fate::AsAddressed { to, place } => {
-            let side = match place {
-                Place::Here => "pod",
-                Place::Beyond(_) => "peer",
+        Outcome::NotRedirected { to, location } => {
+            let side = match location {
+                Location::Local => "pod",
+                Location::Remote(_) => "peer",
             };
             Some((side, to.port(), *to, None))
         }
         no_arrival => {
-            let dropped = matches!(no_arrival, Fate::Dropped { .. });
+            let dropped = matches!(no_arrival, Outcome::Dropped { .. });
             assert!(dropped, "the simulation cannot decide: {no_arrival:?}");
             None
         }
     }
 }
 
-pub(crate) fn assert_arrived(arrival: Option<&Arrival>, fate: &Fate, what: &str) {
+pub(crate) fn assert_arrived(arrival: Option<&Arrival>, fate: &Outcome, what: &str) {
     let real = arrival.map(|arrival| (arrival.side.as_str(), arrival.port, arrival.original));
     let told = foretold(fate);
     let told_end = told.map(|(side, port, original, _)| (side, port, original));
@@ -143,7 +145,7 @@ fn assert_connections(interception: &Interception, dialect: Dialect, backend: Ba
             connection.story,
             walk.display(PORT_NAMES)
         );
-        assert_arrived(arrival.as_ref(), &walk.fate, &what);
+        assert_arrived(arrival.as_ref(), &walk.outcome, &what);
     }
     assert_eq!(
         nat(&found(&net, backend)),
@@ -164,7 +166,7 @@ fn connections_arrive_and_count_as_simulated() {
 #[test]
 fn under_tproxy_too() {
     let mut interception = settings();
-    interception.mode = Mode::parse("TPROXY").unwrap();
+    interception.mode = "TPROXY".parse::<Mode>().unwrap();
     for backend in Backend::ALL {
         for dialect in [Dialect::Asm, Dialect::Istio] {
             assert_connections(&interception, dialect, backend);
@@ -194,7 +196,7 @@ fn queries_arrive_as_simulated() {
                 .of_size(QUERY);
             let walk = replay(&mut replayed, &query, &host(), policies(backend));
             let answered = Resolver::ask(&net.pod, sender, (server, 53));
-            let side = foretold(&walk.fate).map(|told| told.0);
+            let side = foretold(&walk.outcome).map(|told| told.0);
             assert_eq!(
                 answered.as_deref(),
                 side,
@@ -412,13 +414,13 @@ fn every_mechanism_counts_in_the_kernel_as_simulated() {
                 ),
             };
             let packet = packet.of_size(DATAGRAM);
-            let walk = walk_on(&replayed, &packet, &host());
+            let walk = walk_in(&replayed, &packet, &host());
             walk.count(&mut replayed, 1, PolicyCounters::On);
             send(from, sender, to);
             if walk.steps.iter().any(is_leaving) {
                 leaving.push(walk.zone);
             }
-            if let Some((side, port, ..)) = foretold(&walk.fate) {
+            if let Some((side, port, ..)) = foretold(&walk.outcome) {
                 assert_eq!(
                     sockets.next(),
                     Some((side, port)),

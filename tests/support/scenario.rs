@@ -103,7 +103,7 @@ impl Scenario {
     /// The packets whose paths are part of the expected results.
     pub fn packets(&self) -> impl Iterator<Item = Packet> {
         self.input.packets.iter().map(|text| {
-            let packet = Packet::parse(text);
+            let packet = text.parse::<Packet>();
             packet.unwrap_or_else(|error| panic!("{}: {text}: {error}", self.name))
         })
     }

@@ -5,7 +5,7 @@ mod report;
 
 use std::path::Path;
 
-use mesh_cni_netfilter::walk::{Fate, Host, Walk, walk, walk_on};
+use mesh_cni_netfilter::walk::{NetnsAddresses, Outcome, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 
 use crate::arguments::{ExplainArguments, Output, Subject};
@@ -35,14 +35,14 @@ pub(crate) fn run(
     }
     let lost = walks
         .iter()
-        .any(|walk| matches!(walk.fate, Fate::Undecided { .. }));
+        .any(|walk| matches!(walk.outcome, Outcome::Undecided { .. }));
     Ok(if lost { Exit::No } else { Exit::Done })
 }
 
 /// The rules of each family, and the addresses of the namespace if they are known.
 struct Rules {
     rule_sets: Vec<RuleSet>,
-    host: Option<Host>,
+    host: Option<NetnsAddresses>,
 }
 
 impl Rules {
@@ -61,14 +61,14 @@ impl Rules {
                 &none
             });
         match &self.host {
-            Some(host) => walk_on(rules, packet, host),
+            Some(host) => walk_in(rules, packet, host),
             None => walk(rules, packet),
         }
     }
 }
 
 fn packet(text: &str) -> Result<Packet, Failure> {
-    Packet::parse(text).map_err(|error| {
+    text.parse::<Packet>().map_err(|error| {
         let position = error.position;
         Failure::wrong(error)
             .about("--packet")
@@ -105,7 +105,7 @@ fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Fa
     let case = Case::read(subject, console)?;
     let redirection = case.redirection(console)?;
     let rule_sets = redirection.map(|redirection| redirection.rule_sets);
-    let host = (!case.facts.addresses.is_empty()).then(|| Host::pod(&case.facts.addresses));
+    let host = (!case.facts.addresses.is_empty()).then(|| NetnsAddresses::pod(&case.facts.addresses));
     Ok(Rules {
         rule_sets: rule_sets.unwrap_or_default(),
         host,

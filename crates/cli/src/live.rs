@@ -9,7 +9,7 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::InterfaceName;
-use mesh_cni_netfilter::walk::Host;
+use mesh_cni_netfilter::walk::NetnsAddresses;
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, OpenError, Xtables, holders, read};
 use nix::ifaddrs::getifaddrs;
 
@@ -28,7 +28,7 @@ pub(crate) struct Live {
     /// Both families, with counters.
     pub(crate) rule_sets: Vec<RuleSet>,
     /// Interfaces and addresses.
-    pub(crate) host: Host,
+    pub(crate) host: NetnsAddresses,
     /// The addresses, in the order of their interfaces.
     pub(crate) addresses: Vec<IpAddr>,
 }
@@ -67,11 +67,11 @@ pub(crate) fn unopened(error: OpenError) -> Failure {
 }
 
 /// The interfaces of the calling thread's namespace with their addresses, in the kernel's order.
-fn host() -> nix::Result<Host> {
+fn host() -> nix::Result<NetnsAddresses> {
     let mut names: Vec<InterfaceName> = Vec::new();
     let mut addresses: BTreeMap<InterfaceName, Vec<IpNetwork>> = BTreeMap::new();
     for found in getifaddrs()? {
-        let Some(name) = InterfaceName::parse(&found.interface_name) else {
+        let Ok(name) = found.interface_name.parse::<InterfaceName>() else {
             continue;
         };
         let address = found.address.as_ref().and_then(ip);
@@ -87,7 +87,7 @@ fn host() -> nix::Result<Host> {
     }
     // The walk uses the first interface as the default route, which must not be `lo`.
     names.sort_by_key(|name| *name == InterfaceName::loopback());
-    Ok(names.into_iter().fold(Host::new(), |host, name| {
+    Ok(names.into_iter().fold(NetnsAddresses::new(), |host, name| {
         let addresses = addresses.remove(&name).unwrap_or_default();
         host.with_interface(name, addresses)
     }))

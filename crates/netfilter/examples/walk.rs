@@ -10,7 +10,7 @@ use mesh_cni_netfilter::{Packet, PortNames, parse, walk};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = std::env::args().skip(1).collect();
-    let packet = Packet::parse(&words.join(" "))?;
+    let packet = words.join(" ").parse::<Packet>()?;
     let mut saved = String::new();
     io::stdin().read_to_string(&mut saved)?;
     let rules = parse::save(&saved, packet.family())?;

@@ -1,65 +1,65 @@
-//! Drift — the first difference between the rules that are wanted and those that were found.
+//! Drift: the first difference between the wanted rules and those that were found.
 
 use thiserror::Error;
 
 use crate::interchange::are_equivalent;
 use crate::ownership::{Ownership, ours};
 use crate::render::rule_spec;
-use crate::ruleset::{Chain, ChainName, PolicyRouting, Rule, RuleSet, Table, TableName};
+use crate::ruleset::{Chain, ChainName, Family, PolicyRouting, Rule, RuleSet, Table, TableName};
 
-/// The first difference, in the words of the iptables command line.
+/// The first difference. Rules are written as options of the iptables command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Drift {
-    /// A chain of ours is not there.
+    /// A chain of ours is missing.
     #[error("table {table}: chain {chain} is missing")]
     MissingChain {
-        /// The table in which it should be.
+        /// The table.
         table: TableName,
-        /// Its name.
+        /// The name of the chain.
         chain: ChainName,
     },
-    /// A chain of ours is there that this rule set does not have.
+    /// A chain of ours is not wanted.
     #[error("table {table}: chain {chain} should not be there")]
     UnexpectedChain {
-        /// The table in which it is.
+        /// The table.
         table: TableName,
-        /// Its name.
+        /// The name of the chain.
         chain: ChainName,
     },
-    /// A rule is not there.
+    /// A rule is missing.
     #[error("table {table}, chain {chain}: rule {number} is missing, wanted `{wanted}`")]
     MissingRule {
         /// The table.
         table: TableName,
         /// The chain.
         chain: ChainName,
-        /// Which of our rules in that chain, from 1.
+        /// The number of the rule among ours in that chain, from 1.
         number: usize,
         /// The rule.
         wanted: String,
     },
-    /// A rule is there that should not be.
+    /// A rule of ours is not wanted.
     #[error("table {table}, chain {chain}: rule {number} should not be there, found `{found}`")]
     UnexpectedRule {
         /// The table.
         table: TableName,
         /// The chain.
         chain: ChainName,
-        /// Which of our rules in that chain, from 1.
+        /// The number of the rule among ours in that chain, from 1.
         number: usize,
         /// The rule.
         found: String,
     },
-    /// The policy routing is not the wanted one.
-    #[error("policy routing: wanted {}, found {}", words(*wanted), words(*found))]
+    /// The policy routing differs.
+    #[error("policy routing: wanted {}, found {}", routing_text(*wanted), routing_text(*found))]
     Routing {
-        /// What should stand.
+        /// The wanted routing.
         wanted: Option<PolicyRouting>,
-        /// What stands.
+        /// The routing that was found.
         found: Option<PolicyRouting>,
     },
-    /// Another rule stands in its place.
+    /// A rule differs.
     #[error(
         "table {table}, chain {chain}: rule {number} differs, wanted `{wanted}`, found `{found}`"
     )]
@@ -68,20 +68,20 @@ pub enum Drift {
         table: TableName,
         /// The chain.
         chain: ChainName,
-        /// Which of our rules in that chain, from 1.
+        /// The number of the rule among ours in that chain, from 1.
         number: usize,
-        /// The rule that should be there.
+        /// The wanted rule.
         wanted: String,
-        /// The rule that is.
+        /// The rule that was found.
         found: String,
     },
 }
 
-/// Compares what is ours; counters and the rules of others do not count, nor does the order of
-/// neighbours that do the same ([`interchange`](crate::interchange)).
+/// Compares what is ours in the rules of one family.
 ///
-/// In our own chains every rule counts, whoever put it there. In the kernel's chains those rules
-/// count that lead to our chains.
+/// Ignores counters, the rules of others, and the order of interchangeable rules
+/// ([`interchange`](crate::interchange)). All rules in our chains are ours; see [`Ownership`] for
+/// those in the built-in chains.
 pub fn drift(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Option<Drift> {
     let in_tables = TableName::ALL.into_iter().find_map(|name| {
         let empty = Table::new(name);
@@ -95,7 +95,42 @@ pub fn drift(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Option
     })
 }
 
-fn words(routing: Option<PolicyRouting>) -> String {
+/// Compares what is ours in the rules of all families.
+///
+/// A family without a wanted rule set must have no rules of ours.
+///
+/// # Examples
+///
+/// ```
+/// use mesh_cni_netfilter::{ChainName, Family, Ownership, drift_all, parse};
+///
+/// let ownership = Ownership {
+///     chains: vec![ChainName::new("PROXY")?].into(),
+///     ..Ownership::default()
+/// };
+/// let saved = "*nat\n:PROXY - [0:0]\n-A PROXY -j RETURN\nCOMMIT\n";
+/// let [v4, v6] = Family::ALL.map(|family| parse::save(saved, family));
+/// let difference = drift_all(&[v4.clone()?], &[v4?, v6?], &ownership);
+/// assert_eq!(
+///     difference.unwrap().to_string(),
+///     "table nat: chain PROXY should not be there"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn drift_all(wanted: &[RuleSet], found: &[RuleSet], ownership: &Ownership) -> Option<Drift> {
+    Family::ALL.into_iter().find_map(|family| {
+        let empty = RuleSet::new(family);
+        let wanted = of_family(wanted, family).unwrap_or(&empty);
+        let found = of_family(found, family).unwrap_or(&empty);
+        drift(wanted, found, ownership)
+    })
+}
+
+fn of_family(rule_sets: &[RuleSet], family: Family) -> Option<&RuleSet> {
+    rule_sets.iter().find(|rules| rules.family == family)
+}
+
+fn routing_text(routing: Option<PolicyRouting>) -> String {
     match routing {
         Some(PolicyRouting { mark, table }) => format!("`fwmark {mark} lookup {table}`"),
         None => "none".to_owned(),
@@ -104,14 +139,13 @@ fn words(routing: Option<PolicyRouting>) -> String {
 
 fn table_drift(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
     let mut chains = wanted.chains.iter();
-    let missing = chains.find_map(|chain| chain_drift(chain, wanted, found, ownership));
-    missing.or_else(|| unexpected(wanted, found, ownership))
+    let in_wanted = chains.find_map(|chain| chain_drift(chain, wanted, found, ownership));
+    in_wanted.or_else(|| unexpected(wanted, found, ownership))
 }
 
-/// What is there of ours in chains that the wanted table does not have.
+/// What is ours in chains that the wanted table does not have.
 fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
-    let mut others = found.chains.iter();
-    others.find_map(|chain| {
+    found.chains.iter().find_map(|chain| {
         if wanted.chain(&chain.name).is_some() {
             return None;
         }
@@ -137,9 +171,9 @@ fn chain_drift(
     found: &Table,
     ownership: &Ownership,
 ) -> Option<Drift> {
-    let standing = match (found.chain(&chain.name), chain.name.builtin()) {
-        (Some(standing), Some(_)) => ours(standing, found, wanted, ownership),
-        (Some(standing), None) => all(standing),
+    let found_rules = match (found.chain(&chain.name), chain.name.builtin()) {
+        (Some(chain), Some(_)) => ours(chain, found, wanted, ownership),
+        (Some(chain), None) => all(chain),
         (None, Some(_)) => Vec::new(),
         (None, None) => {
             return Some(Drift::MissingChain {
@@ -148,7 +182,7 @@ fn chain_drift(
             });
         }
     };
-    rules_drift(found.name, &chain.name, &all(chain), &standing)
+    rules_drift(found.name, &chain.name, &all(chain), &found_rules)
 }
 
 fn all(chain: &Chain) -> Vec<&Rule> {
@@ -165,9 +199,9 @@ fn rules_drift(
         return None;
     }
     let longest = wanted.len().max(found.len());
-    (0..longest).find_map(|at| {
-        let (chain, number) = (chain.clone(), at + 1);
-        match (wanted.get(at), found.get(at)) {
+    (0..longest).find_map(|index| {
+        let (chain, number) = (chain.clone(), index + 1);
+        match (wanted.get(index), found.get(index)) {
             (Some(wanted), Some(found)) if wanted.is_equivalent(found) => None,
             (Some(wanted), Some(found)) => Some(Drift::DifferentRule {
                 table,

@@ -1,37 +1,33 @@
-//! Interchange — which rules of a chain may change places without changing any packet's way.
+//! Which rules of a chain are interchangeable.
 //!
-//! Rules that stand next to each other and do the same may: whichever of them a packet meets first,
-//! the same happens. Twenty excluded ports are twenty such rules.
+//! Adjacent rules with the same target are: whichever of them matches a packet first, the effect is
+//! the same. Twenty excluded ports are twenty such rules.
 
 use crate::ruleset::{Rule, Target};
 
-/// The rules of a chain as longest stretches of neighbours that do the same.
-pub fn stretches(rules: &[Rule]) -> impl Iterator<Item = &[Rule]> {
-    rules.chunk_by(|one, next| one.target == next.target && may_move(&one.target))
+/// The rules of a chain as the longest runs of interchangeable ones.
+pub fn runs(rules: &[Rule]) -> impl Iterator<Item = &[Rule]> {
+    rules.chunk_by(are_interchangeable)
 }
 
-/// Whether both say the same, but for the places of rules that may change them.
+/// Whether both lists are equal, except for the order of interchangeable rules.
 pub(crate) fn are_equivalent(one: &[&Rule], other: &[&Rule]) -> bool {
-    let (one, other) = (in_order(one), in_order(other));
+    let (one, other) = (sorted_runs(one), sorted_runs(other));
     let mut pairs = one.iter().zip(&other);
     one.len() == other.len() && pairs.all(|(one, other)| one.is_equivalent(other))
 }
 
-/// What a rule does is known, so that doing it for this rule or for that one is the same.
-fn may_move(target: &Target) -> bool {
-    !matches!(target, Target::Opaque(_))
+/// The effect of an opaque target is unknown, so it may depend on the order.
+fn are_interchangeable(one: &Rule, next: &Rule) -> bool {
+    one.target == next.target && !matches!(one.target, Target::Opaque(_))
 }
 
-fn in_order<'rules>(rules: &[&'rules Rule]) -> Vec<&'rules Rule> {
-    let same = |one: &&Rule, next: &&Rule| one.target == next.target && may_move(&one.target);
-    let mut ordered = Vec::with_capacity(rules.len());
-    for stretch in rules.chunk_by(same) {
-        let mut stretch: Vec<_> = stretch
-            .iter()
-            .map(|rule| (rule.sorted_matches(), *rule))
-            .collect();
-        stretch.sort_by(|(one, _), (other, _)| one.cmp(other));
-        ordered.extend(stretch.into_iter().map(|(_, rule)| rule));
+fn sorted_runs<'rules>(rules: &[&'rules Rule]) -> Vec<&'rules Rule> {
+    let mut sorted = Vec::with_capacity(rules.len());
+    for run in rules.chunk_by(|one, next| are_interchangeable(one, next)) {
+        let start = sorted.len();
+        sorted.extend_from_slice(run);
+        sorted[start..].sort_by_cached_key(|rule: &&Rule| rule.sorted_matches());
     }
-    ordered
+    sorted
 }

@@ -18,11 +18,12 @@ pub mod walk;
 
 mod ownership;
 
-pub use drift::{Drift, drift};
+pub use drift::{Drift, drift, drift_all};
 pub use listing::Listing;
 pub use ownership::{Ownership, only_ours, routing_mark};
 pub use ruleset::{
-    BuiltinChain, Chain, ChainName, Family, Match, PolicyRouting, Rule, RuleSet, Table, TableName,
-    Target,
+    BuiltinChain, Chain, ChainName, ConntrackState, Counters, Family, Mark, Match, PolicyRouting,
+    Protocol, Rule, RuleSet, Sense, Table, TableName, Target,
 };
-pub use walk::{Packet, PortNames, Walk, walk};
+pub use value::{Gid, InterfaceName, Port, Uid};
+pub use walk::{NetnsAddresses, Outcome, Packet, PortNames, Walk, walk, walk_in};

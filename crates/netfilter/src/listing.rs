@@ -1,12 +1,12 @@
-//! The listing — what `iptables -t TABLE -L -n -v --line-numbers -x` prints, as a table of texts.
+//! The output of `iptables -t TABLE -L -n -v --line-numbers -x`.
 //!
-//! A listing says less than a rule set (the dump in the documentation even masks addresses), so it
-//! is a type of its own: made from a rule set, or read from a text, and printed.
+//! A listing has less information than a rule set, so it is a type of its own: a table of texts,
+//! which is created from a rule set or parsed from a text.
 
+mod columns;
 mod from_rules;
 mod parse;
 mod print;
-mod wording;
 
 pub use parse::{InvalidListing, Problem};
 pub use print::Layout;
@@ -18,7 +18,7 @@ use crate::ruleset::{Counters, PolicyVerdict, RuleSet, TableName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing {
-    /// The chains: the kernel's own first, then ours in order of first use, then others.
+    /// The chains: built-in ones, then ours in the order of [`Ownership::chains`], then others.
     pub chains: Vec<ListedChain>,
 }
 
@@ -26,20 +26,20 @@ pub struct Listing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedChain {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What its first line says in brackets.
+    /// The part of its first line in brackets.
     pub heading: Heading,
-    /// Its rules.
+    /// The rules.
     pub rules: Vec<ListedRule>,
 }
 
-/// What the first line of a chain says in brackets.
+/// The part of a chain's first line in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heading {
-    /// A chain of the kernel's own: its policy and what reached it.
+    /// A built-in chain: its policy and the counters of that.
     Policy(PolicyVerdict, Counters),
-    /// Any other chain: how many rules jump to it.
+    /// Another chain: the number of rules that jump to it.
     References(usize),
 }
 
@@ -47,15 +47,15 @@ pub enum Heading {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedRule {
-    /// `num`: its number in the chain, from 1.
+    /// `num`: the number in the chain, from 1.
     pub number: usize,
     /// `pkts` and `bytes`.
     pub counters: Counters,
-    /// `target`; empty where a rule only counts.
+    /// `target`; empty for a rule that only counts.
     pub target: String,
     /// `prot`.
     pub protocol: String,
-    /// `opt`: `--`, or what is asked of fragments.
+    /// `opt`: `--`, or a condition on fragments.
     pub options: String,
     /// `in`.
     pub in_interface: String,
@@ -65,12 +65,12 @@ pub struct ListedRule {
     pub source: String,
     /// `destination`.
     pub destination: String,
-    /// Everything behind the columns.
+    /// The text after the columns.
     pub details: String,
 }
 
 impl Listing {
-    /// One table of a rule set as the documented command lists it.
+    /// One table of a rule set.
     ///
     /// # Examples
     ///
@@ -87,7 +87,7 @@ impl Listing {
         from_rules::list(rules, table, ownership)
     }
 
-    /// Reads what the documented command printed, folded or aligned.
+    /// Parses the output of the command, in either [`Layout`].
     pub fn parse(text: &str) -> Result<Self, InvalidListing> {
         parse::parse(text)
     }

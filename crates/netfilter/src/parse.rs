@@ -1,7 +1,7 @@
-//! Parse — a rule set from what `iptables-save` and `ip6tables-save` print, counters or not.
+//! Parses the output of `iptables-save` and `ip6tables-save`, with or without counters.
 
-mod rule_words;
-mod words;
+mod quoting;
+mod rule_spec;
 
 use thiserror::Error;
 
@@ -9,14 +9,14 @@ use crate::ruleset::{
     Chain, ChainName, Counters, Family, InvalidChainName, Policy, PolicyVerdict, Rule, RuleSet,
     Table, TableName,
 };
-use words::{UnbalancedQuote, split};
+use quoting::{UnbalancedQuote, split};
 
-/// A text that `iptables-save` would not print.
+/// A text that is not the output of `iptables-save`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line} of the saved rules, `{text}`")]
 #[non_exhaustive]
 pub struct InvalidSave {
-    /// Which line, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
     /// The line.
     pub text: String,
@@ -25,69 +25,68 @@ pub struct InvalidSave {
     pub problem: Problem,
 }
 
-/// What can be wrong with a line of saved rules.
+/// What is wrong with a line of saved rules.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A chain or a rule stands outside a table.
-    #[error("no table is open: a line such as `*nat` must come first")]
+    /// A chain or a rule comes before the first table.
+    #[error("a table must begin before this line, such as `*nat`")]
     NoTable,
-    /// The end came before `COMMIT`: the text was cut off.
+    /// The text ends before `COMMIT`.
     #[error("the text ends before the table's COMMIT")]
     NoCommit,
     /// A rule names a chain that the table does not declare.
     #[error("chain `{0}` is not declared in this table")]
     UnknownChain(String),
-    /// The chain's name could not exist.
+    /// The name of the chain is not valid.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
-    /// The chain's policy is none.
-    #[error("`{0}` is no policy: allowed are ACCEPT, DROP and -")]
+    /// The policy is not valid.
+    #[error("`{0}` is not a valid policy: allowed are ACCEPT, DROP and -")]
     Policy(String),
     /// The counters are not `[packets:bytes]`.
-    #[error("`{0}` are no counters: allowed are [PACKETS:BYTES]")]
+    #[error("`{0}` is not a valid pair of counters: allowed is [PACKETS:BYTES]")]
     Counters(String),
-    /// A quotation does not end.
-    #[error("a quotation does not end")]
+    /// A quoted word has no end.
+    #[error("a quoted word has no end")]
     Quote,
-    /// The line is no table, chain, rule or comment.
-    #[error("this is no table, chain, rule or comment")]
+    /// The line is not a table, a chain, a rule or a comment.
+    #[error("the line is not a table, a chain, a rule or a comment")]
     Line,
 }
 
-/// Reads the tables that interception uses; other tables (`security`) are passed over.
+/// Parses the tables that this crate knows, and skips other tables (`security`).
 ///
-/// What this crate could not have written itself is kept in its own words, as
+/// Conditions and targets that this crate does not know are kept as text, in
 /// [`Match::Opaque`](crate::ruleset::Match::Opaque) and
-/// [`Target::Opaque`](crate::ruleset::Target::Opaque), so that nothing that stands in the
-/// namespace is lost.
+/// [`Target::Opaque`](crate::ruleset::Target::Opaque), so that no rule is lost.
 ///
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_netfilter::{parse, ruleset::Family};
+/// use mesh_cni_netfilter::{Family, parse};
 ///
 /// let text = "*nat\n:OUTPUT ACCEPT [0:0]\n[3:180] -A OUTPUT -p tcp -j RETURN\nCOMMIT\n";
 /// let rules = parse::save(text, Family::V4).unwrap();
 /// assert_eq!(rules.tables[0].chains[0].rules[0].counters.packets, 3);
 /// ```
 pub fn save(text: &str, family: Family) -> Result<RuleSet, InvalidSave> {
-    let mut reading = Reading {
+    let mut parser = Parser {
         rules: RuleSet::new(family),
-        table: Open::None,
+        table: CurrentTable::None,
     };
     let mut last = (0, "");
     for (line, number) in text.lines().zip(1..) {
-        reading.line(line.trim()).map_err(|problem| InvalidSave {
+        parser.line(line.trim()).map_err(|problem| InvalidSave {
             line: number,
             text: line.to_owned(),
             problem,
         })?;
         last = (number, line);
     }
-    match reading.table {
-        Open::None => Ok(reading.rules),
-        Open::Known(_) | Open::PassedOver => Err(InvalidSave {
+    match parser.table {
+        CurrentTable::None => Ok(parser.rules),
+        CurrentTable::Known(_) | CurrentTable::Skipped => Err(InvalidSave {
             line: last.0,
             text: last.1.to_owned(),
             problem: Problem::NoCommit,
@@ -95,37 +94,38 @@ pub fn save(text: &str, family: Family) -> Result<RuleSet, InvalidSave> {
     }
 }
 
-struct Reading {
+struct Parser {
     rules: RuleSet,
-    table: Open,
+    table: CurrentTable,
 }
 
-enum Open {
+enum CurrentTable {
     None,
-    PassedOver,
+    Skipped,
     Known(TableName),
 }
 
-impl Reading {
+impl Parser {
     fn line(&mut self, line: &str) -> Result<(), Problem> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
         if let Some(name) = line.strip_prefix('*') {
-            self.table = TableName::from_name(name).map_or(Open::PassedOver, Open::Known);
+            self.table =
+                TableName::from_name(name).map_or(CurrentTable::Skipped, CurrentTable::Known);
             return Ok(());
         }
         let table = match self.table {
-            Open::None => return Err(Problem::NoTable),
-            Open::PassedOver if line == "COMMIT" => {
-                self.table = Open::None;
+            CurrentTable::None => return Err(Problem::NoTable),
+            CurrentTable::Skipped if line == "COMMIT" => {
+                self.table = CurrentTable::None;
                 return Ok(());
             }
-            Open::PassedOver => return Ok(()),
-            Open::Known(name) => name,
+            CurrentTable::Skipped => return Ok(()),
+            CurrentTable::Known(name) => name,
         };
         if line == "COMMIT" {
-            self.table = Open::None;
+            self.table = CurrentTable::None;
             return Ok(());
         }
         let table = self.rules.table_mut(table);
@@ -136,7 +136,7 @@ impl Reading {
     }
 }
 
-/// `PREROUTING ACCEPT [0:0]`, `ISTIO_OUTPUT - [0:0]`.
+/// `PREROUTING ACCEPT [0:0]`, `DOCKER - [0:0]`.
 fn declare(table: &mut Table, declaration: &str) -> Result<(), Problem> {
     let mut words = declaration.split_whitespace();
     let (Some(name), Some(policy), brackets) = (words.next(), words.next(), words.next()) else {
@@ -155,7 +155,7 @@ fn declare(table: &mut Table, declaration: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// `[1:60] -A ISTIO_OUTPUT -p tcp -j RETURN`, or the same without counters.
+/// `[1:60] -A OUTPUT -p tcp -j RETURN`, or the same without counters.
 fn append(table: &mut Table, line: &str) -> Result<(), Problem> {
     let words = split(line).map_err(|UnbalancedQuote| Problem::Quote)?;
     let (counted, words) = match words.as_slice() {
@@ -168,16 +168,16 @@ fn append(table: &mut Table, line: &str) -> Result<(), Problem> {
     if option != "-A" {
         return Err(Problem::Line);
     }
-    let at = table
-        .chains
-        .iter()
-        .position(|chain| chain.name.as_str() == name);
-    let at = at.ok_or_else(|| Problem::UnknownChain(name.clone()))?;
-    let is_chain = |name: &str| table.chains.iter().any(|chain| chain.name.as_str() == name);
-    let (matches, target) = rule_words::read(spec, is_chain);
+    let index_of = |name: &str| {
+        let mut chains = table.chains.iter();
+        chains.position(|chain| chain.name.as_str() == name)
+    };
+    let index = index_of(name).ok_or_else(|| Problem::UnknownChain(name.clone()))?;
+    let is_chain = |name: &str| index_of(name).is_some();
+    let (matches, target) = rule_spec::parse(spec, is_chain);
     let mut rule = Rule::new(matches, target);
     rule.counters = counted;
-    table.chains[at].rules.push(rule);
+    table.chains[index].rules.push(rule);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! Render — rules as text: the input of `iptables-restore`, and JSON.
+//! Rules as text: the input of `iptables-restore`, and JSON.
 //!
-//! The third form, the documented listing, is a type of its own: [`Listing`](crate::Listing).
+//! For the output of `iptables -L`, see [`Listing`](crate::Listing).
 
 mod json;
 mod restore;

@@ -1,4 +1,4 @@
-//! Rule sets — the typed model of what stands in a network namespace: family, table, chain, rule.
+//! The typed rule model: family, table, chain, rule.
 
 mod chain;
 mod chain_name;
@@ -18,18 +18,17 @@ pub use rule::{Counters, Rule};
 pub use table::{Table, TableName};
 pub use target::Target;
 
-/// Every table of one family, in alphabetical order of the table names.
+/// The rules of one address family.
 ///
-/// The order of chains is the order in which they first came into use; the
-/// order of rules in a chain is the order in which a packet meets them.
+/// Chains are in the order of their first use, rules in the order of evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuleSet {
-    /// The family whose packets these rules see.
+    /// The address family.
     pub family: Family,
-    /// The tables that hold something, sorted by name.
+    /// The tables that are not empty, sorted by name.
     pub tables: Vec<Table>,
-    /// The policy routing that the rules count on.
+    /// The policy routing that the rules depend on.
     pub routing: Option<PolicyRouting>,
 }
 
@@ -43,21 +42,19 @@ impl RuleSet {
         }
     }
 
-    /// The table of that name, if it holds something.
+    /// The table of that name, if it is not empty.
     pub fn table(&self, name: TableName) -> Option<&Table> {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// The table of that name, made at its place in the order where it is missing.
+    /// The table of that name, which is added if it is missing.
     pub fn table_mut(&mut self, name: TableName) -> &mut Table {
-        let at = match self.tables.binary_search_by_key(&name, |table| table.name) {
-            Ok(at) => at,
-            Err(at) => {
-                self.tables.insert(at, Table::new(name));
-                at
-            }
-        };
-        &mut self.tables[at]
+        let found = self.tables.binary_search_by_key(&name, |table| table.name);
+        let index = found.unwrap_or_else(|index| {
+            self.tables.insert(index, Table::new(name));
+            index
+        });
+        &mut self.tables[index]
     }
 
     /// The chain of that name in that table.
@@ -65,21 +62,21 @@ impl RuleSet {
         self.table(table)?.chain(chain)
     }
 
-    /// Appends a rule, making table and chain where they are missing.
+    /// Appends a rule, and adds its table and chain if they are missing.
     pub fn append(&mut self, table: TableName, chain: ChainName, rule: Rule) {
         self.table_mut(table).chain_mut(chain).rules.push(rule);
     }
 
-    /// Inserts a rule as number `number` (1-based, as `iptables -I` counts) of its chain.
+    /// Inserts a rule with that number (from 1, as in `iptables -I`) into its chain.
     ///
-    /// A number past the end appends.
+    /// A number past the end appends the rule.
     pub fn insert(&mut self, table: TableName, chain: ChainName, number: usize, rule: Rule) {
         let rules = &mut self.table_mut(table).chain_mut(chain).rules;
-        let at = number.saturating_sub(1).min(rules.len());
-        rules.insert(at, rule);
+        let index = number.saturating_sub(1).min(rules.len());
+        rules.insert(index, rule);
     }
 
-    /// How many rules there are in all chains.
+    /// The number of rules in all chains.
     pub fn rule_count(&self) -> usize {
         let chains = self.tables.iter().flat_map(|table| &table.chains);
         chains.map(|chain| chain.rules.len()).sum()

@@ -1,5 +1,5 @@
-//! Transaction — the steps that lead from what stands in a namespace to what is wanted, without
-//! touching the rules of others; as values, and as the input of `iptables-restore --noflush`.
+//! The steps from the rules in a namespace to the wanted rules, as values and as the input of
+//! `iptables-restore --noflush`. The rules of others are not changed.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::ownership::{Ownership, ours_with_indexes};
 use crate::render::{push_line, rule_spec, user_chains};
 use crate::ruleset::{Chain, ChainName, Rule, RuleSet, Table, TableName};
 
-/// What has to be done in one table, in this order, as one transaction.
+/// The steps in one table, in order, as one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableSteps<'rules> {
@@ -21,14 +21,14 @@ pub struct TableSteps<'rules> {
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<'rules> {
-    /// Make a chain of ours, or empty it where it stands.
+    /// Create a chain of ours, or remove its rules if it exists.
     EmptyChain(&'rules ChainName),
-    /// Delete a rule of ours from one of the kernel's chains.
+    /// Delete a rule of ours from a built-in chain.
     DeleteRule {
         /// The chain.
         chain: &'rules ChainName,
-        /// The place of the rule in the chain as it was found, from 0.
-        place: usize,
+        /// The index of the rule in the chain as it was found, from 0.
+        index: usize,
         /// The rule.
         rule: &'rules Rule,
     },
@@ -39,15 +39,13 @@ pub enum Step<'rules> {
         /// The rule.
         rule: &'rules Rule,
     },
-    /// Delete a chain of ours, which is empty and to which nothing jumps any more.
+    /// Delete a chain of ours, after its rules and the jumps to it.
     DeleteChain(&'rules ChainName),
 }
 
-/// The steps that replace whatever of ours was found by what is wanted; none where nothing has to
-/// change.
+/// The steps that replace our rules by the wanted ones; none if there is no [`drift`].
 ///
-/// Our jumps go, our chains are emptied and filled again, chains that are no longer wanted are
-/// deleted.
+/// They delete our jumps, empty and fill our chains, and delete chains that are no longer wanted.
 pub fn steps<'rules>(
     wanted: &'rules RuleSet,
     found: &'rules RuleSet,
@@ -63,7 +61,7 @@ pub fn steps<'rules>(
     TableName::ALL.into_iter().filter_map(of_table).collect()
 }
 
-/// The same as text; empty where nothing has to change.
+/// The same as text; empty if there is no [`drift`].
 pub fn replace(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> String {
     let mut text = String::new();
     for TableSteps { table, steps } in steps(wanted, found, ownership) {
@@ -76,7 +74,7 @@ pub fn replace(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Stri
     text
 }
 
-/// Removes whatever of ours was found; empty where nothing is.
+/// Removes all of our rules; empty if there are none.
 pub fn remove(found: &RuleSet, ownership: &Ownership) -> String {
     replace(&RuleSet::new(found.family), found, ownership)
 }
@@ -90,8 +88,10 @@ fn table_steps<'rules>(
     let nothing = Table::new(name);
     let mut steps = Vec::new();
     let stale = stale_chains(wanted.unwrap_or(&nothing), found, ownership);
-    let fresh = wanted.into_iter().flat_map(user_chains);
-    let emptied = fresh.chain(stale.iter().copied());
+    let emptied = wanted
+        .into_iter()
+        .flat_map(user_chains)
+        .chain(stale.iter().copied());
     steps.extend(emptied.map(|chain| Step::EmptyChain(&chain.name)));
     if let Some(found) = found {
         steps.extend(deletions(found, wanted.unwrap_or(&nothing), ownership));
@@ -111,7 +111,7 @@ fn table_steps<'rules>(
     steps
 }
 
-/// Our rules in the kernel's own chains.
+/// Deletes our rules from the built-in chains.
 fn deletions<'found>(
     found: &'found Table,
     wanted: &Table,
@@ -120,15 +120,15 @@ fn deletions<'found>(
     let builtin = |chain: &&Chain| chain.name.builtin().is_some();
     found.chains.iter().filter(builtin).flat_map(move |chain| {
         let ours = ours_with_indexes(chain, found, wanted, ownership).into_iter();
-        ours.map(|(place, rule)| Step::DeleteRule {
+        ours.map(|(index, rule)| Step::DeleteRule {
             chain: &chain.name,
-            place,
+            index,
             rule,
         })
     })
 }
 
-/// Chains of ours that are not wanted any more.
+/// Chains of ours that are not wanted.
 fn stale_chains<'found>(
     wanted: &Table,
     found: Option<&'found Table>,

@@ -7,6 +7,16 @@ mod number;
 
 pub use excerpt::excerpt;
 pub use interface_name::InterfaceName;
+pub use network::network;
 pub(crate) use network::network_or_address;
-pub use network::{EXPECTED as EXPECTED_NETWORK, network};
 pub use number::{Gid, Port, Uid};
+
+use thiserror::Error;
+
+/// A text that is not a valid value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("not {expected}")]
+pub struct InvalidValue {
+    /// What is valid, such as `a port: allowed are whole numbers from 1 to 65535`.
+    pub expected: &'static str,
+}

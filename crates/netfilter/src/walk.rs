@@ -1,11 +1,11 @@
-//! The walk — one packet through typed rules: each rule it meets, why that matched or not, and
-//! where the packet ends.
+//! The packet walk: which rules a packet traverses, why each matches or not, and where the packet
+//! ends.
 //!
-//! A [`Packet`] comes in by an interface or is sent by a process of the pod. [`walk`] takes it
-//! through the hooks in the kernel's order and gives back a [`Walk`]: the [`Step`]s and the
-//! [`Fate`]. Nothing is asked of the machine: the rules, the packet and the pod's addresses
-//! ([`Host`]) decide alone, so a walk through the rules of a manifest says what the rules will do,
-//! and a walk through rules that were read back says what they do now.
+//! A [`Packet`] arrives through an interface or is sent by a local process. [`walk`] takes it
+//! through the hooks in the kernel's order and returns a [`Walk`]: the [`Step`]s and the
+//! [`Outcome`]. It depends only on the rules, the packet and the addresses of the network namespace
+//! ([`NetnsAddresses`]), not on the machine. So it predicts what planned rules will do, and
+//! explains what the rules that were read from a kernel do now.
 //!
 //! # The kernel's order
 //!
@@ -21,55 +21,52 @@
 //! | `OUTPUT` | raw, connection tracking, mangle, nat (destination), filter |
 //! | `POSTROUTING` | mangle, nat (source) |
 //!
-//! A packet that `OUTPUT` leaves on `lo` arrives again at `PREROUTING`, from `lo`. It keeps its
-//! marks and its connection, and loses its socket: no owner is seen there.
+//! A packet that leaves through `lo` after `OUTPUT` arrives again at `PREROUTING`, from `lo`. It
+//! keeps its marks and its connection, and loses its socket: no owner matches there.
 //!
-//! # NAT, once a connection
+//! # NAT happens once per connection
 //!
-//! The kernel sets up NAT once for each connection and each side of it, with its first packet: the
-//! destination at `PREROUTING` or `OUTPUT`, the source at `POSTROUTING` or `INPUT`. A chain that
-//! says nothing counts as an answer too. So the second pass over `lo` meets neither nat
-//! `PREROUTING` nor nat `INPUT`, whatever `OUTPUT` decided: a connection that `OUTPUT` redirected
-//! to 15001 is not redirected again. Later packets follow what was recorded. The state `RELATED`
-//! begins a connection as `NEW` does.
+//! The kernel decides NAT once for each side of a connection, with its first packet: the
+//! destination at `PREROUTING` or `OUTPUT`, the source at `POSTROUTING` or `INPUT`. No translation
+//! is a decision too. So the second pass over `lo` skips nat `PREROUTING` and nat `INPUT`, whatever
+//! `OUTPUT` decided: a connection that `OUTPUT` redirected is not redirected again. Later packets
+//! follow the recorded decision. The state `RELATED` begins a connection as `NEW` does.
 //!
-//! # What a walk takes for granted
+//! # Assumptions
 //!
-//! The packet is complete and the first of its kind; `TPROXY` finds its listener; a later packet
-//! belongs to a connection whose first one met the same rules; a packet that is not for this
-//! namespace may pass through it.
+//! The packet is not a fragment. `TPROXY` finds its listener. The first packet of a connection
+//! traversed the same rules as a later one. A packet for another address may be forwarded.
 
+mod chain_stack;
 mod condition;
 mod counting;
-mod fate;
-mod frames;
-mod host;
-mod journey;
+mod display;
 mod nat;
+mod netns_addresses;
+mod outcome;
 mod packet;
+mod packet_state;
 mod packet_text;
+mod simulation;
 mod step;
 mod tables;
 mod target;
-mod traveller;
-mod words;
 
 pub use counting::{Counted, PolicyCounters};
-pub use fate::{Fate, Place, Unjudged};
-pub use host::Host;
+pub use display::{PortNames, WithPortNames};
+pub use netns_addresses::NetnsAddresses;
+pub use outcome::{Location, Outcome, UndecidedReason};
 pub use packet::{Direction, Owner, Packet, Side};
 pub use packet_text::InvalidPacket;
-pub use step::{Effect, Event, Found, Mismatch, NatSkip, Outcome, Pass, Step, Walk};
-pub use words::{Named, PortNames};
+pub use step::{Effect, Event, Mismatch, NatSkip, PacketValue, Pass, RuleResult, Step, Walk};
 
 use crate::ruleset::RuleSet;
-use journey::Journey;
+use simulation::Simulation;
 
-/// Takes a packet through the rules of its family, in a pod of which only the packet is known.
+/// Takes a packet through the rules of its family, in a namespace with the packet's own address.
 ///
-/// The pod's addresses are what the packet itself tells: the destination of a packet that comes
-/// in, the source of one that goes out, and loopback. Where more is known, [`walk_on`] takes it.
-/// Rules of the other family are met by nothing.
+/// The only local addresses are those in the packet (the destination of an arriving one, the source
+/// of a sent one) and loopback. [`walk_in`] takes more. Rules of the other family do not apply.
 ///
 /// # Examples
 ///
@@ -78,26 +75,31 @@ use journey::Journey;
 ///
 /// let saved = "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n";
 /// let rules = parse::save(saved, Family::V4)?;
-/// let packet = Packet::parse("out tcp 10.0.0.7:9080 uid 1000")?;
+/// let packet: Packet = "out tcp 10.0.0.7:9080 uid 1000".parse()?;
 /// let names = PortNames(&[(15001, "the proxy")]);
 /// assert_eq!(
-///     walk(&rules, &packet).fate.display(names).to_string(),
+///     walk(&rules, &packet).outcome.display(names).to_string(),
 ///     "goes to the proxy, original destination 10.0.0.7:9080"
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn walk(rules: &RuleSet, packet: &Packet) -> Walk {
-    walk_on(rules, packet, &Host::of(packet))
+    walk_in(rules, packet, &NetnsAddresses::of(packet))
 }
 
-/// Takes a packet through the rules of its family, in a pod with these addresses.
-pub fn walk_on(rules: &RuleSet, packet: &Packet, host: &Host) -> Walk {
-    Journey::new(rules, packet, host).run()
+/// Takes a packet through the rules of its family, in a namespace with these addresses.
+pub fn walk_in(rules: &RuleSet, packet: &Packet, addresses: &NetnsAddresses) -> Walk {
+    Simulation::new(rules, packet, addresses).run()
 }
 
-/// Walks and counts: adds to the rules' counters what the kernel would add for this packet.
-pub fn replay(rules: &mut RuleSet, packet: &Packet, host: &Host, policies: PolicyCounters) -> Walk {
-    let walk = walk_on(rules, packet, host);
+/// Walks, and adds to the rules' counters what the kernel would add for this packet.
+pub fn replay(
+    rules: &mut RuleSet,
+    packet: &Packet,
+    addresses: &NetnsAddresses,
+    policies: PolicyCounters,
+) -> Walk {
+    let walk = walk_in(rules, packet, addresses);
     walk.count(rules, 1, policies);
     walk
 }

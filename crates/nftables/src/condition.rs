@@ -156,7 +156,7 @@ fn interface(data: &[u8]) -> Option<InterfaceName> {
         Some(end) => std::str::from_utf8(&data[..end]).ok()?.to_owned(),
         None => format!("{}+", std::str::from_utf8(data).ok()?),
     };
-    InterfaceName::parse(&text)
+    text.parse().ok()
 }
 
 /// Compares as many whole bytes as the prefix has, or the address under a mask.

@@ -15,7 +15,7 @@ use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let text = words.join(" ");
-    let packet = match Packet::parse(&text) {
+    let packet = match text.parse::<Packet>() {
         Ok(packet) => packet,
         Err(error) => {
             let blanks = " ".repeat(error.position - 1);

@@ -1,33 +1,33 @@
-//! The chains of sidecar interception, spelled as Istio and the documented dump spell them.
+//! The chains of sidecar interception, with the names that Istio and the documented dump use.
 
-use mesh_cni_netfilter::ruleset::{BuiltinChain, ChainName};
+use mesh_cni_netfilter::{BuiltinChain, ChainName};
 
-/// The kernel's chain for packets that arrive.
+/// The built-in chain for arriving packets.
 pub const PREROUTING: ChainName = ChainName::constant(BuiltinChain::Prerouting.as_str());
-/// The kernel's chain for packets that a process here sends.
+/// The built-in chain for packets of local processes.
 pub const OUTPUT: ChainName = ChainName::constant(BuiltinChain::Output.as_str());
 
-/// Which inbound connections are captured.
+/// Selects the inbound connections that are captured.
 pub const INBOUND: ChainName = ChainName::constant("ISTIO_INBOUND");
-/// Sends to the proxy's outbound port.
+/// Redirects to the proxy's outbound port.
 pub const REDIRECT: ChainName = ChainName::constant("ISTIO_REDIRECT");
-/// Sends to the proxy's inbound port.
+/// Redirects to the proxy's inbound port.
 pub const IN_REDIRECT: ChainName = ChainName::constant("ISTIO_IN_REDIRECT");
-/// Which outbound connections are captured.
+/// Selects the outbound connections that are captured.
 pub const OUTPUT_RULES: ChainName = ChainName::constant("ISTIO_OUTPUT");
 /// Drops packets that belong to no connection.
 pub const DROP: ChainName = ChainName::constant("ISTIO_DROP");
 
-/// Marks a connection that is the proxy's already, and lets it in (TPROXY).
+/// Marks and accepts packets of connections that the proxy already has (TPROXY).
 pub const DIVERT: ChainName = ChainName::constant("ISTIO_DIVERT");
-/// Hands inbound connections to the proxy unchanged.
+/// Assigns inbound connections to the proxy without changing them (TPROXY).
 pub const TPROXY: ChainName = ChainName::constant("ISTIO_TPROXY");
-/// Which DNS queries are captured.
+/// Selects the DNS queries that are captured.
 pub const OUTPUT_DNS: ChainName = ChainName::constant("ISTIO_OUTPUT_DNS");
 
-/// Every chain that is ours, in the order in which a full rule set first uses them.
+/// All of our chains, in the order of their first use in a full rule set.
 ///
-/// A listing shows them in this order, whatever order the kernel gave them back in.
+/// A listing shows them in this order.
 pub const OURS: [ChainName; 8] = [
     DROP,
     INBOUND,

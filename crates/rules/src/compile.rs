@@ -1,4 +1,4 @@
-//! Compile — an interception into the rules that carry it out, in the order of the contract.
+//! Compiles an interception into rules, in the order of the contract.
 
 mod dns;
 mod inbound;
@@ -9,39 +9,37 @@ mod tproxy;
 use std::fmt;
 use std::str::FromStr;
 
+use mesh_cni_netfilter::{Family, RuleSet};
 use thiserror::Error;
 
 use crate::interception::{Interception, Mode};
-use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 
-/// Which of the two known rule sets to produce (`ruleset` in the network configuration).
+/// Which rules to write (`ruleset` in the network configuration).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// The rules of the documented dump.
     #[default]
     Asm,
-    /// The rules that current Istio programs for the same settings.
+    /// The rules that current Istio writes for the same settings.
     Istio,
 }
 
-/// A text that names neither rule set.
+/// A text that is not a dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no rule set: allowed are `asm` and `istio`")]
+#[error("`{0}` is not a valid rule set: allowed are `asm` and `istio`")]
 pub struct UnknownDialect(String);
 
 /// The rules for one family, in the order of the contract.
-///
-/// The same interception always gives the same rules.
 pub fn compile(interception: &Interception, dialect: Dialect, family: Family) -> RuleSet {
     let mut rules = RuleSet::new(family);
     inbound::compile(interception, &mut rules);
     outbound::enter(interception, dialect, &mut rules);
-    outbound::pass_proxy_through(interception, dialect, &mut rules);
+    outbound::exclude_proxy(interception, dialect, &mut rules);
     dns::compile(interception, &mut rules);
     outbound::capture(interception, &mut rules);
     match interception.mode {
         Mode::Redirect => {}
-        Mode::Tproxy(routing) => tproxy::keep_track(interception, routing, &mut rules),
+        Mode::Tproxy(routing) => tproxy::track_marks(interception, routing, &mut rules),
     }
     rules
 }

@@ -1,4 +1,4 @@
-//! What Istio's sidecar fixes by convention: marks, ports, addresses, and what is ours.
+//! What Istio's sidecar defines by convention: marks, ports, addresses, and the names of chains.
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -21,14 +21,13 @@ pub const PORT_NAMES: PortNames = PortNames(&[
     (15053, "the sidecar's DNS listener on 15053"),
 ]);
 
-/// The policy routing of TPROXY: mark 1337, table 133.
+/// The policy routing for TPROXY: mark 1337, table 133.
 pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting {
     mark: 1337,
     table: 133,
 };
 
-/// The address to which a sidecar binds when it passes inbound traffic on: 127.0.0.6/32 or
-/// `::6/128`.
+/// The source address of a sidecar's connections to the application: 127.0.0.6/32 or `::6/128`.
 pub fn inbound_passthrough(family: Family) -> IpNetwork {
     match family {
         Family::V4 => Ipv4Network::from(Ipv4Addr::new(127, 0, 0, 6)).into(),

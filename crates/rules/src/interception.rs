@@ -1,4 +1,4 @@
-//! Interception — which traffic of a pod goes to its proxy, in typed values.
+//! Which traffic of a pod is redirected to its proxy.
 
 mod selection;
 
@@ -6,30 +6,26 @@ pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroup
 
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, Uid};
+
 use crate::conventions::inbound_passthrough;
 
-use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
-
-/// What is redirected for one pod, and what is not.
-///
-/// [`Interception::pod_default`] is what a pod without any setting gets,
-/// [`Interception::command_default`] what the `istio-iptables` flags default to.
+/// What is redirected to the proxy of one pod, and what is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Interception {
     /// How inbound traffic reaches the proxy.
     pub mode: Mode,
-    /// Where the proxy takes outbound connections, 15001.
+    /// The proxy's port for outbound connections, 15001.
     pub outbound_capture_port: Port,
-    /// Where the proxy takes inbound connections, 15006.
+    /// The proxy's port for inbound connections, 15006.
     pub inbound_capture_port: Port,
-    /// Where the proxy takes tunnelled connections itself, 15008; never redirected.
+    /// The proxy's port for tunnelled connections, 15008; never redirected.
     pub tunnel_port: Port,
-    /// The users as which the proxy runs; its own traffic is not redirected.
+    /// The users of the proxy, whose traffic is not redirected.
     pub proxy_uids: Vec<Uid>,
-    /// The groups as which the proxy runs.
+    /// The groups of the proxy.
     pub proxy_gids: Vec<Gid>,
     /// Which inbound ports are captured.
     pub inbound: InboundCapture,
@@ -41,24 +37,24 @@ pub struct Interception {
     pub outbound_ports: Vec<Port>,
     /// Outbound ports that are not captured.
     pub exclude_outbound_ports: Vec<Port>,
-    /// Interfaces whose traffic is left alone.
+    /// Interfaces whose traffic is not redirected.
     pub exclude_interfaces: Vec<InterfaceName>,
-    /// Virtual interfaces whose inbound traffic counts as the pod's outbound traffic.
+    /// Virtual interfaces whose inbound traffic is treated as outbound traffic of the pod.
     pub reroute_interfaces: Vec<InterfaceName>,
-    /// Whose outbound traffic is captured, by group.
+    /// The groups whose outbound traffic is captured.
     pub owner_groups: OwnerGroups,
     /// Which DNS queries are captured.
     pub dns: DnsCapture,
     /// Whether packets that belong to no connection are dropped.
     pub drop_invalid: bool,
-    /// Whether a pod with addresses of both families is programmed for both.
+    /// Whether rules are written for both families if the pod has addresses of both.
     pub dual_stack: bool,
-    /// What counts as the IPv4 loopback in outbound rules, 127.0.0.1/32.
+    /// The IPv4 loopback range in outbound rules, 127.0.0.1/32.
     pub ipv4_loopback: IpNetwork,
 }
 
 impl Interception {
-    /// What a pod gets whose annotations and proxy say nothing.
+    /// The interception of a pod without any setting.
     pub fn pod_default() -> Self {
         Self {
             inbound: InboundCapture::AllExcept(agent_ports()),
@@ -68,7 +64,7 @@ impl Interception {
         }
     }
 
-    /// What `istio-iptables` captures when it is given no flag: nothing.
+    /// The interception of `istio-iptables` without any flag: it captures nothing.
     pub fn command_default() -> Self {
         Self {
             mode: Mode::Redirect,
@@ -92,7 +88,7 @@ impl Interception {
         }
     }
 
-    /// What counts as loopback in the outbound rules of that family.
+    /// The loopback range in the outbound rules of that family.
     pub fn loopback(&self, family: Family) -> IpNetwork {
         match family {
             Family::V4 => self.ipv4_loopback,
@@ -100,18 +96,18 @@ impl Interception {
         }
     }
 
-    /// The families to program for a pod with these addresses, in the order of its interfaces.
+    /// The families for which rules are written, if the pod has these addresses, in the order of its
+    /// interfaces.
     ///
-    /// IPv4 always. IPv6 where the first usable address is IPv6 or, with dual stack, any is.
-    /// Loopback and link-local addresses are not usable.
+    /// IPv4 always. IPv6 if the first usable address is IPv6, or with dual stack any usable address.
     pub fn families(&self, addresses: &[IpAddr]) -> Vec<Family> {
-        let usable: Vec<_> = addresses.iter().filter(|ip| is_usable(**ip)).collect();
-        let six = if self.dual_stack {
-            usable.iter().any(|ip| ip.is_ipv6())
+        let mut usable = addresses.iter().filter(|ip| is_usable(**ip));
+        let has_ipv6 = if self.dual_stack {
+            usable.any(IpAddr::is_ipv6)
         } else {
-            usable.first().is_some_and(|ip| ip.is_ipv6())
+            usable.next().is_some_and(IpAddr::is_ipv6)
         };
-        if six {
+        if has_ipv6 {
             Family::ALL.to_vec()
         } else {
             vec![Family::V4]
@@ -122,18 +118,18 @@ impl Interception {
 /// The proxy's merged status and metrics port.
 pub(crate) const STATUS_PORT: Port = Port::constant(15020);
 
-/// Ports of the proxy's agent (status, health, metrics), which kubelet and Prometheus reach
-/// directly: never captured inbound.
+/// Ports of the proxy's agent for status, health and metrics, which are never captured inbound:
+/// kubelet and Prometheus connect to them.
 pub(crate) fn agent_ports() -> Vec<Port> {
     vec![STATUS_PORT, Port::constant(15021), Port::constant(15090)]
 }
 
-/// Whether a pod can be reached by that address: loopback and link-local ones do not count, nor does
-/// `::6`, which the rules give to `lo` for the proxy alone.
+/// Whether other pods can reach the address: not loopback, not link-local, and not the proxy's
+/// `::6` on `lo`.
 pub fn is_usable(address: IpAddr) -> bool {
     let link_local = match address {
-        IpAddr::V4(four) => four.is_link_local(),
-        IpAddr::V6(six) => six.is_unicast_link_local(),
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     };
     let passthrough = inbound_passthrough(Family::of_address(address));
     !link_local

@@ -1,4 +1,4 @@
-//! Settings — an interception from what a pod says: its annotations and its proxy's container.
+//! The settings of a pod, in its annotations and its proxy's container.
 
 mod annotation;
 mod reader;
@@ -9,41 +9,39 @@ pub use reader::{InvalidSetting, SettingName};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use reader::{Found, Reader, owner};
+use mesh_cni_netfilter::value::{InvalidValue, network};
+use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, Uid};
 
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
 use crate::value::Selected;
-use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Uid, network};
+use reader::{Reader, Setting, owner};
 
-/// What the annotation of the mode takes; Istio's own `NONE` is what people write beside it.
+/// Istio also documents `NONE`, which the plugin does not support.
 const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `TPROXY`; where \
     nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
-/// What the annotation of the status port takes.
 const EXPECTED_PORT_OR_NONE: &str =
     "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
-/// Each rerouted interface has a rule for each captured range; a pod that needs a tenth of this many
-/// has not been seen.
-const MOST_REROUTING: usize = 10_000;
-const EXPECTED_REROUTING: &str = "an interface that fits: rerouted ones times ranges of \
-    traffic.sidecar.istio.io/includeOutboundIPRanges may be 10000 at most";
-/// Environment of the proxy that says whether DNS is captured.
+/// The limit for the rules of rerouted interfaces: one for each interface and captured range.
+const MAX_REROUTING: usize = 10_000;
+const EXPECTED_REROUTING: &str = "an interface within the limit: rerouted interfaces times \
+    ranges in traffic.sidecar.istio.io/includeOutboundIPRanges must be at most 10000";
+/// Environment variable of the proxy: capture DNS.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
-/// Environment of the proxy that says whether invalid packets are dropped.
+/// Environment variable of the proxy: drop packets that belong to no connection.
 const INVALID_DROP: &str = "INVALID_DROP";
-/// Environment of the proxy that says whether both families are programmed.
+/// Environment variable of the proxy: write rules for both families.
 const DUAL_STACK: &str = "ISTIO_DUAL_STACK";
 
-/// Everything in a pod that has a say in its interception.
+/// Everything in a pod that configures its interception.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodSettings<'pod> {
     /// The pod's annotations.
     pub annotations: Option<&'pod BTreeMap<String, String>>,
-    /// Values under the same keys, used where the pod has no such annotation.
+    /// Defaults by the same keys, for annotations that the pod does not have.
     pub defaults: Option<&'pod BTreeMap<String, String>>,
-    /// The literal environment of the proxy's container.
+    /// The environment of the proxy's container, without references to other objects.
     pub proxy_env: Option<&'pod BTreeMap<String, String>>,
     /// `securityContext.runAsUser` of the proxy's container.
     pub run_as_user: Option<i64>,
@@ -51,7 +49,7 @@ pub struct PodSettings<'pod> {
     pub run_as_group: Option<i64>,
 }
 
-/// An interception together with what was odd, but not wrong, about its settings.
+/// An interception, with warnings about its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// What to capture.
@@ -61,10 +59,9 @@ pub struct Resolved {
 }
 
 impl PodSettings<'_> {
-    /// The interception that these settings ask for.
+    /// The interception that these settings configure.
     ///
-    /// The first setting that does not parse refuses the whole, with its name, its value and
-    /// the position.
+    /// Fails at the first invalid setting, with its name, its value and the position.
     pub fn resolve(&self) -> Result<Resolved, InvalidSetting> {
         let mut reader = Reader::new(self);
         let mut interception = Interception::pod_default();
@@ -72,7 +69,7 @@ impl PodSettings<'_> {
         read_inbound(&reader, &mut interception)?;
         read_outbound(&reader, &mut interception)?;
         read_interfaces(&reader, &mut interception)?;
-        reader.single(Annotation::StatusPort, port_or_none, EXPECTED_PORT_OR_NONE)?;
+        reader.single(Annotation::StatusPort, port_or_none)?;
         if reader.flag(DNS_CAPTURE) {
             interception.dns = DnsCapture::All;
         }
@@ -84,32 +81,32 @@ impl PodSettings<'_> {
         })
     }
 
-    /// Checks the ranges against the families of which rules are written for this pod; what they do
-    /// not carry out is told, one line a setting.
+    /// Checks that the ranges are of the families for which rules are written. Returns a warning for
+    /// each setting with others.
     ///
-    /// Lists often come from the mesh as a whole, with ranges of both families, so that a range of
-    /// the other one alone refuses no pod: left alone, as an exclusion asks for, its traffic is
-    /// anyway. Where the pod asks for captured ranges of which none can be, it is refused.
+    /// Lists are often the same for the whole mesh, with ranges of both families, so a range of the
+    /// other family is a warning. It is an error if an annotation of the pod includes ranges and none
+    /// of them is supported.
     pub fn check_families(&self, families: &[Family]) -> Result<Vec<String>, InvalidSetting> {
         let reader = Reader::new(self);
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         for annotation in [
             Annotation::IncludeOutboundIpRanges,
             Annotation::ExcludeOutboundIpRanges,
         ] {
-            let Some((Found { setting, value }, unwritten)) =
-                reader.unwritten(annotation, families)
+            let Some((Setting { setting, value }, unsupported)) =
+                reader.unsupported(annotation, families)
             else {
                 continue;
             };
-            let captures = annotation == Annotation::IncludeOutboundIpRanges;
-            let of_pod = matches!(setting, SettingName::Annotation(_));
-            match unwritten.as_refusal().filter(|_| captures && of_pod) {
+            let is_required = annotation == Annotation::IncludeOutboundIpRanges
+                && matches!(setting, SettingName::Annotation(_));
+            match unsupported.as_refusal().filter(|_| is_required) {
                 Some(problem) => return Err(InvalidSetting::new(setting, value, problem)),
-                None => told.push(format!("{setting}: {unwritten}")),
+                None => warnings.push(format!("{setting}: {unsupported}")),
             }
         }
-        Ok(told)
+        Ok(warnings)
     }
 
     fn read_owners(&self, to: &mut Interception) -> Result<(), InvalidSetting> {
@@ -126,7 +123,12 @@ impl PodSettings<'_> {
 }
 
 fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
-    let mode = reader.single(Annotation::InterceptionMode, Mode::parse, EXPECTED_MODE)?;
+    let mode = |text: &str| {
+        text.parse::<Mode>().ok().ok_or(InvalidValue {
+            expected: EXPECTED_MODE,
+        })
+    };
+    let mode = reader.single(Annotation::InterceptionMode, mode)?;
     to.mode = mode.unwrap_or(to.mode);
 
     let mut excluded = reader
@@ -139,7 +141,7 @@ fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Invali
     }
 
     let included = Annotation::IncludeInboundPorts;
-    to.inbound = match reader.wildcard_or_list(included, Port::parse, Port::EXPECTED)? {
+    to.inbound = match reader.wildcard_or_list(included, str::parse)? {
         None | Some(Selected::All) => InboundCapture::AllExcept(excluded),
         Some(Selected::Only(ports)) => InboundCapture::only(ports),
     };
@@ -148,14 +150,14 @@ fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Invali
 
 fn read_outbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
     let included = Annotation::IncludeOutboundIpRanges;
-    to.outbound_ranges = match reader.wildcard_or_list(included, network, EXPECTED_NETWORK)? {
+    to.outbound_ranges = match reader.wildcard_or_list(included, network)? {
         None | Some(Selected::All) => OutboundRanges::All,
         Some(Selected::Only(ranges)) => OutboundRanges::Only(ranges),
     };
     let excluded = Annotation::ExcludeOutboundIpRanges;
     set(
         &mut to.exclude_outbound_ranges,
-        reader.list(excluded, network, EXPECTED_NETWORK)?,
+        reader.list(excluded, network)?,
     );
     set(
         &mut to.outbound_ports,
@@ -169,8 +171,7 @@ fn read_outbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inval
 }
 
 fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
-    let interfaces =
-        |annotation| reader.list(annotation, InterfaceName::parse, InterfaceName::EXPECTED);
+    let interfaces = |annotation| reader.list(annotation, str::parse::<InterfaceName>);
     let deprecated = interfaces(Annotation::KubevirtInterfaces)?;
     let rerouted = interfaces(Annotation::RerouteVirtualInterfaces)?;
     let rerouting = match rerouted {
@@ -181,9 +182,14 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
         OutboundRanges::All => 1,
         OutboundRanges::Only(ranges) => ranges.len().max(1),
     };
-    let left = Cell::new(MOST_REROUTING / ranges);
-    let fits = |_name: &str| left.replace(left.get().saturating_sub(1)).checked_sub(1);
-    reader.list(rerouting, fits, EXPECTED_REROUTING)?;
+    let left = Cell::new(MAX_REROUTING / ranges);
+    let within_limit = |_name: &str| {
+        let before = left.replace(left.get().saturating_sub(1));
+        before.checked_sub(1).ok_or(InvalidValue {
+            expected: EXPECTED_REROUTING,
+        })
+    };
+    reader.list(rerouting, within_limit)?;
     set(
         &mut to.exclude_interfaces,
         interfaces(Annotation::ExcludeInterfaces)?,
@@ -192,13 +198,17 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
     Ok(())
 }
 
-/// A port that steers no rule; 0 stands for none.
-fn port_or_none(text: &str) -> Option<()> {
-    let none = (text == "0").then_some(());
-    none.or_else(|| Port::parse(text).map(drop))
+/// A port that is only validated; 0 means none.
+fn port_or_none(text: &str) -> Result<(), InvalidValue> {
+    match text.parse::<Port>() {
+        Err(_) if text != "0" => Err(InvalidValue {
+            expected: EXPECTED_PORT_OR_NONE,
+        }),
+        _ => Ok(()),
+    }
 }
 
-/// Takes what was found, keeps the default where nothing was.
+/// Replaces the default if there is a value.
 fn set<T>(to: &mut T, found: Option<T>) {
     if let Some(found) = found {
         *to = found;

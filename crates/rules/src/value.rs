@@ -1,26 +1,25 @@
-//! Values of settings that are lists, choices or booleans, and the one way to parse them.
+//! Values of settings: lists, a wildcard or a list, and booleans.
 
 mod boolean;
 mod list;
-mod unwritten_ranges;
+mod unsupported_ranges;
 
 pub use boolean::boolean;
 pub use list::{Selected, list, single, wildcard_or_list};
-pub use unwritten_ranges::UnwrittenRanges;
+pub use unsupported_ranges::UnsupportedRanges;
 
 use mesh_cni_netfilter::value::excerpt;
 use thiserror::Error;
 
-/// An item of a setting that does not parse, and where it stands in the setting's text. Displayed, a
-/// long item is cut.
+/// An item of a setting that is not valid, and its position. Displayed, a long item is cut.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{}` at position {position} is not {expected}", excerpt(item, 1))]
 #[non_exhaustive]
 pub struct InvalidItem {
-    /// The item as it was written, blanks around it removed.
+    /// The item as it was written, without surrounding white space.
     pub item: String,
-    /// Where it begins, counted in characters from 1.
+    /// The position of its first character in the setting, from 1.
     pub position: usize,
-    /// What would be taken there.
+    /// What is valid there.
     pub expected: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mesh_cni_netfilter::walk::{Event, Fate, Outcome, Pass, Step, Walk};
+use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
 use mesh_cni_rules::PORT_NAMES;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> 
 
 /// Bold for the rules that matched and the outcome.
 fn style(line: &str, walk: &Walk) -> anstyle::Style {
-    let is_end = line == walk.fate.display(PORT_NAMES).to_string();
+    let is_end = line == walk.outcome.display(PORT_NAMES).to_string();
     match line.starts_with("  ") {
         _ if is_end => BOLD,
         true if line.contains("  yes: ") => BOLD,
@@ -43,16 +43,16 @@ fn document(walk: &Walk) -> Value {
     json!({
         "packet": walk.packet.to_string(),
         "steps": walk.steps.iter().map(step).collect::<Vec<_>>(),
-        "fate": fate(&walk.fate),
-        "end": walk.fate.display(PORT_NAMES).to_string(),
+        "fate": fate(&walk.outcome),
+        "end": walk.outcome.display(PORT_NAMES).to_string(),
     })
 }
 
 fn step(step: &Step) -> Value {
     let matched = match &step.event {
-        Event::Rule { outcome, .. } => match outcome {
-            Outcome::Met(_) => json!(true),
-            Outcome::Missed(_) => json!(false),
+        Event::Rule { result, .. } => match result {
+            RuleResult::Matched(_) => json!(true),
+            RuleResult::NotMatched(_) => json!(false),
             _ => Value::Null,
         },
         _ => Value::Null,
@@ -68,16 +68,16 @@ fn step(step: &Step) -> Value {
         "number": number,
         "rule": step.rule(),
         "matched": matched,
-        "outcome": step.outcome(),
+        "outcome": step.result(),
     })
 }
 
-fn fate(fate: &Fate) -> Value {
+fn fate(fate: &Outcome) -> Value {
     match fate {
-        Fate::RedirectedTo { port, original, .. } => {
+        Outcome::Redirected { port, original, .. } => {
             json!({ "redirected": { "port": port.get(), "original": original.to_string() } })
         }
-        Fate::Tproxied {
+        Outcome::Tproxied {
             port,
             source,
             destination,
@@ -88,11 +88,11 @@ fn fate(fate: &Fate) -> Value {
             "destination": destination.to_string(),
             "original": original.to_string(),
         } }),
-        Fate::AsAddressed { to, .. } => json!({ "as_addressed": { "to": to.to_string() } }),
-        Fate::Dropped { table, chain, rule } => json!({ "dropped": {
+        Outcome::NotRedirected { to, .. } => json!({ "as_addressed": { "to": to.to_string() } }),
+        Outcome::Dropped { table, chain, rule } => json!({ "dropped": {
             "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
         } }),
-        Fate::Undecided {
+        Outcome::Undecided {
             table, chain, rule, ..
         } => json!({ "undecided": {
             "table": table.as_str(), "chain": chain.as_str(), "rule": rule,

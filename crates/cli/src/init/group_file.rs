@@ -10,7 +10,7 @@ pub(super) fn gid_of(file: &str, name: &str) -> Option<Gid> {
         let mut fields = line.split(':');
         let is_wanted = !name.is_empty() && fields.next()? == name;
         let (_password, gid) = (fields.next()?, fields.next()?);
-        is_wanted.then(|| Gid::parse(gid)).flatten()
+        is_wanted.then(|| gid.parse().ok()).flatten()
     })
 }
 

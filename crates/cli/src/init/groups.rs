@@ -7,7 +7,7 @@ use mesh_cni_rules::value::{InvalidItem, Selected, list, single, wildcard_or_lis
 
 use super::error::{Origin, SettingError};
 use super::group_file;
-use super::settings::{Setting, Settings, refusal};
+use super::settings::{Setting, Settings, expecting, refusal};
 
 const INCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS";
 const EXCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE";
@@ -26,10 +26,13 @@ pub(super) fn owner_groups(settings: &Settings<'_>) -> Result<OwnerGroups, Setti
     let included = settings.variable(INCLUDE).unwrap_or_else(|| "*".to_owned());
     let excluded = settings.variable(EXCLUDE).unwrap_or_default();
     let file = group_file(settings, &[(INCLUDE, &included), (EXCLUDE, &excluded)])?;
-    let group = |text: &str| Gid::parse(text).or_else(|| group_file::gid_of(&file, text));
-    let only =
-        wildcard_or_list(&included, group, EXPECTED_GROUP).map_err(invalid(INCLUDE, &included))?;
-    let except = list(&excluded, group, EXPECTED_GROUP).map_err(invalid(EXCLUDE, &excluded))?;
+    let group = expecting(EXPECTED_GROUP, |text| {
+        text.parse()
+            .ok()
+            .or_else(|| group_file::gid_of(&file, text))
+    });
+    let only = wildcard_or_list(&included, &group).map_err(invalid(INCLUDE, &included))?;
+    let except = list(&excluded, &group).map_err(invalid(EXCLUDE, &excluded))?;
     match (only, except.is_empty()) {
         (Selected::All, true) => Ok(OwnerGroups::All),
         (Selected::All, false) => Ok(OwnerGroups::Except(except)),
@@ -56,15 +59,15 @@ pub(super) fn ipv4_loopback(settings: &Settings<'_>) -> Result<Option<IpNetwork>
     let Some(text) = settings.variable(LOOPBACK) else {
         return Ok(None);
     };
-    let four = |text: &str| network(text).filter(IpNetwork::is_ipv4);
-    single(&text, four, EXPECTED_LOOPBACK)
+    let parse = |text: &str| network(text).ok().filter(IpNetwork::is_ipv4);
+    single(&text, expecting(EXPECTED_LOOPBACK, parse))
         .map(Some)
         .map_err(invalid(LOOPBACK, &text))
 }
 
 /// Reads the group file if one of the variables contains a name; otherwise returns an empty text.
 fn group_file(settings: &Settings<'_>, set: &[(&str, &str)]) -> Result<String, SettingError> {
-    let has_name = |value: &str| wildcard_or_list(value, Gid::parse, EXPECTED_GROUP).is_err();
+    let has_name = |value: &str| wildcard_or_list(value, str::parse::<Gid>).is_err();
     let Some((variable, _)) = set.iter().find(|(_, value)| has_name(value)) else {
         return Ok(String::new());
     };

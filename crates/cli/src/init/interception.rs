@@ -2,17 +2,17 @@
 
 use std::str::FromStr;
 
-use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
-use mesh_cni_netfilter::value::{EXPECTED_NETWORK, Gid, InterfaceName, Port, Uid, network};
+use mesh_cni_netfilter::value::network;
+use mesh_cni_netfilter::{Family, Gid, InterfaceName, PolicyRouting, Uid};
 use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
-use mesh_cni_rules::value::{Selected, UnwrittenRanges};
+use mesh_cni_rules::value::{Selected, UnsupportedRanges};
 use mesh_cni_rules::{Dialect, Interception};
 
 use super::error::SettingError;
 use super::flags::{self, Flag};
 use super::go::decimal;
-use super::settings::{Settings, refusal};
+use super::settings::{Settings, expecting, refusal};
 use super::{dns, groups};
 
 type Result<T> = std::result::Result<T, SettingError>;
@@ -40,8 +40,7 @@ pub(super) fn dialect(settings: &Settings<'_>) -> Result<Dialect> {
     let expected = "a rule set: allowed are `asm` and `istio`";
     settings.one(
         &flags::RULESET,
-        |text| Dialect::from_str(text).ok(),
-        expected,
+        expecting(expected, |text| Dialect::from_str(text).ok()),
     )
 }
 
@@ -54,7 +53,7 @@ pub(super) fn backend(settings: &mut Settings<'_>) -> Result<BackendChoice> {
         "legacy" | "iptables-legacy" => Some(BackendChoice::Only(Backend::IptablesLegacy)),
         _ => None,
     };
-    let program = settings.one(&flags::FORCE_IPTABLES_BINARY, parse, expected)?;
+    let program = settings.one(&flags::FORCE_IPTABLES_BINARY, expecting(expected, parse))?;
     if !settings.switch(&flags::NATIVE_NFTABLES)? {
         return Ok(program);
     }
@@ -74,21 +73,21 @@ pub(super) fn check_families(settings: &Settings<'_>, families: &[Family]) -> Re
     let mut warnings = Vec::new();
     for flag in [&flags::SERVICE_CIDR, &flags::EXCLUDE_SERVICE_CIDR] {
         let setting = settings.get(flag);
-        let Some(unwritten) = UnwrittenRanges::find(&setting.value, families) else {
+        let Some(unsupported) = UnsupportedRanges::find(&setting.value, families) else {
             continue;
         };
         let captures = flag.long == flags::SERVICE_CIDR.long;
-        match unwritten.as_refusal().filter(|_| captures) {
+        match unsupported.as_refusal().filter(|_| captures) {
             Some(problem) => return Err(refusal(setting)(problem)),
-            None => warnings.push(format!("{}: {unwritten}", setting.origin)),
+            None => warnings.push(format!("{}: {unsupported}", setting.origin)),
         }
     }
     Ok(warnings)
 }
 
 fn read_owners(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
-    to.proxy_uids = settings.list(&flags::PROXY_UID, Uid::parse, Uid::EXPECTED)?;
-    to.proxy_gids = settings.list(&flags::PROXY_GID, Gid::parse, Gid::EXPECTED)?;
+    to.proxy_uids = settings.list(&flags::PROXY_UID, str::parse::<Uid>)?;
+    to.proxy_gids = settings.list(&flags::PROXY_GID, str::parse::<Gid>)?;
     if to.proxy_gids.is_empty() {
         to.proxy_gids = to.proxy_uids.iter().map(|uid| Gid(uid.0)).collect();
     }
@@ -99,15 +98,15 @@ fn read_inbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
     // Also in mode REDIRECT, so that a wrong value is found before the mode changes.
     let routing = routing(settings)?;
     let mode = |text: &str| match text {
-        "" => Some(Mode::Redirect),
-        text => match Mode::parse(text)? {
-            Mode::Tproxy(_) => Some(Mode::Tproxy(routing)),
-            Mode::Redirect => Some(Mode::Redirect),
-        },
+        "" => Ok(Mode::Redirect),
+        text => Ok(match text.parse()? {
+            Mode::Tproxy(_) => Mode::Tproxy(routing),
+            Mode::Redirect => Mode::Redirect,
+        }),
     };
-    to.mode = settings.one(&flags::INTERCEPTION_MODE, mode, Mode::EXPECTED)?;
+    to.mode = settings.one(&flags::INTERCEPTION_MODE, mode)?;
     let excluded = settings.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
-    let captured = settings.selected(&flags::INBOUND_PORTS, Port::parse, Port::EXPECTED)?;
+    let captured = settings.selected(&flags::INBOUND_PORTS, str::parse)?;
     to.inbound = match captured {
         Selected::All => InboundCapture::AllExcept(excluded),
         Selected::Only(ports) => InboundCapture::only(ports),
@@ -116,13 +115,12 @@ fn read_inbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
 }
 
 fn read_outbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
-    let captured = settings.selected(&flags::SERVICE_CIDR, network, EXPECTED_NETWORK)?;
+    let captured = settings.selected(&flags::SERVICE_CIDR, network)?;
     to.outbound_ranges = match captured {
         Selected::All => OutboundRanges::All,
         Selected::Only(ranges) => OutboundRanges::Only(ranges),
     };
-    to.exclude_outbound_ranges =
-        settings.list(&flags::EXCLUDE_SERVICE_CIDR, network, EXPECTED_NETWORK)?;
+    to.exclude_outbound_ranges = settings.list(&flags::EXCLUDE_SERVICE_CIDR, network)?;
     to.exclude_outbound_ports = settings.ports(&flags::EXCLUDE_OUTBOUND_PORTS)?;
     to.outbound_ports = settings.ports(&flags::OUTBOUND_PORTS)?;
     if let Some(loopback) = groups::ipv4_loopback(settings)? {
@@ -140,11 +138,11 @@ fn routing(settings: &Settings<'_>) -> Result<PolicyRouting> {
     let expected_table = "a routing table: allowed are whole numbers from 1 to 4294967295 \
                           other than 253, 254 and 255, the kernel's own";
     Ok(PolicyRouting {
-        mark: settings.one(&flags::TPROXY_MARK, mark, expected_mark)?,
-        table: settings.one(&flags::TPROXY_TABLE, table, expected_table)?,
+        mark: settings.one(&flags::TPROXY_MARK, expecting(expected_mark, mark))?,
+        table: settings.one(&flags::TPROXY_TABLE, expecting(expected_table, table))?,
     })
 }
 
 fn interfaces(settings: &Settings<'_>, flag: &Flag) -> Result<Vec<InterfaceName>> {
-    settings.list(flag, InterfaceName::parse, InterfaceName::EXPECTED)
+    settings.list(flag, str::parse)
 }

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use mesh_cni_netfilter::value::{Port, excerpt};
+use mesh_cni_netfilter::Port;
+use mesh_cni_netfilter::value::{InvalidValue, excerpt};
 use mesh_cni_rules::value::{InvalidItem, Selected, boolean, list, single, wildcard_or_list};
 
 use super::error::{Origin, SettingError};
@@ -82,48 +83,45 @@ impl<'env> Settings<'env> {
                 Ok(false)
             }
             (None, Origin::Flag(_)) => {
-                let expected = "a boolean: allowed are `true` and `false`";
-                single(&setting.value, boolean, expected).map_err(refusal(setting))
+                let parse = expecting("a boolean: allowed are `true` and `false`", boolean);
+                single(&setting.value, parse).map_err(refusal(setting))
             }
         }
     }
 
     pub(super) fn port(&self, flag: &Flag) -> Result<Port> {
-        self.one(flag, Port::parse, Port::EXPECTED)
+        self.one(flag, str::parse)
     }
 
     pub(super) fn ports(&self, flag: &Flag) -> Result<Vec<Port>> {
-        self.list(flag, Port::parse, Port::EXPECTED)
+        self.list(flag, str::parse)
     }
 
     pub(super) fn one<T>(
         &self,
         flag: &Flag,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
     ) -> Result<T> {
         let setting = self.get(flag);
-        single(&setting.value, parse, expected).map_err(refusal(setting))
+        single(&setting.value, parse).map_err(refusal(setting))
     }
 
     pub(super) fn list<T: Ord + Clone>(
         &self,
         flag: &Flag,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
     ) -> Result<Vec<T>> {
         let setting = self.get(flag);
-        list(&setting.value, parse, expected).map_err(refusal(setting))
+        list(&setting.value, parse).map_err(refusal(setting))
     }
 
     pub(super) fn selected<T: Ord + Clone>(
         &self,
         flag: &Flag,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
     ) -> Result<Selected<T>> {
         let setting = self.get(flag);
-        wildcard_or_list(&setting.value, parse, expected).map_err(refusal(setting))
+        wildcard_or_list(&setting.value, parse).map_err(refusal(setting))
     }
 
     pub(super) fn get(&self, flag: &Flag) -> Setting {
@@ -145,6 +143,14 @@ impl<'env> Settings<'env> {
             (_, default) => of_flag(default),
         })
     }
+}
+
+/// A parser that fails with the description of the valid values.
+pub(super) fn expecting<T>(
+    expected: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> impl Fn(&str) -> std::result::Result<T, InvalidValue> {
+    move |text| parse(text).ok_or(InvalidValue { expected })
 }
 
 /// An error for a setting with an item that does not parse.

@@ -20,7 +20,7 @@ use probe::{Probe, ProbeError};
 use super::error::{Origin, SettingError};
 use super::flags::{self, Flag};
 use super::go::duration;
-use super::settings::Settings;
+use super::settings::{Settings, expecting};
 use crate::failure::Failure;
 
 /// The parts of the probe that do not depend on the family.
@@ -94,7 +94,7 @@ fn timeout(settings: &Settings<'_>) -> Result<Duration, SettingError> {
     let parse = |text: &str| duration(text).filter(|time| !time.is_zero() && *time <= day);
     let expected = "a duration: allowed are forms such as `5s`, `1m30s` and `500ms`, above 0 and up \
                     to `24h`";
-    settings.one(&flags::PROBE_TIMEOUT, parse, expected)
+    settings.one(&flags::PROBE_TIMEOUT, expecting(expected, parse))
 }
 
 /// Refuses settings with which the probe does not reach the rule that is checked.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::walk::{Fate, walk_on};
+use mesh_cni_netfilter::walk::{Outcome, walk_in};
 use mesh_cni_netfilter::{Drift, Packet, RuleSet, drift};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::OWNERSHIP;
@@ -31,8 +31,8 @@ pub(super) struct Comparison {
 #[derive(Debug)]
 pub(super) struct Misrouted {
     pub(super) packet: String,
-    pub(super) wanted: Fate,
-    pub(super) live: Fate,
+    pub(super) wanted: Outcome,
+    pub(super) live: Outcome,
 }
 
 impl Comparison {
@@ -97,10 +97,11 @@ fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Misrouted
         .copied()
         .find(|own| is_usable(*own) && Family::of_address(*own) == wanted.family)?;
     samples(own).into_iter().find_map(|text| {
-        let packet = Packet::parse(&text).ok()?;
-        let [wanted, live] = [wanted, found].map(|rules| walk_on(rules, &packet, &live.host).fate);
+        let packet = text.parse::<Packet>().ok()?;
+        let [wanted, live] =
+            [wanted, found].map(|rules| walk_in(rules, &packet, &live.host).outcome);
         // An incomplete walk does not show where the kernel sends the packet.
-        let known = !matches!(live, Fate::Undecided { .. });
+        let known = !matches!(live, Outcome::Undecided { .. });
         (known && wanted != live).then_some(Misrouted {
             packet: text,
             wanted,

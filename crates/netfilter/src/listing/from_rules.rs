@@ -1,7 +1,8 @@
-//! A listing from a rule set: every chain the documented command would show, in its order.
+//! A listing from a rule set, with all chains in the order of `iptables -L`.
 
-use super::{Heading, ListedChain, ListedRule, Listing, wording};
+use super::{Heading, ListedChain, ListedRule, Listing, columns};
 use crate::Ownership;
+use crate::render::user_chains;
 use crate::ruleset::{Chain, ChainName, Family, Match, Policy, Rule, RuleSet, Table, TableName};
 
 pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> Listing {
@@ -14,7 +15,7 @@ pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> L
             None => list_chain(table, &Chain::new(name), rules.family),
         }
     });
-    let others = in_order(table, ownership)
+    let others = user_chains_in_order(table, ownership)
         .into_iter()
         .map(|chain| list_chain(table, chain, rules.family));
     Listing {
@@ -22,12 +23,9 @@ pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> L
     }
 }
 
-/// The chains that programs made: ours in order of first use, then others as they stand.
-fn in_order<'found>(table: &'found Table, ownership: &Ownership) -> Vec<&'found Chain> {
-    let user_chains = table.chains.iter();
-    let mut user_chains: Vec<_> = user_chains
-        .filter(|chain| chain.name.builtin().is_none())
-        .collect();
+/// The chains that programs created: ours in the order of the ownership, then others.
+fn user_chains_in_order<'found>(table: &'found Table, ownership: &Ownership) -> Vec<&'found Chain> {
+    let mut user_chains: Vec<_> = user_chains(table).collect();
     user_chains.sort_by_key(|chain| {
         let ours = ownership.chains.iter().position(|ours| *ours == chain.name);
         ours.unwrap_or(ownership.chains.len())
@@ -54,14 +52,14 @@ fn list_rule(rule: &Rule, number: usize, family: Family) -> ListedRule {
     let mut listed = ListedRule {
         number,
         counters: rule.counters,
-        target: wording::target(&rule.target),
+        target: columns::target(&rule.target),
         protocol: "all".to_owned(),
         options: "--".to_owned(),
         in_interface: "*".to_owned(),
         out_interface: "*".to_owned(),
         source: family.anywhere().to_owned(),
         destination: family.anywhere().to_owned(),
-        details: wording::details(rule, family),
+        details: columns::details(rule, family),
     };
     for condition in &rule.matches {
         fill_column(&mut listed, condition);
@@ -71,16 +69,16 @@ fn list_rule(rule: &Rule, number: usize, family: Family) -> ListedRule {
 
 fn fill_column(listed: &mut ListedRule, condition: &Match) {
     match condition {
-        Match::Source(sense, range) => listed.source = wording::address(*sense, *range),
-        Match::Destination(sense, range) => listed.destination = wording::address(*sense, *range),
+        Match::Source(sense, range) => listed.source = columns::address(*sense, *range),
+        Match::Destination(sense, range) => listed.destination = columns::address(*sense, *range),
         Match::InInterface(sense, name) => {
-            listed.in_interface = format!("{}{name}", wording::bang(*sense));
+            listed.in_interface = format!("{}{name}", columns::negation(*sense));
         }
         Match::OutInterface(sense, name) => {
-            listed.out_interface = format!("{}{name}", wording::bang(*sense));
+            listed.out_interface = format!("{}{name}", columns::negation(*sense));
         }
         Match::Protocol(sense, protocol) => {
-            listed.protocol = format!("{}{protocol}", wording::bang(*sense));
+            listed.protocol = format!("{}{protocol}", columns::negation(*sense));
         }
         Match::SourcePort(..)
         | Match::DestinationPort(..)

@@ -1,16 +1,16 @@
-//! Reading a listing back from text, folded or aligned.
+//! Parses a listing from text.
 
 use thiserror::Error;
 
 use super::{Heading, ListedChain, ListedRule, Listing};
 use crate::ruleset::{Counters, PolicyVerdict};
 
-/// A text that is no listing.
+/// A text that is not a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line} of the listing, `{text}`: {problem}")]
 #[non_exhaustive]
 pub struct InvalidListing {
-    /// Which line, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
     /// The line.
     pub text: String,
@@ -18,24 +18,26 @@ pub struct InvalidListing {
     pub problem: Problem,
 }
 
-/// What can be wrong with a line of a listing.
+/// What is wrong with a line of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// A rule or column heading stands before the first chain.
-    #[error("a chain must begin here, as in `Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)`")]
+    /// A rule or column heading comes before the first chain.
+    #[error(
+        "a chain must begin before this line, as in `Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)`"
+    )]
     NoChain,
-    /// The brackets of a chain say neither policy nor references.
-    #[error("the brackets must say a policy with its counters, or a number of references")]
+    /// The brackets of a chain contain neither policy nor references.
+    #[error("the brackets must contain a policy with its counters, or a number of references")]
     Heading,
-    /// The rule lacks a column or has a counter that is no number.
+    /// A column of the rule is missing, or a counter is not a number.
     #[error(
         "a rule has num, pkts, bytes, target, prot, opt, in, out, source and destination, \
          as `iptables -L -n -v --line-numbers -x` prints them"
     )]
     Columns,
     /// The rules of a chain are not numbered 1, 2, 3.
-    #[error("the rules of a chain are numbered from 1 without a gap")]
+    #[error("the rules of a chain must be numbered from 1 without a gap")]
     Number,
 }
 
@@ -106,7 +108,7 @@ fn rule(words: &[&str]) -> Option<ListedRule> {
     let [number, packets, bytes, rest @ ..] = words else {
         return None;
     };
-    // A rule without a target leaves the column blank: `opt` then stands one word earlier.
+    // Without a target, that column is empty and `opt` comes one word earlier.
     let (target, rest) = match rest {
         [_, options, ..] if is_options(options) => ("", rest),
         [target, rest @ ..] => (*target, rest),

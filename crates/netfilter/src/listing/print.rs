@@ -1,15 +1,15 @@
-//! The listing as text: in aligned columns, or folded to single blanks.
+//! Prints a listing, in aligned columns or with single spaces.
 
 use std::fmt::{self, Display, Write as _};
 
 use super::{Heading, ListedChain, ListedRule, Listing};
 
-/// How the columns are set.
+/// How columns are separated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// Padded to columns, one width for the whole listing.
+    /// By padding, with one width for the whole listing.
     Aligned,
-    /// Single blanks between them, as the documentation prints the dump.
+    /// By single spaces.
     Folded,
 }
 
@@ -112,13 +112,13 @@ fn print_aligned(text: &mut String, chain: &ListedChain, width: usize) {
     }
 }
 
-/// The `!` of an address stands in the blank before the column.
+/// The `!` of an address takes the place of the space before the column.
 fn push_address(row: &mut String, address: &str) {
-    let (sign, address) = match address.strip_prefix('!') {
+    let (negation, address) = match address.strip_prefix('!') {
         Some(address) => ('!', address),
         None => (' ', address),
     };
-    write!(row, "{sign}{address:<19} ").expect("a string takes every write");
+    write!(row, "{negation}{address:<19} ").expect("writing to a string does not fail");
 }
 
 fn print_folded(text: &mut String, chain: &ListedChain) {
@@ -148,5 +148,5 @@ fn columns(rule: &ListedRule) -> [String; 11] {
 }
 
 fn line(text: &mut String, words: fmt::Arguments<'_>) {
-    writeln!(text, "{words}").expect("a string takes every write");
+    writeln!(text, "{words}").expect("writing to a string does not fail");
 }

@@ -1,60 +1,49 @@
-//! Rule sets as JSON for programs, a rule to a line for people.
-
-use std::fmt::Write as _;
+//! Rule sets as JSON.
 
 use serde_json::{Value, json};
 
 use crate::render::rule_spec;
 use crate::ruleset::{
-    Chain, Counters, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, Table, Target,
+    Chain, Counters, Mark, Match, Policy, PolicyRouting, Rule, RuleSet, Sense, Table, Target,
 };
 
-/// Rule sets as a JSON array with a final newline.
+/// Rule sets as an indented JSON array with a final newline.
 ///
-/// A match is an object with one key, its name, around `{"not": …}` where it is negated; a target
-/// is a string or an object with one key. `rule` says the same in the words of iptables.
+/// A match is an object with one key, its name, or `{"not": …}` around that if it is negated; a
+/// target is a string or an object with one key. `rule` is the same as iptables writes it.
 pub fn json(rule_sets: &[RuleSet]) -> String {
-    let sets = rule_sets.iter().map(rule_set);
-    let mut text = array(sets, 0);
-    text.push('\n');
-    text
+    let sets: Vec<_> = rule_sets.iter().map(rule_set).collect();
+    format!("{:#}\n", Value::Array(sets))
 }
 
-fn rule_set(rules: &RuleSet) -> String {
-    let family = json!(rules.family.to_string());
-    let tables = array(rules.tables.iter().map(table), 4);
-    let routing = match rules.routing {
-        Some(PolicyRouting { mark, table }) => json!({ "mark": mark, "table": table }),
-        None => Value::Null,
-    };
-    format!(
-        "{{\n    \"family\": {family},\n    \"routing\": {routing},\n    \"tables\": {tables}\n  }}"
-    )
+fn rule_set(rules: &RuleSet) -> Value {
+    let routing = rules
+        .routing
+        .map(|PolicyRouting { mark, table }| json!({ "mark": mark, "table": table }));
+    json!({
+        "family": rules.family.to_string(),
+        "routing": routing,
+        "tables": rules.tables.iter().map(table).collect::<Vec<_>>(),
+    })
 }
 
-fn table(table: &Table) -> String {
-    let name = json!(table.name.as_str());
-    let chains = array(table.chains.iter().map(chain), 8);
-    format!("{{\n        \"name\": {name},\n        \"chains\": {chains}\n      }}")
+fn table(table: &Table) -> Value {
+    json!({
+        "name": table.name.as_str(),
+        "chains": table.chains.iter().map(chain).collect::<Vec<_>>(),
+    })
 }
 
-fn chain(chain: &Chain) -> String {
-    let name = json!(chain.name.as_str());
-    let mut text = format!("{{\n            \"name\": {name},\n");
-    if let Some(policy) = chain.policy {
-        let Counters { packets, bytes } = policy.counters;
-        let verdict = policy.verdict.to_string();
-        let policy = json!({"verdict": verdict, "packets": packets, "bytes": bytes});
-        writeln!(text, "            \"policy\": {policy},").expect("a string takes every write");
+/// Only built-in chains have the key `policy`.
+fn chain(chain: &Chain) -> Value {
+    let mut value = json!({ "name": chain.name.as_str() });
+    if let Some(Policy { verdict, counters }) = chain.policy {
+        let Counters { packets, bytes } = counters;
+        value["policy"] =
+            json!({ "verdict": verdict.to_string(), "packets": packets, "bytes": bytes });
     }
-    let rules = chain.rules.iter().map(|written| rule(written).to_string());
-    write!(
-        text,
-        "            \"rules\": {}\n          }}",
-        array(rules, 12)
-    )
-    .expect("a string takes every write");
-    text
+    value["rules"] = chain.rules.iter().map(rule).collect();
+    value
 }
 
 fn rule(rule: &Rule) -> Value {
@@ -117,15 +106,4 @@ fn target(target: &Target) -> Value {
 
 fn mark(mark: Mark) -> Value {
     json!({ "value": mark.value, "mask": mark.mask })
-}
-
-/// An array with an item to a line, indented behind `indent` blanks.
-fn array(items: impl Iterator<Item = String>, indent: usize) -> String {
-    let items: Vec<_> = items.collect();
-    if items.is_empty() {
-        return "[]".to_owned();
-    }
-    let blanks = " ".repeat(indent);
-    let items = items.join(&format!(",\n{blanks}  "));
-    format!("[\n{blanks}  {items}\n{blanks}]")
 }

@@ -1,10 +1,10 @@
-//! One rule in the words of the `iptables` command line.
+//! One rule as options of the `iptables` command line.
 
 use std::fmt::{self, Display, Write as _};
 
 use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
 
-/// What stands behind `-A CHAIN`: the matches as they are written in the rule, then `-j`.
+/// What follows `-A CHAIN`: the matches in the order of the rule, then `-j`.
 ///
 /// # Examples
 ///
@@ -16,24 +16,24 @@ use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
 /// assert_eq!(rule_spec(&rule), "-p tcp -j RETURN");
 /// ```
 pub fn rule_spec(rule: &Rule) -> String {
-    let mut words = Words::default();
+    let mut rule_text = RuleText::default();
     for condition in &rule.matches {
-        words.condition(condition);
+        rule_text.condition(condition);
     }
-    words.target(&rule.target);
-    words.text
+    rule_text.target(&rule.target);
+    rule_text.text
 }
 
-/// The items with that separator between them.
+/// The items, with the separator between them.
 pub(crate) fn joined<T: Display>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
     items.join(separator)
 }
 
-/// A word as `iptables-save` writes it: between quotes where it would not be one word without.
+/// A word as `iptables-save` writes it: in quotes if it is empty or has special characters.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
-    if !word.is_empty() && word.chars().all(plain) {
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '\'');
+    if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
     let mut quoted = String::from("\"");
@@ -48,14 +48,14 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 #[derive(Default)]
-struct Words {
+struct RuleText {
     text: String,
 }
 
-impl Words {
+impl RuleText {
     fn push(&mut self, word: impl Display) {
-        let blank = if self.text.is_empty() { "" } else { " " };
-        write!(self.text, "{blank}{word}").expect("a string takes every write");
+        let separator = if self.text.is_empty() { "" } else { " " };
+        write!(self.text, "{separator}{word}").expect("writing to a string does not fail");
     }
 
     fn option(&mut self, sense: Sense, option: &str, value: impl Display) {
@@ -66,7 +66,7 @@ impl Words {
         self.push(format_args!("{option} {value}"));
     }
 
-    fn of_module(&mut self, module: &str, sense: Sense, option: &str, value: impl Display) {
+    fn module_option(&mut self, module: &str, sense: Sense, option: &str, value: impl Display) {
         self.push(format_args!("-m {module}"));
         self.option(sense, option, value);
     }
@@ -81,20 +81,24 @@ impl Words {
             Match::SourcePort(sense, port) => self.option(*sense, "--sport", port),
             Match::DestinationPort(sense, port) => self.option(*sense, "--dport", port),
             Match::DestinationPorts(sense, ports) => {
-                self.of_module("multiport", *sense, "--dports", joined(ports, ","));
+                self.module_option("multiport", *sense, "--dports", joined(ports, ","));
             }
-            Match::OwnerUid(sense, user) => self.of_module("owner", *sense, "--uid-owner", user),
-            Match::OwnerGid(sense, group) => self.of_module("owner", *sense, "--gid-owner", group),
-            Match::Mark(sense, mark) => self.of_module("mark", *sense, "--mark", mark),
-            Match::Connmark(sense, mark) => self.of_module("connmark", *sense, "--mark", mark),
+            Match::OwnerUid(sense, user) => {
+                self.module_option("owner", *sense, "--uid-owner", user);
+            }
+            Match::OwnerGid(sense, group) => {
+                self.module_option("owner", *sense, "--gid-owner", group);
+            }
+            Match::Mark(sense, mark) => self.module_option("mark", *sense, "--mark", mark),
+            Match::Connmark(sense, mark) => self.module_option("connmark", *sense, "--mark", mark),
             Match::ConntrackState(sense, states) => {
                 let states = joined(states.iter().map(|state| state.as_str()), ",");
-                self.of_module("conntrack", *sense, "--ctstate", states);
+                self.module_option("conntrack", *sense, "--ctstate", states);
             }
             Match::Comment(text) => {
-                self.of_module("comment", Sense::Is, "--comment", quoted(text));
+                self.module_option("comment", Sense::Is, "--comment", quoted(text));
             }
-            Match::Opaque(words) => self.push(words),
+            Match::Opaque(text) => self.push(text),
         }
     }
 
@@ -108,15 +112,17 @@ impl Words {
             Target::Tproxy { port, mark } => {
                 self.push(format_args!(
                     "-j TPROXY --on-port {port} --tproxy-mark {}",
-                    both(*mark)
+                    with_mask(*mark)
                 ));
             }
-            Target::SetMark(mark) => self.push(format_args!("-j MARK --set-xmark {}", both(*mark))),
+            Target::SetMark(mark) => {
+                self.push(format_args!("-j MARK --set-xmark {}", with_mask(*mark)));
+            }
             Target::SaveMark => self.push("-j CONNMARK --save-mark"),
             Target::RestoreMark => self.push("-j CONNMARK --restore-mark"),
             Target::ConntrackZone(zone) => self.push(format_args!("-j CT --zone {zone}")),
-            Target::Opaque(words) if words.is_empty() => {}
-            Target::Opaque(words) => self.push(words),
+            Target::Opaque(text) if text.is_empty() => {}
+            Target::Opaque(text) => self.push(text),
         }
     }
 }
@@ -127,7 +133,7 @@ impl Display for Protocol {
     }
 }
 
-/// A mark that is written always names its mask.
-fn both(mark: Mark) -> String {
+/// In a target, a mark always has its mask.
+fn with_mask(mark: Mark) -> String {
     format!("{:#x}/{:#x}", mark.value, mark.mask)
 }

@@ -1,4 +1,4 @@
-//! A chain: its name, the policy where it has one, and its rules.
+//! A chain: its name, its policy and its rules.
 
 use std::fmt;
 
@@ -8,34 +8,34 @@ use super::{ChainName, Counters, Rule};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chain {
-    /// Its name.
+    /// The name.
     pub name: ChainName,
-    /// What happens at its end; only the kernel's own chains have a policy.
+    /// What happens at the end of the chain; only built-in chains have a policy.
     pub policy: Option<Policy>,
-    /// Its rules in the order in which a packet meets them.
+    /// The rules in the order of evaluation.
     pub rules: Vec<Rule>,
 }
 
-/// The policy of a built-in chain with the packets that reached it.
+/// The policy of a built-in chain, and its counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// What the policy does.
+    /// What happens to the packet.
     pub verdict: PolicyVerdict,
-    /// How many packets came to the end of the chain.
+    /// What reached the end of the chain.
     pub counters: Counters,
 }
 
-/// What a policy can do.
+/// What a policy does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyVerdict {
-    /// The packet goes on.
+    /// The packet continues.
     Accept,
-    /// The packet is discarded.
+    /// The packet is dropped.
     Drop,
 }
 
 impl Chain {
-    /// A chain without rules; one of the kernel's own gets the policy ACCEPT.
+    /// A chain without rules; a built-in chain gets the policy ACCEPT.
     pub fn new(name: ChainName) -> Self {
         let policy = name.builtin().map(|_| Policy::ACCEPT);
         Self {
@@ -47,7 +47,7 @@ impl Chain {
 }
 
 impl Policy {
-    /// ACCEPT, no packet seen: what a fresh namespace has.
+    /// ACCEPT, with counters at zero: the policy in a new namespace.
     pub const ACCEPT: Self = Self {
         verdict: PolicyVerdict::Accept,
         counters: Counters::ZERO,

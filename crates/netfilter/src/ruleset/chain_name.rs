@@ -1,26 +1,26 @@
-//! Names of chains: the kernel's own, and those that programs make.
+//! Names of chains: built-in ones, and those that programs create.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use thiserror::Error;
 
-/// The longest name a chain can have: `XT_EXTENSION_MAXNAMELEN` less the final NUL
+/// The longest chain name: `XT_EXTENSION_MAXNAMELEN` less the final NUL
 /// (`linux/netfilter/x_tables.h`).
 const MAX_LENGTH: usize = 28;
 
-/// A chain that the kernel itself calls, at a hook of its own.
+/// A chain that the kernel calls at a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BuiltinChain {
-    /// As a packet arrives, before routing.
+    /// Arriving packets, before routing.
     Prerouting,
-    /// A packet for this namespace.
+    /// Packets for this namespace.
     Input,
-    /// A packet that only passes through.
+    /// Forwarded packets.
     Forward,
-    /// A packet that a process here sent.
+    /// Packets of local processes.
     Output,
-    /// As a packet leaves, after routing.
+    /// Leaving packets, after routing.
     Postrouting,
 }
 
@@ -28,11 +28,11 @@ pub enum BuiltinChain {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainName(Cow<'static, str>);
 
-/// A text that netfilter would not take as the name of a chain.
+/// A text that netfilter would refuse as the name of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` is no chain name: allowed are 1 to {MAX_LENGTH} printable characters without blanks, \
-     not beginning with `-` or `!`"
+    "`{0}` is not a valid chain name: allowed are 1 to {MAX_LENGTH} printable characters without \
+     spaces, not beginning with `-` or `!`"
 )]
 pub struct InvalidChainName(String);
 
@@ -46,7 +46,7 @@ impl BuiltinChain {
         Self::Postrouting,
     ];
 
-    /// The name as iptables spells it.
+    /// The name as iptables writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Prerouting => "PREROUTING",
@@ -69,7 +69,7 @@ impl ChainName {
         Self(Cow::Borrowed(name))
     }
 
-    /// A name that came from outside.
+    /// A name from outside the program.
     pub fn new(name: &str) -> Result<Self, InvalidChainName> {
         if is_valid(name) {
             Ok(Self(Cow::Owned(name.to_owned())))
@@ -83,7 +83,7 @@ impl ChainName {
         &self.0
     }
 
-    /// Which of the kernel's own chains this is, if it is one.
+    /// The built-in chain of that name, if there is one.
     pub fn builtin(&self) -> Option<BuiltinChain> {
         BuiltinChain::ALL
             .into_iter()

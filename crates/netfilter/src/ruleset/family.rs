@@ -1,4 +1,4 @@
-//! The address family that a rule set is for.
+//! The address family of a rule set.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,31 +1,31 @@
-//! What a rule can ask of a packet.
+//! The conditions of a rule.
 
 use std::fmt;
 
 use crate::value::{Gid, InterfaceName, Port, Uid};
 use ipnetwork::IpNetwork;
 
-/// Whether a match asks for a value or for anything but it (`!`).
+/// Whether a condition requires a value or excludes it (`!`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sense {
     /// The packet must have the value.
     Is,
-    /// The packet must not have it.
+    /// The packet must not have the value.
     IsNot,
 }
 
 /// One condition on a packet.
 ///
-/// The variants stand in the order in which `iptables-save` writes them.
+/// The variants are in the order in which `iptables-save` writes them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Match {
     /// `-s`: the source address.
     Source(Sense, IpNetwork),
     /// `-d`: the destination address.
     Destination(Sense, IpNetwork),
-    /// `-i`: the interface on which it came.
+    /// `-i`: the interface through which it arrived.
     InInterface(Sense, InterfaceName),
-    /// `-o`: the interface by which it leaves.
+    /// `-o`: the interface through which it leaves.
     OutInterface(Sense, InterfaceName),
     /// `-p`: the transport protocol.
     Protocol(Sense, Protocol),
@@ -45,9 +45,9 @@ pub enum Match {
     Connmark(Sense, Mark),
     /// `-m conntrack --ctstate`: the state of its connection.
     ConntrackState(Sense, Vec<ConntrackState>),
-    /// `-m comment`: says something to people, and matches every packet.
+    /// `-m comment`: a text for readers; matches every packet.
     Comment(String),
-    /// Something that this crate never writes, in the words of `iptables-save`.
+    /// Conditions that this crate does not know, as `iptables-save` writes them.
     Opaque(String),
 }
 
@@ -60,31 +60,30 @@ pub enum Protocol {
     Udp,
 }
 
-/// A mark and the bits of it that count.
+/// A mark and its mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
     /// The value.
     pub value: u32,
-    /// Which bits are looked at or written; all in every rule of ours.
+    /// The bits that are compared or written.
     pub mask: u32,
 }
 
 /// The state of a packet's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConntrackState {
-    /// It belongs to no connection that could be.
+    /// The packet belongs to no possible connection.
     Invalid,
-    /// It opens a connection.
+    /// The packet opens a connection.
     New,
-    /// It belongs to a connection that another one expects.
+    /// The packet opens a connection that another connection expects.
     Related,
-    /// It belongs to a connection that was answered.
+    /// The packet belongs to a connection with packets in both directions.
     Established,
 }
 
 impl Match {
-    /// Whether this asks for an address out of all there are, which says nothing: no program gives
-    /// such a match back.
+    /// Whether this matches all addresses. Programs do not return such a condition.
     pub fn is_anywhere(&self) -> bool {
         match self {
             Self::Source(Sense::Is, network) | Self::Destination(Sense::Is, network) => {
@@ -106,7 +105,7 @@ impl Protocol {
 }
 
 impl Mark {
-    /// A mark of which all 32 bits count.
+    /// A mark that uses all 32 bits.
     pub fn exact(value: u32) -> Self {
         Self {
             value,
@@ -131,7 +130,7 @@ impl ConntrackState {
 }
 
 impl fmt::Display for Mark {
-    /// As iptables writes it: in hexadecimal, the mask only where it says something.
+    /// As iptables writes it: in hexadecimal, with the mask if it has less than all bits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.mask {
             u32::MAX => write!(f, "{:#x}", self.value),

@@ -1,8 +1,8 @@
-//! The policy routing that goes with a rule set.
+//! The policy routing that a rule set depends on.
 
-/// Packets with a mark are delivered locally, by a routing table of their own.
+/// A routing table that delivers packets with a mark locally.
 ///
-/// What TPROXY needs besides its rules: `ip rule add fwmark MARK lookup TABLE` and, in that table,
+/// TPROXY requires it: `ip rule add fwmark MARK lookup TABLE` and, in that table,
 /// `local default dev lo`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyRouting {

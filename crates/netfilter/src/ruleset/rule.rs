@@ -1,8 +1,8 @@
-//! One rule: what it matches, what it does, and what it counted.
+//! One rule: its conditions, its target and its counters.
 
 use super::{Match, Target};
 
-/// Packets and bytes that met a rule.
+/// Packets and bytes that matched a rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets.
@@ -11,23 +11,23 @@ pub struct Counters {
     pub bytes: u64,
 }
 
-/// A rule: all matches must hold, then the target decides.
+/// A rule: the target applies to packets for which all matches hold.
 ///
-/// `matches` stand as they were written. Two rules that say the same in another order are
+/// Two rules that differ only in the order of their matches are
 /// [equivalent](Rule::is_equivalent), not equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
-    /// Every condition on the packet.
+    /// The conditions, in the order in which they were written.
     pub matches: Vec<Match>,
-    /// What happens to a packet that meets them all.
+    /// What happens to a packet that matches.
     pub target: Target,
-    /// What the kernel counted; zero in a rule that only exists here.
+    /// What the kernel counted; zero in a rule that was not read from a kernel.
     pub counters: Counters,
 }
 
 impl Counters {
-    /// Nothing counted.
+    /// Zero packets, zero bytes.
     pub const ZERO: Self = Self {
         packets: 0,
         bytes: 0,
@@ -35,7 +35,7 @@ impl Counters {
 }
 
 impl Rule {
-    /// A rule that has counted nothing.
+    /// A rule with counters at zero.
     pub fn new(matches: impl Into<Vec<Match>>, target: Target) -> Self {
         Self {
             matches: matches.into(),
@@ -44,18 +44,16 @@ impl Rule {
         }
     }
 
-    /// Whether both say the same to the kernel: order of independent matches and counters apart.
+    /// Whether both rules have the same effect. Ignores the order of matches, and counters.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         self.target == other.target && self.sorted_matches() == other.sorted_matches()
     }
 
-    /// The matches in the order in which `iptables-save` writes them, without those that every
-    /// packet meets.
-    ///
-    /// All matches of a rule must hold, so their order says nothing.
+    /// The matches in the order in which `iptables-save` writes them, without those for all
+    /// addresses.
     pub fn sorted_matches(&self) -> Vec<&Match> {
-        let says_something = |condition: &&Match| !condition.is_anywhere();
-        let mut matches: Vec<_> = self.matches.iter().filter(says_something).collect();
+        let restricts = |condition: &&Match| !condition.is_anywhere();
+        let mut matches: Vec<_> = self.matches.iter().filter(restricts).collect();
         matches.sort();
         matches
     }

@@ -4,26 +4,26 @@ use std::fmt;
 
 use super::{BuiltinChain, Chain, ChainName, Target};
 
-/// The netfilter tables that interception uses, in the order in which they are written.
+/// The netfilter tables that this crate knows, in alphabetical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TableName {
-    /// `filter`: whether a packet may pass.
+    /// `filter`: accepts or drops packets.
     Filter,
     /// `mangle`: marks and transparent proxying.
     Mangle,
-    /// `nat`: redirection of a connection's first packet.
+    /// `nat`: address translation of a connection's first packet.
     Nat,
     /// `raw`: before connection tracking.
     Raw,
 }
 
-/// One table with its chains in order of first use.
+/// One table, with its chains in the order of their first use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Table {
-    /// Which table.
+    /// The name.
     pub name: TableName,
-    /// Its chains; a chain of the kernel's own stands here once it has a rule or was read back.
+    /// The chains. Built-in chains without rules may be missing.
     pub chains: Vec<Chain>,
 }
 
@@ -46,8 +46,7 @@ impl TableName {
         Self::ALL.into_iter().find(|table| table.as_str() == name)
     }
 
-    /// The chains that the kernel gives this table, in the order in which the documented
-    /// command lists them.
+    /// The built-in chains of this table, in the order in which `iptables -L` lists them.
     pub fn builtin_chains(self) -> &'static [BuiltinChain] {
         use BuiltinChain::{Forward, Input, Output, Postrouting, Prerouting};
         match self {
@@ -79,17 +78,17 @@ impl Table {
         self.chains.iter().find(|chain| &chain.name == name)
     }
 
-    /// The chain of that name, made at the end where it is missing.
+    /// The chain of that name, which is added if it is missing.
     pub fn chain_mut(&mut self, name: ChainName) -> &mut Chain {
         let known = self.chains.iter().position(|chain| chain.name == name);
-        let at = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             self.chains.push(Chain::new(name));
             self.chains.len() - 1
         });
-        &mut self.chains[at]
+        &mut self.chains[index]
     }
 
-    /// How many rules jump to that chain, as `iptables -L` counts its references.
+    /// The number of rules that jump to that chain: its references in `iptables -L`.
     pub fn references(&self, name: &ChainName) -> usize {
         let rules = self.chains.iter().flat_map(|chain| &chain.rules);
         let jumps = rules.filter(|rule| matches!(&rule.target, Target::Jump(to) if to == name));

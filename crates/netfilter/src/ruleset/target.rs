@@ -1,26 +1,26 @@
-//! What a rule does with a packet that it matched.
+//! What a rule does with a packet that matches.
 
 use super::{ChainName, Mark};
 use crate::value::Port;
 
-/// The verdict of a rule.
+/// The target of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
-    /// Leave this chain and go on after the rule that jumped here.
+    /// Return to the rule after the one that jumped to this chain.
     Return,
-    /// The packet passes; the table is done with it.
+    /// Accept the packet: no more rules of this table are evaluated.
     Accept,
-    /// The packet is discarded.
+    /// Drop the packet.
     Drop,
-    /// Go through another chain first.
+    /// Evaluate another chain.
     Jump(ChainName),
-    /// `REDIRECT`: rewrite the destination to this namespace, that port.
+    /// `REDIRECT`: rewrite the destination to a local address and that port.
     Redirect(Port),
-    /// `TPROXY`: hand the packet to a local socket without changing it.
+    /// `TPROXY`: assign the packet to a local socket without changing it.
     Tproxy {
         /// The port on which the socket listens.
         port: Port,
-        /// The mark by which policy routing recognises the packet.
+        /// The mark that policy routing matches.
         mark: Mark,
     },
     /// `MARK --set-xmark`: write the packet's mark.
@@ -29,9 +29,9 @@ pub enum Target {
     SaveMark,
     /// `CONNMARK --restore-mark`: copy the connection's mark to the packet.
     RestoreMark,
-    /// `CT --zone`: track the packet's connection in a zone of its own.
+    /// `CT --zone`: track the packet's connection in that zone.
     ConntrackZone(u16),
-    /// Something that this crate never writes, in the words of `iptables-save`; empty where a
-    /// rule only counts.
+    /// A target that this crate does not know, as `iptables-save` writes it; empty for a rule that
+    /// only counts.
     Opaque(String),
 }

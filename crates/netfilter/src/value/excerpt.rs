@@ -1,10 +1,11 @@
-//! Long values in messages: the part that matters, not the whole.
+//! Excerpts of long values for error messages.
 
-/// How many characters of a value a message shows.
-const LONGEST: usize = 120;
+/// The maximum length of an excerpt in characters.
+const MAX_LENGTH: usize = 120;
 
-/// The text itself where it is short, else what stands around a position, with `…` for what is left
-/// out. Positions are counted in characters from 1.
+/// The text if it is short, else the part around a position, with `…` for the rest.
+///
+/// Positions are in characters from 1.
 ///
 /// # Examples
 ///
@@ -17,15 +18,14 @@ const LONGEST: usize = 120;
 /// ```
 pub fn excerpt(text: &str, position: usize) -> String {
     let length = text.chars().count();
-    if length <= LONGEST {
+    if length <= MAX_LENGTH {
         return text.to_owned();
     }
-    // The last ones where the position is near the end.
-    let before = position.saturating_sub(1).saturating_sub(LONGEST / 2);
-    let start = before.min(length - LONGEST);
-    let shown: String = text.chars().skip(start).take(LONGEST).collect();
-    let ellipsis = |left_out: bool| if left_out { "…" } else { "" };
-    let (head, tail) = (ellipsis(start > 0), ellipsis(start + LONGEST < length));
+    let before = position.saturating_sub(1).saturating_sub(MAX_LENGTH / 2);
+    let start = before.min(length - MAX_LENGTH);
+    let shown: String = text.chars().skip(start).take(MAX_LENGTH).collect();
+    let ellipsis = |omitted: bool| if omitted { "…" } else { "" };
+    let (head, tail) = (ellipsis(start > 0), ellipsis(start + MAX_LENGTH < length));
     format!("{head}{shown}{tail}")
 }
 
@@ -34,20 +34,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_position_is_within_what_is_shown() {
+    fn the_excerpt_contains_the_position() {
         let text: String = ('a'..='z').cycle().take(1000).collect();
-        let start: String = text.chars().take(LONGEST).collect();
+        let start: String = text.chars().take(MAX_LENGTH).collect();
         assert_eq!(excerpt(&text, 1), format!("{start}…"));
         assert_eq!(excerpt(&text, 1000), format!("…{}", &text[880..]));
         let middle = excerpt(&text, 500);
         assert!(middle.contains(&text[490..510]), "{middle}");
-        assert_eq!(middle.chars().count(), LONGEST + 2);
+        assert_eq!(middle.chars().count(), MAX_LENGTH + 2);
         assert_eq!(excerpt(&text, usize::MAX), format!("…{}", &text[880..]));
     }
 
     #[test]
-    fn signs_are_counted_and_not_bytes() {
-        let text = "é".repeat(LONGEST);
+    fn lengths_are_in_characters_not_bytes() {
+        let text = "é".repeat(MAX_LENGTH);
         assert_eq!(excerpt(&text, 60), text);
         assert_eq!(excerpt(&format!("{text}é"), 1), format!("{text}…"));
     }

@@ -1,34 +1,32 @@
 //! Names of network interfaces.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
-/// The longest name an interface can have: `IFNAMSIZ` less the final NUL (`linux/if.h`).
+use super::InvalidValue;
+
+/// The longest name of an interface: `IFNAMSIZ` less the final NUL (`linux/if.h`).
 const MAX_LENGTH: usize = 15;
 
-/// The name of a network interface, or with a final `+` of all that begin so.
+/// The name of a network interface, or with a final `+` a prefix of names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InterfaceName(String);
+pub struct InterfaceName(Cow<'static, str>);
 
 impl InterfaceName {
-    /// What a name has to look like.
+    /// The valid names, as an error message describes them.
     pub const EXPECTED: &'static str = "an interface name: allowed are 1 to 15 printable \
-        characters without blanks, `/`, `:`, `!` or quotes, other than `.` and `..`, \
+        characters without spaces, `/`, `:`, `!` or quotes, other than `.` and `..`, \
         not beginning with `-`";
 
-    /// Reads a name by the kernel's rules (`dev_valid_name`).
-    ///
-    /// Narrower than the kernel in what `iptables-restore` would read as something else:
-    /// quotes, backslashes, `!`, and a `-` in front.
-    pub fn parse(text: &str) -> Option<Self> {
-        let length = (1..=MAX_LENGTH).contains(&text.len());
-        let plain = text.bytes().all(is_plain) && !text.starts_with('-');
-        let taken = length && plain && text != "." && text != "..";
-        taken.then(|| Self(text.to_owned()))
+    /// A name that is known to be valid.
+    pub(crate) const fn constant(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
     }
 
     /// The loopback interface, `lo`.
     pub fn loopback() -> Self {
-        Self("lo".to_owned())
+        Self::constant("lo")
     }
 
     /// The name.
@@ -37,12 +35,31 @@ impl InterfaceName {
     }
 }
 
+impl FromStr for InterfaceName {
+    type Err = InvalidValue;
+
+    /// Parses a name by the rules of the kernel (`dev_valid_name`).
+    ///
+    /// Refuses also what `iptables-restore` would read as something else: quotes, backslashes,
+    /// `!`, `#`, and a leading `-`.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"/:!\"'\\#".contains(&byte);
+        let is_valid = (1..=MAX_LENGTH).contains(&text.len())
+            && text.bytes().all(is_plain)
+            && !text.starts_with('-')
+            && !matches!(text, "." | "..");
+        if is_valid {
+            Ok(Self(Cow::Owned(text.to_owned())))
+        } else {
+            Err(InvalidValue {
+                expected: Self::EXPECTED,
+            })
+        }
+    }
+}
+
 impl fmt::Display for InterfaceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"/:!\"'\\#".contains(&byte)
 }

@@ -1,7 +1,10 @@
-//! Ports, user ids and group ids: never bare integers across a function boundary.
+//! Ports, user ids and group ids.
 
 use std::fmt;
 use std::num::NonZeroU16;
+use std::str::FromStr;
+
+use super::InvalidValue;
 
 /// A TCP or UDP port, 1 to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +19,7 @@ pub struct Uid(pub u32);
 pub struct Gid(pub u32);
 
 impl Port {
-    /// What a port has to look like.
+    /// The valid ports, as an error message describes them.
     pub const EXPECTED: &'static str = "a port: allowed are whole numbers from 1 to 65535";
 
     /// A port from a constant.
@@ -25,17 +28,12 @@ impl Port {
     ///
     /// If `number` is 0: in a constant, the program does not compile.
     pub const fn constant(number: u16) -> Self {
-        Self(NonZeroU16::new(number).expect("ports in the source are not 0"))
+        Self(NonZeroU16::new(number).expect("a port is not 0"))
     }
 
-    /// The port of that number; 0 is none.
+    /// The port of that number; `None` for 0.
     pub fn new(number: u16) -> Option<Self> {
         NonZeroU16::new(number).map(Self)
-    }
-
-    /// Reads a port from decimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::new(u16::try_from(decimal(text)?).ok()?)
     }
 
     /// The number.
@@ -45,24 +43,41 @@ impl Port {
 }
 
 impl Uid {
-    /// What a user id has to look like.
+    /// The valid user ids, as an error message describes them.
     pub const EXPECTED: &'static str =
         "a numeric user id: allowed are whole numbers from 0 to 4294967294";
-
-    /// Reads a user id from decimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        decimal(text).filter(|id| *id != u32::MAX).map(Self)
-    }
 }
 
 impl Gid {
-    /// What a group id has to look like.
+    /// The valid group ids, as an error message describes them.
     pub const EXPECTED: &'static str =
         "a numeric group id: allowed are whole numbers from 0 to 4294967294";
+}
 
-    /// Reads a group id from decimal digits.
-    pub fn parse(text: &str) -> Option<Self> {
-        decimal(text).filter(|id| *id != u32::MAX).map(Self)
+impl FromStr for Port {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let number = decimal(text).and_then(|number| u16::try_from(number).ok());
+        number.and_then(Self::new).ok_or(InvalidValue {
+            expected: Self::EXPECTED,
+        })
+    }
+}
+
+impl FromStr for Uid {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        id(text, Self::EXPECTED).map(Self)
+    }
+}
+
+impl FromStr for Gid {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        id(text, Self::EXPECTED).map(Self)
     }
 }
 
@@ -84,8 +99,14 @@ impl fmt::Display for Gid {
     }
 }
 
-/// Digits only: `str::parse` alone would also take a leading `+`.
+/// The largest number is not an id: the kernel uses it for "no change" (`chown(2)`).
+fn id(text: &str, expected: &'static str) -> Result<u32, InvalidValue> {
+    let id = decimal(text).filter(|id| *id != u32::MAX);
+    id.ok_or(InvalidValue { expected })
+}
+
+/// Digits only: `str::parse` alone would also accept a leading `+`.
 fn decimal(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_plain)
 }

@@ -1,134 +1,121 @@
-//! Whether a packet meets a rule's conditions, and which one it does not meet.
+//! Whether a packet matches a rule's conditions, and which one it does not match.
 
-use super::fate::Unjudged;
-use super::step::{Found, Mismatch};
-use super::traveller::Traveller;
+use super::outcome::UndecidedReason;
+use super::packet_state::PacketState;
+use super::step::{Mismatch, PacketValue};
 use crate::ruleset::{Mark, Match, Rule, Sense};
 use crate::value::InterfaceName;
 
-/// What the conditions of a rule come to.
-pub(super) enum Judgement {
+/// The result of all conditions of a rule.
+pub(super) enum RuleMatch {
     /// All hold.
-    Holds,
-    /// This one does not.
-    Fails(Mismatch),
-    /// All that are known hold, and one is not known.
-    Unknown(Unjudged),
+    Matched,
+    /// This one does not hold.
+    NotMatched(Mismatch),
+    /// All known ones hold, and one is unknown.
+    Unknown(UndecidedReason),
 }
 
-/// Judges all conditions: one that fails decides, even beside one that is not known.
-pub(super) fn judge(rule: &Rule, packet: &Traveller) -> Judgement {
+/// Evaluates all conditions: one that does not hold decides, even beside an unknown one.
+pub(super) fn evaluate(rule: &Rule, packet: &PacketState) -> RuleMatch {
     let mut unknown = None;
     for condition in &rule.matches {
-        match look(condition, packet) {
-            Look::Yes => {}
-            Look::No(found) => {
-                let condition = condition.clone();
-                return Judgement::Fails(Mismatch { condition, found });
-            }
-            Look::Unknown(words) => unknown = unknown.or(Some(words)),
+        if let Match::Opaque(text) = condition {
+            unknown = unknown.or(Some(text));
+            continue;
+        }
+        if let Some(found) = mismatch(condition, packet) {
+            let condition = condition.clone();
+            return RuleMatch::NotMatched(Mismatch { condition, found });
         }
     }
     match unknown {
-        Some(words) => Judgement::Unknown(Unjudged::Condition(words)),
-        None => Judgement::Holds,
+        Some(text) => RuleMatch::Unknown(UndecidedReason::Condition(text.clone())),
+        None => RuleMatch::Matched,
     }
 }
 
-enum Look {
-    Yes,
-    No(Found),
-    Unknown(String),
-}
-
-fn look(condition: &Match, packet: &Traveller) -> Look {
-    match condition {
+/// The packet's value, if the condition does not hold.
+fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
+    let (sense, equal, value) = match condition {
         Match::Source(sense, range) => {
             let address = packet.source.ip();
-            ask(*sense, range.contains(address), Found::Source(address))
+            (sense, range.contains(address), PacketValue::Source(address))
         }
         Match::Destination(sense, range) => {
             let address = packet.destination.ip();
-            ask(*sense, range.contains(address), Found::Destination(address))
+            let value = PacketValue::Destination(address);
+            (sense, range.contains(address), value)
         }
         Match::InInterface(sense, wanted) => {
             let found = packet.in_interface.clone();
-            ask(
-                *sense,
-                is_named(wanted, found.as_ref()),
-                Found::InInterface(found),
-            )
+            let equal = interface_matches(wanted, found.as_ref());
+            (sense, equal, PacketValue::InInterface(found))
         }
         Match::OutInterface(sense, wanted) => {
             let found = packet.out_interface.clone();
-            ask(
-                *sense,
-                is_named(wanted, found.as_ref()),
-                Found::OutInterface(found),
-            )
+            let equal = interface_matches(wanted, found.as_ref());
+            (sense, equal, PacketValue::OutInterface(found))
         }
         Match::Protocol(sense, wanted) => {
             let found = packet.protocol;
-            ask(*sense, found == *wanted, Found::Protocol(found))
+            (sense, found == *wanted, PacketValue::Protocol(found))
         }
         Match::SourcePort(sense, wanted) => {
             let found = packet.source.port();
-            ask(*sense, found == wanted.get(), Found::SourcePort(found))
+            let value = PacketValue::SourcePort(found);
+            (sense, found == wanted.get(), value)
         }
         Match::DestinationPort(sense, wanted) => {
             let found = packet.destination.port();
-            ask(*sense, found == wanted.get(), Found::DestinationPort(found))
+            let value = PacketValue::DestinationPort(found);
+            (sense, found == wanted.get(), value)
         }
         Match::DestinationPorts(sense, wanted) => {
             let found = packet.destination.port();
-            let holds = wanted.iter().any(|port| port.get() == found);
-            ask(*sense, holds, Found::DestinationPort(found))
+            let equal = wanted.iter().any(|port| port.get() == found);
+            (sense, equal, PacketValue::DestinationPort(found))
         }
         Match::OwnerUid(sense, wanted) => {
             let found = packet.owner.map(|owner| owner.uid);
-            ask(*sense, found == Some(*wanted), Found::OwnerUid(found))
+            (sense, found == Some(*wanted), PacketValue::OwnerUid(found))
         }
         Match::OwnerGid(sense, wanted) => {
             let found = packet.owner.map(|owner| owner.gid);
-            ask(*sense, found == Some(*wanted), Found::OwnerGid(found))
+            (sense, found == Some(*wanted), PacketValue::OwnerGid(found))
         }
         Match::Mark(sense, wanted) => {
             let found = packet.mark;
-            ask(*sense, has_mark(found, *wanted), Found::Mark(found))
+            (
+                sense,
+                mark_matches(found, *wanted),
+                PacketValue::Mark(found),
+            )
         }
-        Match::Connmark(sense, wanted) => connmark(*sense, *wanted, packet),
+        // `xt_connmark` does not match without a connection, negated or not.
+        Match::Connmark(..) if !packet.has_connection() => {
+            return Some(PacketValue::Connmark(None));
+        }
+        Match::Connmark(sense, wanted) => {
+            let found = packet.connmark;
+            let value = PacketValue::Connmark(Some(found));
+            (sense, mark_matches(found, *wanted), value)
+        }
         Match::ConntrackState(sense, wanted) => {
-            let found = packet.seen_state();
-            ask(*sense, wanted.contains(&found), Found::State(found))
+            let found = packet.conntrack_state();
+            (sense, wanted.contains(&found), PacketValue::State(found))
         }
-        Match::Comment(_) => Look::Yes,
-        Match::Opaque(words) => Look::Unknown(words.clone()),
-    }
+        Match::Comment(_) | Match::Opaque(_) => return None,
+    };
+    (equal != (*sense == Sense::Is)).then_some(value)
 }
 
-fn ask(sense: Sense, holds: bool, found: Found) -> Look {
-    match (sense, holds) {
-        (Sense::Is, true) | (Sense::IsNot, false) => Look::Yes,
-        (Sense::Is, false) | (Sense::IsNot, true) => Look::No(found),
-    }
-}
-
-/// `xt_connmark` fails without a connection, negated or not.
-fn connmark(sense: Sense, wanted: Mark, packet: &Traveller) -> Look {
-    if packet.has_connection() {
-        let found = packet.connmark;
-        ask(sense, has_mark(found, wanted), Found::Connmark(Some(found)))
-    } else {
-        Look::No(Found::Connmark(None))
-    }
-}
-
-fn has_mark(found: u32, wanted: Mark) -> bool {
+fn mark_matches(found: u32, wanted: Mark) -> bool {
     found & wanted.mask == wanted.value
 }
 
-/// A final `+` stands for any ending; `+` alone for no interface too.
-fn is_named(wanted: &InterfaceName, found: Option<&InterfaceName>) -> bool {
+/// A final `+` matches any ending; `+` alone also matches no interface.
+fn interface_matches(wanted: &InterfaceName, found: Option<&InterfaceName>) -> bool {
     let found = found.map_or("", InterfaceName::as_str);
     match wanted.as_str().strip_suffix('+') {
         Some(beginning) => found.starts_with(beginning),

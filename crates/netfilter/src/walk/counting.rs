@@ -1,57 +1,53 @@
-//! Counting: which rules and policies count a packet, and a rule set's counters after it.
+//! Counters: which rules and policies count a packet, and a rule set's counters afterwards.
 
-use super::step::{Event, Outcome, Walk};
+use super::step::{Event, RuleResult, Walk};
 use crate::ruleset::{ChainName, Counters, Policy, RuleSet, TableName};
 
-/// Whether the kernel counts what reaches a policy.
+/// Whether the kernel counts packets that reach a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyCounters {
-    /// It does: `iptables-legacy`, and `nf_tables` chains that were declared with counters.
+    /// Yes: `iptables-legacy`, and `nf_tables` chains that were declared with counters.
     On,
-    /// It does not: `nf_tables` chains that came with their first rule, as those of interception
-    /// do. The documented dump, all of whose policies are at zero, was made there.
+    /// No: `nf_tables` chains that `iptables-nft` created with their first rule.
     Off,
 }
 
-/// One thing that counts a packet.
+/// A rule or policy that counts a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counted {
-    /// In which table.
+    /// The table.
     pub table: TableName,
-    /// In which chain.
+    /// The chain.
     pub chain: ChainName,
-    /// Which rule, from 1; none for the chain's policy.
+    /// The number of the rule, from 1; `None` for the chain's policy.
     pub rule: Option<usize>,
 }
 
 impl Walk {
-    /// Everything that counts the packet, in the order in which it met it.
+    /// All rules and policies that count the packet, in order.
     ///
     /// A rule counts when all of its conditions hold, whatever its target.
     pub fn counted(&self) -> Vec<Counted> {
-        let steps = self.steps.iter();
-        let counted = steps.filter_map(|step| {
+        let counted = self.steps.iter().filter_map(|step| {
             let rule = match &step.event {
-                Event::Rule {
-                    number, outcome, ..
-                } => counts(outcome).then_some(Some(*number)),
-                Event::Policy(_) => Some(None),
-                Event::NatSkipped(_) => None,
+                Event::Rule { number, result, .. } if counts(result) => Some(*number),
+                Event::Policy(_) => None,
+                Event::Rule { .. } | Event::NatSkipped(_) => return None,
             };
             Some(Counted {
                 table: step.table,
                 chain: step.chain.clone(),
-                rule: rule?,
+                rule,
             })
         });
         counted.collect()
     }
 
-    /// Adds `packets` packets like this one to the counters of the rules that it walked through.
+    /// Adds `packets` packets like this one to the counters of the rules.
     pub fn count(&self, rules: &mut RuleSet, packets: u64, policies: PolicyCounters) {
         for counted in self.counted() {
-            if let Some(counters) = counters(rules, &counted, policies) {
+            if let Some(counters) = counters(rules, counted, policies) {
                 let bytes = packets.saturating_mul(self.packet.bytes);
                 counters.packets = counters.packets.saturating_add(packets);
                 counters.bytes = counters.bytes.saturating_add(bytes);
@@ -60,30 +56,25 @@ impl Walk {
     }
 }
 
-fn counts(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Met(_) => true,
-        Outcome::Missed(_) => false,
-        Outcome::Unjudged(why) => why.counts(),
+fn counts(result: &RuleResult) -> bool {
+    match result {
+        RuleResult::Matched(_) => true,
+        RuleResult::NotMatched(_) => false,
+        RuleResult::Undecided(reason) => reason.counts(),
     }
 }
 
-fn counters<'rules>(
-    rules: &'rules mut RuleSet,
-    counted: &Counted,
+fn counters(
+    rules: &mut RuleSet,
+    counted: Counted,
     policies: PolicyCounters,
-) -> Option<&'rules mut Counters> {
-    let table = rules.table_mut(counted.table);
-    match (counted.rule, policies) {
-        (Some(number), _) => {
-            let chain = table.chain_mut(counted.chain.clone());
-            let rule = chain.rules.get_mut(number - 1)?;
-            Some(&mut rule.counters)
-        }
-        (None, PolicyCounters::On) => {
-            let chain = table.chain_mut(counted.chain.clone());
-            Some(&mut chain.policy.get_or_insert(Policy::ACCEPT).counters)
-        }
-        (None, PolicyCounters::Off) => None,
+) -> Option<&mut Counters> {
+    if (counted.rule, policies) == (None, PolicyCounters::Off) {
+        return None;
+    }
+    let chain = rules.table_mut(counted.table).chain_mut(counted.chain);
+    match counted.rule {
+        Some(number) => Some(&mut chain.rules.get_mut(number - 1)?.counters),
+        None => Some(&mut chain.policy.get_or_insert(Policy::ACCEPT).counters),
     }
 }

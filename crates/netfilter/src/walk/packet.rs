@@ -1,59 +1,58 @@
-//! The packet that walks: which way it goes, from whom, to where, and what it carries.
+//! The packet of a walk: direction, addresses, sender, marks and connection state.
 
 use std::net::SocketAddr;
 
 use crate::ruleset::{ConntrackState, Family, Protocol};
 use crate::value::{Gid, InterfaceName, Uid};
 
-/// The first port of Linux's ephemeral range: the source port of a packet that names none.
+/// The first port of Linux's ephemeral range, the default source port.
 pub(super) const EPHEMERAL_PORT: u16 = 32768;
 
-/// One packet, as it is before any rule touches it.
+/// One packet, before any rule changes it.
 ///
-/// It has a text form too, [`Packet::parse`], whose inverse is its `Display`.
+/// Its text form is documented at [`FromStr`](Packet#impl-FromStr-for-Packet).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Packet {
-    /// Which way it goes, and from whom.
+    /// The direction, and the sender.
     pub direction: Direction,
-    /// Its transport protocol.
+    /// The transport protocol.
     pub protocol: Protocol,
-    /// Where it is for.
+    /// The destination.
     pub destination: SocketAddr,
-    /// The interface by which it comes in, or to which its sender is bound; without one the
-    /// [`Host`](super::Host) decides.
+    /// The interface through which it arrives, or to which its sender is bound. If `None`, it
+    /// follows from the [`NetnsAddresses`](super::NetnsAddresses).
     pub interface: Option<InterfaceName>,
-    /// Its own mark (`SO_MARK`); 0 without one.
+    /// The packet's mark (`SO_MARK`); 0 for none.
     pub mark: u32,
-    /// The mark of its connection; 0 without one.
+    /// The connection's mark; 0 for none.
     pub connmark: u32,
-    /// The state of its connection, as connection tracking will find it.
+    /// The state that connection tracking finds.
     pub state: ConntrackState,
-    /// Whether it goes the way of its connection's first packet.
+    /// Whether it goes in the direction of the connection's first packet.
     pub side: Side,
-    /// Its size in bytes, network header included.
+    /// The size in bytes, including the network header.
     pub bytes: u64,
 }
 
-/// Which way a packet goes.
+/// Whether a packet arrives or is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// It arrives.
     In {
-        /// Who sent it.
+        /// The source.
         source: SocketAddr,
     },
-    /// A process here sends it.
+    /// A process in this namespace sends it.
     Out {
-        /// The address it is sent from; without one the kernel's choice for the destination.
+        /// The source; if `None`, the kernel's choice for the destination.
         source: Option<SocketAddr>,
-        /// Whose process sends it; without one no owner is to be seen, as on packets that the
-        /// kernel itself sends.
+        /// The user and group of the process; `None` for packets that the kernel sends.
         owner: Option<Owner>,
     },
 }
 
-/// The user and group of the process that sends.
+/// The user and group of the sending process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The user id.
@@ -62,12 +61,12 @@ pub struct Owner {
     pub gid: Gid,
 }
 
-/// Which of its connection's two ways a packet goes.
+/// In which direction of its connection a packet goes, as in conntrack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The way of the first packet.
+    /// The direction of the first packet.
     Original,
-    /// The other way.
+    /// The other direction.
     Reply,
 }
 
@@ -77,17 +76,17 @@ impl Packet {
         Self::first(Direction::In { source }, Protocol::Tcp, destination)
     }
 
-    /// A first datagram that arrives.
+    /// The first UDP packet of a connection that arrives.
     pub fn udp_in(source: SocketAddr, destination: SocketAddr) -> Self {
         Self::first(Direction::In { source }, Protocol::Udp, destination)
     }
 
-    /// The first packet of a TCP connection that a process here opens.
+    /// The first packet of a TCP connection that a local process opens.
     pub fn tcp_out(destination: SocketAddr) -> Self {
         Self::first(Self::OUT, Protocol::Tcp, destination)
     }
 
-    /// A first datagram that a process here sends.
+    /// The first UDP packet that a local process sends.
     pub fn udp_out(destination: SocketAddr) -> Self {
         Self::first(Self::OUT, Protocol::Udp, destination)
     }
@@ -107,19 +106,19 @@ impl Packet {
             connmark: 0,
             state: ConntrackState::New,
             side: Side::Original,
-            bytes: Self::usual_size(destination),
+            bytes: Self::default_size(destination),
         }
     }
 
-    /// The size of a SYN with the options that Linux sends: 60 bytes over IPv4, 80 over IPv6.
-    pub(super) fn usual_size(destination: SocketAddr) -> u64 {
+    /// The size of a SYN as Linux sends it: 60 bytes over IPv4, 80 over IPv6.
+    pub(super) fn default_size(destination: SocketAddr) -> u64 {
         match destination {
             SocketAddr::V4(_) => 60,
             SocketAddr::V6(_) => 80,
         }
     }
 
-    /// The same packet, sent by a process of that user and group; one that arrives has no owner.
+    /// The same packet from a process of that user and group. No effect if it arrives.
     #[must_use]
     pub fn sent_by(mut self, user: Uid, group: Gid) -> Self {
         if let Direction::Out { owner, .. } = &mut self.direction {
@@ -131,7 +130,7 @@ impl Packet {
         self
     }
 
-    /// The same packet from that address.
+    /// The same packet with that source.
     #[must_use]
     pub fn from(mut self, address: SocketAddr) -> Self {
         match &mut self.direction {
@@ -155,35 +154,35 @@ impl Packet {
         self
     }
 
-    /// The same packet of a connection with that mark.
+    /// The same packet with that connection mark.
     #[must_use]
     pub fn in_connection_marked(mut self, mark: u32) -> Self {
         self.connmark = mark;
         self
     }
 
-    /// The same packet of a connection in that state.
+    /// The same packet with that connection state.
     #[must_use]
     pub fn in_state(mut self, state: ConntrackState) -> Self {
         self.state = state;
         self
     }
 
-    /// The same packet as an answer, of a connection that the other side opened.
+    /// The same packet as a reply, in a connection that the other side opened.
     #[must_use]
     pub fn as_reply(mut self) -> Self {
         self.side = Side::Reply;
         self
     }
 
-    /// The same packet in that size.
+    /// The same packet with that size in bytes.
     #[must_use]
     pub fn of_size(mut self, bytes: u64) -> Self {
         self.bytes = bytes;
         self
     }
 
-    /// The family whose rules it meets.
+    /// The address family.
     pub fn family(&self) -> Family {
         Family::of_address(self.destination.ip())
     }

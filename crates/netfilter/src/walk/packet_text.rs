@@ -1,29 +1,29 @@
-//! A packet as text: `out tcp 10.0.0.7:9080 uid 1000`, read with the position of what is wrong.
+//! A packet as text: `out tcp 10.0.0.7:9080 uid 1000`.
 
 mod options;
-mod words;
+mod tokens;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use thiserror::Error;
 
 use super::packet::{Direction, Owner, Packet, Side};
 use crate::ruleset::{ConntrackState, Protocol};
 use options::Options;
-use words::Words;
+use tokens::Tokens;
 
-/// A text that is no packet, and where it stops being one.
+/// A text that is not a valid packet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} at position {position} is not {expected}", described(found))]
 #[non_exhaustive]
 pub struct InvalidPacket {
-    /// Where the wrong word begins, counted in characters from 1; behind the text where a word is
-    /// missing.
+    /// Where the invalid word begins, in characters from 1; after the text if a word is missing.
     pub position: usize,
-    /// The wrong word; empty where one is missing.
+    /// The invalid word; empty if a word is missing.
     pub found: String,
-    /// What would be taken there.
+    /// What is valid there.
     pub expected: &'static str,
 }
 
@@ -32,46 +32,48 @@ const PROTOCOL: &str = "a protocol: allowed are tcp and udp";
 const DESTINATION: &str =
     "a destination: allowed are ADDRESS:PORT with a port from 1, IPv6 addresses in brackets";
 
-impl Packet {
-    /// Reads a packet.
+impl FromStr for Packet {
+    type Err = InvalidPacket;
+
+    /// Parses a packet.
     ///
     /// ```text
     /// PACKET    = ("in" | "out") ("tcp" | "udp") ADDRESS:PORT {OPTION}
-    /// OPTION    = "from" ADDRESS[:PORT]     the source; needed by "in", port 32768 if not given
-    ///           | "iface" NAME              the interface; the host's own choice if not given
-    ///           | "uid" N | "gid" N         the sender, "out" only; the group is the user's number
-    ///                                       if not given
-    ///           | "mark" N | "connmark" N   decimal, or hexadecimal behind 0x
+    /// OPTION    = "from" ADDRESS[:PORT]     the source; required for "in", default port 32768
+    ///           | "iface" NAME              the interface; by default the one of the route
+    ///           | "uid" N | "gid" N         the sender, only for "out"; the default group has the
+    ///                                       number of the user
+    ///           | "mark" N | "connmark" N   decimal, or hexadecimal after 0x
     ///           | "state" ("new" | "established" | "related" | "invalid")
-    ///           | "reply"                   an answer, not the way of the first packet
-    ///           | "size" BYTES              60 over IPv4 and 80 over IPv6 if not given
+    ///           | "reply"                   in the other direction than the first packet
+    ///           | "size" BYTES              by default 60 over IPv4 and 80 over IPv6
     /// ```
     ///
-    /// IPv6 addresses with a port stand in brackets. Words are separated by blanks, options stand
-    /// in any order, each at most once.
+    /// IPv6 addresses with a port need brackets. Words are separated by spaces. Options may come in
+    /// any order, each at most once.
     ///
     /// # Examples
     ///
     /// ```
     /// use mesh_cni_netfilter::Packet;
     ///
-    /// let packet = Packet::parse("in tcp [fd00::2]:9080 from fd00::9 iface eth0")?;
+    /// let packet: Packet = "in tcp [fd00::2]:9080 from fd00::9 iface eth0".parse()?;
     /// assert_eq!(packet.to_string(), "in tcp [fd00::2]:9080 from [fd00::9]:32768 iface eth0");
     ///
-    /// let error = Packet::parse("out tcp 10.0.0.7 uid 1000").unwrap_err();
+    /// let error = "out tcp 10.0.0.7 uid 1000".parse::<Packet>().unwrap_err();
     /// assert_eq!((error.position, error.found.as_str()), (9, "10.0.0.7"));
     /// # Ok::<(), mesh_cni_netfilter::walk::InvalidPacket>(())
     /// ```
-    pub fn parse(text: &str) -> Result<Self, InvalidPacket> {
-        let mut words = Words::new(text);
-        let way = words.read(DIRECTION, way)?;
-        let protocol = words.read(PROTOCOL, protocol)?;
-        let destination = words.read(DESTINATION, destination)?;
+    fn from_str(text: &str) -> Result<Self, InvalidPacket> {
+        let mut tokens = Tokens::new(text);
+        let way = tokens.parse(DIRECTION, way)?;
+        let protocol = tokens.parse(PROTOCOL, protocol)?;
+        let destination = tokens.parse(DESTINATION, destination)?;
         let mut options = Options::default();
-        while !words.is_done() {
-            options.read(way, destination, &mut words)?;
+        while !tokens.is_empty() {
+            options.parse(way, destination, &mut tokens)?;
         }
-        options.packet(way, protocol, destination, &words)
+        options.packet(way, protocol, destination, &tokens)
     }
 }
 
@@ -83,7 +85,7 @@ enum Way {
 
 fn described(found: &str) -> String {
     match found {
-        "" => "the end".to_owned(),
+        "" => "the end of the text".to_owned(),
         word => format!("`{word}`"),
     }
 }
@@ -107,7 +109,7 @@ fn destination(word: &str) -> Option<SocketAddr> {
 }
 
 impl fmt::Display for Packet {
-    /// The text that [`Packet::parse`] reads as this packet; what it would assume is left out.
+    /// The text that parses as this packet, without defaults.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (way, source, owner) = match self.direction {
             Direction::In { source } => ("in", Some(source), None),
@@ -138,7 +140,7 @@ impl fmt::Display for Packet {
             Side::Original => {}
             Side::Reply => f.write_str(" reply")?,
         }
-        if self.bytes != Self::usual_size(self.destination) {
+        if self.bytes != Self::default_size(self.destination) {
             write!(f, " size {}", self.bytes)?;
         }
         Ok(())

@@ -1,136 +1,135 @@
-//! What a walk is made of: each rule met, and why it matched or not.
+//! The steps of a walk: each rule that was checked, and why it matched or not.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::fate::{Fate, Unjudged};
+use super::outcome::{Outcome, UndecidedReason};
 use super::packet::Packet;
 use crate::ruleset::{ChainName, ConntrackState, Match, PolicyVerdict, Protocol, TableName};
 use crate::value::{Gid, InterfaceName, Port, Uid};
 
 /// The whole walk of one packet.
-///
-/// Its `Display` has one line a rule and the end in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Walk {
-    /// The packet as it was at first.
+    /// The packet before any rule changed it.
     pub packet: Packet,
-    /// What it met, in order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// Where it ended.
-    pub fate: Fate,
-    /// Its mark at the end.
+    /// Where the packet ended.
+    pub outcome: Outcome,
+    /// The packet's mark at the end.
     pub mark: u32,
-    /// Its connection's mark at the end.
+    /// The connection's mark at the end.
     pub connmark: u32,
-    /// The connection-tracking zone of its connection; 0 is the one that all others are in.
+    /// The conntrack zone of the connection; 0 is the default zone.
     pub zone: u16,
-    /// Where its destination was rewritten to.
+    /// The destination to which nat rewrote the packet.
     pub translated: Option<SocketAddr>,
 }
 
-/// One thing that a packet met.
+/// One rule, policy or skipped chain on the way of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Whether it came for the first time or again over `lo`.
+    /// Whether the packet came for the first time, or again over `lo`.
     pub pass: Pass,
-    /// In which table.
+    /// The table.
     pub table: TableName,
-    /// In which chain.
+    /// The chain.
     pub chain: ChainName,
-    /// What was there.
+    /// What happened there.
     pub event: Event,
 }
 
-/// How often a packet has been at the hooks.
+/// How often a packet has traversed the hooks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// As it was sent or arrived.
     First,
-    /// Sent here, left by `lo`, arrived from `lo`.
+    /// It was sent here, left through `lo`, and arrived from `lo`.
     Loopback,
 }
 
-/// What a packet met in a chain.
+/// What happened in a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A rule.
+    /// A rule was checked.
     Rule {
         /// Its number in the chain, from 1.
         number: usize,
         /// The rule as iptables writes it.
         text: String,
-        /// What came of it.
-        outcome: Outcome,
+        /// Whether it matched, and what it did.
+        result: RuleResult,
     },
-    /// The end of a chain of the kernel's own.
+    /// The packet reached the end of a built-in chain.
     Policy(PolicyVerdict),
-    /// A chain of the nat table that the kernel does not ask for this packet.
+    /// The kernel skips a chain of the nat table for this packet.
     NatSkipped(NatSkip),
 }
 
-/// Why the nat table is not asked.
+/// Why the kernel skips the nat table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatSkip {
-    /// The first pass settled it.
-    SettledBefore,
-    /// A later packet of its connection: the recorded translation holds, if there is one.
-    Later(Option<SocketAddr>),
-    /// It belongs to no connection.
+    /// NAT was decided on the first pass.
+    DecidedOnFirstPass,
+    /// The packet is not the first of its connection: the recorded translation applies, if there
+    /// is one.
+    LaterPacket(Option<SocketAddr>),
+    /// The packet belongs to no connection.
     NoConnection,
 }
 
-/// What came of a rule.
+/// Whether a rule matched, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum RuleResult {
     /// One of its conditions does not hold.
-    Missed(Mismatch),
-    /// All of its conditions hold, and it did this.
-    Met(Effect),
-    /// It cannot be judged.
-    Unjudged(Unjudged),
+    NotMatched(Mismatch),
+    /// All of its conditions hold.
+    Matched(Effect),
+    /// This crate cannot decide it.
+    Undecided(UndecidedReason),
 }
 
-/// The first condition of a rule that does not hold, and what the packet has instead.
+/// The first condition of a rule that does not hold, and the packet's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mismatch {
     /// The condition.
     pub condition: Match,
-    /// What was found.
-    pub found: Found,
+    /// The value that the packet has instead.
+    pub found: PacketValue,
 }
 
-/// What a packet has where a condition asks.
+/// The value of a packet that a condition checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
-    /// Its source address.
+pub enum PacketValue {
+    /// The source address.
     Source(IpAddr),
-    /// Its destination address.
+    /// The destination address.
     Destination(IpAddr),
-    /// The interface by which it came in; none at the hooks of sending.
+    /// The interface through which it arrived; `None` at the hooks for sent packets.
     InInterface(Option<InterfaceName>),
-    /// The interface by which it leaves; none at the hooks of arriving.
+    /// The interface through which it leaves; `None` at the hooks for arriving packets.
     OutInterface(Option<InterfaceName>),
-    /// Its protocol.
+    /// The protocol.
     Protocol(Protocol),
-    /// Its source port.
+    /// The source port.
     SourcePort(u16),
-    /// Its destination port.
+    /// The destination port.
     DestinationPort(u16),
-    /// The user whose process sent it; none where no socket is to be seen.
+    /// The user whose process sent it; `None` without a socket.
     OwnerUid(Option<Uid>),
-    /// The group whose process sent it; none where no socket is to be seen.
+    /// The group whose process sent it; `None` without a socket.
     OwnerGid(Option<Gid>),
-    /// Its mark.
+    /// The packet's mark.
     Mark(u32),
-    /// Its connection's mark; none where it has no connection, which no condition is true of.
+    /// The connection's mark; `None` without a connection, where no condition holds.
     Connmark(Option<u32>),
-    /// Its connection's state; without a connection, as in the raw table, INVALID.
+    /// The connection's state; INVALID without a connection, as in the raw table.
     State(ConntrackState),
 }
 
@@ -138,41 +137,42 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Back to the chain that jumped here, or to the policy.
+    /// It returned to the calling chain, or to the policy.
     Returned,
-    /// Done with this table.
+    /// It left this table.
     Accepted,
-    /// Discarded.
+    /// It was dropped.
     Dropped,
-    /// On in that chain.
+    /// It continued in that chain.
     Jumped(ChainName),
-    /// The destination is rewritten.
+    /// Its destination became this one.
     Redirected(SocketAddr),
-    /// A local transparent socket will get it; the mark is written.
+    /// It was assigned to a local transparent socket and marked.
     Tproxied {
         /// The socket's port.
         port: Port,
-        /// The packet's mark from here on.
+        /// The packet's new mark.
         mark: u32,
     },
-    /// The packet's mark is now this.
-    Marked(u32),
-    /// The connection's mark is now this.
+    /// The packet's mark became this one.
+    MarkSet(u32),
+    /// The connection's mark became this one.
     MarkSaved(u32),
-    /// The packet's mark is now this, its connection's.
+    /// The packet's mark became this one, the connection's.
     MarkRestored(u32),
-    /// There is no connection whose mark could be saved or restored.
+    /// There was no connection whose mark could be saved or restored.
     NoConnection,
     /// The connection is tracked in this zone.
-    Zone(u16),
-    /// A connection or an earlier rule has settled the zone.
-    ZoneSettled(u16),
-    /// Nothing: the rule counts or logs.
-    Observed,
+    ZoneSet(u16),
+    /// The connection or an earlier rule had already decided the zone.
+    ZoneKept(u16),
+    /// None: the rule only counts or logs.
+    None,
 }
 
 impl Walk {
-    /// How many rules a walk meets before it gives up: more than any namespace has in use, so that
-    /// chains which call each other in every combination end too.
-    pub const MOST_RULES: usize = 1 << 17;
+    /// How many rules a walk checks before it gives up.
+    ///
+    /// The limit ends walks through chains that call each other in many combinations.
+    pub const MAX_RULES: usize = 1 << 17;
 }

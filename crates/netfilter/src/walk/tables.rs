@@ -1,101 +1,100 @@
-//! One table at one hook: its rules in the order in which the packet meets them, then its policy.
+//! One table at one hook: its rules in order, then the policy.
 
-use super::condition::{Judgement, judge};
-use super::fate::{Fate, Unjudged};
-use super::frames::{Frames, Place};
-use super::journey::{Journey, Stopped};
-use super::step::{Event, Outcome, Step, Walk};
-use super::target::{At, Next, carry_out, only_observes};
+use super::chain_stack::{ChainStack, NumberedRule};
+use super::condition::{RuleMatch, evaluate};
+use super::outcome::{Outcome, UndecidedReason};
+use super::simulation::{Ended, Simulation};
+use super::step::{Event, RuleResult, Step, Walk};
+use super::target::{Hook, Next, apply, has_no_effect};
 use crate::render::rule_spec;
 use crate::ruleset::{BuiltinChain, ChainName, Policy, PolicyVerdict, Rule, Table, TableName};
 
-impl Journey<'_> {
-    /// One table at one hook: its chain, and those that it calls.
-    pub(super) fn table(&mut self, name: TableName, hook: BuiltinChain) -> Result<(), Stopped> {
+impl Simulation<'_> {
+    /// Traverses the built-in chain of one table, and the chains that it calls.
+    pub(super) fn table(&mut self, name: TableName, chain: BuiltinChain) -> Result<(), Ended> {
         let Some(table) = self.rules().and_then(|rules| rules.table(name)) else {
             return Ok(());
         };
-        let at = At { table: name, hook };
-        let base = ChainName::from(hook);
-        let mut frames = Frames::new(table, &base);
-        while let Some(place) = frames.next_rule() {
-            match self.meet(at, &place, &mut frames)? {
+        let hook = Hook { table: name, chain };
+        let base = ChainName::from(chain);
+        let mut stack = ChainStack::new(table, &base);
+        while let Some(rule) = stack.next_rule() {
+            match self.check(hook, &rule, &mut stack)? {
                 Next::Rule => {}
-                Next::Return => frames.leave(),
+                Next::Return => stack.pop(),
                 Next::Table => return Ok(()),
-                Next::Drop => return Err(dropped(at, &place.chain.name, Some(place.number))),
+                Next::Drop => return Err(dropped(hook, &rule.chain.name, Some(rule.number))),
             }
         }
-        self.policy(at, table, &base)
+        self.policy(hook, table, &base)
     }
 
-    fn policy(&mut self, at: At, table: &Table, base: &ChainName) -> Result<(), Stopped> {
-        let written = table.chain(base).and_then(|chain| chain.policy);
-        let verdict = written.unwrap_or(Policy::ACCEPT).verdict;
-        self.note(at.table, base, Event::Policy(verdict));
+    fn policy(&mut self, hook: Hook, table: &Table, base: &ChainName) -> Result<(), Ended> {
+        let policy = table.chain(base).and_then(|chain| chain.policy);
+        let verdict = policy.unwrap_or(Policy::ACCEPT).verdict;
+        self.record(hook.table, base, Event::Policy(verdict));
         match verdict {
             PolicyVerdict::Accept => Ok(()),
-            PolicyVerdict::Drop => Err(dropped(at, base, None)),
+            PolicyVerdict::Drop => Err(dropped(hook, base, None)),
         }
     }
 
-    /// Meets one rule and notes what came of it.
-    fn meet(
+    /// Checks one rule and records the result.
+    fn check(
         &mut self,
-        at: At,
-        place: &Place<'_>,
-        frames: &mut Frames<'_>,
-    ) -> Result<Next, Stopped> {
-        let judged = match self.one_rule_more() {
-            Ok(()) => self.outcome(at, place.rule, frames),
-            Err(why) => Err(why),
-        };
-        let (outcome, next) = match judged {
-            Ok((outcome, next)) => (outcome, Ok(next)),
-            Err(why) => (
-                Outcome::Unjudged(why.clone()),
-                Err(undecided(at, place, why)),
+        hook: Hook,
+        place: &NumberedRule<'_>,
+        stack: &mut ChainStack<'_>,
+    ) -> Result<Next, Ended> {
+        let checked = self
+            .count_rule()
+            .and_then(|()| self.evaluate(hook, place.rule, stack));
+        let (result, next) = match checked {
+            Ok((result, next)) => (result, Ok(next)),
+            Err(reason) => (
+                RuleResult::Undecided(reason.clone()),
+                Err(undecided(hook, place, reason)),
             ),
         };
         let event = Event::Rule {
             number: place.number,
             text: rule_spec(place.rule),
-            outcome,
+            result,
         };
-        self.note(at.table, &place.chain.name, event);
+        self.record(hook.table, &place.chain.name, event);
         next
     }
 
-    fn one_rule_more(&mut self) -> Result<(), Unjudged> {
-        self.rules_met += 1;
-        if self.rules_met > Walk::MOST_RULES {
-            return Err(Unjudged::TooManyRules);
+    fn count_rule(&mut self) -> Result<(), UndecidedReason> {
+        self.rules_checked += 1;
+        if self.rules_checked > Walk::MAX_RULES {
+            return Err(UndecidedReason::TooManyRules);
         }
         Ok(())
     }
 
-    fn outcome(
+    fn evaluate(
         &mut self,
-        at: At,
+        hook: Hook,
         rule: &Rule,
-        frames: &mut Frames<'_>,
-    ) -> Result<(Outcome, Next), Unjudged> {
-        match judge(rule, &self.packet) {
-            Judgement::Fails(mismatch) => Ok((Outcome::Missed(mismatch), Next::Rule)),
-            Judgement::Unknown(why) if only_observes(&rule.target) => {
-                Ok((Outcome::Unjudged(why), Next::Rule))
+        stack: &mut ChainStack<'_>,
+    ) -> Result<(RuleResult, Next), UndecidedReason> {
+        match evaluate(rule, &self.packet) {
+            RuleMatch::NotMatched(mismatch) => Ok((RuleResult::NotMatched(mismatch), Next::Rule)),
+            RuleMatch::Unknown(reason) if has_no_effect(&rule.target) => {
+                Ok((RuleResult::Undecided(reason), Next::Rule))
             }
-            Judgement::Unknown(why) => Err(why),
-            Judgement::Holds => {
-                let enter = |chain: &ChainName| frames.enter(chain);
+            RuleMatch::Unknown(reason) => Err(reason),
+            RuleMatch::Matched => {
+                let jump = |chain: &ChainName| stack.push(chain);
                 let (effect, next) =
-                    carry_out(&rule.target, &mut self.packet, at, self.host, enter)?;
-                Ok((Outcome::Met(effect), next))
+                    apply(&rule.target, &mut self.packet, hook, self.addresses, jump)?;
+                Ok((RuleResult::Matched(effect), next))
             }
         }
     }
 
-    pub(super) fn note(&mut self, table: TableName, chain: &ChainName, event: Event) {
+    pub(super) fn record(&mut self, table: TableName, chain: &ChainName, event: Event) {
         self.steps.push(Step {
             pass: self.pass,
             table,
@@ -105,19 +104,19 @@ impl Journey<'_> {
     }
 }
 
-fn dropped(at: At, chain: &ChainName, rule: Option<usize>) -> Stopped {
-    Stopped(Fate::Dropped {
-        table: at.table,
+fn dropped(hook: Hook, chain: &ChainName, rule: Option<usize>) -> Ended {
+    Ended(Outcome::Dropped {
+        table: hook.table,
         chain: chain.clone(),
         rule,
     })
 }
 
-fn undecided(at: At, place: &Place<'_>, why: Unjudged) -> Stopped {
-    Stopped(Fate::Undecided {
-        table: at.table,
+fn undecided(hook: Hook, place: &NumberedRule<'_>, reason: UndecidedReason) -> Ended {
+    Ended(Outcome::Undecided {
+        table: hook.table,
         chain: place.chain.name.clone(),
         rule: place.number,
-        why,
+        reason,
     })
 }

@@ -1,20 +1,20 @@
-//! What a target does to a packet, and where the walk goes on.
+//! What a target does to a packet, and where the walk continues.
 
-use super::fate::Unjudged;
-use super::host::Host;
+use super::netns_addresses::NetnsAddresses;
+use super::outcome::UndecidedReason;
+use super::packet_state::PacketState;
 use super::step::Effect;
-use super::traveller::Traveller;
 use crate::ruleset::{BuiltinChain, ChainName, Mark, TableName, Target};
 use crate::value::Port;
 
-/// Targets of others that change nothing and let the packet go on.
-const OBSERVERS: [&str; 2] = ["LOG", "NFLOG"];
+/// Opaque targets that only log.
+const LOGGING: [&str; 2] = ["LOG", "NFLOG"];
 
-/// Where the walk goes on.
+/// Where the walk continues.
 pub(super) enum Next {
-    /// With the next rule, in a chain that was jumped to if there was one.
+    /// With the next rule; after a jump, in the target chain.
     Rule,
-    /// Behind the rule that jumped here.
+    /// After the rule that jumped here.
     Return,
     /// In the next table.
     Table,
@@ -22,92 +22,89 @@ pub(super) enum Next {
     Drop,
 }
 
-/// Which of the kernel's chains, of which table, is being walked.
+/// The built-in chain that is being traversed.
 #[derive(Clone, Copy)]
-pub(super) struct At {
+pub(super) struct Hook {
     pub(super) table: TableName,
-    pub(super) hook: BuiltinChain,
+    pub(super) chain: BuiltinChain,
 }
 
-/// Carries out a target: the effect on the packet, and where it goes next. `enter` opens a chain.
-pub(super) fn carry_out(
+/// Applies a target to the packet; `jump` opens a chain.
+pub(super) fn apply(
     target: &Target,
-    packet: &mut Traveller,
-    at: At,
-    host: &Host,
-    enter: impl FnOnce(&ChainName) -> Result<(), Unjudged>,
-) -> Result<(Effect, Next), Unjudged> {
-    let done = match target {
+    packet: &mut PacketState,
+    hook: Hook,
+    addresses: &NetnsAddresses,
+    jump: impl FnOnce(&ChainName) -> Result<(), UndecidedReason>,
+) -> Result<(Effect, Next), UndecidedReason> {
+    Ok(match target {
         Target::Return => (Effect::Returned, Next::Return),
         Target::Accept => (Effect::Accepted, Next::Table),
         Target::Drop => (Effect::Dropped, Next::Drop),
         Target::Jump(chain) => {
-            enter(chain)?;
+            jump(chain)?;
             (Effect::Jumped(chain.clone()), Next::Rule)
         }
-        Target::Redirect(port) => (redirect(*port, packet, at, host)?, Next::Table),
-        Target::Tproxy { port, mark } => (hand_over(*port, *mark, packet, at)?, Next::Table),
+        Target::Redirect(port) => (redirect(*port, packet, hook, addresses)?, Next::Table),
+        Target::Tproxy { port, mark } => (tproxy(*port, *mark, packet, hook)?, Next::Table),
         Target::SetMark(mark) => {
-            packet.write_mark(*mark);
-            (Effect::Marked(packet.mark), Next::Rule)
+            packet.set_mark(*mark);
+            (Effect::MarkSet(packet.mark), Next::Rule)
         }
         Target::SaveMark => (save_mark(packet), Next::Rule),
         Target::RestoreMark => (restore_mark(packet), Next::Rule),
-        Target::ConntrackZone(zone) => (settle_zone(*zone, packet, at)?, Next::Rule),
-        Target::Opaque(words) if observes(words) => (Effect::Observed, Next::Rule),
-        Target::Opaque(words) => return Err(Unjudged::Target(words.clone())),
+        Target::ConntrackZone(zone) => (set_zone(*zone, packet, hook)?, Next::Rule),
+        Target::Opaque(_) if has_no_effect(target) => (Effect::None, Next::Rule),
+        Target::Opaque(text) => return Err(UndecidedReason::Target(text.clone())),
+    })
+}
+
+/// Whether the packet continues unchanged, matched or not: the rule only counts or logs.
+pub(super) fn has_no_effect(target: &Target) -> bool {
+    let Target::Opaque(text) = target else {
+        return false;
     };
-    Ok(done)
-}
-
-/// Whether a target only looks: the packet goes on as it was, whether the rule matched or not.
-pub(super) fn only_observes(target: &Target) -> bool {
-    match target {
-        Target::Opaque(words) => observes(words),
-        Target::Return
-        | Target::Accept
-        | Target::Drop
-        | Target::Jump(_)
-        | Target::Redirect(_)
-        | Target::Tproxy { .. }
-        | Target::SetMark(_)
-        | Target::SaveMark
-        | Target::RestoreMark
-        | Target::ConntrackZone(_) => false,
-    }
-}
-
-fn observes(words: &str) -> bool {
-    let mut words = words.split_whitespace();
+    let mut words = text.split_whitespace();
     match (words.next(), words.next()) {
         (None, _) => true,
-        (Some("-j"), Some(target)) => OBSERVERS.contains(&target),
+        (Some("-j"), Some(target)) => LOGGING.contains(&target),
         (Some(_), _) => false,
     }
 }
 
-fn redirect(port: Port, packet: &mut Traveller, at: At, host: &Host) -> Result<Effect, Unjudged> {
-    let at_hook = matches!(at.hook, BuiltinChain::Prerouting | BuiltinChain::Output);
-    if at.table != TableName::Nat || !at_hook {
-        return Err(Unjudged::Misplaced);
+fn redirect(
+    port: Port,
+    packet: &mut PacketState,
+    hook: Hook,
+    addresses: &NetnsAddresses,
+) -> Result<Effect, UndecidedReason> {
+    let allowed = matches!(hook.chain, BuiltinChain::Prerouting | BuiltinChain::Output);
+    if hook.table != TableName::Nat || !allowed {
+        return Err(UndecidedReason::Misplaced);
     }
-    let to = packet.redirection(at.hook, port, host);
-    let to = to.map_err(Unjudged::NoAddress)?;
+    let to = packet
+        .redirect_destination(hook.chain, port, addresses)
+        .map_err(UndecidedReason::NoAddress)?;
     packet.translate(to);
     Ok(Effect::Redirected(to))
 }
 
-fn hand_over(port: Port, mark: Mark, packet: &mut Traveller, at: At) -> Result<Effect, Unjudged> {
-    if at.table != TableName::Mangle || at.hook != BuiltinChain::Prerouting {
-        return Err(Unjudged::Misplaced);
+fn tproxy(
+    port: Port,
+    mark: Mark,
+    packet: &mut PacketState,
+    hook: Hook,
+) -> Result<Effect, UndecidedReason> {
+    if hook.table != TableName::Mangle || hook.chain != BuiltinChain::Prerouting {
+        return Err(UndecidedReason::Misplaced);
     }
-    packet.write_mark(mark);
+    packet.set_mark(mark);
     packet.listener = Some(port);
     let mark = packet.mark;
     Ok(Effect::Tproxied { port, mark })
 }
 
-fn save_mark(packet: &mut Traveller) -> Effect {
+fn save_mark(packet: &mut PacketState) -> Effect {
     if packet.has_connection() {
         packet.connmark = packet.mark;
         Effect::MarkSaved(packet.connmark)
@@ -116,7 +113,7 @@ fn save_mark(packet: &mut Traveller) -> Effect {
     }
 }
 
-fn restore_mark(packet: &mut Traveller) -> Effect {
+fn restore_mark(packet: &mut PacketState) -> Effect {
     if packet.has_connection() {
         packet.mark = packet.connmark;
         Effect::MarkRestored(packet.mark)
@@ -125,16 +122,15 @@ fn restore_mark(packet: &mut Traveller) -> Effect {
     }
 }
 
-/// `xt_CT` leaves a packet alone that has a connection already (it came over `lo`) or a template
+/// `xt_CT` ignores a packet that already has a connection (it arrived over `lo`) or the template
 /// of an earlier rule: the first rule wins.
-fn settle_zone(zone: u16, packet: &mut Traveller, at: At) -> Result<Effect, Unjudged> {
-    match at.table {
-        TableName::Raw => {}
-        TableName::Filter | TableName::Mangle | TableName::Nat => return Err(Unjudged::Misplaced),
+fn set_zone(zone: u16, packet: &mut PacketState, hook: Hook) -> Result<Effect, UndecidedReason> {
+    if hook.table != TableName::Raw {
+        return Err(UndecidedReason::Misplaced);
     }
     if packet.has_connection() || packet.zone.is_some() {
-        return Ok(Effect::ZoneSettled(packet.zone.unwrap_or(0)));
+        return Ok(Effect::ZoneKept(packet.zone.unwrap_or(0)));
     }
     packet.zone = Some(zone);
-    Ok(Effect::Zone(zone))
+    Ok(Effect::ZoneSet(zone))
 }

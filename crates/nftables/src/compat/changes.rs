@@ -57,8 +57,8 @@ pub fn replace(
                     changes.push(add_chain(&table, name, chain, false));
                     changes.push(Change::FlushChain(table.chain(chain.as_str())));
                 }
-                Step::DeleteRule { chain, place, .. } => {
-                    let handle = installed.handle(name, chain, place);
+                Step::DeleteRule { chain, index, .. } => {
+                    let handle = installed.handle(name, chain, index);
                     changes.extend(handle.map(|handle| Change::DeleteRule {
                         chain: table.chain(chain.as_str()),
                         handle,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::interchange::stretches;
+use mesh_cni_netfilter::interchange::runs;
 use mesh_cni_netfilter::ruleset::{Match, Rule, Sense};
 use mesh_cni_netfilter::value::Port;
 
@@ -70,7 +70,7 @@ impl<'rules> Folded<'rules> {
 
 /// Folds the rules of a chain. The rules of a stretch keep the order of their first ones.
 pub(super) fn fold(rules: &[Rule]) -> Vec<Folded<'_>> {
-    stretches(rules).flat_map(fold_stretch).collect()
+    runs(rules).flat_map(fold_stretch).collect()
 }
 
 fn fold_stretch(rules: &[Rule]) -> Vec<Folded<'_>> {

@@ -1,7 +1,7 @@
 //! Reads the rules in our own tables.
 
 use mesh_cni_netfilter::RuleSet;
-use mesh_cni_netfilter::interchange::stretches;
+use mesh_cni_netfilter::interchange::runs;
 use mesh_cni_netfilter::ruleset::{self, ChainName, Family, TableName, Target};
 
 use super::names::table;
@@ -51,7 +51,7 @@ fn in_place(found: Vec<PlacedRule>) -> Vec<ruleset::Rule> {
         found.into_iter().map(|one| (one.place, one.rule)).unzip();
     let mut ordered = Vec::with_capacity(rules.len());
     let mut places = all_places.into_iter();
-    for stretch in stretches(&rules) {
+    for stretch in runs(&rules) {
         let mut slots: Vec<Option<&ruleset::Rule>> = vec![None; stretch.len()];
         let mut others = Vec::new();
         for (rule, place) in stretch.iter().zip(places.by_ref()) {

@@ -1,44 +1,41 @@
-//! DNS capture: queries go to the proxy's resolver, in connection-tracking zones of their own.
+//! DNS capture: redirects queries to the proxy's resolver, in separate conntrack zones.
 //!
-//! Step 12 of the contract. The zones keep the application's query to the proxy and the proxy's
-//! own query to the server apart where both use the same addresses and ports.
+//! Step 12 of the contract. Without the zones, the application's query to the proxy and the proxy's
+//! query to the server conflict if both have the same addresses and ports.
 
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::{ChainName, Family, Match, Port, Rule, RuleSet, TableName, Target};
 
 use super::shorthand::{by_proxy, from, from_port, tcp, to, to_port, udp};
 use crate::chains::{INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING};
 use crate::interception::{DnsCapture, Interception};
-use mesh_cni_netfilter::ruleset::{ChainName, Family, Match, Rule, RuleSet, TableName, Target};
-use mesh_cni_netfilter::value::Port;
 
 /// The port of DNS.
 pub(super) const QUERIES: Port = Port::constant(53);
-/// Where the proxy answers captured queries.
+/// The proxy's port for captured queries.
 const PROXY_RESOLVER: Port = Port::constant(15053);
 
-/// The zone of what the proxy sends to servers, and of their answers.
-const OF_PROXY: u16 = 1;
-/// The zone of what the application sends, and of the proxy's answers to it.
-const OF_APPLICATION: u16 = 2;
+/// The zone of the proxy's queries, and of the answers to it.
+const PROXY_ZONE: u16 = 1;
+/// The zone of the application's queries, and of the answers to it.
+const APPLICATION_ZONE: u16 = 2;
 
 /// Whether queries of that family are captured.
 pub(super) fn captures(interception: &Interception, family: Family) -> bool {
     !servers(interception, family).is_empty()
 }
 
-/// Which servers' queries are captured; one that stands for all where every query is.
+/// The servers whose queries are captured; `None` matches all servers.
 fn servers(interception: &Interception, family: Family) -> Vec<Option<IpNetwork>> {
     let of_family = |server: &&IpAddr| Family::of_address(**server) == family;
     match &interception.dns {
         DnsCapture::Off => Vec::new(),
         DnsCapture::All => vec![None],
         DnsCapture::Servers(servers) => {
-            let servers = servers.iter().filter(of_family);
-            servers
-                .map(|server| Some(IpNetwork::from(*server)))
-                .collect()
+            let servers = servers.iter().filter(of_family).copied();
+            servers.map(|server| Some(server.into())).collect()
         }
     }
 }
@@ -63,7 +60,7 @@ pub(super) fn compile(interception: &Interception, rules: &mut RuleSet) {
     zones_of_servers(&servers, rules);
 }
 
-fn track(rules: &mut RuleSet, chain: ChainName, matches: Vec<Match>, zone: u16) {
+fn append_zone(rules: &mut RuleSet, chain: ChainName, matches: Vec<Match>, zone: u16) {
     let rule = Rule::new(matches, Target::ConntrackZone(zone));
     rules.append(TableName::Raw, chain, rule);
 }
@@ -72,8 +69,8 @@ fn zones_of_proxy(interception: &Interception, rules: &mut RuleSet) {
     for owner in by_proxy(interception) {
         let query = vec![udp(), to_port(QUERIES), owner.clone()];
         let answer = vec![udp(), from_port(PROXY_RESOLVER), owner];
-        track(rules, OUTPUT_DNS, query, OF_PROXY);
-        track(rules, OUTPUT_DNS, answer, OF_APPLICATION);
+        append_zone(rules, OUTPUT_DNS, query, PROXY_ZONE);
+        append_zone(rules, OUTPUT_DNS, answer, APPLICATION_ZONE);
     }
 }
 
@@ -86,9 +83,9 @@ fn zones_of_servers(servers: &[Option<IpNetwork>], rules: &mut RuleSet) {
     for server in servers {
         let mut query = vec![udp(), to_port(QUERIES)];
         query.extend(server.map(to));
-        track(rules, OUTPUT_DNS, query, OF_APPLICATION);
+        append_zone(rules, OUTPUT_DNS, query, APPLICATION_ZONE);
         let mut answer = vec![udp(), from_port(QUERIES)];
         answer.extend(server.map(from));
-        track(rules, INBOUND, answer, OF_PROXY);
+        append_zone(rules, INBOUND, answer, PROXY_ZONE);
     }
 }

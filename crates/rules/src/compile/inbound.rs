@@ -1,38 +1,39 @@
-//! What happens to packets that arrive: excluded and rerouted interfaces, and the inbound chain.
+//! Arriving packets: excluded and rerouted interfaces, and the inbound chain.
 
-use super::shorthand::{comes_in, goes_out, tcp, to_port};
+use mesh_cni_netfilter::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
+
+use super::shorthand::{arrives_through, leaves_through, tcp, to_port};
 use super::tproxy;
 use crate::chains::{DROP, IN_REDIRECT, INBOUND, OUTPUT, PREROUTING, REDIRECT};
 use crate::interception::{InboundCapture, Interception, Mode};
-use mesh_cni_netfilter::ruleset::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
 
 /// Steps 1 to 5 of the contract.
 pub(super) fn compile(interception: &Interception, rules: &mut RuleSet) {
-    leave_interfaces_alone(interception, rules);
+    exclude_interfaces(interception, rules);
     if interception.drop_invalid {
         drop_invalid(rules);
     }
-    send_to_proxy(interception, rules);
+    redirect_to_proxy(interception, rules);
     capture(interception, rules);
 }
 
-fn leave_interfaces_alone(interception: &Interception, rules: &mut RuleSet) {
+fn exclude_interfaces(interception: &Interception, rules: &mut RuleSet) {
     for interface in &interception.exclude_interfaces {
         let tables: &[_] = match interception.mode {
             Mode::Redirect => &[NAT],
             Mode::Tproxy(_) => &[NAT, TableName::Mangle],
         };
         for table in tables {
-            let comes_in = Rule::new([comes_in(interface)], Target::Return);
-            let goes_out = Rule::new([goes_out(interface)], Target::Return);
-            rules.append(*table, PREROUTING, comes_in);
-            rules.append(*table, OUTPUT, goes_out);
+            let arrives_through = Rule::new([arrives_through(interface)], Target::Return);
+            let leaves_through = Rule::new([leaves_through(interface)], Target::Return);
+            rules.append(*table, PREROUTING, arrives_through);
+            rules.append(*table, OUTPUT, leaves_through);
         }
     }
     for interface in &interception.reroute_interfaces {
-        let rule = Rule::new([comes_in(interface)], Target::Return);
+        let rule = Rule::new([arrives_through(interface)], Target::Return);
         rules.insert(NAT, PREROUTING, 1, rule);
     }
 }
@@ -44,8 +45,9 @@ fn drop_invalid(rules: &mut RuleSet) {
     rules.append(TableName::Mangle, DROP, Rule::new([], Target::Drop));
 }
 
-/// The tunnel port is the proxy's own; the two chains that redirect stand in every rule set.
-fn send_to_proxy(interception: &Interception, rules: &mut RuleSet) {
+/// Excludes the tunnel port, which is the proxy's own. The two redirecting chains are in every rule
+/// set.
+fn redirect_to_proxy(interception: &Interception, rules: &mut RuleSet) {
     let tunnel = Rule::new([tcp(), to_port(interception.tunnel_port)], Target::Return);
     let outbound = Target::Redirect(interception.outbound_capture_port);
     let inbound = Target::Redirect(interception.inbound_capture_port);
@@ -54,7 +56,7 @@ fn send_to_proxy(interception: &Interception, rules: &mut RuleSet) {
     rules.append(NAT, IN_REDIRECT, Rule::new([tcp()], inbound));
 }
 
-/// Captured connections go to the proxy: by NAT, or handed over by TPROXY.
+/// Sends captured connections to the proxy, by NAT or by TPROXY.
 fn capture(interception: &Interception, rules: &mut RuleSet) {
     let (excluded, captured) = match &interception.inbound {
         InboundCapture::None => return,
@@ -64,11 +66,11 @@ fn capture(interception: &Interception, rules: &mut RuleSet) {
             (&[][..], ports.collect())
         }
     };
-    let (table, ways) = match interception.mode {
+    let (table, actions) = match interception.mode {
         Mode::Redirect => (NAT, vec![(None, Target::Jump(IN_REDIRECT))]),
         Mode::Tproxy(routing) => {
-            tproxy::hand_over(interception, routing, rules);
-            (TableName::Mangle, tproxy::ways_in())
+            tproxy::chains(interception, routing, rules);
+            (TableName::Mangle, tproxy::capture_actions())
         }
     };
     rules.append(table, PREROUTING, Rule::new([tcp()], Target::Jump(INBOUND)));
@@ -77,7 +79,7 @@ fn capture(interception: &Interception, rules: &mut RuleSet) {
         rules.append(table, INBOUND, rule);
     }
     for connection in captured {
-        for (state, target) in &ways {
+        for (state, target) in &actions {
             let matches: Vec<_> = connection.iter().chain(state).cloned().collect();
             rules.append(table, INBOUND, Rule::new(matches, target.clone()));
         }

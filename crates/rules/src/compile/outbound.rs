@@ -1,15 +1,16 @@
-//! What happens to packets that a process in the pod sends: the outbound chain.
+//! Packets of local processes: the outbound chain.
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
 
 use super::shorthand::{
-    by_group, by_user, comes_in, from, not_to, not_to_port, over_loopback, tcp, to, to_port, udp,
+    arrives_through, by_group, by_user, from, not_to, not_to_port, over_loopback, tcp, to, to_port,
+    udp,
 };
 use super::{Dialect, dns};
 use crate::chains::{IN_REDIRECT, OUTPUT, OUTPUT_RULES, PREROUTING, REDIRECT};
 use crate::conventions::inbound_passthrough;
 use crate::interception::{Interception, OutboundRanges, OwnerGroups};
-use mesh_cni_netfilter::ruleset::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
 
 const NAT: TableName = TableName::Nat;
 
@@ -17,14 +18,14 @@ fn append(rules: &mut RuleSet, matches: impl Into<Vec<Match>>, target: Target) {
     rules.append(NAT, OUTPUT_RULES, Rule::new(matches, target));
 }
 
-/// Steps 6 and 7: the way into the chain, and the ports that leave it at once.
+/// Steps 6 and 7: the jump to the chain, and the excluded ports.
 pub(super) fn enter(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
     let jump = || Target::Jump(OUTPUT_RULES);
     match dialect {
         Dialect::Asm => {
             rules.append(NAT, OUTPUT, Rule::new([tcp()], jump()));
             if dns::captures(interception, rules.family) {
-                // The dump has TCP alone; queries over UDP need a way in too.
+                // The documented dump jumps only for TCP, but queries over UDP need a jump too.
                 let queries = [udp(), to_port(dns::QUERIES)];
                 rules.append(NAT, OUTPUT, Rule::new(queries, jump()));
             }
@@ -40,50 +41,44 @@ pub(super) fn enter(interception: &Interception, dialect: Dialect, rules: &mut R
     }
 }
 
-/// Steps 8 to 11, the proxy's own traffic: what it passes on to the application, what it sends to
-/// the pod's own address (which is inbound again), and what it sends out; then the groups whose
-/// traffic is not captured.
-pub(super) fn pass_proxy_through(
-    interception: &Interception,
-    dialect: Dialect,
-    rules: &mut RuleSet,
-) {
+/// Steps 8 to 11: the traffic of the proxy to the application, to the pod's own address (which is
+/// inbound again), and to other pods; then the groups whose traffic is not captured.
+pub(super) fn exclude_proxy(interception: &Interception, dialect: Dialect, rules: &mut RuleSet) {
     let passthrough = from(inbound_passthrough(rules.family));
     append(rules, [over_loopback(), passthrough], Target::Return);
 
-    let users = interception.proxy_uids.iter().copied();
-    for user in users {
-        let to_itself = tcp_to_itself(interception, dialect, rules.family, Owner::User);
-        pass_owner_through(interception, rules, to_itself, |sense| by_user(sense, user));
+    for user in interception.proxy_uids.iter().copied() {
+        let to_itself = tcp_to_itself(interception, dialect, rules.family, OwnerKind::User);
+        exclude_owner(interception, rules, to_itself, |sense| by_user(sense, user));
     }
-    let groups = interception.proxy_gids.iter().copied();
-    for group in groups {
-        let to_itself = tcp_to_itself(interception, dialect, rules.family, Owner::Group);
-        pass_owner_through(interception, rules, to_itself, |sense| {
+    for group in interception.proxy_gids.iter().copied() {
+        let to_itself = tcp_to_itself(interception, dialect, rules.family, OwnerKind::Group);
+        exclude_owner(interception, rules, to_itself, |sense| {
             by_group(sense, group)
         });
     }
     exclude_groups(interception, rules);
 }
 
-enum Owner {
+#[derive(Clone, Copy)]
+enum OwnerKind {
     User,
     Group,
 }
 
-/// What else is asked of the proxy's connections to the pod's own address: not to the tunnel port
-/// and, where DNS is captured, no query.
+/// Additional conditions on the proxy's connections to the pod's own address: not to the tunnel
+/// port and, if DNS is captured, not to the DNS port.
 fn tcp_to_itself(
     interception: &Interception,
     dialect: Dialect,
     family: Family,
-    owner: Owner,
+    owner: OwnerKind,
 ) -> Vec<Match> {
     let tunnel = interception.tunnel_port;
     match (dialect, dns::captures(interception, family), owner) {
         (Dialect::Asm, false, _) => vec![],
         (Dialect::Asm, true, _) => vec![tcp(), not_to_port(dns::QUERIES)],
-        (Dialect::Istio, true, Owner::User) => {
+        (Dialect::Istio, true, OwnerKind::User) => {
             let ports = vec![dns::QUERIES, tunnel];
             vec![tcp(), Match::DestinationPorts(Sense::IsNot, ports)]
         }
@@ -91,7 +86,7 @@ fn tcp_to_itself(
     }
 }
 
-fn pass_owner_through(
+fn exclude_owner(
     interception: &Interception,
     rules: &mut RuleSet,
     to_itself: Vec<Match>,
@@ -113,7 +108,7 @@ fn pass_owner_through(
     append(rules, [owner(Sense::Is)], Target::Return);
 }
 
-/// Whether the application's connections to loopback addresses are to be captured too.
+/// Whether the application's connections to loopback addresses are captured too.
 fn captures_loopback(interception: &Interception) -> bool {
     match &interception.outbound_ranges {
         OutboundRanges::All => false,
@@ -130,16 +125,16 @@ fn exclude_groups(interception: &Interception, rules: &mut RuleSet) {
             }
         }
         OwnerGroups::Only(groups) => {
-            let none_of: Vec<_> = groups
+            let in_none: Vec<_> = groups
                 .iter()
                 .map(|group| by_group(Sense::IsNot, *group))
                 .collect();
-            append(rules, none_of, Target::Return);
+            append(rules, in_none, Target::Return);
         }
     }
 }
 
-/// Steps 13 to 16: what goes as addressed, and what is captured.
+/// Steps 13 to 16: excluded ranges, and captured ports and ranges.
 pub(super) fn capture(interception: &Interception, rules: &mut RuleSet) {
     exclude_ranges(interception, rules);
     capture_ports(interception, rules);
@@ -163,7 +158,7 @@ fn capture_ports(interception: &Interception, rules: &mut RuleSet) {
 fn capture_ranges(interception: &Interception, rules: &mut RuleSet) {
     let reroute = |rules: &mut RuleSet, destination: &[Match]| {
         for interface in &interception.reroute_interfaces {
-            let mut matches = vec![comes_in(interface)];
+            let mut matches = vec![arrives_through(interface)];
             matches.extend_from_slice(destination);
             let rule = Rule::new(matches, Target::Jump(REDIRECT));
             rules.insert(NAT, PREROUTING, 1, rule);
@@ -184,6 +179,8 @@ fn capture_ranges(interception: &Interception, rules: &mut RuleSet) {
 }
 
 fn of_family(ranges: &[IpNetwork], family: Family) -> impl Iterator<Item = IpNetwork> {
-    let ranges = ranges.iter().copied();
-    ranges.filter(move |range| Family::of(range) == family)
+    ranges
+        .iter()
+        .copied()
+        .filter(move |range| Family::of(range) == family)
 }

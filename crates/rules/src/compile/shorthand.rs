@@ -1,10 +1,9 @@
-//! Short names for the matches that interception is made of, so that the rules read as such.
+//! Short names for the conditions of interception rules.
 
 use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::{Gid, InterfaceName, Match, Port, Protocol, Sense, Uid};
 
 use crate::interception::Interception;
-use mesh_cni_netfilter::ruleset::{Match, Protocol, Sense};
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
 pub(super) fn tcp() -> Match {
     Match::Protocol(Sense::Is, Protocol::Tcp)
@@ -34,16 +33,16 @@ pub(super) fn not_to(network: IpNetwork) -> Match {
     Match::Destination(Sense::IsNot, network)
 }
 
-pub(super) fn comes_in(interface: &InterfaceName) -> Match {
+pub(super) fn arrives_through(interface: &InterfaceName) -> Match {
     Match::InInterface(Sense::Is, interface.clone())
 }
 
-pub(super) fn goes_out(interface: &InterfaceName) -> Match {
+pub(super) fn leaves_through(interface: &InterfaceName) -> Match {
     Match::OutInterface(Sense::Is, interface.clone())
 }
 
 pub(super) fn over_loopback() -> Match {
-    goes_out(&InterfaceName::loopback())
+    leaves_through(&InterfaceName::loopback())
 }
 
 pub(super) fn by_user(sense: Sense, user: Uid) -> Match {
@@ -58,10 +57,12 @@ pub(super) fn from_port(port: Port) -> Match {
     Match::SourcePort(Sense::Is, port)
 }
 
-/// Each way in which a packet is the proxy's: by each of its users, then by each of its groups.
+/// One condition for each user of the proxy, then one for each group.
 pub(super) fn by_proxy(interception: &Interception) -> impl Iterator<Item = Match> {
-    let users = interception.proxy_uids.iter();
     let groups = interception.proxy_gids.iter();
-    let by_users = users.map(|user| by_user(Sense::Is, *user));
-    by_users.chain(groups.map(|group| by_group(Sense::Is, *group)))
+    interception
+        .proxy_uids
+        .iter()
+        .map(|user| by_user(Sense::Is, *user))
+        .chain(groups.map(|group| by_group(Sense::Is, *group)))
 }

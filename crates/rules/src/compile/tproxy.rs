@@ -1,21 +1,22 @@
 //! TPROXY: inbound connections reach the proxy with source and destination unchanged.
 //!
-//! A mark tells policy routing to deliver a packet here, whatever its destination. The packets of
-//! a connection that the proxy has taken keep the mark by way of the connection's own mark.
+//! Policy routing delivers packets with a mark locally, whatever their destination. The connection's
+//! mark restores it on later packets of a connection that the proxy accepted.
 
-use super::shorthand::{by_proxy, comes_in, from, not_to, over_loopback, tcp};
+use mesh_cni_netfilter::{
+    ConntrackState, InterfaceName, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, TableName,
+    Target,
+};
+
+use super::shorthand::{arrives_through, by_proxy, from, not_to, over_loopback, tcp};
 use crate::chains::{DIVERT, INBOUND, OUTPUT, PREROUTING, TPROXY};
 use crate::conventions::inbound_passthrough;
 use crate::interception::Interception;
-use mesh_cni_netfilter::ruleset::{
-    ConntrackState, Mark, Match, PolicyRouting, Rule, RuleSet, Sense, TableName, Target,
-};
-use mesh_cni_netfilter::value::InterfaceName;
 
 const MANGLE: TableName = TableName::Mangle;
 
-/// The chains to which captured connections go, step 5 of the contract.
-pub(super) fn hand_over(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
+/// The chains for captured connections, step 5 of the contract.
+pub(super) fn chains(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
     let mark = Mark::exact(routing.mark);
     rules.append(MANGLE, DIVERT, Rule::new([], Target::SetMark(mark)));
     rules.append(MANGLE, DIVERT, Rule::new([], Target::Accept));
@@ -31,8 +32,8 @@ pub(super) fn hand_over(interception: &Interception, routing: PolicyRouting, rul
     );
 }
 
-/// What becomes of a captured connection: known ones are let in, new ones handed over.
-pub(super) fn ways_in() -> Vec<(Option<Match>, Target)> {
+/// Captured packets of known connections are accepted, those of new ones go to the proxy.
+pub(super) fn capture_actions() -> Vec<(Option<Match>, Target)> {
     let known = vec![ConntrackState::Related, ConntrackState::Established];
     vec![
         (
@@ -43,44 +44,45 @@ pub(super) fn ways_in() -> Vec<(Option<Match>, Target)> {
     ]
 }
 
-/// Marks, kept over the life of a connection: step 17 of the contract.
-pub(super) fn keep_track(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
+/// Saves and restores marks over the life of a connection: step 17 of the contract.
+pub(super) fn track_marks(
+    interception: &Interception,
+    routing: PolicyRouting,
+    rules: &mut RuleSet,
+) {
     rules.routing = Some(routing);
-    let handed_over = Mark::exact(routing.mark);
-    // The mark of what the proxy sends to the pod itself: the next one, 1338.
-    let of_proxy = Mark::exact(routing.mark.wrapping_add(1));
+    let to_proxy = Mark::exact(routing.mark);
+    // Packets from the proxy to its own pod have the next mark, 1338.
+    let from_proxy = Mark::exact(routing.mark.wrapping_add(1));
     let marked = |mark| Match::Mark(Sense::Is, mark);
     let loopback = not_to(interception.loopback(rules.family));
 
-    let save = Rule::new([tcp(), marked(handed_over)], Target::SaveMark);
+    let save = Rule::new([tcp(), marked(to_proxy)], Target::SaveMark);
     rules.append(MANGLE, PREROUTING, save);
-    let passed = Rule::new(
-        [tcp(), over_loopback(), marked(handed_over)],
-        Target::Return,
-    );
+    let passed = Rule::new([tcp(), over_loopback(), marked(to_proxy)], Target::Return);
     rules.append(MANGLE, OUTPUT, passed);
     for owner in by_proxy(interception) {
         let to_itself = [loopback.clone(), tcp(), over_loopback(), owner];
         rules.append(
             MANGLE,
             OUTPUT,
-            Rule::new(to_itself, Target::SetMark(of_proxy)),
+            Rule::new(to_itself, Target::SetMark(from_proxy)),
         );
     }
-    let known = Match::Connmark(Sense::Is, handed_over);
+    let known = Match::Connmark(Sense::Is, to_proxy);
     rules.append(
         MANGLE,
         OUTPUT,
         Rule::new([tcp(), known], Target::RestoreMark),
     );
 
-    let lo = comes_in(&InterfaceName::loopback());
+    let lo = arrives_through(&InterfaceName::loopback());
     let passthrough = from(inbound_passthrough(rules.family));
-    let not_by_proxy = Match::Mark(Sense::IsNot, of_proxy);
+    let not_from_proxy = Match::Mark(Sense::IsNot, from_proxy);
     let leave = [
-        vec![tcp(), marked(handed_over)],
+        vec![tcp(), marked(to_proxy)],
         vec![tcp(), passthrough, lo.clone()],
-        vec![tcp(), lo, not_by_proxy],
+        vec![tcp(), lo, not_from_proxy],
     ];
     for (matches, number) in leave.into_iter().zip(1..) {
         rules.insert(MANGLE, INBOUND, number, Rule::new(matches, Target::Return));

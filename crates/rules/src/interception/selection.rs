@@ -1,20 +1,20 @@
-//! The choices that a setting can make: all, some, none.
+//! The parts of an interception that select all, some or none.
 
 use std::net::IpAddr;
-
-use crate::conventions::TPROXY_ROUTING;
+use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::ruleset::PolicyRouting;
-use mesh_cni_netfilter::value::{Gid, Port};
+use mesh_cni_netfilter::value::InvalidValue;
+use mesh_cni_netfilter::{Gid, PolicyRouting, Port};
+
+use crate::conventions::TPROXY_ROUTING;
 
 /// How inbound connections reach the proxy (`sidecar.istio.io/interceptionMode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Their destination is rewritten (`REDIRECT`); the proxy sees itself as the destination
-    /// and its own node as the source of what it passes on.
+    /// With a rewritten destination (`REDIRECT`). The application sees the proxy as the source.
     Redirect,
-    /// They are handed over unchanged (`TPROXY`), which keeps the source address.
+    /// Unchanged (`TPROXY`), which preserves the source address.
     Tproxy(PolicyRouting),
 }
 
@@ -23,16 +23,16 @@ pub enum Mode {
 pub enum InboundCapture {
     /// None.
     None,
-    /// Every port but these.
+    /// All ports but these.
     AllExcept(Vec<Port>),
-    /// Only these; exclusions do not apply.
+    /// Only these; excluded ports are ignored.
     Only(Vec<Port>),
 }
 
 /// Which outbound destinations are captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutboundRanges {
-    /// Every address.
+    /// All addresses.
     All,
     /// Only these ranges; empty for none.
     Only(Vec<IpNetwork>),
@@ -41,11 +41,11 @@ pub enum OutboundRanges {
 /// Whose outbound traffic is captured, by the group of the sending process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnerGroups {
-    /// Everyone's.
+    /// All.
     All,
-    /// Only that of these groups.
+    /// Only these groups.
     Only(Vec<Gid>),
-    /// That of all but these.
+    /// All groups but these.
     Except(Vec<Gid>),
 }
 
@@ -54,28 +54,34 @@ pub enum OwnerGroups {
 pub enum DnsCapture {
     /// None.
     Off,
-    /// Every query.
+    /// All queries.
     All,
     /// Queries to these servers.
     Servers(Vec<IpAddr>),
 }
 
 impl Mode {
-    /// What a mode has to look like.
+    /// The valid modes, as an error message describes them.
     pub const EXPECTED: &'static str = "an interception mode: allowed are `REDIRECT` and `TPROXY`";
+}
 
-    /// Reads a mode; capital letters only, as in Istio.
-    pub fn parse(text: &str) -> Option<Self> {
+impl FromStr for Mode {
+    type Err = InvalidValue;
+
+    /// Parses a mode, in capital letters only, as in Istio.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         match text {
-            "REDIRECT" => Some(Self::Redirect),
-            "TPROXY" => Some(Self::Tproxy(TPROXY_ROUTING)),
-            _ => None,
+            "REDIRECT" => Ok(Self::Redirect),
+            "TPROXY" => Ok(Self::Tproxy(TPROXY_ROUTING)),
+            _ => Err(InvalidValue {
+                expected: Self::EXPECTED,
+            }),
         }
     }
 }
 
 impl InboundCapture {
-    /// These ports, or none where the list is empty.
+    /// These ports; [`None`](Self::None) if there are none.
     pub fn only(ports: Vec<Port>) -> Self {
         if ports.is_empty() {
             Self::None

@@ -1,11 +1,11 @@
-//! The pod annotations that steer interception, spelled as Istio spells them.
+//! The pod annotations that configure interception, with the keys that Istio uses.
 
-/// An annotation of a pod that has a say in its interception.
+/// An annotation that configures the interception of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Annotation {
     /// `sidecar.istio.io/interceptionMode`: `REDIRECT` or `TPROXY`.
     InterceptionMode,
-    /// `status.sidecar.istio.io/port`: validated, steers no rule; 0 for none.
+    /// `status.sidecar.istio.io/port`: only validated; 0 for none.
     StatusPort,
     /// `traffic.sidecar.istio.io/includeInboundPorts`: a list or `*`.
     IncludeInboundPorts,
@@ -23,7 +23,7 @@ pub enum Annotation {
     ExcludeInterfaces,
     /// `istio.io/reroute-virtual-interfaces`: interface names.
     RerouteVirtualInterfaces,
-    /// `traffic.sidecar.istio.io/kubevirtInterfaces`: its deprecated twin.
+    /// `traffic.sidecar.istio.io/kubevirtInterfaces`: the deprecated name of the former.
     KubevirtInterfaces,
 }
 
@@ -58,12 +58,5 @@ impl Annotation {
             Self::RerouteVirtualInterfaces => "istio.io/reroute-virtual-interfaces",
             Self::KubevirtInterfaces => "traffic.sidecar.istio.io/kubevirtInterfaces",
         }
-    }
-
-    /// The annotation of that key.
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|annotation| annotation.key() == key)
     }
 }

@@ -1,32 +1,32 @@
-//! Reading one setting at a time, so that every error names what it came from.
+//! Reads one setting at a time, so that every error names its setting.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mesh_cni_netfilter::value::{InvalidValue, excerpt};
+use mesh_cni_netfilter::{Family, Port};
 use thiserror::Error;
 
 use super::{Annotation, PodSettings};
 use crate::value::{
-    InvalidItem, Selected, UnwrittenRanges, boolean, list, single, wildcard_or_list,
+    InvalidItem, Selected, UnsupportedRanges, boolean, list, single, wildcard_or_list,
 };
-use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{Port, excerpt};
 
-/// A setting whose value cannot be used. Displayed, a long value is cut around the item.
+/// A setting whose value is not valid. Displayed, a long value is cut around the item.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{setting} = `{}`", excerpt(value, problem.position))]
 #[non_exhaustive]
 pub struct InvalidSetting {
-    /// Which setting.
+    /// The setting.
     pub setting: SettingName,
     /// Its whole value.
     pub value: String,
-    /// The item that is wrong.
+    /// The invalid item.
     #[source]
     pub problem: InvalidItem,
 }
 
-/// Where a setting came from, by its name there.
+/// Where a setting was found, with its name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingName {
@@ -43,13 +43,13 @@ pub(super) struct Reader<'pod> {
     pub(super) warnings: Vec<String>,
 }
 
-pub(super) struct Found<'pod> {
+pub(super) struct Setting<'pod> {
     pub(super) setting: SettingName,
     pub(super) value: &'pod str,
 }
 
 impl InvalidSetting {
-    /// The setting of that name, its value, and what is wrong with it.
+    /// An error for the setting of that name.
     pub fn new(setting: SettingName, value: &str, problem: InvalidItem) -> Self {
         Self {
             setting,
@@ -82,39 +82,36 @@ impl<'pod> Reader<'pod> {
     pub(super) fn single<T>(
         &self,
         annotation: Annotation,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Option<T>, InvalidSetting> {
-        self.read(annotation, |value| single(value, parse, expected))
+        self.read(annotation, |value| single(value, parse))
     }
 
     pub(super) fn list<T: Ord + Clone>(
         &self,
         annotation: Annotation,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Option<Vec<T>>, InvalidSetting> {
-        self.read(annotation, |value| list(value, parse, expected))
+        self.read(annotation, |value| list(value, parse))
     }
 
     pub(super) fn wildcard_or_list<T: Ord + Clone>(
         &self,
         annotation: Annotation,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Option<Selected<T>>, InvalidSetting> {
-        self.read(annotation, |value| wildcard_or_list(value, parse, expected))
+        self.read(annotation, |value| wildcard_or_list(value, parse))
     }
 
     pub(super) fn ports(
         &self,
         annotation: Annotation,
     ) -> Result<Option<Vec<Port>>, InvalidSetting> {
-        self.list(annotation, Port::parse, Port::EXPECTED)
+        self.list(annotation, str::parse)
     }
 
-    /// A boolean of the proxy's environment, read as Go's `strconv.ParseBool` does. What does not
-    /// parse counts as false, with a warning, as in Istio.
+    /// A boolean in the proxy's environment, in the syntax of Go's `strconv.ParseBool`. An invalid
+    /// one is false, with a warning, as in Istio.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         let Some(value) = lookup(self.settings.proxy_env, name) else {
             return false;
@@ -125,31 +122,31 @@ impl<'pod> Reader<'pod> {
             None => {
                 let value = excerpt(value, 1);
                 self.warnings.push(format!(
-                    "environment {name}=`{value}` of the proxy is no boolean and counts as false"
+                    "environment {name}=`{value}` of the proxy is not a boolean and is treated as false"
                 ));
                 false
             }
         }
     }
 
-    /// Those ranges of a list that no rule carries out.
-    pub(super) fn unwritten(
+    /// The ranges of a list that are of a family without rules.
+    pub(super) fn unsupported(
         &self,
         annotation: Annotation,
         families: &[Family],
-    ) -> Option<(Found<'pod>, UnwrittenRanges)> {
+    ) -> Option<(Setting<'pod>, UnsupportedRanges)> {
         let found = self.find(annotation)?;
-        let unwritten = UnwrittenRanges::find(found.value, families)?;
-        Some((found, unwritten))
+        let unsupported = UnsupportedRanges::find(found.value, families)?;
+        Some((found, unsupported))
     }
 
-    /// The annotation's value, else the node's default for it.
+    /// The value of the annotation, else the default in the network configuration.
     fn read<T>(
         &self,
         annotation: Annotation,
         parse: impl FnOnce(&str) -> Result<T, InvalidItem>,
     ) -> Result<Option<T>, InvalidSetting> {
-        let Some(Found { setting, value }) = self.find(annotation) else {
+        let Some(Setting { setting, value }) = self.find(annotation) else {
             return Ok(None);
         };
         match parse(value) {
@@ -158,16 +155,17 @@ impl<'pod> Reader<'pod> {
         }
     }
 
-    fn find(&self, annotation: Annotation) -> Option<Found<'pod>> {
+    fn find(&self, annotation: Annotation) -> Option<Setting<'pod>> {
         let key = annotation.key();
-        let found = |map, setting| lookup(map, key).map(|value| Found { setting, value });
+        let found = |map, setting| lookup(map, key).map(|value| Setting { setting, value });
         found(self.settings.annotations, SettingName::Annotation(key))
             .or_else(|| found(self.settings.defaults, SettingName::Default(key)))
     }
 }
 
-/// A user or group id from the container's security context; 0 counts as none, since rules for
-/// root would let everything that root sends past the proxy.
+/// A user or group id from the container's security context.
+///
+/// 0 is ignored: with rules for root, all traffic of root would bypass the proxy.
 pub(super) fn owner(
     field: &'static str,
     id: Option<i64>,

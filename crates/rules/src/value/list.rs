@@ -1,44 +1,44 @@
-//! Comma-separated lists, read item by item with the position of each.
+//! Comma-separated lists, parsed item by item with the position of each.
 
 use std::collections::BTreeSet;
 
+use mesh_cni_netfilter::value::InvalidValue;
+
 use super::InvalidItem;
 
-/// A setting that names all, or some.
+/// A setting that is a wildcard or a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selected<T> {
     /// `*`.
     All,
-    /// Each item by itself; empty for none.
+    /// The items of the list; may be empty.
     Only(Vec<T>),
 }
 
-/// Reads a comma-separated list; blanks around items are allowed, a blank text is the empty list.
+/// Parses a comma-separated list. White space around items is allowed; an empty text is the empty
+/// list.
 ///
-/// `parse` reads one item and `expected` says what it takes. An empty item is refused like any
-/// other that does not parse: nothing is dropped in silence. Of items that stand twice the first
-/// stays.
+/// An empty item is refused like any other that is not valid. Duplicates are removed.
 ///
 /// # Examples
 ///
 /// ```
-/// use mesh_cni_netfilter::value::Port;
+/// use mesh_cni_netfilter::Port;
 /// use mesh_cni_rules::value::list;
 ///
-/// let ports = list("22, 15020", Port::parse, Port::EXPECTED).unwrap();
+/// let ports = list("22, 15020", str::parse::<Port>).unwrap();
 /// assert_eq!(ports.iter().map(|port| port.get()).collect::<Vec<_>>(), [22, 15020]);
 ///
-/// let error = list("22,http", Port::parse, Port::EXPECTED).unwrap_err();
+/// let error = list("22,http", str::parse::<Port>).unwrap_err();
 /// assert_eq!((error.item.as_str(), error.position), ("http", 4));
 /// ```
 pub fn list<T: Ord + Clone>(
     text: &str,
-    parse: impl Fn(&str) -> Option<T>,
-    expected: &'static str,
+    parse: impl Fn(&str) -> Result<T, InvalidValue>,
 ) -> Result<Vec<T>, InvalidItem> {
     let (mut values, mut known) = (Vec::new(), BTreeSet::new());
     for item in items(text) {
-        let value = parse(item).ok_or_else(|| invalid(text, item, expected))?;
+        let value = parse(item).map_err(|error| invalid(text, item, error.expected))?;
         if known.insert(value.clone()) {
             values.push(value);
         }
@@ -46,70 +46,63 @@ pub fn list<T: Ord + Clone>(
     Ok(values)
 }
 
-/// Reads `*` alone, or a list.
+/// Parses `*`, or a list.
 pub fn wildcard_or_list<T: Ord + Clone>(
     text: &str,
-    parse: impl Fn(&str) -> Option<T>,
-    expected: &'static str,
+    parse: impl Fn(&str) -> Result<T, InvalidValue>,
 ) -> Result<Selected<T>, InvalidItem> {
     if text.trim() == "*" {
         return Ok(Selected::All);
     }
-    list(text, parse, expected).map(Selected::Only)
+    list(text, parse).map(Selected::Only)
 }
 
-/// Reads exactly one value.
+/// Parses exactly one value.
 pub fn single<T>(
     text: &str,
-    parse: impl Fn(&str) -> Option<T>,
-    expected: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
 ) -> Result<T, InvalidItem> {
     let trimmed = text.trim();
-    parse(trimmed).ok_or_else(|| invalid(text, trimmed, expected))
+    parse(trimmed).map_err(|error| invalid(text, trimmed, error.expected))
 }
 
-/// What is wrong with an item, a slice of `text`; its position is counted only now.
+/// The error for an item, which must be a slice of `text`.
 pub(super) fn invalid(text: &str, item: &str, expected: &'static str) -> InvalidItem {
+    let offset = item.as_ptr() as usize - text.as_ptr() as usize;
     InvalidItem {
         item: item.to_owned(),
-        position: position_of(text, item),
+        position: text[..offset].chars().count() + 1,
         expected,
     }
 }
 
-/// Each item without the blanks around it.
+/// The items without surrounding white space.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
-    let blank = text.trim().is_empty();
-    let raw = text.split(',').filter(move |_| !blank);
-    raw.map(str::trim)
-}
-
-/// Where `part`, a slice of `text`, begins: in characters, from 1.
-fn position_of(text: &str, part: &str) -> usize {
-    let offset = part.as_ptr() as usize - text.as_ptr() as usize;
-    text[..offset].chars().count() + 1
+    let is_empty = text.trim().is_empty();
+    text.split(',').filter(move |_| !is_empty).map(str::trim)
 }
 
 #[cfg(test)]
 mod tests {
+    use mesh_cni_netfilter::Port;
+
     use super::*;
-    use mesh_cni_netfilter::value::Port;
 
     fn ports(text: &str) -> Result<Vec<u16>, (String, usize)> {
-        list(text, Port::parse, Port::EXPECTED)
+        list(text, str::parse::<Port>)
             .map(|ports| ports.iter().map(|port| port.get()).collect())
             .map_err(|error| (error.item, error.position))
     }
 
     #[test]
-    fn lists_take_blanks_and_keep_the_first_of_twins() {
+    fn white_space_and_duplicates_are_removed() {
         assert_eq!(ports(""), Ok(vec![]));
         assert_eq!(ports("  "), Ok(vec![]));
         assert_eq!(ports(" 80 ,\t443,80"), Ok(vec![80, 443]));
     }
 
     #[test]
-    fn items_that_do_not_parse_are_named_with_their_position() {
+    fn invalid_items_are_reported_with_their_position() {
         assert_eq!(ports("80,,443"), Err((String::new(), 4)));
         assert_eq!(ports("80,443,"), Err((String::new(), 8)));
         assert_eq!(ports("80, 0"), Err(("0".to_owned(), 5)));
@@ -120,10 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_stands_alone() {
-        let read = |text| wildcard_or_list(text, Port::parse, Port::EXPECTED);
-        assert_eq!(read(" * "), Ok(Selected::All));
-        assert_eq!(read(""), Ok(Selected::Only(vec![])));
-        assert!(read("*,80").is_err());
+    fn a_wildcard_is_not_an_item() {
+        let parse = |text| wildcard_or_list(text, str::parse::<Port>);
+        assert_eq!(parse(" * "), Ok(Selected::All));
+        assert_eq!(parse(""), Ok(Selected::Only(vec![])));
+        assert!(parse("*,80").is_err());
     }
 }

@@ -131,7 +131,7 @@ fn the_istio_dialect_differs_where_the_contract_says() {
 fn tproxy_hands_connections_over_unchanged() {
     let mut tproxy = productpage();
     tproxy.mode = Mode::Tproxy(TPROXY_ROUTING);
-    tproxy.exclude_interfaces = vec![InterfaceName::parse("net1").unwrap()];
+    tproxy.exclude_interfaces = vec!["net1".parse::<InterfaceName>().unwrap()];
     let rules = asm(&tproxy);
     assert_eq!(rules.routing, Some(TPROXY_ROUTING));
     assert_snapshot!(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
-use mesh_cni_netfilter::walk::{Host, walk_on};
+use mesh_cni_netfilter::walk::{NetnsAddresses, walk_in};
 use mesh_cni_netfilter::{Packet, Walk};
 use mesh_cni_rules::interception::{DnsCapture, Mode};
 use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
@@ -51,9 +51,9 @@ impl Addresses {
     }
 }
 
-pub(crate) fn host() -> Host {
+pub(crate) fn host() -> NetnsAddresses {
     let addresses: [IpAddr; 2] = ["10.244.1.17", "fd00::17"].map(|text| text.parse().unwrap());
-    Host::pod(&addresses)
+    NetnsAddresses::pod(&addresses)
 }
 
 /// The documented pod, with an excluded range in each family.
@@ -72,12 +72,12 @@ pub(crate) fn with_dns() -> Interception {
 
 fn with_tproxy() -> Interception {
     let mut interception = settings();
-    interception.mode = Mode::parse("TPROXY").unwrap();
+    interception.mode = "TPROXY".parse::<Mode>().unwrap();
     interception
 }
 
 fn walk(rules: &RuleSet, packet: &str) -> Walk {
-    walk_on(rules, &Packet::parse(packet).unwrap(), &host())
+    walk_in(rules, &packet.parse::<Packet>().unwrap(), &host())
 }
 
 /// A packet of the contract's table, and the end that the table gives it.
@@ -90,7 +90,7 @@ fn assert_rows(interception: &Interception, rows: &[Row]) {
             for (packet, end) in rows {
                 let walk = walk(&rules, &addresses.fill(packet));
                 assert_eq!(
-                    walk.fate.display(PORT_NAMES).to_string(),
+                    walk.outcome.display(PORT_NAMES).to_string(),
                     addresses.fill(end),
                     "{dialect}:\n{}",
                     walk.display(PORT_NAMES)
@@ -235,12 +235,12 @@ fn without_rules_everything_goes_as_addressed() {
     let none = RuleSet::new(Family::V4);
     let out = walk(&none, "out tcp 10.0.0.7:9080 uid 1000");
     assert_eq!(
-        out.fate.display(PORT_NAMES).to_string(),
+        out.outcome.display(PORT_NAMES).to_string(),
         "leaves by eth0 to 10.0.0.7:9080, as addressed"
     );
     let v6 = walk(&none, "in tcp [fd00::17]:9080 from fd00::7");
     assert_eq!(
-        v6.fate.display(PORT_NAMES).to_string(),
+        v6.outcome.display(PORT_NAMES).to_string(),
         "goes to [fd00::17]:9080 in the pod, as addressed"
     );
     assert!(v6.steps.is_empty());
@@ -252,7 +252,7 @@ fn the_rules_of_the_other_family_are_met_by_nothing() {
     let out = walk(&rules, "out tcp [fd00::7]:9080 uid 1000");
     assert!(out.steps.is_empty());
     assert_eq!(
-        out.fate.display(PORT_NAMES).to_string(),
+        out.outcome.display(PORT_NAMES).to_string(),
         "leaves by eth0 to [fd00::7]:9080, as addressed"
     );
 }

@@ -3,7 +3,7 @@
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netfilter::value::InterfaceName;
-use mesh_cni_netfilter::walk::{Event, Host, NatSkip, Pass, PolicyCounters, walk_on};
+use mesh_cni_netfilter::walk::{Event, NatSkip, NetnsAddresses, Pass, PolicyCounters, walk_in};
 use mesh_cni_netfilter::{Packet, Walk, parse};
 use mesh_cni_rules::PORT_NAMES;
 
@@ -15,7 +15,7 @@ fn saved(text: &str) -> RuleSet {
 }
 
 fn walk(rules: &RuleSet, packet: &str) -> Walk {
-    walk_on(rules, &Packet::parse(packet).unwrap(), &host())
+    walk_in(rules, &packet.parse::<Packet>().unwrap(), &host())
 }
 
 /// The rules that counted the packet, `TABLE CHAIN NUMBER` each.
@@ -68,7 +68,7 @@ fn the_second_pass_meets_everything_but_nat() {
     for (packet, port) in [("10.0.0.7:80", 15001), ("127.0.0.1:15001", 15001)] {
         let walk = walk(&rules, &format!("out tcp {packet} uid 0"));
         assert!(
-            walk.fate
+            walk.outcome
                 .display(PORT_NAMES)
                 .to_string()
                 .contains(&port.to_string()),
@@ -80,14 +80,14 @@ fn the_second_pass_meets_everything_but_nat() {
             .filter(|step| step.pass == Pass::Loopback && step.table == TableName::Nat)
             .map(|step| (step.chain.as_str(), &step.event))
             .collect();
-        let settled = Event::NatSkipped(NatSkip::SettledBefore);
+        let settled = Event::NatSkipped(NatSkip::DecidedOnFirstPass);
         assert_eq!(skipped, [("PREROUTING", &settled), ("INPUT", &settled)]);
     }
     // The same port, from outside, is redirected.
     let inbound = walk(&rules, "in tcp 10.244.1.17:15001 from 10.0.0.9");
     assert!(
         inbound
-            .fate
+            .outcome
             .display(PORT_NAMES)
             .to_string()
             .contains("15006"),
@@ -100,27 +100,31 @@ fn a_redirect_at_arrival_goes_to_the_interface_s_primary_address() {
     let rules = saved(
         "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j REDIRECT --to-ports 1234\nCOMMIT\n",
     );
-    let host = Host::new().with_interface(
-        InterfaceName::parse("net1").unwrap(),
+    let host = NetnsAddresses::new().with_interface(
+        "net1".parse::<InterfaceName>().unwrap(),
         vec![
             "10.1.0.2/24".parse().unwrap(),
             "10.1.0.22/24".parse().unwrap(),
         ],
     );
-    let packet = Packet::parse("in tcp 10.1.0.22:80 from 10.1.0.9").unwrap();
-    let redirected = walk_on(&rules, &packet, &host);
+    let packet = "in tcp 10.1.0.22:80 from 10.1.0.9"
+        .parse::<Packet>()
+        .unwrap();
+    let redirected = walk_in(&rules, &packet, &host);
     assert_eq!(
         redirected.translated,
         Some("10.1.0.2:1234".parse().unwrap())
     );
     assert_eq!(
-        redirected.fate.display(PORT_NAMES).to_string(),
+        redirected.outcome.display(PORT_NAMES).to_string(),
         "goes to port 1234, original destination 10.1.0.22:80"
     );
-    let elsewhere = Packet::parse("in tcp 10.1.0.22:80 from 10.1.0.9 iface eth9").unwrap();
+    let elsewhere = "in tcp 10.1.0.22:80 from 10.1.0.9 iface eth9"
+        .parse::<Packet>()
+        .unwrap();
     assert_eq!(
-        walk_on(&rules, &elsewhere, &host)
-            .fate
+        walk_in(&rules, &elsewhere, &host)
+            .outcome
             .display(PORT_NAMES)
             .to_string(),
         "cannot be followed beyond rule 1 of nat PREROUTING: the address of eth9 is not known"
@@ -202,7 +206,7 @@ fn policies_discard_and_chains_return() {
         "in tcp 10.244.1.17:443 from 10.0.0.9 state invalid",
         "in udp 10.3.3.3:53 from 10.0.0.9",
     ]
-    .map(|packet| walk(&rules, packet).fate.display(PORT_NAMES).to_string());
+    .map(|packet| walk(&rules, packet).outcome.display(PORT_NAMES).to_string());
     insta::assert_snapshot!(ends.join("\n"), @"
     goes to 10.244.1.17:443 in the pod, as addressed
     is discarded by the policy of filter INPUT
@@ -242,7 +246,7 @@ fn rules_that_cannot_be_judged_end_the_walk() {
         missing,
         doubling(60),
     ]
-    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").fate.display(PORT_NAMES).to_string());
+    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").outcome.display(PORT_NAMES).to_string());
     assert_snapshot!(
         "walk-undecided",
         "an unknown condition, an unknown target, chains that call each other, a chain that calls \
@@ -263,7 +267,7 @@ fn rules_that_only_look_do_not_end_the_walk() {
     let walked = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
     assert!(
         walked
-            .fate
+            .outcome
             .display(PORT_NAMES)
             .to_string()
             .contains("15001"),
@@ -282,14 +286,14 @@ fn rules_that_only_look_do_not_end_the_walk() {
 
 #[test]
 fn a_namespace_with_lo_alone_sends_nothing_for_elsewhere_round_in_circles() {
-    let host = Host::new().with_interface(
-        InterfaceName::parse("lo").unwrap(),
+    let host = NetnsAddresses::new().with_interface(
+        "lo".parse::<InterfaceName>().unwrap(),
         vec!["10.9.9.9/24".parse().unwrap()],
     );
     for packet in ["out tcp 192.0.2.10:80", "out tcp 10.9.9.10:80"] {
-        let packet = Packet::parse(packet).unwrap();
-        let walk = walk_on(&RuleSet::new(Family::V4), &packet, &host);
+        let packet = packet.parse::<Packet>().unwrap();
+        let walk = walk_in(&RuleSet::new(Family::V4), &packet, &host);
         let end = format!("leaves by eth0 to {}, as addressed", packet.destination);
-        assert_eq!(walk.fate.display(PORT_NAMES).to_string(), end);
+        assert_eq!(walk.outcome.display(PORT_NAMES).to_string(), end);
     }
 }

@@ -10,7 +10,7 @@ use mesh_cni_netfilter::ruleset::{
     PolicyVerdict, Protocol, Rule, RuleSet, Sense, TableName, Target,
 };
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
-use mesh_cni_netfilter::walk::{Event, Fate, PolicyCounters, Walk, replay, walk_on};
+use mesh_cni_netfilter::walk::{Event, Outcome, PolicyCounters, Walk, replay, walk_in};
 use mesh_cni_rules::PORT_NAMES;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -58,7 +58,7 @@ fn network() -> impl Strategy<Value = IpNetwork> {
 fn interface() -> impl Strategy<Value = InterfaceName> {
     select(
         ["lo", "eth0", "eth+", "+"]
-            .map(|name| InterfaceName::parse(name).unwrap())
+            .map(|name| name.parse::<InterfaceName>().unwrap())
             .to_vec(),
     )
 }
@@ -185,7 +185,7 @@ fn packet() -> impl Strategy<Value = Packet> {
                 packet = packet.sent_by(Uid(uid), Gid(gid));
             }
             if let Some(name) = name {
-                packet = packet.on_interface(InterfaceName::parse(name).unwrap());
+                packet = packet.on_interface(name.parse::<InterfaceName>().unwrap());
             }
             let (mark, connmark, bytes) = numbers;
             packet
@@ -207,14 +207,14 @@ fn rules_met(walk: &Walk) -> usize {
 proptest! {
     #[test]
     fn a_walk_ends_and_always_in_the_same_way(rules in rule_set(), packet in packet()) {
-        let first = walk_on(&rules, &packet, &host());
-        prop_assert!(rules_met(&first) <= Walk::MOST_RULES + 1);
-        prop_assert_eq!(&walk_on(&rules, &packet, &host()), &first);
-        let (told, end) = (first.display(PORT_NAMES).to_string(), first.fate.display(PORT_NAMES).to_string() + "\n");
+        let first = walk_in(&rules, &packet, &host());
+        prop_assert!(rules_met(&first) <= Walk::MAX_RULES + 1);
+        prop_assert_eq!(&walk_in(&rules, &packet, &host()), &first);
+        let (told, end) = (first.display(PORT_NAMES).to_string(), first.outcome.display(PORT_NAMES).to_string() + "\n");
         prop_assert!(told.ends_with(&end));
-        if let Fate::Undecided { table, chain, rule, .. } = &first.fate {
+        if let Outcome::Undecided { table, chain, rule, .. } = &first.outcome {
             let there = rules.chain(*table, chain).and_then(|chain| chain.rules.get(rule - 1));
-            prop_assert!(there.is_some(), "{:?}", first.fate);
+            prop_assert!(there.is_some(), "{:?}", first.outcome);
         }
     }
 
@@ -223,17 +223,17 @@ proptest! {
         let mut counted = rules.clone();
         let walk = replay(&mut counted, &packet, &host(), PolicyCounters::Off);
         prop_assert_eq!(counted.rule_count(), rules.rule_count());
-        prop_assert_eq!(walk_on(&counted, &packet, &host()), walk);
+        prop_assert_eq!(walk_in(&counted, &packet, &host()), walk);
     }
 
     #[test]
     fn a_packet_is_read_as_it_was_written(packet in packet()) {
-        prop_assert_eq!(Packet::parse(&packet.to_string()), Ok(packet));
+        prop_assert_eq!(packet.to_string().parse::<Packet>(), Ok(packet));
     }
 
     #[test]
     fn no_text_panics(text in "(in|out|[a-z0-9\\[\\]:. é]*)( (tcp|udp|from|uid|gid|state|[0-9a-fx:.\\[\\]é]{0,12})){0,8}") {
-        if let Err(error) = Packet::parse(&text) {
+        if let Err(error) = text.parse::<Packet>() {
             prop_assert!(error.position >= 1);
             prop_assert!(error.position <= text.chars().count() + 2);
         }

@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
-use mesh_cni_netfilter::walk::{Counted, Host, PolicyCounters, replay, walk_on};
+use mesh_cni_netfilter::walk::{Counted, NetnsAddresses, PolicyCounters, replay, walk_in};
 use mesh_cni_netfilter::{Listing, Packet};
 use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
 
@@ -27,8 +27,8 @@ fn masked(rules: &RuleSet) -> String {
 fn the_implied_traffic_gives_every_counter_of_the_documented_dump() {
     let mut rules = asm(&productpage());
     for (connections, packet) in TRAFFIC {
-        let packet = Packet::parse(packet).unwrap();
-        let walk = walk_on(&rules, &packet, &host());
+        let packet = packet.parse::<Packet>().unwrap();
+        let walk = walk_in(&rules, &packet, &host());
         walk.count(&mut rules, connections, PolicyCounters::Off);
     }
     assert_eq!(masked(&rules), DOCUMENTED_DUMP);
@@ -37,11 +37,11 @@ fn the_implied_traffic_gives_every_counter_of_the_documented_dump() {
 #[test]
 fn one_packet_after_the_other_counts_the_same() {
     let (mut each, mut together) = (asm(&productpage()), asm(&productpage()));
-    let packet = Packet::parse(TRAFFIC[2].1).unwrap();
+    let packet = TRAFFIC[2].1.parse::<Packet>().unwrap();
     for _ in 0..14 {
         replay(&mut each, &packet, &host(), PolicyCounters::Off);
     }
-    let walk = walk_on(&together, &packet, &host());
+    let walk = walk_in(&together, &packet, &host());
     walk.count(&mut together, 14, PolicyCounters::Off);
     assert_eq!(each, together);
 }
@@ -57,7 +57,7 @@ fn policies_count_where_the_kernel_counts_them() {
         "out tcp 10.0.0.7:9080 uid 1000",
         "out tcp 10.0.0.7:9080 uid 1337 state established",
     ] {
-        let packet = Packet::parse(packet).unwrap();
+        let packet = packet.parse::<Packet>().unwrap();
         replay(&mut rules, &packet, &host(), PolicyCounters::On);
     }
     let listing = Listing::of(&rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded);
@@ -73,8 +73,10 @@ fn policies_count_where_the_kernel_counts_them() {
 #[test]
 fn a_walk_names_what_counts_it() {
     let rules = compile(&settings(), Dialect::Istio, Family::V6);
-    let packet = Packet::parse("in tcp [fd00::17]:22 from fd00::9").unwrap();
-    let counted = walk_on(&rules, &packet, &Host::new()).counted();
+    let packet = "in tcp [fd00::17]:22 from fd00::9"
+        .parse::<Packet>()
+        .unwrap();
+    let counted = walk_in(&rules, &packet, &NetnsAddresses::new()).counted();
     let words = counted.iter().map(
         |Counted {
              table, chain, rule, ..

@@ -14,7 +14,7 @@ fn every_option_is_read_and_written_back() {
         "out tcp 10.0.0.7:9080 from 127.0.0.6:32768 uid 1337",
         "out udp 10.0.0.7:53 iface net1 uid 2000 gid 1337 state related",
     ] {
-        assert_eq!(Packet::parse(text).unwrap().to_string(), text);
+        assert_eq!(text.parse::<Packet>().unwrap().to_string(), text);
     }
 }
 
@@ -34,7 +34,7 @@ fn what_is_assumed_is_not_written_back() {
             "in tcp [::1]:80 from [::2]:32768 mark 1337",
         ),
     ] {
-        assert_eq!(Packet::parse(text).unwrap().to_string(), canonical);
+        assert_eq!(text.parse::<Packet>().unwrap().to_string(), canonical);
     }
 }
 
@@ -62,7 +62,7 @@ fn a_text_that_is_no_packet_is_refused_with_the_place() {
         "out tcp 10.0.0.7:80 size -1",
     ];
     let said = refused.map(|text| {
-        let error = Packet::parse(text).unwrap_err();
+        let error = text.parse::<Packet>().unwrap_err();
         let caret = " ".repeat(error.position - 1);
         format!("{text}\n{caret}^ {error}")
     });

@@ -1,6 +1,6 @@
 //! The form that asks where a packet of a pod ends, and the answer.
 
-use mesh_cni_netfilter::walk::{Host, Walk, walk, walk_on};
+use mesh_cni_netfilter::walk::{NetnsAddresses, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{MeshConf, Plan, plan};
 use mesh_cni_rules::PORT_NAMES;
@@ -81,7 +81,9 @@ pub(super) fn form(page: &mut Document, asked: &Asked) {
 }
 
 fn followed(asked: &Asked, pod: Option<&Pod>, conf: &MeshConf) -> Result<Walk, String> {
-    let packet = Packet::parse(&asked.packet)
+    let packet = asked
+        .packet
+        .parse::<Packet>()
         .map_err(|error| format!("packet: {}", crate::one_line(&error)))?;
     let pod = pod.ok_or_else(|| format!("no pod `{}` is known on this node", asked.pod))?;
     let facts = pod.facts.as_ref().map_err(|error| crate::one_line(error))?;
@@ -97,6 +99,6 @@ fn followed(asked: &Asked, pod: Option<&Pod>, conf: &MeshConf) -> Result<Walk, S
     Ok(if addresses.is_empty() {
         walk(&rules, &packet)
     } else {
-        walk_on(&rules, &packet, &Host::pod(&addresses))
+        walk_in(&rules, &packet, &NetnsAddresses::pod(&addresses))
     })
 }

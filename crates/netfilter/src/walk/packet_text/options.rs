@@ -1,8 +1,8 @@
-//! What may be said of a packet behind its destination.
+//! The options of a packet's text, after its destination.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::words::{Words, invalid};
+use super::tokens::{Tokens, invalid};
 use super::{InvalidPacket, Way};
 use crate::ruleset::{ConntrackState, Protocol};
 use crate::value::{Gid, InterfaceName, Uid};
@@ -10,16 +10,15 @@ use crate::walk::packet::{Direction, EPHEMERAL_PORT, Owner, Packet, Side};
 
 const SOURCE: &str = "a source: allowed are ADDRESS and ADDRESS:PORT, IPv6 addresses in brackets";
 const SAME_FAMILY: &str = "a source of the destination's family";
-const INTERFACE: &str = InterfaceName::EXPECTED;
-const MARK: &str = "a mark: allowed are numbers from 0 to 4294967295, 0x before hexadecimal ones";
+const MARK: &str = "a mark: allowed are numbers from 0 to 4294967295, hexadecimal ones after 0x";
 const STATE: &str = "a state: allowed are new, established, related and invalid";
 const SIZE: &str = "a size in bytes: allowed are whole numbers";
 const IN_OPTION: &str = "an option of an arriving packet, each once: allowed are from, iface, \
     mark, connmark, state, reply and size";
 const OUT_OPTION: &str = "an option of a sent packet, each once: allowed are from, iface, uid, \
     gid, mark, connmark, state, reply and size";
-const NEEDS_SOURCE: &str = "`from ADDRESS`, which an arriving packet needs";
-const NEEDS_USER: &str = "`uid N`, which a packet with a gid needs";
+const NEEDS_SOURCE: &str = "`from ADDRESS`, which an arriving packet requires";
+const NEEDS_USER: &str = "`uid N`, which a packet with a gid requires";
 
 #[derive(Default)]
 pub(super) struct Options {
@@ -35,47 +34,47 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn read(
+    pub(super) fn parse(
         &mut self,
         way: Way,
         destination: SocketAddr,
-        words: &mut Words<'_>,
+        tokens: &mut Tokens<'_>,
     ) -> Result<(), InvalidPacket> {
-        let (position, name) = words.next_position();
+        let (position, name) = tokens.peek();
         let expected = match way {
             Way::In => IN_OPTION,
             Way::Out => OUT_OPTION,
         };
-        let option = words.read(expected, Some)?;
-        let fresh = match (option, way) {
+        let option = tokens.parse(expected, Some)?;
+        let is_new = match (option, way) {
             ("from", _) => {
-                let (position, word) = words.next_position();
-                let source = words.read(SOURCE, source)?;
+                let (position, word) = tokens.peek();
+                let source = tokens.parse(SOURCE, source)?;
                 if source.is_ipv4() != destination.is_ipv4() {
                     return Err(invalid(position, word, SAME_FAMILY));
                 }
                 self.source.replace(source).is_none()
             }
             ("iface", _) => {
-                let interface = words.read(INTERFACE, interface)?;
+                let interface = tokens.parse(InterfaceName::EXPECTED, interface)?;
                 self.interface.replace(interface).is_none()
             }
             ("uid", Way::Out) => {
-                let uid = words.read(Uid::EXPECTED, Uid::parse)?;
+                let uid = tokens.parse(Uid::EXPECTED, |word| word.parse().ok())?;
                 self.uid.replace(uid).is_none()
             }
             ("gid", Way::Out) => {
-                let gid = words.read(Gid::EXPECTED, Gid::parse)?;
+                let gid = tokens.parse(Gid::EXPECTED, |word| word.parse().ok())?;
                 self.gid.replace(gid).is_none()
             }
-            ("mark", _) => self.mark.replace(words.read(MARK, mark)?).is_none(),
-            ("connmark", _) => self.connmark.replace(words.read(MARK, mark)?).is_none(),
-            ("state", _) => self.state.replace(words.read(STATE, state)?).is_none(),
+            ("mark", _) => self.mark.replace(tokens.parse(MARK, mark)?).is_none(),
+            ("connmark", _) => self.connmark.replace(tokens.parse(MARK, mark)?).is_none(),
+            ("state", _) => self.state.replace(tokens.parse(STATE, state)?).is_none(),
             ("reply", _) => self.reply.replace(Side::Reply).is_none(),
-            ("size", _) => self.bytes.replace(words.read(SIZE, size)?).is_none(),
+            ("size", _) => self.bytes.replace(tokens.parse(SIZE, size)?).is_none(),
             (_, _) => false,
         };
-        if fresh {
+        if is_new {
             Ok(())
         } else {
             Err(invalid(position, name, expected))
@@ -87,15 +86,22 @@ impl Options {
         way: Way,
         protocol: Protocol,
         destination: SocketAddr,
-        words: &Words<'_>,
+        tokens: &Tokens<'_>,
     ) -> Result<Packet, InvalidPacket> {
         let direction = match way {
             Way::In => Direction::In {
-                source: self.source.ok_or_else(|| words.missing(NEEDS_SOURCE))?,
+                source: self.source.ok_or_else(|| tokens.missing(NEEDS_SOURCE))?,
             },
             Way::Out => Direction::Out {
                 source: self.source,
-                owner: owner(self.uid, self.gid).ok_or_else(|| words.missing(NEEDS_USER))?,
+                owner: match (self.uid, self.gid) {
+                    (None, None) => None,
+                    (None, Some(_)) => return Err(tokens.missing(NEEDS_USER)),
+                    (Some(uid), gid) => Some(Owner {
+                        uid,
+                        gid: gid.unwrap_or(Gid(uid.0)),
+                    }),
+                },
             },
         };
         let mut packet = Packet::first(direction, protocol, destination);
@@ -109,28 +115,11 @@ impl Options {
     }
 }
 
-/// The sender; nothing where a group stands without its user.
-#[expect(
-    clippy::option_option,
-    reason = "no sender is an answer, a group alone is none"
-)]
-fn owner(uid: Option<Uid>, gid: Option<Gid>) -> Option<Option<Owner>> {
-    match (uid, gid) {
-        (None, None) => Some(None),
-        (Some(uid), gid) => {
-            let gid = gid.unwrap_or(Gid(uid.0));
-            Some(Some(Owner { uid, gid }))
-        }
-        (None, Some(_)) => None,
-    }
-}
-
 fn source(word: &str) -> Option<SocketAddr> {
     let bracketed = word
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
-    let alone: Result<IpAddr, _> = bracketed.unwrap_or(word).parse();
-    match alone {
+    match bracketed.unwrap_or(word).parse::<IpAddr>() {
         Ok(address) => Some((address, EPHEMERAL_PORT).into()),
         Err(_) => word.parse().ok(),
     }
@@ -138,7 +127,8 @@ fn source(word: &str) -> Option<SocketAddr> {
 
 /// A name, not a pattern of names.
 fn interface(word: &str) -> Option<InterfaceName> {
-    InterfaceName::parse(word).filter(|name| !name.as_str().ends_with('+'))
+    let name: InterfaceName = word.parse().ok()?;
+    (!name.as_str().ends_with('+')).then_some(name)
 }
 
 fn mark(word: &str) -> Option<u32> {
@@ -148,16 +138,15 @@ fn mark(word: &str) -> Option<u32> {
     }
 }
 
+/// Digits only: `from_str_radix` alone would also accept a leading `+`.
 fn unsigned(digits: &str, radix: u32) -> Option<u32> {
-    let plain = digits.chars().all(|digit| digit.is_digit(radix));
-    plain
-        .then(|| u32::from_str_radix(digits, radix).ok())
-        .flatten()
+    let is_plain = digits.chars().all(|digit| digit.is_digit(radix));
+    u32::from_str_radix(digits, radix).ok().filter(|_| is_plain)
 }
 
 fn size(word: &str) -> Option<u64> {
-    let plain = word.chars().all(|digit| digit.is_ascii_digit());
-    plain.then(|| word.parse().ok()).flatten()
+    let is_plain = word.chars().all(|digit| digit.is_ascii_digit());
+    word.parse().ok().filter(|_| is_plain)
 }
 
 fn state(word: &str) -> Option<ConntrackState> {

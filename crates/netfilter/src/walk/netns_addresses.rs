@@ -1,5 +1,5 @@
-//! The pod's addresses and routes: what is for the pod itself, and by which interface the rest
-//! leaves.
+//! The addresses of a network namespace: which destinations are local, and through which interface
+//! the others leave.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,12 +9,12 @@ use super::packet::{Direction, Packet};
 use crate::ruleset::Family;
 use crate::value::InterfaceName;
 
-/// What a walk has to know of the namespace beside its rules: addresses by interface.
+/// What a walk needs to know of a network namespace besides its rules: addresses by interface.
 ///
-/// `lo` with its loopback addresses is always there. A destination leaves by the interface whose
-/// range holds it, else by the first.
+/// `lo` with the loopback addresses always exists. A packet leaves through the interface whose
+/// range contains its destination, else through the first one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
+pub struct NetnsAddresses {
     interfaces: Vec<Interface>,
 }
 
@@ -24,8 +24,8 @@ struct Interface {
     addresses: Vec<IpNetwork>,
 }
 
-impl Host {
-    /// A namespace with `lo` alone.
+impl NetnsAddresses {
+    /// A namespace with only `lo`.
     pub fn new() -> Self {
         Self::default()
     }
@@ -43,47 +43,53 @@ impl Host {
         self
     }
 
-    /// What the packet itself says of the pod in which it walks.
+    /// The addresses that the packet itself contains.
     pub(super) fn of(packet: &Packet) -> Self {
-        let own = match packet.direction {
+        let local = match packet.direction {
             Direction::In { .. } => Some(packet.destination.ip()),
             Direction::Out { source, .. } => source.map(|source| source.ip()),
         };
-        let own = own.filter(|address| !address.is_loopback());
+        let local = local.filter(|address| !address.is_loopback());
         let name = packet.interface.clone().unwrap_or_else(default_interface);
-        let addresses = own.map(IpNetwork::from).into_iter().collect();
+        let addresses = local.map(IpNetwork::from).into_iter().collect();
         Self::new().with_interface(name, addresses)
     }
 
-    /// Whether that address is the pod's own.
-    pub(super) fn has(&self, address: IpAddr) -> bool {
-        let mut interfaces = self.interfaces.iter();
-        address.is_loopback() || interfaces.any(|interface| interface.has(address))
+    /// Whether the address is local.
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
+        let mut own = self
+            .interfaces
+            .iter()
+            .flat_map(|interface| &interface.addresses);
+        address.is_loopback() || own.any(|own| own.ip() == address)
     }
 
-    /// By which interface a packet for that address leaves.
+    /// The interface through which a packet for that address leaves.
     pub(super) fn exit(&self, address: IpAddr) -> InterfaceName {
-        if self.has(address) {
+        if self.contain(address) {
             return InterfaceName::loopback();
         }
-        let mut interfaces = self.beyond();
-        let on_link = interfaces.find(|interface| interface.reaches(address));
+        let reaches = |interface: &&Interface| {
+            let mut ranges = interface.addresses.iter();
+            ranges.any(|range| range.contains(address))
+        };
+        let on_link = self.external().find(reaches);
         on_link.map_or_else(|| self.first_interface(), |found| found.name.clone())
     }
 
-    /// The interface by which packets come and go where nothing else is said.
+    /// The interface for packets that name none.
     pub(super) fn first_interface(&self) -> InterfaceName {
-        let first = self.beyond().next();
+        let first = self.external().next();
         first.map_or_else(default_interface, |interface| interface.name.clone())
     }
 
-    /// All but `lo`: what leaves by that comes in again, so nothing for elsewhere may.
-    fn beyond(&self) -> impl Iterator<Item = &Interface> {
+    /// All interfaces but `lo`.
+    fn external(&self) -> impl Iterator<Item = &Interface> {
         let interfaces = self.interfaces.iter();
         interfaces.filter(|interface| interface.name != InterfaceName::loopback())
     }
 
-    /// The primary address of an interface: where `REDIRECT` sends what came in by it.
+    /// The primary address of an interface, to which `REDIRECT` sends what arrived through it.
     pub(super) fn primary(&self, name: &InterfaceName, family: Family) -> Option<IpAddr> {
         if *name == InterfaceName::loopback() {
             return Some(family.loopback().ip());
@@ -100,32 +106,17 @@ impl Host {
         if destination.is_loopback() {
             return family.loopback().ip();
         }
-        if self.has(destination) {
+        if self.contain(destination) {
             return destination;
         }
-        let primary = self.primary(exit, family);
-        primary.unwrap_or_else(|| unspecified(family))
-    }
-}
-
-impl Interface {
-    fn has(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|own| own.ip() == address)
-    }
-
-    fn reaches(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|own| own.contains(address))
+        self.primary(exit, family).unwrap_or(match family {
+            Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        })
     }
 }
 
 /// The name that container runtimes give a pod's interface.
 fn default_interface() -> InterfaceName {
-    InterfaceName::parse("eth0").expect("the kernel takes this name")
-}
-
-fn unspecified(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
-        Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
-    }
+    InterfaceName::constant("eth0")
 }

@@ -1,4 +1,4 @@
-//! How the listing words a match or a target; the words are those of the iptables extensions.
+//! The text of matches and targets in a listing, as the extensions of iptables print it.
 
 use ipnetwork::IpNetwork;
 
@@ -17,54 +17,63 @@ pub(super) fn target(target: &Target) -> String {
         Target::SetMark(_) => "MARK".to_owned(),
         Target::SaveMark | Target::RestoreMark => "CONNMARK".to_owned(),
         Target::ConntrackZone(_) => "CT".to_owned(),
-        Target::Opaque(words) => words.split_whitespace().nth(1).unwrap_or("").to_owned(),
+        Target::Opaque(text) => text.split_whitespace().nth(1).unwrap_or("").to_owned(),
     }
 }
 
-/// Everything behind the columns: the matches that have none, then the target's own words.
+/// The text after the columns: the matches without a column, then the target's options.
 pub(super) fn details(rule: &Rule, family: Family) -> String {
     let protocol = rule.matches.iter().find_map(|condition| match condition {
         Match::Protocol(Sense::Is, protocol) => Some(*protocol),
         _ => None,
     });
     let matches = rule.sorted_matches().into_iter();
-    let words = matches.filter_map(|condition| match_words(condition, protocol));
-    let words = words.chain(target_words(&rule.target, family));
-    joined(words, " ")
+    let texts = matches
+        .filter_map(|condition| match_text(condition, protocol))
+        .chain(target_options(&rule.target, family));
+    joined(texts, " ")
 }
 
-fn match_words(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
+fn match_text(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
     let transport = protocol.map_or("", Protocol::as_str);
-    let words = match condition {
+    let text = match condition {
         Match::Source(..)
         | Match::Destination(..)
         | Match::InInterface(..)
         | Match::OutInterface(..)
         | Match::Protocol(..) => return None,
-        Match::SourcePort(sense, port) => format!("{transport} spt:{}{port}", bang(*sense)),
-        Match::DestinationPort(sense, port) => format!("{transport} dpt:{}{port}", bang(*sense)),
-        // Two blanks where it is negated: so iptables has it.
+        Match::SourcePort(sense, port) => format!("{transport} spt:{}{port}", negation(*sense)),
+        Match::DestinationPort(sense, port) => {
+            format!("{transport} dpt:{}{port}", negation(*sense))
+        }
+        // Negated, iptables prints two spaces.
         Match::DestinationPorts(Sense::IsNot, ports) => {
             format!("multiport dports  !{}", joined(ports, ","))
         }
         Match::DestinationPorts(Sense::Is, ports) => {
             format!("multiport dports {}", joined(ports, ","))
         }
-        Match::OwnerUid(sense, user) => format!("{}owner UID match {user}", bang_blank(*sense)),
-        Match::OwnerGid(sense, group) => format!("{}owner GID match {group}", bang_blank(*sense)),
-        Match::Mark(sense, mark) => format!("mark match {}{mark}", bang_blank(*sense)),
-        Match::Connmark(sense, mark) => format!("connmark match {}{mark}", bang_blank(*sense)),
+        Match::OwnerUid(sense, user) => {
+            format!("{}owner UID match {user}", negation_with_space(*sense))
+        }
+        Match::OwnerGid(sense, group) => {
+            format!("{}owner GID match {group}", negation_with_space(*sense))
+        }
+        Match::Mark(sense, mark) => format!("mark match {}{mark}", negation_with_space(*sense)),
+        Match::Connmark(sense, mark) => {
+            format!("connmark match {}{mark}", negation_with_space(*sense))
+        }
         Match::ConntrackState(sense, states) => {
             let states = joined(states.iter().map(|state| state.as_str()), ",");
-            format!("{}ctstate {states}", bang_blank(*sense))
+            format!("{}ctstate {states}", negation_with_space(*sense))
         }
         Match::Comment(text) => format!("/* {text} */"),
-        Match::Opaque(words) => words.clone(),
+        Match::Opaque(text) => text.clone(),
     };
-    Some(words)
+    Some(text)
 }
 
-fn target_words(target: &Target, family: Family) -> Option<String> {
+fn target_options(target: &Target, family: Family) -> Option<String> {
     match target {
         Target::Return | Target::Accept | Target::Drop | Target::Jump(_) => None,
         Target::Redirect(port) => Some(format!("redir ports {port}")),
@@ -82,34 +91,34 @@ fn target_words(target: &Target, family: Family) -> Option<String> {
         Target::SaveMark => Some("CONNMARK save".to_owned()),
         Target::RestoreMark => Some("CONNMARK restore".to_owned()),
         Target::ConntrackZone(zone) => Some(format!("CT zone {zone}")),
-        Target::Opaque(words) => words
+        Target::Opaque(text) => text
             .split_whitespace()
             .nth(2)
             .map(|_| rule_spec(&Rule::new([], target.clone()))),
     }
 }
 
-/// An address column: a single host without its prefix, `!` in front of what must not be.
+/// An address column: a single address without its prefix length, `!` before an excluded one.
 pub(super) fn address(sense: Sense, range: IpNetwork) -> String {
     let full = match range {
         IpNetwork::V4(_) => 32,
         IpNetwork::V6(_) => 128,
     };
     if range.prefix() == full {
-        format!("{}{}", bang(sense), range.ip())
+        format!("{}{}", negation(sense), range.ip())
     } else {
-        format!("{}{range}", bang(sense))
+        format!("{}{range}", negation(sense))
     }
 }
 
-pub(super) fn bang(sense: Sense) -> &'static str {
+pub(super) fn negation(sense: Sense) -> &'static str {
     match sense {
         Sense::Is => "",
         Sense::IsNot => "!",
     }
 }
 
-fn bang_blank(sense: Sense) -> &'static str {
+fn negation_with_space(sense: Sense) -> &'static str {
     match sense {
         Sense::Is => "",
         Sense::IsNot => "! ",

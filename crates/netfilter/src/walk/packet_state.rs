@@ -1,53 +1,48 @@
-//! The packet under way: what the rules see of it now, and what they have written.
+//! The packet during a walk: what the rules match, and what they have changed.
 
 use std::net::SocketAddr;
 
-use super::host::Host;
+use super::netns_addresses::NetnsAddresses;
 use super::packet::{Direction, EPHEMERAL_PORT, Owner, Packet};
 use crate::ruleset::{BuiltinChain, ConntrackState, Family, Mark, Protocol};
 use crate::value::{InterfaceName, Port};
 
 /// A packet between its first hook and its end.
-pub(super) struct Traveller {
+pub(super) struct PacketState {
     pub(super) protocol: Protocol,
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
-    /// What `-i` sees.
+    /// What `-i` matches.
     pub(super) in_interface: Option<InterfaceName>,
-    /// What `-o` sees.
+    /// What `-o` matches.
     pub(super) out_interface: Option<InterfaceName>,
     pub(super) owner: Option<Owner>,
     pub(super) mark: u32,
     pub(super) connmark: u32,
     pub(super) zone: Option<u16>,
-    /// The transparent listener that was assigned to it.
+    /// The transparent listener to which it was assigned.
     pub(super) listener: Option<Port>,
-    /// Where its destination was rewritten to.
+    /// The destination to which it was rewritten.
     pub(super) translated: Option<SocketAddr>,
     state: ConntrackState,
-    tracking: Tracking,
+    /// Whether it has passed connection tracking.
+    is_tracked: bool,
 }
 
-/// Whether the packet has met connection tracking.
-enum Tracking {
-    NotYet,
-    Done,
-}
-
-impl Traveller {
-    pub(super) fn new(packet: &Packet, host: &Host) -> Self {
+impl PacketState {
+    pub(super) fn new(packet: &Packet, addresses: &NetnsAddresses) -> Self {
         let destination = packet.destination;
+        let interface = packet.interface.clone();
         let (source, owner, in_interface, out_interface) = match packet.direction {
             Direction::In { source } => {
-                let interface = packet.interface.clone();
-                let interface = interface.unwrap_or_else(|| host.first_interface());
+                let interface = interface.unwrap_or_else(|| addresses.first_interface());
                 (source, None, Some(interface), None)
             }
             Direction::Out { source, owner } => {
-                let interface = packet.interface.clone();
-                let exit = interface.unwrap_or_else(|| host.exit(destination.ip()));
+                let exit = interface.unwrap_or_else(|| addresses.exit(destination.ip()));
                 let source = source.unwrap_or_else(|| {
-                    (host.source_for(destination.ip(), &exit), EPHEMERAL_PORT).into()
+                    let address = addresses.source_for(destination.ip(), &exit);
+                    (address, EPHEMERAL_PORT).into()
                 });
                 (source, owner, None, Some(exit))
             }
@@ -65,29 +60,22 @@ impl Traveller {
             listener: None,
             translated: None,
             state: packet.state,
-            tracking: Tracking::NotYet,
+            is_tracked: false,
         }
     }
 
-    /// Meets connection tracking.
+    /// Passes connection tracking.
     pub(super) fn track(&mut self) {
-        self.tracking = Tracking::Done;
+        self.is_tracked = true;
     }
 
-    /// Whether it belongs to a connection, as far as the kernel knows at this point.
+    /// Whether the kernel knows a connection of the packet at this point.
     pub(super) fn has_connection(&self) -> bool {
-        match (&self.tracking, self.state) {
-            (Tracking::NotYet, _) | (Tracking::Done, ConntrackState::Invalid) => false,
-            (
-                Tracking::Done,
-                ConntrackState::New | ConntrackState::Related | ConntrackState::Established,
-            ) => true,
-        }
+        self.is_tracked && self.state != ConntrackState::Invalid
     }
 
-    /// What `--ctstate` sees: a packet without a connection is INVALID, so in the raw table every
-    /// one is at first.
-    pub(super) fn seen_state(&self) -> ConntrackState {
+    /// What `--ctstate` matches: INVALID without a connection, so always before tracking.
+    pub(super) fn conntrack_state(&self) -> ConntrackState {
         if self.has_connection() {
             self.state
         } else {
@@ -95,9 +83,9 @@ impl Traveller {
         }
     }
 
-    /// Writes a mark as `--set-xmark` and `--tproxy-mark` do: the mask's bits are cleared, then
-    /// the value is added by exclusive or, beyond the mask too.
-    pub(super) fn write_mark(&mut self, mark: Mark) {
+    /// Sets the mark as `--set-xmark` and `--tproxy-mark` do: clears the bits of the mask, then
+    /// XORs the value, including bits outside of the mask.
+    pub(super) fn set_mark(&mut self, mark: Mark) {
         self.mark = (self.mark & !mark.mask) ^ mark.value;
     }
 
@@ -107,27 +95,27 @@ impl Traveller {
         self.translated = Some(to);
     }
 
-    /// Leaves by `lo` and arrives there: the socket is not to be seen any more.
-    pub(super) fn come_in_over_loopback(&mut self) {
+    /// Leaves through `lo` and arrives there, without its socket.
+    pub(super) fn arrive_from_loopback(&mut self) {
         self.owner = None;
         self.out_interface = None;
         self.in_interface = Some(InterfaceName::loopback());
     }
 
     /// Where `REDIRECT` sends it: to loopback at `OUTPUT`, else to the primary address of the
-    /// interface by which it came. The interface without an address is the error.
-    pub(super) fn redirection(
+    /// interface through which it arrived. Fails with that interface if it has no address.
+    pub(super) fn redirect_destination(
         &self,
         hook: BuiltinChain,
         port: Port,
-        host: &Host,
+        addresses: &NetnsAddresses,
     ) -> Result<SocketAddr, InterfaceName> {
         let family = Family::of_address(self.destination.ip());
-        let came_by = match (hook, &self.in_interface) {
+        let interface = match (hook, &self.in_interface) {
             (BuiltinChain::Prerouting, Some(interface)) => interface.clone(),
             _ => InterfaceName::loopback(),
         };
-        let address = host.primary(&came_by, family).ok_or(came_by)?;
+        let address = addresses.primary(&interface, family).ok_or(interface)?;
         Ok((address, port.get()).into())
     }
 }

@@ -4,66 +4,69 @@
 //! `NF_IP_PRI_RAW` −300, `NF_IP_PRI_CONNTRACK` −200, `NF_IP_PRI_MANGLE` −150,
 //! `NF_IP_PRI_NAT_DST` −100, `NF_IP_PRI_FILTER` 0, `NF_IP_PRI_NAT_SRC` 100.
 
-use super::fate::{Fate, Place};
-use super::host::Host;
-use super::nat::Settled;
+use super::nat::NatDecided;
+use super::netns_addresses::NetnsAddresses;
+use super::outcome::{Location, Outcome};
 use super::packet::{Direction, Packet};
+use super::packet_state::PacketState;
 use super::step::{Pass, Step, Walk};
-use super::traveller::Traveller;
 use crate::ruleset::{BuiltinChain, ConntrackState, RuleSet, TableName};
 use crate::value::{InterfaceName, Port};
 
-/// A walk that is not over yet.
-pub(super) struct Journey<'walk> {
+/// A walk in progress.
+pub(super) struct Simulation<'walk> {
     pub(super) rules: &'walk RuleSet,
-    pub(super) host: &'walk Host,
-    /// The packet as it was at first.
+    pub(super) addresses: &'walk NetnsAddresses,
+    /// The packet before any rule changed it.
     pub(super) first: &'walk Packet,
-    pub(super) packet: Traveller,
+    pub(super) packet: PacketState,
     pub(super) pass: Pass,
     pub(super) steps: Vec<Step>,
-    pub(super) rules_met: usize,
-    pub(super) settled: Settled,
-    /// By which interface the packet will leave; what `-o` sees at `OUTPUT` is the first choice,
-    /// even after the packet was routed again.
+    pub(super) rules_checked: usize,
+    pub(super) nat_decided: NatDecided,
+    /// The interface through which the packet will leave. At `OUTPUT`, `-o` matches the first
+    /// choice, even after the packet was rerouted.
     exit: InterfaceName,
 }
 
-/// The fate of a packet that does not go on.
-pub(super) struct Stopped(pub(super) Fate);
+/// The packet does not continue.
+pub(super) struct Ended(pub(super) Outcome);
 
-impl<'walk> Journey<'walk> {
-    pub(super) fn new(rules: &'walk RuleSet, packet: &'walk Packet, host: &'walk Host) -> Self {
-        let mut journey = Self {
+impl<'walk> Simulation<'walk> {
+    pub(super) fn new(
+        rules: &'walk RuleSet,
+        packet: &'walk Packet,
+        addresses: &'walk NetnsAddresses,
+    ) -> Self {
+        let mut simulation = Self {
             rules,
-            host,
+            addresses,
             first: packet,
-            packet: Traveller::new(packet, host),
+            packet: PacketState::new(packet, addresses),
             pass: Pass::First,
             steps: Vec::new(),
-            rules_met: 0,
-            settled: Settled::default(),
+            rules_checked: 0,
+            nat_decided: NatDecided::default(),
             exit: InterfaceName::loopback(),
         };
-        if journey.is_kept_by_mark() && journey.packet.out_interface.is_some() {
-            journey.packet.out_interface = Some(InterfaceName::loopback());
+        if simulation.is_local_by_mark() && simulation.packet.out_interface.is_some() {
+            simulation.packet.out_interface = Some(InterfaceName::loopback());
         }
-        if let Some(exit) = &journey.packet.out_interface {
-            journey.exit = exit.clone();
+        if let Some(exit) = &simulation.packet.out_interface {
+            simulation.exit = exit.clone();
         }
-        journey
+        simulation
     }
 
     pub(super) fn run(mut self) -> Walk {
-        let end = match self.first.direction {
+        let ended = match self.first.direction {
             Direction::In { .. } => self.arrive(),
             Direction::Out { .. } => self.send(),
         };
-        let fate = end.unwrap_or_else(|Stopped(fate)| fate);
         Walk {
             packet: self.first.clone(),
+            outcome: ended.unwrap_or_else(|Ended(outcome)| outcome),
             steps: self.steps,
-            fate,
             mark: self.packet.mark,
             connmark: self.packet.connmark,
             zone: self.packet.zone.unwrap_or(0),
@@ -71,13 +74,13 @@ impl<'walk> Journey<'walk> {
         }
     }
 
-    /// The rules that the packet meets: none where they are for the other family.
+    /// The rules, if they are for the packet's family.
     pub(super) fn rules(&self) -> Option<&'walk RuleSet> {
         (self.rules.family == self.first.family()).then_some(self.rules)
     }
 
-    /// From a process to the wire, or to `lo`.
-    fn send(&mut self) -> Result<Fate, Stopped> {
+    /// From a process to an interface.
+    fn send(&mut self) -> Result<Outcome, Ended> {
         let output = BuiltinChain::Output;
         self.table(TableName::Raw, output)?;
         self.packet.track();
@@ -93,39 +96,39 @@ impl<'walk> Journey<'walk> {
         self.leave()
     }
 
-    /// What sent and forwarded packets have in common: the last hook, and the interface.
-    fn leave(&mut self) -> Result<Fate, Stopped> {
+    /// The last hook for sent and forwarded packets.
+    fn leave(&mut self) -> Result<Outcome, Ended> {
         self.packet.out_interface = Some(self.exit.clone());
         self.table(TableName::Mangle, BuiltinChain::Postrouting)?;
         self.nat(BuiltinChain::Postrouting)?;
         if self.exit == InterfaceName::loopback() {
-            self.packet.come_in_over_loopback();
+            self.packet.arrive_from_loopback();
             self.pass = Pass::Loopback;
             return self.arrive();
         }
-        Ok(Fate::AsAddressed {
+        Ok(Outcome::NotRedirected {
             to: self.packet.destination,
-            place: Place::Beyond(self.exit.clone()),
+            location: Location::Remote(self.exit.clone()),
         })
     }
 
     /// From an interface to a socket, or on to another interface.
-    fn arrive(&mut self) -> Result<Fate, Stopped> {
+    fn arrive(&mut self) -> Result<Outcome, Ended> {
         let prerouting = BuiltinChain::Prerouting;
         self.table(TableName::Raw, prerouting)?;
         self.packet.track();
         self.table(TableName::Mangle, prerouting)?;
         self.nat(prerouting)?;
-        if !self.is_kept() {
+        if !self.is_local() {
             return self.forward();
         }
         self.table(TableName::Mangle, BuiltinChain::Input)?;
         self.table(TableName::Filter, BuiltinChain::Input)?;
         self.nat(BuiltinChain::Input)?;
-        self.delivered()
+        self.deliver()
     }
 
-    fn forward(&mut self) -> Result<Fate, Stopped> {
+    fn forward(&mut self) -> Result<Outcome, Ended> {
         self.route();
         self.packet.out_interface = Some(self.exit.clone());
         self.table(TableName::Mangle, BuiltinChain::Forward)?;
@@ -134,29 +137,28 @@ impl<'walk> Journey<'walk> {
     }
 
     fn route(&mut self) {
-        self.exit = if self.is_kept_by_mark() {
+        self.exit = if self.is_local_by_mark() {
             InterfaceName::loopback()
         } else {
-            self.host.exit(self.packet.destination.ip())
+            self.addresses.exit(self.packet.destination.ip())
         };
     }
 
     /// Whether the packet is for this namespace, by its destination or by policy routing.
-    fn is_kept(&self) -> bool {
-        self.host.has(self.packet.destination.ip()) || self.is_kept_by_mark()
+    fn is_local(&self) -> bool {
+        self.addresses.contain(self.packet.destination.ip()) || self.is_local_by_mark()
     }
 
-    fn is_kept_by_mark(&self) -> bool {
+    fn is_local_by_mark(&self) -> bool {
         let routing = self.rules().and_then(|rules| rules.routing);
         routing.is_some_and(|routing| routing.mark == self.packet.mark)
     }
 
-    /// Who gets the packet: a transparent listener, the one to which it was redirected, or the
-    /// one to which it was addressed.
-    fn delivered(&mut self) -> Result<Fate, Stopped> {
+    /// Delivers to a transparent listener, else to the socket of the destination.
+    fn deliver(&mut self) -> Result<Outcome, Ended> {
         let destination = self.packet.destination;
         if let Some(port) = self.listener()? {
-            return Ok(Fate::Tproxied {
+            return Ok(Outcome::Tproxied {
                 port,
                 source: self.packet.source,
                 destination,
@@ -165,35 +167,26 @@ impl<'walk> Journey<'walk> {
         }
         let redirected = self.packet.translated.zip(Port::new(destination.port()));
         Ok(match redirected {
-            Some((to, port)) => Fate::RedirectedTo {
+            Some((to, port)) => Outcome::Redirected {
                 port,
                 to,
                 original: self.first.destination,
             },
-            None => Fate::AsAddressed {
+            None => Outcome::NotRedirected {
                 to: destination,
-                place: Place::Here,
+                location: Location::Local,
             },
         })
     }
 
-    /// The transparent listener that has the connection; it took the first packet.
-    fn listener(&self) -> Result<Option<Port>, Stopped> {
-        match self.first.state {
-            ConntrackState::Established => {}
-            ConntrackState::New | ConntrackState::Related | ConntrackState::Invalid => {
-                return Ok(self.packet.listener);
-            }
+    /// The transparent listener of the connection: the first packet of an established one was
+    /// assigned to it.
+    fn listener(&self) -> Result<Option<Port>, Ended> {
+        if self.first.state == ConntrackState::Established
+            && let Some(Outcome::Tproxied { port, .. }) = self.opening()?.map(|walk| walk.outcome)
+        {
+            return Ok(Some(port));
         }
-        match self.opening()?.map(|walk| walk.fate) {
-            Some(Fate::Tproxied { port, .. }) => Ok(Some(port)),
-            Some(
-                Fate::RedirectedTo { .. }
-                | Fate::AsAddressed { .. }
-                | Fate::Dropped { .. }
-                | Fate::Undecided { .. },
-            )
-            | None => Ok(self.packet.listener),
-        }
+        Ok(self.packet.listener)
     }
 }

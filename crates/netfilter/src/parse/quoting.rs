@@ -1,12 +1,12 @@
-//! Splitting a saved line into words, and joining them again: quotes as iptables writes them.
+//! Splits a saved line into words, with quotes as iptables writes them, and joins words.
 
 use crate::render::quoted;
 
-/// A quotation without an end.
+/// A quoted word without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnbalancedQuote;
 
-/// Splits at blanks; `"…"` is one word, in which `\` takes the next character as it is.
+/// Splits at white space. `"…"` is one word, in which `\` escapes the next character.
 pub(super) fn split(line: &str) -> Result<Vec<String>, UnbalancedQuote> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -22,7 +22,7 @@ pub(super) fn split(line: &str) -> Result<Vec<String>, UnbalancedQuote> {
                 let next = characters.next().ok_or(UnbalancedQuote)?;
                 word.get_or_insert_default().push(next);
             }
-            blank if blank.is_whitespace() && !quoted => words.extend(word.take()),
+            space if space.is_whitespace() && !quoted => words.extend(word.take()),
             other => word.get_or_insert_default().push(other),
         }
     }

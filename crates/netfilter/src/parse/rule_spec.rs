@@ -1,17 +1,17 @@
-//! One rule from its words: typed where this crate could have written it, else in its own words.
+//! One rule from its words: typed if this crate knows all of its options, else opaque.
 
-use super::words::join;
+use super::quoting::join;
 use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, Sense, Target};
-use crate::value::{Gid, InterfaceName, Port, Uid, network_or_address};
+use crate::value::{Port, network_or_address};
 
-/// The matches and the target; `is_chain` says whether the table has a chain of that name.
-pub(super) fn read(words: &[String], is_chain: impl Fn(&str) -> bool) -> (Vec<Match>, Target) {
-    let at = words.iter().position(|word| word == "-j" || word == "-g");
-    let (conditions, target) = words.split_at(at.unwrap_or(words.len()));
+/// The matches and the target; `is_chain` returns whether the table has a chain of that name.
+pub(super) fn parse(words: &[String], is_chain: impl Fn(&str) -> bool) -> (Vec<Match>, Target) {
+    let index = words.iter().position(|word| word == "-j" || word == "-g");
+    let (conditions, target) = words.split_at(index.unwrap_or(words.len()));
     let matches = Conditions { words: conditions }
-        .read()
+        .parse()
         .unwrap_or_else(|| vec![Match::Opaque(join(conditions))]);
-    let target = read_target(target, is_chain).unwrap_or_else(|| Target::Opaque(join(target)));
+    let target = parse_target(target, is_chain).unwrap_or_else(|| Target::Opaque(join(target)));
     (matches, target)
 }
 
@@ -20,8 +20,8 @@ struct Conditions<'line> {
 }
 
 impl<'line> Conditions<'line> {
-    /// Every condition, or nothing where one is not known.
-    fn read(mut self) -> Option<Vec<Match>> {
+    /// All conditions; `None` if one is unknown.
+    fn parse(mut self) -> Option<Vec<Match>> {
         let mut matches = Vec::new();
         let mut module = "";
         while let Some(word) = self.next() {
@@ -50,14 +50,14 @@ fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Ma
     let condition = match (module, option) {
         ("", "-s") => Match::Source(sense, network_or_address(value)?),
         ("", "-d") => Match::Destination(sense, network_or_address(value)?),
-        ("", "-i") => Match::InInterface(sense, InterfaceName::parse(value)?),
-        ("", "-o") => Match::OutInterface(sense, InterfaceName::parse(value)?),
+        ("", "-i") => Match::InInterface(sense, value.parse().ok()?),
+        ("", "-o") => Match::OutInterface(sense, value.parse().ok()?),
         ("", "-p") => Match::Protocol(sense, protocol(value)?),
-        ("" | "tcp" | "udp", "--sport") => Match::SourcePort(sense, Port::parse(value)?),
-        ("" | "tcp" | "udp", "--dport") => Match::DestinationPort(sense, Port::parse(value)?),
+        ("" | "tcp" | "udp", "--sport") => Match::SourcePort(sense, value.parse().ok()?),
+        ("" | "tcp" | "udp", "--dport") => Match::DestinationPort(sense, value.parse().ok()?),
         ("multiport", "--dports") => Match::DestinationPorts(sense, ports(value)?),
-        ("owner", "--uid-owner") => Match::OwnerUid(sense, Uid::parse(value)?),
-        ("owner", "--gid-owner") => Match::OwnerGid(sense, Gid::parse(value)?),
+        ("owner", "--uid-owner") => Match::OwnerUid(sense, value.parse().ok()?),
+        ("owner", "--gid-owner") => Match::OwnerGid(sense, value.parse().ok()?),
         ("mark", "--mark") => Match::Mark(sense, mark(value)?),
         ("connmark", "--mark") => Match::Connmark(sense, mark(value)?),
         ("comment", "--comment") if sense == Sense::Is => Match::Comment(value.to_owned()),
@@ -67,14 +67,14 @@ fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Ma
     Some(condition)
 }
 
-fn read_target(words: &[String], is_chain: impl Fn(&str) -> bool) -> Option<Target> {
+fn parse_target(words: &[String], is_chain: impl Fn(&str) -> bool) -> Option<Target> {
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let target = match words.as_slice() {
         ["-j", "RETURN"] => Target::Return,
         ["-j", "ACCEPT"] => Target::Accept,
         ["-j", "DROP"] => Target::Drop,
         ["-j", "REDIRECT", "--to-ports" | "--to-port", port] => {
-            Target::Redirect(Port::parse(port)?)
+            Target::Redirect(port.parse().ok()?)
         }
         ["-j", "TPROXY", options @ ..] => tproxy(options)?,
         ["-j", "MARK", "--set-xmark" | "--set-mark", value] => Target::SetMark(mark(value)?),
@@ -90,7 +90,7 @@ fn tproxy(options: &[&str]) -> Option<Target> {
     let (mut port, mut written) = (None, None);
     for pair in options.chunks(2) {
         match pair {
-            ["--on-port", value] => port = Port::parse(value),
+            ["--on-port", value] => port = value.parse().ok(),
             ["--on-ip", "0.0.0.0" | "::"] => {}
             ["--tproxy-mark", value] => written = mark(value),
             _ => return None,
@@ -102,7 +102,7 @@ fn tproxy(options: &[&str]) -> Option<Target> {
     })
 }
 
-/// The masks are written out by `iptables-save`; only full ones are ours.
+/// `iptables-save` writes the masks; only full ones are typed.
 fn connmark(option: &str, masks: &[&str]) -> Option<Target> {
     let full = masks
         .chunks(2)
@@ -123,7 +123,7 @@ fn protocol(text: &str) -> Option<Protocol> {
 }
 
 fn ports(text: &str) -> Option<Vec<Port>> {
-    text.split(',').map(Port::parse).collect()
+    text.split(',').map(|port| port.parse().ok()).collect()
 }
 
 fn mark(text: &str) -> Option<Mark> {
@@ -144,13 +144,11 @@ fn number(text: &str) -> Option<u32> {
 }
 
 fn states(text: &str) -> Option<Vec<ConntrackState>> {
-    let mut states = Vec::new();
-    for name in text.split(',') {
-        let state = ConntrackState::ALL
-            .into_iter()
-            .find(|state| state.as_str() == name)?;
-        states.push(state);
-    }
+    let state = |name: &str| {
+        let mut known = ConntrackState::ALL.into_iter();
+        known.find(|state| state.as_str() == name)
+    };
+    let mut states: Vec<_> = text.split(',').map(state).collect::<Option<_>>()?;
     states.sort_unstable();
     Some(states)
 }
