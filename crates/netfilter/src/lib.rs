@@ -1,9 +1,6 @@
-//! Typed netfilter rules: parse, render and compare iptables rule sets, and walk packets through
-//! them.
+//! Typed netfilter rules: parse, render and compare rule sets, and walk packets through them.
 //!
-//! This crate does no I/O and knows no program that writes rules: the same input always gives the
-//! same output.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod drift;

@@ -1,15 +1,11 @@
-//! How long each pure step takes for the documented pod.
+//! How long settings and rules of the documented pod take.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use mesh_cni_netfilter::ruleset::{Family, TableName};
-use mesh_cni_netfilter::{Listing, drift, parse, render};
-use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
-
-const DUMP: &str = include_str!("../tests/anchor/documented-dump.nat.v4.txt");
-const SAVED: &str = include_str!("../tests/anchor/iptables-save.v4.txt");
+use mesh_cni_netfilter::{Family, render};
+use mesh_cni_rules::{Dialect, PodSettings, compile};
 
 fn steps(criterion: &mut Criterion) {
     let annotations = BTreeMap::from([
@@ -32,30 +28,15 @@ fn steps(criterion: &mut Criterion) {
     };
     let interception = settings.resolve().expect("the settings parse").interception;
     let compiled = || compile(black_box(&interception), Dialect::Asm, Family::V4);
-    let rules = compiled();
 
     criterion.bench_function("settings", |bench| {
         bench.iter(|| black_box(&settings).resolve());
     });
     criterion.bench_function("compile", |bench| bench.iter(compiled));
-    criterion.bench_function("render restore", |bench| {
-        bench.iter(|| render::restore(black_box(&rules)));
-    });
-    criterion.bench_function("render list", |bench| {
-        bench.iter(|| Listing::of(black_box(&rules), TableName::Nat, &OWNERSHIP).to_string());
-    });
-    criterion.bench_function("parse list", |bench| {
-        bench.iter(|| Listing::parse(black_box(DUMP)));
-    });
-    criterion.bench_function("parse save", |bench| {
-        bench.iter(|| parse::save(black_box(SAVED), Family::V4));
-    });
-    criterion.bench_function("drift", |bench| {
-        bench.iter(|| drift(black_box(&rules), black_box(&rules), &OWNERSHIP));
-    });
 }
 
-/// Excluded ports and ranges, as many of each: from the annotations' text to the rules' text.
+/// From annotations to the input of `iptables-restore`, for equal numbers of excluded ports and
+/// ranges.
 fn growth(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("settings to restore, excluded ports and ranges");
     for count in [10_u16, 100, 1_000] {

@@ -28,7 +28,7 @@ fn several_packets_are_traced_one_by_one() {
     ];
     assert_snapshot!(
         "explain-several",
-        "exit 0; kubelet's probe goes to 15021 as addressed, the proxy's request to its own pod to 15006",
+        "exit 0; kubelet's probe goes to 15021 and is not redirected, the proxy's request to its own pod to 15006",
         run(&arguments)
     );
 }
@@ -54,7 +54,7 @@ fn json_is_one_document() {
 fn a_packet_of_a_skipped_pod_meets_no_rule() {
     assert_snapshot!(
         "explain-skipped",
-        "exit 0; a note with the reason why the pod gets no rules, and the packet leaves as addressed",
+        "exit 0; a note with the reason why the pod gets no rules, and the packet is not redirected",
         run(&["explain", "--pod", REVIEWS, "--packet", OUT])
     );
 }

@@ -41,5 +41,8 @@ fn the_walk_uses_live_rules_and_addresses() {
         "RETURN",
     ]);
     let away = explain(&scratch, "out tcp 10.1.1.1:9080 uid 1000");
-    assert!(away.ends_with("to 10.1.1.1:9080, as addressed\n"), "{away}");
+    assert!(
+        away.ends_with("to 10.1.1.1:9080, not redirected\n"),
+        "{away}"
+    );
 }

@@ -52,7 +52,7 @@ fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left(
                 "{stdout}"
             );
             let warning =
-                "no rule for `fd00::/8` at position 13: here IPv4 rules alone are written";
+                "no rule is written for `fd00::/8` at position 13: only IPv4 rules are written";
             assert!(stderr.contains(warning), "{stderr}");
         }
         let (code, _, stderr) = both.init(&[&flags[..], &["--dual-stack"]].concat());

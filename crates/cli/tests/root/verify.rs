@@ -118,7 +118,7 @@ fn a_flushed_chain_is_named_with_its_effect_on_a_packet() {
         "not as wanted: shop/cart: IPv4, table nat, chain ISTIO_OUTPUT: rule 1 is missing",
         "effect: `out tcp 192.0.2.10:80 uid 1000`\n  wanted: ",
         "15001",
-        "as addressed",
+        "not redirected",
     ] {
         assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
     }

@@ -137,7 +137,7 @@ fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
 #[test]
 fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
     let warnings = with_ranges("annotation", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(warnings.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
+    insta::assert_snapshot!(warnings.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected");
     // Without dual stack only the first address counts.
     assert_eq!(
         with_ranges("annotation", &["10.0.0.7", "fd00::7"]),
@@ -151,7 +151,7 @@ fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
 #[test]
 fn an_ipv6_range_of_the_defaults_is_a_warning() {
     let warnings = with_ranges("defaults", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(warnings.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule for `fd00:96::/64` at position 17: here IPv4 rules alone are written (IPv6 ones follow an IPv6 address: the first one, or with dual stack any), and IPv6 traffic is left alone");
+    insta::assert_snapshot!(warnings.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected");
     assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
 }
 

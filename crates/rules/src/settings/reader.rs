@@ -122,7 +122,7 @@ impl<'pod> Reader<'pod> {
             None => {
                 let value = excerpt(value, 1);
                 self.warnings.push(format!(
-                    "environment {name}=`{value}` of the proxy is not a boolean and is treated as false"
+                    "environment {name}=`{value}` of the proxy is not a boolean and counts as false"
                 ));
                 false
             }

@@ -1,14 +1,13 @@
-//! The documented dump: what the documentation's own example must come to, at every layer.
+//! The documented dump: the rules for the documented pod.
 
 use mesh_cni_netfilter::listing::Layout;
-use mesh_cni_netfilter::ruleset::TableName;
-use mesh_cni_netfilter::{Listing, render};
+use mesh_cni_netfilter::{Family, Listing, TableName, drift, parse, render};
 use mesh_cni_rules::OWNERSHIP;
 
-use crate::support::{DOCUMENTED_DUMP, asm, assert_snapshot, productpage};
+use crate::support::{DOCUMENTED_DUMP, as_saved, asm, assert_snapshot, productpage};
 
 #[test]
-fn the_dump_is_read_and_printed_back_as_it_is() {
+fn the_dump_is_parsed_and_printed_without_changes() {
     let listing = Listing::parse(DOCUMENTED_DUMP).unwrap();
     assert_eq!(listing.print(Layout::Folded), DOCUMENTED_DUMP);
 }
@@ -20,8 +19,8 @@ fn the_dump_survives_the_columns_of_iptables() {
     assert_eq!(again.print(Layout::Folded), DOCUMENTED_DUMP);
 }
 
-/// The documentation masks its loopback addresses: rule 2 of `ISTIO_OUTPUT` is 127.0.0.6, every
-/// other one 127.0.0.1.
+/// The documentation masks loopback addresses: 127.0.0.6 in rule 2 of `ISTIO_OUTPUT`, else
+/// 127.0.0.1.
 fn unmasked() -> String {
     let lines = DOCUMENTED_DUMP.lines().map(|line| {
         let passthrough = line.contains("* lo 127.0.X.X 0.0.0.0/0");
@@ -43,12 +42,12 @@ fn the_documented_settings_give_the_documented_rules() {
 }
 
 #[test]
-fn every_layer_of_the_documented_pod_can_be_read() {
+fn all_forms_of_the_documented_rules() {
     let rules = asm(&productpage());
     assert_snapshot!(
         "productpage.interception",
-        "what the annotations say: 22 and the proxy agent's three ports stay out inbound, 15020 \
-         and 192.168.0.1 outbound, everything else is captured for user and group 1337",
+        "inbound, 22 and the three ports of the proxy's agent are excluded; outbound, 15020 and \
+         192.168.0.1; everything else is captured; the proxy is user and group 1337",
         format!("{:#?}", productpage())
     );
     assert_snapshot!(
@@ -65,7 +64,15 @@ fn every_layer_of_the_documented_pod_can_be_read() {
     );
     assert_snapshot!(
         "productpage.asm.v4.json",
-        "the typed rule set: each rule a list of matches, a target and its counters",
+        "the typed rule set: each rule has a list of matches, a target and counters",
         render::json(&[rules])
     );
+}
+
+#[test]
+fn the_documented_rules_survive_restore_and_save() {
+    let rules = asm(&productpage());
+    let saved = as_saved(&render::restore(&rules));
+    let found = parse::save(&saved, Family::V4).unwrap();
+    assert_eq!(drift(&rules, &found, &OWNERSHIP), None);
 }

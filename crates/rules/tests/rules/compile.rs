@@ -13,11 +13,11 @@ fn restore(pairs: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn included_ports_are_captured_alone() {
+fn only_included_ports_are_captured() {
     assert_snapshot!(
         "include-ports.asm.v4.restore",
-        "inbound 9080 and 9443 alone go to ISTIO_IN_REDIRECT and exclusions are gone; outbound \
-         3306 goes to ISTIO_REDIRECT whatever its address, before the ranges",
+        "inbound, only 9080 and 9443 go to ISTIO_IN_REDIRECT, and there are no exclusions; outbound, \
+         3306 goes to ISTIO_REDIRECT before the ranges are checked",
         restore(&[
             ("traffic.sidecar.istio.io/includeInboundPorts", "9080, 9443"),
             ("traffic.sidecar.istio.io/excludeInboundPorts", "22"),
@@ -30,7 +30,7 @@ fn included_ports_are_captured_alone() {
 fn empty_lists_capture_nothing() {
     assert_snapshot!(
         "include-nothing.asm.v4.restore",
-        "no jump from PREROUTING, no rule into ISTIO_REDIRECT: only what the proxy needs stands",
+        "no jump from PREROUTING and no jump to ISTIO_REDIRECT; only the rules for the proxy",
         restore(&[
             ("traffic.sidecar.istio.io/includeInboundPorts", ""),
             ("traffic.sidecar.istio.io/includeOutboundIPRanges", ""),
@@ -39,11 +39,11 @@ fn empty_lists_capture_nothing() {
 }
 
 #[test]
-fn included_ranges_are_captured_alone() {
+fn only_included_ranges_are_captured() {
     assert_snapshot!(
         "include-ranges.asm.v4.restore",
-        "10.96.0.0/12 with its host bits cleared is captured, 10.96.0.10/32 is not, fd00::/8 is \
-         not of this family; there is no catch-all at the end",
+        "10.96.0.0/12 is captured, with its host bits cleared; 10.96.0.10/32 is excluded; fd00::/8 is \
+         of the other family; no rule for all destinations at the end",
         restore(&[
             (
                 "traffic.sidecar.istio.io/includeOutboundIPRanges",
@@ -58,11 +58,11 @@ fn included_ranges_are_captured_alone() {
 }
 
 #[test]
-fn a_loopback_range_captures_the_application_talking_to_itself() {
+fn a_loopback_range_captures_connections_to_the_pod_itself() {
     assert_snapshot!(
         "include-loopback.asm.v4.restore",
-        "the two rules that let others than the proxy over lo (! --uid-owner, ! --gid-owner) are \
-         gone, and 127.1.1.0/24 is captured",
+        "without the two rules that exclude other senders on lo (! --uid-owner, ! --gid-owner); \
+         127.1.1.0/24 is captured",
         restore(&[(
             "traffic.sidecar.istio.io/includeOutboundIPRanges",
             "127.1.1.0/24"
@@ -71,11 +71,11 @@ fn a_loopback_range_captures_the_application_talking_to_itself() {
 }
 
 #[test]
-fn interfaces_are_left_alone_or_rerouted() {
+fn interfaces_are_excluded_or_rerouted() {
     assert_snapshot!(
         "interfaces.asm.v4.restore",
-        "net1 returns first in PREROUTING and OUTPUT; what comes from docker0 goes out through \
-         the proxy, that rule first of all, and never meets the inbound chain",
+        "net1 returns first in PREROUTING and OUTPUT; the first rule sends packets from docker0 to \
+         ISTIO_REDIRECT, before the inbound chain",
         restore(&[
             ("traffic.sidecar.istio.io/excludeInterfaces", "net1"),
             ("istio.io/reroute-virtual-interfaces", "docker0"),
@@ -85,14 +85,14 @@ fn interfaces_are_left_alone_or_rerouted() {
 }
 
 #[test]
-fn owners_groups_and_invalid_packets() {
+fn owner_groups_and_invalid_packets() {
     let mut interception = productpage();
     interception.owner_groups = OwnerGroups::Only(vec![Gid(1000), Gid(1001)]);
     interception.drop_invalid = true;
     assert_snapshot!(
         "owner-groups.asm.v4.restore",
-        "mangle drops what belongs to no connection; one rule returns for senders that are in \
-         neither group 1000 nor 1001, after the proxy's own rules",
+        "mangle drops packets that belong to no connection; after the proxy's rules, one rule \
+         returns for senders that are neither in group 1000 nor in 1001",
         render::restore(&asm(&interception))
     );
     interception.owner_groups = OwnerGroups::Except(vec![Gid(7), Gid(8)]);
@@ -111,24 +111,24 @@ fn ipv6_has_its_own_loopback_and_only_its_own_ranges() {
     let rules = compile(&interception, Dialect::Asm, Family::V6);
     assert_snapshot!(
         "exclude-ranges.asm.v6.restore",
-        "::6 and ::1 in place of 127.0.0.6 and 127.0.0.1, fd00:1::/32 excluded, no IPv4 range",
+        "::6 and ::1 instead of 127.0.0.6 and 127.0.0.1; fd00:1::/32 is excluded; no IPv4 range",
         render::restore(&rules)
     );
 }
 
 #[test]
-fn the_istio_dialect_differs_where_the_contract_says() {
+fn the_istio_dialect_differs_as_in_the_contract() {
     let rules = compile(&productpage(), Dialect::Istio, Family::V4);
     assert_snapshot!(
         "productpage.istio.v4.restore",
-        "OUTPUT jumps for every protocol, UDP 15020 returns too, and the proxy's way to its own \
-         pod is for TCP other than 15008",
+        "OUTPUT jumps for all protocols; UDP 15020 returns too; the proxy's rules for its own pod \
+         match TCP except 15008",
         render::restore(&rules)
     );
 }
 
 #[test]
-fn tproxy_hands_connections_over_unchanged() {
+fn tproxy_does_not_change_connections() {
     let mut tproxy = productpage();
     tproxy.mode = Mode::Tproxy(TPROXY_ROUTING);
     tproxy.exclude_interfaces = vec!["net1".parse::<InterfaceName>().unwrap()];
@@ -136,43 +136,43 @@ fn tproxy_hands_connections_over_unchanged() {
     assert_eq!(rules.routing, Some(TPROXY_ROUTING));
     assert_snapshot!(
         "tproxy.asm.v4.restore",
-        "mangle: known connections are diverted, new ones handed to 15006, 127.0.0.1 left alone; \
-         three rules stand first in ISTIO_INBOUND (marked 1337, from 127.0.0.6, over lo not by the \
-         proxy); marks are saved and restored; net1 is left alone in both tables; nat has no jump \
-         from PREROUTING",
+        "mangle: known connections go to ISTIO_DIVERT, new ones to 15006, except to 127.0.0.1; the \
+         first three rules of ISTIO_INBOUND return (mark 1337; from 127.0.0.6; over lo without \
+         mark 1338); marks are saved and restored; net1 is excluded in both tables; nat has no \
+         jump from PREROUTING",
         render::restore(&rules)
     );
     tproxy.inbound = InboundCapture::Only(vec![Port::new(9080).unwrap(), Port::new(9443).unwrap()]);
     assert_snapshot!(
         "tproxy-include-ports.istio.v6.restore",
-        "for each of the two ports one rule for known connections and one for new ones; ::1 and \
-         ::6 for the loopback addresses",
+        "one rule for known connections and one for new ones for each of the two ports; ::1 and ::6 \
+         as loopback addresses",
         render::restore(&compile(&tproxy, Dialect::Istio, Family::V6))
     );
 }
 
 #[test]
-fn dns_is_captured_in_zones_of_its_own() {
+fn captured_dns_has_separate_zones() {
     let mut dns = productpage();
     dns.dns = DnsCapture::All;
     assert_snapshot!(
         "dns-all.asm.v4.restore",
-        "nat: UDP queries get a second jump from OUTPUT, ISTIO_OUTPUT_DNS comes behind the proxy's \
-         own rules and sends port 53 to 15053, the rules over lo leave queries alone; raw: the \
-         proxy's queries are in zone 1, everybody else's in zone 2",
+        "nat: a second jump from OUTPUT for UDP queries; ISTIO_OUTPUT_DNS follows the proxy's rules \
+         and sends port 53 to 15053; the rules for lo exclude queries; raw: the proxy's queries \
+         are in zone 1, all others in zone 2",
         render::restore(&asm(&dns))
     );
     let istio = compile(&dns, Dialect::Istio, Family::V4);
     assert_snapshot!(
         "dns-all.istio.v4.restore",
-        "as asm, but one jump from OUTPUT for every protocol, and the proxy's way to its own pod \
-         leaves out 53 and 15008 by user, 15008 by group",
+        "like asm, but one jump from OUTPUT for all protocols; the proxy's rules for its own pod \
+         exclude 53 and 15008 by user, and 15008 by group",
         render::restore(&istio)
     );
 }
 
 #[test]
-fn dns_of_named_servers_is_captured_in_their_family() {
+fn dns_of_listed_servers_is_captured_in_their_family() {
     let mut dns = productpage();
     dns.dns = DnsCapture::Servers(vec![
         "10.96.0.10".parse().unwrap(),
@@ -181,7 +181,7 @@ fn dns_of_named_servers_is_captured_in_their_family() {
     ]);
     assert_snapshot!(
         "dns-servers.asm.v4.restore",
-        "each rule about DNS names one of the two IPv4 servers, all TCP rules before all UDP rules",
+        "each DNS rule has one of the two IPv4 servers, all TCP rules before all UDP rules",
         render::restore(&asm(&dns))
     );
     dns.dns = DnsCapture::Servers(vec!["fd00::a".parse().unwrap()]);

@@ -1,4 +1,4 @@
-//! Properties that hold for any settings, and for any text.
+//! Properties for any settings.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ fn family() -> impl Strategy<Value = Family> {
 
 proptest! {
     #[test]
-    fn what_we_write_is_what_we_read(
+    fn written_rules_are_parsed_without_drift(
         annotations in valid_annotations(),
         environment in proxy_environment(),
         dialect in dialect(),
@@ -101,7 +101,7 @@ proptest! {
         let interception = settings.resolve().unwrap().interception;
         let rules = compile(&interception, dialect, family);
         let mut found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
-        // The programs of iptables know nothing of routing.
+        // The programs of iptables do not know the routing.
         found.routing = rules.routing;
         prop_assert_eq!(drift(&rules, &found, &OWNERSHIP), None);
         prop_assert_eq!(transaction::replace(&rules, &found, &OWNERSHIP), "");
@@ -109,7 +109,7 @@ proptest! {
     }
 
     #[test]
-    fn what_we_write_is_known_as_ours(
+    fn written_rules_are_ours(
         annotations in valid_annotations(),
         environment in proxy_environment(),
         dialect in dialect(),
@@ -166,11 +166,5 @@ proptest! {
                 prop_assert!(ports.iter().any(|port| port.get() == number));
             }
         }
-    }
-
-    #[test]
-    fn no_text_panics_the_parsers(text in "(?s)[*:\\[\\]A-Za-z0-9 \"\\\\!./-]*(\n[*:\\[\\]A-Z0-9 -]*){0,8}") {
-        let _saved = parse::save(&text, Family::V4);
-        let _listing = Listing::parse(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! Annotations, defaults and the proxy's environment: what they say, and how errors name them.
+//! Annotations, defaults, and the proxy's environment and owner.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,16 +17,16 @@ fn refusal(key: &str, value: &str) -> String {
         annotations: Some(&annotations),
         ..PodSettings::default()
     };
-    let error = settings.resolve().expect_err("the value is wrong");
+    let error = settings.resolve().expect_err("the value is not valid");
     format!(
         "{error}: {}",
-        error.source().expect("an error has its cause")
+        error.source().expect("the error has a source")
     )
 }
 
 #[test]
-fn a_wrong_value_is_named_with_annotation_item_and_position() {
-    let wrong: BTreeMap<_, _> = [
+fn an_invalid_value_is_reported_with_annotation_item_and_position() {
+    let invalid: BTreeMap<_, _> = [
         (Annotation::InterceptionMode, "tproxy"),
         (Annotation::StatusPort, "15020,15021"),
         (Annotation::IncludeInboundPorts, "80,*"),
@@ -47,11 +47,11 @@ fn a_wrong_value_is_named_with_annotation_item_and_position() {
     ]
     .into();
     assert_eq!(
-        wrong.len(),
+        invalid.len(),
         Annotation::ALL.len(),
-        "each annotation has its wrong value"
+        "there is an invalid value for each annotation"
     );
-    let refusals: Vec<_> = wrong
+    let refusals: Vec<_> = invalid
         .iter()
         .map(|(annotation, value)| refusal(annotation.key(), value))
         .collect();
@@ -64,7 +64,7 @@ fn a_wrong_value_is_named_with_annotation_item_and_position() {
 }
 
 #[test]
-fn a_default_counts_where_the_pod_says_nothing_and_is_named_as_a_default() {
+fn a_default_applies_without_annotation_and_is_reported_as_a_default() {
     let key = Annotation::ExcludeOutboundPorts.key();
     let (of_node, of_pod) = (annotations(&[(key, "x")]), annotations(&[(key, "3306")]));
     let mut settings = PodSettings {
@@ -87,7 +87,7 @@ fn a_default_counts_where_the_pod_says_nothing_and_is_named_as_a_default() {
 }
 
 #[test]
-fn the_proxy_runs_as_its_security_context_says_unless_root() {
+fn the_owner_is_read_from_the_security_context_except_root() {
     let owners = |run_as_user, run_as_group| {
         let settings = PodSettings {
             run_as_user,
@@ -117,7 +117,7 @@ fn the_proxy_runs_as_its_security_context_says_unless_root() {
 }
 
 #[test]
-fn the_agent_ports_are_excluded_once_each() {
+fn the_agent_ports_are_excluded_once() {
     let annotations = annotations(&[(Annotation::ExcludeInboundPorts.key(), "15090,22")]);
     let settings = PodSettings {
         annotations: Some(&annotations),
@@ -131,7 +131,7 @@ fn the_agent_ports_are_excluded_once_each() {
 }
 
 #[test]
-fn booleans_of_the_proxy_are_read_as_go_reads_them() {
+fn booleans_of_the_proxy_have_the_syntax_of_go() {
     let env = annotations(&[
         ("ISTIO_META_DNS_CAPTURE", "T"),
         ("INVALID_DROP", "yes"),
@@ -147,12 +147,12 @@ fn booleans_of_the_proxy_are_read_as_go_reads_them() {
     assert!(!resolved.interception.drop_invalid);
     assert_eq!(
         resolved.warnings,
-        ["environment INVALID_DROP=`yes` of the proxy is no boolean and counts as false"]
+        ["environment INVALID_DROP=`yes` of the proxy is not a boolean and counts as false"]
     );
 }
 
 #[test]
-fn the_mode_is_spelled_in_capitals() {
+fn the_mode_is_in_capital_letters() {
     let annotations = annotations(&[(Annotation::InterceptionMode.key(), " TPROXY ")]);
     let settings = PodSettings {
         annotations: Some(&annotations),
@@ -173,7 +173,7 @@ fn families_follow_the_first_usable_address() {
     let (v4, both) = (vec![Family::V4], vec![Family::V4, Family::V6]);
     assert_eq!(families(false, &["10.0.0.2", "fd00::2"]), v4);
     assert_eq!(families(true, &["10.0.0.2", "fd00::2"]), both);
-    // What the rules bring along is no address of the pod.
+    // The proxy's address on lo is not an address of the pod.
     assert_eq!(families(true, &["::6", "10.0.0.2"]), v4);
     assert_eq!(families(false, &["fe80::1", "fd00::2", "10.0.0.2"]), both);
     assert_eq!(families(true, &["10.0.0.2", "fe80::1", "::1"]), v4);
@@ -181,8 +181,8 @@ fn families_follow_the_first_usable_address() {
 }
 
 #[test]
-fn a_status_port_of_0_is_none() {
-    for (port, taken) in [
+fn a_status_port_of_0_means_none() {
+    for (port, is_valid) in [
         ("0", true),
         ("15020", true),
         ("65536", false),
@@ -193,15 +193,15 @@ fn a_status_port_of_0_is_none() {
             annotations: Some(&annotations),
             ..PodSettings::default()
         };
-        assert_eq!(settings.resolve().is_ok(), taken, "{port}");
+        assert_eq!(settings.resolve().is_ok(), is_valid, "{port}");
     }
 }
 
 #[test]
-fn a_long_value_is_told_around_what_is_wrong_with_it() {
+fn a_long_value_is_cut_around_the_invalid_item() {
     let key = Annotation::ExcludeOutboundIpRanges.key();
-    let told = refusal(key, &format!("{}10.0.0.0/33", "10.0.0.0/8,".repeat(20_000)));
-    insta::assert_snapshot!(told, @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges = `…0.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/33`: `10.0.0.0/33` at position 220001 is not an address range: allowed are CIDRs such as 10.0.0.0/8 or fd00::/8");
+    let error = refusal(key, &format!("{}10.0.0.0/33", "10.0.0.0/8,".repeat(20_000)));
+    insta::assert_snapshot!(error, @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges = `…0.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/8,10.0.0.0/33`: `10.0.0.0/33` at position 220001 is not an address range: allowed are CIDRs such as 10.0.0.0/8 or fd00::/8");
     let one = refusal(key, &"x".repeat(200_000));
     assert!(one.chars().count() < 600, "{one}");
     assert!(
@@ -210,7 +210,6 @@ fn a_long_value_is_told_around_what_is_wrong_with_it() {
     );
 }
 
-/// What becomes of a list of ranges where IPv4 rules alone are written.
 #[test]
 fn interfaces_times_ranges_have_a_limit() {
     let ranges: Vec<_> = (0..=255).map(|n| format!("10.0.{n}.0/24")).collect();
@@ -228,48 +227,49 @@ fn interfaces_times_ranges_have_a_limit() {
             ..PodSettings::default()
         };
         let resolved = settings.resolve();
-        resolved.map_err(|error| error.source().expect("an error has its cause").to_string())
+        resolved.map_err(|error| error.source().expect("the error has a source").to_string())
     };
-    // 10,000 / 256 is 39 and some.
+    // 10,000 / 256 is between 39 and 40.
     assert!(outcome(39, &ranges.join(",")).is_ok());
-    insta::assert_snapshot!(outcome(40, &ranges.join(",")).unwrap_err(), @"`veth39` at position 264 is not an interface that fits: rerouted ones times ranges of traffic.sidecar.istio.io/includeOutboundIPRanges may be 10000 at most");
+    insta::assert_snapshot!(outcome(40, &ranges.join(",")).unwrap_err(), @"`veth39` at position 264 is not an interface within the limit: rerouted interfaces times ranges in traffic.sidecar.istio.io/includeOutboundIPRanges must be at most 10000");
     assert!(outcome(40, "*").is_ok());
 }
 
-fn with_four_alone(annotation: Annotation, value: &str) -> String {
+/// Checks a list of ranges for a pod with only IPv4 rules.
+fn check_ipv4(annotation: Annotation, value: &str) -> String {
     let annotations = annotations(&[(annotation.key(), value)]);
     let settings = PodSettings {
         annotations: Some(&annotations),
         ..PodSettings::default()
     };
     match settings.check_families(&[Family::V4]) {
-        Ok(told) => format!("told: {}", told.join("; ")),
+        Ok(warnings) => format!("warnings: {}", warnings.join("; ")),
         Err(error) => format!(
             "refused: {error}: {}",
-            error.source().expect("it has its cause")
+            error.source().expect("the error has a source")
         ),
     }
 }
 
 #[test]
-fn ranges_without_rules_are_told_and_refuse_a_pod_of_which_nothing_could_be_captured() {
+fn unsupported_ranges_are_warnings_unless_no_included_range_is_supported() {
     use Annotation::{ExcludeOutboundIpRanges, IncludeOutboundIpRanges};
     let both = "10.0.0.0/8, fd00::/8";
     let many: Vec<_> = (0..16_000).map(|n| format!("fd00:{n:x}::/32")).collect();
-    let told = [
-        with_four_alone(ExcludeOutboundIpRanges, both),
-        with_four_alone(ExcludeOutboundIpRanges, "fd00::/8"),
-        with_four_alone(ExcludeOutboundIpRanges, "10.0.0.0/8"),
-        with_four_alone(ExcludeOutboundIpRanges, &many.join(",")),
-        with_four_alone(IncludeOutboundIpRanges, both),
-        with_four_alone(IncludeOutboundIpRanges, "fd00::/8,fd01::/16"),
-        with_four_alone(IncludeOutboundIpRanges, "*"),
-        with_four_alone(IncludeOutboundIpRanges, ""),
+    let results = [
+        check_ipv4(ExcludeOutboundIpRanges, both),
+        check_ipv4(ExcludeOutboundIpRanges, "fd00::/8"),
+        check_ipv4(ExcludeOutboundIpRanges, "10.0.0.0/8"),
+        check_ipv4(ExcludeOutboundIpRanges, &many.join(",")),
+        check_ipv4(IncludeOutboundIpRanges, both),
+        check_ipv4(IncludeOutboundIpRanges, "fd00::/8,fd01::/16"),
+        check_ipv4(IncludeOutboundIpRanges, "*"),
+        check_ipv4(IncludeOutboundIpRanges, ""),
     ];
     crate::support::assert_snapshot!(
-        "unwritten-ranges",
-        "a line for each list: exclusions are told, whatever they name; captured ranges are told \
-         where one of IPv4 is left, and refused where none is; of many the first eight are named",
-        told.join("\n")
+        "unsupported-ranges",
+        "one line for each list: warnings for excluded ranges, and for included ranges if one of \
+         them is IPv4, else a refusal; of many ranges the first eight are named",
+        results.join("\n")
     );
 }

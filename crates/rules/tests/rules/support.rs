@@ -1,11 +1,11 @@
-//! The settings behind the documented dump, and snapshots that lie beside the tests.
+//! The settings for the documented dump, and snapshots in `tests/snapshots`.
 
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
 
-/// The dump as the documentation prints it, byte for byte.
+/// The documented dump, byte for byte.
 pub(crate) const DOCUMENTED_DUMP: &str = include_str!("../anchor/documented-dump.nat.v4.txt");
 
 pub(crate) fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -15,7 +15,7 @@ pub(crate) fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     owned.collect()
 }
 
-/// The annotations of the productpage pod whose rules the documentation dumps.
+/// The interception of the documented pod, productpage.
 pub(crate) fn productpage() -> Interception {
     let annotations = annotations(&[
         ("traffic.sidecar.istio.io/excludeInboundPorts", "22,15020"),
@@ -45,7 +45,7 @@ pub(crate) fn asm(interception: &Interception) -> RuleSet {
     compile(interception, Dialect::Asm, Family::V4)
 }
 
-/// What `iptables-save` would print after that input was applied to an empty namespace.
+/// The output of `iptables-save` after `iptables-restore` in an empty namespace.
 pub(crate) fn as_saved(restore: &str) -> String {
     let lines = restore
         .lines()
@@ -64,7 +64,7 @@ pub(crate) fn as_saved(restore: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({

@@ -1,4 +1,4 @@
-//! The walk against the contract's table: every row, in both rule sets and both families.
+//! Walks through compiled rules: the rows of the contract's table, in both dialects and families.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
 
 use crate::support::{assert_snapshot, productpage};
 
-/// The addresses of one family: a row of the table is written once for both.
+/// The addresses of one family, so that a row is written once for both.
 struct Addresses {
     family: Family,
     names: [(&'static str, &'static str); 5],
@@ -80,7 +80,7 @@ fn walk(rules: &RuleSet, packet: &str) -> Walk {
     walk_in(rules, &packet.parse::<Packet>().unwrap(), &host())
 }
 
-/// A packet of the contract's table, and the end that the table gives it.
+/// A packet of the contract's table, and its outcome.
 type Row = (&'static str, &'static str);
 
 fn assert_rows(interception: &Interception, rows: &[Row]) {
@@ -100,7 +100,7 @@ fn assert_rows(interception: &Interception, rows: &[Row]) {
     }
 }
 
-/// Rows that hold whatever else is captured.
+/// Rows for all modes.
 const OUTBOUND: &[Row] = &[
     (
         "out tcp OTHER:9080 uid 1000",
@@ -108,55 +108,55 @@ const OUTBOUND: &[Row] = &[
     ),
     (
         "out tcp OTHER:15020 uid 1000",
-        "leaves by eth0 to OTHER:15020, as addressed",
+        "leaves through eth0 to OTHER:15020, not redirected",
     ),
     (
         "out tcp EXCLUDED:9080 uid 1000",
-        "leaves by eth0 to EXCLUDED:9080, as addressed",
+        "leaves through eth0 to EXCLUDED:9080, not redirected",
     ),
     (
         "out tcp LOOPBACK:9080 uid 1000",
-        "goes to LOOPBACK:9080 in the pod, as addressed",
+        "is delivered locally to LOOPBACK:9080, not redirected",
     ),
     (
         "out tcp OTHER:9080 uid 1337",
-        "leaves by eth0 to OTHER:9080, as addressed",
+        "leaves through eth0 to OTHER:9080, not redirected",
     ),
     (
         "out tcp OTHER:9080 uid 2000 gid 1337",
-        "leaves by eth0 to OTHER:9080, as addressed",
+        "leaves through eth0 to OTHER:9080, not redirected",
     ),
     (
         "out tcp POD:9080 from PASSTHROUGH uid 1337",
-        "goes to POD:9080 in the pod, as addressed",
+        "is delivered locally to POD:9080, not redirected",
     ),
     (
         "out tcp POD:9080 uid 1000",
-        "goes to POD:9080 in the pod, as addressed",
+        "is delivered locally to POD:9080, not redirected",
     ),
     (
         "out udp OTHER:123 uid 1000",
-        "leaves by eth0 to OTHER:123, as addressed",
+        "leaves through eth0 to OTHER:123, not redirected",
     ),
 ];
 
 const NOT_CAPTURED_INBOUND: &[Row] = &[
     (
         "in tcp POD:15021 from OTHER",
-        "goes to POD:15021 in the pod, as addressed",
+        "is delivered locally to POD:15021, not redirected",
     ),
     (
         "in tcp POD:22 from OTHER",
-        "goes to POD:22 in the pod, as addressed",
+        "is delivered locally to POD:22, not redirected",
     ),
     (
         "in udp POD:9080 from OTHER",
-        "goes to POD:9080 in the pod, as addressed",
+        "is delivered locally to POD:9080, not redirected",
     ),
 ];
 
 #[test]
-fn redirect_does_what_the_contract_says() {
+fn redirect_follows_the_contract() {
     assert_rows(&settings(), OUTBOUND);
     assert_rows(&settings(), NOT_CAPTURED_INBOUND);
     assert_rows(
@@ -168,7 +168,7 @@ fn redirect_does_what_the_contract_says() {
             ),
             (
                 "in tcp POD:15008 from OTHER",
-                "goes to POD:15008 in the pod, as addressed",
+                "is delivered locally to POD:15008, not redirected",
             ),
             (
                 "out tcp POD:9080 uid 1337",
@@ -176,14 +176,14 @@ fn redirect_does_what_the_contract_says() {
             ),
             (
                 "out udp OTHER:53 uid 1000",
-                "leaves by eth0 to OTHER:53, as addressed",
+                "leaves through eth0 to OTHER:53, not redirected",
             ),
         ],
     );
 }
 
 #[test]
-fn dns_capture_does_what_the_contract_says() {
+fn dns_capture_follows_the_contract() {
     assert_rows(&with_dns(), OUTBOUND);
     assert_rows(&with_dns(), NOT_CAPTURED_INBOUND);
     let to_proxy = "goes to the sidecar's DNS listener on 15053, original destination OTHER:53";
@@ -198,18 +198,18 @@ fn dns_capture_does_what_the_contract_says() {
             ),
             (
                 "out udp OTHER:53 uid 1337",
-                "leaves by eth0 to OTHER:53, as addressed",
+                "leaves through eth0 to OTHER:53, not redirected",
             ),
             (
                 "out tcp OTHER:53 uid 2000 gid 1337",
-                "leaves by eth0 to OTHER:53, as addressed",
+                "leaves through eth0 to OTHER:53, not redirected",
             ),
         ],
     );
 }
 
 #[test]
-fn tproxy_does_what_the_contract_says() {
+fn tproxy_follows_the_contract() {
     assert_rows(&with_tproxy(), OUTBOUND);
     assert_rows(&with_tproxy(), NOT_CAPTURED_INBOUND);
     let to_proxy = "goes to Envoy's inbound listener on 15006, source OTHER:40000 and \
@@ -231,29 +231,29 @@ fn tproxy_does_what_the_contract_says() {
 }
 
 #[test]
-fn without_rules_everything_goes_as_addressed() {
+fn without_rules_nothing_is_redirected() {
     let none = RuleSet::new(Family::V4);
     let out = walk(&none, "out tcp 10.0.0.7:9080 uid 1000");
     assert_eq!(
         out.outcome.display(PORT_NAMES).to_string(),
-        "leaves by eth0 to 10.0.0.7:9080, as addressed"
+        "leaves through eth0 to 10.0.0.7:9080, not redirected"
     );
     let v6 = walk(&none, "in tcp [fd00::17]:9080 from fd00::7");
     assert_eq!(
         v6.outcome.display(PORT_NAMES).to_string(),
-        "goes to [fd00::17]:9080 in the pod, as addressed"
+        "is delivered locally to [fd00::17]:9080, not redirected"
     );
     assert!(v6.steps.is_empty());
 }
 
 #[test]
-fn the_rules_of_the_other_family_are_met_by_nothing() {
+fn rules_of_the_other_family_do_not_apply() {
     let rules = compile(&settings(), Dialect::Asm, Family::V4);
     let out = walk(&rules, "out tcp [fd00::7]:9080 uid 1000");
     assert!(out.steps.is_empty());
     assert_eq!(
         out.outcome.display(PORT_NAMES).to_string(),
-        "leaves by eth0 to [fd00::7]:9080, as addressed"
+        "leaves through eth0 to [fd00::7]:9080, not redirected"
     );
 }
 
@@ -266,11 +266,11 @@ fn walks(interception: &Interception, packets: &[&str]) -> String {
 }
 
 #[test]
-fn walks_can_be_read() {
+fn walks_as_text() {
     assert_snapshot!(
         "inbound.asm.v4.walk",
-        "9080 is in no exclusion and goes to 15006; 15021 leaves at its exclusion; a later packet \
-         of the first connection follows without asking nat; UDP fails the jump",
+        "9080 is not excluded and goes to 15006; 15021 is excluded; for a later packet of the first \
+         connection nat is skipped; the jump does not match UDP",
         walks(
             &settings(),
             &[
@@ -283,9 +283,9 @@ fn walks_can_be_read() {
     );
     assert_snapshot!(
         "outbound.asm.v4.walk",
-        "the application's connection fails each of the proxy's rules by user and group and is \
-         redirected by the last rule; behind lo it is not asked again; the proxy's own leaves at \
-         rule 5; the proxy to its own pod is inbound again at rule 3; from 127.0.0.6 at rule 2",
+        "the last rule redirects the application's connection, which none of the proxy's rules \
+         match; on the second pass nat is skipped; the proxy's connection returns at rule 5; from \
+         the proxy to its own pod, rule 3 makes it inbound; from 127.0.0.6, it returns at rule 2",
         walks(
             &settings(),
             &[
@@ -298,8 +298,8 @@ fn walks_can_be_read() {
     );
     assert_snapshot!(
         "dns.asm.v4.walk",
-        "the application's query is tracked in zone 2 and goes to 15053; the proxy's is tracked in \
-         zone 1 by the first rule, the third says nothing more, and it leaves",
+        "the application's query is in zone 2 and goes to 15053; the first rule puts the proxy's \
+         query in zone 1, the third has no effect, and the query leaves",
         walks(
             &with_dns(),
             &[
@@ -310,9 +310,10 @@ fn walks_can_be_read() {
     );
     assert_snapshot!(
         "tproxy.asm.v4.walk",
-        "a new connection is handed over and keeps its addresses; its later packets get the mark in \
-         ISTIO_DIVERT; the proxy to its own pod is marked 1338 and redirected, and behind lo not \
-         handed over; the application's answer to a connection of mark 1337 stays in the pod",
+        "a new connection goes to the proxy with its addresses; ISTIO_DIVERT marks its later packets; \
+         the proxy's connection to its own pod gets mark 1338 and is redirected, and on the second \
+         pass TPROXY does not apply; the application's reply in a connection with mark 1337 stays \
+         in the pod",
         walks(
             &with_tproxy(),
             &[

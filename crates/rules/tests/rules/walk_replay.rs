@@ -1,4 +1,4 @@
-//! Replaying traffic: the counters of the documented dump, exactly.
+//! Replays traffic: it gives the counters of the documented dump.
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
@@ -9,7 +9,7 @@ use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
 use crate::support::{DOCUMENTED_DUMP, asm, productpage};
 use crate::walk::{host, settings};
 
-/// What the dump's counters imply: how many connections, and the first packet of each.
+/// The traffic that the counters of the dump imply: a number of connections, and their first packet.
 const TRAFFIC: [(u64, &str); 4] = [
     (2, "out tcp 10.0.0.7:15020 uid 1000"),
     (1, "out tcp 10.244.1.17:9080 uid 1337"),
@@ -24,7 +24,7 @@ fn masked(rules: &RuleSet) -> String {
 }
 
 #[test]
-fn the_implied_traffic_gives_every_counter_of_the_documented_dump() {
+fn the_implied_traffic_gives_all_counters_of_the_documented_dump() {
     let mut rules = asm(&productpage());
     for (connections, packet) in TRAFFIC {
         let packet = packet.parse::<Packet>().unwrap();
@@ -35,7 +35,7 @@ fn the_implied_traffic_gives_every_counter_of_the_documented_dump() {
 }
 
 #[test]
-fn one_packet_after_the_other_counts_the_same() {
+fn single_packets_count_the_same_as_many() {
     let (mut each, mut together) = (asm(&productpage()), asm(&productpage()));
     let packet = TRAFFIC[2].1.parse::<Packet>().unwrap();
     for _ in 0..14 {
@@ -46,9 +46,9 @@ fn one_packet_after_the_other_counts_the_same() {
     assert_eq!(each, together);
 }
 
-/// Where the kernel counts policies: the nat table at each hook, once a connection.
+/// The nat table is traversed at each hook, once per connection.
 #[test]
-fn policies_count_where_the_kernel_counts_them() {
+fn policies_count_once_per_connection() {
     let mut rules = asm(&productpage());
     for packet in [
         "in tcp 10.244.1.17:15021 from 10.244.1.1",
@@ -71,13 +71,13 @@ fn policies_count_where_the_kernel_counts_them() {
 }
 
 #[test]
-fn a_walk_names_what_counts_it() {
+fn a_walk_lists_what_counts_it() {
     let rules = compile(&settings(), Dialect::Istio, Family::V6);
     let packet = "in tcp [fd00::17]:22 from fd00::9"
         .parse::<Packet>()
         .unwrap();
     let counted = walk_in(&rules, &packet, &NetnsAddresses::new()).counted();
-    let words = counted.iter().map(
+    let texts = counted.iter().map(
         |Counted {
              table, chain, rule, ..
          }| {
@@ -85,7 +85,7 @@ fn a_walk_names_what_counts_it() {
             format!("{table} {chain} {rule}")
         },
     );
-    insta::assert_snapshot!(words.collect::<Vec<_>>().join("\n"), @"
+    insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n"), @"
     nat PREROUTING 1
     nat ISTIO_INBOUND 2
     nat PREROUTING policy

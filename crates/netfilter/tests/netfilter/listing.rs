@@ -1,18 +1,18 @@
-//! The listing: texts that are none, rules of others, and the order of chains.
+//! The listing: invalid texts, rules of others, and the order of chains.
 
 use mesh_cni_netfilter::listing::Layout;
-use mesh_cni_netfilter::ruleset::{Family, TableName};
-use mesh_cni_netfilter::{Listing, parse};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_netfilter::{Listing, TableName};
+
+use crate::support::{OWNERSHIP, assert_snapshot, saved};
 
 fn problem(text: &str) -> String {
     Listing::parse(text)
-        .expect_err("this is no listing")
+        .expect_err("the text is not a listing")
         .to_string()
 }
 
 #[test]
-fn a_text_that_is_no_listing_is_refused_with_its_line() {
+fn an_invalid_text_is_refused_with_its_line() {
     let heading = "Chain INPUT (policy ACCEPT 0 packets, 0 bytes)";
     let texts = [
         "1 0 0 RETURN all -- * * 0.0.0.0/0 0.0.0.0/0".to_owned(),
@@ -23,9 +23,9 @@ fn a_text_that_is_no_listing_is_refused_with_its_line() {
         format!("{heading}\n2 0 0 RETURN all -- * * 0.0.0.0/0 0.0.0.0/0"),
     ];
     let problems: Vec<_> = texts.iter().map(|text| problem(text)).collect();
-    crate::support::assert_snapshot!(
+    assert_snapshot!(
         "listing-problems",
-        "each text is refused with the number of the line, the line, and what should stand there",
+        "each text is refused with the number of the line, the line, and what is valid there",
         problems.join("\n")
     );
 }
@@ -41,12 +41,12 @@ fn a_rule_without_a_target_keeps_its_columns() {
 }
 
 #[test]
-fn chains_stand_in_the_documented_order_whatever_order_they_came_in() {
-    let saved = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ISTIO_OUTPUT - [0:0]\n\
+fn our_chains_are_listed_in_the_order_of_the_ownership() {
+    let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ISTIO_OUTPUT - [0:0]\n\
                  :ISTIO_IN_REDIRECT - [0:0]\n:ISTIO_INBOUND - [0:0]\n:ANOTHER - [0:0]\n\
                  :ISTIO_REDIRECT - [0:0]\n-A OUTPUT -m comment --comment \"two words\" -j ANOTHER\n\
                  -A ANOTHER -j LOG --log-prefix \"a b\"\nCOMMIT\n";
-    let rules = parse::save(saved, Family::V4).unwrap();
+    let rules = saved(text);
     insta::assert_snapshot!(Listing::of(&rules, TableName::Nat, &OWNERSHIP).print(Layout::Folded), @r#"
     Chain PREROUTING (policy ACCEPT 0 packets, 0 bytes)
     num pkts bytes target prot opt in out source destination

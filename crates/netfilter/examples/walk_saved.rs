@@ -1,6 +1,6 @@
 //! Walks one packet through the rules that `iptables-save` printed.
 //!
-//! `iptables-save | cargo run --example walk -- out tcp 10.0.0.7:9080 uid 1000`
+//! `iptables-save | cargo run --example walk_saved -- out tcp 10.0.0.7:9080 uid 1000`
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;

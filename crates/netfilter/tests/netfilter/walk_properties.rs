@@ -1,21 +1,20 @@
-//! Properties of the walk over any typed rules and any packet.
+//! Properties of the walk for any rules and any packet.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::Packet;
-use mesh_cni_netfilter::ruleset::{
-    BuiltinChain, Chain, ChainName, ConntrackState, Family, Mark, Match, Policy, PolicyRouting,
-    PolicyVerdict, Protocol, Rule, RuleSet, Sense, TableName, Target,
+use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict};
+use mesh_cni_netfilter::walk::{Event, PolicyCounters, replay};
+use mesh_cni_netfilter::{
+    BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, InterfaceName, Mark, Match,
+    Outcome, Packet, PolicyRouting, Port, PortNames, Protocol, Rule, RuleSet, Sense, TableName,
+    Target, Uid, Walk, walk_in,
 };
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
-use mesh_cni_netfilter::walk::{Event, Outcome, PolicyCounters, Walk, replay, walk_in};
-use mesh_cni_rules::PORT_NAMES;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::walk::host;
+use crate::support::pod;
 
 fn chain_name() -> impl Strategy<Value = ChainName> {
     let user_chains = ["A", "B", "C"].map(|name| ChainName::new(name).unwrap());
@@ -27,7 +26,7 @@ fn sense() -> impl Strategy<Value = Sense> {
     select(vec![Sense::Is, Sense::IsNot])
 }
 
-/// Few values, so that rules and packets meet.
+/// Few values, so that rules often match packets.
 fn port() -> impl Strategy<Value = Port> {
     select(
         [53, 80, 15001, 15006]
@@ -197,7 +196,7 @@ fn packet() -> impl Strategy<Value = Packet> {
     )
 }
 
-fn rules_met(walk: &Walk) -> usize {
+fn rules_checked(walk: &Walk) -> usize {
     let steps = walk.steps.iter();
     steps
         .filter(|step| matches!(step.event, Event::Rule { .. }))
@@ -206,28 +205,29 @@ fn rules_met(walk: &Walk) -> usize {
 
 proptest! {
     #[test]
-    fn a_walk_ends_and_always_in_the_same_way(rules in rule_set(), packet in packet()) {
-        let first = walk_in(&rules, &packet, &host());
-        prop_assert!(rules_met(&first) <= Walk::MAX_RULES + 1);
-        prop_assert_eq!(&walk_in(&rules, &packet, &host()), &first);
-        let (told, end) = (first.display(PORT_NAMES).to_string(), first.outcome.display(PORT_NAMES).to_string() + "\n");
-        prop_assert!(told.ends_with(&end));
+    fn a_walk_ends_and_is_deterministic(rules in rule_set(), packet in packet()) {
+        let first = walk_in(&rules, &packet, &pod());
+        prop_assert!(rules_checked(&first) <= Walk::MAX_RULES + 1);
+        prop_assert_eq!(&walk_in(&rules, &packet, &pod()), &first);
+        let names = PortNames::default();
+        let end = first.outcome.display(names).to_string() + "\n";
+        prop_assert!(first.display(names).to_string().ends_with(&end));
         if let Outcome::Undecided { table, chain, rule, .. } = &first.outcome {
-            let there = rules.chain(*table, chain).and_then(|chain| chain.rules.get(rule - 1));
-            prop_assert!(there.is_some(), "{:?}", first.outcome);
+            let found = rules.chain(*table, chain).and_then(|chain| chain.rules.get(rule - 1));
+            prop_assert!(found.is_some(), "{:?}", first.outcome);
         }
     }
 
     #[test]
-    fn counting_changes_nothing_but_counters(rules in rule_set(), packet in packet()) {
+    fn counting_changes_only_counters(rules in rule_set(), packet in packet()) {
         let mut counted = rules.clone();
-        let walk = replay(&mut counted, &packet, &host(), PolicyCounters::Off);
+        let walk = replay(&mut counted, &packet, &pod(), PolicyCounters::Off);
         prop_assert_eq!(counted.rule_count(), rules.rule_count());
-        prop_assert_eq!(walk_in(&counted, &packet, &host()), walk);
+        prop_assert_eq!(walk_in(&counted, &packet, &pod()), walk);
     }
 
     #[test]
-    fn a_packet_is_read_as_it_was_written(packet in packet()) {
+    fn a_displayed_packet_parses_as_itself(packet in packet()) {
         prop_assert_eq!(packet.to_string().parse::<Packet>(), Ok(packet));
     }
 

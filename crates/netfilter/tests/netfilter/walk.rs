@@ -1,21 +1,20 @@
-//! What the kernel does beside matching: marks, zones, passes, policies, and rules it would refuse.
+//! The walk: marks, zones, passes, policies, and rules that the kernel would refuse.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
-use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
-use mesh_cni_netfilter::value::InterfaceName;
-use mesh_cni_netfilter::walk::{Event, NatSkip, NetnsAddresses, Pass, PolicyCounters, walk_in};
-use mesh_cni_netfilter::{Packet, Walk, parse};
-use mesh_cni_rules::PORT_NAMES;
+use mesh_cni_netfilter::walk::{Event, NatSkip, Pass, PolicyCounters, WithPortNames};
+use mesh_cni_netfilter::{
+    Family, InterfaceName, NetnsAddresses, Outcome, Packet, PortNames, RuleSet, TableName, Walk,
+    walk_in,
+};
 
-use crate::support::assert_snapshot;
-use crate::walk::host;
-
-fn saved(text: &str) -> RuleSet {
-    parse::save(text, Family::V4).unwrap()
-}
+use crate::support::{assert_snapshot, pod, saved};
 
 fn walk(rules: &RuleSet, packet: &str) -> Walk {
-    walk_in(rules, &packet.parse::<Packet>().unwrap(), &host())
+    walk_in(rules, &packet.parse().unwrap(), &pod())
+}
+
+fn outcome(walk: &Walk) -> WithPortNames<'_, Outcome> {
+    walk.outcome.display(PortNames::default())
 }
 
 /// The rules that counted the packet, `TABLE CHAIN NUMBER` each.
@@ -28,7 +27,7 @@ fn counted(walk: &Walk) -> Vec<String> {
     rules.collect()
 }
 
-/// The kernel was asked with rules like these: `tests/kernel/walk.rs`.
+/// `tests/kernel/walk.rs` checks similar rules against the kernel.
 const SECOND_PASS: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n\
     :OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n\
     -A PREROUTING -p tcp -m tcp --dport 15001 -j REDIRECT --to-ports 15006\n\
@@ -48,7 +47,7 @@ const SECOND_PASS: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n
     -A OUTPUT -p tcp -m conntrack --ctstate INVALID -j RETURN\nCOMMIT\n";
 
 #[test]
-fn the_second_pass_meets_everything_but_nat() {
+fn the_second_pass_skips_only_nat() {
     let rules = saved(SECOND_PASS);
     let redirected = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
     assert_eq!(
@@ -69,7 +68,7 @@ fn the_second_pass_meets_everything_but_nat() {
         let walk = walk(&rules, &format!("out tcp {packet} uid 0"));
         assert!(
             walk.outcome
-                .display(PORT_NAMES)
+                .display(PortNames::default())
                 .to_string()
                 .contains(&port.to_string()),
             "{walk:?}"
@@ -83,14 +82,10 @@ fn the_second_pass_meets_everything_but_nat() {
         let settled = Event::NatSkipped(NatSkip::DecidedOnFirstPass);
         assert_eq!(skipped, [("PREROUTING", &settled), ("INPUT", &settled)]);
     }
-    // The same port, from outside, is redirected.
+    // The same port is redirected when the packet comes from outside.
     let inbound = walk(&rules, "in tcp 10.244.1.17:15001 from 10.0.0.9");
     assert!(
-        inbound
-            .outcome
-            .display(PORT_NAMES)
-            .to_string()
-            .contains("15006"),
+        outcome(&inbound).to_string().contains("15006"),
         "{inbound:?}"
     );
 }
@@ -116,23 +111,20 @@ fn a_redirect_at_arrival_goes_to_the_interface_s_primary_address() {
         Some("10.1.0.2:1234".parse().unwrap())
     );
     assert_eq!(
-        redirected.outcome.display(PORT_NAMES).to_string(),
+        outcome(&redirected).to_string(),
         "goes to port 1234, original destination 10.1.0.22:80"
     );
     let elsewhere = "in tcp 10.1.0.22:80 from 10.1.0.9 iface eth9"
         .parse::<Packet>()
         .unwrap();
     assert_eq!(
-        walk_in(&rules, &elsewhere, &host)
-            .outcome
-            .display(PORT_NAMES)
-            .to_string(),
-        "cannot be followed beyond rule 1 of nat PREROUTING: the address of eth9 is not known"
+        outcome(&walk_in(&rules, &elsewhere, &host)).to_string(),
+        "cannot be followed past rule 1 of nat PREROUTING: the address of eth9 is unknown"
     );
 }
 
 #[test]
-fn the_first_zone_wins_and_lo_changes_nothing() {
+fn the_first_zone_wins_on_both_passes() {
     let rules = saved(
         "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
          -A PREROUTING -i lo -p udp -j CT --zone 3\n-A OUTPUT -p udp -j CT --zone 1\n\
@@ -165,7 +157,7 @@ fn marks_are_written_as_the_kernel_writes_them() {
 }
 
 #[test]
-fn no_owner_is_seen_but_by_a_negation() {
+fn without_an_owner_only_a_negation_matches() {
     let rules = saved(
         "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m owner --uid-owner 0 -j ACCEPT\n\
          -A OUTPUT -m owner ! --uid-owner 0 -j ACCEPT\nCOMMIT\n",
@@ -174,16 +166,16 @@ fn no_owner_is_seen_but_by_a_negation() {
         counted(&walk(&rules, "out tcp 10.0.0.7:80")),
         ["nat OUTPUT 2"]
     );
-    let behind_lo = saved(
+    let after_lo = saved(
         "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m owner --uid-owner 0 -j DROP\n\
          -A INPUT -m owner ! --uid-owner 0 -j ACCEPT\nCOMMIT\n",
     );
-    let local = walk(&behind_lo, "out tcp 127.0.0.1:80 uid 0");
+    let local = walk(&after_lo, "out tcp 127.0.0.1:80 uid 0");
     assert_eq!(counted(&local), ["filter INPUT 2"]);
 }
 
 #[test]
-fn interfaces_match_by_their_beginning() {
+fn a_plus_matches_interfaces_by_prefix() {
     let rules = saved(
         "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -o eth+ -j DROP\n-A OUTPUT -i + -j DROP\nCOMMIT\n",
     );
@@ -193,7 +185,7 @@ fn interfaces_match_by_their_beginning() {
 }
 
 #[test]
-fn policies_discard_and_chains_return() {
+fn policies_drop_and_chains_return() {
     let rules = saved(
         "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:CALLED - [0:0]\n\
          -A INPUT -p tcp -j CALLED\n-A INPUT -p tcp -m multiport --dports 80,443 -j ACCEPT\n\
@@ -206,17 +198,17 @@ fn policies_discard_and_chains_return() {
         "in tcp 10.244.1.17:443 from 10.0.0.9 state invalid",
         "in udp 10.3.3.3:53 from 10.0.0.9",
     ]
-    .map(|packet| walk(&rules, packet).outcome.display(PORT_NAMES).to_string());
+    .map(|packet| outcome(&walk(&rules, packet)).to_string());
     insta::assert_snapshot!(ends.join("\n"), @"
-    goes to 10.244.1.17:443 in the pod, as addressed
-    is discarded by the policy of filter INPUT
-    is discarded by rule 2 of filter CALLED
-    is discarded by the policy of filter FORWARD
+    is delivered locally to 10.244.1.17:443, not redirected
+    is dropped by the policy of filter INPUT
+    is dropped by rule 2 of filter CALLED
+    is dropped by the policy of filter FORWARD
     ");
 }
 
 #[test]
-fn rules_that_cannot_be_judged_end_the_walk() {
+fn unknown_rules_end_the_walk() {
     let table = |rules: &str| {
         saved(&format!(
             "*nat\n:OUTPUT ACCEPT [0:0]\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n\
@@ -246,18 +238,18 @@ fn rules_that_cannot_be_judged_end_the_walk() {
         missing,
         doubling(60),
     ]
-    .map(|rules| walk(&rules, "out tcp 10.0.0.7:80 uid 0").outcome.display(PORT_NAMES).to_string());
+    .map(|rules| outcome(&walk(&rules, "out tcp 10.0.0.7:80 uid 0")).to_string());
     assert_snapshot!(
         "walk-undecided",
         "an unknown condition, an unknown target, chains that call each other, a chain that calls \
-         itself, TPROXY where it may not be, a missing chain, and chains that call each other two \
-         to the sixtieth times: each with its rule and the reason",
+         itself, TPROXY in a table that refuses it, a missing chain, and chains that would be \
+         traversed 2^60 times: each with its rule and the reason",
         ends.join("\n")
     );
 }
 
 #[test]
-fn rules_that_only_look_do_not_end_the_walk() {
+fn rules_that_only_count_or_log_do_not_end_the_walk() {
     let mut rules = saved(
         "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -m comment --comment seen\n\
          -A OUTPUT -p tcp -j LOG --log-prefix \"a b\"\n-A OUTPUT -p udp\n\
@@ -265,14 +257,7 @@ fn rules_that_only_look_do_not_end_the_walk() {
          -A OUTPUT -p tcp -j REDIRECT --to-ports 15001\nCOMMIT\n",
     );
     let walked = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
-    assert!(
-        walked
-            .outcome
-            .display(PORT_NAMES)
-            .to_string()
-            .contains("15001"),
-        "{walked:?}"
-    );
+    assert!(outcome(&walked).to_string().contains("15001"), "{walked:?}");
     assert_eq!(
         counted(&walked),
         ["nat OUTPUT 1", "nat OUTPUT 2", "nat OUTPUT 5"]
@@ -285,7 +270,7 @@ fn rules_that_only_look_do_not_end_the_walk() {
 }
 
 #[test]
-fn a_namespace_with_lo_alone_sends_nothing_for_elsewhere_round_in_circles() {
+fn a_namespace_with_only_lo_does_not_loop() {
     let host = NetnsAddresses::new().with_interface(
         "lo".parse::<InterfaceName>().unwrap(),
         vec!["10.9.9.9/24".parse().unwrap()],
@@ -293,7 +278,10 @@ fn a_namespace_with_lo_alone_sends_nothing_for_elsewhere_round_in_circles() {
     for packet in ["out tcp 192.0.2.10:80", "out tcp 10.9.9.10:80"] {
         let packet = packet.parse::<Packet>().unwrap();
         let walk = walk_in(&RuleSet::new(Family::V4), &packet, &host);
-        let end = format!("leaves by eth0 to {}, as addressed", packet.destination);
-        assert_eq!(walk.outcome.display(PORT_NAMES).to_string(), end);
+        let end = format!(
+            "leaves through eth0 to {}, not redirected",
+            packet.destination
+        );
+        assert_eq!(outcome(&walk).to_string(), end);
     }
 }

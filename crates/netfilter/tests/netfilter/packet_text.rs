@@ -1,11 +1,11 @@
-//! A packet as text: what is read, what is refused and where, and the way back.
+//! The text form of a packet.
 
 use mesh_cni_netfilter::Packet;
 
 use crate::support::assert_snapshot;
 
 #[test]
-fn every_option_is_read_and_written_back() {
+fn all_options_are_parsed_and_displayed() {
     for text in [
         "in tcp 10.244.1.17:9080 from 10.0.0.9:40000 iface eth0 mark 7 connmark 8 \
          state established reply size 1500",
@@ -19,7 +19,7 @@ fn every_option_is_read_and_written_back() {
 }
 
 #[test]
-fn what_is_assumed_is_not_written_back() {
+fn defaults_are_not_displayed() {
     for (text, canonical) in [
         (
             "  out  tcp 10.0.0.7:80 gid 5 uid 5 ",
@@ -39,7 +39,7 @@ fn what_is_assumed_is_not_written_back() {
 }
 
 #[test]
-fn a_text_that_is_no_packet_is_refused_with_the_place() {
+fn an_invalid_text_is_refused_with_the_position() {
     let refused = [
         "",
         "up tcp 10.0.0.7:80",
@@ -61,15 +61,15 @@ fn a_text_that_is_no_packet_is_refused_with_the_place() {
         "out tcp 10.0.0.7:80 state open",
         "out tcp 10.0.0.7:80 size -1",
     ];
-    let said = refused.map(|text| {
+    let errors = refused.map(|text| {
         let error = text.parse::<Packet>().unwrap_err();
         let caret = " ".repeat(error.position - 1);
         format!("{text}\n{caret}^ {error}")
     });
     assert_snapshot!(
         "packet-problems",
-        "under each text a caret at the word that is wrong, or behind the text where one is \
-         missing, and what would be taken there",
-        said.join("\n")
+        "under each text a caret at the invalid word, or after the text if a word is missing, and \
+         what is valid there",
+        errors.join("\n")
     );
 }

@@ -1,0 +1,157 @@
+//! Drift: the first difference, as text.
+
+use mesh_cni_netfilter::{
+    BuiltinChain, ChainName, Family, Match, PolicyRouting, Protocol, Rule, RuleSet, Sense,
+    TableName, Target, drift, drift_all, parse,
+};
+
+use crate::support::{DROP, OUTPUT_RULES, OWNERSHIP, REDIRECT, SIDECAR, saved};
+
+fn wanted() -> RuleSet {
+    saved(SIDECAR)
+}
+
+fn chain(builtin: BuiltinChain) -> ChainName {
+    builtin.into()
+}
+
+fn difference(found: &RuleSet) -> String {
+    drift(&wanted(), found, &OWNERSHIP)
+        .expect("there is a difference")
+        .to_string()
+}
+
+fn foreign_rule() -> Rule {
+    Rule::new(
+        [Match::Opaque("-m addrtype --dst-type LOCAL".to_owned())],
+        Target::Accept,
+    )
+}
+
+#[test]
+fn equal_rules_do_not_drift() {
+    assert_eq!(drift(&wanted(), &wanted(), &OWNERSHIP), None);
+}
+
+#[test]
+fn counters_and_the_order_of_matches_are_ignored() {
+    let mut found = wanted();
+    for chain in &mut found.table_mut(TableName::Nat).chains {
+        for rule in &mut chain.rules {
+            rule.counters.packets = 7;
+            rule.matches.reverse();
+        }
+    }
+    assert_eq!(drift(&wanted(), &found, &OWNERSHIP), None);
+}
+
+#[test]
+fn rules_of_others_in_built_in_chains_are_ignored() {
+    let mut found = wanted();
+    let (prerouting, output) = (BuiltinChain::Prerouting, BuiltinChain::Output);
+    found.insert(TableName::Nat, chain(output), 1, foreign_rule());
+    found.append(TableName::Nat, chain(prerouting), foreign_rule());
+    assert_eq!(drift(&wanted(), &found, &OWNERSHIP), None);
+}
+
+#[test]
+fn a_missing_chain_is_reported() {
+    let mut found = wanted();
+    let nat = found.table_mut(TableName::Nat);
+    nat.chains.retain(|chain| chain.name != REDIRECT);
+    insta::assert_snapshot!(difference(&found), @"table nat: chain ISTIO_REDIRECT is missing");
+}
+
+#[test]
+fn an_empty_namespace_lacks_the_first_chain() {
+    insta::assert_snapshot!(difference(&RuleSet::new(Family::V4)), @"table nat: chain ISTIO_INBOUND is missing");
+}
+
+#[test]
+fn a_removed_jump_is_reported() {
+    let mut found = wanted();
+    found
+        .table_mut(TableName::Nat)
+        .chain_mut(chain(BuiltinChain::Output))
+        .rules
+        .clear();
+    insta::assert_snapshot!(difference(&found), @"table nat, chain OUTPUT: rule 1 is missing, wanted `-p tcp -j ISTIO_OUTPUT`");
+}
+
+#[test]
+fn a_changed_rule_is_reported_with_both_texts() {
+    let mut found = wanted();
+    let rules = &mut found
+        .table_mut(TableName::Nat)
+        .chain_mut(OUTPUT_RULES)
+        .rules;
+    rules.swap(4, 5);
+    insta::assert_snapshot!(difference(&found), @"table nat, chain ISTIO_OUTPUT: rule 5 differs, wanted `-m owner --uid-owner 1337 -j RETURN`, found `-o lo ! -d 127.0.0.1/32 -m owner --gid-owner 1337 -j ISTIO_IN_REDIRECT`");
+}
+
+#[test]
+fn a_second_jump_is_unexpected() {
+    let mut found = wanted();
+    let tcp = Match::Protocol(Sense::Is, Protocol::Tcp);
+    let again = Rule::new([tcp], Target::Jump(OUTPUT_RULES));
+    found.append(TableName::Nat, chain(BuiltinChain::Output), again);
+    insta::assert_snapshot!(difference(&found), @"table nat, chain OUTPUT: rule 2 should not be there, found `-p tcp -j ISTIO_OUTPUT`");
+}
+
+#[test]
+fn an_unwanted_chain_of_ours_is_reported() {
+    let mut found = wanted();
+    found.append(TableName::Mangle, DROP, Rule::new([], Target::Drop));
+    insta::assert_snapshot!(difference(&found), @"table mangle: chain ISTIO_DROP should not be there");
+}
+
+fn sidecar(family: Family) -> RuleSet {
+    parse::save(
+        "*nat\n:ISTIO_INBOUND - [0:0]\n-A ISTIO_INBOUND -p tcp -j RETURN\nCOMMIT\n",
+        family,
+    )
+    .unwrap()
+}
+
+#[test]
+fn all_families_are_compared() {
+    let both = Family::ALL.map(sidecar);
+    assert_eq!(drift_all(&both, &both, &OWNERSHIP), None);
+    let swapped = [both[1].clone(), both[0].clone()];
+    assert_eq!(drift_all(&both, &swapped, &OWNERSHIP), None);
+    let difference = drift_all(&both, &both[..1], &OWNERSHIP).unwrap();
+    insta::assert_snapshot!(difference, @"table nat: chain ISTIO_INBOUND is missing");
+}
+
+#[test]
+fn rules_of_a_family_that_is_not_wanted_are_drift() {
+    let wanted = [sidecar(Family::V4)];
+    let found = Family::ALL.map(sidecar);
+    let difference = drift_all(&wanted, &found, &OWNERSHIP).unwrap();
+    insta::assert_snapshot!(difference, @"table nat: chain ISTIO_INBOUND should not be there");
+    // Rules of others in that family are not.
+    let mut foreign = RuleSet::new(Family::V6);
+    foreign.append(TableName::Nat, BuiltinChain::Output.into(), foreign_rule());
+    let found = [sidecar(Family::V4), foreign];
+    assert_eq!(drift_all(&wanted, &found, &OWNERSHIP), None);
+}
+
+#[test]
+fn without_wanted_rules_any_rule_of_ours_is_drift() {
+    let found = [sidecar(Family::V4), RuleSet::new(Family::V6)];
+    let difference = drift_all(&[], &found, &OWNERSHIP).unwrap();
+    insta::assert_snapshot!(difference, @"table nat: chain ISTIO_INBOUND should not be there");
+    let empty = Family::ALL.map(RuleSet::new);
+    assert_eq!(drift_all(&[], &empty, &OWNERSHIP), None);
+}
+
+#[test]
+fn routing_of_a_family_that_is_not_wanted_is_drift() {
+    let mut found = RuleSet::new(Family::V6);
+    found.routing = Some(PolicyRouting {
+        mark: 1337,
+        table: 133,
+    });
+    let difference = drift_all(&[], &[found], &OWNERSHIP).unwrap();
+    insta::assert_snapshot!(difference, @"policy routing: wanted none, found `fwmark 1337 lookup 133`");
+}

@@ -1,0 +1,11 @@
+//! Tests of the public interface of the netfilter crate.
+
+mod drift;
+mod listing;
+mod packet_text;
+mod properties;
+mod save;
+mod support;
+mod transaction;
+mod walk;
+mod walk_properties;
