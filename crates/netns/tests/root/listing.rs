@@ -10,7 +10,7 @@ use crate::support::{must, only, productpage, rules, scratch, suffix, xtables};
 
 const DUMP: &str = include_str!("../../../rules/tests/anchor/documented-dump.nat.v4.txt");
 /// Every match and target of the rule model, and foreign rules.
-const EVERYTHING: &str = include_str!("../../../rules/tests/anchor/iptables-save.v4.txt");
+const EVERYTHING: &str = include_str!("../../../netfilter/tests/data/iptables-save.v4.txt");
 
 fn live(backend: Backend) -> RuleSet {
     let netns = scratch();
