@@ -105,7 +105,8 @@ fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Fa
     let case = Case::read(subject, console)?;
     let redirection = case.redirection(console)?;
     let rule_sets = redirection.map(|redirection| redirection.rule_sets);
-    let host = (!case.facts.addresses.is_empty()).then(|| NetnsAddresses::pod(&case.facts.addresses));
+    let host =
+        (!case.facts.addresses.is_empty()).then(|| NetnsAddresses::pod(&case.facts.addresses));
     Ok(Rules {
         rule_sets: rule_sets.unwrap_or_default(),
         host,
