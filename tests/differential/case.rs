@@ -1,4 +1,4 @@
-//! Random settings as the rules that they come to, and what their walks foretell.
+//! Random settings with their rules, and the expected results of their walks.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -11,11 +11,11 @@ use mesh_cni_netns::Backend;
 use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile, inbound_passthrough};
 use mesh_cni_tests::{Link, Origin, Received, Sender, any_address};
 
-use crate::errand::Errand;
 use crate::random::Random;
 use crate::settings;
+use crate::test_packet::TestPacket;
 
-/// One of a run's settings, as rules of both families.
+/// One of a run's settings, with the rules of both families.
 pub(super) struct Case {
     pub(super) interception: Interception,
     dialect: Dialect,
@@ -50,29 +50,29 @@ impl Case {
         walk_in(of_family.unwrap_or(&none), packet, &self.host)
     }
 
-    /// Whether the pod has that address: `::6` comes and goes with IPv6 rules.
+    /// Whether the pod has the address: it has `::6` only with IPv6 rules.
     pub(super) fn may_send(&self, from: IpAddr) -> bool {
         let passthrough = inbound_passthrough(Family::V6).ip();
         let mut rules = self.rules.iter();
         from != passthrough || rules.any(|rules| rules.family == Family::V6)
     }
 
-    /// Who must meet the packet of that walk.
-    pub(super) fn foretold(&self, walk: &Walk, errand: &Errand) -> Option<Received> {
-        let told = foretold(walk, errand);
-        told.filter(|_| self.is_answered(walk, errand))
+    /// The socket that must receive the packet of the walk, if any.
+    pub(super) fn expected(&self, walk: &Walk, packet: &TestPacket) -> Option<Received> {
+        let received = expected(walk, packet);
+        received.filter(|_| self.is_answered(walk, packet))
     }
 
-    /// Whether the answer to a connection that passes through the pod passes through it too: under
-    /// TPROXY the pod keeps it for itself, and the connection never stands.
-    fn is_answered(&self, walk: &Walk, errand: &Errand) -> bool {
-        errand.answer(&walk.outcome).is_none_or(|answer| {
-            let fate = self.walk(&answer).outcome;
-            matches!(fate, Outcome::NotRedirected { location, .. } if location != Location::Local)
+    /// Whether the answer to a connection through the pod also passes through it: with TPROXY the pod
+    /// receives the answer itself, and the connection is never established.
+    fn is_answered(&self, walk: &Walk, packet: &TestPacket) -> bool {
+        packet.answer(&walk.outcome).is_none_or(|answer| {
+            let outcome = self.walk(&answer).outcome;
+            matches!(outcome, Outcome::NotRedirected { location, .. } if location != Location::Local)
         })
     }
 
-    /// As whom the proxy's resolver runs.
+    /// The user and group of the proxy's resolver.
     pub(super) fn proxy(&self) -> Sender {
         Sender {
             user: self.interception.proxy_uids[0].0,
@@ -80,21 +80,21 @@ impl Case {
         }
     }
 
-    /// Everything that is needed to understand a walk and to make a scenario of it.
-    pub(super) fn story(&self, walk: &Walk) -> String {
+    /// Describes a walk, with everything that a scenario for it needs.
+    pub(super) fn describe(&self, walk: &Walk) -> String {
         let (dialect, backend) = (self.dialect, self.backend);
-        let mut story = format!("{dialect} by {backend}\n{:?}\n", self.interception);
+        let mut text = format!("{dialect} by {backend}\n{:?}\n", self.interception);
         for rules in &self.rules {
             if rules.family == walk.packet.family() {
-                story += &render::restore(rules);
+                text += &render::restore(rules);
             }
         }
-        write!(story, "{}", walk.display(PORT_NAMES)).unwrap();
-        story
+        write!(text, "{}", walk.display(PORT_NAMES)).unwrap();
+        text
     }
 }
 
-/// What a walk has to know of the pod of [`PodGuestNet`](mesh_cni_tests::PodGuestNet).
+/// The interfaces and addresses of the pod in [`PodGuestNet`](mesh_cni_tests::PodGuestNet).
 fn host() -> NetnsAddresses {
     let name = |name: &str| name.parse::<InterfaceName>().unwrap();
     let mut host = NetnsAddresses::new();
@@ -105,27 +105,29 @@ fn host() -> NetnsAddresses {
     host.with_interface(name("lo"), vec![network("::6/128").unwrap()])
 }
 
-fn foretold(walk: &Walk, errand: &Errand) -> Option<Received> {
-    let met = |side, port, original, local| Received {
+fn expected(walk: &Walk, packet: &TestPacket) -> Option<Received> {
+    let received = |side, port, original, local| Received {
         side,
         port,
-        from: errand.source.unwrap_or(any_address(walk.packet.family())),
-        connection: errand.ends(original, local),
+        from: packet.source.unwrap_or(any_address(walk.packet.family())),
+        connection: packet.destinations(original, local),
     };
     match &walk.outcome {
         Outcome::Redirected { port, to, original } => {
-            Some(met(Origin::Pod, port.get(), *original, *to))
+            Some(received(Origin::Pod, port.get(), *original, *to))
         }
         Outcome::Tproxied {
             port,
             destination,
             original,
             ..
-        } => Some(met(Origin::Pod, port.get(), *original, *destination)),
-        Outcome::NotRedirected { to, location } => Some(met(side(location), to.port(), *to, *to)),
-        no_arrival => {
-            let dropped = matches!(no_arrival, Outcome::Dropped { .. });
-            assert!(dropped, "the walk does not know: {no_arrival:?}\n{walk:?}");
+        } => Some(received(Origin::Pod, port.get(), *original, *destination)),
+        Outcome::NotRedirected { to, location } => {
+            Some(received(side(location), to.port(), *to, *to))
+        }
+        other => {
+            let dropped = matches!(other, Outcome::Dropped { .. });
+            assert!(dropped, "the walk cannot determine it: {other:?}\n{walk:?}");
             None
         }
     }

@@ -1,18 +1,18 @@
-//! Random settings and random packets: the walk against the kernel, over every back end.
+//! Compares the packet walk with the kernel, for random settings and packets and all back ends.
 //!
-//! `SEED`, `SETTINGS`, `PACKETS` and `WORKERS` of the environment choose another or a longer run
-//! (`make differential`); `TURN` repeats one of its settings alone. A case that disagrees is told
-//! with its seed and turn; once understood it becomes a scenario.
+//! The environment variables `SEED`, `SETTINGS`, `PACKETS` and `WORKERS` select another or a longer
+//! run (`make differential`); `TURN` repeats a single one of its settings. A disagreement is reported
+//! with its seed and turn; when it is understood, add it as a scenario.
 //!
-//! A program of its own: other tests in it would start programs, which hold its sockets for a
-//! moment. Needs root; without it this fails, it does not skip.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+//! This is a separate test program: other tests would start programs, which inherit its sockets until
+//! they call `exec`. Requires root, and fails without it.
+#![expect(clippy::unwrap_used, reason = "tests fail on errors")]
 
 mod case;
-mod errand;
+mod outcome_counts;
 mod random;
 mod settings;
-mod tally;
+mod test_packet;
 
 use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,19 +23,19 @@ use mesh_cni_netns::{BackendChoice, Change, Xtables, apply, remove};
 use mesh_cni_tests::{PodGuestNet, must};
 
 use case::Case;
-use errand::Errand;
+use outcome_counts::OutcomeCounts;
 use random::Random;
-use tally::Tally;
+use test_packet::TestPacket;
 
-/// After how many settings the namespaces are made anew: they are never far from fresh, and never
-/// short of ports.
-const TURNS_A_WORLD: u64 = 64;
+/// The number of settings after which the namespaces are recreated, so that they are fresh and have
+/// unused ports.
+const TURNS_PER_NET: u64 = 64;
 
-/// After how many settings it is looked whether anything was left behind.
-const TURNS_A_LOOK: u64 = 8;
+/// The number of settings after which a check for remaining rules follows.
+const TURNS_PER_CHECK: u64 = 8;
 
-/// From how many packets on a run must come to every end.
-const ENOUGH: u64 = 300;
+/// The number of packets from which on a run must reach every outcome.
+const ENOUGH_PACKETS: u64 = 300;
 
 /// A whole run.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +45,19 @@ struct Run {
     packets: u16,
 }
 
-/// What the workers of a run have in common.
+/// The state that the workers share.
 #[derive(Default)]
 struct Shared {
     /// The next turn.
     turns: AtomicU64,
-    tally: Tally,
+    counts: OutcomeCounts,
     disagreements: Mutex<Vec<Disagreement>>,
-    /// Held for writing where an address must be free again: a program that is just being started
-    /// still holds every socket of this process.
+    /// Locked for writing while an address must become free: a program that is being started still has
+    /// every socket of this process.
     programs: RwLock<()>,
 }
 
-/// The story of a packet that did not end as its walk says.
+/// The description of a packet for which walk and kernel disagree.
 type Disagreement = String;
 
 impl Run {
@@ -77,14 +77,19 @@ fn number(name: &str) -> Option<u64> {
 }
 
 impl Shared {
-    fn world(&self) -> PodGuestNet {
+    fn new_net(&self) -> PodGuestNet {
         let _programs = self.programs.read();
         PodGuestNet::new()
     }
 }
 
-/// Plays one turn; the first packet that does not end as its walk says ends it.
-fn play(run: Run, turn: u64, world: &mut PodGuestNet, shared: &Shared) -> Result<(), Disagreement> {
+/// Runs one turn, until the first disagreement.
+fn run_turn(
+    run: Run,
+    turn: u64,
+    net: &mut PodGuestNet,
+    shared: &Shared,
+) -> Result<(), Disagreement> {
     let mut random = Random::of(run.seed, turn);
     let case = Case::random(&mut random);
     let xtables = Xtables::search(env::var_os("PATH").as_deref());
@@ -92,91 +97,91 @@ fn play(run: Run, turn: u64, world: &mut PodGuestNet, shared: &Shared) -> Result
     let what = format!("{run:?} TURN={turn} {:?}", case.interception);
     {
         let _programs = shared.programs.read();
-        let applied = apply(&world.pod, &xtables, choice, &case.rules);
+        let applied = apply(&net.pod, &xtables, choice, &case.rules);
         assert_eq!(applied.expect(&what).change, Change::Created, "{what}");
     }
     {
         let _no_programs = shared.programs.write();
-        world.resolve_as(case.proxy());
+        net.resolve_as(case.proxy());
     }
     for _ in 0..run.packets {
-        let errand = Errand::random(&mut random, &case);
-        let compared = compare(&case, &errand, world, shared);
-        compared.map_err(|story| format!("{run:?} TURN={turn} {story}"))?;
+        let packet = TestPacket::random(&mut random, &case);
+        let compared = compare(&case, &packet, net, shared);
+        compared.map_err(|description| format!("{run:?} TURN={turn} {description}"))?;
     }
     let _programs = shared.programs.read();
-    remove(&world.pod, &xtables, choice).unwrap();
-    if turn.is_multiple_of(TURNS_A_LOOK) {
-        assert_eq!(left(world), Vec::<String>::new(), "{what}");
+    remove(&net.pod, &xtables, choice).unwrap();
+    if turn.is_multiple_of(TURNS_PER_CHECK) {
+        assert_eq!(remaining(net), Vec::<String>::new(), "{what}");
     }
     Ok(())
 }
 
-/// Sends one packet to where its walk says.
+/// Sends one packet, and compares where it arrives with its walk.
 fn compare(
     case: &Case,
-    errand: &Errand,
-    world: &mut PodGuestNet,
+    packet: &TestPacket,
+    net: &mut PodGuestNet,
     shared: &Shared,
 ) -> Result<(), Disagreement> {
-    let walk = case.walk(&errand.packet());
-    let mut told = case.foretold(&walk, errand);
-    let awaited = told.is_some();
-    let met = world.send(errand.origin, errand.protocol, errand.probe(), awaited);
-    if let (Some(told), Some(met), None) = (&mut told, &met, errand.source) {
-        // What the kernel chose to send from is not the walk's to say.
-        told.from = met.from;
+    let walk = case.walk(&packet.packet());
+    let mut expected = case.expected(&walk, packet);
+    let is_expected = expected.is_some();
+    let received = net.send(packet.origin, packet.protocol, packet.probe(), is_expected);
+    if let (Some(expected), Some(received), None) = (&mut expected, &received, packet.source) {
+        // The walk does not determine the source address that the kernel chooses.
+        expected.from = received.from;
     }
-    shared.tally.count(&walk.outcome, errand);
-    if met == told {
+    shared.counts.count(&walk.outcome, packet);
+    if received == expected {
         return Ok(());
     }
     let _programs = shared.programs.read();
-    let stands = must(&world.pod, "nft list ruleset");
-    let story = case.story(&walk);
+    let ruleset = must(&net.pod, "nft list ruleset");
+    let description = case.describe(&walk);
     Err(format!(
-        "{story}\n{stands}\nmet:  {met:?}\ntold: {told:?}\n"
+        "{description}\n{ruleset}\nreceived: {received:?}\nexpected: {expected:?}\n"
     ))
 }
 
-/// Rules, of whatever back end, and policy routing that should be gone.
-fn left(world: &PodGuestNet) -> Vec<String> {
-    let native = must(&world.pod, "nft -s list ruleset");
+/// The rules of all back ends and the policy routing that should have been removed.
+fn remaining(net: &PodGuestNet) -> Vec<String> {
+    let native = must(&net.pod, "nft -s list ruleset");
     let frame = ["table ", "chain ", "type ", "}", "#"];
     let native = native.lines().map(str::trim);
     let native = native.filter(|line| !frame.iter().any(|start| line.starts_with(start)));
-    let mut left: Vec<_> = native.map(str::to_owned).collect();
+    let mut remaining: Vec<_> = native.map(str::to_owned).collect();
     for program in ["iptables-legacy-save", "ip6tables-legacy-save"] {
-        let saved = must(&world.pod, program);
+        let saved = must(&net.pod, program);
         let rules = saved.lines().filter(|line| line.starts_with("-A"));
-        left.extend(rules.map(str::to_owned));
+        remaining.extend(rules.map(str::to_owned));
     }
     for program in ["ip -4 rule list", "ip -6 rule list"] {
-        let listed = must(&world.pod, program);
+        let listed = must(&net.pod, program);
         let marked = listed.lines().filter(|line| line.contains("fwmark"));
-        left.extend(marked.map(str::to_owned));
+        remaining.extend(marked.map(str::to_owned));
     }
-    left.retain(|line| !line.is_empty());
-    left
+    remaining.retain(|line| !line.is_empty());
+    remaining
 }
 
-/// Takes turns until none is left.
+/// Runs turns until all are done.
 fn work(run: Run, shared: &Shared) {
-    let mut world = shared.world();
-    let mut played = 0;
+    let mut net = shared.new_net();
+    let mut turns = 0;
     loop {
         let turn = shared.turns.fetch_add(1, Ordering::Relaxed);
         if turn >= run.settings {
             return;
         }
-        if played == TURNS_A_WORLD || !world.has_ports_for(run.packets) {
-            world = shared.world();
-            played = 0;
+        if turns == TURNS_PER_NET || !net.has_ports_for(run.packets) {
+            net = shared.new_net();
+            turns = 0;
         }
-        played += 1;
-        if let Err(disagreement) = play(run, turn, &mut world, shared) {
+        turns += 1;
+        if let Err(disagreement) = run_turn(run, turn, &mut net, shared) {
             shared.disagreements.lock().unwrap().push(disagreement);
-            played = TURNS_A_WORLD;
+            turns = TURNS_PER_NET;
         }
     }
 }
@@ -184,14 +189,14 @@ fn work(run: Run, shared: &Shared) {
 #[test]
 #[expect(
     clippy::print_stdout,
-    reason = "a long run is asked for its figures, and shows them with --nocapture"
+    reason = "prints the figures of a long run with --nocapture"
 )]
-fn the_walk_agrees_with_the_kernel_on_whatever_comes() {
+fn the_walk_agrees_with_the_kernel() {
     let run = Run::of_environment();
     let shared = Shared::default();
     if let Some(turn) = number("TURN") {
-        let played = play(run, turn, &mut PodGuestNet::new(), &shared);
-        return played.unwrap_or_else(|story| panic!("{story}"));
+        let result = run_turn(run, turn, &mut PodGuestNet::new(), &shared);
+        return result.unwrap_or_else(|description| panic!("{description}"));
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = number("WORKERS").map_or(cores, |workers| workers.try_into().unwrap());
@@ -202,9 +207,9 @@ fn the_walk_agrees_with_the_kernel_on_whatever_comes() {
     });
     let disagreements = shared.disagreements.into_inner().unwrap();
     let count = disagreements.len();
-    println!("{run:?}, {}: {count} turns disagree", shared.tally);
+    println!("{run:?}, {}: {count} turns disagree", shared.counts);
     assert_eq!(count, 0, "{}", disagreements.join("\n"));
-    if run.settings * u64::from(run.packets) >= ENOUGH {
-        assert_eq!(shared.tally.missing(), Vec::<&str>::new());
+    if run.settings * u64::from(run.packets) >= ENOUGH_PACKETS {
+        assert_eq!(shared.counts.missing(), Vec::<&str>::new());
     }
 }

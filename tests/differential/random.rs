@@ -1,10 +1,10 @@
-//! A generator that gives the same numbers for the same seed everywhere (`SplitMix64`).
+//! A generator of reproducible random numbers (`SplitMix64`).
 
-/// Where the numbers are.
+/// The state of the generator.
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of one turn of a run, whatever other turns took.
+    /// The generator of one turn of a run, independent of other turns.
     pub(super) fn of(seed: u64, turn: u64) -> Self {
         let mut first = Self(seed);
         let offset = first.next();
@@ -18,7 +18,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of these.
+    /// One of the items.
     pub(super) fn one<T: Clone>(&mut self, of: &[T]) -> T {
         let count = u64::try_from(of.len()).unwrap();
         let chosen = usize::try_from(self.next() % count).unwrap();
@@ -29,7 +29,7 @@ impl Random {
         self.next().is_multiple_of(times)
     }
 
-    /// Some of these, each once in so many times, in their order.
+    /// A subset of the items in order, each with probability `1 / once_in`.
     pub(super) fn some<T: Clone>(&mut self, of: &[T], once_in: u64) -> Vec<T> {
         let chosen = of.iter().filter(|_| self.once_in(once_in));
         chosen.cloned().collect()

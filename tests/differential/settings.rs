@@ -1,4 +1,4 @@
-//! Random settings: everything that the contract has, alone and together.
+//! Random settings: every setting of the contract, alone and combined.
 
 use std::fmt::Debug;
 use std::net::IpAddr;

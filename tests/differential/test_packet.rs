@@ -1,4 +1,4 @@
-//! Random packets: whence, by whom, over which protocol and family, to where.
+//! Random packets: origin, sender, protocol, family and destination.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,23 +14,23 @@ use mesh_cni_tests::{
 use crate::case::Case;
 use crate::random::Random;
 
-/// The source port of the packet that walks; the real one has another.
+/// The source port of the packet in the walk; that of the real one differs.
 const ANY_PORT: u16 = 32768;
 
-/// A packet to be sent, in both of its shapes: for the walk, and for the kernel.
+/// A packet for the walk and for the kernel.
 #[derive(Clone, Debug)]
-pub(super) struct Errand {
+pub(super) struct TestPacket {
     pub(super) origin: Origin,
     pub(super) protocol: Protocol,
     sender: Sender,
-    /// By which of the pod's interfaces it comes in, where it does.
+    /// The pod's interface that receives it, unless the pod sends it.
     link: Option<Link>,
-    /// Its source address, where it is not left to the kernel.
+    /// Its source address; if `None`, the kernel chooses it.
     pub(super) source: Option<IpAddr>,
     to: SocketAddr,
 }
 
-impl Errand {
+impl TestPacket {
     pub(super) fn random(random: &mut Random, case: &Case) -> Self {
         let family = random.one(&Family::ALL);
         let origin = match random.next() % 8 {
@@ -58,7 +58,7 @@ impl Errand {
         self.origin == Origin::Pod
     }
 
-    /// As the walk takes it.
+    /// The packet for the walk.
     pub(super) fn packet(&self) -> Packet {
         let source = self
             .source
@@ -66,7 +66,7 @@ impl Errand {
         let Some(link) = self.link else {
             return self.packet_out(source);
         };
-        let source = source.expect("who sends from elsewhere has an address");
+        let source = source.expect("a packet from outside the pod has a source address");
         let packet = match self.protocol {
             Protocol::Tcp => Packet::tcp_in(source, self.to),
             Protocol::Udp => Packet::udp_in(source, self.to),
@@ -86,7 +86,7 @@ impl Errand {
         }
     }
 
-    /// As a socket sends it.
+    /// The packet for a socket.
     pub(super) fn probe(&self) -> Probe {
         let family = Family::of_address(self.to.ip());
         let by_net1 = self.origin == Origin::Peer
@@ -101,23 +101,28 @@ impl Errand {
         }
     }
 
-    /// The first answer to a connection that passes through the pod.
-    pub(super) fn answer(&self, fate: &Outcome) -> Option<Packet> {
-        let (Outcome::NotRedirected { to, location }, Protocol::Tcp) = (fate, self.protocol) else {
+    /// The first answer of a connection through the pod.
+    pub(super) fn answer(&self, outcome: &Outcome) -> Option<Packet> {
+        let (Outcome::NotRedirected { to, location }, Protocol::Tcp) = (outcome, self.protocol)
+        else {
             return None;
         };
         let (Location::Remote(_), Some(guest), Some(_)) = (location, self.source, self.link) else {
             return None;
         };
-        // The peer's only way to the guests.
+        // The peer's only route to the guests.
         let back = Link::ETH0.interface.parse::<InterfaceName>().unwrap();
         let answer = Packet::tcp_in(*to, SocketAddr::new(guest, ANY_PORT));
         let answer = answer.on_interface(back).as_reply();
         Some(answer.in_state(ConntrackState::Established))
     }
 
-    /// What is known of a connection's ends, and of no datagram's.
-    pub(super) fn ends(&self, original: SocketAddr, local: SocketAddr) -> Option<Destinations> {
+    /// The destinations of a connection; `None` for a datagram.
+    pub(super) fn destinations(
+        &self,
+        original: SocketAddr,
+        local: SocketAddr,
+    ) -> Option<Destinations> {
         match self.protocol {
             Protocol::Tcp => Some(Destinations { original, local }),
             Protocol::Udp => None,
@@ -139,7 +144,7 @@ fn port(random: &mut Random) -> u16 {
     random.one(&PodGuestNet::PORTS)
 }
 
-/// Where it is for: what can be reached from there.
+/// A destination that is reachable from the origin.
 fn target(random: &mut Random, origin: Origin, link: Option<Link>, family: Family) -> IpAddr {
     let own: Vec<_> = Link::ALL.iter().map(|link| link.own(family)).collect();
     let others: Vec<_> = Link::ALL.iter().map(|link| link.other(family)).collect();
@@ -162,7 +167,7 @@ fn target(random: &mut Random, origin: Origin, link: Option<Link>, family: Famil
     }
 }
 
-/// From where: a process of the pod that sends to the pod may choose.
+/// The source address; a process of the pod that sends to the pod may choose it.
 fn source(
     random: &mut Random,
     origin: Origin,

@@ -1,4 +1,4 @@
-//! How many packets of a run ended how: a run in which nothing happens proves nothing.
+//! Counts the outcomes of a run's packets, to check that the run covers all of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::Mutex;
 
 use mesh_cni_netfilter::walk::{Location, Outcome};
 
-use crate::errand::Errand;
+use crate::test_packet::TestPacket;
 
-/// Every end that a run of some hundred packets comes to.
-const ENDS: [&str; 7] = [
+/// The outcomes that a run of some hundred packets must reach.
+const OUTCOMES: [&str; 7] = [
     "captured outbound",
     "captured inbound",
     "handed over",
@@ -19,25 +19,32 @@ const ENDS: [&str; 7] = [
     "out as addressed",
 ];
 
-/// Counts by end.
+/// Counts by outcome.
 #[derive(Default)]
-pub(super) struct Tally(Mutex<BTreeMap<&'static str, u64>>);
+pub(super) struct OutcomeCounts(Mutex<BTreeMap<&'static str, u64>>);
 
-impl Tally {
-    pub(super) fn count(&self, fate: &Outcome, errand: &Errand) {
-        *self.0.lock().unwrap().entry(end(fate, errand)).or_default() += 1;
+impl OutcomeCounts {
+    pub(super) fn count(&self, outcome: &Outcome, packet: &TestPacket) {
+        *self
+            .0
+            .lock()
+            .unwrap()
+            .entry(name(outcome, packet))
+            .or_default() += 1;
     }
 
-    /// The ends to which no packet came.
+    /// The outcomes that no packet reached.
     pub(super) fn missing(&self) -> Vec<&'static str> {
         let counts = self.0.lock().unwrap();
-        let missing = ENDS.into_iter().filter(|end| !counts.contains_key(end));
+        let missing = OUTCOMES
+            .into_iter()
+            .filter(|outcome| !counts.contains_key(outcome));
         missing.collect()
     }
 }
 
-fn end(fate: &Outcome, errand: &Errand) -> &'static str {
-    match fate {
+fn name(outcome: &Outcome, packet: &TestPacket) -> &'static str {
+    match outcome {
         Outcome::Redirected { port, .. } => match port.get() {
             15053 => "captured query",
             15006 | 25006 => "captured inbound",
@@ -46,19 +53,19 @@ fn end(fate: &Outcome, errand: &Errand) -> &'static str {
         Outcome::Tproxied { .. } => "handed over",
         Outcome::NotRedirected { location, .. } => match location {
             Location::Local => "to the pod as addressed",
-            Location::Remote(_) if errand.is_from_the_pod() => "out as addressed",
+            Location::Remote(_) if packet.is_from_the_pod() => "out as addressed",
             Location::Remote(_) => "through the pod as addressed",
         },
         _ => "nowhere",
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for OutcomeCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.0.lock().unwrap();
         write!(f, "{} pairs", counts.values().sum::<u64>())?;
-        for (end, count) in counts.iter() {
-            write!(f, ", {count} {end}")?;
+        for (outcome, count) in counts.iter() {
+            write!(f, ", {count} {outcome}")?;
         }
         Ok(())
     }
