@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mesh_cni_tests::{Agent, AgentClient, KubeApi, MANIFESTS};
+use mesh_cni_tests::{Agent, KubeApi, MANIFESTS};
 use serde_json::{Value, json};
 
 use crate::node::{Node, PLAIN, passed};
@@ -58,10 +58,7 @@ fn a_new_token_is_used_and_an_expired_one_is_reported() {
     let kubeconfig = with_token_file(&api, &token, directory.path());
     let command = Agent::command(&kubeconfig, directory.path());
     let mut agent = Agent::spawn(&command, directory.path());
-    agent.wait_for(
-        "has not received its pods",
-        AgentClient::has_received_its_pods,
-    );
+    agent.wait_for_pods();
     let mut node = Node {
         agent,
         api,
@@ -72,9 +69,7 @@ fn a_new_token_is_used_and_an_expired_one_is_reported() {
     // The token expires with the secret that it is bound to, and there is no new one yet.
     end_token(&node.api, "first");
     restart(&mut node.api);
-    node.agent.wait_for("does not say why", |agent| {
-        agent.log().contains("answered 401 Unauthorized")
-    });
+    node.agent.wait_for_log("answered 401 Unauthorized");
     assert!(passed(&node.add("plain", &plain)));
 
     bind_token(&node.api, "second", &token);
@@ -96,14 +91,9 @@ fn a_wrong_clock_is_reported_and_a_jumping_clock_does_no_harm() {
     // A machine without a battery starts at this time, before any certificate is valid.
     clock.set("@1970-01-02 00:00:00");
     let mut agent = Agent::spawn(&command, directory.path());
-    agent.wait_for("does not say why", |agent| {
-        agent.log().contains("not valid yet")
-    });
+    agent.wait_for_log("not valid yet");
     clock.set("+0");
-    agent.wait_for(
-        "has not received its pods",
-        AgentClient::has_received_its_pods,
-    );
+    agent.wait_for_pods();
     let mut node = Node {
         agent,
         api,

@@ -85,7 +85,7 @@ fn the_plugin_can_ask_the_api_server_itself() {
     let refused = node.add_with(&refused, "plain", &plain);
     assert_eq!(refused["code"], 11);
     assert!(
-        refused["msg"].as_str().unwrap().contains("answers 401"),
+        refused["msg"].as_str().unwrap().contains("status 401"),
         "{refused}"
     );
 }

@@ -37,7 +37,7 @@ impl Node {
         let uid = found["metadata"]["uid"].as_str().unwrap().to_owned();
         let page = format!("/pods/default/{name}");
         self.agent.wait_for("does not know the pod", |agent| {
-            agent.get(&page).is_some_and(|page| page.contains(&uid))
+            agent.get(&page)?.contains(&uid).then_some(())
         });
         uid
     }

@@ -34,7 +34,7 @@ pub(crate) fn enable(cluster: &mut TestCluster) {
     assert!(is_listed(cluster), "{}", list(cluster));
 }
 
-/// Uninstalls mesh-cni from the node as operators do. The remaining DaemonSet does nothing.
+/// Uninstalls mesh-cni from the node as operators do. The remaining `DaemonSet` does nothing.
 pub(crate) fn disable(cluster: &TestCluster) {
     cluster.kubectl.apply(UNINSTALL);
     rolled_out(cluster);
@@ -62,7 +62,7 @@ pub(crate) fn delete(kubectl: &Kubectl) {
     }
 }
 
-/// Waits until the DaemonSet is rolled out.
+/// Waits until the `DaemonSet` is rolled out.
 pub(crate) fn rolled_out(cluster: &TestCluster) {
     cluster.kubectl.rolled_out(AGENT, MOST);
 }

@@ -1,18 +1,12 @@
 //! A cluster of one node that runs only the API server and the agent.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use mesh_cni_tests::{KubeApi, Process, ask_agent, mesh_cni_agent};
+use mesh_cni_tests::{Agent, AgentClient, KubeApi};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::chart::render;
-
-/// How long a test waits for anything.
-pub(crate) const MOST: Duration = Duration::from_secs(60);
 
 /// The node's name.
 pub(crate) const NODE: &str = "node-1";
@@ -20,11 +14,9 @@ pub(crate) const NODE: &str = "node-1";
 /// The API server, and an agent with its run directory.
 pub(crate) struct Cluster {
     pub(crate) api: KubeApi,
-    agent: Option<Process>,
+    agent: Option<Agent>,
     directory: TempDir,
     options: Vec<&'static str>,
-    /// How many agents were started; each has its own log.
-    agents: usize,
 }
 
 impl Cluster {
@@ -37,7 +29,6 @@ impl Cluster {
             agent: None,
             directory: tempfile::tempdir().unwrap(),
             options: options.to_vec(),
-            agents: 0,
         }
     }
 
@@ -50,32 +41,26 @@ impl Cluster {
     /// Starts the agent with these capabilities. A running agent is stopped first.
     pub(crate) fn start_agent_with(&mut self, capabilities: &[String], flags: &[&str]) {
         self.agent = None;
-        self.agents += 1;
         let account = self.api.kubeconfig_of("kube-system", "mesh-cni");
-        let kept = capabilities.iter().map(|name| format!(",+{name}"));
-        let kept: String = kept.collect();
+        let agent = if flags.contains(&"--plugin-binary") {
+            Agent::installing(&account, self.directory.path())
+        } else {
+            Agent::command(&account, self.directory.path())
+        };
+        let kept: String = capabilities
+            .iter()
+            .map(|name| format!(",+{name}"))
+            .collect();
         let mut command = Command::new("setpriv");
         command
             .arg(format!("--bounding-set=-all{kept}"))
             .args(["--inh-caps=-all", "--no-new-privs"])
-            .arg(mesh_cni_agent())
-            .args(["run", "--node-name", NODE])
-            .args(["--health-addr", "off", "--metrics-addr", "off"])
-            .arg("--run-dir")
-            .arg(self.directory.path().join("run"))
-            .arg("--api-kubeconfig")
-            .arg(account)
+            .arg(agent.get_program())
+            .args(agent.get_args())
             .args(self.arguments())
             .args(flags);
-        if !flags.contains(&"--plugin-binary") {
-            command.args(["--install", "false"]);
-        }
-        let mut agent = Process::start(&command, &self.log());
-        let cluster = &*self;
-        agent.wait_for("has not received its pods", MOST, || {
-            let ready = cluster.ask("/readyz/watch")?;
-            ready.starts_with("HTTP/1.1 200").then_some(())
-        });
+        let mut agent = Agent::spawn(&command, self.directory.path());
+        agent.wait_for_pods();
         self.agent = Some(agent);
     }
 
@@ -106,51 +91,42 @@ impl Cluster {
 
     /// Waits for a line of the agent's log that contains all these texts.
     pub(crate) fn wait_for_log(&mut self, texts: &[&str]) -> String {
-        let log = self.log();
-        let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(&format!("has not logged {texts:?}"), MOST, || {
-            let log = fs::read_to_string(&log).unwrap();
-            let mut lines = log.lines();
-            let line = lines.find(|line| texts.iter().all(|text| line.contains(text)));
-            line.map(str::to_owned)
+        let what = format!("has not logged {texts:?}");
+        self.agent_mut().wait_for(&what, |agent| {
+            agent
+                .log()
+                .lines()
+                .find(|line| texts.iter().all(|text| line.contains(text)))
+                .map(str::to_owned)
         })
     }
 
     /// Waits until that many lines of the agent's log contain the text.
     pub(crate) fn wait_for_log_lines(&mut self, text: &str, times: usize) {
-        let log = self.log();
-        let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(
-            &format!("has not logged {text} {times} times"),
-            MOST,
-            || {
-                let log = fs::read_to_string(&log).unwrap();
-                let lines = log.lines().filter(|line| line.contains(text));
-                (lines.count() >= times).then_some(())
-            },
-        );
+        let what = format!("has not logged {text} {times} times");
+        self.agent_mut().wait_for(&what, |agent| {
+            (count(&agent.log(), text) >= times).then_some(())
+        });
     }
 
     /// The number of lines of the log that contain the text.
     pub(crate) fn count(&self, text: &str) -> usize {
-        let log = fs::read_to_string(self.log()).unwrap();
-        log.lines().filter(|line| line.contains(text)).count()
+        count(&self.client().log(), text)
     }
 
     /// Waits until the agent's metrics contain the line.
     pub(crate) fn wait_for_metric(&mut self, line: &str) {
-        let socket = self.socket();
-        let agent = self.agent.as_mut().unwrap();
-        agent.wait_for(&format!("has no metric {line}"), MOST, || {
-            let metrics = ask_agent(&socket, "/metrics")?;
+        let what = format!("has no metric {line}");
+        self.agent_mut().wait_for(&what, |agent| {
+            let metrics = agent.get("/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
     }
 
     /// The `repair` of the agent's status.
     pub(crate) fn status(&self) -> Value {
-        let answer = self.ask("/v1/status").unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let response = self.client().get("/v1/status").unwrap();
+        let (_, body) = response.split_once("\r\n\r\n").unwrap();
         let status: Value = serde_json::from_str(body).unwrap();
         status["repair"].clone()
     }
@@ -175,17 +151,15 @@ impl Cluster {
             .collect()
     }
 
-    fn ask(&self, path: &str) -> Option<String> {
-        ask_agent(&self.socket(), path)
+    fn client(&self) -> &AgentClient {
+        self.agent.as_ref().unwrap().client()
     }
 
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("run/agent.sock")
+    fn agent_mut(&mut self) -> &mut Agent {
+        self.agent.as_mut().unwrap()
     }
+}
 
-    fn log(&self) -> PathBuf {
-        self.directory
-            .path()
-            .join(format!("agent.{}.log", self.agents))
-    }
+fn count(log: &str, text: &str) -> usize {
+    log.lines().filter(|line| line.contains(text)).count()
 }

@@ -81,7 +81,7 @@ fn only_pods_without_their_rules_are_changed() {
             "without-sidecar",
             "none of the pod's containers is named `istio-proxy`",
         ),
-        ("own-init", "`istio-init` among the init containers"),
+        ("own-init", "init containers include `istio-init`"),
         ("host", "it shares the node's network"),
         ("whole", "its rules stand"),
         ("other", "rules of other settings stand"),

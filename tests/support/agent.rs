@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -40,10 +41,7 @@ impl Agent {
         api.apply(MANIFESTS);
         let kubeconfig = api.kubeconfig_of("kube-system", "mesh-cni");
         let mut agent = Self::spawn(&Self::command(&kubeconfig, directory), directory);
-        agent.wait_for(
-            "has not received its pods",
-            AgentClient::has_received_its_pods,
-        );
+        agent.wait_for_pods();
         agent
     }
 
@@ -67,9 +65,11 @@ impl Agent {
         command
     }
 
-    /// Starts one of the commands above, which must use the same directory.
+    /// Starts one of the commands above, which must use the same directory, with a new log.
     pub fn spawn(command: &Command, directory: &Path) -> Self {
-        let log = directory.join("agent.log");
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let log = directory.join(format!("agent.{number}.log"));
         Self {
             process: Process::start(command, &log),
             client: AgentClient {
@@ -89,11 +89,28 @@ impl Agent {
         &self.client
     }
 
-    /// Waits until `condition` is true; `what` describes the failure.
-    pub fn wait_for(&mut self, what: &str, condition: impl Fn(&AgentClient) -> bool) {
-        let client = self.client.clone();
-        let probe = || condition(&client).then_some(());
-        self.process.wait_for(what, TIMEOUT, probe);
+    /// Calls `probe` now, and again after each line of the log, until it returns a value; `what`
+    /// describes the failure.
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        mut probe: impl FnMut(&AgentClient) -> Option<T>,
+    ) -> T {
+        self.process.wait_for(what, TIMEOUT, || probe(&self.client))
+    }
+
+    /// Waits until its log contains the text.
+    pub fn wait_for_log(&mut self, text: &str) {
+        self.wait_for(&format!("has not logged `{text}`"), |client| {
+            client.log().contains(text).then_some(())
+        });
+    }
+
+    /// Waits until it has received every pod of its node.
+    pub fn wait_for_pods(&mut self) {
+        self.wait_for("has not received its pods", |client| {
+            client.has_received_its_pods().then_some(())
+        });
     }
 }
 
