@@ -1,25 +1,27 @@
-//! Every scenario, layer by layer: restore input of both families, listings, and where packets end.
+//! The rules, listings and packet walks of all scenarios.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::path::Path;
 
-use mesh_cni_netfilter::ruleset::{Family, RuleSet};
-use mesh_cni_netfilter::value::{InterfaceName, network};
-use mesh_cni_netfilter::walk::{NetnsAddresses, walk_in};
-use mesh_cni_netfilter::{Listing, render};
+use mesh_cni_netfilter::value::network;
+use mesh_cni_netfilter::{
+    Family, InterfaceName, Listing, NetnsAddresses, RuleSet, render, walk_in,
+};
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_tests::Scenario;
 
-fn check(scenario: &Scenario, artefact: &str, text: &str) {
+/// Compares with `FOLDER/NAME.snap`.
+fn check(folder: &Path, name: &str, description: &str, text: &str) {
     insta::with_settings!({
-        snapshot_path => &scenario.folder,
+        snapshot_path => folder,
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => scenario.find(),
-    }, { insta::assert_snapshot!(artefact, text) });
+        description => description,
+    }, { insta::assert_snapshot!(name, text) });
 }
 
-/// Every table that holds something, each under its name.
+/// All tables that are not empty, each after its name.
 fn listings(rules: &RuleSet) -> String {
     let mut text = String::new();
     for table in &rules.tables {
@@ -29,44 +31,55 @@ fn listings(rules: &RuleSet) -> String {
             table.name,
             Listing::of(rules, table.name, &OWNERSHIP)
         )
-        .expect("a string takes every write");
+        .expect("writing to a string does not fail");
     }
     text
 }
 
-/// The namespace in which packets walk: the pod's own interface, a bridge inside the pod, and a
-/// second interface.
-fn host() -> NetnsAddresses {
+/// The pod: its interface, a bridge inside it, and a second interface.
+fn pod() -> NetnsAddresses {
     let addresses: [IpAddr; 2] =
-        ["10.99.0.2", "fd00:99::2"].map(|address| address.parse().expect("this is an address"));
-    let bridge = "docker0".parse::<InterfaceName>().expect("this is a name");
-    let second = "net1".parse::<InterfaceName>().expect("this is a name");
-    let ranges = |texts: [&str; 2]| texts.map(|text| network(text).expect("this is a range"));
+        ["10.99.0.2", "fd00:99::2"].map(|address| address.parse().expect("the address is valid"));
+    let bridge = "docker0"
+        .parse::<InterfaceName>()
+        .expect("the name is valid");
+    let second = "net1".parse::<InterfaceName>().expect("the name is valid");
+    let ranges = |texts: [&str; 2]| texts.map(|text| network(text).expect("the range is valid"));
     NetnsAddresses::pod(&addresses)
         .with_interface(bridge, ranges(["172.17.0.1/32", "fd00:17::1/128"]).to_vec())
         .with_interface(second, ranges(["10.98.0.2/32", "fd00:98::2/128"]).to_vec())
 }
 
-/// The story of each packet.
 fn walks(scenario: &Scenario) -> String {
-    let host = host();
+    let pod = pod();
     let mut text = String::new();
     for packet in scenario.packets() {
-        let walk = walk_in(&scenario.rules(packet.family()), &packet, &host);
-        writeln!(text, "{}\n", walk.display(PORT_NAMES)).expect("a string takes every write");
+        let walk = walk_in(&scenario.rules(packet.family()), &packet, &pod);
+        writeln!(text, "{}\n", walk.display(PORT_NAMES))
+            .expect("writing to a string does not fail");
     }
     text
 }
 
 #[test]
-fn every_scenario_comes_to_what_lies_beside_it() {
+fn all_scenarios_give_the_rules_and_walks_in_their_folders() {
     let scenarios = Scenario::all();
-    assert!(scenarios.len() >= 52, "a scenario was lost");
+    let names: Vec<_> = scenarios
+        .iter()
+        .map(|scenario| scenario.name.as_str())
+        .collect();
+    check(
+        Path::new("snapshots"),
+        "scenarios",
+        "all scenarios, so that none is lost",
+        &names.join("\n"),
+    );
     for scenario in &scenarios {
-        let (four, six) = (scenario.rules(Family::V4), scenario.rules(Family::V6));
-        check(scenario, "restore.v4", &render::restore(&four));
-        check(scenario, "restore.v6", &render::restore(&six));
-        check(scenario, "listing.v4", &listings(&four));
-        check(scenario, "walks", &walks(scenario));
+        let [v4, v6] = Family::ALL.map(|family| scenario.rules(family));
+        let check = |name, text: String| check(&scenario.folder, name, scenario.find(), &text);
+        check("restore.v4", render::restore(&v4));
+        check("restore.v6", render::restore(&v6));
+        check("listing.v4", listings(&v4));
+        check("walks", walks(scenario));
     }
 }

@@ -117,7 +117,7 @@ fn native_rules_as_nft_lists_them() {
     apply(&netns, &xtables, choice, &[rules]).unwrap();
     insta::with_settings!({
         description => "`nft list ruleset` of the documented pod with longer lists, by nft-native: \
-            one rule for each list, each element with a counter of its own, every name iptables'",
+            one rule for each list, a counter for each element, the names of iptables",
         omit_expression => true,
         prepend_module_to_snapshot => false,
         snapshot_path => "../snapshots",
