@@ -1,4 +1,4 @@
-//! The containers of the DaemonSet, as the manifests describe them, run by containerd on a node
+//! The containers of the `DaemonSet`, as the manifests describe them, run by containerd on a node
 //! without a kubelet.
 
 use std::fs;
@@ -34,7 +34,7 @@ pub(crate) fn import_image(node: &Node) {
     Containerd::import(&node.isolated_host, &archive);
 }
 
-/// A running container of the DaemonSet.
+/// A running container of the `DaemonSet`.
 pub(crate) struct AgentPod<'node> {
     node: &'node Node,
     sandbox: String,

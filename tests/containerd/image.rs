@@ -67,7 +67,7 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     leaving.end();
 }
 
-/// Without NET_ADMIN the agent reports that it cannot probe the back ends, and installs the plugin
+/// Without `NET_ADMIN` the agent reports that it cannot probe the back ends, and installs the plugin
 /// nevertheless. The other capabilities are needed for repair.
 #[test]
 fn without_net_admin_the_agent_reports_what_it_cannot_probe() {

@@ -47,13 +47,13 @@ impl Cluster {
         } else {
             Agent::command(&account, self.directory.path())
         };
-        let kept: String = capabilities
-            .iter()
-            .map(|name| format!(",+{name}"))
-            .collect();
+        let mut bounding_set = "--bounding-set=-all".to_owned();
+        for name in capabilities {
+            bounding_set.extend([",+", name]);
+        }
         let mut command = Command::new("setpriv");
         command
-            .arg(format!("--bounding-set=-all{kept}"))
+            .arg(bounding_set)
             .args(["--inh-caps=-all", "--no-new-privs"])
             .arg(agent.get_program())
             .args(agent.get_args())
