@@ -1,6 +1,5 @@
 //! The flags of Istio's istio-iptables command as data: names, environment, default, help.
 
-mod logging;
 mod table;
 
 pub(crate) use table::*;
@@ -42,6 +41,43 @@ pub(crate) struct GivenFlags {
 }
 
 impl Flag {
+    const fn value(long: &'static str, name: &'static str) -> Self {
+        Self {
+            long,
+            short: None,
+            variable: None,
+            takes: Takes::Value(name),
+            default: "",
+            help: "",
+        }
+    }
+
+    const fn switch(long: &'static str) -> Self {
+        let takes = Takes::Switch;
+        Self {
+            takes,
+            ..Self::value(long, "")
+        }
+    }
+
+    const fn short(self, short: char) -> Self {
+        let short = Some(short);
+        Self { short, ..self }
+    }
+
+    const fn variable(self, variable: &'static str) -> Self {
+        let variable = Some(variable);
+        Self { variable, ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
+
+    const fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
     /// The environment variables that set it; the first that is set and not empty wins.
     pub(crate) fn variables(&self) -> Vec<String> {
         let own = self.long.to_uppercase().replace('-', "_");

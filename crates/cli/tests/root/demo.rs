@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::machine::{Traces, alone, demo_processes, mesh_cnictl, output, stderr, stdout};
+use crate::machine::{Traces, exclusive, demo_processes, mesh_cnictl, output, stderr, stdout};
 
 const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
@@ -21,7 +21,7 @@ const LAST: &str = "8  ";
 
 #[test]
 fn all_checks_pass_and_everything_is_removed() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     let ended = output(&mut mesh_cnictl(&["demo"]));
     let text = stdout(&ended);
@@ -35,7 +35,7 @@ fn all_checks_pass_and_everything_is_removed() {
 
 #[test]
 fn json_contains_the_requests() {
-    let _alone = alone();
+    let _lock = exclusive();
     let ended = output(&mut mesh_cnictl(&["demo", "--output", "json"]));
     let document: Value = serde_json::from_str(&stdout(&ended)).unwrap();
     assert_eq!(document["as_expected"], json!(true));
@@ -67,7 +67,7 @@ const IDLE_PLUGIN: &str = "#!/bin/sed -nf\ns/.*\"prevResult\":\\(.*\\)}$/\\1/p\n
 
 #[test]
 fn a_plugin_that_applies_no_rules_fails_the_checks() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("idle");
     fs::create_dir_all(&directory).unwrap();
@@ -94,7 +94,7 @@ fn a_plugin_that_applies_no_rules_fails_the_checks() {
 
 #[test]
 fn an_interruption_at_any_step_removes_everything() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     for step in STEPS {
         for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -109,7 +109,7 @@ fn an_interruption_at_any_step_removes_everything() {
 
 #[test]
 fn a_kill_at_any_step_removes_everything() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     for step in STEPS {
         let status = signalled_at(step, Signal::SIGKILL);
@@ -122,7 +122,7 @@ fn a_kill_at_any_step_removes_everything() {
 
 #[test]
 fn a_kept_demo_runs_until_the_cleanup() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     let kept = output(&mut mesh_cnictl(&["demo", "--keep"]));
     assert!(kept.status.success(), "{}", stderr(&kept));
@@ -165,7 +165,7 @@ fn a_kept_demo_runs_until_the_cleanup() {
 
 #[test]
 fn the_cleanup_keeps_another_process_with_the_same_pid() {
-    let _alone = alone();
+    let _lock = exclusive();
     let before = Traces::now();
     let mut other = mesh_cnictl(&["demo-process", "pause", "--here"])
         .stdin(Stdio::piped())

@@ -1,6 +1,6 @@
 //! `explain` on live rules, with the addresses of the namespace.
 
-use crate::machine::{alone, mesh_cnictl, output, stdout};
+use crate::machine::{exclusive, mesh_cnictl, output, stdout};
 use crate::scratch::Scratch;
 
 fn explain(scratch: &Scratch, packet: &str) -> String {
@@ -11,7 +11,7 @@ fn explain(scratch: &Scratch, packet: &str) -> String {
 
 #[test]
 fn the_walk_uses_live_rules_and_addresses() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = Scratch::with_addresses(&[]);
     scratch.inside(&[
         "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1",

@@ -1,13 +1,13 @@
 //! `init` in its own namespace: creates, keeps, replaces and removes rules.
 
-use crate::machine::alone;
+use crate::machine::exclusive;
 use crate::scratch::Scratch;
 
 const ALL: [&str; 4] = ["-i", "*", "-b", "*"];
 
 #[test]
 fn rules_are_created_kept_replaced_and_removed() {
-    let _alone = alone();
+    let _lock = exclusive();
     for (binary, backend) in [("nft", "iptables-nft"), ("legacy", "iptables-legacy")] {
         let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
         let chosen = [&ALL[..], &["--force-iptables-binary", binary]].concat();
@@ -39,7 +39,7 @@ fn rules_are_created_kept_replaced_and_removed() {
 
 #[test]
 fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left() {
-    let _alone = alone();
+    let _lock = exclusive();
     let four = Scratch::with_addresses(&["10.9.9.9/32"]);
     let both = Scratch::with_addresses(&["fd09::9/128", "10.9.9.9/32"]);
     for flag in ["-i", "-x"] {
@@ -70,7 +70,7 @@ fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left(
 
 #[test]
 fn native_rules_need_no_iptables() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
     let native = [&ALL[..], &["--native-nftables"]].concat();
     let done = scratch.done(&native);
@@ -86,7 +86,7 @@ fn native_rules_need_no_iptables() {
 
 #[test]
 fn ipv6_follows_the_addresses_of_the_namespace() {
-    let _alone = alone();
+    let _lock = exclusive();
     let both = Scratch::with_addresses(&["10.9.9.9/32", "fd09::9/128"]);
     let transactions = |text: &str| text.matches("COMMIT\n").count();
     let dry = [&ALL[..], &["--dry-run"]].concat();
@@ -108,7 +108,7 @@ fn ipv6_follows_the_addresses_of_the_namespace() {
 
 #[test]
 fn a_namespace_without_an_address_is_an_error() {
-    let _alone = alone();
+    let _lock = exclusive();
     let bare = Scratch::with_addresses(&["169.254.0.1/32"]);
     let (code, stdout, stderr) = bare.init(&ALL);
     assert_eq!((code, stdout.as_str()), (Some(3), ""));
@@ -128,7 +128,7 @@ fn a_namespace_without_an_address_is_an_error() {
 
 #[test]
 fn the_capabilities_of_an_init_container_are_enough() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
     let limited = ["setpriv", "--bounding-set=-all,+net_admin,+net_raw"];
     let program = env!("CARGO_BIN_EXE_mesh-cnictl");

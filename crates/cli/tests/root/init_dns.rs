@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::machine::{alone, output, stderr, stdout};
+use crate::machine::{exclusive, output, stderr, stdout};
 use crate::scratch::Scratch;
 
 /// Mounts a file over /etc/resolv.conf and runs a command.
@@ -12,7 +12,7 @@ const WITH_FILE: &str = "mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
 
 #[test]
 fn servers_of_a_family_without_rules_are_a_warning() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resolv.conf");
     fs::write(&file, "nameserver fd00::a\nnameserver 10.96.0.10\n").unwrap();

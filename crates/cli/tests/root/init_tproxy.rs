@@ -1,6 +1,6 @@
 //! `init -m TPROXY`: applies and removes rules and policy routing, and keeps those of others.
 
-use crate::machine::alone;
+use crate::machine::exclusive;
 use crate::scratch::Scratch;
 
 const EVERYTHING: [&str; 10] = [
@@ -73,7 +73,7 @@ fn add_foreign(scratch: &Scratch, flavour: &str) {
 
 #[test]
 fn policy_routing_is_applied_and_replaced_with_the_rules() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = scratch();
     let done = scratch.done(&EVERYTHING);
     assert!(
@@ -107,7 +107,7 @@ fn policy_routing_is_applied_and_replaced_with_the_rules() {
 
 #[test]
 fn a_cleanup_keeps_rules_and_routing_of_others() {
-    let _alone = alone();
+    let _lock = exclusive();
     for flavour in ["nft", "legacy"] {
         let scratch = scratch();
         add_foreign(&scratch, flavour);

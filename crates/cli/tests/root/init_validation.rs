@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use mesh_cni_netns::NetNs;
 
-use crate::machine::{alone, output, stderr, stdout};
+use crate::machine::{exclusive, output, stderr, stdout};
 use crate::scratch::Scratch;
 
 const ALL: [&str; 5] = ["-i", "*", "-b", "*", "--dual-stack"];
@@ -30,7 +30,7 @@ fn listen(scratch: &Scratch, at: &str) -> TcpListener {
 
 #[test]
 fn rules_that_redirect_are_valid() {
-    let _alone = alone();
+    let _lock = exclusive();
     for flavour in ["nft", "legacy"] {
         for options in [
             &[][..],
@@ -52,7 +52,7 @@ fn rules_that_redirect_are_valid() {
 
 #[test]
 fn the_validation_follows_the_settings() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = scratch();
     let own = ["-z", "16006", "-u", "2102,2103", "-g", "99"];
     let probe = ["--iptables-probe-port", "22222", "--probe-timeout", "1m"];
@@ -64,7 +64,7 @@ fn the_validation_follows_the_settings() {
 
 #[test]
 fn a_missing_redirection_is_exit_code_126() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = scratch();
     let (code, stdout, stderr) = scratch.init(&[&ALL[..], &VALIDATE].concat());
     assert_eq!((code, stdout.as_str()), (Some(126), ""));
@@ -84,7 +84,7 @@ fn a_missing_redirection_is_exit_code_126() {
 
 #[test]
 fn rules_that_redirect_to_another_port_are_not_valid() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = scratch();
     scratch.done(&[&ALL[..], &["-z", "16006"]].concat());
     let _proxy = listen(&scratch, "127.0.0.1:16006");
@@ -98,7 +98,7 @@ fn rules_that_redirect_to_another_port_are_not_valid() {
 
 #[test]
 fn a_listener_on_the_probe_port_is_not_the_proxy() {
-    let _alone = alone();
+    let _lock = exclusive();
     let scratch = scratch();
     let _listener = listen(&scratch, "0.0.0.0:15002");
     let timeout = ["--probe-timeout", "200ms"];
@@ -108,7 +108,7 @@ fn a_listener_on_the_probe_port_is_not_the_proxy() {
 
 #[test]
 fn a_capture_port_in_use_is_an_error() {
-    let _alone = alone();
+    let _lock = exclusive();
     for at in ["0.0.0.0:15006", "127.0.0.1:15006", "[::]:15006"] {
         let scratch = scratch();
         scratch.done(&ALL);
@@ -161,7 +161,7 @@ impl Drop for Program {
 
 #[test]
 fn the_proxys_user_needs_no_capabilities() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (scratch, program) = (scratch(), Program::new());
     let bare = program.validate_as("1337", &scratch);
     assert_eq!(bare.status.code(), Some(126), "{}", stderr(&bare));

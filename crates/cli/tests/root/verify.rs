@@ -11,7 +11,7 @@ use mesh_cni_netfilter::Listing;
 use mesh_cni_netns::NetNs;
 
 use crate::control_group::ControlGroup;
-use crate::machine::{alone, mesh_cnictl, output, stderr, stdout};
+use crate::machine::{exclusive, mesh_cnictl, output, stderr, stdout};
 use crate::node::{Families, Node, POD, UID};
 use crate::scratch::Scratch;
 
@@ -60,7 +60,7 @@ fn pod() -> Scratch {
 
 #[test]
 fn rules_of_every_back_end_are_as_wanted() {
-    let _alone = alone();
+    let _lock = exclusive();
     let node = Node::new();
     for (flags, backend) in [
         (&[][..], "netlink"),
@@ -85,7 +85,7 @@ fn rules_of_every_back_end_are_as_wanted() {
 
 #[test]
 fn counters_are_live() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let counted = || {
         let text = of_manifest(&node, &scratch).stdout;
@@ -109,7 +109,7 @@ fn counters_are_live() {
 
 #[test]
 fn a_flushed_chain_is_named_with_its_effect_on_a_packet() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"]);
     let ended = of_manifest(&node, &scratch);
@@ -153,7 +153,7 @@ fn copy_to_legacy(scratch: &Scratch) {
 
 #[test]
 fn rules_in_two_back_ends_are_not_as_wanted() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     copy_to_legacy(&scratch);
     let ended = of_manifest(&node, &scratch);
@@ -166,7 +166,7 @@ fn rules_in_two_back_ends_are_not_as_wanted() {
 /// docs/troubleshooting.md quotes these lines.
 #[test]
 fn messages() {
-    let _alone = alone();
+    let _lock = exclusive();
     let node = Node::new();
     let mut messages = String::new();
     let mut add = |title: &str, ended: Ended| {
@@ -207,7 +207,7 @@ fn messages() {
 
 #[test]
 fn the_second_family_is_compared_too() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&["ip6tables-nft", "-t", "nat", "-D", "PREROUTING", "1"]);
     let ended = of_manifest(&node, &scratch);
@@ -219,7 +219,7 @@ fn the_second_family_is_compared_too() {
 /// Only the runtime knows which address comes first.
 #[test]
 fn a_pod_of_two_families_may_have_the_rules_of_either_order() {
-    let _alone = alone();
+    let _lock = exclusive();
     let node = Node::new();
     node.write_manifest(Families::First, None);
     for flags in [&RULES[..], &RULES[..8]] {
@@ -233,7 +233,7 @@ fn a_pod_of_two_families_may_have_the_rules_of_either_order() {
 /// The pod lost its IPv6 address, and with it the reason for IPv6 rules.
 #[test]
 fn a_left_over_ipv6_rule_set_is_not_as_wanted() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&["ip", "address", "del", "fd09::9/128", "dev", "lo"]);
     let ended = of_manifest(&node, &scratch);
@@ -245,7 +245,7 @@ fn a_left_over_ipv6_rule_set_is_not_as_wanted() {
 
 #[test]
 fn a_pod_that_the_plugin_rejects_is_an_error() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let manifest = fs::read_to_string(node.manifest()).unwrap();
     let annotation = r#""traffic.sidecar.istio.io/excludeInboundPorts":"22, 99999""#;
@@ -265,7 +265,7 @@ fn a_pod_that_the_plugin_rejects_is_an_error() {
 
 #[test]
 fn rules_of_the_agents_own_pod_are_not_as_wanted() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let conf = r#"{"type": "mesh-cni", "pod_namespace": "shop", "agent_daemonset": "cart"}"#;
     let path = node.root() + "/agent.json";
@@ -290,7 +290,7 @@ fn rules_of_the_agents_own_pod_are_not_as_wanted() {
 
 #[test]
 fn rules_of_others_are_a_warning_if_they_affect_packets() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     scratch.inside(&[
         "iptables-nft",
@@ -318,7 +318,7 @@ fn rules_of_others_are_a_warning_if_they_affect_packets() {
 
 #[test]
 fn rules_of_a_skipped_pod_are_not_as_wanted() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     node.exclude("shop");
     let some = of_manifest(&node, &scratch);
@@ -340,7 +340,7 @@ fn rules_of_a_skipped_pod_are_not_as_wanted() {
 
 #[test]
 fn an_excluded_pod_with_istio_init_is_compared_with_its_arguments() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     node.exclude("shop");
     node.write_manifest(Families::Both, Some(&RULES));
@@ -354,7 +354,7 @@ fn an_excluded_pod_with_istio_init_is_compared_with_its_arguments() {
 
 #[test]
 fn a_container_and_a_pod_are_found_by_their_control_group() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let underscored = UID.replace('-', "_");
     let slice = format!("kubepods-burstable-pod{underscored}.slice");
@@ -392,7 +392,7 @@ fn a_container_and_a_pod_are_found_by_their_control_group() {
 
 #[test]
 fn a_pod_in_the_hosts_network_namespace_is_an_error() {
-    let _alone = alone();
+    let _lock = exclusive();
     let node = Node::new();
     let mut host = std::process::Command::new("sleep")
         .arg("600")
@@ -415,7 +415,7 @@ fn a_pod_in_the_hosts_network_namespace_is_an_error() {
 
 #[test]
 fn the_manifest_of_another_pod_is_refused() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let _group = ControlGroup::of(scratch.pid(), &["pod00000000-0000-0000-0000-000000000001"]);
     let ended = of_manifest(&node, &scratch);
@@ -425,7 +425,7 @@ fn the_manifest_of_another_pod_is_refused() {
 
 #[test]
 fn the_agent_is_asked_for_the_pod_of_a_process() {
-    let _alone = alone();
+    let _lock = exclusive();
     let (node, scratch) = (Node::new(), pod());
     let _group = ControlGroup::of(scratch.pid(), &[&format!("pod{UID}"), CONTAINER]);
     let facts = fs::read_to_string(node.facts()).unwrap();
