@@ -38,7 +38,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Show whether a pod's traffic is redirected, and why
     ///
-    /// Exit code 0: it is redirected. 1: it is not.
+    /// Exit code 0: it is redirected. 1: it is not. 2: wrong use, or the plugin rejects the pod. A
+    /// list of pods gives one line for each.
     #[command(after_help = "Example: kubectl get pod NAME -o yaml | mesh-cnictl select --pod -")]
     Select(SelectArguments),
     /// Print the rules that a pod would get

@@ -18,16 +18,23 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn read(subject: &Subject, console: &mut Console<'_>) -> Result<Self, Failure> {
-        input::check_stdin([
-            ("--pod", Some(&subject.pod)),
-            ("--conf", subject.conf.as_deref()),
-        ])?;
-        let conf = match &subject.conf {
-            Some(path) => input::conf(path, console)?,
-            None => MeshConf::default(),
-        };
+        let conf = read_conf(subject, console)?;
         let facts = input::facts(&subject.pod)?;
         Ok(Self { facts, conf })
+    }
+
+    /// One case for each pod of a list, or for the only pod.
+    pub(crate) fn read_all(
+        subject: &Subject,
+        console: &mut Console<'_>,
+    ) -> Result<Vec<Result<Self, Failure>>, Failure> {
+        let conf = read_conf(subject, console)?;
+        let case = |facts| Self {
+            facts,
+            conf: conf.clone(),
+        };
+        let pods = input::all_facts(&subject.pod)?;
+        Ok(pods.into_iter().map(|facts| facts.map(case)).collect())
     }
 
     /// `namespace/name`.
@@ -67,5 +74,16 @@ impl Case {
         };
         console.note(format_args!("{} gets no rules: {reason}", self.pod()));
         Ok(None)
+    }
+}
+
+fn read_conf(subject: &Subject, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
+    input::check_stdin([
+        ("--pod", Some(&subject.pod)),
+        ("--conf", subject.conf.as_deref()),
+    ])?;
+    match &subject.conf {
+        Some(path) => input::conf(path, console),
+        None => Ok(MeshConf::default()),
     }
 }

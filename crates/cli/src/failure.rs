@@ -9,7 +9,7 @@ use error_reporter::Report;
 use crate::console::{BAD, Console, DIM};
 
 /// The exit codes, the same for every command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// 0: done, or the answer is yes.
     Done,

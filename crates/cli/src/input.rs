@@ -58,12 +58,21 @@ pub(crate) enum InputError {
     },
 }
 
-/// Reads the facts from the manifest at that path.
+/// Reads the facts from the manifest of one pod.
 pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
-    PodFacts::from_manifest(&text(path)?).map_err(|source| {
-        let path = path.to_owned();
-        Failure::wrong(InputError::Manifest { path, source })
-    })
+    PodFacts::from_manifest(&text(path)?).map_err(|source| invalid_manifest(path, source))
+}
+
+/// Reads the facts of each pod from a manifest, which may be a list.
+pub(crate) fn all_facts(path: &Path) -> Result<Vec<Result<PodFacts, Failure>>, Failure> {
+    let invalid = |source| invalid_manifest(path, source);
+    let pods = PodFacts::from_manifests(&text(path)?).map_err(invalid)?;
+    Ok(pods.into_iter().map(|pod| pod.map_err(invalid)).collect())
+}
+
+fn invalid_manifest(path: &Path, source: ManifestError) -> Failure {
+    let path = path.to_owned();
+    Failure::wrong(InputError::Manifest { path, source })
 }
 
 /// Refuses to read stdin for two flags.

@@ -10,13 +10,13 @@ use crate::console::{BAD, BOLD, Console, GOOD, Styled};
 use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
-struct Report<'case> {
-    namespace: &'case str,
-    name: &'case str,
+struct Report {
+    namespace: String,
+    name: String,
     selection: SelectionMode,
     #[serde(flatten)]
     decision: Shown,
-    conditions: &'case [Condition],
+    conditions: Vec<Condition>,
 }
 
 /// The decision as it is printed.
@@ -27,32 +27,90 @@ enum Shown {
     Skip { code: &'static str, reason: String },
 }
 
-/// Prints the decision; exit code 1 if the pod is not redirected.
+/// Prints the decision for each pod; exit code 1 if one is not redirected, 2 if the plugin rejects
+/// one.
 pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    let case = Case::read(&arguments.subject, console)?;
-    let decision = Shown::from(case.decide()?);
-    let policy = case.conf.policy();
-    let conditions = conditions(&case.facts, &policy);
-    let exit = match decision {
-        Shown::Redirect { .. } => Exit::Done,
-        Shown::Skip { .. } => Exit::No,
-    };
-    let text = match arguments.output {
-        Output::Text => text(&case.pod(), &decision, &conditions),
-        Output::Json => {
-            let report = Report {
-                namespace: &case.facts.namespace,
-                name: &case.facts.name,
-                selection: policy.selection,
-                decision,
-                conditions: &conditions,
-            };
-            let text = serde_json::to_string_pretty(&report);
-            text.expect("texts and booleans are always written as JSON") + "\n"
+    let cases = Case::read_all(&arguments.subject, console)?;
+    let is_list = cases.len() > 1;
+    let mut reports = Vec::new();
+    let mut exit = Exit::Done;
+    for case in cases {
+        match case.and_then(Report::new) {
+            Ok(report) => {
+                exit = exit.max(report.exit());
+                reports.push(report);
+            }
+            Err(failure) if is_list => {
+                exit = exit.max(failure.exit());
+                failure.print(console);
+            }
+            Err(failure) => return Err(failure),
         }
+    }
+    let text = match (arguments.output, reports.as_slice()) {
+        (Output::Text, [report]) if !is_list => report.text(),
+        (Output::Text, reports) => reports.iter().map(Report::line).collect(),
+        (Output::Json, [report]) if !is_list => json(report),
+        (Output::Json, reports) => json(&reports),
     };
     console.result(&text)?;
     Ok(exit)
+}
+
+fn json(document: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.expect("texts and booleans are always written as JSON") + "\n"
+}
+
+impl Report {
+    fn new(case: Case) -> Result<Self, Failure> {
+        let policy = case.conf.policy();
+        Ok(Self {
+            decision: case.decide()?.into(),
+            selection: policy.selection,
+            conditions: conditions(&case.facts, &policy),
+            namespace: case.facts.namespace,
+            name: case.facts.name,
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self.decision {
+            Shown::Redirect { .. } => Exit::Done,
+            Shown::Skip { .. } => Exit::No,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self {
+            namespace, name, ..
+        } = self;
+        let pod = Styled(BOLD, format!("{namespace}/{name}"));
+        let decision = match &self.decision {
+            Shown::Redirect { sidecar } => {
+                Styled(GOOD.bold(), Selection::Redirect(*sidecar).to_string())
+            }
+            Shown::Skip { reason, .. } => Styled(BAD, format!("skip, {reason}")),
+        };
+        format!("{pod}: {decision}\n")
+    }
+
+    fn text(&self) -> String {
+        let mut text = self.line() + "\n";
+        let width = self.conditions.iter().map(|each| each.name.len()).max();
+        let width = width.unwrap_or(0);
+        for condition in &self.conditions {
+            let answer = if condition.holds {
+                Styled(GOOD, "yes")
+            } else {
+                Styled(BAD, "no ")
+            };
+            let (name, fact) = (condition.name, &condition.fact);
+            let line = format!("  {answer}  {name:<width$}  {fact}\n");
+            text.push_str(&line);
+        }
+        text
+    }
 }
 
 impl From<Decision> for Shown {
@@ -71,30 +129,4 @@ impl From<Decision> for Shown {
             },
         }
     }
-}
-
-fn text(pod: &str, decision: &Shown, conditions: &[Condition]) -> String {
-    let (style, decision) = match decision {
-        Shown::Redirect { sidecar } => {
-            let selection = Selection::Redirect(*sidecar);
-            (GOOD.bold(), selection.to_string())
-        }
-        Shown::Skip { reason, .. } => (BAD, format!("skip, {reason}")),
-    };
-    let mut text = format!("{}: {}\n\n", Styled(BOLD, pod), Styled(style, decision));
-    let width = conditions.iter().map(|each| each.name.len()).max();
-    let width = width.unwrap_or(0);
-    for condition in conditions {
-        let answer = if condition.holds {
-            Styled(GOOD, "yes")
-        } else {
-            Styled(BAD, "no ")
-        };
-        let line = format!(
-            "  {answer}  {:<width$}  {}\n",
-            condition.name, condition.fact
-        );
-        text.push_str(&line);
-    }
-    text
 }

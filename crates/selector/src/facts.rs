@@ -128,6 +128,12 @@ impl PodFacts {
         manifest::read(text)
     }
 
+    /// Reads all Pods of a `List`, or one Pod, as [`from_manifest`](Self::from_manifest) does. An
+    /// invalid Pod does not affect the others.
+    pub fn from_manifests(text: &str) -> Result<Vec<Result<Self, ManifestError>>, ManifestError> {
+        manifest::read_all(text)
+    }
+
     /// Reads a decoded `v1` Pod, such as an item of a list or of a watch.
     ///
     /// Its `kind` is ignored, since the items of a list have none.

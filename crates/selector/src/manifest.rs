@@ -19,14 +19,25 @@ const HOW_TO_GET_ONE: &str = "`kubectl get pod NAME -o yaml` prints one";
 
 /// Reads the only pod in `text`.
 pub(crate) fn read(text: &str) -> Result<PodFacts, ManifestError> {
+    let mut pods = read_all(text)?;
+    match pods.pop() {
+        Some(facts) if pods.is_empty() => facts,
+        _ => Err(ManifestError::PodCount {
+            count: pods.len() + 1,
+        }),
+    }
+}
+
+/// Reads the pod in `text`, or the pods of a list, which may contain other objects too.
+pub(crate) fn read_all(text: &str) -> Result<Vec<Result<PodFacts, ManifestError>>, ManifestError> {
     if text.len() > MAX_MANIFEST_BYTES {
         return Err(ManifestError::TooLarge { bytes: text.len() });
     }
     let document = document::single(text)?;
     let root = Node::root(&document);
     match kind(&root)?.as_str() {
-        "Pod" => pod::facts(&root),
-        "List" | "PodList" => only_pod(&root),
+        "Pod" => Ok(vec![pod::facts(&root)]),
+        "List" | "PodList" => list(&root),
         other => Err(ManifestError::Kind {
             kind: other.to_owned(),
         }),
@@ -38,20 +49,20 @@ pub(crate) fn object(pod: &Value) -> Result<PodFacts, ManifestError> {
     pod::facts(&Node::root(pod))
 }
 
-/// Reads the only Pod of a list, which may contain other objects too.
-fn only_pod(list: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
+/// Reads the Pods of a list, at least one.
+fn list(list: &Node<'_, '_>) -> Result<Vec<Result<PodFacts, ManifestError>>, ManifestError> {
     let items = list.require("items")?;
     let mut pods = Vec::new();
     for item in items.items()? {
         // The items of a PodList have no `kind`.
         if item.text("kind")?.is_none() || kind(&item)? == "Pod" {
-            pods.push(item);
+            pods.push(pod::facts(&item));
         }
     }
-    match pods.as_slice() {
-        [pod] => pod::facts(pod),
-        _ => Err(ManifestError::PodCount { count: pods.len() }),
+    if pods.is_empty() {
+        return Err(ManifestError::PodCount { count: 0 });
     }
+    Ok(pods)
 }
 
 /// The kind, after its `apiVersion` unless that is `v1`.

@@ -135,13 +135,37 @@ fn a_pod_that_the_plugin_rejects_is_an_error() {
 }
 
 #[test]
-fn a_list_with_one_rejected_pod_is_an_error_too() {
+fn in_a_list_the_other_pods_are_decided() {
     let (metadata, conf, error) = REJECTED[0];
-    let indented = pod(metadata).replace('\n', "\n  ");
-    let list = format!("kind: List\nitems:\n- {indented}\n");
-    let ended = decide(&["select"], &list, conf);
+    let list = |pods: &[String]| {
+        let items = pods.iter().map(|pod| pod.replace('\n', "\n  "));
+        let items: Vec<_> = items.map(|pod| format!("- {pod}\n")).collect();
+        format!("kind: List\nitems:\n{}", items.concat())
+    };
+    let rejected = pod(metadata);
+    let redirected = pod("labels: {}").replace("name: web,", "name: shop,");
+    let skipped = redirected.replace("istio-proxy", "other");
+
+    let ended = decide(&["select"], &list(std::slice::from_ref(&rejected)), conf);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.starts_with(error), "{}", ended.stderr);
+
+    let pods = list(&[redirected.clone(), rejected, skipped.clone()]);
+    let ended = decide(&["select"], &pods, conf);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.starts_with(error), "{}", ended.stderr);
+    assert_eq!(
+        ended.stdout,
+        "default/shop: redirect, through a sidecar container\n\
+         default/shop: skip, none of the pod's containers is named `istio-proxy`: `web`, `other`\n"
+    );
+    let ended = decide(&["select", "--output", "json"], &pods, conf);
+    let reports: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(reports[0]["decision"], "redirect");
+    assert_eq!(reports[1]["decision"], "skip");
+
+    let ended = decide(&["select"], &list(&[redirected, skipped]), conf);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::machine::{Traces, exclusive, demo_processes, mesh_cnictl, output, stderr, stdout};
+use crate::machine::{Traces, demo_processes, exclusive, mesh_cnictl, output, stderr, stdout};
 
 const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
