@@ -1,6 +1,6 @@
 {{/*
-What the distributions need, beside the convention. `mesh-cni-agent --platform` has the same table;
-a test compares them.
+What each distribution needs apart from the defaults. `mesh-cni-agent --platform` has the same table; a
+test compares them.
 */}}
 {{- define "mesh-cni.platforms" -}}
 bottlerocket: {}
@@ -19,7 +19,7 @@ talos: {}
 {{- $all := include "mesh-cni.platforms" . | fromYaml -}}
 {{- if $name -}}
 {{- if not (hasKey $all $name) -}}
-{{- fail (printf "platform `%s` is not known; known are %s: leave it out, and set cniBinDir and cniConfDir" $name (keys $all | sortAlpha | join ", ")) -}}
+{{- fail (printf "unknown platform `%s`, expected one of %s: remove it, and set cniBinDir and cniConfDir" $name (keys $all | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- get $all $name | toJson -}}
 {{- else -}}
@@ -55,12 +55,12 @@ owned-first
 {{- end }}
 
 {{/*
-What is done about a broken pod: repair, delete, or nothing but what labelPods says.
+The action for a broken pod: repair, delete, or empty. labelPods is independent of it.
 */}}
 {{- define "mesh-cni.repair" -}}
 {{- with .Values.repair -}}
 {{- if and .enabled (not (or .repairPods .deletePods .labelPods)) -}}
-{{- fail "repair.enabled is true, and nothing is to be done: set one of repair.repairPods, repair.deletePods and repair.labelPods, or repair.enabled=false" -}}
+{{- fail "repair.enabled is true, but there is no action: set one of repair.repairPods, repair.deletePods and repair.labelPods, or repair.enabled=false" -}}
 {{- end -}}
 {{- if .enabled -}}
 {{- ternary "repair" (ternary "delete" "" .deletePods) .repairPods -}}
@@ -104,8 +104,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{/*
-The plugin's entry in the network configuration list: only what differs from its own defaults, and
-what must be known to be right.
+The plugin's entry in the network configuration list: values that differ from the plugin's defaults,
+and values that the plugin must have.
 */}}
 {{- define "mesh-cni.entry" -}}
 {{- $entry := dict "exclude_namespaces" .Values.excludeNamespaces "pod_namespace" .Release.Namespace -}}
