@@ -1,28 +1,28 @@
-# What people and the CI run. `make` alone lists it; CONTRIBUTING.md says more.
+# Commands for people and CI. `make` lists them; CONTRIBUTING.md has details.
 
 CARGO      ?= cargo
 CARGOFLAGS ?=
 TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 BENCH_ARGS ?= --warm-up-time 0.5 --measurement-time 2
-# Features without which a crate's tests are not built.
+# Features that a crate's tests require.
 TEST_FEATURES ?= mesh-cni-plan/schema
 # Crates whose tests behind the feature `root-tests` need root.
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
-# Features whose tests need a whole Kubernetes node: `make cluster-test` runs them.
+# Features whose tests need a Kubernetes node: `make cluster-test` runs them.
 CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
-# What the image's programs are built for; static with glibc and with musl.
+# Rust target of the image's programs.
 IMAGE_TARGET ?= x86_64-unknown-linux-gnu
 # The oldest supported Rust version, as rustup names it.
 MSRV       := $(shell sed -n 's/^rust-version *= *"\(.*\)"$$/\1/p' Cargo.toml).0
-# Arguments of the demo and of the cluster's stages: `make demo ARGS=--keep`.
+# Arguments of the demo and the cluster tests: `make demo ARGS=--keep`.
 ARGS       ?=
 
-# Where the tests find the CNI runtime and the plugins that are not ours.
+# The CNI runtime and the reference plugins that the tests call.
 export CNITOOL           ?= $(CURDIR)/.cache/bin/cnitool
 export CNI_REFERENCE_DIR ?= /usr/lib/cni
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-# Cargo builds as the caller and runs what it built as root.
+# Cargo builds as the caller and runs the tests as root.
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
@@ -31,60 +31,60 @@ AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The plugin goes to hosts whose libraries nobody knows, and starts once for every pod.
+# The plugin runs on hosts with unknown libraries, so it is static.
 build-plugin = $(CARGO) rustc $(CARGOFLAGS) --release -p mesh-cni-plugin --bin mesh-cni -- -C target-feature=+crt-static
 
-demo: ## a pod on this machine, real traffic, the documented dump (needs root)
+demo: ## run a pod with traffic on this machine and compare its rules (needs root)
 	scripts/setup demo
 	$(build-plugin)
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
 
-recording: ## docs/demo.svg: a run of the demo, drawn (needs root)
+recording: ## draw a run of the demo to docs/demo.svg (needs root)
 	scripts/setup demo
 	$(build-plugin)
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
 	scripts/recording $(TARGET_DIR)/release/mesh-cnictl docs/demo.svg
 
-test: ## every test, then those that need root
+test: ## run all tests, also those that need root
 	scripts/setup test
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) --workspace --exclude mesh-cni-tests --features $(TEST_FEATURES)
 	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
 	$(MAKE) --no-print-directory test-root
 
-# The programs of an image have no loader: the plugin as nodes get it, and the agent, of which only
-# the last step is another one for it.
+# Static programs for the tests of the image. Only the last step of the agent's build differs from the
+# ordinary one.
 STATIC := $(TARGET_DIR)/debug/static
 build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-agent --bin mesh-cni-agent \
 	-- -C target-feature=+crt-static -C strip=symbols \
 	&& mkdir -p $(STATIC) && rm -f $(STATIC)/mesh-cni-agent \
 	&& mv $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
 
-test-root: ## only the tests that need root
+test-root: ## run only the tests that need root
 	scripts/plugin $(STATIC)/mesh-cni '' dev
 	$(build-static-agent)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
 
-cluster-test: ## a Kubernetes node, Envoy, the document's walk-through (needs root)
+cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 	scripts/setup cluster
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
 		--test cluster -- $(ARGS)
 
-manifests: ## deploy/manifests, from the chart
+manifests: ## render the chart into deploy/manifests
 	scripts/setup helm
 	scripts/manifests
 
-image: ## the image of the node agent as an OCI archive: target/image/mesh-cni.tar
+image: ## build the agent's image as an OCI archive, target/image/mesh-cni.tar
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build $(CARGOFLAGS) --release \
 		--target $(IMAGE_TARGET) --bin mesh-cni-agent
 	scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
 	mkdir -p $(TARGET_DIR)/image
 	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
 
-differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=1000 PACKETS=15
+differential: ## compare simulation and kernel: SEED=1 SETTINGS=1000 PACKETS=15
 	scripts/setup test
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	SETTINGS=$(or $(SETTINGS),1000) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
@@ -93,36 +93,36 @@ differential: ## the walk against the kernel, longer: SEED=1 SETTINGS=1000 PACKE
 fmt: ## format the sources
 	$(CARGO) fmt --all
 
-fmt-check: ## fail where the sources are not formatted
+fmt-check: ## fail if the sources are not formatted
 	$(CARGO) fmt --all --check
 
-clippy: ## every lint, every target, every feature
+clippy: ## run all lints on all targets with all features
 	$(CARGO) clippy $(CARGOFLAGS) --workspace --all-targets --all-features -- -D warnings
 
-docs: ## the API documentation, without a warning
+docs: ## build the API documentation, without warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGOFLAGS) --workspace --no-deps
 
-deny: ## licences, sources and banned crates
+deny: ## check licences, sources and banned crates
 	scripts/setup deny
 	cargo-deny $(CARGOFLAGS) check bans licenses sources
 
-package: ## every crate as it would be published, compiled by itself and with its tests
+package: ## package every crate and compile the packages with their tests
 	scripts/package
 
-# The compiler has a target directory of its own, so that the next `make test` recompiles nothing.
-msrv: ## libraries and programs compiled with the oldest supported Rust version
+# A separate target directory, so that the next `make test` recompiles nothing.
+msrv: ## compile libraries and programs with the oldest supported Rust version
 	scripts/setup msrv
 	RUSTUP_TOOLCHAIN=$(MSRV) CARGO_TARGET_DIR=$(TARGET_DIR)/msrv \
 		$(CARGO) check $(CARGOFLAGS) --workspace --exclude mesh-cni-tests
 
-semver: ## public interfaces compared with the last release of each crate
+semver: ## compare the public interface of each crate with its last release
 	scripts/semver
 
-audit: ## known vulnerabilities (fetches the advisory database)
+audit: ## check for known vulnerabilities (downloads the advisory database)
 	scripts/setup deny
 	cargo-deny $(CARGOFLAGS) check advisories
 
-bench: ## the pure crates, a whole ADD beside its floor, the agent (needs root)
+bench: ## run the benchmarks (needs root)
 	scripts/setup test
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
 	scripts/plugin $(TARGET_DIR)/release/mesh-cni
@@ -130,13 +130,13 @@ bench: ## the pure crates, a whole ADD beside its floor, the agent (needs root)
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 
-# The engine needs instrumented code, which a stable compiler makes when it is told to.
-fuzz: ## random bytes in place of the kernel's answers: SECONDS_TO_FUZZ=60
+# The fuzzing engine needs instrumented code; RUSTC_BOOTSTRAP enables that in a stable compiler.
+fuzz: ## send random bytes to the netlink parser: SECONDS_TO_FUZZ=60
 	scripts/setup fuzz
 	mkdir -p crates/nftables/fuzz/corpus/answers
 	cd crates/nftables && RUSTC_BOOTSTRAP=1 cargo-fuzz run answers fuzz/corpus/answers fuzz/seeds/answers \
 		-- -max_total_time=$(or $(SECONDS_TO_FUZZ),60) -timeout=20 -rss_limit_mb=1024
 
-clean: ## remove what was built, and the tools of .cache
+clean: ## remove target and .cache
 	$(CARGO) clean
 	rm -rf .cache
