@@ -33,8 +33,8 @@ pub struct Stopper {
 #[derive(Debug)]
 pub struct StopSignal(PipeReader);
 
-/// What [`keep`] reports. [`KeepEvent::readiness`] says which events change whether the plugin is in
-/// place.
+/// What [`keep`] reports. [`KeepEvent::readiness`] tells which events change whether the plugin is
+/// in place.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KeepEvent<'a> {

@@ -63,3 +63,7 @@ pub use settings::{BinaryRemoval, Chaining, KUBECONFIG, NodePaths, Settings, Uni
 pub use status::{Installation, NodeStatus, Problem, assess};
 pub use step::{Access, Edit, Note, Plan, Step};
 pub use uninstall::plan_uninstall;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

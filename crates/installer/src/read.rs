@@ -237,9 +237,9 @@ fn each_entry(
 
 /// Returns `None` if the file was removed since the directory was listed.
 fn read_conf(path: &Path, name: ConfName) -> Result<Option<ConfFile>, DiskError> {
-    let gone = || fs::symlink_metadata(path).is_err();
+    let removed = || fs::symlink_metadata(path).is_err();
     match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && gone() => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && removed() => Ok(None),
         text => {
             let text = text.map_err(DiskError::io("read", path))?;
             Ok(Some(ConfFile { name, text }))

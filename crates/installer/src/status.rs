@@ -125,12 +125,15 @@ fn has_entry(state: &NodeState, conf: &ConfFile) -> bool {
 /// Whether this is a network with the plugin only.
 fn is_own(conf: &ConfFile) -> bool {
     conf.list().is_ok_and(|list| {
-        let stands_alone = |plugin| is_ours(plugin) && stands_alone(plugin);
-        !list.plugins().is_empty() && list.plugins().iter().all(stands_alone)
+        let plugins = list.plugins();
+        !plugins.is_empty()
+            && plugins
+                .iter()
+                .all(|plugin| is_ours(plugin) && is_stand_alone(plugin))
     })
 }
 
-fn stands_alone(plugin: &Value) -> bool {
+fn is_stand_alone(plugin: &Value) -> bool {
     plugin.get("standalone") == Some(&Value::Bool(true))
 }
 
@@ -162,7 +165,7 @@ fn inline_problems(path: &Path, list: &ConfList) -> Vec<Problem> {
     if ours.next().is_some() {
         problems.push(Problem::EntryTwice(path()));
     }
-    if list.plugins().first() == Some(entry) && !stands_alone(entry) {
+    if list.plugins().first() == Some(entry) && !is_stand_alone(entry) {
         problems.push(Problem::EntryFirst(path()));
     }
     problems.extend(refused(path(), entry));

@@ -132,7 +132,7 @@ pub(crate) fn without_entry(
     }
 }
 
-/// Where a list, ignoring our entry, comes from.
+/// The origin of a list, ignoring our entry.
 enum Origin {
     /// It was always a list, or others changed it.
     Own,

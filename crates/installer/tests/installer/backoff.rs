@@ -1,4 +1,4 @@
-//! When a node is put right at once, and when another program is let have its way.
+//! When to repair at once, and when to back off from another program.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -19,60 +19,60 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// What is done when the file is found undone at each of these times.
-fn told(backoff: &mut Backoff, path: &str, times: impl IntoIterator<Item = u64>) -> String {
+/// The actions if the file needs a repair at each of these times.
+fn actions(backoff: &mut Backoff, path: &str, times: impl IntoIterator<Item = u64>) -> String {
     let mut text = String::new();
     for at in times {
-        let done = match backoff.next_action(millis(at), &write(path)) {
-            NextAction::None => "rest".to_owned(),
-            NextAction::Apply => "put right".to_owned(),
+        let action = match backoff.next_action(millis(at), &write(path)) {
+            NextAction::None => "nothing".to_owned(),
+            NextAction::Apply => "repair".to_owned(),
             NextAction::BackOff { path, pause } => {
-                format!("{} left alone for {pause:?}", path.display())
+                format!("back off from {} for {pause:?}", path.display())
             }
-            NextAction::Wait { pause } => format!("still left alone, for {pause:?}"),
+            NextAction::Wait { pause } => format!("continue to wait, for {pause:?}"),
         };
-        writeln!(text, "{:>7.3} s: {done}", millis(at).as_secs_f64()).unwrap();
+        writeln!(text, "{:>7.3} s: {action}", millis(at).as_secs_f64()).unwrap();
     }
     text
 }
 
 #[test]
-fn two_writers_do_not_fight() {
+fn a_contested_file_is_repaired_with_growing_pauses() {
     let mut backoff = Backoff::default();
-    let mut fight = told(&mut backoff, "list", (0..6).map(|round| round * 100));
-    fight += "a pause is over\n";
-    fight += &told(
+    let mut text = actions(&mut backoff, "list", (0..6).map(|round| round * 100));
+    text += "the pause is over\n";
+    text += &actions(
         &mut backoff,
         "list",
         [1_399, 1_401, 1_500, 3_499, 3_501, 3_600, 7_700, 7_800],
     );
-    fight += "the other program has stopped for a minute\n";
-    fight += &told(&mut backoff, "list", [70_000, 70_100]);
+    text += "the other program has stopped for a minute\n";
+    text += &actions(&mut backoff, "list", [70_000, 70_100]);
     assert_snapshot!(
         "keep-contested",
-        "the installation, and three times at once what undoes it; then pauses of 1, 2, 4, 8 \
-         seconds with one try after each; a minute without a contest, and it is at once again",
-        fight
+        "the installation and three immediate repairs; then pauses of 1, 2, 4 and 8 seconds with \
+         one attempt after each; after a minute without a conflict, an immediate repair",
+        text
     );
 }
 
 #[test]
-fn a_program_that_starts_anew_now_and_then_is_no_contest() {
+fn an_occasional_restart_of_another_program_is_repaired_at_once() {
     let mut backoff = Backoff::default();
-    let hourly = told(&mut backoff, "list", (0..20).map(|hour| hour * 3_600_000));
-    assert!(!hourly.contains("alone"), "{hourly}");
+    let hourly = actions(&mut backoff, "list", (0..20).map(|hour| hour * 3_600_000));
+    assert!(!hourly.contains("back off"), "{hourly}");
 }
 
 #[test]
-fn a_contest_of_one_file_is_none_of_another() {
+fn backing_off_from_one_file_does_not_affect_another() {
     let mut backoff = Backoff::default();
-    let list = told(&mut backoff, "list", [0, 1, 2, 3, 4]);
-    assert!(list.ends_with("list left alone for 1s\n"), "{list}");
-    assert!(told(&mut backoff, "binary", [5]).contains("put right"));
+    let list = actions(&mut backoff, "list", [0, 1, 2, 3, 4]);
+    assert!(list.ends_with("back off from list for 1s\n"), "{list}");
+    assert!(actions(&mut backoff, "binary", [5]).contains("repair"));
 }
 
 #[test]
-fn a_disk_that_refuses_is_left_alone_longer_and_longer() {
+fn failures_are_retried_with_growing_pauses() {
     let mut backoff = Backoff::default();
     let pauses: Vec<_> = (0..6).map(|_| backoff.failed().as_secs()).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 8, 8]);
@@ -82,28 +82,28 @@ fn a_disk_that_refuses_is_left_alone_longer_and_longer() {
 
 proptest! {
     #[test]
-    fn work_never_exceeds_what_a_contest_allows(
+    fn repairs_are_limited_while_a_file_is_contested(
         gaps in prop::collection::vec(1_u64..2_000, 1..300),
     ) {
         let mut backoff = Backoff::default();
         let mut now = 0;
-        let mut worked = Vec::new();
+        let mut repaired = Vec::new();
         for gap in gaps {
             now += gap;
             match backoff.next_action(millis(now), &write("list")) {
-                NextAction::Apply => worked.push(now),
+                NextAction::Apply => repaired.push(now),
                 NextAction::BackOff { pause, .. } | NextAction::Wait { pause } => {
                     prop_assert!(pause <= Duration::from_secs(60));
                 }
-                NextAction::None => prop_assert!(false, "there was something to do"),
+                NextAction::None => prop_assert!(false, "there are steps to apply"),
             }
-            let lately = worked.iter().filter(|at| now - **at < 1_000).count();
-            prop_assert!(lately <= 4, "{worked:?}");
+            let recent = repaired.iter().filter(|at| now - **at < 1_000).count();
+            prop_assert!(recent <= 4, "{repaired:?}");
         }
     }
 
     #[test]
-    fn nothing_to_do_is_rest_at_any_time(times in prop::collection::vec(0_u64..1 << 40, 1..50)) {
+    fn without_steps_there_is_no_action(times in prop::collection::vec(0_u64..1 << 40, 1..50)) {
         let mut backoff = Backoff::default();
         for at in times {
             prop_assert_eq!(backoff.next_action(millis(at), &[]), NextAction::None);

@@ -1,4 +1,4 @@
-//! What is done on a real disk.
+//! Install and uninstall with real files.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,7 +12,7 @@ use mesh_cni_installer::{
 use crate::fixture::{BRIDGE, CALICO, stand_alone};
 use crate::node::{Node, PLUGIN, mode};
 
-const LEAVING: UninstallOptions = UninstallOptions {
+const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
     restore_istio_cni: false,
@@ -30,7 +30,7 @@ fn installing_twice_does_nothing_the_second_time() {
 }
 
 #[test]
-fn a_binary_in_use_is_replaced_and_not_written_into() {
+fn a_binary_is_replaced_by_rename() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let binary = node.paths.binary();
     fs::write(&binary, "an older one").unwrap();
@@ -42,7 +42,7 @@ fn a_binary_in_use_is_replaced_and_not_written_into() {
 }
 
 #[test]
-fn a_binary_that_cannot_be_executed_is_mended() {
+fn a_binary_with_a_wrong_mode_is_repaired() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
     fs::set_permissions(node.paths.binary(), Permissions::from_mode(0o644)).unwrap();
@@ -51,21 +51,21 @@ fn a_binary_that_cannot_be_executed_is_mended() {
 }
 
 #[test]
-fn leftovers_and_directories_are_no_network() {
+fn temporary_files_and_directories_are_not_networks() {
     let node = Node::with(&[("10-calico.conflist", CALICO), (".mesh-cni-x.tmp", "{")]);
     fs::write(node.paths.bin_dir.join(".mesh-cni-y.tmp"), "half").unwrap();
     fs::create_dir(node.conf("00-dropins.conf")).unwrap();
     let outcome = install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
-    let swept = outcome
+    let removed = outcome
         .steps
         .iter()
         .filter(|step| step.name() == "remove-leftover");
-    assert_eq!(swept.count(), 2);
+    assert_eq!(removed.count(), 2);
     assert!(!node.conf(".mesh-cni-x.tmp").exists());
 }
 
 #[test]
-fn a_network_of_our_own_comes_and_goes() {
+fn a_stand_alone_network_is_installed_and_removed() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let before = node.files();
     let mut settings = node.settings();
@@ -80,12 +80,12 @@ fn a_network_of_our_own_comes_and_goes() {
         install(&settings, Duration::ZERO, |_| ()).unwrap().steps,
         []
     );
-    uninstall(&node.paths, &LEAVING, |_| ()).unwrap();
+    uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
     assert_eq!(node.files(), before);
 }
 
 #[test]
-fn a_list_that_comes_late_is_waited_for() {
+fn install_waits_for_a_list() {
     let node = Node::new();
     let mut reasons = Vec::new();
     let day = Duration::from_secs(86_400);
@@ -97,7 +97,7 @@ fn a_list_that_comes_late_is_waited_for() {
     })
     .unwrap();
     let [reason] = &reasons[..] else {
-        panic!("the reason is told once: {reasons:?}");
+        panic!("the reason is reported once: {reasons:?}");
     };
     assert!(
         reason.contains("contains no network configuration"),
@@ -107,7 +107,7 @@ fn a_list_that_comes_late_is_waited_for() {
 }
 
 #[test]
-fn a_broken_list_is_not_waited_for() {
+fn install_does_not_wait_for_an_invalid_list() {
     let node = Node::with(&[("10-calico.conflist", "{")]);
     let day = Duration::from_secs(86_400);
     let error = install(&node.settings(), day, |_| ()).unwrap_err();
@@ -119,11 +119,11 @@ fn a_broken_list_is_not_waited_for() {
 }
 
 #[test]
-fn what_others_change_in_between_is_not_overwritten() {
+fn a_concurrent_change_is_not_overwritten() {
     for (name, text) in [("10-calico.conflist", CALICO), ("10-lab.conf", BRIDGE)] {
         let node = Node::with(&[(name, text)]);
-        let found = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
-        let plan = plan_install(&node.settings(), &found).unwrap();
+        let state = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
+        let plan = plan_install(&node.settings(), &state).unwrap();
         fs::write(node.conf(name), "changed").unwrap();
         let error = apply(&plan.steps, |_| ()).unwrap_err();
         assert!(matches!(error, DiskError::Changed { .. }), "{error}");
@@ -137,13 +137,13 @@ fn what_others_change_in_between_is_not_overwritten() {
 }
 
 #[test]
-fn a_binary_stays_while_another_program_puts_the_entry_back() {
+fn the_binary_stays_while_another_program_restores_the_entry() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
     let chained = node.read("10-calico.conflist");
     let options = UninstallOptions {
         grace: Duration::from_millis(1),
-        ..LEAVING
+        ..UNINSTALL_ALL
     };
     let error = uninstall(&node.paths, &options, |event| {
         if let Progress::Done(Step::WriteList { .. }) = event {
@@ -156,7 +156,7 @@ fn a_binary_stays_while_another_program_puts_the_entry_back() {
 }
 
 #[test]
-fn a_missing_plugin_changes_nothing() {
+fn a_missing_plugin_binary_is_refused() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     fs::remove_file(node.plugin_binary()).unwrap();
     let before = node.files();

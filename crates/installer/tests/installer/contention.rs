@@ -1,5 +1,5 @@
-//! Beside a program that writes the same list on and on, and before a runtime that reads it on and
-//! on: never half a list, never two entries, never a binary that is not there.
+//! Another program that keeps writing the same list, and a runtime that keeps reading it, never see an
+//! incomplete list, two entries or a missing binary.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::node::Node;
 /// A hundred times a second.
 const GAP: Duration = Duration::from_millis(10);
 
-/// A runtime that reads the network as fast as it can, and what it has seen.
+/// A runtime that reads the network as fast as possible.
 struct Reader {
     ended: Arc<AtomicBool>,
     reads: Arc<AtomicUsize>,
@@ -49,7 +49,7 @@ impl Reader {
         }
     }
 
-    /// How often it read, and how often of that without our entry.
+    /// The number of reads, and of reads without our entry.
     fn end(self) -> (usize, usize) {
         self.ended.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
@@ -58,7 +58,7 @@ impl Reader {
     }
 }
 
-/// A program that writes its list a hundred times a second, whole each time, until it is dropped.
+/// A program that replaces its list a hundred times a second until it is dropped.
 struct Writer {
     running: Sender<()>,
     thread: JoinHandle<usize>,
@@ -71,10 +71,10 @@ impl Writer {
         let thread = spawn(move || {
             let mut written = 0;
             while ticks.recv_timeout(GAP) == Err(RecvTimeoutError::Timeout) {
-                let beside = path.with_extension("theirs");
+                let temporary = path.with_extension("theirs");
                 let text = CALICO.replace("\"mtu\": 0", &format!("\"mtu\": {written}"));
-                fs::write(&beside, text).unwrap();
-                fs::rename(&beside, &path).unwrap();
+                fs::write(&temporary, text).unwrap();
+                fs::rename(&temporary, &path).unwrap();
                 written += 1;
             }
             written
@@ -89,7 +89,7 @@ impl Writer {
 }
 
 #[test]
-fn a_runtime_never_reads_anything_but_a_whole_list() {
+fn a_runtime_always_reads_a_complete_list() {
     for network in [
         ("10-calico.conflist", CALICO),
         ("10-lab.conf", BRIDGE),
@@ -112,29 +112,32 @@ fn a_runtime_never_reads_anything_but_a_whole_list() {
 }
 
 #[test]
-fn two_writers_of_one_list_are_told_and_the_fight_ends() {
+fn a_contested_list_is_reported_and_backed_off_from() {
     let node = Arc::new(Node::with(&[("10-calico.conflist", CALICO)]));
     let reader = Reader::of(&node);
     let writer = Writer::of(&node.conf("10-calico.conflist"));
     let keeper = Keeper::of(node.settings());
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for _ in 0..2 {
-        told.extend(keeper.until("contested: "));
+        events.extend(keeper.until("contested: "));
     }
-    let contested = told.last().unwrap();
+    let contested = events.last().unwrap();
     assert!(contested.ends_with("10-calico.conflist"), "{contested}");
-    let written = writer.end();
-    let worked = told.iter().filter(|line| line.starts_with("write-list"));
-    assert!(worked.count() <= 5 && written > 50, "{written}: {told:?}");
+    let foreign_writes = writer.end();
+    let our_writes = events.iter().filter(|line| line.starts_with("write-list"));
+    assert!(
+        our_writes.count() <= 5 && foreign_writes > 50,
+        "{foreign_writes}: {events:?}"
+    );
 
     keeper.until("in place");
     reader.end();
     assert!(node.load().contains("mesh-cni"));
-    assert_eq!(keeper.stop(), [] as [String; 0], "the fight is over");
+    assert_eq!(keeper.stop(), [] as [String; 0], "no more conflicts");
 }
 
 #[test]
-fn a_copy_is_there_whatever_is_written_to_the_original() {
+fn a_copy_exists_whatever_is_written_to_the_original() {
     let node = Arc::new(Node::with(&[("10-calico.conflist", CALICO)]));
     let mut settings = node.settings();
     settings.chaining = owned_first().chaining;
@@ -147,12 +150,12 @@ fn a_copy_is_there_whatever_is_written_to_the_original() {
     keeper.until("in place");
     let (reads, without_us) = reader.end();
     assert!(reads > 0);
-    assert_eq!(without_us, 0, "no pod starts without us");
+    assert_eq!(without_us, 0, "no pod starts without the plugin");
     keeper.stop();
 }
 
 #[test]
-fn a_binary_that_goes_during_a_fight_over_the_list_comes_back() {
+fn a_missing_binary_is_restored_while_the_list_is_contested() {
     let node = Arc::new(Node::with(&[("10-calico.conflist", CALICO)]));
     let writer = Writer::of(&node.conf("10-calico.conflist"));
     let keeper = Keeper::of(node.settings());
@@ -168,10 +171,10 @@ fn a_binary_that_goes_during_a_fight_over_the_list_comes_back() {
     );
     fs::write(node.conf("10-calico.conflist"), list).unwrap();
     fs::remove_file(node.paths.binary()).unwrap();
-    let told = keeper.until("write-binary");
+    let events = keeper.until("write-binary");
     assert!(
-        !told.iter().any(|line| line.starts_with("write-list")),
-        "{told:?}"
+        !events.iter().any(|line| line.starts_with("write-list")),
+        "{events:?}"
     );
     assert!(node.paths.binary().exists());
     keeper.until("in place");
@@ -179,7 +182,7 @@ fn a_binary_that_goes_during_a_fight_over_the_list_comes_back() {
 }
 
 #[test]
-fn a_writer_that_writes_in_place_ends_in_a_list_with_us() {
+fn a_list_that_is_written_in_place_gets_the_entry() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let keeper = Keeper::of(node.settings());
     keeper.until("in place");

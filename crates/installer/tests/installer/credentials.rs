@@ -1,4 +1,4 @@
-//! The kubeconfig: where it is written, by whom it can be read, and when it goes.
+//! The kubeconfig: content, permissions and removal.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ fn account(token: &str) -> Account {
     }
 }
 
-fn found(token: &str) -> NodeState {
+fn state(token: &str) -> NodeState {
     NodeState {
         account: Some(account(token)),
         ..node(&[("10-calico.conflist", CALICO)])
@@ -35,7 +35,7 @@ fn found(token: &str) -> NodeState {
 }
 
 fn written_kubeconfig(token: &str) -> Secret {
-    let plan = plan_install(&with_api(settings()), &found(token)).unwrap();
+    let plan = plan_install(&with_api(settings()), &state(token)).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
         Step::WriteKubeconfig { text, .. } => Some(text),
         _ => None,
@@ -43,17 +43,17 @@ fn written_kubeconfig(token: &str) -> Secret {
     texts.next().unwrap()
 }
 
-fn standing(token: &str, mode: u32) -> Kubeconfig {
+fn existing(token: &str, mode: u32) -> Kubeconfig {
     let text = written_kubeconfig(token);
     Kubeconfig { mode, text }
 }
 
 #[test]
-fn the_list_comes_after_the_kubeconfig_that_it_names() {
+fn the_kubeconfig_is_written_before_the_list() {
     crate::assert_snapshot!(
         "kubeconfig-written",
-        "binary, kubeconfig, list; the token is nowhere in this text",
-        installing(&with_api(settings()), &found("hush"))
+        "binary, kubeconfig, list; the text does not contain the token",
+        installing(&with_api(settings()), &state("hush"))
     );
     crate::assert_snapshot!(
         "kubeconfig",
@@ -63,52 +63,52 @@ fn the_list_comes_after_the_kubeconfig_that_it_names() {
 }
 
 #[test]
-fn it_is_written_again_when_the_token_is_another_or_others_can_read_it() {
+fn it_is_written_again_if_token_or_mode_differ() {
     let kubeconfig_steps = |kubeconfig| {
-        let found = NodeState {
+        let state = NodeState {
             kubeconfig: Some(kubeconfig),
-            ..with_binary(found("new"))
+            ..with_binary(state("new"))
         };
-        let plan = plan_install(&with_api(settings()), &found).unwrap();
+        let plan = plan_install(&with_api(settings()), &state).unwrap();
         let names = plan.steps.iter().map(Step::name);
         names.filter(|name| *name == "write-kubeconfig").count()
     };
-    assert_eq!(kubeconfig_steps(standing("old", 0o600)), 1);
-    assert_eq!(kubeconfig_steps(standing("new", 0o644)), 1);
-    assert_eq!(kubeconfig_steps(standing("new", 0o600)), 0);
+    assert_eq!(kubeconfig_steps(existing("old", 0o600)), 1);
+    assert_eq!(kubeconfig_steps(existing("new", 0o644)), 1);
+    assert_eq!(kubeconfig_steps(existing("new", 0o600)), 0);
 }
 
 #[test]
-fn one_that_is_not_asked_for_any_more_goes_after_the_list_that_named_it() {
-    let found = NodeState {
-        kubeconfig: Some(standing("old", 0o600)),
-        ..with_binary(found("old"))
+fn an_unneeded_kubeconfig_is_removed_after_the_list_is_written() {
+    let state = NodeState {
+        kubeconfig: Some(existing("old", 0o600)),
+        ..with_binary(state("old"))
     };
     crate::assert_snapshot!(
         "kubeconfig-unwanted",
-        "the list first, then the kubeconfig goes",
-        installing(&settings(), &found)
+        "the list is written before the kubeconfig is removed",
+        installing(&settings(), &state)
     );
     crate::assert_snapshot!(
         "uninstall-kubeconfig",
-        "the runtime is given time before kubeconfig and directory go",
+        "a wait for the runtime before kubeconfig and directory are removed",
         uninstalling(&NodeState {
             run_files: vec!["/run/mesh-cni/agent.sock".into()],
-            ..chained(found)
+            ..chained(state)
         })
     );
 }
 
-fn chained(found: NodeState) -> NodeState {
-    let text = crate::fixture::written(&settings(), &found, "10-calico.conflist");
+fn chained(state: NodeState) -> NodeState {
+    let text = crate::fixture::written(&settings(), &state, "10-calico.conflist");
     NodeState {
         confs: node(&[("10-calico.conflist", &text)]).confs,
-        ..found
+        ..state
     }
 }
 
 #[test]
-fn without_an_account_there_is_nothing_to_write() {
+fn a_missing_account_is_refused() {
     let refusal = plan_install(
         &with_api(settings()),
         &node(&[("10-calico.conflist", CALICO)]),
@@ -118,7 +118,7 @@ fn without_an_account_there_is_nothing_to_write() {
 }
 
 #[test]
-fn on_a_disk_only_the_owner_can_read_it_and_it_goes_with_its_directory() {
+fn only_the_owner_can_read_it_and_uninstall_removes_its_directory() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let before = node.files();
     let settings = with_api(node.settings());

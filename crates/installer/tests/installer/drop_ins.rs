@@ -1,4 +1,4 @@
-//! What is planned where the runtime appends the plugins of a directory to a list.
+//! Plans of mode drop-in, a file that runtimes append to the list.
 
 use mesh_cni_installer::plan_install;
 
@@ -16,11 +16,11 @@ fn dropped_in() -> String {
 }
 
 #[test]
-fn a_fresh_node() {
+fn the_drop_in_is_in_the_networks_directory() {
     let fresh = node(&[("10-calico.conflist", CALICO)]);
     assert_snapshot!(
         "drop-in-fresh",
-        "a file in the directory with the network's name; calico's own list is not touched",
+        "a file in the directory with the network's name; calico's list is unchanged",
         installing(&dropping_in(), &fresh)
     );
     let installed = with_drop_in(with_binary(fresh), NETWORK, Some(&dropped_in()));
@@ -28,21 +28,21 @@ fn a_fresh_node() {
 }
 
 #[test]
-fn a_network_that_changes_its_name_takes_its_drop_in_along() {
+fn a_renamed_network_gets_a_new_drop_in() {
     let renamed = CALICO.replace(NETWORK, "cluster");
-    let found = with_binary(node(&[("10-calico.conflist", &renamed)]));
+    let state = with_binary(node(&[("10-calico.conflist", &renamed)]));
     assert_snapshot!(
         "drop-in-renamed",
-        "the file of the new name stands before the one of the old name goes",
+        "the file with the new name is written before the old one is removed",
         installing(
             &dropping_in(),
-            &with_drop_in(found, NETWORK, Some(&dropped_in()))
+            &with_drop_in(state, NETWORK, Some(&dropped_in()))
         )
     );
 }
 
 #[test]
-fn lists_that_take_no_drop_ins_are_refused() {
+fn lists_that_do_not_support_drop_ins_are_refused() {
     let closed = CALICO.replacen('{', "{\"loadOnlyInlinedPlugins\": true,", 1);
     let named = CALICO.replace(NETWORK, "../etc");
     let single = node(&[("10-lab.conf", BRIDGE)]);
@@ -59,18 +59,18 @@ fn lists_that_take_no_drop_ins_are_refused() {
     ];
     assert_snapshot!(
         "drop-in-refusals",
-        "a list that is a single plugin again when our entry goes, a single plugin, a list that says so itself, and a name that would leave the directory",
+        "a converted single plugin, a single plugin, a list with loadOnlyInlinedPlugins, and a network name that would leave the directory",
         refusals.join("\n")
     );
 }
 
 #[test]
-fn modes_are_changed_without_a_moment_without_us() {
+fn a_change_of_mode_never_leaves_the_node_without_the_plugin() {
     let fresh = node(&[("10-calico.conflist", CALICO)]);
     let chained = written(&settings(), &fresh, "10-calico.conflist");
     assert_snapshot!(
         "drop-in-after-chained",
-        "called twice for a moment, which changes nothing, and never not at all",
+        "the plugin may be called twice for a moment, which is harmless, but is always called",
         installing(
             &dropping_in(),
             &with_binary(node(&[("10-calico.conflist", &chained)]))
@@ -78,7 +78,7 @@ fn modes_are_changed_without_a_moment_without_us() {
     );
     assert_snapshot!(
         "chained-after-drop-in",
-        "the entry first, then the file and its directory go",
+        "the entry is written before the file and its directory are removed",
         installing(
             &settings(),
             &with_drop_in(with_binary(fresh), NETWORK, Some(&dropped_in()))
@@ -87,16 +87,16 @@ fn modes_are_changed_without_a_moment_without_us() {
 }
 
 #[test]
-fn the_file_and_its_directory_go() {
+fn uninstall_removes_the_file_and_its_directory() {
     let fresh = with_binary(node(&[("10-calico.conflist", CALICO)]));
     assert_snapshot!(
         "uninstall-drop-in",
-        "file, directory, then time for the runtime, then the binary",
+        "file, directory, then a wait for the runtime, then the binary",
         uninstalling(&with_drop_in(fresh.clone(), NETWORK, Some(&dropped_in())))
     );
     assert_snapshot!(
         "uninstall-drop-in-killed",
-        "an empty directory of the network's name goes, an empty one of another name stays",
+        "an empty directory with the network's name is removed, an empty one with another name stays",
         uninstalling(&with_drop_in(
             with_drop_in(fresh, NETWORK, None),
             "multus.d",

@@ -1,4 +1,4 @@
-//! What stays after an uninstall, and for whom.
+//! Files that uninstall keeps or removes, and the sandboxes that need the binary.
 
 use std::fs;
 use std::time::Duration;
@@ -34,12 +34,12 @@ fn chained(sandboxes: Sandboxes) -> NodeState {
 }
 
 #[test]
-fn the_binary_goes_only_when_nobody_can_call_it() {
+fn the_binary_is_removed_only_if_no_sandbox_needs_it() {
     let options = UninstallOptions {
         binary: BinaryRemoval::WhenUnused,
         ..options()
     };
-    let told = [
+    let plans = [
         Sandboxes::Counted(0),
         Sandboxes::Counted(3),
         Sandboxes::Unknown,
@@ -47,13 +47,13 @@ fn the_binary_goes_only_when_nobody_can_call_it() {
     .map(|sandboxes| uninstalling_as(&chained(sandboxes), &options));
     assert_snapshot!(
         "uninstall-when-unused",
-        "it goes in the first case; three sandboxes keep it in the second, doubt in the third",
-        told.join("\n")
+        "removed without sandboxes; kept for three sandboxes, and if their number is unknown",
+        plans.join("\n")
     );
 }
 
 #[test]
-fn the_runtimes_cache_tells_who_was_made_with_it() {
+fn sandboxes_are_counted_in_the_runtimes_cache() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let cache = &node.paths.cache_dir;
     assert_eq!(read_sandboxes(cache).unwrap(), Sandboxes::Counted(0));
@@ -84,7 +84,7 @@ fn the_runtimes_cache_tells_who_was_made_with_it() {
 }
 
 #[test]
-fn a_node_whose_cache_cannot_be_seen_keeps_the_binary() {
+fn without_a_cache_the_number_of_sandboxes_is_unknown() {
     let node = Node::new();
     fs::remove_dir(&node.paths.cache_dir).unwrap();
     assert_eq!(
@@ -94,7 +94,7 @@ fn a_node_whose_cache_cannot_be_seen_keeps_the_binary() {
 }
 
 #[test]
-fn the_run_directory_goes_unless_others_use_it() {
+fn the_run_directory_is_removed_unless_it_contains_other_files() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let run = &node.paths.run_dir;
     fs::create_dir(run).unwrap();
@@ -116,14 +116,14 @@ fn the_run_directory_goes_unless_others_use_it() {
 }
 
 #[test]
-fn nothing_waits_where_nothing_was_edited() {
-    let found = NodeState {
+fn without_an_edited_list_there_is_no_wait() {
+    let state = NodeState {
         sandboxes: Sandboxes::Counted(0),
         ..with_binary(node(&[("10-calico.conflist", CALICO)]))
     };
     let plan = plan_uninstall(
         &mesh_cni_installer::NodePaths::default(),
-        &found,
+        &state,
         &options(),
     );
     let names: Vec<_> = plan

@@ -1,4 +1,4 @@
-//! A node as a value, and a plan for it as text.
+//! Node states as values, and plans for them as text.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -48,18 +48,18 @@ pub(crate) fn node(confs: &[(&str, &str)]) -> NodeState {
     }
 }
 
-/// The same node with the binary in place.
-pub(crate) fn with_binary(found: NodeState) -> NodeState {
+/// The same node with an up-to-date binary.
+pub(crate) fn with_binary(state: NodeState) -> NodeState {
     NodeState {
         binary: Binary::Ready,
-        ..found
+        ..state
     }
 }
 
-/// The same node with a file that was set aside.
-pub(crate) fn with_saved(mut found: NodeState, name: &str, text: &str) -> NodeState {
-    found.saved.push(file(name, text));
-    found
+/// The same node with a renamed single plugin's file.
+pub(crate) fn with_saved(mut state: NodeState, name: &str, text: &str) -> NodeState {
+    state.saved.push(file(name, text));
+    state
 }
 
 pub(crate) fn entry(fields: Value) -> Entry {
@@ -100,21 +100,21 @@ pub(crate) fn options() -> UninstallOptions {
     }
 }
 
-pub(crate) fn installing(settings: &Settings, found: &NodeState) -> String {
-    told(found, plan_install(settings, found))
+pub(crate) fn installing(settings: &Settings, state: &NodeState) -> String {
+    plan_text(state, plan_install(settings, state))
 }
 
-pub(crate) fn uninstalling(found: &NodeState) -> String {
-    uninstalling_as(found, &options())
+pub(crate) fn uninstalling(state: &NodeState) -> String {
+    uninstalling_as(state, &options())
 }
 
-pub(crate) fn uninstalling_as(found: &NodeState, options: &UninstallOptions) -> String {
-    told(found, plan_uninstall(&NodePaths::default(), found, options))
+pub(crate) fn uninstalling_as(state: &NodeState, options: &UninstallOptions) -> String {
+    plan_text(state, plan_uninstall(&NodePaths::default(), state, options))
 }
 
-/// The text that an install writes to this file on this node.
-pub(crate) fn written(settings: &Settings, found: &NodeState, name: &str) -> String {
-    let plan = plan_install(settings, found).unwrap();
+/// The content that an installation writes to this file.
+pub(crate) fn written(settings: &Settings, state: &NodeState, name: &str) -> String {
+    let plan = plan_install(settings, state).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
         Step::WriteList { path, text, .. } if path.ends_with(name) => Some(text),
         _ => None,
@@ -122,37 +122,37 @@ pub(crate) fn written(settings: &Settings, found: &NodeState, name: &str) -> Str
     texts.next().unwrap()
 }
 
-/// The same node with our plugin in the directory of a network, and nothing else there.
-pub(crate) fn with_drop_in(mut found: NodeState, network: &str, text: Option<&str>) -> NodeState {
-    found.drop_ins.push(DropIn {
+/// The same node with a network directory that contains only our file, or nothing.
+pub(crate) fn with_drop_in(mut state: NodeState, network: &str, text: Option<&str>) -> NodeState {
+    state.drop_ins.push(DropIn {
         network: network.to_owned(),
         text: text.map(str::to_owned),
         shared: false,
     });
-    found
+    state
 }
 
-fn told(found: &NodeState, plan: Result<Plan, Refusal>) -> String {
+fn plan_text(state: &NodeState, plan: Result<Plan, Refusal>) -> String {
     let mut text = String::from("the node\n");
     let mut line = |indent: &str, line: &str| writeln!(text, "{indent}{line}").unwrap();
-    line("  ", &format!("binary: {:?}", found.binary));
-    for conf in &found.confs {
+    line("  ", &format!("binary: {:?}", state.binary));
+    for conf in &state.confs {
         line("  ", conf.name.as_str());
         conf.text.lines().for_each(|json| line("    ", json));
     }
-    for saved in &found.saved {
-        line("  ", &format!("{} set aside", saved.name));
+    for saved in &state.saved {
+        line("  ", &format!("{} renamed", saved.name));
         saved.text.lines().for_each(|json| line("    ", json));
     }
-    for directory in &found.drop_ins {
+    for directory in &state.drop_ins {
         line("  ", &format!("{}/", directory.network));
         let text = directory.text.as_deref().unwrap_or_default();
         text.lines().for_each(|json| line("    ", json));
     }
-    if let Some(kubeconfig) = &found.kubeconfig {
+    if let Some(kubeconfig) = &state.kubeconfig {
         line("  ", &format!("kubeconfig, mode {:04o}", kubeconfig.mode));
     }
-    for file in &found.run_files {
+    for file in &state.run_files {
         line("  ", &file.display().to_string());
     }
     match plan {

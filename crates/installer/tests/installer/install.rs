@@ -1,4 +1,4 @@
-//! What is planned to install on nodes of every kind.
+//! Plans of installations.
 
 use std::path::PathBuf;
 
@@ -28,19 +28,19 @@ const OURS_FIRST: &str =
 const BROKEN: &str = r#"{"name": "k8s", "plugins": [{"type": "cali"#;
 
 #[test]
-fn a_fresh_node() {
+fn the_binary_is_written_before_the_list() {
     assert_snapshot!(
         "install-fresh-node",
-        "the binary comes before the list that names it; the entry is the list's last plugin",
+        "the binary before the list that names it; the entry is the last plugin",
         installing(&settings(), &node(&[("10-calico.conflist", CALICO)]))
     );
 }
 
 #[test]
-fn older_entries_are_replaced_where_they_stand() {
+fn older_entries_are_replaced_in_place() {
     assert_snapshot!(
         "install-older-entry",
-        "the new entry stands between calico and portmap, and the binary is not written again",
+        "the new entry is between calico and portmap, and the binary is not written again",
         installing(
             &settings(),
             &with_binary(node(&[("10-calico.conflist", OLDER_IN_THE_MIDDLE)]))
@@ -48,26 +48,26 @@ fn older_entries_are_replaced_where_they_stand() {
     );
     assert_snapshot!(
         "install-two-entries",
-        "one entry is left, in the place of the first",
+        "one entry remains, at the position of the first",
         installing(&settings(), &node(&[("10-calico.conflist", TWO_ENTRIES)]))
     );
     assert_snapshot!(
         "install-entry-first",
-        "the entry moves behind calico, since the first plugin has no result to pass on",
+        "the entry moves after calico, because a first plugin has no previous result",
         installing(&settings(), &node(&[("10-calico.conflist", OURS_FIRST)]))
     );
 }
 
 #[test]
-fn a_single_plugins_file_becomes_a_list() {
+fn a_single_plugins_file_is_converted_to_a_list() {
     assert_snapshot!(
         "install-conf",
-        "first the binary, then the list, and only then the .conf is set aside",
+        "first the binary, then the list, and then the .conf is renamed",
         installing(&settings(), &node(&[("10-lab.conf", BRIDGE)]))
     );
     assert_snapshot!(
         "install-conf-beside-foreign-list",
-        "the list that others wrote under the same name is not overwritten: refused",
+        "refused, so that the existing list is not overwritten",
         installing(
             &settings(),
             &node(&[("10-lab.conf", BRIDGE), ("10-lab.conflist", CALICO)])
@@ -76,37 +76,37 @@ fn a_single_plugins_file_becomes_a_list() {
 }
 
 #[test]
-fn a_single_plugins_file_that_came_back_becomes_a_list_again() {
+fn a_rewritten_single_plugins_file_is_converted_again() {
     let converted = list_of(&node(&[("10-lab.conf", BRIDGE)]));
     let changed = BRIDGE.replace("host-local", "dhcp");
-    let found = node(&[("10-lab.conf", &changed), ("10-lab.conflist", &converted)]);
+    let state = node(&[("10-lab.conf", &changed), ("10-lab.conflist", &converted)]);
     assert_snapshot!(
         "install-conf-rewritten",
-        "the list is made anew (ipam dhcp), since what is set aside shows that we made the old one",
-        installing(&settings(), &with_saved(found, "10-lab.conf", BRIDGE))
+        "the list is written again (ipam dhcp), because the renamed file shows that we wrote the old one",
+        installing(&settings(), &with_saved(state, "10-lab.conf", BRIDGE))
     );
 }
 
 #[test]
-fn a_converted_file_goes_by_its_old_name() {
+fn a_converted_file_is_found_by_its_old_name() {
     let converted = list_of(&node(&[("10-lab.conf", BRIDGE)]));
-    let found = with_binary(node(&[
+    let state = with_binary(node(&[
         ("00-other.conflist", CALICO),
         ("10-lab.conflist", &converted),
     ]));
     let mut settings = settings();
     settings.conf_name = Some(name_of("10-lab.conf"));
-    let plan = plan_install(&settings, &with_saved(found, "10-lab.conf", BRIDGE)).unwrap();
+    let plan = plan_install(&settings, &with_saved(state, "10-lab.conf", BRIDGE)).unwrap();
     assert_eq!(plan.steps, []);
 }
 
 #[test]
-fn a_named_file_wins_over_the_first() {
+fn a_requested_file_overrides_the_first() {
     let mut settings = settings();
     settings.conf_name = Some(name_of("20-calico.conflist"));
     assert_snapshot!(
         "install-named",
-        "the second file is edited, the first is not touched",
+        "the second file is edited, the first is unchanged",
         installing(
             &settings,
             &node(&[("10-lab.conf", BRIDGE), ("20-calico.conflist", CALICO)])
@@ -115,20 +115,20 @@ fn a_named_file_wins_over_the_first() {
 }
 
 #[test]
-fn the_first_file_is_the_runtimes() {
-    // Runtimes order by bytes and take hidden files too.
-    let found = node(&[
+fn the_default_is_the_first_file_in_byte_order() {
+    // Runtimes sort by bytes and load hidden files too.
+    let state = node(&[
         ("a.conflist", CALICO),
         (".b.conflist", CALICO),
         ("B.conflist", CALICO),
     ]);
-    let plan = plan_install(&settings(), &found).unwrap();
+    let plan = plan_install(&settings(), &state).unwrap();
     let written = plan.steps.last().and_then(Step::path).unwrap();
     assert_eq!(written, PathBuf::from("/etc/cni/net.d/.b.conflist"));
 }
 
 #[test]
-fn an_installed_node_needs_nothing() {
+fn an_installed_node_needs_no_step() {
     let installed = list_of(&node(&[("10-calico.conflist", CALICO)]));
     assert_snapshot!(
         "install-again",
@@ -141,25 +141,25 @@ fn an_installed_node_needs_nothing() {
 }
 
 #[test]
-fn half_written_files_are_swept() {
-    let found = NodeState {
+fn temporary_files_are_removed() {
+    let state = NodeState {
         binary: Binary::Differs,
         leftovers: vec![PathBuf::from("/opt/cni/bin/.mesh-cni-a1b2c3.tmp")],
         ..node(&[("10-calico.conflist", CALICO)])
     };
     assert_snapshot!(
         "install-leftovers",
-        "the leftover goes first, and the older binary is replaced",
-        installing(&settings(), &found)
+        "the temporary file is removed first, and the older binary is replaced",
+        installing(&settings(), &state)
     );
 }
 
 #[test]
-fn alone() {
+fn stand_alone_writes_its_own_list() {
     let fresh = node(&[("10-calico.conflist", CALICO)]);
     assert_snapshot!(
         "install-alone",
-        "a file of our own that sorts last, entry with standalone: true; calico is not touched",
+        "a separate file that sorts last, entry with standalone: true; calico is unchanged",
         installing(&stand_alone(), &fresh)
     );
     let mut named = stand_alone();
@@ -169,7 +169,7 @@ fn alone() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused() {
+fn refusals_have_a_path_and_a_remedy() {
     let missing = |directory| NodeState {
         bin_dir: if directory == "bin" {
             DirectoryState::Missing
@@ -198,13 +198,13 @@ fn what_cannot_be_done_is_refused() {
     ];
     assert_snapshot!(
         "install-refusals",
-        "each is refused before any step, names the path and ends with a way out",
+        "each is refused before any step, with the path and a remedy",
         refusals.join("\n")
     );
 }
 
 #[test]
-fn entries_are_checked_as_the_plugin_checks_them() {
+fn entries_are_checked_as_in_the_plugin() {
     let refuse =
         |fields: serde_json::Value| Entry::new(fields.as_object().unwrap().clone()).unwrap_err();
     let error = refuse(json!({"backend": "iptable"}));
@@ -219,8 +219,8 @@ fn entries_are_checked_as_the_plugin_checks_them() {
 }
 
 /// The list that an install writes on this node.
-fn list_of(found: &NodeState) -> String {
-    let plan = plan_install(&settings(), found).unwrap();
+fn list_of(state: &NodeState) -> String {
+    let plan = plan_install(&settings(), state).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
         Step::WriteList { text, .. } => Some(text),
         _ => None,

@@ -1,4 +1,4 @@
-//! What is planned beside and instead of Istio CNI.
+//! Plans for nodes with Istio CNI.
 
 use mesh_cni_installer::{NodeState, Refusal, Settings, plan_install};
 use serde_json::json;
@@ -36,7 +36,7 @@ fn with_istio() -> NodeState {
     }
 }
 
-/// With no setting of our own, so that every one that can be taken over is.
+/// Without settings of our own, so that all of Istio's settings are used.
 fn replacing() -> Settings {
     let mut settings = settings();
     settings.entry = entry(json!({}));
@@ -44,7 +44,7 @@ fn replacing() -> Settings {
     settings
 }
 
-fn taken_over() -> NodeState {
+fn replaced() -> NodeState {
     let list = written(&replacing(), &with_istio(), "10-calico.conflist");
     NodeState {
         istio_binary: true,
@@ -53,22 +53,22 @@ fn taken_over() -> NodeState {
 }
 
 #[test]
-fn two_plugins_never_program_the_same_pod() {
+fn a_list_with_istio_cni_is_refused() {
     let refusals = [settings(), owned_first(), dropping_in(), stand_alone()]
         .map(|settings| installing(&settings, &with_istio()));
     assert_snapshot!(
         "istio-refused",
-        "in every mode, with a way out",
+        "in every mode, with a remedy",
         refusals.join("\n")
     );
 }
 
 #[test]
-fn its_place_is_taken_in_one_edit() {
+fn the_entry_is_replaced_in_one_edit() {
     assert_snapshot!(
         "istio-replaced",
-        "ours between calico and portmap with log level, namespaces and nft-native; the run \
-         directory and the namespace of Istio's agent are not ours; the old entry is remembered",
+        "our entry between calico and portmap with Istio's log level, namespaces and nft-native, \
+         but not its run directory and namespace; the old entry is kept in the list",
         installing(&replacing(), &with_istio())
     );
     let mut own = replacing();
@@ -81,17 +81,17 @@ fn its_place_is_taken_in_one_edit() {
 }
 
 #[test]
-fn what_was_taken_over_stays_so() {
-    let plan = plan_install(&replacing(), &taken_over()).unwrap();
+fn a_replaced_entry_needs_no_step() {
+    let plan = plan_install(&replacing(), &replaced()).unwrap();
     assert_eq!(plan.steps, []);
     let mut without_the_flag = replacing();
     without_the_flag.replace_istio_cni = false;
-    let plan = plan_install(&without_the_flag, &taken_over()).unwrap();
+    let plan = plan_install(&without_the_flag, &replaced()).unwrap();
     assert_eq!(plan.steps, []);
 }
 
 #[test]
-fn an_entry_that_istio_puts_back_is_replaced_again() {
+fn an_entry_that_istio_adds_again_is_replaced_again() {
     let list = written(&replacing(), &with_istio(), "10-calico.conflist");
     let theirs = r#"{"type": "istio-cni", "plugin_log_level": "info"}"#;
     let again = list.replace(
@@ -110,18 +110,18 @@ fn an_entry_that_istio_puts_back_is_replaced_again() {
 }
 
 #[test]
-fn a_copy_of_ours_can_take_its_place_too() {
+fn the_entry_is_replaced_in_a_copy() {
     let mut settings = replacing();
     settings.chaining = owned_first().chaining;
     assert_snapshot!(
         "istio-replaced-in-copy",
-        "ours in the copy, Istio's own list is not touched",
+        "our entry is in the copy, Istio's list is unchanged",
         installing(&settings, &with_istio())
     );
 }
 
 #[test]
-fn where_it_cannot_be_replaced_that_is_said() {
+fn modes_that_cannot_replace_the_entry_refuse() {
     for mode in [dropping_in().chaining, stand_alone().chaining] {
         let mut settings = replacing();
         settings.chaining = mode;
@@ -134,26 +134,26 @@ fn where_it_cannot_be_replaced_that_is_said() {
 }
 
 #[test]
-fn its_place_is_given_back_when_asked_for() {
+fn uninstall_restores_the_entry_if_requested() {
     let mut restoring = options();
     restoring.restore_istio_cni = true;
     assert_snapshot!(
         "istio-restored",
-        "Istio's entry as it was, between calico and portmap, and nothing of ours",
-        uninstalling_as(&taken_over(), &restoring)
+        "Istio's original entry is between calico and portmap, and nothing of ours remains",
+        uninstalling_as(&replaced(), &restoring)
     );
     assert_snapshot!(
         "istio-forgotten",
-        "without the flag, neither entry is left",
-        uninstalling(&taken_over())
+        "without the option, neither entry remains",
+        uninstalling(&replaced())
     );
     let gone = NodeState {
         istio_binary: false,
-        ..taken_over()
+        ..replaced()
     };
     assert_snapshot!(
         "istio-gone",
-        "refused: a list must not name a binary that is not there",
+        "refused: a list must not name a missing binary",
         uninstalling_as(&gone, &restoring)
     );
 }

@@ -1,4 +1,4 @@
-//! What is put back on a real disk, and how soon.
+//! `keep` repairs what other programs change.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::keeper::Keeper;
 use crate::node::{Node, PLUGIN};
 
 #[test]
-fn what_another_program_undoes_is_put_back() {
+fn changes_of_other_programs_are_repaired() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let keeper = Keeper::of(node.settings());
     keeper.until("in place");
@@ -27,11 +27,11 @@ fn what_another_program_undoes_is_put_back() {
 
     let before = node.files();
     keeper.stop();
-    assert_eq!(node.files(), before, "stopping is not options");
+    assert_eq!(node.files(), before, "stopping changes nothing");
 }
 
 #[test]
-fn a_list_that_is_removed_and_written_anew_gets_its_entry_again() {
+fn a_recreated_list_gets_its_entry_again() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let keeper = Keeper::of(node.settings());
     keeper.until("in place");
@@ -46,7 +46,7 @@ fn a_list_that_is_removed_and_written_anew_gets_its_entry_again() {
 }
 
 #[test]
-fn a_directory_that_comes_late_or_is_replaced_is_watched() {
+fn a_directory_that_is_created_later_or_replaced_is_watched() {
     let node = Node::with(&[]);
     fs::remove_dir(&node.paths.conf_dir).unwrap();
     let keeper = Keeper::of(node.settings());
@@ -63,7 +63,7 @@ fn a_directory_that_comes_late_or_is_replaced_is_watched() {
 }
 
 #[test]
-fn a_list_that_is_a_symbolic_link_is_watched_where_it_points_to() {
+fn the_target_of_a_symbolic_link_is_watched() {
     let node = Node::with(&[]);
     let elsewhere = node.paths.run_dir.with_file_name("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -79,7 +79,7 @@ fn a_list_that_is_a_symbolic_link_is_watched_where_it_points_to() {
 }
 
 #[test]
-fn a_copy_follows_its_original_and_stays_when_that_goes() {
+fn a_copy_is_updated_and_stays_if_its_original_is_removed() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let mut settings = node.settings();
     settings.chaining = owned_first().chaining;
@@ -103,7 +103,7 @@ fn a_copy_follows_its_original_and_stays_when_that_goes() {
 }
 
 #[test]
-fn a_drop_in_that_is_removed_comes_back() {
+fn a_removed_drop_in_is_restored() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let mut settings = node.settings();
     settings.chaining = dropping_in().chaining;
@@ -114,14 +114,16 @@ fn a_drop_in_that_is_removed_comes_back() {
     keeper.until("write-list");
     assert!(drop_in.exists());
     keeper.until("in place");
-    fs::remove_dir_all(drop_in.parent().unwrap()).unwrap();
+    // Removes the directory atomically: `keep` may write into it at any time.
+    let removed = node.paths.run_dir.with_file_name("removed");
+    fs::rename(drop_in.parent().unwrap(), removed).unwrap();
     keeper.until("write-list");
     assert!(drop_in.exists());
     keeper.stop();
 }
 
 #[test]
-fn a_token_that_is_changed_reaches_the_kubeconfig() {
+fn a_new_token_is_written_to_the_kubeconfig() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
     let mut settings = node.settings();
     settings.api_server = Some(ApiServer {
@@ -130,7 +132,7 @@ fn a_token_that_is_changed_reaches_the_kubeconfig() {
     });
     let account = settings.account_dir.clone();
     let mount = |version: &str| {
-        // As a kubelet does: a directory of each version, and a link that is renamed over.
+        // Like the kubelet: a directory per version, and a link that is replaced by rename.
         let data = account.join(version);
         fs::create_dir_all(&data).unwrap();
         fs::write(data.join("token"), version).unwrap();
@@ -162,6 +164,9 @@ fn a_token_that_is_changed_reaches_the_kubeconfig() {
     keeper.until("in place");
     fs::remove_file(&kubeconfig).unwrap();
     keeper.until("write-kubeconfig");
-    let told = keeper.stop();
-    assert!(!told.iter().any(|line| line.contains("..two")), "{told:?}");
+    let events = keeper.stop();
+    assert!(
+        !events.iter().any(|line| line.contains("..two")),
+        "{events:?}"
+    );
 }

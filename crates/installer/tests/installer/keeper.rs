@@ -1,4 +1,4 @@
-//! A keeper on a thread of its own, and what it tells.
+//! Runs `keep` in a thread and collects its events.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -6,52 +6,52 @@ use std::time::{Duration, Instant};
 
 use mesh_cni_installer::{KeepEvent, Settings, Stopper, keep, stop_channel};
 
-/// Long enough for a machine that is busy with other things.
+/// Long enough for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A keeper on a thread of its own, and what it tells.
+/// `keep` in a thread, and its events as text.
 pub(crate) struct Keeper {
-    told: Receiver<String>,
+    events: Receiver<String>,
     thread: JoinHandle<()>,
-    stop_channel: Stopper,
+    stopper: Stopper,
 }
 
 impl Keeper {
     pub(crate) fn of(settings: Settings) -> Self {
-        let (stop_channel, stop) = stop_channel().unwrap();
-        let (tell, told) = channel();
+        let (stopper, stop) = stop_channel().unwrap();
+        let (sender, events) = channel();
         let thread = std::thread::spawn(move || {
-            keep(&settings, &stop, |event| drop(tell.send(words(event))));
+            keep(&settings, &stop, |event| drop(sender.send(text_of(event))));
         });
         Self {
-            told,
+            events,
             thread,
-            stop_channel,
+            stopper,
         }
     }
 
-    /// Waits until something is told, and gives back all that was told until then.
+    /// Waits for an event that contains `what`, and returns all events up to it.
     pub(crate) fn until(&self, what: &str) -> Vec<String> {
         let end = Instant::now() + DEADLINE;
-        let mut told = Vec::new();
-        while !told.last().is_some_and(|line: &String| line.contains(what)) {
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(|line: &String| line.contains(what)) {
             let left = end.saturating_duration_since(Instant::now());
-            match self.told.recv_timeout(left) {
-                Ok(line) => told.push(line),
-                Err(error) => panic!("`{what}` was not told, but {told:?}: {error}"),
+            match self.events.recv_timeout(left) {
+                Ok(line) => seen.push(line),
+                Err(error) => panic!("no event contains `{what}`: {seen:?}: {error}"),
             }
         }
-        told
+        seen
     }
 
     pub(crate) fn stop(self) -> Vec<String> {
-        drop(self.stop_channel);
+        drop(self.stopper);
         self.thread.join().unwrap();
-        self.told.try_iter().collect()
+        self.events.try_iter().collect()
     }
 }
 
-fn words(event: &KeepEvent<'_>) -> String {
+fn text_of(event: &KeepEvent<'_>) -> String {
     match event {
         KeepEvent::InPlace => "in place".to_owned(),
         KeepEvent::Done(step) => format!("{}: {step}", step.name()),

@@ -1,5 +1,5 @@
-//! A run that is killed after any of its steps leaves a network that a runtime can load, and the
-//! next run mends it.
+//! After a run is killed at any step, a runtime can load a network, and the next run completes the
+//! work.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use mesh_cni_installer::{
 use crate::fixture::{BRIDGE, CALICO};
 use crate::node::Node;
 
-const LEAVING: UninstallOptions = UninstallOptions {
+const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
     restore_istio_cni: false,
@@ -34,7 +34,7 @@ fn install_can_be_killed_after_any_step() {
             let Some(steps) = plan.steps.get(..killed) else {
                 break;
             };
-            each_step_can_be_loaded(&node, steps);
+            apply_loading_each_step(&node, steps);
 
             install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
             assert!(node.load().contains("mesh-cni"), "{network:?}");
@@ -57,9 +57,9 @@ fn uninstall_can_be_killed_after_any_step() {
             let Some(steps) = plan.steps.get(..killed) else {
                 break;
             };
-            each_step_can_be_loaded(&node, steps);
+            apply_loading_each_step(&node, steps);
 
-            uninstall(&node.paths, &LEAVING, |_| ()).unwrap();
+            uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
             assert!(!node.load().contains("mesh-cni"), "{network:?}");
             let names = |files: Vec<(_, _, _)>| -> Vec<_> {
                 files
@@ -75,13 +75,13 @@ fn uninstall_can_be_killed_after_any_step() {
 }
 
 #[test]
-fn uninstall_can_be_killed_in_an_install_that_was_killed() {
+fn uninstall_can_be_killed_after_an_interrupted_install() {
     for network in NODES {
         for killed in 0..=install_plan(&Node::with(&[network])).steps.len() {
             let node = Node::with(&[network]);
-            each_step_can_be_loaded(&node, &install_plan(&node).steps[..killed]);
-            each_step_can_be_loaded(&node, &uninstall_plan(&node).steps);
-            uninstall(&node.paths, &LEAVING, |_| ()).unwrap();
+            apply_loading_each_step(&node, &install_plan(&node).steps[..killed]);
+            apply_loading_each_step(&node, &uninstall_plan(&node).steps);
+            uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
             assert_eq!(installation(&node), Installation::NotInstalled);
             assert_eq!(node.files().len(), Node::with(&[network]).files().len());
         }
@@ -89,7 +89,7 @@ fn uninstall_can_be_killed_in_an_install_that_was_killed() {
 }
 
 #[test]
-fn a_converted_file_that_came_back_can_be_killed_too() {
+fn uninstall_of_a_rewritten_file_can_be_killed() {
     for (name, text) in [NODES[1], NODES[2]] {
         for killed in 0.. {
             let node = Node::with(&[(name, text)]);
@@ -101,9 +101,9 @@ fn a_converted_file_that_came_back_can_be_killed_too() {
                 assert!(killed > 3, "{name} takes at least three steps");
                 break;
             };
-            each_step_can_be_loaded(&node, steps);
+            apply_loading_each_step(&node, steps);
 
-            uninstall(&node.paths, &LEAVING, |_| ()).unwrap();
+            uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
             assert_eq!(node.read(name), again);
             assert_eq!(installation(&node), Installation::NotInstalled);
             assert_eq!(
@@ -114,19 +114,19 @@ fn a_converted_file_that_came_back_can_be_killed_too() {
     }
 }
 
-fn each_step_can_be_loaded(node: &Node, steps: &[Step]) {
+fn apply_loading_each_step(node: &Node, steps: &[Step]) {
     node.load();
     apply(steps, |_| drop(node.load())).unwrap();
 }
 
 fn install_plan(node: &Node) -> Plan {
-    let found = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
-    plan_install(&node.settings(), &found).unwrap()
+    let state = read_node(&node.paths, Some(&node.plugin_binary())).unwrap();
+    plan_install(&node.settings(), &state).unwrap()
 }
 
 fn uninstall_plan(node: &Node) -> Plan {
-    let found = read_node(&node.paths, None).unwrap();
-    plan_uninstall(&node.paths, &found, &LEAVING).unwrap()
+    let state = read_node(&node.paths, None).unwrap();
+    plan_uninstall(&node.paths, &state, &UNINSTALL_ALL).unwrap()
 }
 
 fn installation(node: &Node) -> Installation {

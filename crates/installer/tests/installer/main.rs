@@ -1,4 +1,4 @@
-//! Black-box tests of the installer: what it plans, what it does, and what a crash leaves behind.
+//! Tests of the public interface: plans, file operations, and interrupted runs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
@@ -21,7 +21,7 @@ mod preservation;
 mod status;
 mod uninstall;
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`. The description says what to look for.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({

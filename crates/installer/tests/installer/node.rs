@@ -1,4 +1,4 @@
-//! A node in a directory of its own, and what a runtime makes of it.
+//! A node in a temporary directory, and the network that a runtime loads from it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use crate::fixture::settings;
 
-/// What stands in for the plugin.
+/// Content of the plugin binary.
 pub(crate) const PLUGIN: &str = "the plugin";
 
-/// A node with the binaries of the lists that the tests put on it.
+/// A node with the binaries that the tests' lists name.
 pub(crate) struct Node {
     root: TempDir,
     pub(crate) paths: NodePaths,
@@ -84,8 +84,8 @@ impl Node {
         files
     }
 
-    /// The list that a runtime loads: of the first file in the order of names. Fails where it is
-    /// none, or where it names a plugin without a binary.
+    /// The list that a runtime loads, from the first file by name. Panics if it is invalid or names a
+    /// plugin without a binary.
     pub(crate) fn load(&self) -> ConfList {
         loop {
             let (path, text) = self.first();
@@ -94,14 +94,13 @@ impl Node {
             if absent.is_empty() {
                 return list;
             }
-            // What is read may be changed before its binaries are looked for: it counts if it still
-            // stands then.
+            // The file may have changed since it was read; if it is unchanged, the binary is missing.
             assert_ne!(self.first(), (path, text), "{absent:?} are missing");
         }
     }
 
-    /// The first file in the order of names; one that goes between the listing and the reading is
-    /// looked for anew, as runtimes do when the directory has changed.
+    /// The first file by name. If it was removed since the directory was listed, tries again, as
+    /// runtimes do.
     fn first(&self) -> (PathBuf, String) {
         loop {
             let entries = fs::read_dir(&self.paths.conf_dir).unwrap();

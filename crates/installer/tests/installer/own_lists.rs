@@ -1,4 +1,4 @@
-//! What is planned where a copy of the network's list goes before it.
+//! Plans of mode owned-first, a copy that sorts before the network's list.
 
 use mesh_cni_installer::{Binary, NodeState, Refusal, plan_binary_repair, plan_install};
 
@@ -15,10 +15,10 @@ fn copy_of(network: (&str, &str)) -> String {
 }
 
 #[test]
-fn a_fresh_node() {
+fn the_copy_names_its_original() {
     assert_snapshot!(
         "owned-fresh",
-        "the copy names its original, has our entry last, and calico's own file is not touched",
+        "the copy names its original and has our entry last; calico's file is unchanged",
         installing(&owned_first(), &node(&[("10-calico.conflist", CALICO)]))
     );
     assert_snapshot!(
@@ -29,12 +29,12 @@ fn a_fresh_node() {
 }
 
 #[test]
-fn the_copy_is_kept_in_step() {
+fn the_copy_is_kept_up_to_date() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     let changed = CALICO.replace("\"mtu\": 0", "\"mtu\": 1400");
     assert_snapshot!(
         "owned-changed",
-        "the network's mtu is 1400 now, and the copy's becomes 1400",
+        "the network's mtu changed to 1400, and the copy's changes too",
         installing(
             &owned_first(),
             &with_binary(node(&[("10-calico.conflist", &changed), (OWNED, &copy)]))
@@ -48,17 +48,17 @@ fn the_copy_is_kept_in_step() {
 }
 
 #[test]
-fn the_copy_stays_while_the_networks_own_list_is_gone() {
+fn the_copy_stays_while_the_original_is_missing() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     assert_snapshot!(
         "owned-alone",
-        "no step: the network's list is gone, and the copy is all that pods start with",
+        "no step: the network's list is missing, so pods depend on the copy",
         installing(&owned_first(), &with_binary(node(&[(OWNED, &copy)])))
     );
 }
 
 #[test]
-fn only_our_own_copy_is_written_over_and_only_if_it_is_first() {
+fn only_our_own_copy_is_overwritten_and_only_if_it_sorts_first() {
     let refusal = |confs: &[(&str, &str)]| plan_install(&owned_first(), &node(confs)).unwrap_err();
     let foreign = refusal(&[("10-calico.conflist", CALICO), (OWNED, CALICO)]);
     assert!(matches!(foreign, Refusal::NotOurs { .. }), "{foreign}");
@@ -69,7 +69,7 @@ fn only_our_own_copy_is_written_over_and_only_if_it_is_first() {
 }
 
 #[test]
-fn modes_are_changed_without_a_moment_without_us() {
+fn a_change_of_mode_never_leaves_the_node_without_the_plugin() {
     let chained = written(
         &settings(),
         &node(&[("10-calico.conflist", CALICO)]),
@@ -77,7 +77,7 @@ fn modes_are_changed_without_a_moment_without_us() {
     );
     assert_snapshot!(
         "owned-after-chained",
-        "the copy stands before the entry leaves the network's own list",
+        "the copy is written before the entry is removed from the network's list",
         installing(
             &owned_first(),
             &with_binary(node(&[("10-calico.conflist", &chained)]))
@@ -90,7 +90,7 @@ fn modes_are_changed_without_a_moment_without_us() {
     );
     assert_snapshot!(
         "owned-after-converted",
-        "the copy, then the single plugin's file is back, then the list that it had become goes",
+        "the copy, then the single plugin's file is restored, then its converted list is removed",
         installing(
             &owned_first(),
             &with_saved(
@@ -103,7 +103,7 @@ fn modes_are_changed_without_a_moment_without_us() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     assert_snapshot!(
         "chained-after-owned",
-        "the entry stands in the network's own list before the copy goes",
+        "the entry is in the network's list before the copy is removed",
         installing(
             &settings(),
             &with_binary(node(&[("10-calico.conflist", CALICO), (OWNED, &copy)]))
@@ -113,7 +113,7 @@ fn modes_are_changed_without_a_moment_without_us() {
     renamed.owned_name = name_of("00-first.conflist");
     assert_snapshot!(
         "owned-renamed",
-        "the copy of the new name stands before the one of the old name goes",
+        "the copy with the new name is written before the old one is removed",
         installing(
             &renamed,
             &with_binary(node(&[("10-calico.conflist", CALICO), (OWNED, &copy)]))
@@ -122,11 +122,11 @@ fn modes_are_changed_without_a_moment_without_us() {
 }
 
 #[test]
-fn the_copy_goes_when_asked_to() {
+fn uninstall_removes_the_copy() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     assert_snapshot!(
         "uninstall-owned",
-        "the copy goes, calico's own list stays as it is",
+        "the copy is removed, calico's list is unchanged",
         uninstalling(&with_binary(node(&[
             ("10-calico.conflist", CALICO),
             (OWNED, &copy)
@@ -135,12 +135,12 @@ fn the_copy_goes_when_asked_to() {
 }
 
 #[test]
-fn a_list_that_names_a_binary_that_is_gone_is_mended_whatever_else_is_wrong() {
+fn a_missing_binary_is_restored_even_if_the_installation_is_refused() {
     let copy = copy_of(("10-calico.conflist", CALICO));
     let orphaned = node(&[("00-broken.conflist", "{"), (OWNED, &copy)]);
     plan_install(&owned_first(), &orphaned).unwrap_err();
-    let names = |found: &NodeState| -> Vec<_> {
-        let plan = plan_binary_repair(&owned_first(), found);
+    let names = |state: &NodeState| -> Vec<_> {
+        let plan = plan_binary_repair(&owned_first(), state);
         plan.steps
             .iter()
             .map(mesh_cni_installer::Step::name)

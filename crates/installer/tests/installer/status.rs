@@ -1,4 +1,4 @@
-//! How nodes of every kind are judged.
+//! Assessment of nodes.
 
 use std::fmt::Write;
 
@@ -15,10 +15,10 @@ const ALONE: &str =
     r#"{"name": "mesh-cni", "plugins": [{"type": "mesh-cni", "standalone": true}]}"#;
 
 #[test]
-fn every_ailment_is_named() {
+fn every_problem_is_reported() {
     let mut text = String::new();
-    for (name, found) in chained_nodes().into_iter().chain(other_nodes()) {
-        let status = assess(&NodePaths::default(), None, &found);
+    for (name, state) in chained_nodes().into_iter().chain(other_nodes()) {
+        let status = assess(&NodePaths::default(), None, &state);
         writeln!(text, "{name}: {}", status.installation).unwrap();
         for problem in status.problems {
             writeln!(text, "  {problem}").unwrap();
@@ -26,7 +26,7 @@ fn every_ailment_is_named() {
     }
     assert_snapshot!(
         "status",
-        "the first two, a copy in step or alone and a drop-in are installed; a clean and an empty node are not; the others are partly, and why",
+        "the first two, a current copy, a copy without its original and a drop-in are installed; a clean and an empty node are not; the others are partly installed, with problems",
         text
     );
 }
@@ -45,7 +45,7 @@ fn chained_nodes() -> [(&'static str, NodeState); 11] {
             with_binary(node(&[("10.conflist", INSTALLED)])),
         ),
         (
-            "alone",
+            "stand-alone",
             with_binary(node(&[("10.conflist", CALICO), ("YYY.conflist", ALONE)])),
         ),
         ("clean", node(&[("10.conflist", CALICO)])),
@@ -63,7 +63,7 @@ fn chained_nodes() -> [(&'static str, NodeState); 11] {
             "no entry",
             with_binary(node(&[("10.conflist", CALICO), ("20.conflist", INSTALLED)])),
         ),
-        ("broken", with_binary(node(&[("10.conflist", "{")]))),
+        ("invalid", with_binary(node(&[("10.conflist", "{")]))),
         (
             "twice and first",
             with_binary(node(&[("10.conflist", twice)])),
@@ -75,12 +75,15 @@ fn chained_nodes() -> [(&'static str, NodeState); 11] {
 fn other_nodes() -> [(&'static str, NodeState); 7] {
     [
         (
-            "copy in step",
+            "current copy",
             with_binary(node(&[("02.conflist", COPY), ("10.conflist", THEIRS)])),
         ),
-        ("copy alone", with_binary(node(&[("02.conflist", COPY)]))),
         (
-            "copy stale",
+            "copy without original",
+            with_binary(node(&[("02.conflist", COPY)])),
+        ),
+        (
+            "outdated copy",
             with_binary(node(&[("02.conflist", COPY), ("10.conflist", CALICO)])),
         ),
         (
@@ -100,7 +103,7 @@ fn other_nodes() -> [(&'static str, NodeState); 7] {
             )),
         ),
         (
-            "drop-in broken",
+            "invalid drop-in",
             with_binary(with_drop_in(
                 node(&[("10.conflist", THEIRS)]),
                 "k8s",
@@ -108,7 +111,7 @@ fn other_nodes() -> [(&'static str, NodeState); 7] {
             )),
         ),
         (
-            "beside Istio CNI",
+            "with Istio CNI",
             with_binary(node(&[(
                 "10.conflist",
                 &INSTALLED.replace("calico", "istio-cni"),

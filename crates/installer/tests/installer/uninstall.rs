@@ -1,4 +1,4 @@
-//! What is planned to leave nodes of every kind.
+//! Plans of uninstallations.
 
 use mesh_cni_installer::{BinaryRemoval, NodePaths, Note, Step, UninstallOptions, plan_uninstall};
 
@@ -25,10 +25,10 @@ const ALONE: &str =
 const BROKEN: &str = r#"{"name": "k8s", "plugins": [{"type": "mesh-cni""#;
 
 #[test]
-fn a_chained_node() {
+fn the_entry_is_removed_before_the_binary() {
     assert_snapshot!(
         "uninstall-chained",
-        "entry first, then time to load the list, then the binary; every list is edited",
+        "entry first, then a wait for the runtime, then the binary; every list is edited",
         uninstalling(&with_binary(node(&[
             ("10-calico.conflist", CHAINED),
             ("20-older.conflist", CHAINED),
@@ -38,63 +38,63 @@ fn a_chained_node() {
 }
 
 #[test]
-fn a_clean_node() {
+fn a_clean_node_needs_no_step() {
     assert_snapshot!(
         "uninstall-clean",
-        "no steps, and it is said that there is nothing",
+        "no steps, and a note that nothing is installed",
         uninstalling(&node(&[("10-calico.conflist", CALICO)]))
     );
 }
 
 #[test]
-fn a_converted_file_comes_back_before_its_list_goes() {
-    let found = with_binary(node(&[("10-lab.conflist", CONVERTED)]));
+fn a_converted_file_is_restored_before_its_list_is_removed() {
+    let state = with_binary(node(&[("10-lab.conflist", CONVERTED)]));
     assert_snapshot!(
         "uninstall-converted",
-        "the .conf is back before the list goes, so that the runtime always finds one",
-        uninstalling(&with_saved(found, "10-lab.conf", BRIDGE))
+        "the .conf is restored before the list is removed, so that the runtime always finds one",
+        uninstalling(&with_saved(state, "10-lab.conf", BRIDGE))
     );
 }
 
 #[test]
 fn a_converted_list_that_others_changed_stays() {
     let changed = CONVERTED.replace("0.4.0", "1.0.0");
-    let found = with_binary(node(&[("10-lab.conflist", &changed)]));
+    let state = with_binary(node(&[("10-lab.conflist", &changed)]));
     assert_snapshot!(
         "uninstall-converted-and-changed",
-        "the change (1.0.0) stays, the entry goes, and the file that was set aside is kept",
-        uninstalling(&with_saved(found, "10-lab.conf", BRIDGE))
+        "the change (1.0.0) stays, the entry is removed, and the renamed file is kept",
+        uninstalling(&with_saved(state, "10-lab.conf", BRIDGE))
     );
 }
 
 #[test]
-fn a_converted_file_that_its_owner_wrote_again_wins() {
+fn a_converted_file_that_its_owner_rewrote_stays() {
     let again = BRIDGE.replace("host-local", "dhcp");
-    let found = node(&[("10-lab.conf", &again), ("10-lab.conflist", CONVERTED)]);
+    let state = node(&[("10-lab.conf", &again), ("10-lab.conflist", CONVERTED)]);
     assert_snapshot!(
         "uninstall-conf-rewritten",
-        "the owner's new .conf stays; our list and the older copy go",
-        uninstalling(&with_saved(found, "10-lab.conf", BRIDGE))
+        "the owner's new .conf stays; our list and the renamed file are removed",
+        uninstalling(&with_saved(state, "10-lab.conf", BRIDGE))
     );
 }
 
 #[test]
-fn a_saved_file_whose_list_others_removed_does_not_come_back() {
-    let found = with_saved(
+fn a_renamed_file_whose_list_others_removed_is_not_restored() {
+    let state = with_saved(
         node(&[("20-calico.conflist", CALICO)]),
         "10-lab.conf",
         BRIDGE,
     );
-    let plan = plan_uninstall(&NodePaths::default(), &found, &options()).unwrap();
+    let plan = plan_uninstall(&NodePaths::default(), &state, &options()).unwrap();
     assert_eq!(plan.steps, []);
     assert!(matches!(plan.notes[..], [Note::SavedFileKept { .. }]));
 }
 
 #[test]
-fn a_file_that_cannot_be_edited_keeps_the_binary() {
+fn the_binary_stays_while_an_invalid_file_mentions_it() {
     assert_snapshot!(
         "uninstall-uneditable",
-        "refused as a whole: the binary stays while a broken file mentions the plugin",
+        "refused completely: the binary stays while an invalid file mentions the plugin",
         uninstalling(&with_binary(node(&[
             ("10-broken.conflist", BROKEN),
             ("20-calico.conflist", CHAINED),
@@ -102,7 +102,7 @@ fn a_file_that_cannot_be_edited_keeps_the_binary() {
     );
     assert_snapshot!(
         "uninstall-broken-foreign",
-        "a broken file that does not mention the plugin is passed over, and that is said",
+        "an invalid file that does not mention the plugin is ignored, with a note",
         uninstalling(&with_binary(node(&[
             ("10-broken.conflist", "{"),
             ("20.conflist", CALICO)
@@ -111,13 +111,13 @@ fn a_file_that_cannot_be_edited_keeps_the_binary() {
 }
 
 #[test]
-fn the_binary_stays_for_those_who_ask() {
-    let found = with_binary(node(&[("10-calico.conflist", CHAINED)]));
+fn the_binary_stays_if_requested() {
+    let state = with_binary(node(&[("10-calico.conflist", CHAINED)]));
     let keep = UninstallOptions {
         binary: BinaryRemoval::Never,
         ..options()
     };
-    let plan = plan_uninstall(&NodePaths::default(), &found, &keep).unwrap();
+    let plan = plan_uninstall(&NodePaths::default(), &state, &keep).unwrap();
     let names: Vec<_> = plan.steps.iter().map(Step::name).collect();
     assert_eq!(names, ["write-list"]);
     assert!(matches!(plan.notes[..], [Note::BinaryKept { .. }]));
