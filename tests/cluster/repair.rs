@@ -43,7 +43,7 @@ pub(crate) fn in_place(cluster: &mut TestCluster) {
         let message = cluster.kubectl.watch_until(&told, MOST, |event| {
             event["message"].as_str().map(str::to_owned)
         });
-        assert!(message.contains("stand now, made by netlink"), "{message}");
+        assert!(message.contains("were applied with netlink"), "{message}");
     }
     let proven = cluster.ready("default", PROVEN);
     assert_eq!(proven["metadata"]["uid"], failed["metadata"]["uid"]);

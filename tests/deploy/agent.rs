@@ -193,7 +193,7 @@ fn uninstall_restores_the_node_and_becomes_ready() {
         CALICO.parse::<Value>().unwrap()
     );
     assert!(!leaving.at("/host/cni-bin/mesh-cni").exists());
-    leaving.run(|log| log.contains("the agent runs")).end();
+    leaving.run(|log| log.contains("agent started")).end();
     assert!(!leaving.at("/run/mesh-cni/agent.sock").exists());
 }
 

@@ -134,7 +134,7 @@ fn the_agent_works_with_its_role_and_names_a_missing_right() {
     api.apply(&render(&options));
     let account = api.kubeconfig_of("kube-system", "mesh-cni");
     let follows = |log: &str, path: &str| {
-        let mut lines = log.lines().filter(|line| line.contains("watch: follows"));
+        let mut lines = log.lines().filter(|line| line.contains("watch: started"));
         lines.any(|line| line.contains(path))
     };
     let node = Mounted::render(&options);

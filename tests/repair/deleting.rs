@@ -35,7 +35,7 @@ fn a_pod_with_failed_validation_is_deleted_if_a_controller_recreates_it() {
         "{events:?}"
     );
 
-    cluster.wait_for_log(&["pod=\"bare\"", "nobody would make it again"]);
+    cluster.wait_for_log(&["pod=\"bare\"", "it has no controller"]);
     cluster.wait_for_log(&["pod=\"mirror\"", "the kubelet runs it from a file"]);
     cluster.wait_for_log(&["pod=\"sound\"", "its validation does not fail"]);
     cluster.wait_for_log(&["pod=\"cart\"", "it is being deleted"]);

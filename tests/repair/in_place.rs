@@ -21,11 +21,11 @@ fn a_pod_that_started_before_the_agent_is_repaired_in_place() {
     cluster.wait_for_metric(REPAIRED);
     assert_eq!(cart.difference(), None);
     assert!(cart.runs() && cart.pid() == pid, "no process restarts");
-    cluster.wait_for_log(&["pod=\"cart\"", "namespace=\"default\"", "stand now"]);
+    cluster.wait_for_log(&["pod=\"cart\"", "namespace=\"default\"", "were applied with"]);
     let event = cluster.events(&cart.uid);
     assert_eq!(event.len(), 1, "{event:?}");
     let expected =
-        "Normal Repaired: it had started without rules; 19 IPv4 rules and 19 IPv6 rules stand now";
+        "Normal Repaired: it started without rules; 19 IPv4 rules and 19 IPv6 rules were applied";
     assert!(event[0].starts_with(expected), "{event:?}");
     let status = cluster.status();
     assert_eq!(status["remedies"], json!(["repair"]));
@@ -33,7 +33,7 @@ fn a_pod_that_started_before_the_agent_is_repaired_in_place() {
 
     // A second check changes nothing: neither rules nor Events.
     cluster.api.must("label pod cart seen=again");
-    cluster.wait_for_log_lines("left alone: its rules stand", 2);
+    cluster.wait_for_log_lines("nothing to do: it has its rules", 2);
     assert_eq!(cart.program(&cart.wanted()), Change::Unchanged);
     cluster.wait_for_metric(REPAIRED);
     assert_eq!(cluster.events(&cart.uid).len(), 1);
@@ -49,7 +49,7 @@ fn a_pod_in_a_user_namespace_gets_rules_with_its_own_users() {
     cluster.start_agent(&["--backend", "iptables-nft"]);
     cluster.wait_for_metric(REPAIRED);
     assert_eq!(cart.difference(), None);
-    cluster.wait_for_log(&["made by netlink"]);
+    cluster.wait_for_log(&["were applied with netlink"]);
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn only_pods_without_their_rules_are_changed() {
         ),
         ("own-init", "init containers include `istio-init`"),
         ("host", "it shares the node's network"),
-        ("whole", "its rules stand"),
-        ("other", "rules of other settings stand"),
+        ("whole", "it has its rules"),
+        ("other", "it has rules of other settings"),
         (
             "elsewhere",
             "none of the pod's addresses is in the namespace",
@@ -104,7 +104,7 @@ fn only_pods_without_their_rules_are_changed() {
 
     // Complete rules are not changed, even if validation fails, and the agent reports that.
     set_status(&cluster.api, "other", &failing(2));
-    cluster.wait_for_log(&["pod=\"other\"", "its validation fails all the same"]);
+    cluster.wait_for_log(&["pod=\"other\"", "its validation still fails"]);
     assert_eq!(cluster.status()["pods"][0]["pod"], "default/other");
     cluster.wait_for_metric(&REPAIRED.replace(" 1", " 2"));
 }
@@ -125,11 +125,11 @@ fn a_failed_repair_is_reported_each_time_and_retried_with_backoff() {
         cluster.api.must(&label);
     }
     cluster.wait_for_log(&["again_in_s=4"]);
-    assert_eq!(cluster.count("repair: waits"), 3);
+    assert_eq!(cluster.count("repair: backing off"), 3);
     let events = cluster.events(&cart.uid);
     let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: none of the \
                   pod's addresses is in the namespace of its process: 10.99.8.8; delete the pod, \
-                  so that it starts anew";
+                  so that it gets a new sandbox";
     assert_eq!(events, [failed; 3]);
     assert!(cart.has_no_rules());
 }
@@ -142,11 +142,11 @@ fn a_pod_without_a_process_is_labelled_and_repaired_when_it_has_one() {
     set_status(&cluster.api, "cart", &failing(1));
     cluster.start_agent(DEBUG);
     for pause in [1, 2] {
-        cluster.wait_for_log(&["repair: waits", &format!("again_in_s={pause}")]);
+        cluster.wait_for_log(&["repair: backing off", &format!("again_in_s={pause}")]);
     }
     let events = cluster.events(&uid);
     let failed = "Warning RepairFailed: traffic is not redirected, and repair failed: no process of \
-                  the pod is visible; it is tried again when its containers start";
+                  the pod is visible; the agent retries when its containers start";
     assert!(events[0].starts_with(failed), "{events:?}");
     assert!(
         events[1].starts_with("Normal LabelledBroken: "),
@@ -182,7 +182,7 @@ fn a_missing_capability_is_named() {
         capabilities.retain(|name| name != missing);
         assert_eq!(capabilities.len(), 2, "{missing} is one of three");
         cluster.start_agent_with(&capabilities, &[]);
-        cluster.wait_for_log(&["repair: waits"]);
+        cluster.wait_for_log(&["repair: backing off"]);
         assert!(cart.has_no_rules());
         let events = cluster.events(&cart.uid);
         let failed = |event: &String| event.starts_with("Warning RepairFailed: ");

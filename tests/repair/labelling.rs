@@ -21,7 +21,7 @@ fn a_pod_whose_validation_fails_is_labelled_until_it_passes() {
     set_status(&cluster.api, "cart", &status);
     cluster.start_agent(&["--plugin-log-level", "debug"]);
     cluster.wait_for_metric(r#"mesh_cni_repairs_total{type="label",result="success"} 1"#);
-    cluster.wait_for_log(&["it stays broken: it is broken, and labelled"]);
+    cluster.wait_for_log(&["it stays broken: it is broken and labelled"]);
     let label = |cluster: &Cluster| {
         let pod = cluster.api.get("pod cart");
         pod["metadata"]["labels"]["mesh/broken"].clone()

@@ -46,7 +46,7 @@ fn the_taint_is_removed_when_the_agent_is_ready() {
 
     let list = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
     fs::write(format!("{conf}/10-calico.conflist"), list).unwrap();
-    cluster.wait_for_log(&["taint: taken off"]);
+    cluster.wait_for_log(&["taint: removed"]);
     assert_eq!(keys(&cluster), ["gpu"]);
 }
 

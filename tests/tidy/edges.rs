@@ -37,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "mesh-cni-agent",
         &[
+            "mesh-cni-agent-api",
             "mesh-cni-installer",
             "mesh-cni-netfilter",
             "mesh-cni-netns",

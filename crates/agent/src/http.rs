@@ -1,4 +1,4 @@
-//! The agent's HTTP server: sockets, limits, routes, and the page for people.
+//! The HTTP server: sockets, limits, routes, and the page.
 
 pub(crate) mod page;
 pub(crate) mod routes;

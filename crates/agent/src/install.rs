@@ -1,64 +1,56 @@
-//! Keeps the plugin's binary and its chain entry in place while the agent runs.
+//! Keeps the plugin's binary and its entry installed while the agent runs.
 
 use std::sync::Arc;
 
+use mesh_cni_installer::{KeepEvent, Settings, error_chain, stop_channel};
 use tracing::{info, warn};
 
 use crate::metrics::{InstallResult, Metrics};
-use crate::readiness::{Board, Check, Standing};
-use crate::shutdown::Stop;
-use mesh_cni_installer::{KeepEvent, Settings, error_chain as one_line, stop_channel};
+use crate::readiness::{Check, CheckState, Readiness};
 
-/// Installs, puts back what others undo, and says on the board how that stands, until it is told to
-/// stop. What is in place stays in place then.
+/// Installs, restores what other programs remove, and sets the check `install`, until the task is
+/// dropped. Everything stays installed then.
 ///
-/// The work is done on a thread of its own, since it waits for disks; that thread may be ended by
-/// the end of the process at any instruction, as every installation may.
-pub(crate) async fn keep(
-    settings: Settings,
-    board: Arc<Board>,
-    metrics: Arc<Metrics>,
-    mut stop: Stop,
-) {
-    let (stopper, end) = match stop_channel() {
+/// The work blocks on the disk, so it runs on its own thread. The process may exit at any point of
+/// it, like any installation.
+pub(crate) async fn keep(settings: Settings, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
+    // Dropping it, with this task, ends the thread.
+    let (_stopper, stop) = match stop_channel() {
         Ok(pair) => pair,
-        Err(error) => return say(&board, Standing::NotReady(one_line(&error))),
+        Err(error) => return set(&readiness, CheckState::not_ready(error_chain(&error))),
     };
-    let mut teller = Teller {
-        board: Arc::clone(&board),
+    let mut observer = Observer {
+        readiness: Arc::clone(&readiness),
         metrics,
-        worked: true,
+        changed: true,
     };
-    let work = tokio::task::spawn_blocking(move || {
-        mesh_cni_installer::keep(&settings, &end, |event| teller.tell(event));
+    let thread = tokio::task::spawn_blocking(move || {
+        mesh_cni_installer::keep(&settings, &stop, |event| observer.observe(event));
     });
-    tokio::select! {
-        outcome = work => {
-            let words = outcome.err().map(|error| one_line(&error));
-            let words = words.unwrap_or_else(|| "nobody keeps it in place any more".into());
-            say(&board, Standing::NotReady(words));
-        }
-        () = stop.ordered() => drop(stopper),
-    }
+    let detail = match thread.await {
+        Ok(()) => "the installation is no longer watched".to_owned(),
+        Err(error) => error_chain(&error),
+    };
+    set(&readiness, CheckState::not_ready(detail));
 }
 
-/// Tells the log, the board and the metrics what the keeper tells.
-struct Teller {
-    board: Arc<Board>,
+/// Forwards the events of the installation to the log, the check and the metrics.
+struct Observer {
+    readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
-    /// Has something been done since the plugin was last in place?
-    worked: bool,
+    /// Whether a step was done since the plugin was last completely installed.
+    changed: bool,
 }
 
-impl Teller {
-    fn tell(&mut self, event: &KeepEvent<'_>) {
+impl Observer {
+    fn observe(&mut self, event: &KeepEvent<'_>) {
         match event {
             KeepEvent::Done(step) => {
                 info!("install: {step}");
-                self.worked = true;
+                self.changed = true;
             }
             KeepEvent::Polling(error) => {
-                warn!("install: no watches, looking twice a second instead: {error}");
+                warn!("install: no watches, polling twice a second instead: {error}");
             }
             KeepEvent::Contested { .. } => self.metrics.contested(),
             _ => {}
@@ -66,29 +58,28 @@ impl Teller {
         match event.readiness() {
             None => {}
             Some(Ok(())) => {
-                if std::mem::take(&mut self.worked) {
+                if std::mem::take(&mut self.changed) {
                     self.metrics.installed(InstallResult::Success);
                 }
-                let words = "binary and entry are in place".to_owned();
-                say(&self.board, Standing::Ready(words));
+                let detail = "binary and entry are in place";
+                set(&self.readiness, CheckState::ready(detail));
             }
-            Some(Err(words)) => {
+            Some(Err(detail)) => {
                 if !event.is_transient() {
                     self.metrics.installed(InstallResult::Failure);
                 }
-                say(&self.board, Standing::NotReady(words));
+                set(&self.readiness, CheckState::not_ready(detail));
             }
         }
     }
 }
 
-/// Writes it on the board, and into the log if it is new.
-fn say(board: &Board, standing: Standing) {
-    let words = standing.words().to_owned();
-    let ready = standing.is_ready();
-    match (board.set(Check::Install, standing), ready) {
+/// Sets the check, and logs it if it changed.
+fn set(readiness: &Readiness, state: CheckState) {
+    let CheckState { ready, detail } = state.clone();
+    match (readiness.set(Check::Install, state), ready) {
         (false, _) => {}
-        (true, true) => info!("install: {words}"),
-        (true, false) => warn!("install: {words}"),
+        (true, true) => info!("install: {detail}"),
+        (true, false) => warn!("install: {detail}"),
     }
 }

@@ -1,8 +1,8 @@
-//! The API server: its client, lists and watches, and the pods of this node that are known from them.
+//! The API server: client, lists and watches, and the pods of this node as known from them.
 
 pub(crate) mod api;
-pub(crate) mod facts;
+pub(crate) mod lookup;
 pub(crate) mod pod;
 pub(crate) mod pods;
+pub(crate) mod reflector;
 pub(crate) mod store;
-pub(crate) mod watch;

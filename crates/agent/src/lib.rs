@@ -1,52 +1,47 @@
-//! The long-running agent of a node: it watches the node's pods, answers for them on a socket, keeps
-//! the plugin in place, and says how it is.
+//! The long-running agent of a node. It keeps the CNI plugin installed, watches the pods of its node,
+//! answers requests about them on a socket, repairs pods that run without their rules, and reports
+//! health and metrics.
 //!
-//! One thread runs everything, on one event loop. What is decided is decided by pure parts: [`Pods`]
-//! takes events of the API server and finds pods; [`Board`] says whether the agent is ready. Around
-//! them, the watch feeds the one, and the sockets read both.
+//! [`run`] is the whole service, on one thread with an event loop; blocking work runs on other threads.
 //!
-//! | part | takes | gives |
+//! | part | input | output |
 //! |---|---|---|
-//! | [`Pods`] | events, in the order of the API server | the pod that is asked for, or why not |
-//! | [`Directory`] | the same, shared | waits for a pod; tells [`Subscription`]s what changed |
-//! | [`Board`] | what each part says of itself | ready or not, and why |
-//! | [`Metrics`] | what happened | the page that Prometheus reads |
-//! | [`diagnose`] | what is known of a pod | whether it runs without its rules, and what to do |
+//! | [`Pods`] | events of a watch | the pods of the node |
+//! | [`PodStore`] | the same, shared | waits for a pod; [`Subscription`]s receive changes |
+//! | [`Readiness`] | the state of each check | ready or not, and why |
+//! | [`Metrics`] | counts and durations | the text that Prometheus reads |
+//! | [`diagnose`] | a pod and the rules in its namespace | whether it is broken, and what to do |
 
 #![forbid(unsafe_code)]
 
+mod decide;
 mod http;
 mod install;
 mod kube;
-mod live;
+mod live_rules;
 mod log;
 mod metrics;
 mod readiness;
 mod repair;
-mod report;
 mod run;
 mod settings;
 mod shutdown;
-mod status;
 mod taint;
 
-use mesh_cni_installer::error_chain as one_line;
+use mesh_cni_installer::error_chain;
 
-pub use http::socket::{ListenError, SOCKET};
+pub use http::socket::ListenError;
 pub use kube::api::ApiError;
-pub use kube::facts::FactsAnswer;
+pub use kube::lookup::FactsError;
 pub use kube::pod::{Container, ContainerState, Pod, PodName, Termination};
-pub use kube::pods::{Changes, Event, Labels, Lookup, Namespace, NamespaceEvent, PodEvent, Pods};
-pub use kube::store::{Directory, Subscription};
-pub use log::{LogFormat, LogLevel};
+pub use kube::pods::{Changes, Labels, Lookup, Namespace, Pods, WatchEvent};
+pub use kube::store::{PodStore, Subscription};
+pub use log::LogFormat;
 pub use metrics::{InstallResult, Metrics, RepairResult};
-pub use readiness::{Board, Check, Standing};
+pub use readiness::{Check, CheckState, Readiness};
 pub use repair::{
-    BrokenPod, Diagnosis, History, Reason, Remedy, RepairAction, RepairSettings, RepairStatus,
-    Rules, Sight, Wanted, diagnose,
+    Action, Diagnosis, Expected, History, Observation, ObservedRules, Reason, RepairMethod,
+    RepairSettings, diagnose,
 };
-pub use report::{Decision, Line, MAX_REPORT_BYTES, Report, ReportError};
 pub use run::{ServiceError, run};
 pub use settings::{ApiAccess, ServiceSettings};
-pub use shutdown::{Stop, Stopper};
-pub use status::{BackendStatus, CheckStatus, State, Status};

@@ -1,9 +1,10 @@
-//! What is counted and measured, as Prometheus reads it: names and units by its conventions.
+//! The agent's metrics, with names and units by the conventions of Prometheus.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mesh_cni_agent_api::{AddOutcome, Report};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,38 +12,36 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::report::{Decision, Report};
-
 /// The media type of [`Metrics::text`].
 pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The buckets of an ADD's duration, in seconds: it takes some milliseconds; what waits for a pod
-/// or for the API server takes seconds.
+/// The buckets of an ADD's duration, in seconds. An ADD takes milliseconds; if it waits for a pod or
+/// for the API server, it takes seconds.
 const BUCKETS: [f64; 12] = [
     0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 1.0, 4.0, 16.0,
 ];
 
-/// Label names and values.
-type Labels = [(&'static str, String); 1];
-type Pair = [(&'static str, String); 2];
+/// One label: name and value.
+type Label = [(&'static str, String); 1];
+type TwoLabels = [(&'static str, String); 2];
 
 /// How an installation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstallResult {
-    /// Binary and entry are in place.
+    /// Binary and entry are installed.
     Success,
-    /// They are not, or not both.
+    /// At least one of them is not.
     Failure,
 }
 
 /// How a repair ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RepairResult {
-    /// The pod was repaired, labelled or deleted, as asked for.
+    /// The pod was repaired, labelled or deleted.
     Success,
     /// It was not.
     Failure,
-    /// There was nothing to do any more.
+    /// It was no longer needed.
     Skip,
 }
 
@@ -50,22 +49,22 @@ pub enum RepairResult {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    installs: Family<Labels, Counter>,
+    installs: Family<Label, Counter>,
     contests: Counter,
-    repairs: Family<Pair, Counter>,
-    adds: Family<Pair, Counter>,
-    durations: Family<Labels, Histogram, fn() -> Histogram>,
-    requests: Family<Labels, Counter>,
+    repairs: Family<TwoLabels, Counter>,
+    adds: Family<TwoLabels, Counter>,
+    durations: Family<Label, Histogram, fn() -> Histogram>,
+    requests: Family<Label, Counter>,
     failures: Counter,
     ready: Gauge,
     pods: Gauge,
     watch_age: Gauge<f64, AtomicU64>,
-    backend: Family<Labels, Gauge>,
-    heard: Mutex<Option<Instant>>,
+    backend: Family<Label, Gauge>,
+    watch_received: Mutex<Option<Instant>>,
 }
 
 impl Metrics {
-    /// Everything at its beginning.
+    /// Registered metrics, all counters at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("mesh_cni"),
@@ -80,30 +79,30 @@ impl Metrics {
             pods: Gauge::default(),
             watch_age: Gauge::default(),
             backend: Family::default(),
-            heard: Mutex::new(None),
+            watch_received: Mutex::new(None),
         };
         metrics.register();
-        metrics.begin();
+        metrics.create_known_series();
         metrics
     }
 
     /// An installation ended.
     pub fn installed(&self, result: InstallResult) {
         self.installs
-            .get_or_create(&[("result", result.word())])
+            .get_or_create(&[("result", result.label())])
             .inc();
     }
 
-    /// Another program undoes what is put in place, and is let have its way for a while.
+    /// The agent backs off because another program rewrites the same file.
     pub fn contested(&self) {
         self.contests.inc();
     }
 
-    /// These kinds of repair may be made: their series begin at nought.
+    /// Creates the series of these kinds of repair with zero.
     pub(crate) fn expect_repairs(&self, kinds: &[&'static str]) {
         for kind in kinds {
             for result in [RepairResult::Success, RepairResult::Failure] {
-                let labels = [("type", (*kind).to_owned()), ("result", result.word())];
+                let labels = [("type", (*kind).to_owned()), ("result", result.label())];
                 drop(self.repairs.get_or_create(&labels));
             }
         }
@@ -111,7 +110,7 @@ impl Metrics {
 
     /// A repair ended; `kind` is `repair`, `delete`, `label` or `unlabel`.
     pub fn repaired(&self, kind: &'static str, result: RepairResult) {
-        let labels = [("type", kind.to_owned()), ("result", result.word())];
+        let labels = [("type", kind.to_owned()), ("result", result.label())];
         self.repairs.get_or_create(&labels).inc();
     }
 
@@ -124,31 +123,38 @@ impl Metrics {
         self.durations.get_or_create(&[decision()]).observe(seconds);
     }
 
-    /// The API server is asked; `verb` is `list`, `watch`, `get`, `create`,
-    /// `patch` or `delete`.
-    pub fn api_asked(&self, verb: &'static str) {
+    /// A request is sent to the API server; `verb` is `list`, `watch`, `get`, `create`, `patch` or
+    /// `delete`.
+    pub fn api_request(&self, verb: &'static str) {
         self.requests
             .get_or_create(&[("verb", verb.to_owned())])
             .inc();
     }
 
-    /// It did not answer, or refused.
+    /// A request to the API server failed.
     pub fn api_failed(&self) {
         self.failures.inc();
     }
 
-    /// The pod watch was heard.
-    pub fn heard(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// The pod watch received something.
+    pub fn watch_received(&self) {
+        let mut received = self
+            .watch_received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *received = Some(Instant::now());
     }
 
-    /// How long ago the pod watch was heard; `None` before the first time.
+    /// The time since the pod watch last received something; `None` before the first time.
     pub fn watch_age(&self) -> Option<Duration> {
-        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.map(|heard| heard.elapsed())
+        let received = self
+            .watch_received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        received.map(|received| received.elapsed())
     }
 
-    /// The back end that `auto` takes on this node.
+    /// The back end that `auto` chooses on this node.
     pub fn backend(&self, name: &str) {
         self.backend.clear();
         self.backend
@@ -156,7 +162,7 @@ impl Metrics {
             .set(1);
     }
 
-    /// The page that Prometheus reads, with these gauges as they are now.
+    /// The metrics in `OpenMetrics` text format, with the current values of these gauges.
     pub fn text(&self, ready: bool, pods: usize) -> String {
         self.ready.set(ready.into());
         self.pods.set(i64::try_from(pods).unwrap_or(i64::MAX));
@@ -164,7 +170,7 @@ impl Metrics {
         self.watch_age
             .set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes every write");
+        encode(&mut text, &self.registry).expect("writing to a string cannot fail");
         text
     }
 
@@ -177,7 +183,7 @@ impl Metrics {
         );
         registry.register(
             "contests",
-            "Pauses for the sake of another program that writes the same file",
+            "Backoffs because another program rewrites the same file",
             self.contests.clone(),
         );
         registry.register(
@@ -187,12 +193,12 @@ impl Metrics {
         );
         registry.register(
             "adds",
-            "ADD calls, as the plugin reported them",
+            "ADD calls, as reported by the plugin",
             self.adds.clone(),
         );
         registry.register_with_unit(
             "add_duration",
-            "How long an ADD took",
+            "Duration of an ADD",
             Unit::Seconds,
             self.durations.clone(),
         );
@@ -203,7 +209,7 @@ impl Metrics {
         );
         registry.register(
             "api_failures",
-            "Requests to the API server that failed",
+            "Failed requests to the API server",
             self.failures.clone(),
         );
         registry.register("ready", "Whether the agent is ready", self.ready.clone());
@@ -214,27 +220,25 @@ impl Metrics {
         );
         registry.register_with_unit(
             "pod_watch_age",
-            "Time since the pod watch was heard; NaN before the first time",
+            "Time since the pod watch last received something; NaN before the first time",
             Unit::Seconds,
             self.watch_age.clone(),
         );
         registry.register(
             "backend",
-            "The back end that this node has",
+            "The back end that works on this node",
             self.backend.clone(),
         );
     }
 
-    /// Series that can be told in advance begin at nought, so that a rate sees the first count.
-    fn begin(&self) {
+    /// Creates the series whose labels are known with zero, so that a rate includes the first count.
+    fn create_known_series(&self) {
         for result in [InstallResult::Success, InstallResult::Failure] {
-            drop(self.installs.get_or_create(&[("result", result.word())]));
+            drop(self.installs.get_or_create(&[("result", result.label())]));
         }
-        for decision in Decision::ALL {
-            drop(
-                self.durations
-                    .get_or_create(&[("decision", decision.as_str().to_owned())]),
-            );
+        for outcome in AddOutcome::ALL {
+            let decision = [("decision", outcome.as_str().to_owned())];
+            drop(self.durations.get_or_create(&decision));
         }
     }
 }
@@ -246,7 +250,7 @@ impl Default for Metrics {
 }
 
 impl InstallResult {
-    fn word(self) -> String {
+    fn label(self) -> String {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",
@@ -256,7 +260,7 @@ impl InstallResult {
 }
 
 impl RepairResult {
-    fn word(self) -> String {
+    fn label(self) -> String {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",

@@ -1,39 +1,40 @@
-//! What each part of the agent says of itself, and so whether the agent is ready.
+//! The agent's checks: whether each passes, and so whether the agent is ready.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use mesh_cni_agent_api::{AgentState, CheckStatus};
 use tokio::sync::watch;
 
-/// What must hold before the agent is ready.
+/// A condition for the agent to be ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
-    /// The plugin's binary and its chain entry are in place.
+    /// The plugin's binary and its entry are installed.
     Install,
     /// The pods of this node are known.
     Watch,
-    /// The plugin can ask on the socket.
+    /// The socket accepts requests.
     Socket,
 }
 
-/// Whether a check holds, with the words for people.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It holds.
-    Ready(String),
-    /// It does not, or not yet.
-    NotReady(String),
+pub struct CheckState {
+    /// Whether it passes.
+    pub ready: bool,
+    /// Details, in one line.
+    pub detail: String,
 }
 
-/// The checks of one agent. Parts write on it, the sockets and the page read it.
+/// The checks of one agent. Its parts set them; the sockets and the page read them.
 #[derive(Debug)]
-pub struct Board {
-    checks: Mutex<BTreeMap<Check, Standing>>,
-    changes: watch::Sender<u64>,
+pub struct Readiness {
+    checks: Mutex<BTreeMap<Check, CheckState>>,
+    changes: watch::Sender<()>,
 }
 
 impl Check {
-    /// Every check, in the order of the work.
+    /// Every check, in the order in which they pass at start.
     pub const ALL: [Self; 3] = [Self::Install, Self::Watch, Self::Socket];
 
     /// Its name, as in `/readyz/NAME`.
@@ -51,62 +52,85 @@ impl Check {
     }
 }
 
-impl Standing {
-    /// Whether it holds.
-    pub fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready(_))
+impl CheckState {
+    /// A check that passes.
+    pub fn ready(detail: impl Into<String>) -> Self {
+        Self {
+            ready: true,
+            detail: detail.into(),
+        }
     }
 
-    /// The words for people.
-    pub fn words(&self) -> &str {
-        match self {
-            Self::Ready(words) | Self::NotReady(words) => words,
+    /// A check that does not pass.
+    pub fn not_ready(detail: impl Into<String>) -> Self {
+        Self {
+            ready: false,
+            detail: detail.into(),
         }
     }
 }
 
-impl Board {
-    /// A board on which these checks count; none of them holds yet.
+impl Readiness {
+    /// These checks, none of which passes yet. Other checks are ignored.
     pub fn new(checks: impl IntoIterator<Item = Check>) -> Self {
-        let not_yet = |check: Check| (check, Standing::NotReady("not started yet".to_owned()));
+        let initial = |check| (check, CheckState::not_ready("not started yet"));
         Self {
-            checks: Mutex::new(checks.into_iter().map(not_yet).collect()),
-            changes: watch::Sender::new(0),
+            checks: Mutex::new(checks.into_iter().map(initial).collect()),
+            changes: watch::Sender::new(()),
         }
     }
 
-    /// Writes what a part says of itself. Says whether that is new.
-    pub fn set(&self, check: Check, standing: Standing) -> bool {
+    /// Sets the state of a check. Returns whether it changed.
+    pub fn set(&self, check: Check, state: CheckState) -> bool {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = checks.get_mut(&check) else {
-            return false;
-        };
-        if *place == standing {
-            return false;
+        match checks.get_mut(&check) {
+            Some(current) if *current != state => *current = state,
+            _ => return false,
         }
-        *place = standing;
-        self.changes.send_modify(|changes| *changes += 1);
+        self.changes.send_replace(());
         true
     }
 
-    /// What stands for a check; `None` for one that does not count here.
-    pub fn get(&self, check: Check) -> Option<Standing> {
+    /// The state of a check; `None` if this agent does not have it.
+    pub fn get(&self, check: Check) -> Option<CheckState> {
         self.all().remove(&check)
     }
 
-    /// Every check that counts.
-    pub fn all(&self) -> BTreeMap<Check, Standing> {
+    /// Whether every check passes.
+    pub fn is_ready(&self) -> bool {
+        self.all().values().all(|state| state.ready)
+    }
+
+    /// Every check, as `GET /v1/status` returns them.
+    pub fn statuses(&self) -> Vec<CheckStatus> {
+        self.all()
+            .into_iter()
+            .map(|(check, CheckState { ready, detail })| CheckStatus {
+                name: check.as_str().to_owned(),
+                ready,
+                detail,
+            })
+            .collect()
+    }
+
+    /// Receives a notification of each change.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn all(&self) -> BTreeMap<Check, CheckState> {
         let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         checks.clone()
     }
+}
 
-    /// Whether every check holds.
-    pub fn is_ready(&self) -> bool {
-        self.all().values().all(Standing::is_ready)
-    }
-
-    /// Wakes whoever waits for the next change.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+/// The state of the node, and the first check that does not pass as the reason.
+pub(crate) fn summary(checks: &[CheckStatus]) -> (AgentState, String) {
+    match checks.iter().find(|check| !check.ready) {
+        None => (AgentState::Running, "every check passes".to_owned()),
+        Some(check) => (
+            AgentState::Updating,
+            format!("{}: {}", check.name, check.detail),
+        ),
     }
 }

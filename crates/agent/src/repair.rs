@@ -1,158 +1,154 @@
-//! Repair: pods of this node that should be redirected and run without their rules, since they
-//! started before the plugin was there.
+//! Repair of pods on this node that should be redirected but run without their rules because they
+//! started before the plugin was installed.
 //!
-//! | part | takes | gives |
-//! |---|---|---|
-//! | `diagnosis` (pure) | what the API server says of a pod, what was seen in its namespace | what to do, or why nothing |
-//! | `queue` (pure) | what is heard, what failed, the time | who is due |
-//! | `namespace` | a pod, the wanted rules | what stands; the rules made and read back |
-//! | `treatment` | a remedy | it carried out, and told: Event, metric, log |
+//! `diagnosis` and `queue` are pure: they decide what to do about a pod, and when. `namespaces` reads
+//! and applies rules, `action` carries out and reports what was decided.
 
+mod action;
+mod counters;
 mod diagnosis;
 mod event;
-mod namespace;
+mod namespaces;
 mod queue;
 mod settings;
-mod tally;
-mod treatment;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{BackendChoice, ProcessTable};
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_plan::{Decision, MeshConf, decide, decide_by_name};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-pub use diagnosis::{Diagnosis, History, Reason, Remedy, Rules, Sight, Wanted, diagnose};
-pub use settings::{RepairAction, RepairSettings};
-pub use tally::{BrokenPod, RepairStatus};
+pub use diagnosis::{
+    Action, Diagnosis, Expected, History, Observation, ObservedRules, Reason, diagnose,
+};
+pub use settings::{RepairMethod, RepairSettings};
 
+use crate::error_chain;
 use crate::kube::api::Api;
 use crate::kube::pod::Pod;
 use crate::kube::pods::{Changes, Lookup};
-use crate::kube::store::Directory;
+use crate::kube::store::PodStore;
 use crate::metrics::Metrics;
-use crate::readiness::Board;
-pub(crate) use namespace::Hands;
+use crate::readiness::Readiness;
+use action::ActionResult;
+pub(crate) use counters::RepairCounters;
+pub(crate) use namespaces::PodNamespaces;
 use queue::{Due, Queue};
-pub(crate) use tally::Tally;
-use treatment::Outcome;
 
-/// How long labels of a namespace are waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait for the labels of a namespace, and for the node to become ready.
+const WAIT: Duration = Duration::from_secs(2);
 
-/// The pause between two deletions: what is deleted starts elsewhere, and that takes its time.
+/// The time between two deletions, because the replacement needs time to start elsewhere.
 const BETWEEN_DELETIONS: Duration = Duration::from_secs(5);
 
-/// How often a namespace that cannot be seen is looked for before the pod is heard of again.
-const LOOKS: u32 = 6;
+/// How often rules that cannot be read are read again before the agent waits for a change of the pod.
+const MAX_READS: u32 = 6;
 
-/// A diagnosis leads to a look, that to a remedy, and that to the end.
-const ROUNDS: usize = 4;
+/// The largest number of diagnoses of a pod in a row: observe, act, diagnose again.
+const MAX_DIAGNOSES: usize = 4;
 
-/// Who repairs.
-pub(crate) struct Repairs {
+/// Repairs the pods of this node.
+pub(crate) struct Repairer {
     pub(crate) settings: RepairSettings,
     pub(crate) conf: MeshConf,
-    /// The back end that the plugin would take.
-    pub(crate) choice: BackendChoice,
+    pub(crate) backend: BackendChoice,
     pub(crate) node: String,
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) store: Arc<PodStore>,
     pub(crate) api: Arc<Api>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) hands: Arc<Hands>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) counters: Arc<RepairCounters>,
+    pub(crate) namespaces: Arc<PodNamespaces>,
 }
 
-/// What is under way.
-struct Work {
+struct State {
     queue: Queue,
     next_deletion: Instant,
 }
 
-/// A pod at the moment, with what the plugin would do for it.
-struct Patient {
+/// A pod that may need repair, with what an ADD of it would do.
+struct Candidate {
     pod: Arc<Pod>,
-    wanted: Wanted,
+    expected: Expected,
     rules: Arc<Vec<RuleSet>>,
 }
 
-/// What one batch of pods shares: a look at the node's processes, taken where it is needed.
-type Seen = Option<Arc<ProcessTable>>;
+/// The processes of the node, read at most once for all pods that are due.
+type Processes = Option<Arc<ProcessTable>>;
 
-impl Repairs {
+impl Repairer {
     /// Repairs until the task is dropped.
     pub(crate) async fn run(self) {
-        self.metrics.expect_repairs(self.tally.remedies());
-        let directory = Arc::clone(&self.directory);
-        let mut changes = directory.subscribe();
-        let mut work = Work {
+        self.metrics.expect_repairs(self.counters.actions());
+        let mut changes = self.store.subscribe();
+        let mut state = State {
             queue: Queue::default(),
             next_deletion: Instant::now(),
         };
         loop {
-            let next = work.queue.next();
+            let next = state.queue.next();
             tokio::select! {
-                changes = changes.next() => self.hear(&mut work.queue, &changes),
-                () = until(next) => self.attend(&mut work).await,
+                changes = changes.next() => self.enqueue(&mut state.queue, &changes),
+                () = until(next) => self.check_due(&mut state).await,
             }
         }
     }
 
-    fn hear(&self, queue: &mut Queue, changes: &Changes) {
-        for pod in &changes.gone {
-            queue.forget(&pod.uid);
-            self.tally.sound(&pod.name, &pod.uid);
+    fn enqueue(&self, queue: &mut Queue, changes: &Changes) {
+        for pod in &changes.deleted {
+            queue.remove(&pod.uid);
+            self.counters.clear_broken(pod);
         }
-        // What went while we were too slow to hear it.
-        if queue.len() > self.directory.count() {
-            queue.keep(&self.directory.all());
+        // Deletions were missed.
+        if queue.len() > self.store.count() {
+            queue.retain(&self.store.all());
         }
-        for pod in &changes.now {
-            if !queue.heard(pod, Instant::now()) {
-                warn!(pod = %pod.name, "repair: too many pods, this one is not followed");
+        for pod in &changes.applied {
+            if !queue.changed(pod, Instant::now()) {
+                warn!(pod = %pod.name, "repair: too many pods, this one is not checked");
             }
         }
     }
 
-    /// Attends to everyone who is due, one after the other.
-    async fn attend(&self, work: &mut Work) {
-        let mut seen = None;
-        for due in work.queue.take(Instant::now()) {
-            match self.directory.find(&due.name, Some(&due.uid)) {
+    /// Checks every pod that is due, one after the other.
+    async fn check_due(&self, state: &mut State) {
+        let mut processes = None;
+        for due in state.queue.take(Instant::now()) {
+            match self.store.find(&due.name, Some(&due.uid)) {
                 Lookup::Found(pod) if pod.uid == due.uid => {
-                    self.attend_to(work, &mut seen, &due, pod).await;
+                    self.check(state, &mut processes, &due, pod).await;
                 }
-                _ => work.queue.forget(&due.uid),
+                _ => state.queue.remove(&due.uid),
             }
         }
     }
 
-    async fn attend_to(&self, work: &mut Work, seen: &mut Seen, due: &Due, pod: Arc<Pod>) {
-        let Some(patient) = self.patient(pod).await else {
-            let later = Instant::now() + PATIENCE;
-            return work.queue.postpone(&due.uid, later);
+    async fn check(&self, state: &mut State, processes: &mut Processes, due: &Due, pod: Arc<Pod>) {
+        let Some(candidate) = self.candidate(pod).await else {
+            return state.queue.postpone(&due.uid, Instant::now() + WAIT);
         };
-        if let Some(history) = work.queue.history(&due.uid) {
-            // What could not be seen is looked for again.
-            history.sight.take_if(|sight| !sight.rules.are_seen());
+        if let Some(history) = state.queue.history(&due.uid) {
+            // Rules that could not be read are read again.
+            history
+                .observation
+                .take_if(|last| matches!(last.rules, ObservedRules::Unreadable(_)));
         }
-        for _round in 0..ROUNDS {
-            let Some(history) = work.queue.history(&due.uid) else {
+        for _ in 0..MAX_DIAGNOSES {
+            let Some(history) = state.queue.history(&due.uid) else {
                 return;
             };
-            match diagnose(&patient.pod, &patient.wanted, history, &self.settings) {
-                Diagnosis::Leave(reason) => return self.leave(work, &patient, &reason),
-                Diagnosis::Look => {
-                    let sight = self.look(seen, &patient).await;
-                    history.saw(sight);
+            let Candidate { pod, expected, .. } = &candidate;
+            match diagnose(pod, expected, history, &self.settings) {
+                Diagnosis::Leave(reason) => return self.leave(state, pod, &reason),
+                Diagnosis::Observe => {
+                    history.observed(self.observe(processes, &candidate).await);
                 }
-                Diagnosis::Act(remedy) => {
-                    if !self.act(work, seen, &patient, remedy).await {
+                Diagnosis::Act(action) => {
+                    if !self.act(state, processes, &candidate, action).await {
                         return;
                     }
                 }
@@ -160,182 +156,181 @@ impl Repairs {
         }
     }
 
-    /// The pod with its rules, as an ADD would find them; `None` where the labels of its namespace
-    /// are not known yet.
-    async fn patient(&self, pod: Arc<Pod>) -> Option<Patient> {
-        let patient = |wanted, rules| {
-            let rules = Arc::new(rules);
-            Some(Patient {
-                pod: Arc::clone(&pod),
-                wanted,
-                rules,
-            })
+    /// The pod with the decision of an ADD; `None` if the labels of its namespace are not known yet.
+    async fn candidate(&self, pod: Arc<Pod>) -> Option<Candidate> {
+        let decision = match (
+            decide_by_name(&self.conf, &pod.name.namespace, &pod.name.name),
+            &pod.facts,
+        ) {
+            (Some(decision), _) => Ok(decision),
+            (None, Ok(facts)) => {
+                let facts = self.store.complete(facts, WAIT).await?;
+                decide(&facts, &self.conf).map_err(|error| error_chain(&error))
+            }
+            (None, Err(error)) => Err(error_chain(error)),
         };
-        let nothing = |why| patient(Wanted::Nothing(why), Vec::new());
-        let name = &pod.name;
-        if self.conf.is_agent_pod(&name.namespace, &name.name) {
-            return nothing("it is the agent's own".to_owned());
-        }
-        if let Some(reason) = self.conf.policy().exclude_by_name(&name.namespace) {
-            return nothing(reason.to_string());
-        }
-        let facts = match &pod.facts {
-            Ok(facts) => self.directory.complete(facts, PATIENCE).await?,
-            Err(error) => return nothing(crate::one_line(error)),
+        let (expected, rules) = match decision {
+            Ok(Decision::Redirect(redirection)) => (Expected::Rules, redirection.rule_sets),
+            Ok(Decision::OwnPod) => {
+                let reason = "it is the agent's own pod".to_owned();
+                (Expected::NoRules(reason), Vec::new())
+            }
+            Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), Vec::new()),
+            Err(error) => (Expected::NoRules(error), Vec::new()),
         };
-        match plan(&facts, &self.conf, &crate::http::page::addresses(&pod)) {
-            Ok(Plan::Redirect(redirection)) => patient(Wanted::Rules, redirection.rule_sets),
-            Ok(Plan::Skip(reason)) => nothing(reason.to_string()),
-            Err(error) => nothing(crate::one_line(&error)),
-        }
+        Some(Candidate {
+            pod,
+            expected,
+            rules: Arc::new(rules),
+        })
     }
 
-    fn leave(&self, work: &mut Work, patient: &Patient, reason: &Reason) {
-        let Pod { name, uid, .. } = &*patient.pod;
-        let (namespace, pod) = (&name.namespace, &name.name);
+    fn leave(&self, state: &mut State, pod: &Pod, reason: &Reason) {
+        let (namespace, name) = (&pod.name.namespace, &pod.name.name);
         if reason.is_broken() {
-            if self.tally.broken(name, uid, reason.to_string()) {
-                warn!(namespace, pod, "repair: it stays broken: {reason}");
+            if self.counters.set_broken(pod, reason.to_string()) {
+                warn!(namespace, pod = name, "repair: it stays broken: {reason}");
             }
             return;
         }
-        debug!(namespace, pod, "repair: left alone: {reason}");
+        debug!(namespace, pod = name, "repair: nothing to do: {reason}");
         match reason {
-            Reason::Unseen(_) if work.queue.failures(uid) < LOOKS => {
-                work.queue.missed(uid, Instant::now());
+            Reason::Unreadable(_) if state.queue.failures(&pod.uid) < MAX_READS => {
+                state.queue.not_possible(&pod.uid, Instant::now());
             }
-            Reason::Unseen(_) => info!(namespace, pod, "repair: {reason}"),
-            _ => self.tally.sound(name, uid),
+            Reason::Unreadable(_) => info!(namespace, pod = name, "repair: {reason}"),
+            _ => self.counters.clear_broken(pod),
         }
     }
 
-    async fn look(&self, seen: &mut Seen, patient: &Patient) -> Sight {
-        let processes = self.processes(seen).await;
-        let (hands, pod) = (Arc::clone(&self.hands), Arc::clone(&patient.pod));
-        let wanted = Arc::clone(&patient.rules);
-        let looking = spawn_blocking(move || hands.see(&processes, &pod, &wanted));
-        let rules = looking.await;
-        let rules = rules.unwrap_or_else(|error| Rules::Unseen(crate::one_line(&error)));
-        Sight::of(&patient.pod, rules, &self.settings)
+    async fn observe(&self, processes: &mut Processes, candidate: &Candidate) -> Observation {
+        let processes = self.processes(processes).await;
+        let (namespaces, pod) = (Arc::clone(&self.namespaces), Arc::clone(&candidate.pod));
+        let expected = Arc::clone(&candidate.rules);
+        let rules = spawn_blocking(move || namespaces.observe(&processes, &pod, &expected))
+            .await
+            .unwrap_or_else(|error| ObservedRules::Unreadable(error_chain(&error)));
+        Observation::new(&candidate.pod, rules, &self.settings)
     }
 
-    async fn processes(&self, seen: &mut Seen) -> Arc<ProcessTable> {
-        if let Some(processes) = seen {
+    async fn processes(&self, processes: &mut Processes) -> Arc<ProcessTable> {
+        if let Some(processes) = processes {
             return Arc::clone(processes);
         }
-        let proc = self.hands.proc.clone();
-        let read = spawn_blocking(move || ProcessTable::read(&proc).unwrap_or_default()).await;
-        Arc::clone(seen.insert(Arc::new(read.unwrap_or_default())))
+        let proc = self.namespaces.proc.clone();
+        let table = spawn_blocking(move || ProcessTable::read(&proc).unwrap_or_default())
+            .await
+            .unwrap_or_default();
+        Arc::clone(processes.insert(Arc::new(table)))
     }
 
-    /// Carries the remedy out and tells of it. Says whether there is more to diagnose now.
+    /// Carries out an action and reports it. Returns whether to diagnose the pod again.
     async fn act(
         &self,
-        work: &mut Work,
-        seen: &mut Seen,
-        patient: &Patient,
-        remedy: Remedy,
+        state: &mut State,
+        processes: &mut Processes,
+        candidate: &Candidate,
+        action: Action,
     ) -> bool {
-        let uid = &patient.pod.uid;
-        if remedy == Remedy::Delete
-            && let Some(later) = self.not_yet(work)
+        let pod = &candidate.pod;
+        if action == Action::Delete
+            && let Some((until, reason)) = self.postponement(state)
         {
-            debug!(pod = %patient.pod.name, "repair: is deleted later: {}", self.reason_to_wait());
-            work.queue.postpone(uid, later);
+            debug!(pod = %pod.name, "repair: deletion postponed: {reason}");
+            state.queue.postpone(&pod.uid, until);
             return false;
         }
-        let history = work.queue.history(uid).cloned().unwrap_or_default();
-        let outcome = self.treat(seen, patient, &history, remedy).await;
-        match &outcome {
-            Outcome::Done(_) => self.tell(&patient.pod, remedy, &outcome).await,
-            Outcome::Skip(_) => {
-                self.tell(&patient.pod, remedy, &outcome).await;
-                work.queue.failed(uid, Instant::now());
+        let history = state.queue.history(&pod.uid).cloned().unwrap_or_default();
+        let result = self.carry_out(processes, candidate, &history, action).await;
+        match &result {
+            ActionResult::Done(_) => self.report(pod, action, &result).await,
+            ActionResult::Skipped(_) => {
+                self.report(pod, action, &result).await;
+                state.queue.failed(&pod.uid, Instant::now());
                 return false;
             }
-            Outcome::Failed(why) | Outcome::Missed(why) => {
-                self.fail(work, patient, remedy, &outcome, why).await;
-                self.show(work, patient, &history).await;
+            ActionResult::Failed(why) | ActionResult::NotPossible(why) => {
+                self.fail(state, pod, action, &result, why).await;
+                self.label_after_failure(state, pod, &history).await;
                 return false;
             }
         }
-        self.tally.done();
-        self.tally.sound(&patient.pod.name, uid);
-        work.queue.worked(uid);
-        if remedy == Remedy::Delete {
-            work.next_deletion = Instant::now() + BETWEEN_DELETIONS;
+        self.counters.count_done();
+        self.counters.clear_broken(pod);
+        state.queue.succeeded(&pod.uid);
+        if action == Action::Delete {
+            state.next_deletion = Instant::now() + BETWEEN_DELETIONS;
         }
-        self.learn(work, patient, remedy);
+        self.remember(state, pod, action);
         true
     }
 
-    /// Tells of a failure, and lets the pod wait. What could not even be tried is told anew only
-    /// where it is new.
+    /// Reports a failure, and backs off. An action that was not possible is reported again only if
+    /// the reason is new.
     async fn fail(
         &self,
-        work: &mut Work,
-        patient: &Patient,
-        remedy: Remedy,
-        outcome: &Outcome,
+        state: &mut State,
+        pod: &Pod,
+        action: Action,
+        result: &ActionResult,
         why: &str,
     ) {
-        let Pod { name, uid, .. } = &*patient.pod;
-        self.tally.failed();
-        let new = self.tally.broken(name, uid, why.to_owned());
+        self.counters.count_failed();
+        let is_new = self.counters.set_broken(pod, why.to_owned());
         let now = Instant::now();
-        let pause = match outcome {
-            Outcome::Missed(_) => work.queue.missed(uid, now),
-            _ => work.queue.failed(uid, now),
-        };
-        if new || !matches!(outcome, Outcome::Missed(_)) {
-            self.tell(&patient.pod, remedy, outcome).await;
-        }
-        let (namespace, pod, again_in_s) = (&name.namespace, &name.name, pause.as_secs());
-        info!(namespace, pod, again_in_s, "repair: waits");
-    }
-
-    /// Until when nothing is deleted: on a node without the plugin, the successor would be broken
-    /// as well.
-    fn not_yet(&self, work: &Work) -> Option<Instant> {
-        let now = Instant::now();
-        if !self.board.is_ready() {
-            return Some(now + PATIENCE);
-        }
-        (work.next_deletion > now).then_some(work.next_deletion)
-    }
-
-    fn reason_to_wait(&self) -> &'static str {
-        if self.board.is_ready() {
-            "another was deleted just now"
+        let is_possible = !matches!(result, ActionResult::NotPossible(_));
+        let backoff = if is_possible {
+            state.queue.failed(&pod.uid, now)
         } else {
-            "this node's plugin is not ready"
+            state.queue.not_possible(&pod.uid, now)
+        };
+        if is_new || is_possible {
+            self.report(pod, action, result).await;
+        }
+        info!(
+            namespace = pod.name.namespace,
+            pod = pod.name.name,
+            again_in_s = backoff.as_secs(),
+            "repair: backing off"
+        );
+    }
+
+    /// Until when nothing is deleted, and why. Without the plugin, a replacement on this node would
+    /// be broken too.
+    fn postponement(&self, state: &State) -> Option<(Instant, &'static str)> {
+        let now = Instant::now();
+        if !self.readiness.is_ready() {
+            return Some((now + WAIT, "this node's plugin is not ready"));
+        }
+        let until = state.next_deletion;
+        (until > now).then_some((until, "another pod was deleted just now"))
+    }
+
+    /// Labels a pod that could not be repaired, if that is configured.
+    async fn label_after_failure(&self, state: &mut State, pod: &Pod, history: &History) {
+        let Some(action) = diagnosis::after_failure(pod, history, &self.settings) else {
+            return;
+        };
+        let result = self.label(pod, action).await;
+        self.report(pod, action, &result).await;
+        if matches!(result, ActionResult::Done(_)) {
+            self.remember(state, pod, action);
         }
     }
 
-    /// Labels a pod that could not be mended, where that is asked for.
-    async fn show(&self, work: &mut Work, patient: &Patient, history: &History) {
-        let Some(remedy) = diagnosis::after_failure(&patient.pod, history, &self.settings) else {
+    /// Records an action, because the watch reports its effect later.
+    fn remember(&self, state: &mut State, pod: &Pod, action: Action) {
+        let Some(history) = state.queue.history(&pod.uid) else {
             return;
         };
-        let outcome = self.label(&patient.pod, remedy).await;
-        self.tell(&patient.pod, remedy, &outcome).await;
-        if matches!(outcome, Outcome::Done(_)) {
-            self.learn(work, patient, remedy);
-        }
-    }
-
-    /// Remembers what was done, which the API server tells later.
-    fn learn(&self, work: &mut Work, patient: &Patient, remedy: Remedy) {
-        let Some(history) = work.queue.history(&patient.pod.uid) else {
-            return;
-        };
-        match remedy {
-            Remedy::InPlace => {
-                history.saw(Sight::of(&patient.pod, Rules::Whole, &self.settings));
+        match action {
+            Action::RepairInPlace => {
+                let rules = ObservedRules::AsExpected;
+                history.observed(Observation::new(pod, rules, &self.settings));
             }
-            Remedy::Delete => history.deleted = true,
-            Remedy::Label => history.labelled = Some(true),
-            Remedy::Unlabel => history.labelled = Some(false),
+            Action::Delete => history.deleted = true,
+            Action::Label => history.labelled = Some(true),
+            Action::Unlabel => history.labelled = Some(false),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Puts the parts of the agent together and runs them until the process is told to stop.
+//! Starts the parts of the agent and runs them until a signal stops the process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_cni_agent_api::{BackendStatus, MAX_REPORT_BYTES};
 use mesh_cni_netns::{Backend, BackendChoice, Xtables, available};
 use mesh_cni_plan::{BackendName, PodSourceName};
 use thiserror::Error;
@@ -12,39 +13,37 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
-use crate::http::routes::{Agent, Door};
-use crate::http::server;
+use crate::http::routes::{Agent, Listener};
+use crate::http::server::{self, Accept};
 use crate::http::socket::{self, ListenError};
 use crate::kube::api::Api;
-use crate::kube::facts::Facts;
-use crate::kube::pods::{PodEvent, Pods};
-use crate::kube::store::Directory;
-use crate::kube::watch::{Feed, Told};
+use crate::kube::lookup::FactsLookup;
+use crate::kube::pod::Pod;
+use crate::kube::pods::{Namespace, Pods, WatchEvent};
+use crate::kube::reflector::{Reflector, Update};
+use crate::kube::store::PodStore;
 use crate::metrics::Metrics;
-use crate::readiness::{Board, Check, Standing};
-use crate::repair::{Hands, Repairs, Tally};
-use crate::report::MAX_REPORT_BYTES;
+use crate::readiness::{Check, CheckState, Readiness};
+use crate::repair::{PodNamespaces, RepairCounters, Repairer};
 use crate::settings::ServiceSettings;
-use crate::shutdown::{self, Stop};
-use crate::status::BackendStatus;
-use crate::{install, log, taint};
+use crate::{error_chain, install, log, shutdown, taint};
 
-/// Why the agent could not begin.
+/// Why the agent did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The runtime, or a signal, could not be set up.
-    #[error("the agent cannot begin")]
-    Begin(#[source] std::io::Error),
-    /// The socket cannot be had.
+    /// The event loop, a listener or a signal handler cannot be set up.
+    #[error("cannot start the agent")]
+    Start(#[source] std::io::Error),
+    /// The socket cannot be created.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A port cannot be had.
-    #[error("address {address} cannot be listened on")]
+    /// A port cannot be used.
+    #[error("cannot listen on address {address}")]
     Port {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The error.
         source: std::io::Error,
     },
 }
@@ -53,11 +52,11 @@ impl ServiceError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Begin(_) => "give the process a working directory for sockets and signals",
+            Self::Start(_) => "allow the process to use epoll, sockets and signals",
             Self::Listen(ListenError::InUse(_)) => {
-                "stop the other agent, or give this one another --cni-agent-run-dir"
+                "stop the other agent, or use another --cni-agent-run-dir"
             }
-            Self::Listen(ListenError::NoSocket(_)) => "remove what is there",
+            Self::Listen(ListenError::NotASocket(_)) => "remove the file",
             Self::Listen(ListenError::Io { .. }) => {
                 "run as a user who may write there, on a file system that is not read-only"
             }
@@ -68,112 +67,114 @@ impl ServiceError {
     }
 }
 
-/// Runs the agent until SIGTERM or SIGINT. What it put in place stays in place.
+/// Runs the agent until SIGTERM or SIGINT. Everything stays installed.
 pub fn run(settings: ServiceSettings) -> Result<(), ServiceError> {
     log::start(settings.log_format, settings.conf.plugin_log_level);
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(ServiceError::Begin)?;
-    let outcome = runtime.block_on(serve(settings));
-    // A thread that installs may be anywhere in its work; it is made for that.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ServiceError::Start)?;
+    let result = runtime.block_on(serve(settings));
+    // The installing thread may be stopped at any point of its work.
     runtime.shutdown_timeout(Duration::from_millis(200));
-    outcome
+    result
 }
 
 async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
-    let (stopper, stop) = Stop::new();
-    let watches = needs_pods(&settings);
-    let board = Arc::new(Board::new(Check::ALL.into_iter().filter(
-        |check| match check {
-            Check::Install => settings.install.is_some(),
-            Check::Watch => watches,
-            Check::Socket => true,
-        },
-    )));
-    let agent = Arc::new(agent(&settings, &board));
+    let needs_pods = needs_pods(&settings);
+    let checks = Check::ALL.into_iter().filter(|check| match check {
+        Check::Install => settings.install.is_some(),
+        Check::Watch => needs_pods,
+        Check::Socket => true,
+    });
+    let agent = Arc::new(agent(&settings, Readiness::new(checks)));
     let mut tasks = JoinSet::new();
     listen(&settings, &agent, &mut tasks).await?;
-    if watches {
-        feed(&settings, &agent, &mut tasks);
+    if needs_pods {
+        watch(&settings, &agent, &mut tasks);
     }
-    if let Some(repairs) = repairs(&settings, &agent) {
-        tasks.spawn(repairs.run());
+    if let Some(repairer) = repairer(&settings, &agent) {
+        tasks.spawn(repairer.run());
     }
-    if let Some(key) = settings.taint.clone() {
-        tasks.spawn(taint::keep_off(key, Arc::clone(&agent)));
+    if let Some(key) = settings.taint {
+        tasks.spawn(taint::keep_removed(key, Arc::clone(&agent)));
     }
     if let Some(install) = settings.install {
-        let metrics = Arc::clone(&agent.metrics);
-        tasks.spawn(install::keep(install, Arc::clone(&board), metrics, stop));
+        let readiness = Arc::clone(&agent.readiness);
+        tasks.spawn(install::keep(
+            install,
+            readiness,
+            Arc::clone(&agent.metrics),
+        ));
     }
-    info!(node = agent.node, "the agent runs");
-    let signal = shutdown::terminated().await.map_err(ServiceError::Begin)?;
-    info!("{signal}: the agent stops, and leaves everything in place");
-    stopper.order();
+    info!(node = agent.node, "agent started");
+    let signal = shutdown::terminated().await.map_err(ServiceError::Start)?;
+    info!("{signal}: the agent stops, everything stays installed");
     tasks.abort_all();
     Ok(())
 }
 
-/// Whether anyone asks this agent for pods, or it looks after them itself.
+/// Whether the plugin asks this agent for pods, or repair needs them.
 fn needs_pods(settings: &ServiceSettings) -> bool {
-    let asked = matches!(
-        settings.conf.pod_source,
-        PodSourceName::Agent | PodSourceName::Auto
-    );
-    asked || settings.repair.is_some()
+    let source = settings.conf.pod_source;
+    matches!(source, PodSourceName::Agent | PodSourceName::Auto) || settings.repair.is_some()
 }
 
-fn repairs(settings: &ServiceSettings, agent: &Agent) -> Option<Repairs> {
-    Some(Repairs {
+fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {
+    Some(Repairer {
         settings: settings.repair.clone()?,
         conf: settings.conf.clone(),
-        choice: repairing_choice(settings.conf.backend),
+        backend: repair_backend(settings.conf.backend),
         node: settings.node_name.clone(),
-        directory: Arc::clone(&agent.directory),
-        api: Arc::clone(&agent.facts.api),
+        store: Arc::clone(&agent.store),
+        api: Arc::clone(&agent.lookup.api),
         metrics: Arc::clone(&agent.metrics),
-        board: Arc::clone(&agent.board),
-        tally: Arc::clone(agent.repair.as_ref()?),
-        hands: Arc::new(Hands::new(settings.proc.clone())),
+        readiness: Arc::clone(&agent.readiness),
+        counters: Arc::clone(agent.repair.as_ref()?),
+        namespaces: Arc::new(PodNamespaces::new(settings.proc.clone())),
     })
 }
 
-fn agent(settings: &ServiceSettings, board: &Arc<Board>) -> Agent {
+fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
     let with_namespaces = settings.conf.policy().needs_namespace_labels();
-    let directory = Arc::new(Directory::new(Pods::new(with_namespaces)));
+    let store = Arc::new(PodStore::new(Pods::new(with_namespaces)));
     let metrics = Arc::new(Metrics::new());
-    let backend = backend(settings);
+    let backend = backend_status(settings);
     if let Some(name) = &backend.name {
         metrics.backend(name);
     }
     Agent {
         node: settings.node_name.clone(),
-        board: Arc::clone(board),
-        facts: Facts {
-            directory: Arc::clone(&directory),
+        readiness: Arc::new(readiness),
+        lookup: FactsLookup {
+            store: Arc::clone(&store),
             api: Arc::new(Api::new(settings.api.clone())),
             metrics: Arc::clone(&metrics),
         },
-        directory,
+        store,
         metrics,
         backend,
         conf: settings.conf.clone(),
         proc: settings.proc.clone(),
-        repair: settings.repair.as_ref().map(|it| Arc::new(Tally::new(it))),
+        repair: settings
+            .repair
+            .as_ref()
+            .map(|settings| Arc::new(RepairCounters::new(settings))),
     }
 }
 
-/// What the plugin will find when it looks for a back end on this node.
-fn backend(settings: &ServiceSettings) -> BackendStatus {
+/// The back end that works here.
+fn backend_status(settings: &ServiceSettings) -> BackendStatus {
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    let asked = settings.conf.backend;
-    match available(&xtables, choice(asked)) {
+    let name = settings.conf.backend;
+    match available(&xtables, choice(name)) {
         Ok(backend) => BackendStatus {
             name: Some(backend.to_string()),
-            detail: format!("the first that works of `{asked}`"),
+            detail: format!("the first that works of `{name}`"),
         },
         Err(error) => BackendStatus {
             name: None,
-            detail: crate::one_line(&error),
+            detail: error_chain(&error),
         },
     }
 }
@@ -188,9 +189,9 @@ fn choice(name: BackendName) -> BackendChoice {
     }
 }
 
-/// The back end of repair. What `iptables-nft` writes, netlink writes as well, without a program that
-/// the agent's image need not have.
-fn repairing_choice(name: BackendName) -> BackendChoice {
+/// The back end of repair. Netlink writes what `iptables-nft` writes, without a program that the
+/// agent's image may not have.
+fn repair_backend(name: BackendName) -> BackendChoice {
     match name {
         BackendName::IptablesNft => BackendChoice::Only(Backend::Netlink),
         other => choice(other),
@@ -202,99 +203,98 @@ async fn listen(
     agent: &Arc<Agent>,
     tasks: &mut JoinSet<()>,
 ) -> Result<(), ServiceError> {
-    let health = settings.health_addr;
-    let health = health.map(|address| (address, Door::of_health(address)));
+    let health = settings
+        .health_addr
+        .map(|address| (address, Listener::health(address)));
     let metrics = settings
         .metrics_addr
-        .map(|address| (address, Door::Metrics));
-    for (address, door) in health.into_iter().chain(metrics) {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|source| ServiceError::Port { address, source })?;
-        let address = listener.local_addr().map_err(ServiceError::Begin)?;
-        info!(%address, ?door, "listens");
-        tasks.spawn(open(listener, door, agent));
+        .map(|address| (address, Listener::Metrics));
+    for (address, listener) in health.into_iter().chain(metrics) {
+        let port = TcpListener::bind(address)
+            .await
+            .map_err(|source| ServiceError::Port { address, source })?;
+        let address = port.local_addr().map_err(ServiceError::Start)?;
+        info!(%address, door = ?listener, "listening");
+        tasks.spawn(serve_on(port, listener, agent));
     }
-    let listener = socket::listen(&settings.run_dir)?;
-    let listener = UnixListener::from_std(listener).map_err(ServiceError::Begin)?;
-    tasks.spawn(open(listener, Door::Socket, agent));
-    agent
-        .board
-        .set(Check::Socket, Standing::of(true, "the socket answers"));
+    let socket = socket::listen(&settings.run_dir)?;
+    let socket = UnixListener::from_std(socket).map_err(ServiceError::Start)?;
+    tasks.spawn(serve_on(socket, Listener::Socket, agent));
+    let state = CheckState::ready("the socket answers");
+    agent.readiness.set(Check::Socket, state);
     Ok(())
 }
 
-fn open<L: server::Listen + Send + 'static>(
-    listener: L,
-    door: Door,
+fn serve_on<L: Accept + Send + 'static>(
+    connections: L,
+    listener: Listener,
     agent: &Arc<Agent>,
 ) -> impl Future<Output = ()> + Send + 'static + use<L> {
     let agent = Arc::clone(agent);
-    server::serve(listener, MAX_REPORT_BYTES, move |asked| {
+    server::serve(connections, MAX_REPORT_BYTES, move |request| {
         let agent = Arc::clone(&agent);
-        async move { agent.answer(door, asked).await }
+        async move { agent.respond(listener, request).await }
     })
 }
 
-fn feed(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>) {
-    let to = Arc::clone(agent);
-    let pods = Feed {
-        api: Arc::clone(&agent.facts.api),
+fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>) {
+    let pods = Reflector {
+        api: Arc::clone(&agent.lookup.api),
         path: "/api/v1/pods",
-        fields: Some(format!("spec.nodeName={}", settings.node_name)),
+        field_selector: Some(format!("spec.nodeName={}", settings.node_name)),
         metrics: Arc::clone(&agent.metrics),
-        tell: move |told| hear_pods(&to, told),
+        on_update: {
+            let agent = Arc::clone(agent);
+            move |update| on_pod_update(&agent, update)
+        },
     };
     tasks.spawn(pods.run());
-    if agent.directory.keeps_namespaces() {
-        let to = Arc::clone(agent);
-        let namespaces = Feed {
-            api: Arc::clone(&agent.facts.api),
+    if agent.store.keeps_namespaces() {
+        let namespaces = Reflector {
+            api: Arc::clone(&agent.lookup.api),
             path: "/api/v1/namespaces",
-            fields: None,
+            field_selector: None,
             metrics: Arc::clone(&agent.metrics),
-            tell: move |told| hear_namespaces(&to, told),
+            on_update: {
+                let agent = Arc::clone(agent);
+                move |update| on_namespace_update(&agent, update)
+            },
         };
         tasks.spawn(namespaces.run());
     }
 }
 
-fn hear_pods(agent: &Agent, told: Told<crate::Pod>) {
-    match told {
-        Told::Event(event) => {
-            let complete = matches!(event, PodEvent::ListEnds);
-            agent.directory.apply(event);
+fn on_pod_update(agent: &Agent, update: Update<Pod>) {
+    match update {
+        Update::Event(event) => {
+            let complete = matches!(event, WatchEvent::InitDone);
+            agent.store.apply(event);
             if complete {
-                let words = "the pods of this node are known";
-                agent.board.set(Check::Watch, Standing::of(true, words));
+                let state = CheckState::ready("the pods of this node are known");
+                agent.readiness.set(Check::Watch, state);
             }
         }
-        Told::Heard => agent.metrics.heard(),
-        Told::Lost(words) => lost(agent, &words),
+        Update::Received => agent.metrics.watch_received(),
+        Update::Failed(message) => on_watch_failure(agent, &message),
     }
 }
 
-fn hear_namespaces(agent: &Agent, told: Told<crate::kube::pods::Namespace>) {
-    match told {
-        Told::Event(event) => agent.directory.apply_namespace(event),
-        Told::Heard => {}
-        Told::Lost(words) => error!("namespaces: {words}"),
+fn on_namespace_update(agent: &Agent, update: Update<Namespace>) {
+    match update {
+        Update::Event(event) => agent.store.apply_namespace(event),
+        Update::Received => {}
+        Update::Failed(message) => error!("namespaces: {message}"),
     }
 }
 
-/// Pods that are known stay known while the API server is away, so a watch that was complete once
-/// keeps the agent ready.
-fn lost(agent: &Agent, words: &str) {
-    let known = agent
-        .board
-        .get(Check::Watch)
-        .is_some_and(|standing| standing.is_ready());
-    if !known {
-        agent.board.set(
-            Check::Watch,
-            Standing::of(
-                false,
-                format!("the pods of this node are not known yet: {words}"),
-            ),
-        );
+/// Pods stay known while the API server is unavailable, so the agent stays ready after the first
+/// complete list.
+fn on_watch_failure(agent: &Agent, message: &str) {
+    let state = agent.readiness.get(Check::Watch);
+    if !state.is_some_and(|state| state.ready) {
+        let detail = format!("the pods of this node are not known yet: {message}");
+        agent
+            .readiness
+            .set(Check::Watch, CheckState::not_ready(detail));
     }
 }

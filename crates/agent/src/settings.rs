@@ -1,54 +1,54 @@
-//! What an operator asks of the long-running agent.
+//! The settings of the service.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use mesh_cni_installer::Settings;
 use mesh_cni_plan::MeshConf;
 
 use crate::log::LogFormat;
 use crate::repair::RepairSettings;
-use mesh_cni_installer::Settings;
 
-/// The settings of a service.
+/// The settings of the service.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServiceSettings {
-    /// What is installed and kept in place; `None` where something else installs.
+    /// What to install and keep installed; `None` if another program does it.
     pub install: Option<Settings>,
-    /// The plugin's configuration as it is installed: it says which pods are redirected, and
-    /// whether pods must be known at all.
+    /// The plugin's configuration. It decides which pods are redirected, and whether the agent must
+    /// know pods at all.
     pub conf: MeshConf,
-    /// The node's name, as `spec.nodeName` has it.
+    /// The node's name, as in `spec.nodeName` of its pods.
     pub node_name: String,
     /// The directory of the socket, as this process sees it.
     pub run_dir: PathBuf,
-    /// Where `/healthz`, `/readyz` and the page are served, if at all.
+    /// Where to serve `/healthz`, `/readyz` and the page; `None` disables it.
     pub health_addr: Option<SocketAddr>,
-    /// Where `/metrics` is served, if at all.
+    /// Where to serve `/metrics`; `None` disables it.
     pub metrics_addr: Option<SocketAddr>,
-    /// The way to the API server.
+    /// How to connect to the API server.
     pub api: ApiAccess,
-    /// How log lines are written.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Where the processes of the node are seen, for the live rules of its pods.
+    /// The directory where the processes of the node are visible, usually `/proc`.
     pub proc: PathBuf,
-    /// How pods are repaired that started without the plugin, if at all.
+    /// How to repair pods that started without rules; `None` disables it.
     pub repair: Option<RepairSettings>,
-    /// The key of the taint that the agent takes off its node when it is ready, if any.
+    /// The key of the taint to remove from the node when the agent is ready.
     pub taint: Option<String>,
 }
 
-/// The way to the API server.
+/// How to connect to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiAccess {
-    /// As a pod has it: environment, mounted token and certificate.
+    /// With the environment and the mounted service account of a pod.
     InCluster,
-    /// A kubeconfig.
+    /// With a kubeconfig.
     Kubeconfig(PathBuf),
 }
 
 impl ServiceSettings {
-    /// The settings of that node, everything else as it is by default.
+    /// The settings for that node, with defaults for everything else.
     pub fn new(node_name: String, conf: MeshConf) -> Self {
         let local = |port| Some(SocketAddr::from(([127, 0, 0, 1], port)));
         Self {

@@ -1,103 +1,103 @@
-//! The taint that keeps pods off a new node: taken away as soon as the agent is ready, never added.
+//! Removes the taint that keeps pods off a new node when the agent is ready. Never adds it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::http::routes::Agent;
 use crate::kube::api::{ApiError, Object};
 
-/// Where nodes are.
+/// The path of nodes.
 const NODES: &str = "/api/v1/nodes";
 
-/// How long a node is left unlooked at: a kubelet that registers it anew gives it its taints again.
-const REST: Duration = Duration::from_secs(60);
+/// The interval between checks: a kubelet that registers its node again restores the taints.
+const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The first pause after a failure; each further one is twice as long, up to `REST`.
-const SHORTEST: Duration = Duration::from_secs(1);
+/// The first backoff after a failure; each further one is twice as long, up to `INTERVAL`.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A node, as far as it is read.
+/// The part of a node that is read.
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
-    /// `spec.taints`, each as it is.
+    /// `spec.taints`.
     taints: Vec<Value>,
 }
 
-/// Keeps the taint off the agent's node while the agent is ready, until the task is dropped.
-pub(crate) async fn keep_off(key: String, agent: Arc<Agent>) {
-    let mut changes = agent.board.changes();
-    let mut pause = SHORTEST;
+/// Removes the taint whenever the agent is ready, until the task is dropped.
+pub(crate) async fn keep_removed(key: String, agent: Arc<Agent>) {
+    let mut changes = agent.readiness.changes();
+    let mut backoff = MIN_BACKOFF;
     loop {
         changes.borrow_and_update();
-        let rest = if agent.board.is_ready() {
-            match take_off(&key, &agent).await {
-                Ok(()) => {
-                    pause = SHORTEST;
-                    REST
-                }
+        let mut pause = INTERVAL;
+        if agent.readiness.is_ready() {
+            match remove(&key, &agent).await {
+                Ok(()) => backoff = MIN_BACKOFF,
                 Err(error) => {
-                    let error = crate::one_line(&error);
-                    warn!(taint = key, again_in_s = pause.as_secs(), "taint: {error}");
+                    let error = crate::error_chain(&error);
+                    let again_in_s = backoff.as_secs();
+                    warn!(taint = key, again_in_s, "taint: {error}");
                     agent.metrics.api_failed();
-                    agent.facts.api.renew();
-                    let rest = pause;
-                    pause = REST.min(pause * 2);
-                    rest
+                    agent.lookup.api.reconnect();
+                    pause = backoff;
+                    backoff = INTERVAL.min(backoff * 2);
                 }
             }
-        } else {
-            REST
-        };
-        // An agent that becomes ready does not wait; its end drops the task.
-        drop(timeout(rest, ready(&agent, &mut changes)).await);
+        }
+        // When the agent becomes ready, the pause ends.
+        drop(timeout(pause, becomes_ready(&agent, &mut changes)).await);
     }
 }
 
-/// Waits until the board changes to ready.
-async fn ready(agent: &Agent, changes: &mut tokio::sync::watch::Receiver<u64>) {
-    let mut was = agent.board.is_ready();
+/// Waits until the agent changes from not ready to ready.
+async fn becomes_ready(agent: &Agent, changes: &mut watch::Receiver<()>) {
+    let mut was_ready = agent.readiness.is_ready();
     while changes.changed().await.is_ok() {
-        let is = agent.board.is_ready();
-        if is && !was {
+        let is_ready = agent.readiness.is_ready();
+        if is_ready && !was_ready {
             return;
         }
-        was = is;
+        was_ready = is_ready;
     }
     std::future::pending::<()>().await;
 }
 
-/// Takes every taint of that key off, if one is there. Another writer's change in between is a
-/// refusal (409), and it is tried again.
-async fn take_off(key: &str, agent: &Agent) -> Result<(), ApiError> {
-    let api = &agent.facts.api;
-    agent.metrics.api_asked("get");
+/// Removes every taint with that key. If the node changed since it was read, the API server returns
+/// 409 and the caller tries again.
+async fn remove(key: &str, agent: &Agent) -> Result<(), ApiError> {
+    let api = &agent.lookup.api;
+    agent.metrics.api_request("get");
     let Some(node) = api.get::<Node>(NODES, &agent.node).await? else {
         return Ok(());
     };
-    let Some(left) = without(&node.object.taints, key) else {
+    let Some(taints) = without(&node.object.taints, key) else {
         return Ok(());
     };
     let patch = json!({
         "metadata": {"resourceVersion": node.version},
-        "spec": {"taints": left},
+        "spec": {"taints": taints},
     });
-    agent.metrics.api_asked("patch");
+    agent.metrics.api_request("patch");
     api.merge(NODES, &agent.node, &patch).await?;
     info!(
         taint = key,
         node = agent.node,
-        "taint: taken off, the agent is ready"
+        "taint: removed, the agent is ready"
     );
     Ok(())
 }
 
-/// The taints without those of that key; `None` where there is none of it.
+/// The taints without those with that key; `None` if none has it.
 fn without(taints: &[Value], key: &str) -> Option<Vec<Value>> {
-    let others = taints.iter().filter(|taint| taint["key"] != key);
-    let others: Vec<_> = others.cloned().collect();
+    let others: Vec<_> = taints
+        .iter()
+        .filter(|taint| taint["key"] != key)
+        .cloned()
+        .collect();
     (others.len() < taints.len()).then_some(others)
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn taints_of_others_stay() {
+    fn other_taints_are_kept() {
         let ours = |effect: &str| json!({"key": "mesh-cni/not-ready", "effect": effect});
         let other = json!({"key": "gpu", "value": "yes", "effect": "NoSchedule"});
         let taints = [ours("NoSchedule"), other.clone(), ours("NoExecute")];

@@ -1,133 +1,149 @@
-//! The page for people: the node at a glance, each pod with its decision, its rules, and the walk of
-//! a packet. Plain HTML, no script, nothing from elsewhere.
+//! The page for people: the state of the node, the decision and the rules of each pod, and the walk of
+//! a packet. HTML without scripts and without resources of other servers.
 
-mod markup;
 mod pod;
 mod walk;
 
 use std::sync::Arc;
 
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use mesh_cni_agent_api::{AgentStatus, CheckStatus, RepairStatus};
+use mesh_cni_plan::{Decision, MeshConf};
 
+use crate::decide::{decide, rule_counts};
 use crate::kube::pod::Pod;
-use crate::repair::RepairStatus;
-use crate::status::{CheckStatus, State, Status};
-use markup::{Document, escape};
 
-pub(crate) use markup::SECURITY_POLICY;
-pub(crate) use pod::page as pod_page;
-pub(crate) use walk::{Asked, page as walk_page};
+pub(crate) use pod::page as pod;
+pub(crate) use walk::{WalkQuery, page as walk};
 
-/// The first page.
-pub(crate) fn overview(status: &Status, pods: &[Arc<Pod>], conf: &MeshConf) -> String {
-    let mut page = Document::new(&format!("mesh-cni on {}", status.node));
-    let state = match status.state {
-        State::Running => "running",
-        State::Updating => "updating",
+/// What a browser may do with the page: show it, and send its form to the agent.
+pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Readable on a phone, in both color schemes, and without color.
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:0 auto;padding:1rem}\
+table{border-collapse:collapse;display:block;overflow-x:auto}\
+th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8886}\
+pre{overflow-x:auto;padding:.75rem;border:1px solid #8886;border-radius:.25rem}\
+input,select,button{font:inherit;padding:.25rem .5rem;max-width:100%}\
+form input{width:34rem}\
+label{display:block;margin:.5rem 0}\
+.state{border-left:.4rem solid;padding-left:.75rem}\
+.running{border-color:#2a7}\
+.running,tr.redirect td:nth-child(4){color:light-dark(#064,#6da)}\
+.updating,.error{border-color:#c60;color:light-dark(#930,#fb7)}\
+";
+
+/// The start page.
+pub(crate) fn node(status: &AgentStatus, pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
+    let state = status.state.as_str();
+    let backend = status.backend.name.as_deref().unwrap_or("none");
+    document(
+        &format!("mesh-cni on {}", status.node),
+        &html! {
+            p.state.(state) { strong { (state) } " " (status.why) }
+            (checks(&status.checks))
+            p {
+                "Back end: " (backend) " (" (status.backend.detail) ")."
+                @if let Some(age) = status.watch_age_seconds {
+                    " The API server last sent something " (format!("{age:.0}")) " s ago."
+                }
+                " Agent " (status.version) "."
+            }
+            @if let Some(status) = &status.repair { (repair(status)) }
+            (walk::form(&WalkQuery::default()))
+            (pod_table(pods, conf))
+        },
+    )
+}
+
+/// A page with that title, which is also its first heading.
+fn document(title: &str, content: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { h1 { (title) } (content) } }
+        }
+    }
+}
+
+/// A table. Each row has its cells.
+fn table<const N: usize>(header: [&str; N], rows: &Markup) -> Markup {
+    html! {
+        table {
+            thead { tr { @for title in header { th { (title) } } } }
+            tbody { (rows) }
+        }
+    }
+}
+
+fn checks(checks: &[CheckStatus]) -> Markup {
+    let rows = html! {
+        @for check in checks {
+            tr { td { (check.name) } td { (yes_or_no(check.ready)) } td { (check.detail) } }
+        }
     };
-    page.raw(&format!(
-        "<p class=\"state {state}\"><strong>{state}</strong> "
-    ));
-    page.text(&status.why);
-    page.raw("</p>");
-    checks(&mut page, &status.checks);
-    backend(&mut page, status);
-    if let Some(status) = &status.repair {
-        repair(&mut page, status);
-    }
-    walk::form(&mut page, &Asked::default());
-    pod_table(&mut page, pods, conf);
-    page.end()
+    html! { h2 { "Checks" } (table(["Check", "Ready", "Details"], &rows)) }
 }
 
-fn checks(page: &mut Document, checks: &[CheckStatus]) {
-    page.raw("<h2>Checks</h2><table><thead><tr><th>Check</th><th>Ready</th><th>What it says</th></tr></thead><tbody>");
-    for check in checks {
-        let ready = if check.ready { "yes" } else { "no" };
-        page.row(&[check.name, ready, &check.detail]);
-    }
-    page.raw("</tbody></table>");
-}
-
-fn backend(page: &mut Document, status: &Status) {
-    let name = status.backend.name.as_deref().unwrap_or("none");
-    let age = status
-        .watch_age_seconds
-        .map(|age| format!(" The API server was heard {age:.0} s ago."))
-        .unwrap_or_default();
-    page.paragraph(&format!(
-        "Back end: {name} ({}).{age} Agent {}.",
-        status.backend.detail, status.version
-    ));
-}
-
-fn repair(page: &mut Document, status: &RepairStatus) {
-    page.raw("<h2>Repair</h2>");
-    page.paragraph(&format!(
-        "What is done about broken pods: {}. {} done, {} failed, {} broken now.",
-        status.remedies.join(", "),
-        status.done,
-        status.failed,
-        status.broken
-    ));
-    if !status.pods.is_empty() {
-        page.raw("<table><thead><tr><th>Pod</th><th>Why it is broken</th></tr></thead><tbody>");
-        for broken in &status.pods {
-            page.row(&[&broken.pod, &broken.why]);
+fn repair(status: &RepairStatus) -> Markup {
+    let rows = html! {
+        @for broken in &status.pods {
+            tr { td { (broken.pod) } td { (broken.why) } }
         }
-        page.raw("</tbody></table>");
-    }
-}
-
-fn pod_table(page: &mut Document, pods: &[Arc<Pod>], conf: &MeshConf) {
-    page.raw(&format!("<h2>Pods of this node ({})</h2>", pods.len()));
-    if pods.is_empty() {
-        page.paragraph("None is known.");
-        return;
-    }
-    page.raw("<table><thead><tr><th>Namespace</th><th>Pod</th><th>Phase</th><th>Decision</th><th>Reason</th></tr></thead><tbody>");
-    for pod in pods {
-        let (decision, reason) = decision(pod, conf);
-        let (namespace, name) = (escape(&pod.name.namespace), escape(&pod.name.name));
-        page.raw(&format!(
-            "<tr class=\"{decision}\"><td>{namespace}</td><td><a href=\"/pods/{namespace}/{name}\">{name}</a></td>"
-        ));
-        for cell in [pod.phase.as_str(), decision, &reason] {
-            page.raw("<td>");
-            page.text(cell);
-            page.raw("</td>");
-        }
-        page.raw("</tr>");
-    }
-    page.raw("</tbody></table>");
-}
-
-/// What an ADD of the pod would decide now, and why.
-pub(crate) fn decision(pod: &Pod, conf: &MeshConf) -> (&'static str, String) {
-    if let Some(reason) = conf.policy().exclude_by_name(&pod.name.namespace) {
-        return ("skip", reason.to_string());
-    }
-    let facts = match &pod.facts {
-        Ok(facts) => facts,
-        Err(error) => return ("error", crate::one_line(error)),
     };
-    match plan(facts, conf, &addresses(pod)) {
-        Ok(Plan::Skip(reason)) => ("skip", reason.to_string()),
-        Ok(Plan::Redirect(redirection)) => {
-            let sets = redirection.rule_sets.iter();
-            let sets: Vec<_> = sets
-                .map(|rules| format!("{} {} rules", rules.rule_count(), rules.family))
-                .collect();
-            ("redirect", sets.join(" and "))
+    html! {
+        h2 { "Repair" }
+        p {
+            "Actions for broken pods: " (status.remedies.join(", ")) ". "
+            (status.done) " done, " (status.failed) " failed, " (status.broken) " broken now."
         }
-        Err(error) => ("error", crate::one_line(&error)),
+        @if !status.pods.is_empty() { (table(["Pod", "Why it is broken"], &rows)) }
     }
 }
 
-/// The pod's addresses, as far as they are ones.
-pub(crate) fn addresses(pod: &Pod) -> Vec<std::net::IpAddr> {
-    let addresses = pod.addresses.iter();
-    addresses
-        .filter_map(|address| address.parse().ok())
-        .collect()
+fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
+    let rows = html! {
+        @for pod in pods {
+            @let (namespace, name) = (&pod.name.namespace, &pod.name.name);
+            @let (decision, reason) = describe(&decide(pod, conf));
+            tr.(decision) {
+                td { (namespace) }
+                td { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
+                td { (pod.phase) }
+                td { (decision) }
+                td { (reason) }
+            }
+        }
+    };
+    html! {
+        h2 { "Pods of this node (" (pods.len()) ")" }
+        @if pods.is_empty() {
+            p { "No pods are known." }
+        } @else {
+            (table(["Namespace", "Pod", "Phase", "Decision", "Reason"], &rows))
+        }
+    }
+}
+
+/// A decision in one word, and its reason.
+fn describe(decision: &Result<Decision, String>) -> (&'static str, String) {
+    match decision {
+        Ok(Decision::OwnPod) => ("skip", "it is the agent's own pod".to_owned()),
+        Ok(Decision::Skip(reason)) => ("skip", reason.to_string()),
+        Ok(Decision::Redirect(redirection)) => ("redirect", rule_counts(&redirection.rule_sets)),
+        Err(error) => ("error", error.clone()),
+    }
+}
+
+fn yes_or_no(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
 }

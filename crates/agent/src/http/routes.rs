@@ -1,4 +1,4 @@
-//! What is answered where: paths to answers, the same for every socket, each with its own set.
+//! The routes: which listener serves which path, and the response to each request.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,56 +6,55 @@ use std::sync::Arc;
 
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
+use maud::Markup;
+use mesh_cni_agent_api::{AgentStatus, BackendStatus, ErrorBody, PodAnswer, Report};
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::is_dns_subdomain;
 use serde::Serialize;
-use serde_json::json;
 
-use super::page;
-use crate::http::server::{Answer, Asked, answer, plain};
-use crate::kube::facts::{Facts, FactsAnswer};
+use super::page::{self, WalkQuery};
+use super::server::{HttpRequest, HttpResponse, plain, response};
+use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::pod::PodName;
-use crate::kube::store::Directory;
+use crate::kube::store::PodStore;
 use crate::metrics::{METRICS_TYPE, Metrics};
-use crate::readiness::{Board, Check, Standing};
-use crate::repair::Tally;
-use crate::report::Report;
-use crate::status::{BackendStatus, Status, checks, judge};
-use crate::{live, log};
+use crate::readiness::{Check, Readiness, summary};
+use crate::repair::RepairCounters;
+use crate::{live_rules, log};
 
-/// What the answers are made of.
+/// What the responses are made from.
 pub(crate) struct Agent {
     pub(crate) node: String,
-    pub(crate) board: Arc<Board>,
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) store: Arc<PodStore>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) facts: Facts,
+    pub(crate) lookup: FactsLookup,
     pub(crate) backend: BackendStatus,
-    /// The plugin's configuration, by which the page decides as an ADD would.
+    /// The plugin's configuration, with which the page decides like an ADD.
     pub(crate) conf: MeshConf,
-    /// Where processes of the node are seen.
+    /// The directory where the processes of the node are visible.
     pub(crate) proc: PathBuf,
-    /// How repair stands, where this agent repairs.
-    pub(crate) repair: Option<Arc<Tally>>,
+    /// The results of repair; `None` if this agent does not repair.
+    pub(crate) repair: Option<Arc<RepairCounters>>,
 }
 
-/// Which paths a listener answers.
+/// A listener, which decides which paths are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// The Unix socket: everything.
+pub(crate) enum Listener {
+    /// The Unix socket: every path.
     Socket,
-    /// The health port on a loopback address: what people of this node may see besides the probes.
+    /// The health port on a loopback address: the probes, the status and the page.
     Health,
-    /// The health port on any other address: the kubelet's probes alone.
+    /// The health port on any other address: only the probes.
     Probes,
     /// The metrics port.
     Metrics,
 }
 
-impl Door {
-    /// The door of a health port there: the page tells of every pod of the node, so it is for those
-    /// who are on it.
-    pub(crate) fn of_health(address: SocketAddr) -> Self {
+impl Listener {
+    /// The health port with that address. The page shows every pod of the node, so only users of the
+    /// node may see it.
+    pub(crate) fn health(address: SocketAddr) -> Self {
         if address.ip().is_loopback() {
             Self::Health
         } else {
@@ -63,175 +62,164 @@ impl Door {
         }
     }
 
-    fn probes(self) -> bool {
+    fn serves_probes(self) -> bool {
         self != Self::Metrics
     }
 
-    fn tells_of_pods(self) -> bool {
+    fn serves_pages(self) -> bool {
         matches!(self, Self::Socket | Self::Health)
     }
 }
 
 impl Agent {
-    /// Answers one request.
-    pub(crate) async fn answer(&self, door: Door, asked: Asked) -> Answer {
-        let path = asked.uri().path().to_owned();
-        let steps: Vec<&str> = path.split('/').skip(1).collect();
-        let get = asked.method() == Method::GET || asked.method() == Method::HEAD;
-        let socket = door == Door::Socket;
-        match steps.as_slice() {
-            ["metrics"] if get && matches!(door, Door::Socket | Door::Metrics) => self.metrics(),
-            ["healthz"] if get && door.probes() => plain(StatusCode::OK, "ok"),
-            ["readyz"] if get && door.probes() => self.ready(),
-            ["readyz", check] if get && door.probes() => self.check(check),
-            ["v1", "status"] if get && door.tells_of_pods() => json(StatusCode::OK, &self.status()),
+    /// Responds to one request.
+    pub(crate) async fn respond(&self, listener: Listener, request: HttpRequest) -> HttpResponse {
+        let uri = request.uri();
+        let segments: Vec<&str> = uri.path().split('/').skip(1).collect();
+        let get = request.method() == Method::GET || request.method() == Method::HEAD;
+        let socket = listener == Listener::Socket;
+        match segments.as_slice() {
+            ["metrics"] if get && matches!(listener, Listener::Socket | Listener::Metrics) => {
+                self.metrics()
+            }
+            ["healthz"] if get && listener.serves_probes() => plain(StatusCode::OK, "ok"),
+            ["readyz"] if get && listener.serves_probes() => self.ready(),
+            ["readyz", check] if get && listener.serves_probes() => self.check(check),
+            ["v1", "status"] if get && listener.serves_pages() => {
+                json(StatusCode::OK, &self.status())
+            }
             ["v1", "pods", namespace, name] if get && socket => {
-                self.pod(namespace, name, asked.uri()).await
+                let name = PodName::new(namespace, name);
+                self.pod(&name, parameter(uri, "uid")).await
             }
-            ["v1", "pods"] if get && socket => self.pod_of(asked.uri()).await,
-            ["v1", "reports"] if socket && asked.method() == Method::POST => {
-                self.report(asked.body())
+            ["v1", "pods"] if get && socket => self.pod_by_uid(parameter(uri, "uid")).await,
+            ["v1", "reports"] if socket && request.method() == Method::POST => {
+                self.report(request.body())
             }
-            [""] if get && door.tells_of_pods() => self.overview(),
-            ["pods", namespace, name] if get && door.tells_of_pods() => {
-                self.pod_page(namespace, name).await
+            [""] if get && listener.serves_pages() => {
+                html(page::node(&self.status(), &self.store.all(), &self.conf))
             }
-            ["walk"] if get && door.tells_of_pods() => self.walk(asked.uri()),
-            _ => plain(StatusCode::NOT_FOUND, "there is nothing here"),
+            ["pods", namespace, name] if get && listener.serves_pages() => {
+                self.pod_page(&PodName::new(namespace, name)).await
+            }
+            ["walk"] if get && listener.serves_pages() => self.walk_page(uri),
+            _ => plain(StatusCode::NOT_FOUND, "not found"),
         }
     }
 
-    pub(crate) fn status(&self) -> Status {
-        let checks = checks(&self.board);
-        let (state, why) = judge(&checks);
-        Status {
+    fn status(&self) -> AgentStatus {
+        let checks = self.readiness.statuses();
+        let (state, why) = summary(&checks);
+        AgentStatus {
             state,
             why,
             node: self.node.clone(),
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             checks,
-            pods: self.directory.count(),
+            pods: self.store.count(),
             watch_age_seconds: self.metrics.watch_age().map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
-            repair: self.repair.as_ref().map(|tally| tally.status()),
+            repair: self.repair.as_ref().map(|counters| counters.status()),
         }
     }
 
-    fn overview(&self) -> Answer {
-        html(page::overview(
-            &self.status(),
-            &self.directory.all(),
-            &self.conf,
-        ))
-    }
-
-    async fn pod_page(&self, namespace: &str, name: &str) -> Answer {
-        let name = PodName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+    async fn pod_page(&self, name: &PodName) -> HttpResponse {
+        let Some(pod) = self.store.named(name) else {
+            return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
-        let Some(pod) = self.directory.named(&name) else {
-            return plain(StatusCode::NOT_FOUND, "no such pod is known on this node");
-        };
-        let live = live::rules(self.proc.clone(), Arc::clone(&pod)).await;
-        html(page::pod_page(&pod, &self.conf, &live))
+        let live = live_rules::read(self.proc.clone(), Arc::clone(&pod)).await;
+        html(page::pod(&pod, &self.conf, &live))
     }
 
-    fn walk(&self, uri: &Uri) -> Answer {
-        let asked = page::Asked::parse(uri.query().unwrap_or_default());
-        let pod = asked.name().and_then(|name| self.directory.named(&name));
-        html(page::walk_page(&asked, pod.as_deref(), &self.conf))
+    fn walk_page(&self, uri: &Uri) -> HttpResponse {
+        let query = WalkQuery::parse(uri.query().unwrap_or_default());
+        let pod = query.pod_name().and_then(|name| self.store.named(&name));
+        html(page::walk(&query, pod.as_deref(), &self.conf))
     }
 
-    fn ready(&self) -> Answer {
-        let lines = checks(&self.board).into_iter().map(|check| {
-            let sign = if check.ready { '+' } else { '-' };
-            format!("[{sign}] {}: {}", check.name, check.detail)
-        });
-        let text = lines.collect::<Vec<_>>().join("\n");
-        plain(ready_code(self.board.is_ready()), &text)
-    }
-
-    fn check(&self, name: &str) -> Answer {
-        match Check::named(name).and_then(|check| self.board.get(check)) {
-            Some(standing) => plain(ready_code(standing.is_ready()), standing.words()),
-            None => plain(StatusCode::NOT_FOUND, "there is no such check here"),
-        }
-    }
-
-    fn metrics(&self) -> Answer {
-        let text = self
-            .metrics
-            .text(self.board.is_ready(), self.directory.count());
-        answer(StatusCode::OK, METRICS_TYPE, text)
-    }
-
-    async fn pod(&self, namespace: &str, name: &str, uri: &Uri) -> Answer {
-        let name = PodName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        if ![&name.namespace, &name.name]
+    fn ready(&self) -> HttpResponse {
+        let lines: Vec<_> = self
+            .readiness
+            .statuses()
             .into_iter()
-            .all(|part| is_dns_subdomain(part))
-        {
-            return refuse(
-                StatusCode::BAD_REQUEST,
-                "no names of Kubernetes in the path",
-            );
+            .map(|check| {
+                let sign = if check.ready { '+' } else { '-' };
+                format!("[{sign}] {}: {}", check.name, check.detail)
+            })
+            .collect();
+        plain(ready_code(self.readiness.is_ready()), &lines.join("\n"))
+    }
+
+    fn check(&self, name: &str) -> HttpResponse {
+        match Check::named(name).and_then(|check| self.readiness.get(check)) {
+            Some(state) => plain(ready_code(state.ready), &state.detail),
+            None => plain(StatusCode::NOT_FOUND, "this agent has no such check"),
         }
-        let uid = query(uri, "uid");
-        match self.facts.about(&name, uid).await {
-            FactsAnswer::Known(facts) => json(StatusCode::OK, &facts),
-            FactsAnswer::NoPod => refuse(
+    }
+
+    fn metrics(&self) -> HttpResponse {
+        let ready = self.readiness.is_ready();
+        let text = self.metrics.text(ready, self.store.count());
+        response(StatusCode::OK, METRICS_TYPE, text)
+    }
+
+    async fn pod(&self, name: &PodName, uid: Option<&str>) -> HttpResponse {
+        if !is_dns_subdomain(&name.namespace) || !is_dns_subdomain(&name.name) {
+            let message = "the path does not contain valid Kubernetes names";
+            return failure(StatusCode::BAD_REQUEST, message);
+        }
+        let (status, message) = match self.lookup.facts(name, uid).await {
+            Ok(facts) => return json(StatusCode::OK, &PodAnswer::new(facts)),
+            Err(FactsError::NoPod) => (
                 StatusCode::NOT_FOUND,
-                &format!("the API server knows no pod {name}"),
+                format!("the API server has no pod {name}"),
             ),
-            FactsAnswer::NoNamespace => refuse(
+            Err(FactsError::NoNamespace) => (
                 StatusCode::NOT_FOUND,
-                &format!("the API server knows no namespace {}", name.namespace),
+                format!("the API server has no namespace {}", name.namespace),
             ),
-            FactsAnswer::OtherPod(found) => refuse(
+            Err(FactsError::OtherPod(found)) => (
                 StatusCode::CONFLICT,
-                &format!(
+                format!(
                     "pod {name} has UID {found} now, not {}",
                     uid.unwrap_or_default()
                 ),
             ),
-            FactsAnswer::Unreadable(words) => refuse(
+            Err(FactsError::Unreadable(error)) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
-                &format!("pod {name}: {words}"),
+                format!("pod {name}: {error}"),
             ),
-            FactsAnswer::NoApi(words) => refuse(
+            Err(FactsError::Api(error)) => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                &format!("pod {name} is not known here yet, and cannot be fetched: {words}"),
+                format!("pod {name} is not known yet, and cannot be requested: {error}"),
             ),
-        }
+        };
+        failure(status, &message)
     }
 
-    /// The pod of that UID: what runs in a process's control group is known by nothing else.
-    async fn pod_of(&self, uri: &Uri) -> Answer {
-        let Some(uid) = query(uri, "uid") else {
-            return refuse(StatusCode::BAD_REQUEST, "which pod? `?uid=UID` is missing");
+    /// Responds to a request by UID, which is all that the control group of a process contains.
+    async fn pod_by_uid(&self, uid: Option<&str>) -> HttpResponse {
+        let Some(uid) = uid else {
+            let message = "the parameter `?uid=UID` is missing";
+            return failure(StatusCode::BAD_REQUEST, message);
         };
-        let pods = self.directory.all();
-        match pods.iter().find(|pod| pod.is_of(uid)) {
-            Some(pod) => self.pod(&pod.name.namespace, &pod.name.name, uri).await,
-            None => refuse(
+        match self.store.all().into_iter().find(|pod| pod.has_uid(uid)) {
+            Some(pod) => self.pod(&pod.name, Some(uid)).await,
+            None => failure(
                 StatusCode::NOT_FOUND,
                 &format!("no pod of this node has UID {uid}"),
             ),
         }
     }
 
-    fn report(&self, body: &[u8]) -> Answer {
-        match Report::parse(body) {
+    fn report(&self, body: &[u8]) -> HttpResponse {
+        match Report::from_json(body) {
             Ok(report) => {
                 self.metrics.added(&report);
                 log::forward(&report);
-                plain(StatusCode::ACCEPTED, "taken")
+                plain(StatusCode::ACCEPTED, "accepted")
             }
-            Err(error) => refuse(StatusCode::BAD_REQUEST, &crate::one_line(&error)),
+            Err(error) => failure(StatusCode::BAD_REQUEST, &crate::error_chain(&error)),
         }
     }
 }
@@ -244,38 +232,29 @@ fn ready_code(ready: bool) -> StatusCode {
     }
 }
 
-fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    let text = serde_json::to_string(value).expect("these types have an image in JSON");
-    answer(status, "application/json", text + "\n")
+fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
+    let text = serde_json::to_string(value).expect("these types have a JSON form");
+    response(status, "application/json", text + "\n")
 }
 
-fn html(text: String) -> Answer {
-    let mut answer = answer(StatusCode::OK, "text/html; charset=utf-8", text);
+fn html(page: Markup) -> HttpResponse {
+    let mut response = response(StatusCode::OK, "text/html; charset=utf-8", page.0);
     let policy = HeaderValue::from_static(page::SECURITY_POLICY);
-    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    answer
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
-fn refuse(status: StatusCode, words: &str) -> Answer {
-    json(status, &json!({"error": words}))
+fn failure(status: StatusCode, message: &str) -> HttpResponse {
+    let error = message.to_owned();
+    json(status, &ErrorBody { error })
 }
 
-/// The value of a parameter, where it has one. UIDs hold no sign that would be escaped.
-fn query<'uri>(uri: &'uri Uri, name: &str) -> Option<&'uri str> {
-    let mut pairs = uri
-        .query()?
+/// The value of a query parameter, unless it is empty. UIDs have no characters that are escaped.
+fn parameter<'uri>(uri: &'uri Uri, name: &str) -> Option<&'uri str> {
+    uri.query()?
         .split('&')
-        .filter_map(|pair| pair.split_once('='));
-    pairs.find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
-}
-
-impl Standing {
-    /// The standing of a check about which a part says these words.
-    pub(crate) fn of(ready: bool, words: impl Into<String>) -> Self {
-        if ready {
-            Self::Ready(words.into())
-        } else {
-            Self::NotReady(words.into())
-        }
-    }
+        .filter_map(|pair| pair.split_once('='))
+        .find_map(|(key, value)| (key == name && !value.is_empty()).then_some(value))
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the agent's sockets, within limits of size, time and number.
+//! An HTTP/1.1 server with limits for the size, time and number of requests.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -18,31 +19,32 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-/// How many connections a listener serves at once; more wait to be accepted.
-const CONNECTIONS: usize = 512;
+/// How many connections one listener serves at once. More wait to be accepted.
+const MAX_CONNECTIONS: usize = 512;
 
-/// How long the head of a request may take.
-const HEAD: Duration = Duration::from_secs(5);
+/// The time limit for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a whole request may take, answer included. A pod may be waited for, then fetched.
-const REQUEST: Duration = Duration::from_secs(20);
+/// The time limit for a request with its response. It may wait for a pod and then request the pod from
+/// the API server.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest head of a request, in bytes.
-const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// A whole answer.
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// A response with its body.
+pub(crate) type HttpResponse = Response<Full<Bytes>>;
 
-/// A request whose body was read.
-pub(crate) type Asked = Request<Bytes>;
+/// A request with its body.
+pub(crate) type HttpRequest = Request<Bytes>;
 
-/// Something that takes connections.
-pub(crate) trait Listen: Sync {
+/// Accepts connections.
+pub(crate) trait Accept: Sync {
     type Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     fn accept(&self) -> impl Future<Output = io::Result<Self::Connection>> + Send;
 }
 
-impl Listen for UnixListener {
+impl Accept for UnixListener {
     type Connection = tokio::net::UnixStream;
 
     async fn accept(&self) -> io::Result<Self::Connection> {
@@ -50,7 +52,7 @@ impl Listen for UnixListener {
     }
 }
 
-impl Listen for TcpListener {
+impl Accept for TcpListener {
     type Connection = tokio::net::TcpStream;
 
     async fn accept(&self) -> io::Result<Self::Connection> {
@@ -58,26 +60,26 @@ impl Listen for TcpListener {
     }
 }
 
-/// Serves until the task is dropped. Bodies above `max_body` bytes are refused.
-pub(crate) async fn serve<L, A, F>(listener: L, max_body: usize, answer: A)
+/// Serves until the task is dropped. Larger bodies than `max_body` bytes are refused.
+pub(crate) async fn serve<L, H, F>(listener: L, max_body: usize, handler: H)
 where
-    L: Listen,
-    A: Fn(Asked) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    L: Accept,
+    H: Fn(HttpRequest) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
+        let permit = Arc::clone(&permits).acquire_owned().await;
         match listener.accept().await {
             Ok(connection) => {
-                let served = connect(connection, max_body, answer.clone());
+                let served = serve_connection(connection, max_body, handler.clone());
                 tokio::spawn(async move {
                     served.await;
-                    drop(place);
+                    drop(permit);
                 });
             }
             Err(error) => {
-                // Too many open files, most likely: closed ones make room.
+                // Probably too many open files; connections that close free some.
                 debug!("accept: {error}");
                 sleep(Duration::from_millis(50)).await;
             }
@@ -85,60 +87,59 @@ where
     }
 }
 
-async fn connect<C, A, F>(connection: C, max_body: usize, answer: A)
+async fn serve_connection<C, H, F>(connection: C, max_body: usize, handler: H)
 where
     C: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Fn(Asked) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Answer> + Send + 'static,
+    H: Fn(HttpRequest) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = HttpResponse> + Send + 'static,
 {
     let service = service_fn(move |request| {
-        let answer = answer.clone();
-        async move { Ok::<_, Infallible>(whole(request, max_body, answer).await) }
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(respond(request, max_body, handler).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(MAX_HEAD)
-        // The plugin closes behind a report without waiting for the answer.
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        // The plugin closes its side after a report without waiting for the response.
         .half_close(true)
         .serve_connection(TokioIo::new(connection), service)
         .await;
     if let Err(error) = served {
-        debug!("connection: {}", crate::one_line(&error));
+        debug!("connection: {}", crate::error_chain(&error));
     }
 }
 
-async fn whole<A, F>(request: Request<Incoming>, max_body: usize, answer: A) -> Answer
+async fn respond<H, F>(request: Request<Incoming>, max_body: usize, handler: H) -> HttpResponse
 where
-    A: Fn(Asked) -> F,
-    F: Future<Output = Answer>,
+    H: Fn(HttpRequest) -> F,
+    F: Future<Output = HttpResponse>,
 {
-    let work = async {
+    let response = async {
         let (head, body) = request.into_parts();
         match Limited::new(body, max_body).collect().await {
-            Ok(body) => answer(Request::from_parts(head, body.to_bytes())).await,
+            Ok(body) => handler(Request::from_parts(head, body.to_bytes())).await,
             Err(error) if error.is::<LengthLimitError>() => {
                 plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
             }
-            Err(_) => plain(StatusCode::BAD_REQUEST, "the body ends too early"),
+            Err(_) => plain(StatusCode::BAD_REQUEST, "the body is incomplete"),
         }
     };
-    let late = || plain(StatusCode::GATEWAY_TIMEOUT, "this takes too long");
-    timeout(REQUEST, work).await.unwrap_or_else(|_| late())
+    timeout(REQUEST_TIMEOUT, response)
+        .await
+        .unwrap_or_else(|_| plain(StatusCode::GATEWAY_TIMEOUT, "the request takes too long"))
 }
 
-/// An answer for people.
-pub(crate) fn plain(status: StatusCode, text: &str) -> Answer {
-    answer(status, "text/plain; charset=utf-8", format!("{text}\n"))
+/// A response with one or more lines of text.
+pub(crate) fn plain(status: StatusCode, text: &str) -> HttpResponse {
+    response(status, "text/plain; charset=utf-8", format!("{text}\n"))
 }
 
-/// An answer of that media type.
-pub(crate) fn answer(status: StatusCode, media_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    *answer.status_mut() = status;
-    let media_type = hyper::header::HeaderValue::from_static(media_type);
-    answer
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, media_type);
-    answer
+/// A response with that media type.
+pub(crate) fn response(status: StatusCode, media_type: &'static str, body: String) -> HttpResponse {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
 }

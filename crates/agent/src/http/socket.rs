@@ -1,5 +1,5 @@
-//! The agent's socket: owner-only from its first moment, in the place of a stale one, never in the
-//! place of a live one.
+//! The agent's Unix socket: only its owner can open it at any time, and it replaces a stale socket but
+//! never one on which another agent listens.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -7,40 +7,38 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use mesh_cni_agent_api::SOCKET_FILE;
 use thiserror::Error;
 
-/// The socket's name in the run directory.
-pub const SOCKET: &str = "agent.sock";
-
-/// A socket that cannot be had.
+/// The socket cannot be created.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// The file system or the kernel refused.
+    /// A system call failed.
     #[error("socket `{}`: cannot {action}", path.display())]
     Io {
         /// The path.
         path: PathBuf,
-        /// What was tried.
+        /// What failed.
         action: &'static str,
-        /// Why not.
+        /// The error.
         source: io::Error,
     },
-    /// Another agent answers there.
-    #[error("socket `{}`: another agent answers there", .0.display())]
+    /// Another agent listens on it.
+    #[error("socket `{}`: another agent listens on it", .0.display())]
     InUse(PathBuf),
-    /// Something that is no socket is there.
-    #[error("socket `{}`: there is something that is no socket", .0.display())]
-    NoSocket(PathBuf),
+    /// The path is something else than a socket.
+    #[error("socket `{}`: it exists and is not a socket", .0.display())]
+    NotASocket(PathBuf),
 }
 
-/// Listens in that directory, which is made where it is not there.
+/// Listens in that directory, which is created if it does not exist.
 ///
-/// The socket is bound in a fresh directory that nobody else may enter, given its mode there, and
-/// only then moved to its name: at no moment can another user open it, and whoever opens the name
-/// finds either the old socket or the new one, listening.
+/// The socket is bound and gets its mode in a new private directory, and is then moved to its path. So
+/// no other user can open it at any time, and the path always leads to a listening socket, the old or
+/// the new one.
 pub(crate) fn listen(run_dir: &Path) -> Result<UnixListener, ListenError> {
-    let path = run_dir.join(SOCKET);
+    let path = run_dir.join(SOCKET_FILE);
     let failed = |action| {
         let path = path.clone();
         move |source| ListenError::Io {
@@ -49,37 +47,35 @@ pub(crate) fn listen(run_dir: &Path) -> Result<UnixListener, ListenError> {
             source,
         }
     };
-    let mut make = DirBuilder::new();
-    make.recursive(true).mode(0o700);
-    make.create(run_dir).map_err(failed("make its directory"))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(run_dir)
+        .map_err(failed("create its directory"))?;
     refuse_live(&path)?;
-    let room = tempfile::Builder::new()
+    let private = tempfile::Builder::new()
         .prefix(".agent")
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(run_dir)
-        .map_err(failed("make a directory beside it"))?;
-    let fresh = room.path().join(SOCKET);
+        .map_err(failed("create a directory next to it"))?;
+    let fresh = private.path().join(SOCKET_FILE);
     let listener = UnixListener::bind(&fresh).map_err(failed("bind"))?;
     let owner_only = Permissions::from_mode(0o600);
     fs::set_permissions(&fresh, owner_only).map_err(failed("set its mode"))?;
     listener
         .set_nonblocking(true)
         .map_err(failed("set it up"))?;
-    fs::rename(&fresh, &path).map_err(failed("move it to its name"))?;
+    fs::rename(&fresh, &path).map_err(failed("move it to its path"))?;
     Ok(listener)
 }
 
-/// What is stale may go; what answers, or is no socket, may not.
+/// Fails unless there is no file or a stale socket.
 fn refuse_live(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
-        Ok(there) if !there.file_type().is_socket() => {
-            return Err(ListenError::NoSocket(path.to_owned()));
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(ListenError::NotASocket(path.to_owned()))
         }
-        Ok(_) => {}
-        Err(_) => return Ok(()),
-    }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(ListenError::InUse(path.to_owned())),
-        Err(_) => Ok(()),
+        Ok(_) if UnixStream::connect(path).is_ok() => Err(ListenError::InUse(path.to_owned())),
+        Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -1,6 +1,8 @@
-//! The API server, as far as the agent asks it: lists and watches, and one object at a time.
+//! A client of the API server: lists, watches, and requests for one object.
 
-use std::sync::{Mutex, PoisonError};
+use std::error::Error;
+use std::iter::successors;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
@@ -14,58 +16,57 @@ use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::settings::ApiAccess;
 
-/// How long a connection may take to stand.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The time limit for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a page of a list may take.
-const LIST: Duration = Duration::from_secs(30);
+/// The time limit for one page of a list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long one object may take: an ADD waits for it.
-const GET: Duration = Duration::from_secs(5);
+/// The time limit for one object. An ADD waits for it.
+const GET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a change of one object may take.
-const CHANGE: Duration = Duration::from_secs(10);
+/// The time limit for a change of one object.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many objects a page of a list holds. A pod with everything is some 15 KB of text.
-const PAGE: u32 = 50;
+/// The number of objects in one page of a list. A complete pod is about 15 KB of JSON.
+const PAGE_SIZE: u32 = 50;
 
-/// How long a watch may last before it is opened anew, in seconds.
-const WATCH: u32 = 280;
+/// The duration of one watch request, in seconds.
+const WATCH_SECONDS: u32 = 280;
 
-/// Why the API server did not answer.
-#[derive(Debug, Error)]
+/// A failed request to the API server.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiError {
-    /// There is no way to it from here.
+    /// The credentials or the server's address cannot be read.
     #[error("no access to the API server")]
-    Access(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The request failed, or was refused.
-    #[error("the API server {}", words(.0))]
+    Access(#[source] Box<dyn Error + Send + Sync>),
+    /// The request failed, or the API server returned an error.
+    #[error("the API server {}", describe(.0))]
     Request(Box<kube::Error>),
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("the API server did not answer within {} s", .0.as_secs())]
-    TooSlow(Duration),
+    Timeout(Duration),
 }
 
-/// What the agent asks about.
+/// A kind of object that the agent reads.
 pub(crate) trait Object: Sized + Clone + Send {
-    /// Reads it from JSON.
+    /// Reads the object from JSON.
     fn from_object(object: &Value) -> Result<Self, &'static str>;
 }
 
-/// An object of a list or a watch, and the version at which it is.
+/// An object with its `resourceVersion`.
 #[derive(Clone)]
 pub(crate) struct Versioned<O> {
     pub(crate) version: String,
     pub(crate) object: O,
 }
 
-/// A page of a list.
+/// One page of a list.
 #[derive(Deserialize)]
 #[serde(bound = "O: Object")]
 pub(crate) struct Page<O> {
@@ -83,7 +84,7 @@ struct PageMeta {
     next: String,
 }
 
-/// The way to the API server.
+/// The client. It connects with the first request.
 pub(crate) struct Api {
     access: ApiAccess,
     client: Mutex<Option<Client>>,
@@ -102,16 +103,16 @@ impl Api {
         fields: Option<&str>,
         next: &str,
     ) -> Result<Page<O>, ApiError> {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default().limit(PAGE_SIZE);
         params.field_selector = fields.map(str::to_owned);
         if !next.is_empty() {
             params = params.continue_token(next);
         }
-        let request = Request::new(path).list(&params).map_err(unbuilt)?;
-        self.request(request, LIST).await
+        let request = Request::new(path).list(&params).map_err(build_error)?;
+        self.request(request, LIST_TIMEOUT).await
     }
 
-    /// The changes after that version, until the connection ends.
+    /// Watches the changes after that version, until the connection ends.
     pub(crate) async fn watch<O: Object + 'static>(
         &self,
         path: &str,
@@ -119,19 +120,19 @@ impl Api {
         version: &str,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Versioned<O>>, ApiError>> + use<O>, ApiError>
     {
-        let mut params = WatchParams::default().timeout(WATCH);
+        let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.field_selector = fields.map(str::to_owned);
         let request = Request::new(path)
             .watch(&params, version)
-            .map_err(unbuilt)?;
+            .map_err(build_error)?;
         let client = self.client().await?;
-        let events = timeout(LIST, client.request_events(request)).await;
-        let events = events.map_err(|_elapsed| ApiError::TooSlow(LIST))?;
+        let events = timeout(LIST_TIMEOUT, client.request_events(request)).await;
+        let events = events.map_err(|_elapsed| ApiError::Timeout(LIST_TIMEOUT))?;
         let events = events.map_err(Box::new)?;
         Ok(events.map(|event| Ok(event.map_err(Box::new)?)))
     }
 
-    /// One object; `None` where there is no such object.
+    /// One object; `None` if it does not exist.
     pub(crate) async fn get<O: Object>(
         &self,
         path: &str,
@@ -139,23 +140,23 @@ impl Api {
     ) -> Result<Option<Versioned<O>>, ApiError> {
         let request = Request::new(path)
             .get(name, &GetParams::default())
-            .map_err(unbuilt)?;
-        match self.request(request, GET).await {
+            .map_err(build_error)?;
+        match self.request(request, GET_TIMEOUT).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.code() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes an object.
+    /// Creates an object.
     pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<(), ApiError> {
         let text = object.to_string().into_bytes();
         let request = Request::new(path).create(&PostParams::default(), text);
         self.change(request).await
     }
 
-    /// Merges that into an object. With `metadata.uid` or `metadata.resourceVersion` in it, the
-    /// API server answers 409 where the object is another by now, or has changed.
+    /// Changes an object with a merge patch. If the patch contains `metadata.uid` or
+    /// `metadata.resourceVersion` and the object has another one, the API server returns 409.
     pub(crate) async fn merge(
         &self,
         path: &str,
@@ -167,104 +168,105 @@ impl Api {
         self.change(request).await
     }
 
-    /// Deletes an object gracefully, if it is still that one at that version, else 409.
+    /// Deletes an object with its grace period. If it does not match the preconditions, the API server
+    /// returns 409.
     pub(crate) async fn delete(
         &self,
         path: &str,
         name: &str,
-        only: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<(), ApiError> {
         let params = DeleteParams {
-            preconditions: Some(only),
+            preconditions: Some(preconditions),
             ..DeleteParams::default()
         };
         self.change(Request::new(path).delete(name, &params)).await
     }
 
-    /// Reads access anew with the next request: a token or a certificate may have changed.
-    pub(crate) fn renew(&self) {
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Reads the credentials again with the next request: a token or a certificate may have changed.
+    pub(crate) fn reconnect(&self) {
+        *self.current() = None;
     }
 
-    /// Where the token is refused, it is read again first: a library below keeps one for a minute, by
-    /// a clock that may have been set back since.
+    /// If the token is refused, it is read again once: `kube` caches a token for a minute by the
+    /// clock, which may have been set back since.
     async fn request<T: DeserializeOwned>(
         &self,
         request: http::Request<Vec<u8>>,
-        patience: Duration,
+        time_limit: Duration,
     ) -> Result<T, ApiError> {
-        match self.request_once(request.clone(), patience).await {
+        match self.request_once(request.clone(), time_limit).await {
             Err(error) if error.code() == Some(401) => {
-                self.renew();
-                self.request_once(request, patience).await
+                self.reconnect();
+                self.request_once(request, time_limit).await
             }
-            answer => answer,
+            result => result,
         }
     }
 
     async fn request_once<T: DeserializeOwned>(
         &self,
         request: http::Request<Vec<u8>>,
-        patience: Duration,
+        time_limit: Duration,
     ) -> Result<T, ApiError> {
         let client = self.client().await?;
-        let answer = timeout(patience, client.request(request)).await;
-        let answer = answer.map_err(|_elapsed| ApiError::TooSlow(patience))?;
-        Ok(answer.map_err(Box::new)?)
+        let result = timeout(time_limit, client.request(request)).await;
+        let result = result.map_err(|_elapsed| ApiError::Timeout(time_limit))?;
+        Ok(result.map_err(Box::new)?)
     }
 
     async fn change(
         &self,
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<(), ApiError> {
-        let request = request.map_err(unbuilt)?;
-        self.request::<Value>(request, CHANGE).await.map(drop)
+        let request = request.map_err(build_error)?;
+        self.request::<Value>(request, CHANGE_TIMEOUT)
+            .await
+            .map(drop)
     }
 
     async fn client(&self) -> Result<Client, ApiError> {
-        if let Some(client) = self.held() {
-            return Ok(client);
+        if let Some(client) = &*self.current() {
+            return Ok(client.clone());
         }
         let mut config = config(&self.access).await?;
-        config.connect_timeout = Some(CONNECT);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
         let client = Client::try_from(config).map_err(Box::new)?;
-        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(held.insert(client).clone())
+        Ok(self.current().insert(client).clone())
     }
 
-    fn held(&self) -> Option<Client> {
-        let held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        held.clone()
+    fn current(&self) -> MutexGuard<'_, Option<Client>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ApiError {
-    /// The HTTP status of a refusal.
+    /// The HTTP status, if the API server returned an error.
     pub(crate) fn code(&self) -> Option<u16> {
         match self {
             Self::Request(error) => match &**error {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Access(_) | Self::TooSlow(_) => None,
+            Self::Access(_) | Self::Timeout(_) => None,
         }
     }
 }
 
 impl<O> Page<O> {
-    /// The version at which the list was taken.
+    /// The version of the list.
     pub(crate) fn version(&self) -> &str {
         &self.metadata.resource_version
     }
 
-    /// What asks for the page after this one; empty after the last.
+    /// The token for the next page; empty for the last page.
     pub(crate) fn next(&self) -> &str {
         &self.metadata.next
     }
 }
 
 impl<'de, O: Object> Deserialize<'de> for Versioned<O> {
-    /// One whole object is in memory at a time; what is kept of it is leaner.
+    /// Only one complete object is in memory at a time: what is kept of it is smaller.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(deserializer)?;
         let version = object["metadata"]["resourceVersion"].as_str();
@@ -281,8 +283,8 @@ impl From<Box<kube::Error>> for ApiError {
     }
 }
 
-/// What happened, in one phrase: libraries below tell every cause in every layer.
-fn words(error: &kube::Error) -> String {
+/// One phrase: each layer of `kube` repeats the message of its cause, so only the last is used.
+fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {
             format!(
@@ -291,28 +293,25 @@ fn words(error: &kube::Error) -> String {
             )
         }
         other => {
-            let mut cause: &dyn std::error::Error = other;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
-            format!("did not answer: {cause}")
+            let causes = successors(Some(other as &dyn Error), |&error| error.source());
+            format!("did not answer: {}", causes.last().unwrap_or(other))
         }
     }
 }
 
 async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
-    let refused = |error| ApiError::Access(error);
     match access {
-        ApiAccess::InCluster => Config::incluster().map_err(|error| refused(error.into())),
+        ApiAccess::InCluster => Config::incluster().map_err(|error| ApiError::Access(error.into())),
         ApiAccess::Kubeconfig(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| refused(error.into()))?;
-            let options = KubeConfigOptions::default();
-            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-            config.map_err(|error| refused(error.into()))
+            let kubeconfig =
+                Kubeconfig::read_from(path).map_err(|error| ApiError::Access(error.into()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|error| ApiError::Access(error.into()))
         }
     }
 }
 
-fn unbuilt(error: kube::core::request::Error) -> ApiError {
+fn build_error(error: kube::core::request::Error) -> ApiError {
     Box::new(kube::Error::BuildRequest(error)).into()
 }

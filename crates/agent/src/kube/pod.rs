@@ -1,7 +1,7 @@
-//! A pod of this node, with no more of it than is needed: what redirection asks, and what repair
-//! must see.
+//! A pod of this node, reduced to what redirection and repair need.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use mesh_cni_netns::ContainerProcess;
 use mesh_cni_selector::{ManifestError, PodFacts};
@@ -17,7 +17,7 @@ pub struct PodName {
     pub name: String,
 }
 
-/// A pod as the API server knows it.
+/// A pod as the API server returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pod {
@@ -25,48 +25,45 @@ pub struct Pod {
     pub name: PodName,
     /// `metadata.uid`.
     pub uid: String,
-    /// What redirection asks, or why the pod cannot be read; such a pod is never redirected by
-    /// guess.
+    /// The facts that decide about redirection, or why the pod cannot be decoded.
     pub facts: Result<PodFacts, ManifestError>,
-    /// It is being deleted: `metadata.deletionTimestamp` is set.
+    /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
-    /// A controller made it, and makes another where it goes.
+    /// Whether it has a controller, which replaces it when it is deleted.
     pub controlled: bool,
-    /// `status.phase`, such as `Pending` or `Running`; empty where the kubelet has said nothing.
+    /// `status.phase`, for example `Running`; empty before the kubelet sets it.
     pub phase: String,
-    /// `status.podIPs`.
-    pub addresses: Vec<String>,
     /// `status.initContainerStatuses`, in their order.
     pub init_containers: Vec<Container>,
     /// `status.containerStatuses`, in their order.
     pub containers: Vec<Container>,
 }
 
-/// What the kubelet says of one container.
+/// The status of one container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Container {
     /// Its name, as in the pod's spec.
     pub name: String,
-    /// `containerID`, such as `containerd://0123…`; `None` before it was made.
+    /// `containerID`, for example `containerd://0123…`; `None` before the container exists.
     pub id: Option<String>,
-    /// What it does now.
+    /// Its current state.
     pub state: ContainerState,
-    /// How its run before this one ended.
+    /// How its previous run ended.
     pub last_termination: Option<Termination>,
-    /// How often it was started again.
+    /// `restartCount`.
     pub restarts: u32,
 }
 
-/// What a container does now.
+/// The state of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ContainerState {
-    /// The kubelet has said nothing.
+    /// The kubelet has not reported any.
     #[default]
     Unknown,
-    /// It does not run yet, or not again; the reason is one word, such as `CrashLoopBackOff`.
+    /// It waits to be started, for this reason, for example `CrashLoopBackOff`.
     Waiting(String),
-    /// It runs.
+    /// It is running.
     Running,
     /// It has ended.
     Terminated(Termination),
@@ -78,15 +75,14 @@ pub enum ContainerState {
 pub struct Termination {
     /// Its exit code.
     pub exit_code: i32,
-    /// One word, such as `Error` or `Completed`.
+    /// For example `Error` or `Completed`.
     pub reason: String,
-    /// What it left as its termination message.
+    /// Its termination message.
     pub message: String,
 }
 
 impl Pod {
-    /// Reads a `v1` Pod, decoded from JSON. Only one without namespace, name or UID is refused, as
-    /// none that an API server has stored is.
+    /// Reads a `v1` Pod. It fails only without namespace, name or UID, which every stored pod has.
     pub fn from_object(object: &Value) -> Result<Self, &'static str> {
         let metadata = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
         let name = PodName {
@@ -101,34 +97,51 @@ impl Pod {
             deleting: !object["metadata"]["deletionTimestamp"].is_null(),
             controlled: is_controlled(&object["metadata"]),
             phase: status.phase,
-            addresses: status.pod_ips.into_iter().map(|ip| ip.ip).collect(),
             init_containers: containers(status.init_container_statuses),
             containers: containers(status.container_statuses),
         })
     }
 
-    /// Whether this is the pod of that UID, as a container runtime tells it.
-    pub fn is_of(&self, uid: &str) -> bool {
+    /// Whether the pod has that UID, as the container runtime knows it.
+    pub fn has_uid(&self, uid: &str) -> bool {
         match &self.facts {
             Ok(facts) => facts.is_of(uid),
             Err(_) => self.uid == uid,
         }
     }
 
-    /// Whether that process of the node runs in the pod, by its UID or by the ID of a container.
+    /// Whether that process runs in the pod, by the pod's UID or the ID of a container.
     pub(crate) fn has(&self, process: &ContainerProcess) -> bool {
-        let uid = process.pod_uid.as_deref();
-        let id = process.container_id.as_deref();
-        let own_id = |it: &Container| {
-            let own = it.id.as_deref().and_then(|id| id.split_once("://"));
-            own.is_some_and(|(_runtime, own)| id == Some(own))
-        };
-        uid.is_some_and(|uid| self.is_of(uid)) || self.all_containers().any(own_id)
+        let has_uid = process
+            .pod_uid
+            .as_deref()
+            .is_some_and(|uid| self.has_uid(uid));
+        let container_id = process.container_id.as_deref();
+        has_uid
+            || self
+                .all_containers()
+                .filter_map(|container| container.id.as_deref()?.split_once("://"))
+                .any(|(_runtime, id)| container_id == Some(id))
+    }
+
+    /// Its addresses.
+    pub fn addresses(&self) -> &[IpAddr] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.addresses)
     }
 
     /// Every container's status, those of init containers first.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
+    }
+}
+
+impl PodName {
+    /// The pod with that namespace and name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -138,21 +151,14 @@ impl fmt::Display for PodName {
     }
 }
 
-/// `status`, as far as it is read. What it says helps repair; redirection asks nothing of it, so a
-/// status that cannot be read counts as none.
+/// The part of `status` that repair uses. Redirection does not depend on it, so a status that cannot
+/// be decoded counts as empty.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct PodStatus {
     phase: String,
-    #[serde(rename = "podIPs")]
-    pod_ips: Vec<PodIp>,
     init_container_statuses: Vec<ContainerStatus>,
     container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize)]
-struct PodIp {
-    ip: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,7 +172,7 @@ struct ContainerStatus {
     restart_count: u32,
 }
 
-/// One of three, as Kubernetes writes a union.
+/// One of the three fields is set.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StateStatus {
@@ -183,9 +189,9 @@ struct Waiting {
 
 /// Whether one of `ownerReferences` is a controller.
 fn is_controlled(metadata: &Value) -> bool {
-    let owners = metadata["ownerReferences"].as_array();
-    let mut owners = owners.into_iter().flatten();
-    owners.any(|owner| owner["controller"] == true)
+    metadata["ownerReferences"]
+        .as_array()
+        .is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
 }
 
 fn containers(statuses: Vec<ContainerStatus>) -> Vec<Container> {
@@ -224,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processes_belong_to_the_pod_by_its_uid_or_by_a_container_id() {
+    fn a_process_is_in_the_pod_by_pod_uid_or_container_id() {
         let id = "0a1b2c3d4e5f6071".repeat(4);
         let pod = |container: &str, uid: &str| {
             Pod::from_object(&json!({
@@ -254,8 +260,11 @@ mod tests {
         }
         let processes = ProcessTable::read(proc.path()).unwrap();
         let of = |pod: &Pod| -> Vec<u32> {
-            let of = processes.iter().filter(|process| pod.has(process));
-            of.map(|process| process.pid).collect()
+            processes
+                .iter()
+                .filter(|process| pod.has(process))
+                .map(|process| process.pid)
+                .collect()
         };
         assert_eq!(of(&pod(&format!("containerd://{id}"), "c")), [3, 5]);
         assert_eq!(of(&pod("", "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11")), [4, 5]);

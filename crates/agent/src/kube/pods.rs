@@ -1,36 +1,30 @@
-//! The pods of this node, and the labels of namespaces where a policy asks for them: events in, the
-//! asked-for pod out.
+//! The pods of this node, and the labels of namespaces if the policy needs them, kept current by the
+//! events of a watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh_cni_selector::PodFacts;
 
-use crate::kube::pod::{Pod, PodName};
+use super::pod::{Pod, PodName};
 
-/// Labels of an object.
+/// The labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
-/// What the API server tells of one kind of objects, in its order.
+/// An event about one kind of object, in the order in which the API server returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<O> {
-    /// A list begins: what it does not name by its end is gone.
-    ListBegins,
+pub enum WatchEvent<O> {
+    /// A new list begins. Objects that it does not contain are removed at its end.
+    Init,
     /// An object of the list.
-    Listed(O),
+    InitApply(O),
     /// The list is complete.
-    ListEnds,
-    /// An object is new, or has changed.
-    Applied(O),
-    /// The object is gone; this is the last that was known of it.
-    Gone(O),
+    InitDone,
+    /// An object was created or changed.
+    Apply(O),
+    /// An object was deleted; this is its last known state.
+    Delete(O),
 }
-
-/// An event about pods.
-pub type PodEvent = Event<Pod>;
-
-/// An event about namespaces.
-pub type NamespaceEvent = Event<Namespace>;
 
 /// A namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +40,7 @@ pub struct Namespace {
 pub struct Pods {
     by_name: BTreeMap<PodName, Arc<Pod>>,
     listed: BTreeSet<PodName>,
-    /// `None` where no policy asks for labels of namespaces.
+    /// `None` if the policy does not need the labels of namespaces.
     namespaces: Option<Namespaces>,
 }
 
@@ -56,19 +50,28 @@ struct Namespaces {
     listed: BTreeSet<String>,
 }
 
-/// What is known about a pod that is asked for.
+/// The result of a search for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// It is there.
+    /// The pod.
     Found(Arc<Pod>),
-    /// A pod of that name is there, and it is another one.
+    /// A different pod with the same name.
     Other(Arc<Pod>),
-    /// No pod of that name is there.
+    /// No pod has that name.
     Unknown,
 }
 
+/// What an event changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Pods that no longer exist, in their last known state.
+    pub deleted: Vec<Arc<Pod>>,
+    /// Pods that were created or changed.
+    pub applied: Vec<Arc<Pod>>,
+}
+
 impl Pods {
-    /// A store without pods; `with_namespaces` where a policy asks for labels of namespaces.
+    /// No pods; `with_namespaces` if the policy needs the labels of namespaces.
     pub fn new(with_namespaces: bool) -> Self {
         Self {
             namespaces: with_namespaces.then(Namespaces::default),
@@ -76,64 +79,64 @@ impl Pods {
         }
     }
 
-    /// Takes an event about a pod, and says what it changed. A pod that is gone is known by name and
-    /// UID, so that its successor stays.
-    pub fn apply(&mut self, event: PodEvent) -> Changes {
+    /// Applies an event about a pod. A deletion applies to the pod with that name and UID, so a newer
+    /// pod of the same name is kept.
+    pub fn apply(&mut self, event: WatchEvent<Pod>) -> Changes {
         match event {
-            Event::ListBegins => self.listed.clear(),
-            Event::Listed(pod) => {
-                self.listed.insert(pod.name.clone());
-                return self.put(pod);
+            WatchEvent::Init => {
+                self.listed.clear();
+                Changes::default()
             }
-            Event::ListEnds => return self.sweep(),
-            Event::Applied(pod) => return self.put(pod),
-            Event::Gone(pod) => return self.take(&pod.name, &pod.uid),
+            WatchEvent::InitApply(pod) => {
+                self.listed.insert(pod.name.clone());
+                self.insert(pod)
+            }
+            WatchEvent::InitDone => self.remove_unlisted(),
+            WatchEvent::Apply(pod) => self.insert(pod),
+            WatchEvent::Delete(pod) => self.remove(&pod),
         }
-        Changes::default()
     }
 
-    /// Takes an event about a namespace.
-    pub fn apply_namespace(&mut self, event: NamespaceEvent) {
+    /// Applies an event about a namespace.
+    pub fn apply_namespace(&mut self, event: WatchEvent<Namespace>) {
         let Some(namespaces) = &mut self.namespaces else {
             return;
         };
         match event {
-            Event::ListBegins => namespaces.listed.clear(),
-            Event::Listed(Namespace { name, labels }) => {
+            WatchEvent::Init => namespaces.listed.clear(),
+            WatchEvent::InitApply(Namespace { name, labels }) => {
                 namespaces.listed.insert(name.clone());
                 namespaces.labels.insert(name, labels);
             }
-            Event::ListEnds => {
+            WatchEvent::InitDone => {
                 let listed = std::mem::take(&mut namespaces.listed);
                 namespaces.labels.retain(|name, _| listed.contains(name));
             }
-            Event::Applied(Namespace { name, labels }) => {
+            WatchEvent::Apply(Namespace { name, labels }) => {
                 namespaces.labels.insert(name, labels);
             }
-            Event::Gone(Namespace { name, .. }) => {
+            WatchEvent::Delete(Namespace { name, .. }) => {
                 namespaces.labels.remove(&name);
             }
         }
     }
 
-    /// Finds a pod by name, and by its UID where the caller knows it.
+    /// Finds a pod by name, and by UID if the caller knows it.
     ///
-    /// Without a UID, a pod that is being deleted is not the one: no sandbox is started for it, so
-    /// the caller asks for its successor.
+    /// Without a UID, a pod that is being deleted does not count: the runtime starts no sandbox for
+    /// it, so the caller means its successor.
     pub fn find(&self, name: &PodName, uid: Option<&str>) -> Lookup {
-        let Some(pod) = self.by_name.get(name) else {
-            return Lookup::Unknown;
-        };
-        let wanted = uid.map_or(!pod.deleting, |uid| pod.is_of(uid));
-        if wanted {
-            Lookup::Found(Arc::clone(pod))
-        } else {
-            Lookup::Other(Arc::clone(pod))
+        match self.by_name.get(name) {
+            None => Lookup::Unknown,
+            Some(pod) if uid.map_or(!pod.deleting, |uid| pod.has_uid(uid)) => {
+                Lookup::Found(Arc::clone(pod))
+            }
+            Some(pod) => Lookup::Other(Arc::clone(pod)),
         }
     }
 
-    /// The facts of a pod that was found here or fetched, with the labels of its namespace where a
-    /// policy asks for them; `None` where these are not known yet.
+    /// Adds the labels of the pod's namespace to its facts if the policy needs them; `None` if they
+    /// are not known yet.
     pub fn complete(&self, facts: &PodFacts) -> Option<PodFacts> {
         let mut facts = facts.clone();
         if let Some(namespaces) = &self.namespaces {
@@ -142,66 +145,57 @@ impl Pods {
         Some(facts)
     }
 
-    /// Whether labels of namespaces are kept.
+    /// Whether the labels of namespaces are kept.
     pub fn keeps_namespaces(&self) -> bool {
         self.namespaces.is_some()
     }
 
-    /// Every pod, by namespace and name.
+    /// Every pod, ordered by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Pod>> {
         self.by_name.values()
     }
 
-    /// How many there are.
+    /// The number of pods.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no pods.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 
-    fn put(&mut self, pod: Pod) -> Changes {
+    fn insert(&mut self, pod: Pod) -> Changes {
         let pod = Arc::new(pod);
-        let before = self.by_name.insert(pod.name.clone(), Arc::clone(&pod));
-        let same = before.as_ref().is_some_and(|before| **before == *pod);
-        let replaced = before.filter(|before| before.uid != pod.uid);
+        let previous = self.by_name.insert(pod.name.clone(), Arc::clone(&pod));
+        let changed = previous.as_ref() != Some(&pod);
+        let replaced = previous.filter(|previous| previous.uid != pod.uid);
         Changes {
-            gone: Vec::from_iter(replaced),
-            now: if same { Vec::new() } else { vec![pod] },
+            deleted: Vec::from_iter(replaced),
+            applied: Vec::from_iter(changed.then_some(pod)),
         }
     }
 
-    fn take(&mut self, name: &PodName, uid: &str) -> Changes {
-        let named = self.by_name.get(name).is_some_and(|pod| pod.uid == uid);
-        let gone = named.then(|| self.by_name.remove(name)).flatten();
+    fn remove(&mut self, pod: &Pod) -> Changes {
+        let current = self.by_name.get(&pod.name);
+        let is_current = current.is_some_and(|current| current.uid == pod.uid);
+        let removed = is_current.then(|| self.by_name.remove(&pod.name)).flatten();
         Changes {
-            gone: Vec::from_iter(gone),
-            now: Vec::new(),
+            deleted: Vec::from_iter(removed),
+            applied: Vec::new(),
         }
     }
 
-    fn sweep(&mut self) -> Changes {
+    fn remove_unlisted(&mut self) -> Changes {
         let listed = std::mem::take(&mut self.listed);
-        let mut gone = Vec::new();
+        let mut changes = Changes::default();
         self.by_name.retain(|name, pod| {
-            let stays = listed.contains(name);
-            if !stays {
-                gone.push(Arc::clone(pod));
+            let is_listed = listed.contains(name);
+            if !is_listed {
+                changes.deleted.push(Arc::clone(pod));
             }
-            stays
+            is_listed
         });
-        let now = Vec::new();
-        Changes { gone, now }
+        changes
     }
-}
-
-/// What an event changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Pods that are gone: the last that was known of them.
-    pub gone: Vec<Arc<Pod>>,
-    /// Pods that are new or different, as they are now.
-    pub now: Vec<Arc<Pod>>,
 }

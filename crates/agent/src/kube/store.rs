@@ -1,5 +1,5 @@
-//! The store of pods, shared: who asks waits here for a pod that is not there yet, and who works on
-//! pods hears here what changed.
+//! The pods of this node, shared within the agent: requests wait for a pod, and repair receives the
+//! changes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,62 +8,62 @@ use mesh_cni_selector::PodFacts;
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
-use crate::kube::pod::{Pod, PodName};
-use crate::kube::pods::{Changes, Lookup, NamespaceEvent, PodEvent, Pods};
+use super::pod::{Pod, PodName};
+use super::pods::{Changes, Lookup, Namespace, Pods, WatchEvent};
 
-/// How many events a subscriber may be behind before it is told everything anew.
+/// How many changes a subscriber may fall behind before it receives every pod again.
 const BACKLOG: usize = 256;
 
-/// The pods of this node, for everyone in the agent.
+/// The shared pods.
 #[derive(Debug)]
-pub struct Directory {
+pub struct PodStore {
     pods: Mutex<Pods>,
-    /// Counts events, so that who waits looks again.
-    turns: watch::Sender<u64>,
+    /// Notifies waiting requests of each event.
+    events: watch::Sender<()>,
     changes: broadcast::Sender<Arc<Changes>>,
 }
 
-/// What changes, from the moment of subscription on.
+/// The changes since the subscription, starting with every pod.
 #[derive(Debug)]
 pub struct Subscription<'a> {
-    directory: &'a Directory,
+    store: &'a PodStore,
     changes: broadcast::Receiver<Arc<Changes>>,
-    /// Everything is told first, and again after too much was missed.
-    tell_all: bool,
+    /// The next change contains every pod: at the start, and after changes were missed.
+    restart: bool,
 }
 
-impl Directory {
-    /// A directory over that store.
+impl PodStore {
+    /// Shares these pods.
     pub fn new(pods: Pods) -> Self {
         Self {
             pods: Mutex::new(pods),
-            turns: watch::Sender::new(0),
+            events: watch::Sender::new(()),
             changes: broadcast::Sender::new(BACKLOG),
         }
     }
 
-    /// Takes an event about a pod.
-    pub fn apply(&self, event: PodEvent) {
+    /// Applies an event about a pod.
+    pub fn apply(&self, event: WatchEvent<Pod>) {
         let changes = self.pods().apply(event);
-        if !changes.gone.is_empty() || !changes.now.is_empty() {
-            // Without a subscriber there is nobody to tell.
+        if changes != Changes::default() {
+            // It fails if nothing is subscribed.
             drop(self.changes.send(Arc::new(changes)));
         }
-        self.turn();
+        self.events.send_replace(());
     }
 
-    /// Takes an event about a namespace.
-    pub fn apply_namespace(&self, event: NamespaceEvent) {
+    /// Applies an event about a namespace.
+    pub fn apply_namespace(&self, event: WatchEvent<Namespace>) {
         self.pods().apply_namespace(event);
-        self.turn();
+        self.events.send_replace(());
     }
 
-    /// Finds a pod now.
+    /// Finds a pod.
     pub fn find(&self, name: &PodName, uid: Option<&str>) -> Lookup {
         self.pods().find(name, uid)
     }
 
-    /// The pod of that name, whichever it is.
+    /// The pod with that name, even if it is being deleted.
     pub fn named(&self, name: &PodName) -> Option<Arc<Pod>> {
         match self.find(name, None) {
             Lookup::Found(pod) | Lookup::Other(pod) => Some(pod),
@@ -71,67 +71,67 @@ impl Directory {
         }
     }
 
-    /// Finds a pod now or as soon as it is told, within `patience`.
+    /// Finds a pod, or waits for it until the timeout.
     pub async fn wait_for(
         &self,
         name: &PodName,
         uid: Option<&str>,
-        patience: Duration,
+        wait: Duration,
     ) -> Option<Arc<Pod>> {
-        let found = || match self.find(name, uid) {
+        let find = || match self.find(name, uid) {
             Lookup::Found(pod) => Some(pod),
             Lookup::Other(_) | Lookup::Unknown => None,
         };
-        self.as_soon_as(found, patience).await
+        self.retry_on_events(find, wait).await
     }
 
-    /// The facts with the labels of the pod's namespace, where a policy asks for them.
-    pub async fn complete(&self, facts: &PodFacts, patience: Duration) -> Option<PodFacts> {
-        self.as_soon_as(|| self.pods().complete(facts), patience)
+    /// Adds the labels of the pod's namespace to its facts if the policy needs them, or waits for
+    /// them until the timeout.
+    pub async fn complete(&self, facts: &PodFacts, wait: Duration) -> Option<PodFacts> {
+        self.retry_on_events(|| self.pods().complete(facts), wait)
             .await
     }
 
-    /// Every pod, by namespace and name.
+    /// Every pod, ordered by namespace and name.
     pub fn all(&self) -> Vec<Arc<Pod>> {
         self.pods().iter().map(Arc::clone).collect()
     }
 
-    /// How many pods there are.
+    /// The number of pods.
     pub fn count(&self) -> usize {
         self.pods().len()
     }
 
-    /// Whether labels of namespaces are kept.
+    /// Whether the labels of namespaces are kept.
     pub fn keeps_namespaces(&self) -> bool {
         self.pods().keeps_namespaces()
     }
 
-    /// Hears every change, beginning with everything that is there.
+    /// Receives every change, starting with every pod.
     pub fn subscribe(&self) -> Subscription<'_> {
         Subscription {
-            directory: self,
+            store: self,
             changes: self.changes.subscribe(),
-            tell_all: true,
+            restart: true,
         }
     }
 
-    async fn as_soon_as<T>(&self, found: impl Fn() -> Option<T>, patience: Duration) -> Option<T> {
-        let mut turns = self.turns.subscribe();
-        let look = async {
+    async fn retry_on_events<T>(
+        &self,
+        attempt: impl Fn() -> Option<T>,
+        wait: Duration,
+    ) -> Option<T> {
+        let mut events = self.events.subscribe();
+        let attempts = async {
             loop {
-                turns.borrow_and_update();
-                if let Some(found) = found() {
+                events.borrow_and_update();
+                if let Some(found) = attempt() {
                     return Some(found);
                 }
-                turns.changed().await.ok()?;
+                events.changed().await.ok()?;
             }
         };
-        timeout(patience, look).await.ok().flatten()
-    }
-
-    fn turn(&self) {
-        self.turns
-            .send_modify(|turns| *turns = turns.wrapping_add(1));
+        timeout(wait, attempts).await.ok().flatten()
     }
 
     fn pods(&self) -> MutexGuard<'_, Pods> {
@@ -140,27 +140,23 @@ impl Directory {
 }
 
 impl Subscription<'_> {
-    /// The next change. Whoever is too slow is told everything that is there, as new; what went
-    /// meanwhile is not told then, so a subscriber keeps nothing that only a `gone` would free.
+    /// The next change. A subscriber that is too slow receives every pod as applied and misses the
+    /// deletions, so it must compare what it keeps with [`PodStore::all`].
     pub async fn next(&mut self) -> Arc<Changes> {
         loop {
-            if std::mem::take(&mut self.tell_all) {
-                return self.everything();
+            if std::mem::take(&mut self.restart) {
+                self.changes = self.store.changes.subscribe();
+                return Arc::new(Changes {
+                    deleted: Vec::new(),
+                    applied: self.store.all(),
+                });
             }
             match self.changes.recv().await {
                 Ok(changes) => return changes,
-                Err(broadcast::error::RecvError::Lagged(_)) => self.tell_all = true,
-                // The directory that we borrow holds the sender.
+                Err(broadcast::error::RecvError::Lagged(_)) => self.restart = true,
+                // The store, which is borrowed, has the sender.
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
             }
         }
-    }
-
-    fn everything(&mut self) -> Arc<Changes> {
-        // From here on; what is told twice is told as it is now.
-        self.changes = self.directory.changes.subscribe();
-        let gone = Vec::new();
-        let now = self.directory.all();
-        Arc::new(Changes { gone, now })
     }
 }

@@ -1,129 +1,130 @@
-//! Whether a pod is broken, and what is to be done: a pure function of what the API server says of
-//! it and of what was seen in its namespace.
+//! Whether a pod is broken and what to do about it: a pure function of the pod as the API server
+//! returns it and of the rules observed in its namespace.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use super::settings::{RepairAction, RepairSettings};
+use super::settings::{RepairMethod, RepairSettings};
 use crate::kube::pod::{Container, ContainerState, Pod, Termination};
 
-/// The exit code by which a validation says that the rules do not redirect.
-const UNPROVEN: i32 = 126;
+/// The exit code of a validation that found that the rules do not redirect.
+const VALIDATION_FAILED: i32 = 126;
 
-/// The words by which Istio's own says the same in its termination message.
-const UNPROVEN_WORDS: &str = "iptables validation failed";
+/// The same in the termination message of Istio's validation.
+const VALIDATION_FAILED_MESSAGE: &str = "iptables validation failed";
 
-/// The annotation by which a static pod's mirror is known.
+/// The annotation of the mirror pod of a static pod.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// What the plugin would do for the pod.
+/// What an ADD of the pod would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Its traffic is redirected.
+pub enum Expected {
+    /// Redirect its traffic.
     Rules,
-    /// Nothing, for that reason; also where nobody can tell.
-    Nothing(String),
+    /// Nothing, or fail, for this reason.
+    NoRules(String),
 }
 
-/// What is known of a pod's repair so far.
+/// The repair of a pod so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// The last look into its namespace.
-    pub sight: Option<Sight>,
-    /// How often its validation had been started again when its rules were first seen whole.
-    pub whole_since: Option<u32>,
-    /// The label as this agent set it (`true`) or took it away.
+    /// The last observation of its namespace.
+    pub observation: Option<Observation>,
+    /// How often its validation had restarted when its rules were first as expected.
+    pub restarts_with_rules: Option<u32>,
+    /// Whether this agent set the label (`true`) or removed it (`false`).
     pub labelled: Option<bool>,
-    /// This agent has deleted it.
+    /// Whether this agent deleted it.
     pub deleted: bool,
 }
 
-/// A look into a pod's namespace.
+/// The rules observed in a pod's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sight {
-    /// What was seen.
-    pub rules: Rules,
-    /// How often the validation had been started again at that time.
+pub struct Observation {
+    /// The rules.
+    pub rules: ObservedRules,
+    /// How often the validation had restarted.
     pub restarts: u32,
-    /// The pod's addresses at that time: another sandbox of the pod has others.
-    pub addresses: Vec<String>,
+    /// The pod's addresses. They change with its sandbox.
+    pub addresses: Vec<IpAddr>,
 }
 
-/// The rules in a pod's namespace.
+/// The live rules, compared with the expected ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rules {
-    /// They stand as they should.
-    Whole,
-    /// None of ours stands.
+pub enum ObservedRules {
+    /// They are as expected.
+    AsExpected,
+    /// There are none of ours.
     Missing,
-    /// Some of ours stand, and not the wanted ones: the first difference.
-    Other(String),
-    /// They cannot be seen, for that reason.
-    Unseen(String),
+    /// There are some of ours, but not as expected: the first difference.
+    Different(String),
+    /// They cannot be read, for this reason.
+    Unreadable(String),
 }
 
-/// What is to be done about a pod.
+/// What to do about a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diagnosis {
-    /// Nothing, for that reason.
+    /// Nothing, for this reason.
     Leave(Reason),
-    /// Look into its namespace, then diagnose again.
-    Look,
-    /// That.
-    Act(Remedy),
+    /// Observe its rules, then diagnose again.
+    Observe,
+    /// This action.
+    Act(Action),
 }
 
-/// What is done to a pod.
+/// An action on a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Remedy {
-    /// Program its namespace.
-    InPlace,
+pub enum Action {
+    /// Apply the rules in its namespace.
+    RepairInPlace,
     /// Delete it.
     Delete,
     /// Label it as broken.
     Label,
-    /// Take that label away.
+    /// Remove that label.
     Unlabel,
 }
 
-/// Why a pod is left alone.
+/// Why nothing is done about a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// It gets no rules.
     NotSelected(String),
-    /// It is on its way out.
+    /// It is being deleted.
     Deleting,
     /// It has ended.
     Ended,
-    /// It ended before anybody could repair it, and is never started again.
+    /// It ended before it was repaired, and never restarts.
     EndedBroken,
-    /// Its sandbox is not there yet.
+    /// It has no sandbox yet.
     NoSandbox,
-    /// Its rules stand.
-    Whole,
-    /// Its rules stand, and its validation fails all the same.
-    WholeAndFailing,
-    /// Rules of ours stand, from other settings: the first difference.
-    OtherRules(String),
-    /// Its rules cannot be seen.
-    Unseen(String),
-    /// Its validation has not failed, which is all that is looked at.
+    /// It has its rules.
+    HasRules,
+    /// It has its rules, but its validation still fails.
+    FailsWithRules,
+    /// It has rules of ours from other settings: the first difference.
+    DifferentRules(String),
+    /// Its rules cannot be read.
+    Unreadable(String),
+    /// Its validation has not failed, and nothing else is checked.
     NotFailing,
-    /// It has no controller that would make it again.
+    /// It has no controller that would replace it.
     NoController,
-    /// The kubelet runs it from a file: deleting it changes nothing.
+    /// The kubelet runs it from a file, so deleting it changes nothing.
     Static,
-    /// It is broken and labelled, which is all that was asked for.
+    /// It is broken and labelled, and nothing else is configured.
     Labelled,
 }
 
 /// Diagnoses one pod.
 pub fn diagnose(
     pod: &Pod,
-    wanted: &Wanted,
+    expected: &Expected,
     history: &History,
     settings: &RepairSettings,
 ) -> Diagnosis {
-    if let Wanted::Nothing(why) = wanted {
+    if let Expected::NoRules(why) = expected {
         return Diagnosis::Leave(Reason::NotSelected(why.clone()));
     }
     if pod.deleting || history.deleted {
@@ -135,51 +136,52 @@ pub fn diagnose(
         settings,
         failing: is_failing(pod, &settings.init_container),
     };
-    match settings.action {
-        Some(RepairAction::InPlace) => case.in_place(),
-        Some(RepairAction::Delete) => case.delete(),
+    match settings.method {
+        Some(RepairMethod::InPlace) => case.in_place(),
+        Some(RepairMethod::Delete) => case.delete(),
         None => case.label(),
     }
 }
 
-/// What is to be done where a remedy has failed: people are shown the pod.
+/// The action after another one failed: a label for people.
 pub(super) fn after_failure(
     pod: &Pod,
     history: &History,
     settings: &RepairSettings,
-) -> Option<Remedy> {
+) -> Option<Action> {
     let labelled = history
         .labelled
         .unwrap_or_else(|| has_label(pod, &settings.label));
-    (settings.label_pods && !labelled && !history.deleted).then_some(Remedy::Label)
+    (settings.label_pods && !labelled && !history.deleted).then_some(Action::Label)
 }
 
-impl Sight {
-    /// What a look at the pod as it is now has shown.
-    pub fn of(pod: &Pod, rules: Rules, settings: &RepairSettings) -> Self {
+impl Observation {
+    /// An observation of the pod in its current state.
+    pub fn new(pod: &Pod, rules: ObservedRules, settings: &RepairSettings) -> Self {
         Self {
             rules,
             restarts: restarts(pod, &settings.init_container),
-            addresses: pod.addresses.clone(),
+            addresses: pod.addresses().to_vec(),
         }
     }
 }
 
-/// How often the pod's validation was started again; nought without one.
+/// How often the pod's validation restarted; zero without a validation.
 fn restarts(pod: &Pod, init_container: &str) -> u32 {
     validation(pod, init_container).map_or(0, |container| container.restarts)
 }
 
-/// Whether the pod's validation says that the rules do not redirect, and has not said otherwise
-/// since.
+/// Whether the last result of the pod's validation is that the rules do not redirect.
 fn is_failing(pod: &Pod, init_container: &str) -> bool {
     let Some(container) = validation(pod, init_container) else {
         return false;
     };
     match &container.state {
-        ContainerState::Terminated(end) => is_unproven(end),
-        ContainerState::Waiting(_) => container.last_termination.as_ref().is_some_and(is_unproven),
-        // It is at it again.
+        ContainerState::Terminated(end) => is_validation_failure(end),
+        ContainerState::Waiting(_) => container
+            .last_termination
+            .as_ref()
+            .is_some_and(is_validation_failure),
         ContainerState::Running | ContainerState::Unknown => false,
     }
 }
@@ -196,22 +198,28 @@ impl Case<'_> {
         if self.has_ended() {
             return self.ended();
         }
-        if self.pod.addresses.is_empty() {
+        if self.pod.addresses().is_empty() {
             return Diagnosis::Leave(Reason::NoSandbox);
         }
-        let Some(sight) = self.sight() else {
-            return Diagnosis::Look;
+        let Some(observation) = self.observation() else {
+            return Diagnosis::Observe;
         };
-        match &sight.rules {
-            Rules::Whole if self.labelled() => Diagnosis::Act(Remedy::Unlabel),
-            Rules::Whole if self.failing_since_whole() => Diagnosis::Leave(Reason::WholeAndFailing),
-            Rules::Whole => Diagnosis::Leave(Reason::Whole),
-            Rules::Missing => Diagnosis::Act(Remedy::InPlace),
-            // A pod that runs with the rules of earlier settings keeps them, as docs/operations.md
-            // says: only a proof that they do not redirect is a reason to touch them.
-            Rules::Other(_) | Rules::Unseen(_) if self.failing => Diagnosis::Act(Remedy::InPlace),
-            Rules::Other(difference) => Diagnosis::Leave(Reason::OtherRules(difference.clone())),
-            Rules::Unseen(why) => Diagnosis::Leave(Reason::Unseen(why.clone())),
+        match &observation.rules {
+            ObservedRules::AsExpected if self.labelled() => Diagnosis::Act(Action::Unlabel),
+            ObservedRules::AsExpected if self.failed_with_rules() => {
+                Diagnosis::Leave(Reason::FailsWithRules)
+            }
+            ObservedRules::AsExpected => Diagnosis::Leave(Reason::HasRules),
+            ObservedRules::Missing => Diagnosis::Act(Action::RepairInPlace),
+            // A running pod keeps the rules of earlier settings, as docs/operations.md says, unless
+            // its validation shows that they do not redirect.
+            ObservedRules::Different(_) | ObservedRules::Unreadable(_) if self.failing => {
+                Diagnosis::Act(Action::RepairInPlace)
+            }
+            ObservedRules::Different(difference) => {
+                Diagnosis::Leave(Reason::DifferentRules(difference.clone()))
+            }
+            ObservedRules::Unreadable(why) => Diagnosis::Leave(Reason::Unreadable(why.clone())),
         }
     }
 
@@ -226,7 +234,7 @@ impl Case<'_> {
         if !self.pod.controlled {
             return self.label_instead(Reason::NoController);
         }
-        Diagnosis::Act(Remedy::Delete)
+        Diagnosis::Act(Action::Delete)
     }
 
     fn label(&self) -> Diagnosis {
@@ -245,16 +253,16 @@ impl Case<'_> {
         }
     }
 
-    /// The label for a broken pod for which nothing else is done, for that reason.
+    /// Labels a broken pod if that is configured, and otherwise leaves it for that reason.
     fn label_instead(&self, reason: Reason) -> Diagnosis {
         if self.settings.label_pods && !self.labelled() {
-            Diagnosis::Act(Remedy::Label)
+            Diagnosis::Act(Action::Label)
         } else {
             Diagnosis::Leave(reason)
         }
     }
 
-    /// Its validation tells nothing before it has run: the label goes when it has passed.
+    /// Removes the label only when the validation has passed: before it ran, the result is unknown.
     fn not_failing(&self) -> Diagnosis {
         let validation = validation(self.pod, &self.settings.init_container);
         let passed = validation.is_some_and(|container| match &container.state {
@@ -262,24 +270,27 @@ impl Case<'_> {
             _ => false,
         });
         if passed && self.labelled() {
-            Diagnosis::Act(Remedy::Unlabel)
+            Diagnosis::Act(Action::Unlabel)
         } else {
             Diagnosis::Leave(Reason::NotFailing)
         }
     }
 
-    /// The last look, unless the validation has failed once more since, or the sandbox is another.
-    fn sight(&self) -> Option<&Sight> {
-        let now = restarts(self.pod, &self.settings.init_container);
-        let sight = self.history.sight.as_ref()?;
-        let holds = sight.addresses == self.pod.addresses;
-        (holds && (!self.failing || now <= sight.restarts)).then_some(sight)
+    /// The last observation, unless the validation has failed again or the sandbox has changed since.
+    fn observation(&self) -> Option<&Observation> {
+        let restarts = restarts(self.pod, &self.settings.init_container);
+        let observation = self.history.observation.as_ref()?;
+        let is_current = observation.addresses == self.pod.addresses()
+            && (!self.failing || restarts <= observation.restarts);
+        is_current.then_some(observation)
     }
 
-    /// The kubelet tries a failed validation again by itself, after a while.
-    fn failing_since_whole(&self) -> bool {
-        let now = restarts(self.pod, &self.settings.init_container);
-        self.failing && self.history.whole_since.is_some_and(|since| now > since)
+    /// Whether the validation failed again after its rules were as expected. The kubelet restarts it
+    /// with a backoff.
+    fn failed_with_rules(&self) -> bool {
+        let restarts = restarts(self.pod, &self.settings.init_container);
+        let first = self.history.restarts_with_rules;
+        self.failing && first.is_some_and(|first| restarts > first)
     }
 
     fn labelled(&self) -> bool {
@@ -306,27 +317,27 @@ fn validation<'pod>(pod: &'pod Pod, name: &str) -> Option<&'pod Container> {
         .find(|container| container.name == name)
 }
 
-fn is_unproven(end: &Termination) -> bool {
-    end.exit_code == UNPROVEN || end.exit_code != 0 && end.message.contains(UNPROVEN_WORDS)
+fn is_validation_failure(end: &Termination) -> bool {
+    end.exit_code == VALIDATION_FAILED
+        || end.exit_code != 0 && end.message.contains(VALIDATION_FAILED_MESSAGE)
 }
 
 impl History {
-    /// Takes what a look has shown.
-    pub fn saw(&mut self, sight: Sight) {
-        if sight.rules == Rules::Whole {
-            self.whole_since = self.whole_since.or(Some(sight.restarts));
-        } else {
-            self.whole_since = None;
-        }
-        self.sight = Some(sight);
+    /// Adds an observation.
+    pub fn observed(&mut self, observation: Observation) {
+        self.restarts_with_rules = match observation.rules {
+            ObservedRules::AsExpected => self.restarts_with_rules.or(Some(observation.restarts)),
+            _ => None,
+        };
+        self.observation = Some(observation);
     }
 }
 
-impl Remedy {
+impl Action {
     /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::InPlace => "repair",
+            Self::RepairInPlace => "repair",
             Self::Delete => "delete",
             Self::Label => "label",
             Self::Unlabel => "unlabel",
@@ -335,12 +346,12 @@ impl Remedy {
 }
 
 impl Reason {
-    /// Whether the pod is broken and stays so.
+    /// Whether the pod is broken and stays broken.
     pub fn is_broken(&self) -> bool {
         matches!(
             self,
             Self::EndedBroken
-                | Self::WholeAndFailing
+                | Self::FailsWithRules
                 | Self::NoController
                 | Self::Static
                 | Self::Labelled
@@ -354,25 +365,25 @@ impl fmt::Display for Reason {
             Self::NotSelected(why) => write!(f, "it gets no rules: {why}"),
             Self::Deleting => f.write_str("it is being deleted"),
             Self::Ended => f.write_str("it has ended"),
-            Self::EndedBroken => f.write_str(
-                "it ended before it could be repaired, and is never started again: delete it",
-            ),
-            Self::NoSandbox => f.write_str("it has no address yet"),
-            Self::Whole => f.write_str("its rules stand"),
-            Self::WholeAndFailing => {
-                f.write_str("its rules stand, and its validation fails all the same: see its log")
+            Self::EndedBroken => {
+                f.write_str("it ended before it could be repaired and never restarts: delete it")
             }
-            Self::OtherRules(difference) => write!(
+            Self::NoSandbox => f.write_str("it has no address yet"),
+            Self::HasRules => f.write_str("it has its rules"),
+            Self::FailsWithRules => {
+                f.write_str("it has its rules, but its validation still fails: see its log")
+            }
+            Self::DifferentRules(difference) => write!(
                 f,
-                "rules of other settings stand, and its validation does not fail: {difference}"
+                "it has rules of other settings, and its validation does not fail: {difference}"
             ),
-            Self::Unseen(why) => write!(f, "its rules cannot be seen: {why}"),
+            Self::Unreadable(why) => write!(f, "its rules cannot be read: {why}"),
             Self::NotFailing => f.write_str("its validation does not fail"),
             Self::NoController => {
-                f.write_str("nobody would make it again: delete it, and create it anew")
+                f.write_str("it has no controller: delete and recreate it by hand")
             }
             Self::Static => f.write_str("the kubelet runs it from a file on the node"),
-            Self::Labelled => f.write_str("it is broken, and labelled"),
+            Self::Labelled => f.write_str("it is broken and labelled"),
         }
     }
 }

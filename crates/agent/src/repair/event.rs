@@ -1,33 +1,32 @@
-//! What people read of a repair: an Event on the pod.
+//! The Kubernetes Event that reports an action on a pod.
 
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::diagnosis::Remedy;
+use super::diagnosis::Action;
 use crate::kube::pod::Pod;
 
-/// Who says so.
-const REPORTER: &str = "mesh-cni/agent";
+/// The controller that reports the Event.
+const CONTROLLER: &str = "mesh-cni/agent";
 
-/// The longest note that the API server takes, in bytes.
-const LONGEST: usize = 1024;
+/// The longest note that the API server accepts, in bytes.
+const MAX_NOTE_BYTES: usize = 1024;
 
-/// What an Event tells.
+/// An action that succeeded or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Notice {
-    /// What was done, or tried.
-    pub(super) remedy: Remedy,
-    /// What came of it; an error has its remedy in it.
-    pub(super) outcome: Result<String, String>,
+pub(super) struct RepairEvent {
+    pub(super) action: Action,
+    /// The note: what was done, or why it failed and what to do about it.
+    pub(super) result: Result<String, String>,
 }
 
-impl Notice {
-    /// The Event, as `events.k8s.io/v1` has it.
-    pub(super) fn event(&self, pod: &Pod, node: &str, now: SystemTime) -> Value {
-        let (kind, words) = match &self.outcome {
-            Ok(words) => ("Normal", words),
-            Err(words) => ("Warning", words),
+impl RepairEvent {
+    /// The Event, an object of `events.k8s.io/v1`.
+    pub(super) fn to_object(&self, pod: &Pod, node: &str, now: SystemTime) -> Value {
+        let (kind, text) = match &self.result {
+            Ok(text) => ("Normal", text),
+            Err(text) => ("Warning", text),
         };
         json!({
             "apiVersion": "events.k8s.io/v1",
@@ -37,12 +36,12 @@ impl Notice {
                 "namespace": pod.name.namespace,
             },
             "eventTime": humantime::format_rfc3339_micros(now).to_string(),
-            "reportingController": REPORTER,
-            "reportingInstance": shortened(node, 128),
+            "reportingController": CONTROLLER,
+            "reportingInstance": truncated(node, 128),
             "action": self.action(),
             "reason": self.reason(),
             "type": kind,
-            "note": shortened(words, LONGEST),
+            "note": truncated(text, MAX_NOTE_BYTES),
             "regarding": {
                 "apiVersion": "v1",
                 "kind": "Pod",
@@ -54,31 +53,30 @@ impl Notice {
     }
 
     fn action(&self) -> &'static str {
-        match self.remedy {
-            Remedy::InPlace => "RepairInPlace",
-            Remedy::Delete => "DeletePod",
-            Remedy::Label | Remedy::Unlabel => "LabelPod",
+        match self.action {
+            Action::RepairInPlace => "RepairInPlace",
+            Action::Delete => "DeletePod",
+            Action::Label | Action::Unlabel => "LabelPod",
         }
     }
 
     fn reason(&self) -> &'static str {
-        match (self.remedy, self.outcome.is_ok()) {
-            (Remedy::InPlace, true) => "Repaired",
-            (Remedy::InPlace, false) => "RepairFailed",
-            (Remedy::Delete, true) => "DeletedForRepair",
-            (Remedy::Delete, false) => "DeletionFailed",
-            (Remedy::Label, true) => "LabelledBroken",
-            (Remedy::Unlabel, true) => "LabelRemoved",
-            (Remedy::Label | Remedy::Unlabel, false) => "LabellingFailed",
+        match (self.action, self.result.is_ok()) {
+            (Action::RepairInPlace, true) => "Repaired",
+            (Action::RepairInPlace, false) => "RepairFailed",
+            (Action::Delete, true) => "DeletedForRepair",
+            (Action::Delete, false) => "DeletionFailed",
+            (Action::Label, true) => "LabelledBroken",
+            (Action::Unlabel, true) => "LabelRemoved",
+            (Action::Label | Action::Unlabel, false) => "LabellingFailed",
         }
     }
 }
 
-/// As much of the text as fits, at the border of a character.
-fn shortened(text: &str, most: usize) -> String {
-    let ends = text.char_indices().map(|(at, sign)| at + sign.len_utf8());
-    let end = ends.take_while(|end| *end <= most).last().unwrap_or(0);
-    text[..end].to_owned()
+/// The text up to that length in bytes, without splitting a character.
+fn truncated(text: &str, max: usize) -> &str {
+    let mut ends = (0..=max.min(text.len())).rev();
+    &text[..ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0)]
 }
 
 #[cfg(test)]
@@ -86,9 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_note_ends_at_a_character() {
-        assert_eq!(shortened("abc", 3), "abc");
-        assert_eq!(shortened("abü", 3), "ab");
-        assert_eq!(shortened("", 3), "");
+    fn a_note_is_not_truncated_within_a_character() {
+        assert_eq!(truncated("abc", 3), "abc");
+        assert_eq!(truncated("abü", 3), "ab");
+        assert_eq!(truncated("", 3), "");
     }
 }

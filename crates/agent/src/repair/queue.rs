@@ -1,4 +1,4 @@
-//! Which pods are due, and when: each at most once at a time, and a failing one ever more rarely.
+//! When each pod is checked next: at most once at a time, and less often the more attempts fail.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,36 +9,35 @@ use tokio::time::Instant;
 use super::diagnosis::History;
 use crate::kube::pod::{Pod, PodName};
 
-/// More than any kubelet runs; what comes beyond is told to the log.
-const MOST: usize = 2048;
+/// The largest number of pods, which is more than a kubelet runs.
+const MAX_PODS: usize = 2048;
 
-/// How long is waited for more to be heard: a kubelet that tells one thing tells another.
+/// The delay before a changed pod is checked, because a kubelet often sends several changes at once.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// The pause after the first failure; each further one is twice as long, up to `LONGEST`.
-const SHORTEST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(600);
+/// The backoff after the first failure; each further one is twice as long, up to the maximum.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(600);
 
-/// The pods that are followed, by UID.
+/// The pods that may need repair, by UID.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    patients: HashMap<String, Patient>,
+    entries: HashMap<String, Entry>,
 }
 
-/// A pod that is followed.
 #[derive(Debug)]
-pub(super) struct Patient {
+struct Entry {
     name: PodName,
-    pub(super) history: History,
-    /// When it is looked at next.
+    history: History,
+    /// When the pod is checked next.
     due: Option<Instant>,
-    /// It is not looked at before that, whatever is heard of it.
+    /// The pod is not checked before, even if it changes.
     not_before: Instant,
-    /// How often in a row something failed.
+    /// Consecutive failures.
     failures: u32,
 }
 
-/// A pod that is due.
+/// A pod to check now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) uid: String,
@@ -46,15 +45,15 @@ pub(super) struct Due {
 }
 
 impl Queue {
-    /// Something was heard of the pod. `false` where there are too many.
-    pub(super) fn heard(&mut self, pod: &Arc<Pod>, now: Instant) -> bool {
-        if self.patients.len() >= MOST && !self.patients.contains_key(&pod.uid) {
+    /// The pod was created or changed. Returns `false` if there are too many pods.
+    pub(super) fn changed(&mut self, pod: &Arc<Pod>, now: Instant) -> bool {
+        if self.entries.len() >= MAX_PODS && !self.entries.contains_key(&pod.uid) {
             return false;
         }
-        let patient = self
-            .patients
+        let entry = self
+            .entries
             .entry(pod.uid.clone())
-            .or_insert_with(|| Patient {
+            .or_insert_with(|| Entry {
                 name: pod.name.clone(),
                 history: History::default(),
                 due: None,
@@ -62,93 +61,91 @@ impl Queue {
                 failures: 0,
             });
         let soon = now + SETTLE;
-        let due = patient.due.map_or(soon, |due| due.min(soon));
-        patient.due = Some(due.max(patient.not_before));
+        let due = entry.due.map_or(soon, |due| due.min(soon));
+        entry.due = Some(due.max(entry.not_before));
         true
     }
 
-    /// The pod is gone.
-    pub(super) fn forget(&mut self, uid: &str) {
-        self.patients.remove(uid);
+    /// Removes a pod.
+    pub(super) fn remove(&mut self, uid: &str) {
+        self.entries.remove(uid);
     }
 
-    /// Forgets every pod that is not among these: an event may have been missed.
-    pub(super) fn keep(&mut self, pods: &[Arc<Pod>]) {
-        self.patients
+    /// Removes every pod that is not among these: an event may have been missed.
+    pub(super) fn retain(&mut self, pods: &[Arc<Pod>]) {
+        self.entries
             .retain(|uid, _| pods.iter().any(|pod| pod.uid == *uid));
     }
 
-    /// How many pods are followed.
+    /// The number of pods.
     pub(super) fn len(&self) -> usize {
-        self.patients.len()
+        self.entries.len()
     }
 
     /// When the next pod is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.patients
-            .values()
-            .filter_map(|patient| patient.due)
-            .min()
+        self.entries.values().filter_map(|entry| entry.due).min()
     }
 
-    /// Takes those that are due, by name; who is not told otherwise of them rests until it is heard
-    /// of again.
+    /// Takes the pods that are due, ordered by name. They are not due again until a later call says
+    /// so.
     pub(super) fn take(&mut self, now: Instant) -> Vec<Due> {
-        let mut due = Vec::new();
-        for (uid, patient) in &mut self.patients {
-            if patient.due.take_if(|due| *due <= now).is_some() {
-                let (uid, name) = (uid.clone(), patient.name.clone());
-                due.push(Due { uid, name });
-            }
-        }
+        let mut due: Vec<_> = self
+            .entries
+            .iter_mut()
+            .filter_map(|(uid, entry)| {
+                entry.due.take_if(|due| *due <= now)?;
+                let (uid, name) = (uid.clone(), entry.name.clone());
+                Some(Due { uid, name })
+            })
+            .collect();
         due.sort_by(|one, other| one.name.cmp(&other.name));
         due
     }
 
-    /// What is known of the pod.
+    /// The history of the pod.
     pub(super) fn history(&mut self, uid: &str) -> Option<&mut History> {
-        self.patients
-            .get_mut(uid)
-            .map(|patient| &mut patient.history)
+        self.entries.get_mut(uid).map(|entry| &mut entry.history)
     }
 
-    /// Something worked: the next failure is the first again.
-    pub(super) fn worked(&mut self, uid: &str) {
-        if let Some(patient) = self.patients.get_mut(uid) {
-            patient.failures = 0;
+    /// An action succeeded, so the backoff starts from the beginning.
+    pub(super) fn succeeded(&mut self, uid: &str) {
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.failures = 0;
         }
     }
 
-    /// Something failed: the pod rests, and is due again then. Gives back the pause.
+    /// An action failed: the pod is due after a backoff, which is returned, and not before.
     pub(super) fn failed(&mut self, uid: &str, now: Instant) -> Duration {
-        let pause = self.missed(uid, now);
-        if let Some(patient) = self.patients.get_mut(uid) {
-            patient.not_before = now + pause;
+        let backoff = self.not_possible(uid, now);
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.not_before = now + backoff;
         }
-        pause
+        backoff
     }
 
-    /// Nothing could be tried: the pod is due again then, or as soon as it is heard of.
-    pub(super) fn missed(&mut self, uid: &str, now: Instant) -> Duration {
-        let Some(patient) = self.patients.get_mut(uid) else {
+    /// An action was not possible: the pod is due after a backoff, which is returned, or when it
+    /// changes.
+    pub(super) fn not_possible(&mut self, uid: &str, now: Instant) -> Duration {
+        let Some(entry) = self.entries.get_mut(uid) else {
             return Duration::ZERO;
         };
-        let doublings = patient.failures.min(16);
-        let pause = LONGEST.min(SHORTEST * 2_u32.pow(doublings));
-        patient.failures += 1;
-        patient.due = Some(now + pause);
-        pause
+        let doublings = entry.failures.min(16);
+        let backoff = MAX_BACKOFF.min(MIN_BACKOFF * 2_u32.pow(doublings));
+        entry.failures += 1;
+        entry.due = Some(now + backoff);
+        backoff
     }
 
-    /// How often in a row something failed.
+    /// The number of consecutive failures.
     pub(super) fn failures(&self, uid: &str) -> u32 {
-        self.patients.get(uid).map_or(0, |patient| patient.failures)
+        self.entries.get(uid).map_or(0, |entry| entry.failures)
     }
 
-    /// The pod is due again then, without a failure.
+    /// The pod is due then, without a failure.
     pub(super) fn postpone(&mut self, uid: &str, until: Instant) {
-        if let Some(patient) = self.patients.get_mut(uid) {
-            patient.due = Some(until);
+        if let Some(entry) = self.entries.get_mut(uid) {
+            entry.due = Some(until);
         }
     }
 }
@@ -168,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_is_due_once_for_all_that_is_heard_of_it() {
+    fn several_changes_make_a_pod_due_once() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         for _ in 0..3 {
-            queue.heard(&pod("till", "t"), now);
-            queue.heard(&pod("cart", "c"), now);
+            queue.changed(&pod("till", "t"), now);
+            queue.changed(&pod("cart", "c"), now);
         }
-        assert!(queue.take(now).is_empty(), "more may be heard");
+        assert!(queue.take(now).is_empty(), "more changes may follow");
         let later = now + SETTLE;
         assert_eq!(queue.next(), Some(later));
         assert_eq!(names(queue.take(later)), ["cart", "till"]);
@@ -183,60 +180,60 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_pod_rests_ever_longer_whatever_is_heard_of_it() {
+    fn the_backoff_of_a_failing_pod_doubles_and_ignores_changes() {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
         let cart = pod("cart", "c");
-        queue.heard(&cart, now);
+        queue.changed(&cart, now);
         now += SETTLE;
-        let mut pauses = Vec::new();
+        let mut backoffs = Vec::new();
         for _ in 0..12 {
             assert_eq!(names(queue.take(now)), ["cart"]);
-            let pause = queue.failed("c", now);
-            queue.heard(&cart, now);
-            assert!(queue.take(now).is_empty(), "it rests");
-            pauses.push(pause.as_secs());
-            now += pause;
+            let backoff = queue.failed("c", now);
+            queue.changed(&cart, now);
+            assert!(queue.take(now).is_empty(), "it is not due");
+            backoffs.push(backoff.as_secs());
+            now += backoff;
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
-        queue.worked("c");
+        assert_eq!(backoffs, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+        queue.succeeded("c");
         assert_eq!(queue.failed("c", now).as_secs(), 1);
     }
 
     #[test]
-    fn a_pod_that_could_not_be_tried_is_due_when_it_is_heard_of() {
+    fn after_an_impossible_action_a_pod_is_due_when_it_changes() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let cart = pod("cart", "c");
-        queue.heard(&cart, now);
+        queue.changed(&cart, now);
         queue.take(now + SETTLE);
         for seconds in [1, 2, 4] {
-            assert_eq!(queue.missed("c", now).as_secs(), seconds);
+            assert_eq!(queue.not_possible("c", now).as_secs(), seconds);
             assert_eq!(queue.next(), Some(now + Duration::from_secs(seconds)));
         }
-        queue.heard(&cart, now);
+        queue.changed(&cart, now);
         assert_eq!(queue.next(), Some(now + SETTLE));
     }
 
     #[test]
-    fn a_pod_of_the_same_name_is_another() {
+    fn a_new_pod_of_the_same_name_has_no_failures() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        queue.heard(&pod("cart", "first"), now);
+        queue.changed(&pod("cart", "first"), now);
         queue.take(now);
         queue.failed("first", now);
-        queue.forget("first");
-        queue.heard(&pod("cart", "second"), now);
+        queue.remove("first");
+        queue.changed(&pod("cart", "second"), now);
         let due = queue.take(now + SETTLE);
         assert_eq!(due[0].uid, "second");
         assert_eq!(queue.failures("second"), 0);
     }
 
     #[test]
-    fn there_is_an_end_to_what_is_followed() {
+    fn the_number_of_pods_is_limited() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        for number in 0..MOST {
-            assert!(queue.heard(&pod("p", &number.to_string()), now));
+        for number in 0..MAX_PODS {
+            assert!(queue.changed(&pod("p", &number.to_string()), now));
         }
-        assert!(!queue.heard(&pod("p", "one more"), now));
-        queue.keep(&[pod("p", "7")]);
+        assert!(!queue.changed(&pod("p", "one more"), now));
+        queue.retain(&[pod("p", "7")]);
         assert_eq!(queue.len(), 1);
     }
 }

@@ -1,32 +1,32 @@
-//! What an operator asks of repair.
+//! The settings of repair.
 
-/// What is done about pods that run without their rules.
+/// What to do about pods that run without their rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepairSettings {
-    /// How such a pod is mended; `None` where it is only labelled.
-    pub action: Option<RepairAction>,
-    /// Whether a broken pod is labelled, until it is whole.
+    /// How to repair such a pod; `None` if it is only labelled.
+    pub method: Option<RepairMethod>,
+    /// Whether to label a broken pod until it is repaired.
     pub label_pods: bool,
-    /// The label's key and value.
+    /// The key and the value of the label.
     pub label: (String, String),
-    /// The init container that proves the rules: where it fails, the pod is broken.
+    /// The init container that validates the rules: if it fails, the pod is broken.
     pub init_container: String,
 }
 
-/// How a broken pod is mended.
+/// How to repair a broken pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RepairAction {
-    /// Its namespace is programmed as it runs; nothing is started again.
+pub enum RepairMethod {
+    /// Apply the rules in its namespace while it runs. No container restarts.
     InPlace,
-    /// It is deleted, so that its controller makes another.
+    /// Delete it, so that its controller creates another.
     Delete,
 }
 
 impl Default for RepairSettings {
     fn default() -> Self {
         Self {
-            action: Some(RepairAction::InPlace),
+            method: Some(RepairMethod::InPlace),
             label_pods: false,
             label: ("cni.istio.io/uninitialized".to_owned(), "true".to_owned()),
             init_container: "istio-validation".to_owned(),

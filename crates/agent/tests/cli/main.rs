@@ -1,4 +1,4 @@
-//! The binary from outside: help, exit codes, what is said where.
+//! The program: help, exit codes, and what it prints to stdout and stderr.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 const CALICO: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
 
-/// Compares with `tests/snapshots/NAME.snap`; the description tells what to look for.
+/// Compares with `tests/snapshots/NAME.snap`. The description says what a reviewer checks.
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({
@@ -23,7 +23,7 @@ macro_rules! assert_snapshot {
     };
 }
 
-/// A node, and the agent on it.
+/// The directories of a node.
 struct Node(TempDir);
 
 impl Node {
@@ -64,15 +64,15 @@ impl Node {
         agent
     }
 
-    /// Exit code, stdout and stderr as one text, with the node's directory as NODE.
+    /// Exit code, stdout and stderr as one text. NODE replaces the path of the node's directory.
     fn transcript(&self, command: &str, flags: &[&str]) -> String {
         let output = self.agent(command, flags).output().unwrap();
-        let told = format!("$ {command} {}\n{}", flags.join(" "), transcript(&output));
-        told.replace(self.path().to_str().unwrap(), "NODE")
+        let text = format!("$ {command} {}\n{}", flags.join(" "), transcript(&output));
+        text.replace(self.path().to_str().unwrap(), "NODE")
     }
 }
 
-/// The agent without the environment of whoever runs the tests.
+/// The agent with an empty environment.
 fn agent(arguments: &[&str]) -> Command {
     let mut agent = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
     agent.env_clear().args(arguments);
@@ -108,9 +108,9 @@ fn help() {
 }
 
 #[test]
-fn a_life_on_a_node() {
+fn install_status_and_uninstall() {
     let node = Node::with(&[("10-calico.conflist", CALICO)]);
-    let life = [
+    let transcripts = [
         node.transcript("status", &[]),
         node.transcript("install", &["--exclude-namespaces", "kube-system,istio-*"]),
         node.transcript("install", &["--exclude-namespaces", "kube-system,istio-*"]),
@@ -125,16 +125,16 @@ fn a_life_on_a_node() {
     ];
     assert_snapshot!(
         "life",
-        "exit 1 only for the first status; the second install does nothing; uninstall undoes it",
-        life.join("\n")
+        "exit 1 only for the first status; the second install changes nothing; uninstall removes everything",
+        transcripts.join("\n")
     );
 }
 
 #[test]
-fn bad_input_and_bad_nodes() {
+fn bad_input_and_failing_nodes() {
     let node = Node::with(&[("10-broken.conflist", "{\"name\"")]);
     let empty = Node::with(&[]);
-    let told = [
+    let transcripts = [
         node.transcript("install", &["--backend", "iptable"]),
         node.transcript("install", &["--cni-conf-name", "../x.conf"]),
         node.transcript("install", &["--conf-entry", "absent.json"]),
@@ -147,8 +147,8 @@ fn bad_input_and_bad_nodes() {
     ];
     assert_snapshot!(
         "complaints",
-        "2 for flags, 3 for the node, 1 for a status; nothing on stdout but the status; a hint each",
-        told.join("\n")
+        "exit 2 for flags, 3 for the node, 1 for a status; only a status on stdout; each error has a hint",
+        transcripts.join("\n")
     );
 }
 
@@ -162,7 +162,7 @@ fn usage_errors_exit_with_2() {
 }
 
 #[test]
-fn further_fields_and_the_environment() {
+fn fields_from_a_file_and_the_environment() {
     let node = Node::with(&[("10-a.conflist", CALICO), ("20-b.conflist", CALICO)]);
     let entry = node.path().join("entry.json");
     fs::write(
@@ -182,8 +182,11 @@ fn further_fields_and_the_environment() {
         .output()
         .unwrap();
     assert!(output.status.success());
-    let warned = String::from_utf8(output.stderr).unwrap();
-    assert!(warned.starts_with("warning: field `odd`"), "{warned}");
+    let warning = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        warning.starts_with("warning: mesh-cni does not know field `odd`"),
+        "{warning}"
+    );
     let list = fs::read_to_string(node.path().join("net.d/20-b.conflist")).unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
     let expected = serde_json::json!({
@@ -197,7 +200,7 @@ fn further_fields_and_the_environment() {
     assert_eq!(list["plugins"][1], expected);
 }
 
-/// A node of a distribution, its root in a directory.
+/// The root directory of a node of a distribution.
 fn host_with(directories: &[&str]) -> TempDir {
     let host = TempDir::new().unwrap();
     for directory in directories {
@@ -249,9 +252,9 @@ fn distributions_have_their_own_directories_and_modes() {
 }
 
 #[test]
-fn modes_go_by_every_name_that_operators_know() {
+fn modes_have_the_names_of_istio_cni_too() {
     let list = "net.d/10-calico.conflist";
-    for (flags, variable, made) in [
+    for (flags, variable, created) in [
         (
             &["--mode", "owned-first"][..],
             None,
@@ -283,22 +286,22 @@ fn modes_go_by_every_name_that_operators_know() {
         let mut install = node.agent("install", flags);
         let installed = install.envs(variable).output().unwrap();
         assert!(installed.status.success(), "{}", transcript(&installed));
-        assert!(node.path().join(made).exists(), "{flags:?} {variable:?}");
+        assert!(node.path().join(created).exists(), "{flags:?} {variable:?}");
         assert_eq!(fs::read_to_string(node.path().join(list)).unwrap(), CALICO);
         let status = node.agent("status", &[]).output().unwrap();
         assert!(status.status.success(), "{}", transcript(&status));
 
         let mut uninstall = node.agent("uninstall", &["--grace", "0"]);
         assert!(uninstall.output().unwrap().status.success());
-        assert!(!node.path().join(made).exists());
+        assert!(!node.path().join(created).exists());
         assert!(!node.path().join("net.d/k8s").exists());
         assert!(!node.path().join("bin/mesh-cni").exists());
     }
 }
 
 #[test]
-fn a_kubeconfig_is_written_for_pod_source_api_and_for_no_other() {
-    let wrote = |flags: &[&str]| {
+fn a_kubeconfig_is_written_only_for_pod_source_api() {
+    let writes_kubeconfig = |flags: &[&str]| {
         let node = Node::with(&[("10-calico.conflist", CALICO)]);
         let account = node.path().join("account");
         fs::create_dir(&account).unwrap();
@@ -310,10 +313,10 @@ fn a_kubeconfig_is_written_for_pod_source_api_and_for_no_other() {
             .arg(&account)
             .env("KUBERNETES_SERVICE_HOST", "10.96.0.1");
         let installed = install.output().unwrap();
-        let told = transcript(&installed);
+        let transcript = transcript(&installed);
         assert!(
-            installed.status.success() && !told.contains("hush"),
-            "{told}"
+            installed.status.success() && !transcript.contains("hush"),
+            "{transcript}"
         );
         let list = fs::read_to_string(node.path().join("net.d/10-calico.conflist")).unwrap();
         let kubeconfig = node.path().join("run/kubeconfig").exists();
@@ -323,13 +326,22 @@ fn a_kubeconfig_is_written_for_pod_source_api_and_for_no_other() {
         );
         kubeconfig
     };
-    assert!(wrote(&["--pod-source", "api"]));
-    assert!(wrote(&["--write-kubeconfig"]));
-    assert!(!wrote(&[]));
-    assert!(!wrote(&["--pod-source", "agent"]));
-    assert!(!wrote(&["--pod-source", "agent", "--write-kubeconfig"]));
-    assert!(!wrote(&["--pod-source", "runtime"]));
-    assert!(!wrote(&["--pod-source", "api", "--kubeconfig", "/etc/own"]));
+    assert!(writes_kubeconfig(&["--pod-source", "api"]));
+    assert!(writes_kubeconfig(&["--write-kubeconfig"]));
+    assert!(!writes_kubeconfig(&[]));
+    assert!(!writes_kubeconfig(&["--pod-source", "agent"]));
+    assert!(!writes_kubeconfig(&[
+        "--pod-source",
+        "agent",
+        "--write-kubeconfig"
+    ]));
+    assert!(!writes_kubeconfig(&["--pod-source", "runtime"]));
+    assert!(!writes_kubeconfig(&[
+        "--pod-source",
+        "api",
+        "--kubeconfig",
+        "/etc/own"
+    ]));
 
     let outside = Node::with(&[("10-calico.conflist", CALICO)]);
     let refused = outside

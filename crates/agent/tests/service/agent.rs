@@ -1,4 +1,4 @@
-//! The agent as a process: what it prints, and what it answers on its socket.
+//! A running agent: the lines that it prints, and its responses on the socket.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,28 +11,28 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails.
+/// The time limit of every wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A running agent with a directory of its own.
+/// A running agent with its own directory.
 pub(crate) struct Agent {
     child: Child,
     lines: Mutex<Receiver<String>>,
-    /// What was printed and passed over by an earlier wait.
-    passed: Mutex<Vec<String>>,
+    /// Lines that an earlier wait skipped.
+    skipped: Mutex<Vec<String>>,
     directory: TempDir,
 }
 
-/// An answer of the agent.
+/// A response of the agent.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) code: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
 impl Agent {
-    /// Starts it with these flags, its API server reached by a kubeconfig that `prepare` writes.
+    /// Starts it with these flags and the kubeconfig that `prepare` writes.
     pub(crate) fn start(flags: &[&str], prepare: impl FnOnce(&Path) -> PathBuf) -> Self {
         let directory = TempDir::new().unwrap();
         let kubeconfig = prepare(directory.path());
@@ -58,19 +58,19 @@ impl Agent {
         let agent = Self {
             child,
             lines: Mutex::new(lines),
-            passed: Mutex::default(),
+            skipped: Mutex::default(),
             directory,
         };
-        agent.said("the agent runs");
+        agent.wait_for_line("agent started");
         agent
     }
 
-    /// Starts it on a node that `prepare` makes in its directory, without an API server.
+    /// Starts it with the flags that `prepare` returns, without an API server.
     pub(crate) fn start_on_node(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         Self::start_in(TempDir::new().unwrap(), prepare)
     }
 
-    /// Starts it in that directory, without an API server.
+    /// The same in an existing directory.
     pub(crate) fn start_in(directory: TempDir, prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let flags = prepare(directory.path());
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
@@ -87,10 +87,10 @@ impl Agent {
         let agent = Self {
             child,
             lines: Mutex::new(lines),
-            passed: Mutex::default(),
+            skipped: Mutex::default(),
             directory,
         };
-        agent.said("the agent runs");
+        agent.wait_for_line("agent started");
         agent
     }
 
@@ -99,7 +99,7 @@ impl Agent {
     }
 
     /// Waits until it prints a line with that text.
-    pub(crate) fn said(&self, text: &str) -> String {
+    pub(crate) fn wait_for_line(&self, text: &str) -> String {
         let end = Instant::now() + DEADLINE;
         let lines = self.lines.lock().unwrap();
         let mut before = Vec::new();
@@ -108,22 +108,22 @@ impl Agent {
             match lines.recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(line) => {
-                    self.passed.lock().unwrap().push(line.clone());
+                    self.skipped.lock().unwrap().push(line.clone());
                     before.push(line);
                 }
                 Err(error) => panic!(
-                    "{error}: the agent did not say `{text}`, but:\n{}",
+                    "{error}: the agent did not print `{text}`, but:\n{}",
                     before.join("\n")
                 ),
             }
         }
     }
 
-    /// The same, where it may have been printed before something else that was waited for.
-    pub(crate) fn ever_said(&self, text: &str) -> String {
-        let passed = self.passed.lock().unwrap().clone();
-        let said = passed.into_iter().find(|line| line.contains(text));
-        said.unwrap_or_else(|| self.said(text))
+    /// The same, also for a line that an earlier wait skipped.
+    pub(crate) fn wait_for_any_line(&self, text: &str) -> String {
+        let skipped = self.skipped.lock().unwrap().clone();
+        let line = skipped.into_iter().find(|line| line.contains(text));
+        line.unwrap_or_else(|| self.wait_for_line(text))
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {
@@ -138,38 +138,38 @@ impl Agent {
         self.child.id()
     }
 
-    /// Asks for that path.
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.ask(&format!(
+    /// Requests that path.
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.request(&format!(
             "GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n"
         ))
     }
 
-    /// Sends that to that path.
-    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
-        self.ask(&format!(
+    /// Posts that body to that path.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Response {
+        self.request(&format!(
             "POST {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ))
     }
 
-    /// Sends a request as it is, and reads to the end.
-    pub(crate) fn ask(&self, request: &str) -> Answer {
+    /// Sends a request as it is, and reads the response.
+    pub(crate) fn request(&self, request: &str) -> Response {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        // It may answer and close before everything is sent.
+        // The agent may respond and close before everything is sent.
         drop(stream.write_all(request.as_bytes()));
         let text = read_to_end(&mut stream);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Answer {
-            code: code.unwrap_or_else(|| panic!("no answer: {text:?}")),
+        Response {
+            code: code.unwrap_or_else(|| panic!("no response: {text:?}")),
             head: head.to_owned(),
             body: body.to_owned(),
         }
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits until it exits.
     pub(crate) fn terminate(mut self) -> (ExitStatus, TempDir) {
         let pid = self.pid().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -186,11 +186,11 @@ impl Drop for Agent {
     }
 }
 
-/// Reads to the end, which is a reset where the agent did not read everything.
+/// Reads to the end, which is a reset if the agent did not read the whole request.
 fn read_to_end(stream: &mut UnixStream) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
-        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no answer: {error}"),
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no response: {error}"),
         _ => String::from_utf8(bytes).unwrap(),
     }
 }

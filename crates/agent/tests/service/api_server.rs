@@ -1,5 +1,5 @@
-//! An API server that plays a script: pods in, and on demand every way to fail. Real ones are met
-//! by the proofs that cross crates; this one is for what a real one cannot be asked to do.
+//! A fake API server that returns given pods and fails on demand. Tests in `tests/` use a real one;
+//! this one is for failures that a real one does not have.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,17 +11,14 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-/// One request that came in: its path with its query.
-pub(crate) type Asked = String;
-
-/// How a request is answered that would otherwise be served.
+/// A failure of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// That status.
+    /// A response with that status.
     Status(u16),
-    /// The connection closes without an answer.
+    /// The connection closes without a response.
     Close,
-    /// No answer at all; the connection stays open.
+    /// No response; the connection stays open.
     Silence,
 }
 
@@ -30,15 +27,16 @@ struct State {
     pods: Vec<Value>,
     namespaces: Vec<Value>,
     watchers: Vec<(String, Sender<Value>)>,
-    /// Each is used up by one request whose path contains the text.
+    /// Each applies to one request whose path contains the text.
     faults: VecDeque<(&'static str, Fault)>,
-    asked: Vec<Asked>,
+    /// Path and query of each request.
+    requests: Vec<String>,
     changes: Vec<(String, Value)>,
-    /// Connections that are never answered.
+    /// Connections without a response.
     silent: Vec<TcpStream>,
 }
 
-/// The server; it ends with the test's process.
+/// The server. It ends with the process of the test.
 pub(crate) struct ApiServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -63,7 +61,7 @@ impl ApiServer {
         server
     }
 
-    /// A kubeconfig that leads here.
+    /// Writes a kubeconfig for this server.
     pub(crate) fn kubeconfig(&self, directory: &Path) -> PathBuf {
         let path = directory.join("kubeconfig.yaml");
         let kubeconfig = json!({
@@ -78,23 +76,23 @@ impl ApiServer {
         path
     }
 
-    /// The next request whose path contains the text fails so.
+    /// Lets the next request whose path contains the text fail.
     pub(crate) fn fail(&self, path: &'static str, fault: Fault) {
         self.state.lock().unwrap().faults.push_back((path, fault));
     }
 
-    /// A pod is there that no watch is told of.
+    /// Adds a pod without a watch event.
     pub(crate) fn hide(&self, pod: Value) {
         self.state.lock().unwrap().pods.push(pod);
     }
 
-    /// A namespace is there.
+    /// Adds a namespace.
     pub(crate) fn namespace(&self, namespace: Value) {
         self.state.lock().unwrap().namespaces.push(namespace);
     }
 
-    /// Tells every watch of pods an event, such as `ADDED` with a pod.
-    pub(crate) fn tell(&self, kind: &str, object: &Value) {
+    /// Sends an event to every watch of pods, for example `ADDED` with a pod.
+    pub(crate) fn send(&self, kind: &str, object: &Value) {
         let event = json!({"type": kind, "object": object});
         let mut state = self.state.lock().unwrap();
         state.watchers.retain(|(path, watcher)| {
@@ -102,7 +100,7 @@ impl ApiServer {
         });
     }
 
-    /// A pod is there in the place of the one of its name, and no watch is told of it.
+    /// Replaces the pod of that name without a watch event.
     pub(crate) fn replace(&self, pod: Value) {
         let mut state = self.state.lock().unwrap();
         let name = pod["metadata"]["name"].clone();
@@ -110,7 +108,7 @@ impl ApiServer {
         state.pods.push(pod);
     }
 
-    /// What was to be changed so far: method and path, and what was sent.
+    /// The requests for changes so far: method and path, and the body.
     pub(crate) fn changes(&self) -> Vec<(String, Value)> {
         self.state.lock().unwrap().changes.clone()
     }
@@ -120,9 +118,9 @@ impl ApiServer {
         self.state.lock().unwrap().watchers.clear();
     }
 
-    /// What was asked so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.state.lock().unwrap().asked.clone()
+    /// The requests so far: path and query.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.state.lock().unwrap().requests.clone()
     }
 }
 
@@ -135,7 +133,7 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
         }
         let mut words = line.split(' ').map(str::to_owned);
         let method = words.next().unwrap_or_default();
-        let asked = words.next().unwrap_or_default();
+        let uri = words.next().unwrap_or_default();
         let mut length = 0;
         while line.trim() != "" {
             line.clear();
@@ -151,29 +149,29 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
             return;
         }
         if method != "GET" {
-            let path = asked.split('?').next().unwrap_or_default();
+            let path = uri.split('?').next().unwrap_or_default();
             let change = (
                 format!("{method} {path}"),
                 serde_json::from_slice(&body).unwrap_or_default(),
             );
             state.lock().unwrap().changes.push(change);
         }
-        if answer(state, stream, &asked).is_err() {
+        if respond(state, stream, &uri).is_err() {
             return;
         }
     }
 }
 
 /// An error ends the connection.
-fn answer(state: &Mutex<State>, stream: &TcpStream, asked: &str) -> std::io::Result<()> {
+fn respond(state: &Mutex<State>, stream: &TcpStream, uri: &str) -> std::io::Result<()> {
     let closed = || Err(std::io::ErrorKind::ConnectionAborted.into());
     let fault = {
         let mut state = state.lock().unwrap();
-        state.asked.push(asked.to_owned());
+        state.requests.push(uri.to_owned());
         let due = state
             .faults
             .front()
-            .is_some_and(|(path, _)| asked.contains(path));
+            .is_some_and(|(path, _)| uri.contains(path));
         if due { state.faults.pop_front() } else { None }
     };
     match fault {
@@ -185,7 +183,7 @@ fn answer(state: &Mutex<State>, stream: &TcpStream, asked: &str) -> std::io::Res
         Some((_, Fault::Status(code))) => return send(stream, code, &status(code)),
         None => {}
     }
-    let (path, query) = asked.split_once('?').unwrap_or((asked, ""));
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
     if query.contains("watch=true") {
         watch(state, stream, path)?;
         return closed();
@@ -267,6 +265,6 @@ pub(crate) fn status(code: u16) -> Value {
         "status": "Failure",
         "code": code,
         "reason": format!("Reason{code}"),
-        "message": "as the script says",
+        "message": "as the test requires",
     })
 }

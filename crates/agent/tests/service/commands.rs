@@ -1,4 +1,4 @@
-//! `mesh-cni-agent status` beside an agent that runs, and after it.
+//! `mesh-cni-agent status` while the agent runs and afterwards.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::objects::pod;
 
 const CALICO: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
 
-/// Exit code and document of `status`.
+/// The exit code and the JSON of `status`.
 fn status(node: &Path, run_dir: &Path) -> (Option<i32>, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"))
         .env_clear()
@@ -40,7 +40,7 @@ fn flags(node: &Path) -> Vec<String> {
         .collect()
 }
 
-/// A node's directories, a network of others among them.
+/// The directories of a node with a network configuration.
 fn node() -> tempfile::TempDir {
     let node = tempfile::tempdir().unwrap();
     for directory in ["bin", "net.d"] {
@@ -52,7 +52,7 @@ fn node() -> tempfile::TempDir {
 }
 
 #[test]
-fn status_says_running_while_it_runs_and_updating_after_it() {
+fn status_is_running_while_the_agent_runs_and_updating_afterwards() {
     let node = node();
     let server = ApiServer::new([pod("cart", "c-1")]);
     let flags = flags(node.path());
@@ -68,7 +68,10 @@ fn status_says_running_while_it_runs_and_updating_after_it() {
     let (end, _directory) = agent.terminate();
     assert_eq!(end.code(), Some(0));
     let (code, document) = status(node.path(), &run_dir);
-    assert_eq!(document["status"], "installed", "everything stays in place");
+    assert_eq!(
+        document["status"], "installed",
+        "everything stays installed"
+    );
     assert_eq!(document["state"], "updating");
     let why = document["why"].as_str().unwrap();
     assert!(why.starts_with("no agent answers on "), "{why}");
@@ -76,14 +79,14 @@ fn status_says_running_while_it_runs_and_updating_after_it() {
 }
 
 #[test]
-fn status_says_why_it_is_updating() {
+fn status_contains_the_reason_for_updating() {
     let node = node();
     let server = ApiServer::new([]);
     for _ in 0..50 {
         server.fail("/api/v1/pods", Fault::Status(403));
     }
     let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
-    agent.said("answered 403");
+    agent.wait_for_line("answered 403");
     let (code, document) = status(node.path(), &agent.run_dir());
     assert_eq!(document["state"], "updating");
     let why = document["why"].as_str().unwrap();

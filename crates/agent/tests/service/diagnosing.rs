@@ -1,49 +1,50 @@
-//! Every situation of a pod, and what repair does about it.
+//! Every case of a pod, and what repair does about it.
 
 use mesh_cni_agent::{
-    Diagnosis, History, Pod, Remedy, RepairAction, RepairSettings, Rules, Sight, Wanted, diagnose,
+    Action, Diagnosis, Expected, History, Observation, ObservedRules, Pod, RepairMethod,
+    RepairSettings, diagnose,
 };
 use serde_json::{Value, json};
 
 use crate::objects::{deleting, pod};
 
-/// A situation: what it is, the pod, what is known of it.
-struct Situation {
+/// A pod with its history.
+struct Case {
     name: &'static str,
     pod: Value,
-    wanted: Wanted,
+    expected: Expected,
     history: History,
 }
 
-fn selected(name: &'static str, pod: Value) -> Situation {
-    Situation {
+fn selected(name: &'static str, pod: Value) -> Case {
+    Case {
         name,
         pod,
-        wanted: Wanted::Rules,
+        expected: Expected::Rules,
         history: History::default(),
     }
 }
 
-fn with_rules(name: &'static str, pod: Value, rules: Rules, restarts: u32) -> Situation {
-    let mut situation = selected(name, pod);
-    situation.history.saw(sight(rules, restarts));
-    situation
+fn with_rules(name: &'static str, pod: Value, rules: ObservedRules, restarts: u32) -> Case {
+    let mut case = selected(name, pod);
+    case.history.observed(observation(rules, restarts));
+    case
 }
 
-/// A look at the pod while its validation had been started again so often.
-fn sight(rules: Rules, restarts: u32) -> Sight {
+/// An observation after that many restarts of the validation.
+fn observation(rules: ObservedRules, restarts: u32) -> Observation {
     let pod = Pod::from_object(&failing(restarts)).unwrap();
-    Sight::of(&pod, rules, &RepairSettings::default())
+    Observation::new(&pod, rules, &RepairSettings::default())
 }
 
-/// A pod whose controller makes another.
+/// A pod with a controller.
 fn running() -> Value {
     let mut pod = pod("cart", "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11");
     pod["metadata"]["ownerReferences"] = json!([{"kind": "ReplicaSet", "controller": true}]);
     pod
 }
 
-/// The same with a validation in that state.
+/// The same pod with a validation in that state.
 fn validating(state: &Value, last: &Value, restarts: u32) -> Value {
     let mut pod = running();
     pod["status"]["phase"] = json!("Pending");
@@ -65,12 +66,12 @@ fn failing(restarts: u32) -> Value {
     validating(&back_off(), &ended(126), restarts)
 }
 
-fn other() -> Rules {
-    Rules::Other("IPv4, table nat: chain ISTIO_INBOUND is missing".to_owned())
+fn different() -> ObservedRules {
+    ObservedRules::Different("IPv4, table nat: chain ISTIO_INBOUND is missing".to_owned())
 }
 
-fn unseen() -> Rules {
-    Rules::Unseen("no process of the pod is visible".to_owned())
+fn unreadable() -> ObservedRules {
+    ObservedRules::Unreadable("no process of the pod is visible".to_owned())
 }
 
 fn labelled(mut pod: Value) -> Value {
@@ -90,18 +91,18 @@ fn without(mut pod: Value, path: &[&str], value: Value) -> Value {
     pod
 }
 
-fn situations() -> Vec<Situation> {
-    let mut all = untouchable();
-    all.extend(seen());
-    all.extend(crashing());
-    all.extend(known());
+fn cases() -> Vec<Case> {
+    let mut all = never_repaired();
+    all.extend(running_cases());
+    all.extend(failing_cases());
+    all.extend(with_history());
     all
 }
 
-fn untouchable() -> Vec<Situation> {
+fn never_repaired() -> Vec<Case> {
     let reason = "the pod's init containers include `istio-init`, which redirects its traffic";
     let mut skipped = selected("not selected (host network, istio-init, …)", failing(3));
-    skipped.wanted = Wanted::Nothing(reason.to_owned());
+    skipped.expected = Expected::NoRules(reason.to_owned());
     let succeeded = without(running(), &["status", "phase"], json!("Succeeded"));
     let sandboxless = without(running(), &["status", "podIPs"], json!([]));
     vec![
@@ -112,24 +113,29 @@ fn untouchable() -> Vec<Situation> {
     ]
 }
 
-fn seen() -> Vec<Situation> {
+fn running_cases() -> Vec<Case> {
     vec![
-        selected("running, first seen", running()),
-        with_rules("running, rules whole", running(), Rules::Whole, 0),
-        with_rules("running, no rules", running(), Rules::Missing, 0),
-        with_rules("running, other rules", running(), other(), 0),
-        with_rules("running, rules unseen", running(), unseen(), 0),
+        selected("running, not observed yet", running()),
         with_rules(
-            "running, rules whole, labelled",
+            "running, rules as expected",
+            running(),
+            ObservedRules::AsExpected,
+            0,
+        ),
+        with_rules("running, no rules", running(), ObservedRules::Missing, 0),
+        with_rules("running, different rules", running(), different(), 0),
+        with_rules("running, rules unreadable", running(), unreadable(), 0),
+        with_rules(
+            "running, rules as expected, labelled",
             labelled(running()),
-            Rules::Whole,
+            ObservedRules::AsExpected,
             0,
         ),
     ]
 }
 
-fn crashing() -> Vec<Situation> {
-    let words = json!({"terminated": {
+fn failing_cases() -> Vec<Case> {
+    let message = json!({"terminated": {
         "exitCode": 1,
         "message": "iptables validation failed; workload is not ready for Istio.",
     }});
@@ -152,104 +158,129 @@ fn crashing() -> Vec<Situation> {
         selected("validation in back-off", failing(3)),
         selected(
             "validation failed, by its message",
-            validating(&back_off(), &words, 1),
+            validating(&back_off(), &message, 1),
         ),
         selected(
-            "validation fails otherwise",
+            "validation fails with another exit code",
             validating(&back_off(), &ended(2), 1),
         ),
         selected(
-            "validation runs again",
+            "validation is running again",
             validating(&json!({"running": {}}), &ended(126), 3),
         ),
         selected(
-            "validation passed at last",
+            "validation passed after failures",
             validating(&ended(0), &ended(126), 3),
         ),
         selected(
-            "validation passed at last, labelled",
+            "validation passed after failures, labelled",
             labelled(validating(&ended(0), &ended(126), 3)),
         ),
         selected("never restarted, ended", never),
-        selected("failing, nobody's pod", bare),
+        selected("failing, no controller", bare),
         selected("failing, static pod", mirror),
         selected("failing, labelled", labelled(failing(3))),
     ]
 }
 
-fn known() -> Vec<Situation> {
-    let mut fails_on = with_rules("failing on, rules whole", failing(4), Rules::Whole, 3);
-    fails_on.history.saw(sight(Rules::Whole, 4));
+fn with_history() -> Vec<Case> {
+    let mut fails_again = with_rules(
+        "failed twice more, rules as expected",
+        failing(4),
+        ObservedRules::AsExpected,
+        3,
+    );
+    fails_again
+        .history
+        .observed(observation(ObservedRules::AsExpected, 4));
     let moved = without(
         running(),
         &["status", "podIPs", "0", "ip"],
         json!("10.0.0.8"),
     );
-    let mut deleted = selected("deleted by us", failing(3));
+    let mut deleted = selected("deleted by this agent", failing(3));
     deleted.history.deleted = true;
-    let mut told_later = selected("labelled by us, not told yet", failing(3));
-    told_later.history.labelled = Some(true);
+    let mut labelled_by_us = selected("labelled by this agent, not in the watch yet", failing(3));
+    labelled_by_us.history.labelled = Some(true);
     vec![
-        with_rules("running, another sandbox", moved, Rules::Whole, 0),
-        with_rules("failing, other rules", failing(3), other(), 3),
-        with_rules("failing, rules unseen", failing(3), unseen(), 3),
-        with_rules("repaired, tried again later", failing(3), Rules::Whole, 3),
-        with_rules("repaired, failed once more", failing(4), Rules::Whole, 3),
-        fails_on,
+        with_rules(
+            "running, another sandbox",
+            moved,
+            ObservedRules::AsExpected,
+            0,
+        ),
+        with_rules("failing, different rules", failing(3), different(), 3),
+        with_rules("failing, rules unreadable", failing(3), unreadable(), 3),
+        with_rules(
+            "repaired, validation not restarted yet",
+            failing(3),
+            ObservedRules::AsExpected,
+            3,
+        ),
+        with_rules(
+            "repaired, validation failed again",
+            failing(4),
+            ObservedRules::AsExpected,
+            3,
+        ),
+        fails_again,
         deleted,
-        told_later,
+        labelled_by_us,
     ]
 }
 
-fn settings(action: Option<RepairAction>, label_pods: bool) -> RepairSettings {
+fn settings(method: Option<RepairMethod>, label_pods: bool) -> RepairSettings {
     let mut settings = RepairSettings::default();
-    settings.action = action;
+    settings.method = method;
     settings.label_pods = label_pods;
     settings
 }
 
-fn told(situation: &Situation, settings: &RepairSettings) -> String {
-    let pod = Pod::from_object(&situation.pod).unwrap();
-    match diagnose(&pod, &situation.wanted, &situation.history, settings) {
-        Diagnosis::Look => "LOOK at its rules".to_owned(),
-        Diagnosis::Act(Remedy::InPlace) => "REPAIR in place".to_owned(),
-        Diagnosis::Act(Remedy::Delete) => "DELETE it".to_owned(),
-        Diagnosis::Act(Remedy::Label) => "LABEL it".to_owned(),
-        Diagnosis::Act(Remedy::Unlabel) => "UNLABEL it".to_owned(),
+fn outcome(case: &Case, settings: &RepairSettings) -> String {
+    let pod = Pod::from_object(&case.pod).unwrap();
+    match diagnose(&pod, &case.expected, &case.history, settings) {
+        Diagnosis::Observe => "OBSERVE its rules".to_owned(),
+        Diagnosis::Act(Action::RepairInPlace) => "REPAIR in place".to_owned(),
+        Diagnosis::Act(Action::Delete) => "DELETE it".to_owned(),
+        Diagnosis::Act(Action::Label) => "LABEL it".to_owned(),
+        Diagnosis::Act(Action::Unlabel) => "UNLABEL it".to_owned(),
         Diagnosis::Leave(reason) if reason.is_broken() => format!("broken: {reason}"),
-        Diagnosis::Leave(reason) => format!("left: {reason}"),
+        Diagnosis::Leave(reason) => format!("nothing: {reason}"),
     }
 }
 
 #[test]
-fn every_situation_has_its_remedy_or_its_reason() {
+fn every_case_has_an_action_or_a_reason() {
     let modes = [
-        ("repair", settings(Some(RepairAction::InPlace), true)),
-        ("delete", settings(Some(RepairAction::Delete), false)),
+        ("repair", settings(Some(RepairMethod::InPlace), true)),
+        ("delete", settings(Some(RepairMethod::Delete), false)),
         ("label", settings(None, true)),
     ];
-    let lines = situations().into_iter().map(|situation| {
-        let modes = modes.iter();
-        let told =
-            modes.map(|(mode, settings)| format!("  {mode}: {}", told(&situation, settings)));
-        let told: Vec<_> = told.collect();
-        format!("{}\n{}\n", situation.name, told.join("\n"))
-    });
-    let table = lines.collect::<Vec<_>>().join("\n");
+    let table: Vec<_> = cases()
+        .into_iter()
+        .map(|case| {
+            let outcomes: Vec<_> = modes
+                .iter()
+                .map(|(mode, settings)| format!("  {mode}: {}", outcome(&case, settings)))
+                .collect();
+            format!("{}\n{}\n", case.name, outcomes.join("\n"))
+        })
+        .collect();
+    let table = table.join("\n");
     insta::with_settings!({
         snapshot_path => "../snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
-        description => "each situation of a pod: what is done with repairPods and labelPods, with deletePods, with labelPods alone",
+        description => "each case of a pod: the action with repairPods and labelPods, with deletePods, with only labelPods",
     }, { insta::assert_snapshot!("diagnoses", table) });
 }
 
 #[test]
-fn a_pod_is_labelled_by_its_very_label() {
+fn only_the_configured_label_counts() {
     let mut settings = settings(None, true);
     settings.label = ("mesh".to_owned(), "broken".to_owned());
     let other = selected("", labelled(failing(3)));
-    assert_eq!(told(&other, &settings), "LABEL it");
+    assert_eq!(outcome(&other, &settings), "LABEL it");
     let ours = without(failing(3), &["metadata", "labels", "mesh"], json!("broken"));
-    assert!(told(&selected("", ours), &settings).starts_with("broken"));
+    assert!(outcome(&selected("", ours), &settings).starts_with("broken"));
 }

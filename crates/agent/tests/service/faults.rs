@@ -1,10 +1,10 @@
-//! An API server that fails, and pods that the watch has not told yet.
+//! Failures of the API server, and pods that are not in the watch yet.
 
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::agent::{Agent, Answer};
+use crate::agent::{Agent, Response};
 use crate::api_server::{ApiServer, Fault, status};
 use crate::objects::{deleting, pod};
 
@@ -12,63 +12,63 @@ fn start(server: &ApiServer, flags: &[&str]) -> Agent {
     Agent::start(flags, |directory| server.kubeconfig(directory))
 }
 
-fn error(answer: &Answer) -> String {
+fn error(answer: &Response) -> String {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     body["error"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_list_of_many_pods_comes_in_pages() {
+fn many_pods_are_listed_in_pages() {
     let server = ApiServer::new((0..120).map(|n| pod(&format!("p{n}"), &format!("u{n}"))));
     let agent = start(&server, &[]);
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     let status: Value = serde_json::from_str(&agent.get("/v1/status").body).unwrap();
     assert_eq!(status["pods"], 120);
     let lists = server
-        .asked()
+        .requests()
         .into_iter()
         .filter(|path| path.contains("limit=50"));
     assert_eq!(lists.count(), 3);
 }
 
 #[test]
-fn a_pod_that_is_not_there_yet_is_waited_for() {
+fn a_request_waits_for_a_pod_that_is_not_known_yet() {
     let server = ApiServer::new([]);
     let agent = start(&server, &[]);
-    agent.said("watch: follows");
+    agent.wait_for_line("watch: started");
     let answer = thread::scope(|scope| {
-        let asking = scope.spawn(|| agent.get("/v1/pods/shop/cart?uid=c-1"));
-        server.tell("ADDED", &pod("cart", "c-1"));
-        asking.join().unwrap()
+        let request = scope.spawn(|| agent.get("/v1/pods/shop/cart?uid=c-1"));
+        server.send("ADDED", &pod("cart", "c-1"));
+        request.join().unwrap()
     });
     assert_eq!(answer.code, 200, "{answer:?}");
     assert!(
         !server
-            .asked()
+            .requests()
             .iter()
             .any(|path| path.contains("/pods/cart"))
     );
 }
 
 #[test]
-fn a_pod_that_the_watch_never_tells_is_fetched_once() {
+fn a_pod_that_is_missing_in_the_watch_is_requested_once() {
     let server = ApiServer::new([]);
     let agent = start(&server, &[]);
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     server.hide(pod("cart", "c-1"));
     assert_eq!(agent.get("/v1/pods/shop/cart?uid=c-1").code, 200);
     let gets = server
-        .asked()
+        .requests()
         .into_iter()
         .filter(|path| path.contains("/pods/cart"));
     assert_eq!(gets.count(), 1);
 }
 
 #[test]
-fn a_token_that_is_refused_is_read_again_and_the_pod_is_fetched() {
+fn a_refused_token_is_read_again_and_the_request_repeated() {
     let server = ApiServer::new([]);
     let agent = start(&server, &[]);
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     server.hide(pod("cart", "c-1"));
     server.fail("/pods/cart", Fault::Status(401));
     let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
@@ -82,10 +82,10 @@ fn a_token_that_is_refused_is_read_again_and_the_pod_is_fetched() {
 }
 
 #[test]
-fn a_predecessor_is_never_taken_for_its_successor() {
+fn an_earlier_pod_of_the_same_name_is_never_returned() {
     let server = ApiServer::new([pod("cart", "first")]);
     let agent = start(&server, &[]);
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     let answer = agent.get("/v1/pods/shop/cart?uid=second");
     assert_eq!(answer.code, 409, "{answer:?}");
     assert_eq!(
@@ -95,20 +95,20 @@ fn a_predecessor_is_never_taken_for_its_successor() {
 }
 
 #[test]
-fn without_a_uid_a_pod_on_its_way_out_is_not_the_one() {
+fn without_a_uid_a_pod_that_is_being_deleted_does_not_count() {
     let server = ApiServer::new([deleting(pod("cart", "first"))]);
     let agent = start(&server, &[]);
-    agent.said("watch: follows");
+    agent.wait_for_line("watch: started");
     let answer = thread::scope(|scope| {
-        let asking = scope.spawn(|| agent.get("/v1/pods/shop/cart"));
-        server.tell("ADDED", &pod("cart", "second"));
-        asking.join().unwrap()
+        let request = scope.spawn(|| agent.get("/v1/pods/shop/cart"));
+        server.send("ADDED", &pod("cart", "second"));
+        request.join().unwrap()
     });
     assert!(answer.body.contains("second"), "{answer:?}");
 }
 
 #[test]
-fn a_pod_that_nobody_knows_is_not_found() {
+fn an_unknown_pod_is_not_found() {
     let server = ApiServer::new([]);
     let agent = start(&server, &[]);
     let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
@@ -116,24 +116,24 @@ fn a_pod_that_nobody_knows_is_not_found() {
 }
 
 #[test]
-fn with_the_api_server_away_known_pods_are_answered_and_others_are_not() {
+fn without_the_api_server_known_pods_are_returned_and_others_are_not() {
     let server = ApiServer::new([pod("cart", "c-1")]);
     let agent = start(&server, &[]);
-    agent.said("watch: follows");
+    agent.wait_for_line("watch: started");
     for _ in 0..50 {
         server.fail("", Fault::Close);
     }
     server.drop_watches();
-    agent.said("did not answer");
+    agent.wait_for_line("did not answer");
     assert_eq!(agent.get("/v1/pods/shop/cart?uid=c-1").code, 200);
     assert_eq!(agent.get("/readyz").code, 200, "it knows its pods");
     let answer = agent.get("/v1/pods/shop/till?uid=t-1");
     assert_eq!(answer.code, 503, "{answer:?}");
-    assert!(error(&answer).contains("cannot be fetched"), "{answer:?}");
+    assert!(error(&answer).contains("cannot be requested"), "{answer:?}");
 }
 
 #[test]
-fn refusals_and_errors_at_the_start_are_waited_out() {
+fn failures_at_the_start_are_retried() {
     for fault in [
         Fault::Status(401),
         Fault::Status(403),
@@ -145,7 +145,7 @@ fn refusals_and_errors_at_the_start_are_waited_out() {
         server.fail("/api/v1/pods", fault);
         server.fail("/api/v1/pods", fault);
         let agent = start(&server, &[]);
-        agent.said("watch: listed");
+        agent.wait_for_line("watch: listed");
         assert_eq!(
             agent.get("/v1/pods/shop/cart?uid=c-1").code,
             200,
@@ -155,10 +155,10 @@ fn refusals_and_errors_at_the_start_are_waited_out() {
 }
 
 #[test]
-fn a_slow_api_server_keeps_nobody_from_known_pods() {
+fn a_slow_api_server_does_not_delay_known_pods() {
     let server = ApiServer::new([pod("cart", "c-1")]);
     let agent = start(&server, &[]);
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     server.fail("/pods/till", Fault::Silence);
     let answer = thread::scope(|scope| {
         let slow = scope.spawn(|| agent.get("/v1/pods/shop/till?uid=t-1"));
@@ -171,17 +171,17 @@ fn a_slow_api_server_keeps_nobody_from_known_pods() {
 }
 
 #[test]
-fn a_watch_that_ends_goes_on_where_it_was() {
+fn a_watch_that_ends_continues_at_its_version() {
     let server = ApiServer::new([]);
     let agent = start(&server, &[]);
-    agent.said("watch: follows");
+    agent.wait_for_line("watch: started");
     let mut at_12 = pod("cart", "c-1");
     at_12["metadata"]["resourceVersion"] = json!("12");
-    server.tell("ADDED", &at_12);
+    server.send("ADDED", &at_12);
     assert_eq!(agent.get("/v1/pods/shop/cart?uid=c-1").code, 200);
     server.drop_watches();
-    agent.said("watch: follows");
-    let asked = server.asked();
+    agent.wait_for_line("watch: started");
+    let asked = server.requests();
     let lists = asked.iter().filter(|path| path.contains("limit="));
     assert_eq!(lists.count(), 1, "{asked:?}");
     let mut again = asked.iter().filter(|path| path.contains("watch=true"));
@@ -192,20 +192,20 @@ fn a_watch_that_ends_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_version_that_is_too_old_is_listed_anew() {
+fn after_an_expired_version_everything_is_listed_again() {
     for as_event in [true, false] {
         let server = ApiServer::new([pod("cart", "c-1")]);
         let agent = start(&server, &[]);
-        agent.said("watch: follows");
+        agent.wait_for_line("watch: started");
         if as_event {
-            server.tell("ERROR", &status(410));
+            server.send("ERROR", &status(410));
         } else {
             server.fail("watch=true", Fault::Status(410));
             server.drop_watches();
         }
-        agent.said("watch: listed");
+        agent.wait_for_line("watch: listed");
         let lists = server
-            .asked()
+            .requests()
             .into_iter()
             .filter(|path| path.contains("limit="));
         assert_eq!(lists.count(), 2);
@@ -213,13 +213,13 @@ fn a_version_that_is_too_old_is_listed_anew() {
 }
 
 #[test]
-fn an_unready_agent_says_why() {
+fn an_agent_that_is_not_ready_reports_the_reason() {
     let server = ApiServer::new([]);
     for _ in 0..50 {
         server.fail("/api/v1/pods", Fault::Status(403));
     }
     let agent = start(&server, &[]);
-    agent.said("answered 403");
+    agent.wait_for_line("answered 403");
     let ready = agent.get("/readyz");
     assert_eq!(ready.code, 503);
     assert!(ready.body.contains("answered 403"), "{ready:?}");
@@ -231,7 +231,7 @@ fn an_unready_agent_says_why() {
 }
 
 #[test]
-fn labels_of_namespaces_come_where_a_selector_needs_them() {
+fn facts_contain_namespace_labels_if_a_selector_needs_them() {
     let server = ApiServer::new([pod("cart", "c-1")]);
     server.namespace(json!({"metadata": {"name": "shop", "labels": {"mesh": "off"}}}));
     let directory = tempfile::TempDir::new().unwrap();

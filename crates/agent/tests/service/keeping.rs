@@ -1,4 +1,4 @@
-//! The agent as a process keeps the plugin in place, says whether it is, and leaves it in place.
+//! The agent keeps the plugin installed, reports whether it is, and leaves it installed at its end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::agent::{Agent, DEADLINE};
 
 const CALICO: &str = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
 
-/// A node in the agent's directory.
+/// Creates a node in the agent's directory, and returns the flags.
 fn node(directory: &Path) -> Vec<String> {
     for name in ["bin", "net.d"] {
         fs::create_dir(directory.join(name)).unwrap();
@@ -30,22 +30,21 @@ fn node(directory: &Path) -> Vec<String> {
     .concat()
 }
 
-/// Waits until the agent answers with that code and these words when it is asked whether it is
-/// ready.
-fn until(agent: &Agent, code: u16, words: &str) {
-    answers(agent, "/readyz", code, words);
+/// Waits until `/readyz` has that code and contains that text.
+fn until(agent: &Agent, code: u16, text: &str) {
+    until_response(agent, "/readyz", code, text);
 }
 
-/// Waits until the agent answers so when it is asked for that path.
-fn answers(agent: &Agent, path: &str, code: u16, words: &str) {
+/// Waits until the response for that path has that code and contains that text.
+fn until_response(agent: &Agent, path: &str, code: u16, text: &str) {
     let end = Instant::now() + DEADLINE;
     loop {
         let answer = agent.get(path);
-        if answer.code == code && answer.body.contains(words) {
+        if answer.code == code && answer.body.contains(text) {
             return;
         }
-        assert!(Instant::now() < end, "no `{words}`: {}", answer.body);
-        std::thread::yield_now();
+        assert!(Instant::now() < end, "no `{text}`: {}", answer.body);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -54,7 +53,7 @@ pub(crate) fn until_ready(agent: &Agent) {
 }
 
 #[test]
-fn it_puts_back_what_others_undo_and_leaves_everything_when_it_ends() {
+fn it_restores_what_others_remove_and_leaves_everything_at_its_end() {
     let agent = Agent::start_on_node(node);
     let directory = agent.directory().to_owned();
     let list = directory.join("net.d/10-calico.conflist");
@@ -63,9 +62,9 @@ fn it_puts_back_what_others_undo_and_leaves_everything_when_it_ends() {
     assert!(fs::read_to_string(&list).unwrap().contains("mesh-cni"));
 
     fs::write(&list, CALICO).unwrap();
-    agent.said("10-calico.conflist: mesh-cni is its last plugin");
+    agent.wait_for_line("10-calico.conflist: mesh-cni is its last plugin");
     fs::remove_file(&binary).unwrap();
-    agent.said("bin/mesh-cni");
+    agent.wait_for_line("bin/mesh-cni");
     until_ready(&agent);
 
     fs::remove_file(&list).unwrap();
@@ -81,42 +80,42 @@ fn it_puts_back_what_others_undo_and_leaves_everything_when_it_ends() {
 }
 
 #[test]
-fn a_killed_agent_is_followed_by_one_that_mends() {
+fn an_agent_restores_what_was_removed_while_none_ran() {
     let agent = Agent::start_on_node(node);
     until_ready(&agent);
     let (_, directory) = agent.terminate();
     fs::remove_file(directory.path().join("bin/mesh-cni")).unwrap();
-    // A network that cannot be worked on must not keep the orphaned entry from its binary.
+    // The binary of an existing entry is restored although another list cannot be parsed.
     fs::write(directory.path().join("net.d/00-broken.conflist"), "{").unwrap();
     let next = Agent::start_in(directory, node_again);
-    next.said("bin/mesh-cni");
+    next.wait_for_line("bin/mesh-cni");
     until(&next, 503, "00-broken.conflist");
     assert!(next.directory().join("bin/mesh-cni").exists());
     fs::remove_file(next.directory().join("net.d/00-broken.conflist")).unwrap();
     until_ready(&next);
 }
 
-/// The flags alone: everything is there.
+/// Only the flags: the node exists.
 fn node_again(directory: &Path) -> Vec<String> {
     let empty = tempfile::TempDir::new().unwrap();
-    let words = node(empty.path()).into_iter();
+    let flags = node(empty.path()).into_iter();
     let from = empty.path().to_string_lossy().into_owned();
     let to = directory.to_string_lossy().into_owned();
-    words.map(|word| word.replace(&from, &to)).collect()
+    flags.map(|flag| flag.replace(&from, &to)).collect()
 }
 
 #[test]
-fn two_writers_of_one_list_are_told_by_name() {
+fn the_file_that_another_program_rewrites_is_reported() {
     let agent = Agent::start_on_node(node);
     let list = agent.directory().join("net.d/10-calico.conflist");
-    // The installation, and what it takes to see another program in it.
+    // The installation, and the restores until another program is assumed.
     for _ in 0..4 {
-        agent.said("mesh-cni is its last plugin");
+        agent.wait_for_line("mesh-cni is its last plugin");
         assert_eq!(contests(&agent), 0);
         fs::write(&list, CALICO).unwrap();
     }
-    let said = agent.said("another program writes");
-    assert!(said.contains("10-calico.conflist"), "{said}");
+    let line = agent.wait_for_line("another program writes");
+    assert!(line.contains("10-calico.conflist"), "{line}");
     assert_eq!(contests(&agent), 1);
     let (running, ticks) = channel::<()>();
     std::thread::scope(|scope| {
@@ -127,15 +126,15 @@ fn two_writers_of_one_list_are_told_by_name() {
                 fs::write(list, CALICO).unwrap();
             }
         });
-        let told = "another program writes";
-        until(&agent, 503, told);
-        answers(&agent, "/v1/status", 200, told);
+        let reason = "another program writes";
+        until(&agent, 503, reason);
+        until_response(&agent, "/v1/status", 200, reason);
         drop(running);
     });
     until_ready(&agent);
 }
 
-/// How often the agent gave way.
+/// How often the agent backed off.
 fn contests(agent: &Agent) -> u32 {
     let metrics = agent.get("/metrics").body;
     let mut lines = metrics.lines();

@@ -1,5 +1,4 @@
-//! The long-running agent: its pure parts, and the whole process beside an API server that plays a
-//! script.
+//! The service: its pure parts, and the whole process with a fake API server.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]

@@ -1,4 +1,4 @@
-//! Objects as an API server tells them.
+//! Objects as an API server returns them.
 
 use serde_json::{Value, json};
 

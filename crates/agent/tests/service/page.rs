@@ -1,4 +1,4 @@
-//! The page: what it says, that it says nothing unescaped, and that a browser shows it.
+//! The page: its content, its escaping, and its display in a browser.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -10,8 +10,8 @@ use crate::agent::Agent;
 use crate::api_server::ApiServer;
 use crate::objects::pod;
 
-/// What Chromium makes of a page of the health port, and what it had to say.
-fn seen(agent: &Agent, path: &str) -> (String, String) {
+/// The DOM of a page of the health port in Chromium, and the browser's log.
+fn browse(agent: &Agent, path: &str) -> (String, String) {
     let address = health_address(agent);
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
@@ -26,39 +26,39 @@ fn seen(agent: &Agent, path: &str) -> (String, String) {
 }
 
 fn health_address(agent: &Agent) -> SocketAddr {
-    let line = agent.ever_said("listens address=");
+    let line = agent.wait_for_any_line("listening address=");
     let (_, address) = line.split_once("address=").unwrap();
     let address = address.split_whitespace().next().unwrap();
     address.parse().unwrap()
 }
 
-/// The first line of an answer of the health port.
+/// The first line of a response of the health port.
 fn first_line(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.lines().next().unwrap_or_default().to_owned()
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response.lines().next().unwrap_or_default().to_owned()
 }
 
-/// A node with a pod that is redirected, and one whose name for its app is an attack.
+/// A node with a redirected pod, and a pod with HTML in the name of a container.
 fn node() -> (ApiServer, Agent) {
     let mut odd = pod("odd", "o-1");
     odd["spec"]["containers"] = json!([{"name": "<script>alert('1 & 2')</script>"}]);
     let server = ApiServer::new([pod("cart", "c-1"), odd]);
     let flags = ["--health-addr", "127.0.0.1:0"];
     let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
-    agent.ever_said("watch: listed");
+    agent.wait_for_any_line("watch: listed");
     (server, agent)
 }
 
 #[test]
-fn it_is_for_those_on_the_node() {
+fn it_is_served_only_on_a_loopback_address() {
     let server = ApiServer::new([pod("cart", "c-1")]);
     let flags = ["--health-addr", "0.0.0.0:0"];
     let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
-    agent.ever_said("watch: listed");
+    agent.wait_for_any_line("watch: listed");
     let port = health_address(&agent).port();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     assert_eq!(first_line(address, "/healthz"), "HTTP/1.1 200 OK");
@@ -73,7 +73,7 @@ fn it_is_for_those_on_the_node() {
 }
 
 #[test]
-fn it_says_each_pods_decision_and_reason() {
+fn it_shows_each_pods_decision_and_reason() {
     let (_server, agent) = node();
     let page = agent.get("/");
     assert_eq!(page.code, 200);
@@ -85,7 +85,7 @@ fn it_says_each_pods_decision_and_reason() {
         "<strong>running</strong>",
         "<a href=\"/pods/shop/cart\">cart</a>",
         "IPv4 rules",
-        "none of the pod&#39;s containers is named `istio-proxy`",
+        "none of the pod's containers is named `istio-proxy`",
     ] {
         assert!(page.body.contains(part), "{part} is not in {}", page.body);
     }
@@ -94,12 +94,12 @@ fn it_says_each_pods_decision_and_reason() {
 }
 
 #[test]
-fn it_has_a_page_for_each_pod() {
+fn each_pod_has_a_page() {
     let (_server, agent) = node();
     let page = agent.get("/pods/shop/cart").body;
     for part in [
         "Chain ISTIO_OUTPUT (1 references)",
-        "No process of the pod is seen from here",
+        "No process of the pod is visible",
         "<input name=\"pod\" value=\"shop/cart\"",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
@@ -108,7 +108,7 @@ fn it_has_a_page_for_each_pod() {
 }
 
 #[test]
-fn it_walks_a_packet() {
+fn it_simulates_a_packet() {
     let (_server, agent) = node();
     let walk = |query: &str| agent.get(&format!("/walk?{query}")).body;
     let found = walk("pod=shop%2Fcart&packet=out+tcp+10.0.0.9%3A80+uid+1000");
@@ -117,8 +117,12 @@ fn it_walks_a_packet() {
         ("", "packet: "),
         ("pod=shop%2Fcart&packet=%3Cb%3E", "&lt;b&gt;"),
         (
+            "pod=%22%3E%3Cb%3E&packet=x",
+            "value=\"&quot;&gt;&lt;b&gt;\"",
+        ),
+        (
             "pod=shop%2Ftill&packet=out+tcp+10.0.0.9%3A80",
-            "no pod `shop/till` is known",
+            "this node has no pod `shop/till`",
         ),
         (
             "pod=shop%2Fodd&packet=out+tcp+10.0.0.9%3A80",
@@ -132,7 +136,7 @@ fn it_walks_a_packet() {
 }
 
 #[test]
-fn a_browser_shows_it_and_refuses_nothing() {
+fn a_browser_shows_it_without_policy_violations() {
     let (_server, agent) = node();
     for (path, wanted) in [
         ("/", "none of the pod's containers is named `istio-proxy`"),
@@ -142,9 +146,9 @@ fn a_browser_shows_it_and_refuses_nothing() {
             "goes to Envoy's outbound listener on 15001",
         ),
     ] {
-        let (dom, said) = seen(&agent, path);
-        assert!(dom.contains(wanted), "{wanted} is not in {dom}\n{said}");
+        let (dom, log) = browse(&agent, path);
+        assert!(dom.contains(wanted), "{wanted} is not in {dom}\n{log}");
         assert!(dom.contains("</style>"), "{dom}");
-        assert!(!said.contains("Content Security Policy"), "{said}");
+        assert!(!log.contains("Content Security Policy"), "{log}");
     }
 }

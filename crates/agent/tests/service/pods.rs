@@ -1,8 +1,10 @@
-//! The store of pods: events in, pods out.
+//! The pods of the node, as changed by watch events.
 
 use std::collections::BTreeMap;
 
-use mesh_cni_agent::{ContainerState, Event, Lookup, Namespace, Pod, PodName, Pods, Termination};
+use mesh_cni_agent::{
+    ContainerState, Lookup, Namespace, Pod, PodName, Pods, Termination, WatchEvent,
+};
 use serde_json::{Value, json};
 
 use crate::objects::{deleting, pod};
@@ -12,13 +14,10 @@ fn read(object: &Value) -> Pod {
 }
 
 fn cart() -> PodName {
-    PodName {
-        namespace: "shop".into(),
-        name: "cart".into(),
-    }
+    PodName::new("shop", "cart")
 }
 
-fn store(events: impl IntoIterator<Item = Event<Pod>>) -> Pods {
+fn store(events: impl IntoIterator<Item = WatchEvent<Pod>>) -> Pods {
     let mut pods = Pods::new(false);
     for event in events {
         pods.apply(event);
@@ -26,7 +25,7 @@ fn store(events: impl IntoIterator<Item = Event<Pod>>) -> Pods {
     pods
 }
 
-/// The UID of the pod that is found.
+/// The UID of the pod that was found.
 fn found(pods: &Pods, uid: Option<&str>) -> Option<String> {
     match pods.find(&cart(), uid) {
         Lookup::Found(pod) => Some(pod.uid.clone()),
@@ -35,25 +34,25 @@ fn found(pods: &Pods, uid: Option<&str>) -> Option<String> {
 }
 
 #[test]
-fn a_successor_of_the_same_name_is_another_pod() {
-    let mut pods = store([Event::Applied(read(&pod("cart", "first")))]);
+fn a_new_pod_of_the_same_name_is_another_pod() {
+    let mut pods = store([WatchEvent::Apply(read(&pod("cart", "first")))]);
     assert_eq!(found(&pods, Some("first")).as_deref(), Some("first"));
     assert_eq!(found(&pods, Some("second")), None);
 
-    pods.apply(Event::Applied(read(&pod("cart", "second"))));
+    pods.apply(WatchEvent::Apply(read(&pod("cart", "second"))));
     assert_eq!(found(&pods, Some("first")), None);
     assert_eq!(found(&pods, Some("second")).as_deref(), Some("second"));
 
-    // The API server may tell the end of the first behind the begin of the second.
-    pods.apply(Event::Gone(read(&pod("cart", "first"))));
+    // The deletion of the first may arrive after the creation of the second.
+    pods.apply(WatchEvent::Delete(read(&pod("cart", "first"))));
     assert_eq!(found(&pods, Some("second")).as_deref(), Some("second"));
-    pods.apply(Event::Gone(read(&pod("cart", "second"))));
+    pods.apply(WatchEvent::Delete(read(&pod("cart", "second"))));
     assert_eq!(pods.find(&cart(), Some("second")), Lookup::Unknown);
 }
 
 #[test]
-fn a_pod_on_its_way_out_is_found_by_its_uid_alone() {
-    let pods = store([Event::Applied(read(&deleting(pod("cart", "first"))))]);
+fn a_pod_that_is_being_deleted_is_found_only_by_its_uid() {
+    let pods = store([WatchEvent::Apply(read(&deleting(pod("cart", "first"))))]);
     assert_eq!(found(&pods, None), None);
     assert_eq!(found(&pods, Some("first")).as_deref(), Some("first"));
 }
@@ -62,7 +61,7 @@ fn a_pod_on_its_way_out_is_found_by_its_uid_alone() {
 fn a_static_pod_is_found_by_the_uid_that_the_kubelet_uses() {
     let mut mirror = pod("cart", "of-the-mirror");
     mirror["metadata"]["annotations"]["kubernetes.io/config.hash"] = json!("of-the-kubelet");
-    let pods = store([Event::Applied(read(&mirror))]);
+    let pods = store([WatchEvent::Apply(read(&mirror))]);
     for uid in ["of-the-mirror", "of-the-kubelet"] {
         assert_eq!(
             found(&pods, Some(uid)).as_deref(),
@@ -74,51 +73,51 @@ fn a_static_pod_is_found_by_the_uid_that_the_kubelet_uses() {
 }
 
 #[test]
-fn what_a_new_list_does_not_name_is_gone_at_its_end() {
+fn pods_that_a_new_list_does_not_contain_are_removed_at_its_end() {
     let mut pods = store([
-        Event::Applied(read(&pod("cart", "c"))),
-        Event::Applied(read(&pod("till", "t"))),
-        Event::ListBegins,
-        Event::Listed(read(&pod("till", "t"))),
+        WatchEvent::Apply(read(&pod("cart", "c"))),
+        WatchEvent::Apply(read(&pod("till", "t"))),
+        WatchEvent::Init,
+        WatchEvent::InitApply(read(&pod("till", "t"))),
     ]);
-    // While the list comes in, everything known stays known.
+    // Until the list is complete, every pod is kept.
     assert_eq!(pods.len(), 2);
-    let changes = pods.apply(Event::ListEnds);
-    assert_eq!(changes.gone.len(), 1);
-    assert_eq!(changes.gone[0].name, cart());
+    let changes = pods.apply(WatchEvent::InitDone);
+    assert_eq!(changes.deleted.len(), 1);
+    assert_eq!(changes.deleted[0].name, cart());
     assert_eq!(pods.len(), 1);
 }
 
 #[test]
-fn a_list_that_breaks_off_takes_nothing_away() {
+fn an_incomplete_list_removes_nothing() {
     let mut pods = store([
-        Event::Applied(read(&pod("cart", "c"))),
-        Event::ListBegins,
-        Event::ListBegins,
-        Event::Listed(read(&pod("cart", "c"))),
+        WatchEvent::Apply(read(&pod("cart", "c"))),
+        WatchEvent::Init,
+        WatchEvent::Init,
+        WatchEvent::InitApply(read(&pod("cart", "c"))),
     ]);
-    assert!(pods.apply(Event::ListEnds).gone.is_empty());
+    assert!(pods.apply(WatchEvent::InitDone).deleted.is_empty());
     assert_eq!(pods.len(), 1);
 }
 
 #[test]
-fn changes_tell_what_is_new_and_what_is_replaced() {
+fn changes_contain_new_and_replaced_pods() {
     let mut pods = Pods::new(false);
-    let first = Event::Applied(read(&pod("cart", "first")));
-    assert_eq!(pods.apply(first.clone()).now.len(), 1);
-    assert!(pods.apply(first).now.is_empty(), "nothing changed");
-    let changes = pods.apply(Event::Applied(read(&pod("cart", "second"))));
-    assert_eq!(changes.gone[0].uid, "first");
-    assert_eq!(changes.now[0].uid, "second");
+    let first = WatchEvent::Apply(read(&pod("cart", "first")));
+    assert_eq!(pods.apply(first.clone()).applied.len(), 1);
+    assert!(pods.apply(first).applied.is_empty(), "nothing changed");
+    let changes = pods.apply(WatchEvent::Apply(read(&pod("cart", "second"))));
+    assert_eq!(changes.deleted[0].uid, "first");
+    assert_eq!(changes.applied[0].uid, "second");
 }
 
 #[test]
-fn labels_of_a_namespace_are_known_or_not_but_never_guessed() {
+fn facts_are_complete_only_with_the_labels_of_the_namespace() {
     let facts = read(&pod("cart", "c")).facts.unwrap();
     let mut pods = Pods::new(true);
     assert_eq!(pods.complete(&facts), None);
     let labels = BTreeMap::from([("mesh".to_owned(), "off".to_owned())]);
-    pods.apply_namespace(Event::Applied(Namespace {
+    pods.apply_namespace(WatchEvent::Apply(Namespace {
         name: "shop".into(),
         labels: labels.clone(),
     }));
@@ -129,7 +128,7 @@ fn labels_of_a_namespace_are_known_or_not_but_never_guessed() {
 }
 
 #[test]
-fn what_repair_must_see_is_kept() {
+fn the_status_that_repair_needs_is_read() {
     let mut object = pod("cart", "c");
     object["status"] = json!({
         "phase": "Pending",
@@ -165,7 +164,7 @@ fn what_repair_must_see_is_kept() {
 }
 
 #[test]
-fn a_pod_that_cannot_be_read_is_there_with_the_reason() {
+fn a_pod_that_cannot_be_decoded_is_kept_with_the_reason() {
     let mut object = pod("cart", "c");
     object["spec"]["containers"] = json!([{"name": 7}]);
     let pod = read(&object);

@@ -1,4 +1,4 @@
-//! What repair sends to the API server, and what it does where it is refused.
+//! The requests of repair to the API server, and what it does when they fail.
 
 use std::fs;
 use std::process::Command;
@@ -40,33 +40,33 @@ fn start(server: &ApiServer, flags: &[&str]) -> Agent {
     Agent::start(flags, |directory| server.kubeconfig(directory))
 }
 
-fn changes_of_pods(server: &ApiServer) -> Vec<(String, Value)> {
+fn pod_changes(server: &ApiServer) -> Vec<(String, Value)> {
     let changes = server.changes().into_iter();
     changes
-        .filter(|(what, _)| what.contains("/pods/"))
+        .filter(|(request, _)| request.contains("/pods/"))
         .collect()
 }
 
 #[test]
-fn a_pod_is_deleted_by_uid_and_version_and_gracefully() {
+fn a_pod_is_deleted_with_uid_version_and_grace_period() {
     let server = ApiServer::new([failing(UID, "7")]);
     server.fail("/pods/cart", Fault::Status(500));
-    // Another writer is faster than the first deletion.
+    // The first deletion fails, and the pod changes before the second.
     let agent = start(&server, DELETE);
-    agent.said("answered 500");
+    agent.wait_for_line("answered 500");
     server.replace(failing(UID, "8"));
-    agent.said("it was deleted");
-    let changes = changes_of_pods(&server);
-    let (what, sent) = &changes[0];
-    assert_eq!(what, &format!("DELETE {POD}"));
-    let only = json!({"uid": UID, "resourceVersion": "8"});
-    assert_eq!(sent["preconditions"], only);
-    assert_eq!(sent["gracePeriodSeconds"], Value::Null);
+    agent.wait_for_line("it was deleted");
+    let changes = pod_changes(&server);
+    let (request, body) = &changes[0];
+    assert_eq!(request, &format!("DELETE {POD}"));
+    let preconditions = json!({"uid": UID, "resourceVersion": "8"});
+    assert_eq!(body["preconditions"], preconditions);
+    assert_eq!(body["gracePeriodSeconds"], Value::Null);
     assert_eq!(changes.len(), 1, "once: {changes:?}");
 }
 
 #[test]
-fn nothing_is_deleted_while_the_nodes_plugin_is_not_in_place() {
+fn nothing_is_deleted_while_the_plugin_is_not_installed() {
     let node = tempfile::tempdir().unwrap();
     let path = |name: &str| node.path().join(name).display().to_string();
     let (bin, conf, plugin) = (path("bin"), path("net.d"), path("mesh-cni"));
@@ -86,28 +86,25 @@ fn nothing_is_deleted_while_the_nodes_plugin_is_not_in_place() {
     ];
     let server = ApiServer::new([failing(UID, "7")]);
     let agent = start(&server, &[DELETE, &install].concat());
-    agent.said("is deleted later: this node's plugin is not ready");
-    assert_eq!(changes_of_pods(&server), []);
+    agent.wait_for_line("deletion postponed: this node's plugin is not ready");
+    assert_eq!(pod_changes(&server), []);
     let list = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
     fs::write(format!("{conf}/10-calico.conflist"), list).unwrap();
-    agent.said("it was deleted");
-    assert_eq!(changes_of_pods(&server)[0].0, format!("DELETE {POD}"));
+    agent.wait_for_line("it was deleted");
+    assert_eq!(pod_changes(&server)[0].0, format!("DELETE {POD}"));
 }
 
 #[test]
-fn deletions_follow_each_other_slowly() {
+fn there_is_a_pause_between_deletions() {
     let mut other = failing("another-uid", "8");
     other["metadata"]["name"] = json!("till");
     let server = ApiServer::new([failing(UID, "7"), other]);
     let flags = [DELETE, &["--plugin-log-level", "debug"]].concat();
     let agent = start(&server, &flags);
-    agent.said("it was deleted");
-    agent.said("is deleted later: another was deleted just now");
-    agent.said("it was deleted");
-    let deleted: Vec<_> = changes_of_pods(&server)
-        .into_iter()
-        .map(|it| it.0)
-        .collect();
+    agent.wait_for_line("it was deleted");
+    agent.wait_for_line("deletion postponed: another pod was deleted just now");
+    agent.wait_for_line("it was deleted");
+    let deleted: Vec<_> = pod_changes(&server).into_iter().map(|it| it.0).collect();
     assert_eq!(
         deleted,
         [
@@ -118,54 +115,54 @@ fn deletions_follow_each_other_slowly() {
 }
 
 #[test]
-fn a_pod_that_was_made_again_is_neither_deleted_nor_labelled() {
+fn a_new_pod_of_the_same_name_is_neither_deleted_nor_labelled() {
     for flags in [DELETE, LABEL] {
         let server = ApiServer::new([failing(UID, "7")]);
         server.fail("/pods/cart", Fault::Status(409));
         let agent = start(&server, flags);
-        agent.said("not needed: the API server answered 409");
+        agent.wait_for_line("not needed: the API server answered 409");
         server.replace(failing("another-uid", "9"));
-        agent.said("not needed: another pod has its name now");
-        assert_eq!(changes_of_pods(&server), []);
+        agent.wait_for_line("not needed: another pod has its name now");
+        assert_eq!(pod_changes(&server), []);
     }
 }
 
 #[test]
-fn a_label_is_set_at_that_version_and_once() {
+fn a_label_is_set_once_with_the_version() {
     let server = ApiServer::new([failing(UID, "7")]);
     let agent = start(&server, LABEL);
-    agent.said("it stays broken");
-    server.tell("MODIFIED", &failing(UID, "8"));
-    server.tell("DELETED", &failing(UID, "9"));
-    server.tell("ADDED", &failing("another-uid", "10"));
-    agent.said("not needed: another pod has its name now");
+    agent.wait_for_line("it stays broken");
+    server.send("MODIFIED", &failing(UID, "8"));
+    server.send("DELETED", &failing(UID, "9"));
+    server.send("ADDED", &failing("another-uid", "10"));
+    agent.wait_for_line("not needed: another pod has its name now");
     let change = json!({"metadata": {
         "resourceVersion": "7",
         "labels": {"cni.istio.io/uninitialized": "true"},
     }});
-    assert_eq!(changes_of_pods(&server), [(format!("PATCH {POD}"), change)]);
+    assert_eq!(pod_changes(&server), [(format!("PATCH {POD}"), change)]);
 }
 
 #[test]
-fn a_missing_right_is_named_with_its_remedy() {
+fn a_missing_right_is_reported() {
     let server = ApiServer::new([failing(UID, "7")]);
     for _ in 0..2 {
         server.fail("/pods/cart", Fault::Status(403));
     }
     let agent = start(&server, LABEL);
-    let line = agent.said("answered 403");
+    let line = agent.wait_for_line("answered 403");
     assert!(
         line.contains("give the agent's role the right: get pods"),
         "{line}"
     );
-    agent.said("labelled cni.istio.io/uninitialized=true");
+    agent.wait_for_line("labelled cni.istio.io/uninitialized=true");
 }
 
 #[test]
-fn a_failing_repair_is_told_by_status() {
+fn status_and_page_report_a_failed_repair() {
     let server = ApiServer::new([failing(UID, "7")]);
     let agent = start(&server, &["--repair-enabled=true"]);
-    agent.said("repair: waits");
+    agent.wait_for_line("repair: backing off");
     let status: Value = serde_json::from_str(&agent.get("/v1/status").body).unwrap();
     let repair = &status["repair"];
     assert_eq!(repair["remedies"], json!(["repair"]));
@@ -177,10 +174,10 @@ fn a_failing_repair_is_told_by_status() {
 }
 
 #[test]
-fn the_status_command_counts_repairs_and_names_broken_pods() {
+fn the_status_command_reports_repairs_and_broken_pods() {
     let server = ApiServer::new([failing(UID, "7")]);
     let agent = start(&server, LABEL);
-    agent.said("it stays broken");
+    agent.wait_for_line("it stays broken");
     let output = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"))
         .env_clear()
         .args(["status", "--cni-bin-dir", "/nonexistent"])
@@ -191,13 +188,13 @@ fn the_status_command_counts_repairs_and_names_broken_pods() {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let told =
-        "repair (label): 1 done, 0 failed, 1 broken\n  shop/cart: it is broken, and labelled\n";
-    assert!(text.ends_with(told), "{text}");
+    let expected =
+        "repair (label): 1 done, 0 failed, 1 broken\n  shop/cart: it is broken and labelled\n";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
-fn repair_without_a_remedy_is_refused() {
+fn repair_without_an_action_is_refused() {
     let output = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"))
         .env_clear()
         .args(["run", "--node-name", "node-1", "--repair-enabled=true"])
@@ -207,7 +204,7 @@ fn repair_without_a_remedy_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(
-        text.contains("nothing is to be done about broken pods"),
+        text.contains("no action for broken pods is enabled"),
         "{text}"
     );
     assert!(text.contains("hint: set --repair-repair-pods"), "{text}");

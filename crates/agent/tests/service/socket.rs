@@ -1,4 +1,4 @@
-//! The socket: who can open it, what it answers, and what it refuses.
+//! The socket: its permissions, its responses, and what it refuses.
 
 use std::fs;
 use std::io::Write;
@@ -15,27 +15,29 @@ use crate::objects::pod;
 fn with_cart() -> (ApiServer, Agent) {
     let server = ApiServer::new([pod("cart", "c-1")]);
     let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
-    agent.said("watch: listed");
+    agent.wait_for_line("watch: listed");
     (server, agent)
 }
 
 #[test]
-fn a_pod_of_the_watch_is_answered_with_its_facts() {
+fn a_watched_pod_is_returned_from_memory() {
     let (server, agent) = with_cart();
     let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
     assert_eq!(answer.code, 200, "{answer:?}");
     assert!(answer.head.contains("content-type: application/json"));
-    let facts: PodFacts = serde_json::from_str(&answer.body).unwrap();
+    let json: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(json["protocol_version"], 1);
+    let facts: PodFacts = serde_json::from_value(json).unwrap();
     assert_eq!(facts, PodFacts::from_object(&pod("cart", "c-1")).unwrap());
     let gets = server
-        .asked()
+        .requests()
         .into_iter()
         .filter(|path| path.contains("/pods/"));
-    assert_eq!(gets.count(), 0, "a pod of the watch costs no request");
+    assert_eq!(gets.count(), 0, "a watched pod needs no request");
 }
 
 #[test]
-fn a_pod_is_found_by_its_uid_alone() {
+fn a_pod_is_found_by_its_uid() {
     let (_server, agent) = with_cart();
     let answer = agent.get("/v1/pods?uid=c-1");
     assert_eq!(answer.code, 200, "{answer:?}");
@@ -48,9 +50,9 @@ fn a_pod_is_found_by_its_uid_alone() {
 }
 
 #[test]
-fn the_watch_is_of_this_node_alone() {
+fn the_watch_is_limited_to_this_node() {
     let (server, _agent) = with_cart();
-    let asked = server.asked();
+    let asked = server.requests();
     let pods = asked
         .iter()
         .filter(|path| path.starts_with("/api/v1/pods?"));
@@ -67,7 +69,7 @@ fn the_watch_is_of_this_node_alone() {
 }
 
 #[test]
-fn status_and_health_are_answered() {
+fn status_and_health_are_served() {
     let (_server, agent) = with_cart();
     assert_eq!(agent.get("/healthz").code, 200);
     let ready = agent.get("/readyz");
@@ -80,19 +82,19 @@ fn status_and_health_are_answered() {
 }
 
 #[test]
-fn the_socket_is_the_owners_alone() {
+fn only_the_owner_may_open_the_socket() {
     let (_server, agent) = with_cart();
-    let there = fs::metadata(agent.socket()).unwrap();
-    assert!(there.file_type().is_socket());
-    assert_eq!(there.permissions().mode() & 0o7777, 0o600);
+    let metadata = fs::metadata(agent.socket()).unwrap();
+    assert!(metadata.file_type().is_socket());
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
     let directory = fs::metadata(agent.run_dir()).unwrap();
     assert_eq!(directory.permissions().mode() & 0o7777, 0o700);
-    let left = fs::read_dir(agent.run_dir()).unwrap().count();
-    assert_eq!(left, 1, "nothing but the socket is in the directory");
+    let entries = fs::read_dir(agent.run_dir()).unwrap().count();
+    assert_eq!(entries, 1, "the directory contains only the socket");
 }
 
 #[test]
-fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+fn a_stale_socket_is_replaced_and_a_live_one_is_kept() {
     let server = ApiServer::new([]);
     let agent = Agent::start(&[], |directory| {
         let run = directory.join("run");
@@ -110,26 +112,26 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
         .output()
         .unwrap();
     assert_eq!(second.status.code(), Some(3));
-    let words = String::from_utf8(second.stderr).unwrap();
-    assert!(words.contains("another agent answers there"), "{words}");
+    let error = String::from_utf8(second.stderr).unwrap();
+    assert!(error.contains("another agent listens on it"), "{error}");
     assert_eq!(fs::metadata(agent.socket()).unwrap().ino(), before);
 }
 
 #[test]
-fn sigterm_ends_it_cleanly() {
+fn sigterm_ends_it_with_code_0() {
     let (_server, agent) = with_cart();
     let (status, _directory) = agent.terminate();
     assert_eq!(status.code(), Some(0));
 }
 
 #[test]
-fn a_report_is_counted_and_its_lines_are_forwarded() {
+fn a_report_is_counted_and_its_lines_are_logged() {
     let (_server, agent) = with_cart();
     let report = r#"{"decision": "skip", "reason": "no-istio-proxy", "namespace": "shop",
         "name": "cart", "container_id": "0123", "duration_us": 3000,
         "lines": [{"level": "warn", "message": "odd\nindeed"}]}"#;
     assert_eq!(agent.post("/v1/reports", report).code, 202);
-    let line = agent.said("plugin");
+    let line = agent.wait_for_line("plugin");
     for part in ["WARN", "shop", "cart", "0123", "odd indeed"] {
         assert!(line.contains(part), "{line}");
     }
@@ -141,10 +143,9 @@ fn a_report_is_counted_and_its_lines_are_forwarded() {
 }
 
 #[test]
-fn a_report_whose_sender_is_gone_is_counted_all_the_same() {
+fn a_report_is_counted_even_if_the_sender_does_not_wait() {
     let (_server, agent) = with_cart();
-    let body =
-        r#"{"decision": "redirect", "lines": [{"level": "info", "message": "left at once"}]}"#;
+    let body = r#"{"decision": "redirect", "lines": [{"level": "info", "message": "disconnected at once"}]}"#;
     let mut stream = UnixStream::connect(agent.socket()).unwrap();
     write!(
         stream,
@@ -153,19 +154,19 @@ fn a_report_whose_sender_is_gone_is_counted_all_the_same() {
     )
     .unwrap();
     drop(stream);
-    agent.said("left at once");
+    agent.wait_for_line("disconnected at once");
 }
 
 #[test]
-fn what_is_too_large_or_no_request_is_refused() {
+fn invalid_and_too_large_requests_are_refused() {
     let (_server, agent) = with_cart();
     let large = "x".repeat(65 * 1024);
     assert_eq!(agent.post("/v1/reports", &large).code, 413);
     assert_eq!(agent.post("/v1/reports", "{").code, 400);
     assert_eq!(agent.get(&format!("/{}", "x".repeat(20_000))).code, 431);
-    assert_eq!(agent.ask("no request\r\n\r\n").code, 400);
+    assert_eq!(agent.request("invalid request\r\n\r\n").code, 400);
     for path in ["/v1/pods/shop/..", "/v1/pods/shop/A", "/v1/pods/shop/a%2fb"] {
         assert_eq!(agent.get(path).code, 400, "{path}");
     }
-    assert_eq!(agent.get("/healthz").code, 200, "it still answers");
+    assert_eq!(agent.get("/healthz").code, 200, "it still responds");
 }

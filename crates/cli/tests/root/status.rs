@@ -133,11 +133,11 @@ fn with_agent(answer: &str) -> (Option<i32>, Value) {
 #[test]
 fn a_node_whose_agent_is_running() {
     let (code, report) = with_agent(
-        "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"running\", \"why\": \"every check holds\", \"pods\": 3}",
+        "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"running\", \"why\": \"every check passes\", \"pods\": 3}",
     );
     assert_eq!(code, Some(0));
     assert_eq!(report["agent"]["state"], "running");
-    assert_eq!(report["agent"]["why"], "every check holds");
+    assert_eq!(report["agent"]["why"], "every check passes");
 }
 
 #[test]

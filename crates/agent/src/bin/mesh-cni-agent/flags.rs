@@ -1,4 +1,4 @@
-//! The flags, and the settings that they stand for.
+//! The commands and their flags, and the settings that they define.
 
 mod entry;
 mod kubeconfig;
@@ -13,20 +13,20 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mesh_cni_installer::{BinaryRemoval, ConfName, Entry, NodePaths, Settings, UninstallOptions};
 
-use crate::report::Failure;
+use crate::failure::Failure;
 use entry::EntryFlags;
 use kubeconfig::KubeconfigFlags;
 use mode::ModeFlags;
 pub(crate) use paths::PathFlags;
 pub(crate) use run::Run;
 
-/// The node agent of mesh-cni: puts the plugin and its chain entry on a node, and takes them out
-/// again. A run that is killed at any point leaves a network that the runtime can load, and is
-/// mended by running it again.
+/// The node agent of mesh-cni: installs the plugin and its entry on a node, and removes them. If a
+/// command is killed at any point, the runtime can still load its network configuration, and running
+/// the command again completes the work.
 #[derive(Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 the answer is no, 2 wrong use or bad input, 3 the \
+    after_help = "Exit codes: 0 success, 1 `status` found a problem, 2 wrong use or bad input, 3 the \
                         environment failed."
 )]
 pub(crate) struct Agent {
@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Status(StatusFlags),
 }
 
-/// Put the binary and the chain entry in place, once.
+/// Install the binary and the entry, and exit
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent install --exclude-namespaces kube-system \
@@ -51,14 +51,14 @@ pub(crate) enum Command {
 pub(crate) struct Install {
     #[command(flatten)]
     what: WhatFlags,
-    /// How long to wait for a network configuration that is not there yet
+    /// How long to wait for a network configuration if there is none yet
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u32,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
 }
 
-/// What is put in place.
+/// What to install.
 #[derive(Args)]
 pub(crate) struct WhatFlags {
     #[command(flatten)]
@@ -75,11 +75,11 @@ pub(crate) struct WhatFlags {
     entry: EntryFlags,
 }
 
-/// Take the chain entry and the binary out again, and put back what was converted
+/// Remove the entry and the binary, and restore a converted configuration
 ///
-/// The entry goes first; kubeconfig, socket, log and binary follow when the runtime has had time to
-/// load the list. The binary stays while a sandbox that was made with it is there: a runtime may
-/// call its DEL, which does nothing. Run it again to remove the binary later.
+/// The entry is removed first. Kubeconfig, socket, log and binary follow when the runtime has had time
+/// to load the list. The binary is kept while a sandbox exists that was created with it, because the
+/// runtime may call its DEL, which does nothing. Run the command again later to remove the binary.
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent uninstall --cni-conf-dir /host/etc/cni/net.d \
@@ -88,27 +88,28 @@ pub(crate) struct WhatFlags {
 pub(crate) struct Uninstall {
     #[command(flatten)]
     paths: PathFlags,
-    /// How long the runtime may take to load the list before the binary goes
+    /// How long the runtime gets to load the list before the binary is removed
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     grace: u32,
-    /// Put the entry of Istio CNI back that an install has replaced
+    /// Restore the entry of Istio CNI that an install replaced
     #[arg(long)]
     restore_istio_cni: bool,
-    /// Leave the binary in any case
+    /// Keep the binary in any case
     #[arg(long, conflicts_with = "remove_binary")]
     keep_binary: bool,
     /// Remove the binary in any case
     #[arg(long)]
     remove_binary: bool,
-    /// The runtime's CNI cache, which tells what sandboxes were made with [default: /var/lib/cni]
+    /// The runtime's CNI cache, which contains the plugins of each sandbox [default: /var/lib/cni]
     #[arg(long, value_name = "DIR")]
     cni_cache_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
 }
 
-/// Say whether binary and entry are in place, and where an agent runs, whether it is running or
-/// updating, and why; exit code 0 if all is well, 1 if not.
+/// Report whether binary and entry are installed, and the state of the agent if one runs
+///
+/// The agent is `running` or `updating`, with the reason. Exit code 0 if nothing is wrong, 1 otherwise.
 #[derive(Args)]
 #[command(after_help = "Example: mesh-cni-agent status --output json")]
 pub(crate) struct StatusFlags {
@@ -124,22 +125,22 @@ pub(crate) struct StatusFlags {
 
 #[derive(Args)]
 pub(crate) struct PluginBinary {
-    /// The plugin to install [default: mesh-cni beside this program]
+    /// The plugin binary to install [default: mesh-cni next to this program]
     #[arg(long, value_name = "FILE")]
     plugin_binary: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct ConfNameFlag {
-    /// The network configuration to work on [default: the first one in the order of names, which
-    /// is the one that the runtime takes]
+    /// The network configuration to change [default: the first one in the order of names, which is
+    /// the one that the runtime uses]
     #[arg(long, env = "CNI_CONF_NAME", value_name = "NAME")]
     cni_conf_name: Option<String>,
 }
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct OutputFlag {
-    /// What stdout is for
+    /// The format of the output
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
     pub(crate) output: Format,
 }
@@ -169,7 +170,7 @@ impl WhatFlags {
         let entry = Entry::new(fields).map_err(|error| {
             Failure::wrong_use(
                 &error,
-                "mend the field by its flag, or in the --conf-entry file",
+                "fix the field with its flag, or in the --conf-entry file",
             )
         })?;
         let mut settings = Settings::new(self.paths.paths()?, entry);
@@ -219,19 +220,26 @@ impl PluginBinary {
             return Ok(path.clone());
         }
         let own = std::env::current_exe().map_err(|error| {
-            Failure::environment(&error, "set the path of the mesh-cni binary with --plugin-binary")
+            Failure::environment(
+                &error,
+                "set the path of the mesh-cni binary with --plugin-binary",
+            )
         })?;
         Ok(own.with_file_name("mesh-cni"))
     }
 }
 
 impl ConfNameFlag {
-    /// Charts set the variable to nothing where they mean the default.
+    /// Charts set the variable to an empty string for the default.
     pub(crate) fn name(&self) -> Result<Option<ConfName>, Failure> {
-        let given = self.cni_conf_name.as_deref();
-        let given = given.filter(|name| !name.is_empty());
-        given.map(ConfName::new).transpose().map_err(|error| {
-            Failure::wrong_use(&error, "name a file of --cni-conf-dir with --cni-conf-name")
-        })
+        self.cni_conf_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map(ConfName::new)
+            .transpose()
+            .map_err(|error| {
+                let hint = "set --cni-conf-name to the name of a file in --cni-conf-dir";
+                Failure::wrong_use(&error, hint)
+            })
     }
 }

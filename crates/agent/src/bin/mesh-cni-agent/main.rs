@@ -1,8 +1,9 @@
-//! The door of `mesh-cni-agent`: flags in, steps on stdout, errors on stderr, an exit code out.
+//! `mesh-cni-agent`: parses the flags, runs the command, and returns its exit code.
 
 #![forbid(unsafe_code)]
 
-mod agent;
+mod agent_state;
+mod failure;
 mod flags;
 mod report;
 
@@ -11,66 +12,66 @@ use std::process::ExitCode;
 use clap::Parser;
 use mesh_cni_installer::{Installation, Settings, install, status, uninstall};
 
-use flags::Run;
-use flags::{Agent, Command, Install, StatusFlags, Uninstall};
-use report::{Failure, Report};
+use agent_state::AgentState;
+use failure::Failure;
+use flags::{Agent, Command, Install, Run, StatusFlags, Uninstall};
+use report::StepPrinter;
 
-/// The answer is no.
+/// The exit code of `status` if something is wrong.
 const NO: u8 = 1;
 
 fn main() -> ExitCode {
-    let done = match Agent::parse().command {
-        Command::Install(flags) => put_in(&flags),
-        Command::Run(flags) => run(&flags),
-        Command::Uninstall(flags) => take_out(&flags),
-        Command::Status(flags) => tell_status(&flags),
+    let result = match Agent::parse().command {
+        Command::Install(flags) => run_install(&flags),
+        Command::Run(flags) => run_service(&flags),
+        Command::Uninstall(flags) => run_uninstall(&flags),
+        Command::Status(flags) => run_status(&flags),
     };
-    done.unwrap_or_else(|failure| failure.tell())
+    result.unwrap_or_else(|failure| failure.print())
 }
 
-fn put_in(flags: &Install) -> Result<ExitCode, Failure> {
+fn run_install(flags: &Install) -> Result<ExitCode, Failure> {
     let settings = flags.settings()?;
-    let mut report = Report::new(flags.output);
-    warn_of_unknown(&settings);
-    let outcome = install(&settings, flags.wait(), |event| report.tell(&event))?;
-    report.end(&outcome)
+    let mut printer = StepPrinter::new(flags.output.output);
+    warn_of_unknown_fields(&settings);
+    let outcome = install(&settings, flags.wait(), |event| printer.event(&event))?;
+    printer.finish(&outcome)
 }
 
-fn run(flags: &Run) -> Result<ExitCode, Failure> {
+fn run_service(flags: &Run) -> Result<ExitCode, Failure> {
     let settings = flags.settings()?;
-    settings.install.iter().for_each(warn_of_unknown);
+    settings.install.iter().for_each(warn_of_unknown_fields);
     match mesh_cni_agent::run(settings) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(Failure::environment(&error, error.remedy())),
     }
 }
 
-fn warn_of_unknown(settings: &Settings) {
+fn warn_of_unknown_fields(settings: &Settings) {
     for field in settings.entry.unknown() {
         report::warn(&format!(
-            "field `{field}` of the entry is not known to mesh-cni, which passes over it"
+            "mesh-cni does not know field `{field}` of the entry and ignores it"
         ));
     }
 }
 
-fn take_out(flags: &Uninstall) -> Result<ExitCode, Failure> {
-    let mut report = Report::new(flags.output);
+fn run_uninstall(flags: &Uninstall) -> Result<ExitCode, Failure> {
+    let mut printer = StepPrinter::new(flags.output.output);
     let outcome = uninstall(&flags.paths()?, &flags.uninstall_options(), |event| {
-        report.tell(&event);
+        printer.event(&event);
     })?;
-    report.end(&outcome)
+    printer.finish(&outcome)
 }
 
-fn tell_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
+fn run_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
     let plugin_binary = flags.plugin_binary.path()?;
     let plugin_binary = Some(plugin_binary.as_path()).filter(|path| path.is_file());
     let paths = flags.paths.paths()?;
     let status = status(&paths, flags.conf_name.name()?.as_ref(), plugin_binary)?;
-    let agent = agent::Agent::ask(&paths.run_dir);
-    report::status(flags.output, &status, &agent)?;
-    let runs = agent.state().is_none_or(|(state, _)| state == "running");
+    let agent = AgentState::request(&paths.run_dir);
+    report::print_status(flags.output.output, &status, &agent)?;
     Ok(match status.installation {
-        Installation::Installed if runs => ExitCode::SUCCESS,
+        Installation::Installed if agent.is_good() => ExitCode::SUCCESS,
         _ => ExitCode::from(NO),
     })
 }

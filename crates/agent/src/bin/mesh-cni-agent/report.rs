@@ -1,97 +1,39 @@
-//! What is said: results on stdout for people or programs, everything else on stderr.
+//! What the program prints: results on stdout, as text or JSON, and everything else on stderr.
 
-use std::error::Error as StdError;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use mesh_cni_installer::{
-    DiskError, Error, Installation, NodeStatus, Outcome, Progress, Step, error_chain as one_line,
-};
+use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step};
 use serde_json::{Value, json};
 
-use crate::agent::Agent;
-use crate::flags::{Format, OutputFlag};
+use crate::agent_state::AgentState;
+use crate::failure::Failure;
+use crate::flags::Format;
 
-/// A command that ends without an answer.
-pub(crate) struct Failure {
-    code: u8,
-    message: String,
-    remedy: &'static str,
-}
-
-/// Tells steps as they are done.
-pub(crate) struct Report {
+/// Prints the steps of an installation as they are done.
+pub(crate) struct StepPrinter {
     format: Format,
     printed: io::Result<()>,
 }
 
-impl Failure {
-    pub(crate) fn wrong_use(error: &(dyn StdError + 'static), remedy: &'static str) -> Self {
-        Self::new(2, one_line(error), remedy)
-    }
-
-    pub(crate) fn wrong(message: String, remedy: &'static str) -> Self {
-        Self::new(2, message, remedy)
-    }
-
-    pub(crate) fn bad_file(
-        file: &Path,
-        error: &(dyn StdError + 'static),
-        remedy: &'static str,
-    ) -> Self {
-        let message = format!("entry in `{}`: {}", file.display(), one_line(error));
-        Self::new(2, message, remedy)
-    }
-
-    pub(crate) fn environment(error: &(dyn StdError + 'static), remedy: &'static str) -> Self {
-        Self::new(3, one_line(error), remedy)
-    }
-
-    pub(crate) fn tell(&self) -> ExitCode {
-        complain(&format!("error: {}\nhint: {}", self.message, self.remedy));
-        ExitCode::from(self.code)
-    }
-
-    fn new(code: u8, message: String, remedy: &'static str) -> Self {
+impl StepPrinter {
+    pub(crate) fn new(format: Format) -> Self {
         Self {
-            code,
-            message,
-            remedy,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::environment(&error, error.remedy())
-    }
-}
-
-impl From<DiskError> for Failure {
-    fn from(error: DiskError) -> Self {
-        Error::from(error).into()
-    }
-}
-
-impl Report {
-    pub(crate) fn new(output: OutputFlag) -> Self {
-        Self {
-            format: output.output,
+            format,
             printed: Ok(()),
         }
     }
 
-    pub(crate) fn tell(&mut self, event: &Progress<'_>) {
+    pub(crate) fn event(&mut self, event: &Progress<'_>) {
         match event {
-            Progress::Waiting(refusal) => complain(&format!("waiting: {refusal}")),
+            Progress::Waiting(refusal) => print_error(&format!("waiting: {refusal}")),
             Progress::Done(step) if self.format == Format::Text => self.print(&step.to_string()),
             Progress::Done(_) => {}
         }
     }
 
-    /// Says what was left as it was; for programs, all of it.
-    pub(crate) fn end(mut self, outcome: &Outcome) -> Result<ExitCode, Failure> {
+    /// Prints the notes, or as JSON everything.
+    pub(crate) fn finish(mut self, outcome: &Outcome) -> Result<ExitCode, Failure> {
         match self.format {
             Format::Text => {
                 for note in &outcome.notes {
@@ -100,11 +42,11 @@ impl Report {
             }
             Format::Json => self.print(&outcome_json(outcome).to_string()),
         }
-        self.printed.map_err(|error| unprinted(&error))?;
+        self.printed.map_err(|error| Failure::stdout(&error))?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// A reader that went away stops no work; it is told at the end.
+    /// A closed stdout does not stop the work; it is an error at the end.
     fn print(&mut self, line: &str) {
         if self.printed.is_ok() {
             self.printed = writeln!(io::stdout().lock(), "{line}");
@@ -112,49 +54,50 @@ impl Report {
     }
 }
 
-/// Says what the node is like, and what the agent on it says.
-pub(crate) fn status(
-    output: OutputFlag,
+/// Prints the state of the installation and of the agent.
+pub(crate) fn print_status(
+    format: Format,
     status: &NodeStatus,
-    agent: &Agent,
+    agent: &AgentState,
 ) -> Result<(), Failure> {
-    let text = match output.output {
+    let text = match format {
         Format::Text => status_text(status, agent),
         Format::Json => status_json(status, agent).to_string(),
     };
-    writeln!(io::stdout().lock(), "{text}").map_err(|error| unprinted(&error))
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::stdout(&error))
 }
 
-fn status_text(status: &NodeStatus, agent: &Agent) -> String {
-    let state = agent.state().map(|(state, why)| format!("{state}: {why}"));
-    let reasons = status.problems.iter().map(|problem| format!("  {problem}"));
-    let lines = state
+fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
+    agent
+        .summary()
+        .map(|(state, why)| format!("{state}: {why}"))
         .into_iter()
         .chain([status.installation.to_string()])
-        .chain(reasons)
-        .chain(agent.repair());
-    lines.collect::<Vec<_>>().join("\n")
+        .chain(status.problems.iter().map(|problem| format!("  {problem}")))
+        .chain(agent.repair_lines())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-fn status_json(status: &NodeStatus, agent: &Agent) -> Value {
+fn status_json(status: &NodeStatus, agent: &AgentState) -> Value {
     let reasons: Vec<_> = status.problems.iter().map(ToString::to_string).collect();
     let mut document = json!({
-        "status": status_word(status.installation),
+        "status": installation_word(status.installation),
         "conf": status.conf,
         "reasons": reasons,
     });
-    if let Some((state, why)) = agent.state() {
+    if let Some((state, why)) = agent.summary() {
         document["state"] = Value::from(state);
         document["why"] = Value::from(why);
     }
-    if let Agent::Says(said) = agent {
-        document["agent"] = said.clone();
+    if let AgentState::Answers(status) = agent {
+        document["agent"] = json!(status);
     }
     document
 }
 
 pub(crate) fn warn(message: &str) {
-    complain(&format!("warning: {message}"));
+    print_error(&format!("warning: {message}"));
 }
 
 fn outcome_json(outcome: &Outcome) -> Value {
@@ -167,7 +110,7 @@ fn step_json(step: &Step) -> Value {
     json!({"step": step.name(), "path": step.path(), "text": step.to_string()})
 }
 
-fn status_word(installation: Installation) -> &'static str {
+fn installation_word(installation: Installation) -> &'static str {
     match installation {
         Installation::Installed => "installed",
         Installation::NotInstalled => "not-installed",
@@ -175,12 +118,7 @@ fn status_word(installation: Installation) -> &'static str {
     }
 }
 
-fn unprinted(error: &io::Error) -> Failure {
-    let remedy = "the work is done: ask `mesh-cni-agent status`";
-    Failure::new(3, format!("cannot write to stdout: {error}"), remedy)
-}
-
-/// There is nowhere left to complain about a stderr that is closed.
-fn complain(text: &str) {
+/// A closed stderr is ignored.
+pub(crate) fn print_error(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }

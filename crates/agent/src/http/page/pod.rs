@@ -1,86 +1,164 @@
-//! One pod: the conditions of its decision, the rules that it should have, and those that it has.
+//! The page of one pod: the conditions of its decision, its expected rules, and its live rules.
 
-use mesh_cni_netfilter::{Listing, RuleSet, drift};
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use maud::{Markup, html};
+use mesh_cni_netfilter::{Listing, RuleSet, drift_all};
+use mesh_cni_plan::{Decision, MeshConf};
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::{PodFacts, conditions};
 
-use super::markup::Document;
-use super::walk::{self, Asked};
-use super::{addresses, decision};
-use crate::Pod;
-
-/// The rules that stand in the pod's namespace, or why they cannot be told.
-pub(crate) type LiveRules = Result<Vec<RuleSet>, String>;
+use super::walk::{self, WalkQuery};
+use super::{describe, document, table, yes_or_no};
+use crate::decide::decide;
+use crate::kube::pod::Pod;
+use crate::live_rules::LiveRules;
 
 /// The page of that pod.
-pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> String {
-    let mut page = Document::new(&format!("Pod {}", pod.name));
-    let (decision, reason) = decision(pod, conf);
-    page.raw("<p><a href=\"/\">the node</a></p>");
-    page.paragraph(&format!("{decision}: {reason}"));
-    page.paragraph(&format!("UID {}, phase {}.", pod.uid, pod.phase));
-    if let Ok(facts) = &pod.facts {
-        condition_table(&mut page, facts, conf);
-        let planned = plan(facts, conf, &addresses(pod));
-        let wanted = match planned {
-            Ok(Plan::Redirect(redirection)) => redirection.rule_sets,
-            Ok(Plan::Skip(_)) | Err(_) => Vec::new(),
-        };
-        rules(&mut page, &wanted, live);
-    }
-    let asked = Asked {
-        pod: pod.name.to_string(),
-        ..Asked::default()
+pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
+    let decision = decide(pod, conf);
+    let (word, reason) = describe(&decision);
+    let expected = match decision {
+        Ok(Decision::Redirect(redirection)) => redirection.rule_sets,
+        Ok(Decision::OwnPod | Decision::Skip(_)) | Err(_) => Vec::new(),
     };
-    walk::form(&mut page, &asked);
-    page.end()
+    let query = WalkQuery {
+        pod: pod.name.to_string(),
+        ..WalkQuery::default()
+    };
+    document(
+        &format!("Pod {}", pod.name),
+        &html! {
+            p { a href="/" { "the node" } }
+            p { (word) ": " (reason) }
+            p { "UID " (pod.uid) ", phase " (pod.phase) "." }
+            @if let Ok(facts) = &pod.facts {
+                (condition_table(facts, conf))
+                (rules(&expected, live))
+            }
+            (walk::form(&query))
+        },
+    )
 }
 
-fn condition_table(page: &mut Document, facts: &PodFacts, conf: &MeshConf) {
-    page.raw("<h2>Conditions</h2><table><thead><tr><th>Condition</th><th>Holds</th><th>Fact</th></tr></thead><tbody>");
-    for condition in conditions(facts, &conf.policy()) {
-        let holds = if condition.holds { "yes" } else { "no" };
-        page.row(&[condition.name, holds, &condition.fact]);
-    }
-    page.raw("</tbody></table>");
+fn condition_table(facts: &PodFacts, conf: &MeshConf) -> Markup {
+    let rows = html! {
+        @for condition in conditions(facts, &conf.policy()) {
+            tr {
+                td { (condition.name) }
+                td { (yes_or_no(condition.holds)) }
+                td { (condition.fact) }
+            }
+        }
+    };
+    html! { h2 { "Conditions" } (table(["Condition", "Holds", "Fact"], &rows)) }
 }
 
-fn rules(page: &mut Document, wanted: &[RuleSet], live: &LiveRules) {
+fn rules(expected: &[RuleSet], live: &LiveRules) -> Markup {
     match live {
-        Ok(live) => {
-            page.raw("<h2>Rules that stand, with counters</h2>");
-            let mut pairs = wanted.iter().zip(live);
-            let difference = pairs.find_map(|(wanted, live)| drift(wanted, live, &OWNERSHIP));
-            page.paragraph(&match difference {
-                Some(difference) => format!("They are not as they should be: {difference}."),
-                None => "They are as they should be.".to_owned(),
-            });
-            listings(page, live);
-        }
-        Err(words) if wanted.is_empty() => page.paragraph(words),
-        Err(words) => {
-            page.raw("<h2>Rules that it should have</h2>");
-            page.paragraph(words);
-            listings(page, wanted);
-        }
+        Ok(live) => html! {
+            h2 { "Live rules, with counters" }
+            p { (comparison(expected, live)) }
+            (listings(live))
+        },
+        Err(reason) if expected.is_empty() => html! { p { (reason) } },
+        Err(reason) => html! { h2 { "Expected rules" } p { (reason) } (listings(expected)) },
     }
 }
 
-/// Every table that holds something.
-fn listings(page: &mut Document, rule_sets: &[RuleSet]) {
-    for rules in rule_sets {
-        for table in &rules.tables {
-            page.raw(&format!(
-                "<h3>{}, table {}</h3>",
-                rules.family,
-                table.name.as_str()
-            ));
-            page.preformatted(&Listing::of(rules, table.name, &OWNERSHIP).to_string());
+fn comparison(expected: &[RuleSet], live: &[RuleSet]) -> String {
+    match drift_all(expected, live, &OWNERSHIP) {
+        Some(difference) => format!("They are not as expected: {difference}."),
+        None if expected.is_empty() => "The pod has none of our rules, as expected.".to_owned(),
+        None => "They are as expected.".to_owned(),
+    }
+}
+
+/// Every table that is not empty.
+fn listings(rule_sets: &[RuleSet]) -> Markup {
+    html! {
+        @for rules in rule_sets {
+            @for table in &rules.tables {
+                h3 { (rules.family) ", table " (table.name.as_str()) }
+                pre { (Listing::of(rules, table.name, &OWNERSHIP)) }
+            }
+        }
+        @if rule_sets.iter().all(|rules| rules.tables.is_empty()) { p { "No rules." } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_cni_netfilter::Family;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A pod with a sidecar and one IPv4 address.
+    fn pod(namespace: &str, containers: &[&str]) -> Pod {
+        let containers: Vec<_> = containers
+            .iter()
+            .map(|name| json!({"name": name}))
+            .collect();
+        Pod::from_object(&json!({
+            "metadata": {
+                "namespace": namespace, "name": "mesh-cni-agent-x7x2p", "uid": "c-1",
+                "annotations": {"sidecar.istio.io/status": "{}"},
+            },
+            "spec": {"containers": containers},
+            "status": {"podIPs": [{"ip": "10.0.0.7"}]},
+        }))
+        .unwrap()
+    }
+
+    fn rules_of(pod: &Pod, conf: &MeshConf) -> Vec<RuleSet> {
+        match decide(pod, conf) {
+            Ok(Decision::Redirect(redirection)) => redirection.rule_sets,
+            other => panic!("{other:?}"),
         }
     }
-    let empty = |rules: &RuleSet| rules.tables.is_empty();
-    if rule_sets.iter().all(empty) {
-        page.paragraph("There are none.");
+
+    #[test]
+    fn a_skipped_pod_with_rules_of_ours_is_not_as_expected() {
+        let conf = MeshConf::default();
+        let redirected = pod("shop", &["app", "istio-proxy"]);
+        let live = Ok(rules_of(&redirected, &conf));
+        let page = page(&pod("shop", &["app"]), &conf, &live).0;
+        assert!(
+            page.contains("They are not as expected: table nat: chain"),
+            "{page}"
+        );
+        let none = Ok(vec![RuleSet::new(Family::V4), RuleSet::new(Family::V6)]);
+        let page = super::page(&pod("shop", &["app"]), &conf, &none).0;
+        assert!(
+            page.contains("The pod has none of our rules, as expected."),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn rules_of_a_family_that_is_not_expected_are_not_as_expected() {
+        let conf = MeshConf::default();
+        let redirected = pod("shop", &["app", "istio-proxy"]);
+        let mut live = rules_of(&redirected, &conf);
+        assert_eq!(live.len(), 1, "IPv4 alone is expected");
+        let as_expected = page(&redirected, &conf, &Ok(live.clone())).0;
+        assert!(
+            as_expected.contains("They are as expected."),
+            "{as_expected}"
+        );
+        let mut v6 = live[0].clone();
+        v6.family = Family::V6;
+        live.push(v6);
+        let page = page(&redirected, &conf, &Ok(live)).0;
+        assert!(page.contains("They are not as expected"), "{page}");
+    }
+
+    #[test]
+    fn the_agents_own_pod_is_skipped() {
+        let mut conf = MeshConf::default();
+        conf.pod_namespace = Some("istio-system".to_owned());
+        let own = pod("istio-system", &["agent", "istio-proxy"]);
+        let page = page(&own, &conf, &Err("not visible".to_owned())).0;
+        assert!(page.contains("skip: it is the agent's own pod"), "{page}");
+        assert!(!page.contains("Expected rules"), "{page}");
     }
 }

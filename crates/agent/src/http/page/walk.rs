@@ -1,104 +1,104 @@
-//! The form that asks where a packet of a pod ends, and the answer.
+//! The form that simulates a packet through a pod's rules, and its result.
 
-use mesh_cni_netfilter::walk::{NetnsAddresses, Walk, walk, walk_in};
+use maud::{Markup, html};
+use mesh_cni_netfilter::walk::{NetnsAddresses, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
-use mesh_cni_plan::{MeshConf, Plan, plan};
+use mesh_cni_plan::{Decision, MeshConf};
 use mesh_cni_rules::PORT_NAMES;
 
-use super::addresses;
-use super::markup::{Document, escape};
-use crate::{Pod, PodName};
+use super::document;
+use crate::decide::decide;
+use crate::error_chain;
+use crate::kube::pod::{Pod, PodName};
 
-/// A packet to begin with.
+/// The packet in an empty form.
 const EXAMPLE: &str = "out tcp 10.0.0.7:9080 uid 1000";
 
-/// What the form sends.
+/// The fields of the form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct WalkQuery {
     /// `NAMESPACE/NAME`.
     pub(crate) pod: String,
-    /// The packet, as `mesh-cnictl explain` reads it.
+    /// The packet, in the syntax of `mesh-cnictl explain`.
     pub(crate) packet: String,
 }
 
-impl Asked {
-    /// What a query holds.
+impl WalkQuery {
+    /// Reads the query of a URL.
     pub(crate) fn parse(query: &str) -> Self {
-        let mut asked = Self::default();
+        let mut fields = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "pod" => value.trim().clone_into(&mut asked.pod),
-                "packet" => value.trim().clone_into(&mut asked.packet),
+                "pod" => value.trim().clone_into(&mut fields.pod),
+                "packet" => value.trim().clone_into(&mut fields.packet),
                 _ => {}
             }
         }
-        asked
+        fields
     }
 
     /// The pod's name.
-    pub(crate) fn name(&self) -> Option<PodName> {
+    pub(crate) fn pod_name(&self) -> Option<PodName> {
         let (namespace, name) = self.pod.split_once('/')?;
-        Some(PodName {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
+        Some(PodName::new(namespace, name))
     }
 }
 
-/// The page that answers; `pod` is the one that was asked about, if it is there.
-pub(crate) fn page(asked: &Asked, pod: Option<&Pod>, conf: &MeshConf) -> String {
-    let mut page = Document::new("Where a packet ends");
-    page.raw("<p><a href=\"/\">the node</a></p>");
-    form(&mut page, asked);
-    match followed(asked, pod, conf) {
-        Ok(walk) => {
-            page.raw("<h2>The walk</h2>");
-            page.preformatted(&walk.display(PORT_NAMES).to_string());
-        }
-        Err(words) => {
-            page.raw("<p class=\"error\">");
-            page.text(&words);
-            page.raw("</p>");
-        }
-    }
-    page.end()
+/// The page with the result; `pod` is the pod of the query, if this node has it.
+pub(crate) fn page(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Markup {
+    document(
+        "Where a packet ends",
+        &html! {
+            p { a href="/" { "the node" } }
+            (form(query))
+            @match simulate(query, pod, conf) {
+                Ok(walk) => { h2 { "The walk" } pre { (walk) } }
+                Err(error) => p.error { (error) }
+            }
+        },
+    )
 }
 
-pub(super) fn form(page: &mut Document, asked: &Asked) {
-    let packet = if asked.packet.is_empty() {
+pub(super) fn form(query: &WalkQuery) -> Markup {
+    let packet = if query.packet.is_empty() {
         EXAMPLE
     } else {
-        &asked.packet
+        &query.packet
     };
-    page.raw(&format!(
-        "<h2>Walk a packet</h2><form method=\"get\" action=\"/walk\">\
-         <label>Pod <input name=\"pod\" value=\"{}\" placeholder=\"NAMESPACE/NAME\" required></label>\
-         <label>Packet <input name=\"packet\" value=\"{}\" required></label>\
-         <button>Walk</button></form>",
-        escape(&asked.pod),
-        escape(packet)
-    ));
+    html! {
+        h2 { "Walk a packet" }
+        form method="get" action="/walk" {
+            label {
+                "Pod "
+                input name="pod" value=(query.pod) placeholder="NAMESPACE/NAME" required;
+            }
+            label { "Packet " input name="packet" value=(packet) required; }
+            button { "Walk" }
+        }
+    }
 }
 
-fn followed(asked: &Asked, pod: Option<&Pod>, conf: &MeshConf) -> Result<Walk, String> {
-    let packet = asked
+fn simulate(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Result<String, String> {
+    let packet: Packet = query
         .packet
-        .parse::<Packet>()
-        .map_err(|error| format!("packet: {}", crate::one_line(&error)))?;
-    let pod = pod.ok_or_else(|| format!("no pod `{}` is known on this node", asked.pod))?;
-    let facts = pod.facts.as_ref().map_err(|error| crate::one_line(error))?;
-    let planned = plan(facts, conf, &addresses(pod)).map_err(|error| crate::one_line(&error))?;
-    let rule_sets = match planned {
-        Plan::Redirect(redirection) => redirection.rule_sets,
-        Plan::Skip(reason) => return Err(format!("the pod gets no rules: {reason}")),
+        .parse()
+        .map_err(|error| format!("packet: {}", error_chain(&error)))?;
+    let pod = pod.ok_or_else(|| format!("this node has no pod `{}`", query.pod))?;
+    let rule_sets = match decide(pod, conf)? {
+        Decision::Redirect(redirection) => redirection.rule_sets,
+        Decision::Skip(reason) => return Err(format!("the pod gets no rules: {reason}")),
+        Decision::OwnPod => {
+            return Err("the pod gets no rules: it is the agent's own pod".to_owned());
+        }
     };
     let family = packet.family();
-    let rules = rule_sets.into_iter().find(|rules| rules.family == family);
-    let rules = rules.unwrap_or_else(|| RuleSet::new(family));
-    let addresses = addresses(pod);
-    Ok(if addresses.is_empty() {
-        walk(&rules, &packet)
-    } else {
-        walk_in(&rules, &packet, &NetnsAddresses::pod(&addresses))
-    })
+    let rules = rule_sets
+        .into_iter()
+        .find(|rules| rules.family == family)
+        .unwrap_or_else(|| RuleSet::new(family));
+    let walk = match pod.addresses() {
+        [] => walk(&rules, &packet),
+        addresses => walk_in(&rules, &packet, &NetnsAddresses::pod(addresses)),
+    };
+    Ok(walk.display(PORT_NAMES).to_string())
 }

@@ -1,4 +1,4 @@
-//! Whether a kubeconfig is written to the node, and for which API server.
+//! The flags that decide whether a kubeconfig is written to the node, and for which API server.
 
 use std::path::{Path, PathBuf};
 
@@ -6,25 +6,25 @@ use clap::Args;
 use mesh_cni_installer::{ApiServer, KUBECONFIG};
 use serde_json::{Map, Value};
 
-use crate::report::Failure;
+use crate::failure::Failure;
 
 #[derive(Args)]
-#[command(next_help_heading = "The kubeconfig of pod source `api` (no other source writes one)")]
+#[command(next_help_heading = "The kubeconfig of pod source `api` (not written for other sources)")]
 pub(super) struct KubeconfigFlags {
-    /// Write a kubeconfig for pod source `auto` too
+    /// Also write a kubeconfig for pod source `auto`
     #[arg(long)]
     write_kubeconfig: bool,
-    /// Where the token and the certificates of the agent's account are mounted
+    /// The directory with the token and the certificates of the agent's service account
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/var/run/secrets/kubernetes.io/serviceaccount"
     )]
     pub(super) service_account_dir: PathBuf,
-    /// The API server
+    /// The host name or address of the API server
     #[arg(long, env = "KUBERNETES_SERVICE_HOST", value_name = "HOST")]
     kubernetes_service_host: Option<String>,
-    /// The API server's port
+    /// The port of the API server
     #[arg(
         long,
         env = "KUBERNETES_SERVICE_PORT",
@@ -35,27 +35,27 @@ pub(super) struct KubeconfigFlags {
 }
 
 impl KubeconfigFlags {
-    /// The server to write a kubeconfig for, if one is to be written: where the source asks the API
-    /// server, and the operator has not named a kubeconfig of their own. The entry then names ours.
+    /// The server of the kubeconfig to write, if the pod source is the API server and the entry has no
+    /// kubeconfig yet. Sets the path in the entry.
     pub(super) fn api_server(
         &self,
         entry: &mut Map<String, Value>,
     ) -> Result<Option<ApiServer>, Failure> {
         let source = entry.get("pod_source").and_then(Value::as_str);
-        let asked = match source.unwrap_or("auto") {
+        let needed = match source.unwrap_or("auto") {
             "api" => true,
             "auto" => self.write_kubeconfig,
             _ => false,
         };
-        if !asked || entry.contains_key("kubeconfig") {
+        if !needed || entry.contains_key("kubeconfig") {
             return Ok(None);
         }
         let Some(host) = self.kubernetes_service_host.clone() else {
-            let message = "pod source `api` needs a kubeconfig, and no API server is known";
+            let message = "pod source `api` needs a kubeconfig, but the API server is not known";
             return Err(Failure::wrong(
                 message.to_owned(),
-                "run in the cluster, name the server with --kubernetes-service-host, or a \
-                 kubeconfig of your own with --kubeconfig",
+                "run the agent in the cluster, or set --kubernetes-service-host, or set --kubeconfig \
+                 to an existing kubeconfig",
             ));
         };
         let run_dir = entry.get("cni_agent_run_dir").and_then(Value::as_str);

@@ -1,44 +1,43 @@
-//! How the plugin comes to be called: one mode, by any of the names that operators know.
+//! The flags that set the mode of plugin chaining, also under their Istio CNI names.
 
 use clap::{ArgAction, Args, ValueEnum};
 use mesh_cni_installer::{Chaining, ConfName, Platform};
 
-use crate::report::Failure;
+use crate::failure::Failure;
 
 #[derive(Args)]
-#[command(next_help_heading = "How the plugin comes to be called")]
+#[command(next_help_heading = "Plugin chaining")]
 pub(super) struct ModeFlags {
-    /// The mode; wins over --chained and --owned-cni-config
+    /// The mode; overrides --chained and --owned-cni-config
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<Mode>,
-    /// `true` is mode chained, `false` is mode stand-alone [default: as the platform needs it, else
-    /// true]
+    /// `true` is mode chained, `false` is mode stand-alone [default: what the platform needs, or true]
     #[arg(long, env = "CHAINED_CNI_PLUGIN", value_name = "BOOL", action = ArgAction::Set)]
     chained: Option<bool>,
     /// `true` is mode owned-first
     #[arg(long, env = "ISTIO_OWNED_CNI_CONFIG", value_name = "BOOL", action = ArgAction::Set)]
     owned_cni_config: Option<bool>,
-    /// What the copy of mode owned-first is called [default: 02-mesh-cni.conflist]
+    /// The file name of the copy in mode owned-first [default: 02-mesh-cni.conflist]
     #[arg(long, env = "ISTIO_OWNED_CNI_CONFIG_FILENAME", value_name = "NAME")]
     owned_cni_config_filename: Option<String>,
-    /// Take the place of Istio CNI's entry, with those of its settings that mean the same; without
-    /// it, a list that names istio-cni is refused
+    /// Replace the entry of Istio CNI and keep its equivalent settings; without this flag, a list that
+    /// contains istio-cni is an error
     #[arg(long)]
     pub(super) replace_istio_cni: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
-    /// The last plugin of the network's own list
+    /// Adds the plugin as the last one of the network's own list
     Chained,
-    /// A network of mesh-cni alone, for Multus and the like (file YYY-mesh-cni.conflist or
-    /// --cni-conf-name)
+    /// Writes a network with only mesh-cni, for meta-plugins such as Multus (file
+    /// YYY-mesh-cni.conflist or --cni-conf-name)
     StandAlone,
-    /// The last plugin of a copy of the network's list, which goes before it and is kept in step
-    /// with it: the network's own file is not touched
+    /// Adds the plugin as the last one of a copy of the network's list. The copy is before the
+    /// original in the order of names and follows its changes; the original is not changed
     OwnedFirst,
-    /// A file in the directory of the network, for runtimes with libcni 1.3 and newer: the
-    /// network's own file is not touched. With an older runtime, no pod is redirected
+    /// Writes a file into the directory of the network, for runtimes with libcni 1.3 or newer. The
+    /// network's own file is not changed. With an older runtime, no pod is redirected
     DropIn,
 }
 
@@ -58,11 +57,16 @@ impl ModeFlags {
     }
 
     pub(super) fn owned_name(&self) -> Result<Option<ConfName>, Failure> {
-        let given = self.owned_cni_config_filename.as_deref();
-        let given = given.filter(|name| !name.is_empty());
-        let name = given.map(ConfName::new).transpose().map_err(|error| {
-            Failure::wrong_use(&error, "name the copy with --owned-cni-config-filename")
-        })?;
+        let name = self
+            .owned_cni_config_filename
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map(ConfName::new)
+            .transpose()
+            .map_err(|error| {
+                let hint = "set --owned-cni-config-filename to the file name of the copy";
+                Failure::wrong_use(&error, hint)
+            })?;
         Ok(name.map(|name| name.as_list()))
     }
 }

@@ -1,19 +1,19 @@
-//! Where things are: named one by one, or by the distribution.
+//! The flags for directories, set one by one or by the distribution of the node.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use mesh_cni_installer::{NodePaths, PLATFORMS, Platform};
 
-use crate::report::Failure;
+use crate::failure::Failure;
 
 #[derive(Args)]
 pub(crate) struct PathFlags {
-    /// The distribution of this node, which sets both directories and the mode where they are not
-    /// given: bottlerocket, gke, k3d, k3s, microk8s, minikube, openshift, rke2 or talos
+    /// The distribution of this node, which sets the defaults of both directories and the mode:
+    /// bottlerocket, gke, k3d, k3s, microk8s, minikube, openshift, rke2 or talos
     #[arg(long, env = "CNI_PLATFORM", value_name = "NAME")]
     platform: Option<String>,
-    /// Where the host's root is mounted, for the directories that are not given
+    /// Where the host's root is mounted; applies to directories without a flag
     #[arg(long, value_name = "DIR", default_value = "/")]
     host_root: PathBuf,
     /// The directory where the runtime looks for plugins [default: /opt/cni/bin]
@@ -22,8 +22,8 @@ pub(crate) struct PathFlags {
     /// The directory where the runtime looks for network configurations [default: /etc/cni/net.d]
     #[arg(long, env = "MOUNTED_CNI_NET_DIR", value_name = "DIR")]
     cni_conf_dir: Option<PathBuf>,
-    /// The directory of the agent's socket, the plugin's log and the kubeconfig, as this program
-    /// sees it [default: /run/mesh-cni]
+    /// The directory of the agent's socket, the plugin's log and the kubeconfig, as this program sees
+    /// it [default: /run/mesh-cni]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
 }
@@ -34,50 +34,55 @@ impl PathFlags {
         let platform = self.platform()?;
         let conf_dir = platform.map_or(convention.conf_dir, |known| known.conf_dir.into());
         Ok(NodePaths {
-            bin_dir: self.given(self.cni_bin_dir.as_ref(), || match platform {
+            bin_dir: self.path(self.cni_bin_dir.as_ref(), || match platform {
                 None => convention.bin_dir,
                 Some(platform) => self.first_bin_dir(platform),
             }),
-            conf_dir: self.given(self.cni_conf_dir.as_ref(), || conf_dir),
-            run_dir: self.given(self.run_dir.as_ref(), || convention.run_dir),
-            cache_dir: self.given(None, || convention.cache_dir),
+            conf_dir: self.path(self.cni_conf_dir.as_ref(), || conf_dir),
+            run_dir: self.path(self.run_dir.as_ref(), || convention.run_dir),
+            cache_dir: self.path(None, || convention.cache_dir),
         })
     }
 
-    /// Charts set a variable to nothing where they mean no value.
+    /// The platform. Charts set the variable to an empty string for none.
     pub(super) fn platform(&self) -> Result<Option<&'static Platform>, Failure> {
-        let given = self.platform.as_deref().filter(|name| !name.is_empty());
-        let known = |name: &str| {
+        let name = self.platform.as_deref().filter(|name| !name.is_empty());
+        name.map(|name| {
             Platform::named(name).ok_or_else(|| {
                 let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
-                let message = format!("`{name}` is no platform; known are {}", names.join(", "));
                 Failure::wrong(
-                    message,
-                    "name the directories with --cni-bin-dir and --cni-conf-dir",
+                    format!(
+                        "`{name}` is not a known platform; known are {}",
+                        names.join(", ")
+                    ),
+                    "set the directories with --cni-bin-dir and --cni-conf-dir",
                 )
             })
-        };
-        given.map(known).transpose()
+        })
+        .transpose()
     }
 
-    /// The run directory that the plugin knows by that path.
+    /// The run directory, whose path on the host is given.
     pub(super) fn run_dir(&self, on_host: &Path) -> PathBuf {
-        self.given(self.run_dir.as_ref(), || on_host.to_owned())
+        self.path(self.run_dir.as_ref(), || on_host.to_owned())
     }
 
-    fn given(&self, flag: Option<&PathBuf>, default: impl FnOnce() -> PathBuf) -> PathBuf {
-        let named = flag.filter(|path| !path.as_os_str().is_empty());
-        named.map_or_else(|| self.on_host(&default()), Clone::clone)
+    fn path(&self, flag: Option<&PathBuf>, default: impl FnOnce() -> PathBuf) -> PathBuf {
+        flag.filter(|path| !path.as_os_str().is_empty())
+            .map_or_else(|| self.on_host(&default()), Clone::clone)
     }
 
     fn on_host(&self, path: &Path) -> PathBuf {
         self.host_root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The first that exists, else the first: releases differ, and what is missing is told by name.
+    /// The first that exists, or else the first: it differs between releases of the distribution.
     fn first_bin_dir(&self, platform: &Platform) -> PathBuf {
         let mut known = platform.bin_dirs.iter().map(PathBuf::from);
-        let there = known.clone().find(|path| self.on_host(path).is_dir());
-        there.or_else(|| known.next()).unwrap_or_default()
+        known
+            .clone()
+            .find(|path| self.on_host(path).is_dir())
+            .or_else(|| known.next())
+            .unwrap_or_default()
     }
 }

@@ -1,18 +1,18 @@
-//! The flags of repair, named as operators of Istio CNI know them.
+//! The flags of repair, with the names of Istio CNI.
 
 use clap::{ArgAction, Args};
-use mesh_cni_agent::{RepairAction, RepairSettings};
+use mesh_cni_agent::{RepairMethod, RepairSettings};
 
-use crate::report::Failure;
+use crate::failure::Failure;
 
 #[derive(Args)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "operators know four switches"
+    reason = "Istio CNI has these four switches"
 )]
 #[command(next_help_heading = "Repair of pods that started without the plugin")]
 pub(super) struct RepairFlags {
-    /// Look for pods that run without their rules, and do about them what follows
+    /// Check pods of this node for missing rules, and do what the next flags enable
     #[arg(
         long = "repair-enabled",
         env = "REPAIR_ENABLED",
@@ -21,7 +21,7 @@ pub(super) struct RepairFlags {
         action = ArgAction::Set
     )]
     enabled: bool,
-    /// Program the running pod's namespace; nothing is started again. Wins over deleting
+    /// Apply the rules in the namespace of the running pod, without a restart. Overrides deletion
     #[arg(
         long = "repair-repair-pods",
         env = "REPAIR_REPAIR_PODS",
@@ -30,7 +30,7 @@ pub(super) struct RepairFlags {
         action = ArgAction::Set
     )]
     repair_pods: bool,
-    /// Delete pods whose validation fails, so that their controller makes others
+    /// Delete pods whose validation fails, so that their controller creates others
     #[arg(
         long = "repair-delete-pods",
         env = "REPAIR_DELETE_PODS",
@@ -39,7 +39,7 @@ pub(super) struct RepairFlags {
         action = ArgAction::Set
     )]
     delete_pods: bool,
-    /// Label pods that are broken, until they are not
+    /// Label broken pods until they are repaired
     #[arg(
         long = "repair-label-pods",
         env = "REPAIR_LABEL_PODS",
@@ -48,7 +48,7 @@ pub(super) struct RepairFlags {
         action = ArgAction::Set
     )]
     label_pods: bool,
-    /// The init container that proves the rules
+    /// The init container that validates the rules
     #[arg(
         long = "repair-init-container-name",
         env = "REPAIR_INIT_CONTAINER_NAME",
@@ -75,21 +75,21 @@ pub(super) struct RepairFlags {
 }
 
 impl RepairFlags {
-    /// What they ask for; `None` where nothing is repaired.
+    /// The settings; `None` if repair is disabled.
     pub(super) fn settings(&self) -> Result<Option<RepairSettings>, Failure> {
         if !self.enabled {
             return Ok(None);
         }
         let mut settings = RepairSettings::default();
-        settings.action = match (self.repair_pods, self.delete_pods) {
-            (true, _) => Some(RepairAction::InPlace),
-            (false, true) => Some(RepairAction::Delete),
+        settings.method = match (self.repair_pods, self.delete_pods) {
+            (true, _) => Some(RepairMethod::InPlace),
+            (false, true) => Some(RepairMethod::Delete),
             (false, false) => None,
         };
         settings.label_pods = self.label_pods;
-        if settings.action.is_none() && !settings.label_pods {
+        if settings.method.is_none() && !settings.label_pods {
             return Err(Failure::wrong(
-                "--repair-enabled is true, and nothing is to be done about broken pods".to_owned(),
+                "--repair-enabled is true, but no action for broken pods is enabled".to_owned(),
                 "set --repair-repair-pods, --repair-delete-pods or --repair-label-pods to true",
             ));
         }

@@ -1,4 +1,4 @@
-//! The flags of the long-running agent.
+//! The flags of `run`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,11 +9,12 @@ use mesh_cni_agent::{ApiAccess, LogFormat, ServiceSettings};
 
 use super::WhatFlags;
 use super::repair::RepairFlags;
-use crate::report::Failure;
+use crate::failure::Failure;
 
-/// Run on a node: put the plugin in place and keep it there, watch the node's pods and answer the
-/// plugin's questions about them, and serve health, metrics and a page for people. SIGTERM stops
-/// it and leaves everything in place.
+/// Run the service: install the plugin and keep it installed, answer the plugin's requests for pods
+///
+/// The service watches the pods of the node, and serves health, metrics and a page for people. SIGTERM
+/// stops it; everything stays installed.
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent run --node-name worker-1 --exclude-namespaces kube-system \
@@ -22,7 +23,7 @@ use crate::report::Failure;
 pub(crate) struct Run {
     #[command(flatten)]
     what: WhatFlags,
-    /// Put the plugin in place and keep it there; with `false`, something else does
+    /// Install the plugin and keep it installed; `false` if another program does it
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     install: bool,
     #[command(flatten)]
@@ -34,25 +35,25 @@ pub(crate) struct Run {
 #[derive(Args)]
 #[command(next_help_heading = "The service")]
 struct ServiceFlags {
-    /// The name of this node, as spec.nodeName of its pods has it
+    /// The name of this node, as in spec.nodeName of its pods
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     node_name: String,
-    /// Where /healthz, /readyz and the page at / are served, or `off`
+    /// The address of /healthz, /readyz and the page at /, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     health_addr: Address,
-    /// Where /metrics is served, or `off`; other machines reach it on 0.0.0.0:15014
+    /// The address of /metrics, or `off`; with 0.0.0.0:15014 other machines can read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15014")]
     metrics_addr: Address,
-    /// How this process reaches the API server [default: as a pod does]
+    /// The kubeconfig of this process [default: the service account of its pod]
     #[arg(long, value_name = "FILE")]
     api_kubeconfig: Option<PathBuf>,
-    /// How log lines are written on stdout
+    /// The format of the log on stdout
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFlag::Text)]
     log_format: LogFlag,
-    /// Where the processes of the node are seen: the host's /proc, as this process sees it
+    /// The host's /proc, as this process sees it
     #[arg(long, value_name = "DIR", default_value = "/proc")]
     proc_dir: PathBuf,
-    /// Take the taint of that key off this node whenever the agent is ready [without a key:
+    /// Remove the taint with this key from this node whenever the agent is ready [without a key:
     /// mesh-cni/not-ready]
     #[arg(
         long,
@@ -66,13 +67,13 @@ struct ServiceFlags {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFlag {
-    /// For people
+    /// Text for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
-/// An address to listen on, or none.
+/// An address to listen on; `None` for `off`.
 #[derive(Clone, Copy)]
 struct Address(Option<SocketAddr>);
 

@@ -1,0 +1,85 @@
+//! The state of the agent on this node, requested on its socket.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mesh_cni_agent_api::{
+    AgentState as State, AgentStatus, Client, RepairStatus, SOCKET_FILE, path,
+};
+
+/// The time limit for the request.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The state of the agent.
+pub(crate) enum AgentState {
+    /// No agent has run here.
+    None,
+    /// It answers.
+    Answers(Box<AgentStatus>),
+    /// Its socket exists, but it does not answer.
+    Silent(PathBuf),
+}
+
+impl AgentState {
+    /// Requests the state on the socket in that directory.
+    pub(crate) fn request(run_dir: &Path) -> Self {
+        let socket = run_dir.join(SOCKET_FILE);
+        if !socket.exists() {
+            return Self::None;
+        }
+        request_status(&socket).map_or(Self::Silent(socket), |status| {
+            Self::Answers(Box::new(status))
+        })
+    }
+
+    /// *running* or *updating*, and why; `None` without an agent.
+    pub(crate) fn summary(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::None => None,
+            Self::Answers(status) => Some((status.state.as_str(), status.why.clone())),
+            Self::Silent(socket) => Some((
+                State::Updating.as_str(),
+                format!("no agent answers on {}", socket.display()),
+            )),
+        }
+    }
+
+    /// Whether every check passes; also without an agent.
+    pub(crate) fn is_good(&self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Answers(status) => status.state == State::Running,
+            Self::Silent(_) => false,
+        }
+    }
+
+    /// The results of repair: one line, and one for each broken pod.
+    pub(crate) fn repair_lines(&self) -> Vec<String> {
+        match self {
+            Self::Answers(status) => status.repair.as_ref().map_or(Vec::new(), repair_lines),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn request_status(socket: &Path) -> Option<AgentStatus> {
+    let mut client = Client::connect(socket, TIMEOUT).ok()?;
+    client.get(path::STATUS).ok()?;
+    client.receive().ok()?.json().ok()
+}
+
+fn repair_lines(repair: &RepairStatus) -> Vec<String> {
+    let RepairStatus {
+        done,
+        failed,
+        broken,
+        ..
+    } = repair;
+    let actions = repair.remedies.join(", ");
+    let summary = format!("repair ({actions}): {done} done, {failed} failed, {broken} broken");
+    let pods = repair
+        .pods
+        .iter()
+        .map(|pod| format!("  {}: {}", pod.pod, pod.why));
+    std::iter::once(summary).chain(pods).collect()
+}

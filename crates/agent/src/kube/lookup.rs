@@ -1,0 +1,89 @@
+//! Finds the facts about one pod: in the watch, or with one request to the API server if the pod is
+//! not there in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_cni_selector::PodFacts;
+
+use super::api::{Api, ApiError};
+use super::pod::{Pod, PodName};
+use super::pods::Namespace;
+use super::store::PodStore;
+use crate::error_chain;
+use crate::metrics::Metrics;
+
+/// How long to wait for a pod before it is requested. The kubelet that started the sandbox knows the
+/// pod from a watch like ours, so ours is at most milliseconds behind.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Why there are no facts about a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FactsError {
+    /// The API server has no pod of that name.
+    NoPod,
+    /// The pod of that name has another UID, this one.
+    OtherPod(String),
+    /// The pod cannot be decoded.
+    Unreadable(String),
+    /// The API server has no namespace of that name, whose labels the policy needs.
+    NoNamespace,
+    /// The pod is not in the watch, and the request to the API server failed.
+    Api(String),
+}
+
+/// Finds facts.
+pub(crate) struct FactsLookup {
+    pub(crate) store: Arc<PodStore>,
+    pub(crate) api: Arc<Api>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl FactsLookup {
+    /// The facts about that pod. If its UID is known, never those of another pod of the same name.
+    pub(crate) async fn facts(
+        &self,
+        name: &PodName,
+        uid: Option<&str>,
+    ) -> Result<PodFacts, FactsError> {
+        let pod = self.pod(name, uid).await?.ok_or(FactsError::NoPod)?;
+        if pod.name != *name || uid.is_some_and(|uid| !pod.has_uid(uid)) {
+            return Err(FactsError::OtherPod(pod.uid.clone()));
+        }
+        match &pod.facts {
+            Ok(facts) => self.with_namespace_labels(facts).await,
+            Err(error) => Err(FactsError::Unreadable(error_chain(error))),
+        }
+    }
+
+    async fn pod(&self, name: &PodName, uid: Option<&str>) -> Result<Option<Arc<Pod>>, ApiError> {
+        if let Some(pod) = self.store.wait_for(name, uid, WAIT).await {
+            return Ok(Some(pod));
+        }
+        self.metrics.api_request("get");
+        let path = format!("/api/v1/namespaces/{}/pods", name.namespace);
+        let found = self.api.get::<Pod>(&path, &name.name).await?;
+        Ok(found.map(|found| Arc::new(found.object)))
+    }
+
+    async fn with_namespace_labels(&self, facts: &PodFacts) -> Result<PodFacts, FactsError> {
+        if let Some(facts) = self.store.complete(facts, WAIT).await {
+            return Ok(facts);
+        }
+        self.metrics.api_request("get");
+        let path = "/api/v1/namespaces";
+        let namespace = self.api.get::<Namespace>(path, &facts.namespace).await?;
+        let namespace = namespace.ok_or(FactsError::NoNamespace)?;
+        Ok(PodFacts {
+            namespace_labels: Some(namespace.object.labels),
+            ..facts.clone()
+        })
+    }
+}
+
+impl From<ApiError> for FactsError {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error_chain(&error))
+    }
+}

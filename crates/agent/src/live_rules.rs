@@ -1,0 +1,46 @@
+//! The live rules of a pod: read through one of its processes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_cni_netfilter::{Family, RuleSet};
+use mesh_cni_netns::{BackendChoice, ProcessError, ProcessTable, Xtables, read as read_rules};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::error_chain;
+use crate::kube::pod::Pod;
+
+/// The time limit for reading, which may start programs of the host.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The live rules of a pod, or in one sentence why they cannot be read.
+pub(crate) type LiveRules = Result<Vec<RuleSet>, String>;
+
+/// Reads the live rules of a pod.
+pub(crate) async fn read(proc: PathBuf, pod: Arc<Pod>) -> LiveRules {
+    match timeout(TIMEOUT, spawn_blocking(move || read_blocking(&proc, &pod))).await {
+        Ok(Ok(rules)) => rules,
+        Ok(Err(error)) => Err(error_chain(&error)),
+        Err(_) => Err("Reading the live rules takes too long.".to_owned()),
+    }
+}
+
+fn read_blocking(proc: &Path, pod: &Pod) -> LiveRules {
+    let processes = ProcessTable::read(proc).unwrap_or_default();
+    let opened = processes.open_netns(|process| pod.has(process));
+    let (netns, _process) = opened.map_err(|error| match error {
+        ProcessError::NotFound => {
+            "No process of the pod is visible, so its live rules cannot be read.".to_owned()
+        }
+        ProcessError::HostNetwork => {
+            "The pod is on the node's network, which has no rules of ours.".to_owned()
+        }
+        error => error_chain(&error),
+    })?;
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    read_rules(&netns, &xtables, BackendChoice::Auto, &Family::ALL)
+        .map(|found| found.rule_sets)
+        .map_err(|error| error_chain(&error))
+}
