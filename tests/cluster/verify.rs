@@ -30,7 +30,7 @@ pub(crate) fn one_command_instead_of_four_steps(cluster: &mut TestCluster) {
         ] {
             let told = verify(cluster, place);
             let verdict = format!(
-                "as wanted: {}: all {rules} rules of IPv4 stand\n",
+                "as wanted: {}: all {rules} rules of IPv4 are installed\n",
                 full_name(&pod)
             );
             assert_eq!(told.code, 0, "{place:?}: {}", told.stderr);
@@ -77,8 +77,8 @@ pub(crate) fn it_explains_the_first_difference(cluster: &mut TestCluster) {
     assert_eq!(told.code, 1, "{}", told.stderr);
     for words in [
         "not as wanted: default/changed: IPv4, table nat, chain ISTIO_INBOUND: rule 6 is missing",
-        &format!("so: `{packet}`\n  wanted: "),
-        "hint: delete the pod, so that it starts anew",
+        &format!("effect: `{packet}`\n  wanted: "),
+        "hint: delete the pod so that it is recreated",
     ] {
         assert!(told.stderr.contains(words), "{words}: {}", told.stderr);
     }

@@ -398,9 +398,9 @@ fn every_mechanism_counts_in_the_kernel_as_simulated() {
 
         let sockets = Sockets::open(&net);
         let mut leaving = Vec::new();
-        for (whence, sender, to) in DATAGRAMS {
+        for (origin, sender, to) in DATAGRAMS {
             let to: SocketAddr = to.parse().unwrap();
-            let (from, packet) = match whence {
+            let (from, packet) = match origin {
                 "pod" => {
                     let packet = Packet::udp_out(to);
                     (
