@@ -69,7 +69,7 @@ fn no_iptables_on_the_host() {
         .unwrap()
         .replace(&empty.path().display().to_string(), "DIR");
     insta::assert_snapshot!(said, @"traffic is not redirected: no back end works: iptables-nft: no `iptables-nft-restore` in DIR");
-    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"install the distribution's package iptables on the node, which brings iptables-restore and ip6tables-restore, or set `backend` to one that the node has");
+    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"install the distribution's package iptables on the node, which contains iptables-restore and ip6tables-restore, or set `backend` to one that works on the node");
     assert_eq!(error["code"], 100);
 }
 
@@ -89,7 +89,7 @@ fn a_kernel_without_nat() {
             .contains("Table does not exist"),
         "{error}"
     );
-    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and xt_tcpudp (iptable_nat in place of the first two for iptables-legacy) on the node, or set `backend` to one that its kernel has");
+    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and xt_tcpudp on the node (for iptables-legacy, iptable_nat instead of the first two), or set `backend` to one that its kernel supports");
 }
 
 #[test]

@@ -139,6 +139,13 @@ fn a_pod_with_an_ipv6_address_first_gets_both_families() {
     assert_eq!(call(&attachment, "ADD", &netns).code, 0);
     assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
+
+    // Without an IPv6 address the IPv6 rules must not be there: CHECK reports them, ADD removes them.
+    attachment.conf["prevResult"]["ips"] = json!([{"address": "10.99.0.2/24"}]);
+    let checked = call(&attachment, "CHECK", &netns);
+    assert_eq!(error(&checked)["code"], 102, "{}", checked.stdout);
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
 }
 
 /// Creates an interface with that IPv6 address in the namespace.
@@ -158,7 +165,10 @@ fn a_stand_alone_plugin_reads_the_addresses_itself() {
     let refused = call(&attachment, "ADD", &netns);
     assert_eq!(error(&refused)["code"], 7, "{}", refused.stdout);
     let msg = error(&refused)["msg"].to_string();
-    assert!(msg.contains("no address but loopback"), "{msg}");
+    assert!(
+        msg.contains("only loopback and link-local addresses"),
+        "{msg}"
+    );
     assert_eq!(must(&netns, "nft list ruleset"), "");
 
     with_six(&netns, "fd00:99::5/64");

@@ -1,6 +1,6 @@
-//! CHECK: compares the live rules with the expected ones.
+//! CHECK: compares the live rules of both families with the expected ones.
 
-use mesh_cni_netfilter::drift;
+use mesh_cni_netfilter::{Family, drift_all};
 use mesh_cni_netns::read;
 use mesh_cni_plan::Decision;
 use mesh_cni_rules::OWNERSHIP;
@@ -24,14 +24,9 @@ pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniE
     let rule_sets = invocation
         .for_namespace(redirection, facts, &netns, xtables)?
         .rule_sets;
-    let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
     let choice = backend::configured(&invocation.conf);
-    let found = read(&netns, xtables, choice, &families).map_err(|e| error::not_read(&e))?;
-    let difference = rule_sets
-        .iter()
-        .zip(&found.rule_sets)
-        .find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
-    match difference {
+    let found = read(&netns, xtables, choice, &Family::ALL).map_err(|e| error::not_read(&e))?;
+    match drift_all(&rule_sets, &found.rule_sets, &OWNERSHIP) {
         None => Ok(()),
         Some(difference) => {
             let error = error::drift(&difference);
