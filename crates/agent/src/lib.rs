@@ -30,6 +30,10 @@ mod taint;
 
 use mesh_cni_installer::error_chain;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use http::socket::ListenError;
 pub use kube::api::ApiError;
 pub use kube::lookup::FactsError;

@@ -114,7 +114,7 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Whether the plugin asks this agent for pods, or repair needs them.
+/// Whether the plugin requests pods from this agent, or repair needs them.
 fn needs_pods(settings: &ServiceSettings) -> bool {
     let source = settings.conf.pod_source;
     matches!(source, PodSourceName::Agent | PodSourceName::Auto) || settings.repair.is_some()

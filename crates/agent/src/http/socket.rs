@@ -69,7 +69,7 @@ pub(crate) fn listen(run_dir: &Path) -> Result<UnixListener, ListenError> {
     Ok(listener)
 }
 
-/// Fails unless there is no file or a stale socket.
+/// Fails if the path exists, unless it is a stale socket.
 fn refuse_live(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {

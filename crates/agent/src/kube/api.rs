@@ -266,7 +266,7 @@ impl<O> Page<O> {
 }
 
 impl<'de, O: Object> Deserialize<'de> for Versioned<O> {
-    /// Only one complete object is in memory at a time: what is kept of it is smaller.
+    /// Keeps only a part of the object, so that one complete object is in memory at a time.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(deserializer)?;
         let version = object["metadata"]["resourceVersion"].as_str();

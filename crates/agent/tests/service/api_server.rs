@@ -131,9 +131,9 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
         if lines.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
-        let mut words = line.split(' ').map(str::to_owned);
-        let method = words.next().unwrap_or_default();
-        let uri = words.next().unwrap_or_default();
+        let mut parts = line.split(' ').map(str::to_owned);
+        let method = parts.next().unwrap_or_default();
+        let uri = parts.next().unwrap_or_default();
         let mut length = 0;
         while line.trim() != "" {
             line.clear();

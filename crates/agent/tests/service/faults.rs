@@ -181,13 +181,13 @@ fn a_watch_that_ends_continues_at_its_version() {
     assert_eq!(agent.get("/v1/pods/shop/cart?uid=c-1").code, 200);
     server.drop_watches();
     agent.wait_for_line("watch: started");
-    let asked = server.requests();
-    let lists = asked.iter().filter(|path| path.contains("limit="));
-    assert_eq!(lists.count(), 1, "{asked:?}");
-    let mut again = asked.iter().filter(|path| path.contains("watch=true"));
+    let requests = server.requests();
+    let lists = requests.iter().filter(|path| path.contains("limit="));
+    assert_eq!(lists.count(), 1, "{requests:?}");
+    let mut again = requests.iter().filter(|path| path.contains("watch=true"));
     assert!(
         again.next_back().unwrap().contains("resourceVersion=12"),
-        "{asked:?}"
+        "{requests:?}"
     );
 }
 

@@ -52,8 +52,8 @@ fn a_pod_is_found_by_its_uid() {
 #[test]
 fn the_watch_is_limited_to_this_node() {
     let (server, _agent) = with_cart();
-    let asked = server.requests();
-    let pods = asked
+    let requests = server.requests();
+    let pods = requests
         .iter()
         .filter(|path| path.starts_with("/api/v1/pods?"));
     for path in pods {
@@ -63,8 +63,8 @@ fn the_watch_is_limited_to_this_node() {
         );
     }
     assert!(
-        !asked.iter().any(|path| path.contains("namespaces")),
-        "{asked:?}"
+        !requests.iter().any(|path| path.contains("namespaces")),
+        "{requests:?}"
     );
 }
 

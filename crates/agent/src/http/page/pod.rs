@@ -139,7 +139,7 @@ mod tests {
         let conf = MeshConf::default();
         let redirected = pod("shop", &["app", "istio-proxy"]);
         let mut live = rules_of(&redirected, &conf);
-        assert_eq!(live.len(), 1, "IPv4 alone is expected");
+        assert_eq!(live.len(), 1, "only IPv4 is expected");
         let as_expected = page(&redirected, &conf, &Ok(live.clone())).0;
         assert!(
             as_expected.contains("They are as expected."),
