@@ -66,8 +66,10 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
         istio_binary: paths.bin_dir.join(ISTIO_CNI).is_file(),
         ..NodeState::default()
     };
-    state.bin_dir = each_file(&paths.bin_dir, |path, name| {
-        state.leftovers.extend(is_temporary(name).then_some(path));
+    state.bin_dir = each_entry(&paths.bin_dir, |path, name, is_directory| {
+        if !is_directory && is_temporary(name) {
+            state.leftovers.push(path);
+        }
         Ok(())
     })?;
     read_confs(paths, &mut state)?;
@@ -78,18 +80,16 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
 
 /// Reads the agent's service account; `None` if none is mounted.
 pub fn read_account(directory: &Path) -> Result<Option<Account>, DiskError> {
-    let read = |name: &str| {
-        let path = directory.join(name);
-        if_exists(fs::read_to_string(&path)).map_err(DiskError::io("read", &path))
-    };
-    let (ca, token) = (read("ca.crt")?, read("token")?.map(Secret::new));
+    let ca = read_text(&directory.join("ca.crt"))?;
+    let token = read_text(&directory.join("token"))?.map(Secret::new);
     Ok(ca.zip(token).map(|(ca, token)| Account { ca, token }))
 }
 
 fn read_confs(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError> {
-    let directory = &paths.conf_dir;
-    state.conf_dir = each_file(directory, |path, name| {
-        if is_temporary(name) {
+    state.conf_dir = each_entry(&paths.conf_dir, |path, name, is_directory| {
+        if is_directory {
+            read_drop_in(&path, name, state)?;
+        } else if is_temporary(name) {
             state.leftovers.push(path);
         } else if let Some(name) = ConfName::of_saved(name) {
             state.saved.extend(read_conf(&path, name)?);
@@ -98,29 +98,22 @@ fn read_confs(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError>
         }
         Ok(())
     })?;
-    each_directory(directory, |path, network| {
-        read_drop_in(&path, network, state)
-    })?;
-    state.confs.sort_by(|one, other| one.name.cmp(&other.name));
-    state.saved.sort_by(|one, other| one.name.cmp(&other.name));
+    state.confs.sort_by_key(|conf| conf.name.clone());
+    state.saved.sort_by_key(|conf| conf.name.clone());
     state
         .drop_ins
-        .sort_by(|one, other| one.network.cmp(&other.network));
+        .sort_by_key(|drop_in| drop_in.network.clone());
     Ok(())
 }
 
 /// Reads our file in a directory that may belong to a network; ignores other directories.
 fn read_drop_in(path: &Path, network: &str, state: &mut NodeState) -> Result<(), DiskError> {
     let (mut text, mut shared) = (None, false);
-    each_directory(path, |_, _| {
-        shared = true;
-        Ok(())
-    })?;
-    each_file(path, |path, name| {
-        if is_temporary(name) {
+    each_entry(path, |path, name, is_directory| {
+        if !is_directory && is_temporary(name) {
             state.leftovers.push(path);
-        } else if name == DROP_IN {
-            text = if_exists(fs::read_to_string(&path)).map_err(DiskError::io("read", &path))?;
+        } else if !is_directory && name == DROP_IN {
+            text = read_text(&path)?;
         } else {
             shared = true;
         }
@@ -138,8 +131,13 @@ fn read_drop_in(path: &Path, network: &str, state: &mut NodeState) -> Result<(),
 }
 
 fn read_run_dir(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError> {
-    each_file(&paths.run_dir, |path, name| {
-        if is_temporary(name) {
+    each_entry(&paths.run_dir, |path, name, is_directory| {
+        if is_directory {
+            // An agent that was killed while creating its socket leaves it in a temporary directory.
+            let socket = path.join(RUN_FILES[0]);
+            let left = name.starts_with(SOCKET_DIR) && fs::symlink_metadata(&socket).is_ok();
+            state.run_files.extend(left.then_some(socket));
+        } else if is_temporary(name) {
             state.leftovers.push(path);
         } else if name == KUBECONFIG {
             state.kubeconfig = read_kubeconfig(&path)?;
@@ -148,20 +146,13 @@ fn read_run_dir(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskErro
         }
         Ok(())
     })?;
-    each_directory(&paths.run_dir, |path, name| {
-        // An agent that was killed while creating its socket leaves it in a temporary directory.
-        let socket = path.join(RUN_FILES[0]);
-        let left = name.starts_with(SOCKET_DIR) && fs::symlink_metadata(&socket).is_ok();
-        state.run_files.extend(left.then_some(socket));
-        Ok(())
-    })?;
     state.run_files.sort();
     Ok(())
 }
 
 fn read_kubeconfig(path: &Path) -> Result<Option<Kubeconfig>, DiskError> {
-    let text = if_exists(fs::read_to_string(path)).map_err(DiskError::io("read", path))?;
-    let metadata = if_exists(fs::metadata(path)).map_err(DiskError::io("read", path))?;
+    let text = read_text(path)?;
+    let metadata = if_exists("read", path, fs::metadata(path))?;
     Ok(text.zip(metadata).map(|(text, metadata)| Kubeconfig {
         mode: metadata.permissions().mode() & 0o7777,
         text: Secret::new(text),
@@ -173,7 +164,7 @@ fn is_temporary(name: &str) -> bool {
 }
 
 fn read_binary(path: &Path, wanted: Option<&Path>) -> Result<Binary, DiskError> {
-    let Some(metadata) = if_exists(fs::metadata(path)).map_err(DiskError::io("read", path))? else {
+    let Some(metadata) = if_exists("read", path, fs::metadata(path))? else {
         return Ok(Binary::Missing);
     };
     let mode = metadata.permissions().mode() & 0o7777;
@@ -191,38 +182,13 @@ fn read_binary(path: &Path, wanted: Option<&Path>) -> Result<Binary, DiskError> 
     })
 }
 
-fn each_file(
-    directory: &Path,
-    mut visit: impl FnMut(PathBuf, &str) -> Result<(), DiskError>,
-) -> Result<DirectoryState, DiskError> {
-    each_entry(directory, |path, name, is_directory| {
-        if is_directory {
-            Ok(())
-        } else {
-            visit(path, name)
-        }
-    })
-}
-
-fn each_directory(
-    directory: &Path,
-    mut visit: impl FnMut(PathBuf, &str) -> Result<(), DiskError>,
-) -> Result<DirectoryState, DiskError> {
-    each_entry(directory, |path, name, is_directory| {
-        if is_directory {
-            visit(path, name)
-        } else {
-            Ok(())
-        }
-    })
-}
-
+/// Visits the entries of a directory with path, name and whether they are directories.
 fn each_entry(
     directory: &Path,
     mut visit: impl FnMut(PathBuf, &str, bool) -> Result<(), DiskError>,
 ) -> Result<DirectoryState, DiskError> {
     let failed = || DiskError::io("list", directory);
-    let Some(entries) = if_exists(fs::read_dir(directory)).map_err(failed())? else {
+    let Some(entries) = if_exists("list", directory, fs::read_dir(directory))? else {
         return Ok(DirectoryState::Missing);
     };
     for entry in entries {
@@ -247,10 +213,18 @@ fn read_conf(path: &Path, name: ConfName) -> Result<Option<ConfFile>, DiskError>
     }
 }
 
-fn if_exists<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+/// Reads a file; `None` if it does not exist.
+fn read_text(path: &Path) -> Result<Option<String>, DiskError> {
+    if_exists("read", path, fs::read_to_string(path))
+}
+
+fn if_exists<T>(
+    action: &'static str,
+    path: &Path,
+    result: io::Result<T>,
+) -> Result<Option<T>, DiskError> {
     match result {
-        Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        result => result.map(Some).map_err(DiskError::io(action, path)),
     }
 }

@@ -1,7 +1,6 @@
 //! Assesses a node: installed, not installed, or partly, and why.
 
-mod text;
-
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
@@ -36,32 +35,44 @@ pub enum Installation {
 }
 
 /// Why the plugin is not called or does not work.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The binary is missing.
+    #[error("{0} is missing")]
     BinaryMissing(PathBuf),
     /// The binary's content differs from the agent's plugin binary.
+    #[error("{0} differs from this agent's plugin")]
     BinaryDiffers(PathBuf),
     /// The binary's mode is not 0755.
+    #[error("{0} has mode {1:04o} instead of 0755")]
     BinaryMode(PathBuf, u32),
     /// There is no network configuration.
+    #[error("{0}")]
     ConfMissing(String),
     /// The configuration that the runtime loads is invalid.
+    #[error("{0} cannot be loaded: {1}")]
     ConfUnreadable(PathBuf, String),
     /// The configuration that the runtime loads has no entry.
+    #[error("{0} has no mesh-cni entry")]
     EntryMissing(PathBuf),
     /// It has more than one entry.
+    #[error("{0} has more than one mesh-cni entry")]
     EntryTwice(PathBuf),
     /// The entry is the first plugin, so there is nothing to chain to.
+    #[error("{0} has the mesh-cni entry before every other plugin")]
     EntryFirst(PathBuf),
     /// There is an entry in the list and a file in the network's directory.
+    #[error("{0} has a mesh-cni entry, and {1} appends another one")]
     EntryAndDropIn(PathBuf, PathBuf),
     /// The copy differs from the network's list.
+    #[error("{0} is out of date: it differs from {1}")]
     CopyStale(PathBuf, PathBuf),
     /// Istio CNI also redirects the pods.
+    #[error("{0} names istio-cni, which redirects the same pods")]
     IstioCni(PathBuf),
     /// The plugin would reject the entry.
+    #[error("{0} has an entry that mesh-cni rejects: {1}")]
     EntryRefused(PathBuf, String),
 }
 
@@ -86,6 +97,16 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
         installation,
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
         problems,
+    }
+}
+
+impl fmt::Display for Installation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Installed => "installed",
+            Self::NotInstalled => "not installed",
+            Self::Partly => "partly installed",
+        })
     }
 }
 

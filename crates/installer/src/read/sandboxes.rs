@@ -1,6 +1,5 @@
 //! Counts the sandboxes that the runtime's CNI cache records as created with the plugin.
 
-use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -9,16 +8,17 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use super::{each_file, if_exists};
+use super::{each_entry, read_text};
 use crate::{DirectoryState, DiskError, Sandboxes};
 
 /// Counts the existing sandboxes that were created with the plugin. The runtime's cache keeps the
 /// list of each attachment.
 pub fn read_sandboxes(cache_dir: &Path) -> Result<Sandboxes, DiskError> {
     let mut count = 0;
-    let directory = each_file(&cache_dir.join("results"), |path, _| {
-        let text = if_exists(fs::read_to_string(&path)).map_err(DiskError::io("read", &path))?;
-        count += usize::from(text.is_some_and(|text| names_us(&text)));
+    let directory = each_entry(&cache_dir.join("results"), |path, _, is_directory| {
+        if !is_directory && read_text(&path)?.is_some_and(|text| names_us(&text)) {
+            count += 1;
+        }
         Ok(())
     })?;
     Ok(match directory {
