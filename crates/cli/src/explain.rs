@@ -42,7 +42,7 @@ pub(crate) fn run(
 /// The rules of each family, and the addresses of the namespace if they are known.
 struct Rules {
     rule_sets: Vec<RuleSet>,
-    host: Option<NetnsAddresses>,
+    interfaces: Option<NetnsAddresses>,
 }
 
 impl Rules {
@@ -60,8 +60,8 @@ impl Rules {
                 }
                 &none
             });
-        match &self.host {
-            Some(host) => walk_in(rules, packet, host),
+        match &self.interfaces {
+            Some(interfaces) => walk_in(rules, packet, interfaces),
             None => walk(rules, packet),
         }
     }
@@ -94,10 +94,10 @@ fn rules(arguments: &ExplainArguments, console: &mut Console<'_>) -> Result<Rule
 }
 
 fn of_namespace(path: &Path) -> Result<Rules, Failure> {
-    let live = live::look(&live::open(path)?)?;
+    let live = live::state(&live::open(path)?)?;
     Ok(Rules {
         rule_sets: live.rule_sets,
-        host: Some(live.host),
+        interfaces: Some(live.interfaces),
     })
 }
 
@@ -105,10 +105,10 @@ fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Fa
     let case = Case::read(subject, console)?;
     let redirection = case.redirection(console)?;
     let rule_sets = redirection.map(|redirection| redirection.rule_sets);
-    let host =
+    let interfaces =
         (!case.facts.addresses.is_empty()).then(|| NetnsAddresses::pod(&case.facts.addresses));
     Ok(Rules {
         rule_sets: rule_sets.unwrap_or_default(),
-        host,
+        interfaces,
     })
 }

@@ -1,6 +1,5 @@
 //! `init`: applies rules to a namespace as istio-init does, with the same flags.
 
-pub(crate) mod addresses;
 pub(crate) mod container;
 mod dns;
 mod error;
@@ -22,7 +21,7 @@ use mesh_cni_netfilter::{RuleSet, render, transaction};
 use mesh_cni_netns::{
     ApplyError, BackendChoice, Change, NetNs, OpenError, Xtables, apply, read, remove,
 };
-use mesh_cni_rules::interception::DnsCapture;
+use mesh_cni_rules::interception::{DnsCapture, is_usable};
 use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, compile};
 
 use crate::console::Console;
@@ -166,7 +165,7 @@ fn check_families(
     settings: &Settings<'_>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if addresses::any_is_usable(addresses) {
+    if addresses.iter().copied().any(is_usable) {
         let families = request.interception.families(addresses);
         let warnings = interception::check_families(settings, &families).map_err(Failure::wrong)?;
         for warning in warnings {
@@ -181,7 +180,7 @@ fn print(
     addresses: &[IpAddr],
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if !addresses::any_is_usable(addresses) {
+    if !addresses.iter().copied().any(is_usable) {
         console.warn(
             "the namespace has only loopback and link-local addresses: printing IPv4 rules only; \
              without --dry-run this is an error",
@@ -199,7 +198,7 @@ fn apply_rules(
     xtables: &Xtables,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if !addresses::any_is_usable(addresses) {
+    if !addresses.iter().copied().any(is_usable) {
         let error = "the namespace has only loopback and link-local addresses";
         return Err(Failure::environment(error).hint(
             "run it when the interface has its address: after the main CNI plugin, or in the pod",

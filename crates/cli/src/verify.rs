@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
         .map(input::facts)
         .transpose()?;
     let Subject { found, facts } = subject(&arguments.place, manifest, &conf)?;
-    let live = live::look(&found.netns)?;
+    let live = live::state(&found.netns)?;
     let compared = facts.and_then(|facts| compare(&facts, &conf, &live));
     let report = Report {
         pid: found.pid,

@@ -99,7 +99,7 @@ fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Misrouted
     samples(own).into_iter().find_map(|text| {
         let packet = text.parse::<Packet>().ok()?;
         let [wanted, live] =
-            [wanted, found].map(|rules| walk_in(rules, &packet, &live.host).outcome);
+            [wanted, found].map(|rules| walk_in(rules, &packet, &live.interfaces).outcome);
         // An incomplete walk does not show where the kernel sends the packet.
         let known = !matches!(live, Outcome::Undecided { .. });
         (known && wanted != live).then_some(Misrouted {
