@@ -104,10 +104,9 @@ fn pod(metadata: &str) -> String {
 
 /// Runs a command that decides for a pod.
 fn decide(command: &[&str], pod: &str, conf: &str) -> Ended {
-    let name = format!("select-{}-{}.json", command[0], conf.len());
-    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, conf).unwrap();
-    let input = ["--pod", "-", "--conf", path.to_str().unwrap()];
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, conf).unwrap();
+    let input = ["--pod", "-", "--conf", file.path().to_str().unwrap()];
     Run::new(&[command, &input].concat()).with_input(pod)
 }
 

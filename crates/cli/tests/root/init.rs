@@ -56,13 +56,13 @@ fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left(
             assert!(stderr.contains(warning), "{stderr}");
         }
         let (code, _, stderr) = both.init(&[&flags[..], &["--dual-stack"]].concat());
-        let warned = stderr.contains("no rule for");
+        let warned = stderr.contains("no rule is written");
         assert_eq!((code, warned), (Some(0), false), "{stderr}");
     }
     for dry in ["--dry-run", "--dry-run=false"] {
         let (code, stdout, stderr) = four.init(&["-b", "*", "-i", "fd00::/8", dry]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
-        let error = "`fd00::/8` at position 1 is not an IPv4 range, and here IPv4 rules alone";
+        let error = "`fd00::/8` at position 1 is not an IPv4 range: only IPv4 rules are written";
         assert!(stderr.contains(error), "{stderr}");
     }
     assert_eq!(four.inside(&["nft", "list", "ruleset"]), "");
