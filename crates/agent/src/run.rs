@@ -110,7 +110,7 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     info!(node = agent.node, "agent started");
     let signal = shutdown::terminated().await.map_err(ServiceError::Start)?;
     info!("{signal}: the agent stops, everything stays installed");
-    tasks.abort_all();
+    tasks.shutdown().await;
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(crate) use run::Run;
     after_help = "Exit codes: 0 success, 1 `status` found a problem, 2 wrong use or bad input, 3 the \
                         environment failed."
 )]
-pub(crate) struct Agent {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -50,7 +50,7 @@ pub(crate) enum Command {
 )]
 pub(crate) struct Install {
     #[command(flatten)]
-    what: WhatFlags,
+    installation: InstallationFlags,
     /// How long to wait for a network configuration if there is none yet
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     wait: u32,
@@ -60,7 +60,7 @@ pub(crate) struct Install {
 
 /// What to install.
 #[derive(Args)]
-pub(crate) struct WhatFlags {
+pub(crate) struct InstallationFlags {
     #[command(flatten)]
     paths: PathFlags,
     #[command(flatten)]
@@ -147,15 +147,15 @@ pub(crate) struct OutputFlag {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    /// Text for people
     Text,
-    /// For programs
+    /// JSON for programs
     Json,
 }
 
 impl Install {
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        self.what.settings()
+        self.installation.settings()
     }
 
     pub(crate) fn wait(&self) -> Duration {
@@ -163,7 +163,7 @@ impl Install {
     }
 }
 
-impl WhatFlags {
+impl InstallationFlags {
     fn settings(&self) -> Result<Settings, Failure> {
         let mut fields = self.entry.fields()?;
         let api_server = self.kubeconfig.api_server(&mut fields)?;

@@ -14,14 +14,14 @@ use mesh_cni_installer::{Installation, Settings, install, status, uninstall};
 
 use agent_state::AgentState;
 use failure::Failure;
-use flags::{Agent, Command, Install, Run, StatusFlags, Uninstall};
+use flags::{Arguments, Command, Install, Run, StatusFlags, Uninstall};
 use report::StepPrinter;
 
 /// The exit code of `status` if something is wrong.
 const NO: u8 = 1;
 
 fn main() -> ExitCode {
-    let result = match Agent::parse().command {
+    let result = match Arguments::parse().command {
         Command::Install(flags) => run_install(&flags),
         Command::Run(flags) => run_service(&flags),
         Command::Uninstall(flags) => run_uninstall(&flags),

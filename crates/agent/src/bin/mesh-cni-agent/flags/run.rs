@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::{ArgAction, Args, ValueEnum};
 use mesh_cni_agent::{ApiAccess, LogFormat, ServiceSettings};
 
-use super::WhatFlags;
+use super::InstallationFlags;
 use super::repair::RepairFlags;
 use crate::failure::Failure;
 
@@ -22,7 +22,7 @@ use crate::failure::Failure;
 )]
 pub(crate) struct Run {
     #[command(flatten)]
-    what: WhatFlags,
+    installation: InstallationFlags,
     /// Install the plugin and keep it installed; `false` if another program does it
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     install: bool,
@@ -90,7 +90,7 @@ impl FromStr for Address {
 
 impl Run {
     pub(crate) fn settings(&self) -> Result<ServiceSettings, Failure> {
-        let install = self.what.settings()?;
+        let install = self.installation.settings()?;
         let flags = &self.service;
         let conf = install.entry.conf().clone();
         let mut settings = ServiceSettings::new(flags.node_name.clone(), conf);
