@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use mesh_cni_netfilter::Packet;
 use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Protocol};
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Uid};
-use mesh_cni_netfilter::walk::{Location, Outcome};
+use mesh_cni_netfilter::walk::{Location, Outcome, Side};
 use mesh_cni_rules::inbound_passthrough;
 use mesh_cni_tests::{
     Destinations, Link, Origin, PodGuestNet, Probe, Sender, any_address, far_address,
@@ -113,8 +113,10 @@ impl TestPacket {
         // The peer's only route to the guests.
         let back = Link::ETH0.interface.parse::<InterfaceName>().unwrap();
         let answer = Packet::tcp_in(*to, SocketAddr::new(guest, ANY_PORT));
-        let answer = answer.on_interface(back).as_reply();
-        Some(answer.in_state(ConntrackState::Established))
+        let mut answer = answer.on_interface(back);
+        answer.side = Side::Reply;
+        answer.state = ConntrackState::Established;
+        Some(answer)
     }
 
     /// The destinations of a connection; `None` for a datagram.

@@ -191,9 +191,9 @@ fn queries_arrive_as_simulated() {
             (Sender::PROXY, PodNet::PEER),
             (Sender::PROXY_GROUP, PodNet::PEER),
         ] {
-            let query = Packet::udp_out((server, 53).into())
-                .sent_by(Uid(sender.user), Gid(sender.group))
-                .of_size(QUERY);
+            let query = Packet::udp_out((server, 53).into());
+            let mut query = query.sent_by(Uid(sender.user), Gid(sender.group));
+            query.bytes = QUERY;
             let walk = replay(&mut replayed, &query, &host(), policies(backend));
             let answered = Resolver::ask(&net.pod, sender, (server, 53));
             let side = foretold(&walk.outcome).map(|told| told.0);
@@ -400,7 +400,7 @@ fn every_mechanism_counts_in_the_kernel_as_simulated() {
         let mut leaving = Vec::new();
         for (origin, sender, to) in DATAGRAMS {
             let to: SocketAddr = to.parse().unwrap();
-            let (from, packet) = match origin {
+            let (from, mut packet) = match origin {
                 "pod" => {
                     let packet = Packet::udp_out(to);
                     (
@@ -413,7 +413,7 @@ fn every_mechanism_counts_in_the_kernel_as_simulated() {
                     Packet::udp_in((PodNet::PEER, ANY_PORT).into(), to),
                 ),
             };
-            let packet = packet.of_size(DATAGRAM);
+            packet.bytes = DATAGRAM;
             let walk = walk_in(&replayed, &packet, &host());
             walk.count(&mut replayed, 1, PolicyCounters::On);
             send(from, sender, to);

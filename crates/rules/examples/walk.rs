@@ -18,8 +18,8 @@ fn main() -> ExitCode {
     let packet = match text.parse::<Packet>() {
         Ok(packet) => packet,
         Err(error) => {
-            let blanks = " ".repeat(error.position - 1);
-            eprintln!("{text}\n{blanks}^ {error}");
+            let indent = " ".repeat(error.position - 1);
+            eprintln!("{text}\n{indent}^ {error}");
             return ExitCode::from(2);
         }
     };

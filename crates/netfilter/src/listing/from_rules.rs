@@ -80,15 +80,7 @@ fn fill_column(listed: &mut ListedRule, condition: &Match) {
         Match::Protocol(sense, protocol) => {
             listed.protocol = format!("{}{protocol}", columns::negation(*sense));
         }
-        Match::SourcePort(..)
-        | Match::DestinationPort(..)
-        | Match::DestinationPorts(..)
-        | Match::OwnerUid(..)
-        | Match::OwnerGid(..)
-        | Match::Mark(..)
-        | Match::Connmark(..)
-        | Match::ConntrackState(..)
-        | Match::Comment(_)
-        | Match::Opaque(_) => {}
+        // The others have no column.
+        _ => {}
     }
 }

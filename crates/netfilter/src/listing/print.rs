@@ -1,6 +1,7 @@
 //! Prints a listing, in aligned columns or with single spaces.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
+use std::iter;
 
 use super::{Heading, ListedChain, ListedRule, Listing};
 
@@ -13,7 +14,8 @@ pub enum Layout {
     Folded,
 }
 
-const COLUMNS: [&str; 10] = [
+/// The names of the columns; the text after them has none.
+const COLUMNS: [&str; 11] = [
     "num",
     "pkts",
     "bytes",
@@ -24,22 +26,29 @@ const COLUMNS: [&str; 10] = [
     "out",
     "source",
     "destination",
+    "",
 ];
 
 impl Listing {
     /// The listing as text with a final newline.
     pub fn print(&self, layout: Layout) -> String {
         let rules = self.chains.iter().flat_map(|chain| &chain.rules);
-        let width = rules.map(|rule| rule.target.len()).max().unwrap_or(0);
-        let width = width.max("target".len());
-        let mut text = String::new();
-        for (chain, number) in self.chains.iter().zip(0..) {
-            if number > 0 {
-                text.push('\n');
-            }
-            print_chain(&mut text, chain, layout, width);
-        }
-        text
+        let widths = rules.map(|rule| rule.target.len());
+        let target_width = widths.chain(["target".len()]).max().unwrap_or(0);
+        let print = |chain: &ListedChain| {
+            let rows = chain.rules.iter().map(cells);
+            let lines =
+                iter::once(COLUMNS.map(str::to_owned))
+                    .chain(rows)
+                    .map(|row| match layout {
+                        Layout::Aligned => aligned(&row, target_width),
+                        Layout::Folded => folded(&row),
+                    });
+            let heading = format!("Chain {} ({})\n", chain.name, chain.heading);
+            lines.fold(heading, |text, line| text + &line + "\n")
+        };
+        let chains: Vec<_> = self.chains.iter().map(print).collect();
+        chains.join("\n")
     }
 }
 
@@ -62,76 +71,7 @@ impl Display for Heading {
     }
 }
 
-fn print_chain(text: &mut String, chain: &ListedChain, layout: Layout, target_width: usize) {
-    line(
-        text,
-        format_args!("Chain {} ({})", chain.name, chain.heading),
-    );
-    match layout {
-        Layout::Aligned => print_aligned(text, chain, target_width),
-        Layout::Folded => print_folded(text, chain),
-    }
-}
-
-fn print_aligned(text: &mut String, chain: &ListedChain, width: usize) {
-    let [
-        num,
-        pkts,
-        bytes,
-        target,
-        prot,
-        opt,
-        input,
-        output,
-        source,
-        destination,
-    ] = COLUMNS;
-    line(
-        text,
-        format_args!(
-            "{num:<4} {pkts:>8} {bytes:>10} {target:<width$} {prot:<4} {opt:<3} \
-             {input:<6} {output:<6}  {source:<19}  {destination}"
-        ),
-    );
-    for rule in &chain.rules {
-        let mut row = format!(
-            "{:<4} {:>8} {:>10} {:<width$} {:<4} {:<3} {:<6} {:<6} ",
-            rule.number,
-            rule.counters.packets,
-            rule.counters.bytes,
-            rule.target,
-            rule.protocol,
-            rule.options,
-            rule.in_interface,
-            rule.out_interface,
-        );
-        push_address(&mut row, &rule.source);
-        push_address(&mut row, &rule.destination);
-        row.push_str(&rule.details);
-        line(text, format_args!("{}", row.trim_end()));
-    }
-}
-
-/// The `!` of an address takes the place of the space before the column.
-fn push_address(row: &mut String, address: &str) {
-    let (negation, address) = match address.strip_prefix('!') {
-        Some(address) => ('!', address),
-        None => (' ', address),
-    };
-    write!(row, "{negation}{address:<19} ").expect("writing to a string does not fail");
-}
-
-fn print_folded(text: &mut String, chain: &ListedChain) {
-    line(text, format_args!("{}", COLUMNS.join(" ")));
-    for rule in &chain.rules {
-        let words = columns(rule);
-        let words = words.iter().filter(|word| !word.is_empty());
-        let words: Vec<_> = words.map(String::as_str).collect();
-        line(text, format_args!("{}", words.join(" ")));
-    }
-}
-
-fn columns(rule: &ListedRule) -> [String; 11] {
+fn cells(rule: &ListedRule) -> [String; 11] {
     [
         rule.number.to_string(),
         rule.counters.packets.to_string(),
@@ -147,6 +87,41 @@ fn columns(rule: &ListedRule) -> [String; 11] {
     ]
 }
 
-fn line(text: &mut String, words: fmt::Arguments<'_>) {
-    writeln!(text, "{words}").expect("writing to a string does not fail");
+fn aligned(row: &[String; 11], target_width: usize) -> String {
+    let [
+        num,
+        pkts,
+        bytes,
+        target,
+        prot,
+        opt,
+        input,
+        output,
+        source,
+        destination,
+        details,
+    ] = row;
+    let (source, destination) = (address(source), address(destination));
+    let line = format!(
+        "{num:<4} {pkts:>8} {bytes:>10} {target:<target_width$} {prot:<4} {opt:<3} {input:<6} \
+         {output:<6} {source} {destination} {details}"
+    );
+    line.trim_end().to_owned()
+}
+
+/// The `!` of an address takes the place of the space before the column.
+fn address(address: &str) -> String {
+    match address.strip_prefix('!') {
+        Some(address) => format!("!{address:<19}"),
+        None => format!(" {address:<19}"),
+    }
+}
+
+fn folded(row: &[String; 11]) -> String {
+    let cells: Vec<_> = row
+        .iter()
+        .filter(|cell| !cell.is_empty())
+        .cloned()
+        .collect();
+    cells.join(" ")
 }

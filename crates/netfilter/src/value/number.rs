@@ -10,14 +10,6 @@ use super::InvalidValue;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(NonZeroU16);
 
-/// A numeric user id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uid(pub u32);
-
-/// A numeric group id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Gid(pub u32);
-
 impl Port {
     /// The valid ports, as an error message describes them.
     pub const EXPECTED: &'static str = "a port: allowed are whole numbers from 1 to 65535";
@@ -42,18 +34,6 @@ impl Port {
     }
 }
 
-impl Uid {
-    /// The valid user ids, as an error message describes them.
-    pub const EXPECTED: &'static str =
-        "a numeric user id: allowed are whole numbers from 0 to 4294967294";
-}
-
-impl Gid {
-    /// The valid group ids, as an error message describes them.
-    pub const EXPECTED: &'static str =
-        "a numeric group id: allowed are whole numbers from 0 to 4294967294";
-}
-
 impl FromStr for Port {
     type Err = InvalidValue;
 
@@ -65,45 +45,49 @@ impl FromStr for Port {
     }
 }
 
-impl FromStr for Uid {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        id(text, Self::EXPECTED).map(Self)
-    }
-}
-
-impl FromStr for Gid {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        id(text, Self::EXPECTED).map(Self)
-    }
-}
-
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl fmt::Display for Uid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+/// A user or group id. The largest number is not one: `chown(2)` uses it for "no change".
+macro_rules! numeric_id {
+    ($name:ident, $kind:literal) => {
+        #[doc = concat!("A numeric ", $kind, " id.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+
+        impl $name {
+            #[doc = concat!("The valid ", $kind, " ids, as an error message describes them.")]
+            pub const EXPECTED: &'static str = concat!(
+                "a numeric ",
+                $kind,
+                " id: allowed are whole numbers from 0 to 4294967294"
+            );
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
+                let id = decimal(text).filter(|id| *id != u32::MAX);
+                id.map(Self).ok_or(InvalidValue {
+                    expected: Self::EXPECTED,
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for Gid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The largest number is not an id: the kernel uses it for "no change" (`chown(2)`).
-fn id(text: &str, expected: &'static str) -> Result<u32, InvalidValue> {
-    let id = decimal(text).filter(|id| *id != u32::MAX);
-    id.ok_or(InvalidValue { expected })
-}
+numeric_id!(Uid, "user");
+numeric_id!(Gid, "group");
 
 /// Digits only: `str::parse` alone would also accept a leading `+`.
 fn decimal(text: &str) -> Option<u32> {

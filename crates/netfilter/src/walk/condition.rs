@@ -16,7 +16,7 @@ pub(super) enum RuleMatch {
     Unknown(UndecidedReason),
 }
 
-/// Evaluates all conditions: one that does not hold decides, even beside an unknown one.
+/// Evaluates all conditions: one that does not hold decides, even if another one is unknown.
 pub(super) fn evaluate(rule: &Rule, packet: &PacketState) -> RuleMatch {
     let mut unknown = None;
     for condition in &rule.matches {

@@ -147,41 +147,6 @@ impl Packet {
         self
     }
 
-    /// The same packet with that mark.
-    #[must_use]
-    pub fn marked(mut self, mark: u32) -> Self {
-        self.mark = mark;
-        self
-    }
-
-    /// The same packet with that connection mark.
-    #[must_use]
-    pub fn in_connection_marked(mut self, mark: u32) -> Self {
-        self.connmark = mark;
-        self
-    }
-
-    /// The same packet with that connection state.
-    #[must_use]
-    pub fn in_state(mut self, state: ConntrackState) -> Self {
-        self.state = state;
-        self
-    }
-
-    /// The same packet as a reply, in a connection that the other side opened.
-    #[must_use]
-    pub fn as_reply(mut self) -> Self {
-        self.side = Side::Reply;
-        self
-    }
-
-    /// The same packet with that size in bytes.
-    #[must_use]
-    pub fn of_size(mut self, bytes: u64) -> Self {
-        self.bytes = bytes;
-        self
-    }
-
     /// The address family.
     pub fn family(&self) -> Family {
         Family::of_address(self.destination.ip())

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict};
-use mesh_cni_netfilter::walk::{Event, PolicyCounters, replay};
+use mesh_cni_netfilter::walk::{Event, PolicyCounters, Side, replay};
 use mesh_cni_netfilter::{
     BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, InterfaceName, Mark, Match,
     Outcome, Packet, PolicyRouting, Port, PortNames, Protocol, Rule, RuleSet, Sense, TableName,
@@ -178,7 +178,7 @@ fn packet() -> impl Strategy<Value = Packet> {
                 packet = packet.from(from);
             }
             if reply {
-                packet = packet.as_reply();
+                packet.side = Side::Reply;
             }
             if let Some((uid, gid)) = owner {
                 packet = packet.sent_by(Uid(uid), Gid(gid));
@@ -186,12 +186,9 @@ fn packet() -> impl Strategy<Value = Packet> {
             if let Some(name) = name {
                 packet = packet.on_interface(name.parse::<InterfaceName>().unwrap());
             }
-            let (mark, connmark, bytes) = numbers;
+            (packet.mark, packet.connmark, packet.bytes) = numbers;
+            packet.state = state;
             packet
-                .marked(mark)
-                .in_connection_marked(connmark)
-                .in_state(state)
-                .of_size(bytes)
         },
     )
 }
