@@ -172,7 +172,7 @@ fn an_error_of_the_plugin_reaches_the_runtime_with_its_remedy() {
     assert_ne!(added.code, 0);
     let said = added.stdout + &added.stderr;
     assert!(
-        said.contains("pod default/productpage has no manifest"),
+        said.contains("pod default/productpage-v1-7d4c9b5f6d-x2k8q has no manifest"),
         "{said}"
     );
     assert!(said.contains("kubectl get pod NAME -o yaml"), "{said}");

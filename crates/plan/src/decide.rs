@@ -1,7 +1,5 @@
 //! The decision for one pod: what an ADD would do.
 
-use std::net::IpAddr;
-
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::InvalidSetting;
@@ -130,25 +128,4 @@ fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = String> + '_ {
                 "environment variable `{name}` of the proxy has no literal value and counts as false"
             )
         })
-}
-
-/// Use [`Decision`].
-#[doc(hidden)]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    Skip(SkipReason),
-    Redirect(Box<Redirection>),
-}
-
-/// Use [`decide`].
-#[doc(hidden)]
-pub fn plan(facts: &PodFacts, conf: &MeshConf, addresses: &[IpAddr]) -> Result<Plan, PlanError> {
-    let mut facts = facts.clone();
-    facts.addresses = addresses.to_vec();
-    Ok(match select(&facts, &conf.policy())? {
-        Selection::Skip(reason) => Plan::Skip(reason),
-        Selection::Redirect(sidecar) => {
-            Plan::Redirect(Box::new(redirection(&facts, conf, sidecar)?))
-        }
-    })
 }

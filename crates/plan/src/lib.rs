@@ -7,8 +7,6 @@ mod identity;
 mod mesh_conf;
 
 pub use decide::{Decision, PlanError, Redirection, decide, decide_by_name};
-#[doc(hidden)]
-pub use decide::{Plan, plan};
 pub use identity::ProxyRedirected;
 pub use mesh_conf::{
     BackendName, ConfError, Decoded, LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile,
