@@ -34,38 +34,18 @@ pub(crate) struct Response {
 impl Agent {
     /// Starts it with these flags and the kubeconfig that `prepare` writes.
     pub(crate) fn start(flags: &[&str], prepare: impl FnOnce(&Path) -> PathBuf) -> Self {
-        let directory = TempDir::new().unwrap();
-        let kubeconfig = prepare(directory.path());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
-        command
-            .env_clear()
-            .args(["run", "--node-name", "node-1"])
-            .args(["--metrics-addr", "off"])
-            .arg("--api-kubeconfig")
-            .arg(kubeconfig)
-            .arg("--cni-agent-run-dir")
-            .arg(directory.path().join("run"))
-            .args(flags)
-            .stdout(Stdio::piped());
-        if !flags.contains(&"--health-addr") {
-            command.args(["--health-addr", "off"]);
-        }
-        if !flags.contains(&"--plugin-binary") {
-            command.args(["--install", "false"]);
-        }
-        let mut child = command.spawn().unwrap();
-        let lines = follow(BufReader::new(child.stdout.take().unwrap()));
-        let agent = Self {
-            child,
-            lines: Mutex::new(lines),
-            skipped: Mutex::default(),
-            directory,
-        };
-        agent.wait_for_line("agent started");
-        agent
+        Self::start_on_node(|directory| {
+            let kubeconfig = prepare(directory).display().to_string();
+            let mut all = vec!["--api-kubeconfig".to_owned(), kubeconfig];
+            all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+            if !flags.contains(&"--plugin-binary") {
+                all.extend(["--install", "false"].map(str::to_owned));
+            }
+            all
+        })
     }
 
-    /// Starts it with the flags that `prepare` returns, without an API server.
+    /// Starts it in a new directory with the flags that `prepare` returns.
     pub(crate) fn start_on_node(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         Self::start_in(TempDir::new().unwrap(), prepare)
     }
@@ -76,12 +56,14 @@ impl Agent {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mesh-cni-agent"));
         command
             .env_clear()
-            .args(["run", "--node-name", "node-1"])
-            .args(["--health-addr", "off", "--metrics-addr", "off"])
+            .args(["run", "--node-name", "node-1", "--metrics-addr", "off"])
             .arg("--cni-agent-run-dir")
             .arg(directory.path().join("run"))
-            .args(flags)
+            .args(&flags)
             .stdout(Stdio::piped());
+        if !flags.iter().any(|flag| flag == "--health-addr") {
+            command.args(["--health-addr", "off"]);
+        }
         let mut child = command.spawn().unwrap();
         let lines = follow(BufReader::new(child.stdout.take().unwrap()));
         let agent = Self {
