@@ -43,7 +43,7 @@ const NO_IPV6_LOOPBACK: &str = "the pod has an IPv6 address, but IPv6 is disable
     namespace";
 
 pub(crate) fn configuration(error: &ConfError) -> CniError {
-    CniError::config(one_line(error)).with_details(
+    CniError::config(error_chain(error)).with_details(
         "fix the entry of type mesh-cni in the network configuration list on the node; \
          docs/network-configuration.schema.json lists every field",
     )
@@ -60,7 +60,7 @@ pub(crate) fn namespace(error: &OpenError) -> CniError {
         }
         _ => "run the plugin as root on the node, with access to CNI_NETNS",
     };
-    CniError::environment(format!("CNI_NETNS: {}", one_line(error))).with_details(remedy)
+    CniError::environment(format!("CNI_NETNS: {}", error_chain(error))).with_details(remedy)
 }
 
 pub(crate) fn own_namespace(path: &Path) -> CniError {
@@ -75,7 +75,7 @@ pub(crate) fn own_namespace(path: &Path) -> CniError {
 }
 
 pub(crate) fn facts(error: &FactsError) -> CniError {
-    let message = one_line(error);
+    let message = error_chain(error);
     match error.category() {
         Category::Temporary => CniError::try_again(message),
         Category::Environment => CniError::environment(message),
@@ -97,7 +97,7 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
         }
         _ => "the pod does not start without the redirection that it needs",
     };
-    CniError::config(format!("pod {pod}: {}", one_line(error))).with_details(remedy)
+    CniError::config(format!("pod {pod}: {}", error_chain(error))).with_details(remedy)
 }
 
 pub(crate) fn not_applied(error: &ApplyError) -> CniError {
@@ -114,7 +114,7 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
     };
     CniError::plugin(
         code,
-        format!("traffic is not redirected: {}", one_line(error)),
+        format!("traffic is not redirected: {}", error_chain(error)),
     )
     .with_details(remedy)
 }
@@ -124,7 +124,7 @@ pub(crate) fn not_read(error: &ReadError) -> CniError {
         ReadError::Enter(error) => return not_entered(error),
         _ => READING,
     };
-    CniError::plugin(codes::NOT_READ, one_line(error)).with_details(remedy)
+    CniError::plugin(codes::NOT_READ, error_chain(error)).with_details(remedy)
 }
 
 /// The remedy if every back end failed.
@@ -167,11 +167,11 @@ pub(crate) fn no_backend(error: &BackendError) -> CniError {
     } else {
         KERNEL
     };
-    CniError::not_available(one_line(error)).with_details(remedy)
+    CniError::not_available(error_chain(error)).with_details(remedy)
 }
 
 pub(crate) fn unavailable(error: &FactsError) -> CniError {
-    CniError::not_available(one_line(error)).with_details(error.remedy())
+    CniError::not_available(error_chain(error)).with_details(error.remedy())
 }
 
 fn is_routing(error: &BackendError) -> bool {
@@ -193,11 +193,11 @@ fn lacks_program(error: &BackendError) -> bool {
 }
 
 pub(crate) fn not_entered(error: &EnterError) -> CniError {
-    CniError::plugin(codes::NOT_ENTERED, one_line(error))
+    CniError::plugin(codes::NOT_ENTERED, error_chain(error))
         .with_details("run the plugin as root on the node, with CAP_SYS_ADMIN")
 }
 
 /// The error and its causes on one line.
-fn one_line(error: &dyn Error) -> String {
+fn error_chain(error: &dyn Error) -> String {
     Report::new(error).to_string()
 }
