@@ -28,9 +28,14 @@ pub(crate) fn run_helm(words: &[&str]) -> Finished {
 
 /// Renders the chart with these values, such as `profile=istio`. Lists and objects are JSON.
 pub(crate) fn try_render(options: &[&str]) -> Finished {
+    try_render_for("1.34.0", options)
+}
+
+/// Renders the chart for a cluster of this Kubernetes version.
+pub(crate) fn try_render_for(version: &str, options: &[&str]) -> Finished {
     let folder = folder();
     let mut words = vec!["template", "mesh-cni", folder.to_str().unwrap()];
-    words.extend(["--namespace", "kube-system", "--kube-version", "1.34.0"]);
+    words.extend(["--namespace", "kube-system", "--kube-version", version]);
     for option in options {
         words.extend(["--set-json", option]);
     }

@@ -6,6 +6,7 @@ mod agent;
 mod chart;
 mod image;
 mod manifests;
+mod own_node;
 mod refusals;
 mod renders;
 mod rights;

@@ -37,6 +37,7 @@ const BAD: &[(&str, &str)] = &[
     ("repair.repairPods=false", "there is no action"),
     ("taint=true", "taint"),
     (r#"taint="mesh-cni/not-ready:NoSchedule""#, "taint"),
+    (r#"admissionPolicy.enabled="true""#, "enabled"),
     ("healthPort=0", "healthPort"),
     (r#"metricsAddress="15014""#, "metricsAddress"),
     (r#"seccompProfile.type="runtime/default""#, "seccompProfile"),

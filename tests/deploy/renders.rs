@@ -80,8 +80,8 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "repair-delete",
-        "the right to delete pods in the place of the look at processes; a taint to take off, with \
-         its right on nodes",
+        "the right to delete pods instead of the access to processes; a taint to remove, with its right \
+         on nodes; a policy and its binding for each of the two rights",
         &[
             "repair.repairPods=false",
             "repair.deletePods=true",
@@ -90,7 +90,8 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "repair-label",
-        "labels in addition to repair in place: the right to patch pods, names as given",
+        "labels in addition to repair in place: the right to patch pods, names as given; the policy \
+         for pods with the label's key",
         &[
             "repair.labelPods=true",
             r#"repair.initContainerName="proof""#,

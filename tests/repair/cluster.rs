@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use mesh_cni_tests::{Agent, AgentClient, KubeApi};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::chart::render;
@@ -20,10 +20,13 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts an API server with the role that the chart renders for these values.
+    /// Starts an API server with the role and the policies that the chart renders for these values.
     pub(crate) fn new(options: &[&'static str]) -> Self {
         let api = KubeApi::start();
         api.apply(&render(options));
+        api.apply(
+            &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}).to_string(),
+        );
         Self {
             api,
             agent: None,
@@ -41,7 +44,10 @@ impl Cluster {
     /// Starts the agent with these capabilities. A running agent is stopped first.
     pub(crate) fn start_agent_with(&mut self, capabilities: &[String], flags: &[&str]) {
         self.agent = None;
-        let account = self.api.kubeconfig_of("kube-system", "mesh-cni");
+        // The token names the node, as the token of a pod on it does.
+        let account = self
+            .api
+            .kubeconfig_bound("kube-system", "mesh-cni", "Node", NODE);
         let agent = if flags.contains(&"--plugin-binary") {
             Agent::installing(&account, self.directory.path())
         } else {

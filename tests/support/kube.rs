@@ -116,8 +116,29 @@ impl KubeApi {
     /// A kubeconfig of a service account, with a token for one hour.
     pub fn kubeconfig_of(&self, namespace: &str, account: &str) -> PathBuf {
         let token = self.token(namespace, account, Duration::from_secs(3600));
-        let path = self.path(&format!("{namespace}.{account}.kubeconfig"));
-        private_file(&path, &self.kubeconfig_with(&token));
+        self.kubeconfig_named(&format!("{namespace}.{account}"), &token)
+    }
+
+    /// A kubeconfig of a service account, with a token bound to an object, which must exist: `Node`
+    /// with its name, or `Pod` with the name of a pod that runs as the account.
+    pub fn kubeconfig_bound(
+        &self,
+        namespace: &str,
+        account: &str,
+        kind: &str,
+        name: &str,
+    ) -> PathBuf {
+        let bound = format!("--bound-object-kind={kind} --bound-object-name={name}");
+        let token = self.must(&format!(
+            "create token {account} --namespace={namespace} {bound}"
+        ));
+        let file = format!("{namespace}.{account}.{kind}.{name}");
+        self.kubeconfig_named(&file, token.trim())
+    }
+
+    fn kubeconfig_named(&self, name: &str, token: &str) -> PathBuf {
+        let path = self.path(&format!("{name}.kubeconfig"));
+        private_file(&path, &self.kubeconfig_with(token));
         path
     }
 

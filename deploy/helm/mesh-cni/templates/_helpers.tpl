@@ -68,6 +68,27 @@ The action for a broken pod: repair, delete, or empty. labelPods is independent 
 {{- end -}}
 {{- end }}
 
+{{/*
+The resources that the agent has a right to change, in the whole cluster: pods, nodes.
+*/}}
+{{- define "mesh-cni.changes" -}}
+{{- if not .Values.uninstall.enabled -}}
+{{- if or (eq (include "mesh-cni.repair" .) "delete") (and .Values.repair.enabled .Values.repair.labelPods) }} pods {{ end -}}
+{{- if .Values.taint }} nodes {{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+Those that a policy limits to the agent's own node. Kubernetes serves ValidatingAdmissionPolicy v1 from
+1.30 on. The version is compared because `helm template` knows the API groups of a cluster, not their
+kinds.
+*/}}
+{{- define "mesh-cni.limited" -}}
+{{- if and .Values.admissionPolicy.enabled (semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version) -}}
+{{- include "mesh-cni.changes" . -}}
+{{- end -}}
+{{- end }}
+
 {{- define "mesh-cni.resourceQuotas" -}}
 {{- $platform := include "mesh-cni.platform" . | fromJson -}}
 {{- if kindIs "bool" .Values.resourceQuotas.enabled -}}
