@@ -1,6 +1,7 @@
 //! Values that the schema refuses.
 
 use crate::chart::try_render;
+use crate::renders::DIGEST;
 
 /// Invalid values, and what the error must name.
 const BAD: &[(&str, &str)] = &[
@@ -46,6 +47,16 @@ const BAD: &[(&str, &str)] = &[
         "extraCapabilities",
     ),
     ("resourceQuotas.pods=0", "pods"),
+    (r#"digest="0123abcd""#, "digest"),
+    (r#"digest="sha256:0123abcd""#, "digest"),
+    (
+        r#"digest="sha256:0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF""#,
+        "digest",
+    ),
+    (
+        r#"digest="sha512:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef""#,
+        "digest",
+    ),
     (r#"pullPolicy="Sometimes""#, "pullPolicy"),
     (r#"uninstall.enabled="true""#, "enabled"),
     (r#"global.platform="eks""#, "platform"),
@@ -62,4 +73,13 @@ fn an_invalid_value_is_refused_by_name() {
             refused.stderr
         );
     }
+}
+
+#[test]
+fn two_digests_are_refused() {
+    let image = format!(r#"image="registry.example.org/mesh-cni@{DIGEST}""#);
+    let refused = try_render(&[&image, &format!(r#"digest="{DIGEST}""#)]);
+    assert_ne!(refused.code, 0);
+    let named = "digest is set, and image `registry.example.org/mesh-cni@sha256:";
+    assert!(refused.stderr.contains(named), "{}", refused.stderr);
 }

@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use crate::chart::{folder, object, objects, render, run_helm};
 
+/// The digest of an image.
+pub(crate) const DIGEST: &str =
+    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// Each set of values: its name, what a reviewer must find, the values.
 const SETS: &[(&str, &str, &[&str])] = &[
     (
@@ -74,6 +78,14 @@ const SETS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "digest",
+        "the image by its digest; no tag",
+        &[
+            r#"hub="registry.example.org/mesh""#,
+            r#"digest="sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef""#,
+        ],
+    ),
+    (
         "repair-off",
         "no access to processes, no SYS_PTRACE, no right to create Events",
         &["repair.enabled=false"],
@@ -128,6 +140,42 @@ fn each_set_of_values_changes_only_what_it_names() {
             omit_expression => true,
             description => *description,
         }, { insta::assert_snapshot!(*name, difference.stdout) });
+    }
+}
+
+#[test]
+fn a_digest_overrides_the_tag_of_any_image() {
+    let digest = format!(r#"digest="{DIGEST}""#);
+    let hub = r#"hub="registry.example.org/mesh""#;
+    let sets: &[(&[&str], &str)] = &[
+        (&[], "localhost/mesh-cni"),
+        (&[hub], "registry.example.org/mesh/mesh-cni"),
+        (
+            &[r#"tag="1.2""#, r#"global.hub="registry.example.org""#],
+            "registry.example.org/mesh-cni",
+        ),
+        (
+            &[hub, r#"image="other.example.org/cni""#],
+            "other.example.org/cni",
+        ),
+        // The runtime pulls the digest; the tag is only information.
+        (
+            &[r#"image="other.example.org/cni:1.2""#],
+            "other.example.org/cni:1.2",
+        ),
+        (&["uninstall.enabled=true"], "localhost/mesh-cni"),
+    ];
+    for (options, name) in sets {
+        let options: Vec<_> = options.iter().copied().chain([&*digest]).collect();
+        let pod = object(&options, "DaemonSet")["spec"]["template"]["spec"].clone();
+        let lists = ["initContainers", "containers"].map(|list| pod[list].as_array());
+        for container in lists.into_iter().flatten().flatten() {
+            assert_eq!(
+                container["image"],
+                format!("{name}@{DIGEST}"),
+                "{options:?}"
+            );
+        }
     }
 }
 

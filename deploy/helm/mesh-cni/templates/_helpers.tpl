@@ -104,10 +104,15 @@ kinds.
 {{- if and (eq $hub "localhost") (.Values.global).hub -}}
 {{- $hub = .Values.global.hub -}}
 {{- end -}}
-{{- if contains "/" .Values.image -}}
-{{- .Values.image -}}
+{{- $complete := contains "/" .Values.image -}}
+{{- $name := ternary .Values.image (printf "%s/%s" $hub .Values.image) $complete -}}
+{{- if and .Values.digest (contains "@" $name) -}}
+{{- fail (printf "digest is set, and image `%s` contains a digest too: set one of them" $name) -}}
+{{- end -}}
+{{- if .Values.digest -}}
+{{- printf "%s@%s" $name .Values.digest -}}
 {{- else -}}
-{{- printf "%s/%s:%s" $hub .Values.image (toString $tag) -}}
+{{- ternary $name (printf "%s:%s" $name (toString $tag)) $complete -}}
 {{- end -}}
 {{- end }}
 
