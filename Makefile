@@ -77,12 +77,13 @@ manifests: ## render the chart into deploy/manifests
 	scripts/setup helm
 	scripts/manifests
 
-image: ## build the agent's image as an OCI archive, target/image/mesh-cni.tar
+image: ## build the agent's image, an OCI archive, and its SBOM: target/image/mesh-cni.tar, .cdx.json
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build $(CARGOFLAGS) --release \
-		--target $(IMAGE_TARGET) --bin mesh-cni-agent
+		--target $(IMAGE_TARGET) -p mesh-cni-agent --bin mesh-cni-agent
 	scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
 	mkdir -p $(TARGET_DIR)/image
 	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
+	scripts/sbom $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.cdx.json $(IMAGE_TARGET)
 
 differential: ## compare simulation and kernel: SEED=1 SETTINGS=1000 PACKETS=15
 	scripts/setup test

@@ -1,8 +1,10 @@
 //! The image of `scripts/image`: an OCI layout with correct digests.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
 use mesh_cni_tests::{Finished, cnitool, finish, mesh_cni_agent};
 use serde_json::Value;
@@ -35,10 +37,40 @@ fn the_archive_is_an_oci_layout_of_two_programs() {
         .collect();
     programs.sort();
     assert_eq!(programs, ["mesh-cni", "mesh-cni-agent"]);
+}
 
-    let again = folder.path().join("again.tar");
-    assert_eq!(make(folder.path(), &again).code, 0);
-    assert_eq!(fs::read(archive).unwrap(), fs::read(again).unwrap());
+/// The programs are the same, and everything else that a build may change is not.
+#[test]
+fn the_same_programs_make_the_same_bytes() {
+    let [first, second] = [1, 2].map(|_| with_programs(&cnitool()));
+    let archives = [&first, &second].map(|folder| folder.path().join("image.tar"));
+    let made = make(first.path(), &archives[0]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+
+    for name in ["mesh-cni-agent", "mesh-cni"] {
+        let path = second.path().join(name);
+        let bytes = fs::read(&path).unwrap();
+        // Removed and written again: another inode, in another order of the directory.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(1_000_000_001))
+            .unwrap();
+    }
+    let script = repository().join("scripts/image");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#"umask 077; exec "$0" "$@""#])
+        .args([&script, second.path(), &archives[1]])
+        .env("TAR_OPTIONS", "--format=pax")
+        .env("TZ", "Asia/Tokyo")
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(second.path());
+    let made = finish(&mut shell, "");
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let [first, second] = archives.map(|archive| fs::read(archive).unwrap());
+    assert!(first == second, "the archives differ");
 }
 
 #[test]
@@ -53,7 +85,7 @@ fn a_dynamically_linked_program_is_refused() {
     );
 }
 
-fn with_programs(program: &Path) -> tempfile::TempDir {
+pub(crate) fn with_programs(program: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["mesh-cni", "mesh-cni-agent"] {
         fs::copy(program, folder.path().join(name)).unwrap();
@@ -86,6 +118,6 @@ fn checked(layout: &Path, descriptor: &Value) -> std::path::PathBuf {
     path
 }
 
-fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }

@@ -10,3 +10,4 @@ mod own_node;
 mod refusals;
 mod renders;
 mod rights;
+mod sbom;
