@@ -71,7 +71,7 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
     ("mesh-cni-selector", &[DERIVE, ERRORS, JSON, SERDE, YAML]),
     (
         "mesh-cni-agent-api",
-        &[DERIVE, ERRORS, JSON, SERDE, YAML, &["httparse"]],
+        &[DERIVE, ERRORS, JSON, SERDE, SOCKETS, YAML, &["httparse"]],
     ),
     (
         "mesh-cni-netfilter",
@@ -98,6 +98,9 @@ const DERIVE: &[&str] = &["proc-macro2", "quote", "syn", "unicode-ident"];
 const ERRORS: &[&str] = &["thiserror", "thiserror-impl"];
 
 const SERDE: &[&str] = &["serde", "serde_derive"];
+
+/// System calls, for the one client of the agent.
+const SOCKETS: &[&str] = &["bitflags", "errno", "libc", "linux-raw-sys", "rustix"];
 
 /// `serde_json` with the feature that preserves the order of keys.
 const JSON: &[&str] = &[

@@ -1,10 +1,13 @@
 //! A blocking HTTP/1.1 client for one exchange over a stream, with one deadline for all of it.
 
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use thiserror::Error;
 
 use crate::response::{End, Response, parse};
@@ -16,19 +19,28 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
-/// One exchange: a request, then its response.
+/// A stream whose reads and writes end at a deadline, however slowly the peer sends or takes bytes.
+#[derive(Debug)]
+pub struct Bounded<S> {
+    /// The stream itself.
+    pub stream: S,
+    deadline: Deadline,
+}
+
+/// A stream that limits the time of one read or write.
+pub trait SetTimeout {
+    /// Sets the longest time that each of the next reads and writes may take.
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()>;
+}
+
+/// One exchange over a stream that has a deadline: a request, then its response.
 ///
 /// The request is sent by [`get`](Self::get) or [`send`](Self::send), the response is read by
 /// [`receive`](Self::receive), so that the caller can work in between.
 #[derive(Debug)]
 pub struct Client<S> {
     stream: S,
-    set_timeout: SetTimeout<S>,
-    deadline: Deadline,
 }
-
-/// Sets the longest time that one read or write of the stream may take.
-type SetTimeout<S> = fn(&S, Duration) -> io::Result<()>;
 
 /// A failed exchange.
 #[derive(Debug, Error)]
@@ -57,43 +69,89 @@ impl Deadline {
         Self(Instant::now() + timeout)
     }
 
-    fn remaining(self) -> Result<Duration, HttpError> {
+    /// The time until then, or an error of kind `TimedOut`.
+    pub fn remaining(self) -> io::Result<Duration> {
         let remaining = self.0.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
-            return Err(HttpError::Timeout);
+            return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(remaining)
     }
 }
 
-impl Client<UnixStream> {
-    /// Connects to the agent's socket.
-    ///
-    /// Connecting itself can exceed the timeout if the agent accepts no connections. A caller that
-    /// must not wait connects a non-blocking socket and uses [`new`](Self::new).
-    pub fn connect(socket: &Path, timeout: Duration) -> Result<Self, HttpError> {
-        let deadline = Deadline::after(timeout);
-        Ok(Self::new(UnixStream::connect(socket)?, deadline))
-    }
-
-    /// A client for one exchange with the agent over a blocking stream.
-    pub fn new(stream: UnixStream, deadline: Deadline) -> Self {
-        Self::over(stream, deadline, |stream, timeout| {
-            stream.set_read_timeout(Some(timeout))?;
-            stream.set_write_timeout(Some(timeout))
-        })
+impl<S> Bounded<S> {
+    /// That stream until that deadline.
+    pub fn new(stream: S, deadline: Deadline) -> Self {
+        Self { stream, deadline }
     }
 }
 
+impl<S: SetTimeout> Bounded<S> {
+    fn limit(&self) -> io::Result<()> {
+        self.stream.set_timeout(self.deadline.remaining()?)
+    }
+}
+
+impl<S: Read + SetTimeout> Read for Bounded<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.read(buffer)
+    }
+}
+
+impl<S: Write + SetTimeout> Write for Bounded<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl SetTimeout for UnixStream {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+}
+
+impl SetTimeout for TcpStream {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(timeout))?;
+        self.set_write_timeout(Some(timeout))
+    }
+}
+
+impl Client<Bounded<UnixStream>> {
+    /// Connects to the agent's socket. The timeout is for the whole exchange: to connect, send and
+    /// receive.
+    pub fn connect(socket: &Path, timeout: Duration) -> Result<Self, HttpError> {
+        let deadline = Deadline::after(timeout);
+        let stream = connect(socket, timeout).map_err(io_error)?;
+        Ok(Self::new(Bounded::new(stream, deadline)))
+    }
+}
+
+/// Connects within that time. The connection of a Unix socket waits only while the listener's queue
+/// is full, and no longer than the socket's time limit for sending.
+fn connect(path: &Path, timeout: Duration) -> io::Result<UnixStream> {
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    set_socket_timeout(&socket, Timeout::Send, Some(timeout))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
 impl<S: Read + Write> Client<S> {
-    /// A client for one exchange over any stream, with the function that sets the longest time that
-    /// one read or write may take.
-    pub fn over(stream: S, deadline: Deadline, set_timeout: SetTimeout<S>) -> Self {
-        Self {
-            stream,
-            set_timeout,
-            deadline,
-        }
+    /// A client for one exchange over that stream.
+    pub fn new(stream: S) -> Self {
+        Self { stream }
     }
 
     /// Sends a `GET` request for one of the agent's [paths](crate::path).
@@ -104,7 +162,6 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a request as it is, head and body.
     pub fn send(&mut self, request: &[u8]) -> Result<(), HttpError> {
-        (self.set_timeout)(&self.stream, self.deadline.remaining()?)?;
         self.stream.write_all(request).map_err(io_error)?;
         self.stream.flush().map_err(io_error)
     }
@@ -119,7 +176,6 @@ impl<S: Read + Write> Client<S> {
             if text.len() > MAX_RESPONSE_BYTES {
                 return Err(HttpError::TooLarge);
             }
-            (self.set_timeout)(&self.stream, self.deadline.remaining()?)?;
             if self.read_some(&mut text)? == 0 {
                 return parse(&text, End::Closed)?.ok_or(HttpError::Incomplete);
             }

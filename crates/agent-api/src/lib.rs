@@ -2,6 +2,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 mod client;
 pub mod path;
 mod pod;
@@ -9,11 +11,17 @@ mod report;
 mod response;
 mod status;
 
-pub use client::{Client, Deadline, HttpError};
+pub use client::{Bounded, Client, Deadline, HttpError, SetTimeout};
 pub use pod::{PROTOCOL_VERSION, PodAnswer, PodAnswerError};
 pub use report::{AddOutcome, LogLine, MAX_REPORT_BYTES, Report, ReportError};
 pub use response::{ErrorBody, Response, ResponseError};
 pub use status::{AgentState, AgentStatus, BackendStatus, BrokenPod, CheckStatus, RepairStatus};
+
+/// How long a client waits for the facts about a pod: to connect, to send and to receive.
+///
+/// An ADD waits this long for an agent that is stuck. The agent answers in less, with an error if it
+/// has no facts by then.
+pub const POD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The file name of the agent's Unix socket in the run directory (`cni_agent_run_dir`).
 pub const SOCKET_FILE: &str = "agent.sock";

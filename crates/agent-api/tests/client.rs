@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use mesh_cni_agent_api::{Client, Deadline, HttpError, Response};
+use mesh_cni_agent_api::{Bounded, Client, Deadline, HttpError, Response, SetTimeout};
 
 /// Returns one piece for each read, and accepts every write.
 struct Pieces(Vec<&'static [u8]>);
@@ -29,10 +29,15 @@ impl Write for Pieces {
     }
 }
 
-fn exchange(pieces: &[&'static [u8]], timeout: Duration) -> Result<Response, HttpError> {
-    let mut client = Client::over(Pieces(pieces.to_vec()), Deadline::after(timeout), |_, _| {
+impl SetTimeout for Pieces {
+    fn set_timeout(&self, _timeout: Duration) -> io::Result<()> {
         Ok(())
-    });
+    }
+}
+
+fn exchange(pieces: &[&'static [u8]], timeout: Duration) -> Result<Response, HttpError> {
+    let stream = Bounded::new(Pieces(pieces.to_vec()), Deadline::after(timeout));
+    let mut client = Client::new(stream);
     client.get("/v1/status")?;
     client.receive()
 }

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mesh_cni_agent_api::{AgentStatus, Client, HttpError, Response, ResponseError, path};
+use mesh_cni_agent_api::{
+    AgentStatus, Client, HttpError, POD_TIMEOUT, Response, ResponseError, path,
+};
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
-
-/// The timeout for facts about a pod; the agent itself gives up earlier.
-const POD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The timeout for the agent's status, which needs no lookup.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -15,8 +15,8 @@ pub(crate) fn path(conf: &MeshConf) -> PathBuf {
     conf.cni_agent_run_dir.join(SOCKET_FILE)
 }
 
-/// Connects at once or fails. A blocking connect would wait if an agent that is stopped or stuck has
-/// a full queue of connections. The returned stream does not block either.
+/// Connects at once or fails, for reports, which must not wait for an agent that is stopped or stuck.
+/// The returned stream does not block either.
 pub(crate) fn connect(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

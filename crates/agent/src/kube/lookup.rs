@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_cni_agent_api::POD_TIMEOUT;
 use mesh_cni_selector::PodFacts;
+use tokio::time::timeout;
 
 use super::api::{Api, ApiError};
 use super::pod::{Pod, PodName};
@@ -16,6 +18,11 @@ use crate::metrics::Metrics;
 /// How long to wait for a pod before it is requested. The kubelet that started the sandbox knows the
 /// pod from a watch like ours, so ours is at most milliseconds behind.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// How long an answer takes at most: the client that waits [`POD_TIMEOUT`] still gets an error then.
+const ANSWER_TIMEOUT: Duration = POD_TIMEOUT.saturating_sub(Duration::from_secs(1));
+
+const NOT_IN_TIME: &str = "no answer from the API server in time";
 
 /// Why there are no facts about a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +54,12 @@ impl FactsLookup {
         name: &PodName,
         uid: Option<&str>,
     ) -> Result<PodFacts, FactsError> {
+        timeout(ANSWER_TIMEOUT, self.find(name, uid))
+            .await
+            .unwrap_or_else(|_elapsed| Err(FactsError::Api(NOT_IN_TIME.to_owned())))
+    }
+
+    async fn find(&self, name: &PodName, uid: Option<&str>) -> Result<PodFacts, FactsError> {
         let pod = self.pod(name, uid).await?.ok_or(FactsError::NoPod)?;
         if pod.name != *name || uid.is_some_and(|uid| !pod.has_uid(uid)) {
             return Err(FactsError::OtherPod(pod.uid.clone()));

@@ -4,15 +4,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mesh_cni_agent_api::{Client, Deadline, HttpError, Response, ResponseError, path};
+use mesh_cni_agent_api::{Bounded, Client, HttpError, POD_TIMEOUT, Response, ResponseError, path};
 use mesh_cni_selector::PodFacts;
 use mesh_cni_spec::PodArgs;
 
 use super::FactsError;
-use crate::agent_socket::connect;
-
-/// How long an ADD waits. The agent waits for the pod, then fetches it, and answers within this time.
-const ADD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long STATUS waits. The agent answers at once, or is stuck.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
@@ -20,13 +16,13 @@ const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
 /// A request that was sent.
 pub(super) struct Pending {
     socket: PathBuf,
-    client: Client<UnixStream>,
+    client: Client<Bounded<UnixStream>>,
 }
 
 /// Requests the facts about that pod from the agent at that socket.
 pub(super) fn request(socket: &Path, pod: &PodArgs) -> Result<Pending, FactsError> {
     let path = path::pod(&pod.namespace, &pod.name, pod.uid.as_deref());
-    get(socket, &path, ADD_TIMEOUT)
+    get(socket, &path, POD_TIMEOUT)
 }
 
 impl Pending {
@@ -55,11 +51,8 @@ pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
 }
 
 fn get(socket: &Path, path: &str, timeout: Duration) -> Result<Pending, FactsError> {
-    let deadline = Deadline::after(timeout);
     let sent = || {
-        let stream = connect(socket)?;
-        stream.set_nonblocking(false)?;
-        let mut client = Client::new(stream, deadline);
+        let mut client = Client::connect(socket, timeout)?;
         client.get(path)?;
         Ok(client)
     };

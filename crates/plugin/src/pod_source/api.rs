@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cni_agent_api::{Client, Deadline, HttpError, Response};
+use mesh_cni_agent_api::{Bounded, Client, Deadline, HttpError, Response};
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
 use mesh_cni_spec::PodArgs;
@@ -18,8 +18,8 @@ use thiserror::Error;
 use super::FactsError;
 use super::kubeconfig::{Access, Credentials};
 
-/// The longest time of one request.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time of all requests of one call.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,11 +40,13 @@ pub(crate) enum RequestError {
 /// The facts about the pod, and the labels of its namespace if the policy needs them.
 pub(super) fn facts(conf: &MeshConf, pod: &PodArgs) -> Result<PodFacts, FactsError> {
     let access = access(conf)?;
+    let deadline = Deadline::after(TIMEOUT);
     let path = format!("/api/v1/namespaces/{}/pods/{}", pod.namespace, pod.name);
-    let object = get(&access, &path)?;
+    let object = get(&access, &path, deadline)?;
     let mut facts = PodFacts::from_object(&object).map_err(FactsError::ApiPod)?;
     if conf.policy().needs_namespace_labels() {
-        let namespace = get(&access, &format!("/api/v1/namespaces/{}", pod.namespace))?;
+        let path = format!("/api/v1/namespaces/{}", pod.namespace);
+        let namespace = get(&access, &path, deadline)?;
         let labels = namespace["metadata"]["labels"].as_object();
         facts.namespace_labels = Some(
             labels
@@ -70,8 +72,8 @@ fn access(conf: &MeshConf) -> Result<Access, FactsError> {
     })
 }
 
-fn get(access: &Access, path: &str) -> Result<Value, FactsError> {
-    let response = request(access, path).map_err(FactsError::ApiUnreachable)?;
+fn get(access: &Access, path: &str, deadline: Deadline) -> Result<Value, FactsError> {
+    let response = request(access, path, deadline).map_err(FactsError::ApiUnreachable)?;
     let object = serde_json::from_slice::<Value>(&response.body);
     match (response.status, object) {
         (200, Ok(object)) => Ok(object),
@@ -89,8 +91,7 @@ fn get(access: &Access, path: &str) -> Result<Value, FactsError> {
     }
 }
 
-fn request(access: &Access, path: &str) -> Result<Response, RequestError> {
-    let deadline = Deadline::after(REQUEST_TIMEOUT);
+fn request(access: &Access, path: &str, deadline: Deadline) -> Result<Response, RequestError> {
     let address = SocketAddr::new(access.host, access.port);
     let server = match &access.server_name {
         Some(name) => ServerName::try_from(name.clone())
@@ -100,7 +101,7 @@ fn request(access: &Access, path: &str) -> Result<Response, RequestError> {
     let config = Arc::new(tls(access)?);
     let connection = ClientConnection::new(config, server)
         .map_err(|error| RequestError::Credentials(error.into()))?;
-    let stream = StreamOwned::new(connection, connect(address)?);
+    let stream = StreamOwned::new(connection, connect(address, deadline)?);
     let bearer = match &access.credentials {
         Credentials::Token(token) => format!("authorization: Bearer {token}\r\n"),
         Credentials::Certificate(..) => String::new(),
@@ -112,16 +113,16 @@ fn request(access: &Access, path: &str) -> Result<Response, RequestError> {
         address,
         env!("CARGO_PKG_VERSION"),
     );
-    let mut client = Client::over(stream, deadline, |stream, timeout| {
-        stream.sock.set_read_timeout(Some(timeout))?;
-        stream.sock.set_write_timeout(Some(timeout))
-    });
+    let mut client = Client::new(stream);
     client.send(request.as_bytes())?;
     Ok(client.receive()?)
 }
 
-fn connect(server: SocketAddr) -> Result<TcpStream, RequestError> {
-    TcpStream::connect_timeout(&server, CONNECT_TIMEOUT)
+fn connect(server: SocketAddr, until: Deadline) -> Result<Bounded<TcpStream>, RequestError> {
+    until
+        .remaining()
+        .and_then(|left| TcpStream::connect_timeout(&server, left.min(CONNECT_TIMEOUT)))
+        .map(|stream| Bounded::new(stream, until))
         .map_err(|error| RequestError::Connect(server, error))
 }
 

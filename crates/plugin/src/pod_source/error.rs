@@ -158,6 +158,13 @@ impl FactsError {
                 "the runtime tries again; with pod source `file`, replace the manifest with that \
                  of the new pod"
             }
+            Self::AgentUnreachable {
+                source: HttpError::Timeout,
+                ..
+            } => {
+                "the agent on this node is stuck or overloaded: see the log and the limits of its \
+                 pod, and delete the pod if it stays so; the runtime tries again"
+            }
             Self::AgentUnreachable { .. } | Self::AgentAnswer(_) => {
                 "check the agent on this node, a pod of the mesh-cni DaemonSet: it is starting or \
                  stopped, or its run directory is not `cni_agent_run_dir`; the runtime tries again"

@@ -11,3 +11,4 @@ mod refusals;
 mod sources;
 mod status;
 mod support;
+mod unresponsive;
