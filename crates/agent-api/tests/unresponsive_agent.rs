@@ -1,5 +1,7 @@
 //! Agents that do not answer: the timeout ends the exchange in each of its steps.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::io::Write as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::settings::InvalidSetting;
+use mesh_cni_rules::settings::{InvalidSetting, TooManyRules};
 use mesh_cni_rules::{Interception, PodSettings, compile};
 use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
@@ -48,6 +48,9 @@ pub enum PlanError {
     /// A setting of the pod is invalid.
     #[error(transparent)]
     InvalidSetting(#[from] InvalidSetting),
+    /// The settings of the pod cause too many rules.
+    #[error(transparent)]
+    TooManyRules(#[from] TooManyRules),
     /// The rules would redirect the proxy's own traffic to the proxy.
     #[error(transparent)]
     ProxyRedirected(#[from] ProxyRedirected),
@@ -94,13 +97,15 @@ fn redirection(
     }
     warnings.extend(identity::check(facts, &interception)?);
     warnings.extend(unknown_values(facts));
+    let rule_sets: Vec<_> = families
+        .into_iter()
+        .map(|family| compile(&interception, conf.dialect(), family))
+        .collect();
+    settings.check_rule_count(&interception, conf.dialect(), &rule_sets)?;
     Ok(Redirection {
         sidecar,
-        rule_sets: families
-            .into_iter()
-            .map(|family| compile(&interception, conf.dialect(), family))
-            .collect(),
         interception,
+        rule_sets,
         warnings,
     })
 }

@@ -95,6 +95,10 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
             "fix the value in the pod's template, or in `defaults` of the plugin's entry; \
              `mesh-cnictl render --pod FILE` checks it without a cluster"
         }
+        PlanError::TooManyRules(_) => {
+            "shorten the list in the pod's template, or in `defaults` of the plugin's entry: use \
+             fewer, wider ranges, or list what to include instead of what to exclude"
+        }
         _ => "the pod does not start without the redirection that it needs",
     };
     CniError::config(format!("pod {pod}: {}", error_chain(error))).with_details(remedy)

@@ -1,9 +1,11 @@
 //! The settings of a pod, in its annotations and its proxy's container.
 
 mod annotation;
+mod budget;
 mod reader;
 
 pub use annotation::Annotation;
+pub use budget::{MAX_RULES, TooManyRules};
 pub use reader::{InvalidSetting, SettingName};
 
 use std::cell::Cell;
@@ -23,10 +25,10 @@ const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `T
     nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
 const EXPECTED_PORT_OR_NONE: &str =
     "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
-/// The limit for the rules of rerouted interfaces: one for each interface and captured range.
-const MAX_REROUTING: usize = 10_000;
+/// Each rerouted interface and captured range cause a rule, so they are limited before these rules
+/// are compiled: by [`MAX_RULES`].
 const EXPECTED_REROUTING: &str = "an interface within the limit: rerouted interfaces times \
-    ranges in traffic.sidecar.istio.io/includeOutboundIPRanges must be at most 10000";
+    ranges in traffic.sidecar.istio.io/includeOutboundIPRanges must be at most 2000";
 /// Environment variable of the proxy: capture DNS.
 const DNS_CAPTURE: &str = "ISTIO_META_DNS_CAPTURE";
 /// Environment variable of the proxy: drop packets that belong to no connection.
@@ -182,7 +184,7 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
         OutboundRanges::All => 1,
         OutboundRanges::Only(ranges) => ranges.len().max(1),
     };
-    let left = Cell::new(MAX_REROUTING / ranges);
+    let left = Cell::new(MAX_RULES / ranges);
     let within_limit = |_name: &str| {
         let before = left.replace(left.get().saturating_sub(1));
         before.checked_sub(1).ok_or(InvalidValue {

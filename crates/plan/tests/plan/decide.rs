@@ -2,11 +2,12 @@
 
 use std::error::Error as _;
 
-use mesh_cni_netfilter::Listing;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::{Listing, drift, parse, render, walk};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide, decide_by_name};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::settings::MAX_RULES;
+use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_selector::{PodFacts, SkipReason};
 use serde_json::json;
 
@@ -258,4 +259,105 @@ fn an_environment_variable_without_a_literal_value_is_a_warning() {
     proxy.unwrap().env_from.push("INVALID_DROP".to_owned());
     let redirection = redirection(&facts);
     insta::assert_snapshot!(redirection.warnings.join("\n"), @"environment variable `INVALID_DROP` of the proxy has no literal value and counts as false");
+}
+
+/// Ports from 1 up, as a list.
+fn ports(count: u16) -> String {
+    let ports: Vec<_> = (1..=count).map(|port| port.to_string()).collect();
+    ports.join(",")
+}
+
+fn with_annotations(annotations: &[(&str, &str)]) -> PodFacts {
+    let mut facts = productpage();
+    for (key, value) in annotations {
+        facts
+            .annotations
+            .insert((*key).to_owned(), (*value).to_owned());
+    }
+    facts
+}
+
+const EXCLUDE_INBOUND_PORTS: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
+const EXCLUDE_OUTBOUND_PORTS: &str = "traffic.sidecar.istio.io/excludeOutboundPorts";
+
+#[test]
+fn the_rules_of_one_pod_are_limited_over_all_settings_and_families() {
+    let refusal = |facts: &PodFacts, entry: &serde_json::Value| match decide(facts, &conf(entry)) {
+        Err(error @ PlanError::TooManyRules(_)) => format!("{error}\n"),
+        other => unreachable!("the pod is not refused: {other:?}"),
+    };
+    let none = json!({});
+    let all = ports(32_766);
+    let one_list = with_annotations(&[(EXCLUDE_OUTBOUND_PORTS, &all)]);
+    let default = json!({"defaults": {"traffic.sidecar.istio.io/includeOutboundPorts": all}});
+    let (more, less) = (ports(1200), ports(1000));
+    let two_lists = [
+        (EXCLUDE_OUTBOUND_PORTS, more.as_str()),
+        (EXCLUDE_INBOUND_PORTS, &less),
+    ];
+    let half = with_annotations(&two_lists[..1]);
+    let ranges: Vec<_> = (0..2000)
+        .map(|n| format!("10.{}.{}.0/24", n / 250, n % 250))
+        .collect();
+    let ranges = ranges.join(",");
+    let ranges = with_annotations(&[("traffic.sidecar.istio.io/includeOutboundIPRanges", &ranges)]);
+    let table = [
+        refusal(&one_list, &none),
+        refusal(&productpage(), &default),
+        refusal(&with_annotations(&two_lists), &none),
+        refusal(&half, &json!({"ruleset": "istio"})),
+        refusal(&with_addresses(half.clone(), &["fd00::1"]), &none),
+        refusal(&ranges, &none),
+    ];
+    insta::assert_snapshot!(table.concat(), @"
+    32786 rules are more than the limit of 2000 for one pod: annotation traffic.sidecar.istio.io/excludeOutboundPorts causes 32766 of them
+    32787 rules are more than the limit of 2000 for one pod: defaults entry traffic.sidecar.istio.io/includeOutboundPorts causes 32766 of them
+    2219 rules are more than the limit of 2000 for one pod: annotation traffic.sidecar.istio.io/excludeOutboundPorts causes 1200 of them
+    2420 rules are more than the limit of 2000 for one pod: annotation traffic.sidecar.istio.io/excludeOutboundPorts causes 2400 of them
+    2439 rules are more than the limit of 2000 for one pod: annotation traffic.sidecar.istio.io/excludeOutboundPorts causes 2400 of them
+    2020 rules are more than the limit of 2000 for one pod: annotation traffic.sidecar.istio.io/includeOutboundIPRanges causes 2000 of them
+    ");
+    assert!(
+        decide(&half, &MeshConf::default()).is_ok(),
+        "one family, one dialect"
+    );
+}
+
+#[test]
+fn a_pod_with_exactly_the_largest_number_of_rules_is_redirected() {
+    const BUILTIN: &str = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]";
+    let rules = |excluded: u16| {
+        let facts = with_annotations(&[(EXCLUDE_OUTBOUND_PORTS, &ports(excluded))]);
+        match decide(&facts, &MeshConf::default()) {
+            Ok(Decision::Redirect(mut redirection)) => redirection.rule_sets.pop(),
+            _ => None,
+        }
+    };
+    let own = rules(1).unwrap().rule_count() - 1;
+    let most = u16::try_from(MAX_RULES - own).unwrap();
+    assert_eq!(rules(most + 1), None);
+    let rules = rules(most).unwrap();
+    assert_eq!(rules.rule_count(), MAX_RULES);
+
+    let saved: String = render::restore(&rules)
+        .lines()
+        .map(|line| match line.strip_prefix("-N ") {
+            Some(chain) => format!(":{chain} - [0:0]\n"),
+            None => line.replace("*nat", BUILTIN) + "\n",
+        })
+        .collect();
+    let parsed = parse::save(&saved, Family::V4).unwrap();
+    assert_eq!(drift(&rules, &parsed, &OWNERSHIP), None);
+    let listing = Listing::of(&parsed, TableName::Nat, &OWNERSHIP);
+    let printed = listing.print(Layout::Folded);
+    assert_eq!(Listing::parse(&printed).unwrap(), listing);
+    let outcome = |port: u16| {
+        let packet = format!("out tcp 192.0.2.1:{port} uid 1000")
+            .parse()
+            .unwrap();
+        let walk = walk(&parsed, &packet);
+        walk.outcome.display(PORT_NAMES).to_string()
+    };
+    insta::assert_snapshot!(outcome(most), @"leaves through eth0 to 192.0.2.1:1980, not redirected");
+    insta::assert_snapshot!(outcome(most + 1), @"goes to Envoy's outbound listener on 15001, original destination 192.0.2.1:1981");
 }

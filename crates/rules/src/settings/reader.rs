@@ -155,7 +155,7 @@ impl<'pod> Reader<'pod> {
         }
     }
 
-    fn find(&self, annotation: Annotation) -> Option<Setting<'pod>> {
+    pub(super) fn find(&self, annotation: Annotation) -> Option<Setting<'pod>> {
         let key = annotation.key();
         let found = |map, setting| lookup(map, key).map(|value| Setting { setting, value });
         found(self.settings.annotations, SettingName::Annotation(key))
