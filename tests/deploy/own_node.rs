@@ -82,6 +82,10 @@ const REFUSED: &[(&str, &str)] = &[
         OTHER_FIELD,
     ),
     (
+        r#"patch pod own --type=merge --patch={"metadata":{"generateName":"shop-"}}"#,
+        OTHER_FIELD,
+    ),
+    (
         r#"patch pod own --patch={"spec":{"containers":[{"name":"main","image":"another"}]}}"#,
         OTHER_FIELD,
     ),
