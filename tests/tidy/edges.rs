@@ -7,9 +7,10 @@ use crate::workspace::{Package, Workspace};
 
 /// Each crate and the crates of this workspace that it depends on. Its tests may use more.
 const EDGES: &[(&str, &[&str])] = &[
-    ("mesh-cni-spec", &[]),
-    ("mesh-cni-selector", &[]),
-    ("mesh-cni-netfilter", &[]),
+    ("mesh-cni-text", &[]),
+    ("mesh-cni-spec", &["mesh-cni-text"]),
+    ("mesh-cni-selector", &["mesh-cni-text"]),
+    ("mesh-cni-netfilter", &["mesh-cni-text"]),
     ("mesh-cni-rules", &["mesh-cni-netfilter"]),
     ("mesh-cni-agent-api", &["mesh-cni-selector"]),
     ("mesh-cni-nftables", &["mesh-cni-netfilter"]),
@@ -31,6 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-rules",
             "mesh-cni-selector",
             "mesh-cni-spec",
+            "mesh-cni-text",
         ],
     ),
     ("mesh-cni-installer", &["mesh-cni-plan", "mesh-cni-spec"]),
@@ -44,6 +46,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-plan",
             "mesh-cni-rules",
             "mesh-cni-selector",
+            "mesh-cni-text",
         ],
     ),
     (
@@ -58,12 +61,14 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-rules",
             "mesh-cni-selector",
             "mesh-cni-spec",
+            "mesh-cni-text",
         ],
     ),
 ];
 
 /// Each pure crate and all other packages that it is built from, transitive ones included.
 const CLOSURES: &[(&str, &[&[&str]])] = &[
+    ("mesh-cni-text", &[]),
     (
         "mesh-cni-spec",
         &[DERIVE, ERRORS, JSON, SERDE, &["ipnetwork"]],

@@ -4,6 +4,7 @@ use std::io;
 
 use mesh_cni_agent_api::{LogLine, Report};
 use mesh_cni_plan::LogLevel;
+use mesh_cni_text::{escaped, escaped_json};
 use tracing::{Level, debug, error, info, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
@@ -18,6 +19,26 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Writes each event to stdout on one line, with control and format characters escaped.
+struct Stdout(LogFormat);
+
+impl io::Write for Stdout {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.trim_end_matches('\n');
+        let line = match self.0 {
+            LogFormat::Text => escaped(line),
+            LogFormat::Json => escaped_json(line),
+        };
+        writeln!(io::stdout().lock(), "{line}")?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
 }
 
 /// Starts the log of this process. A second call has no effect.
@@ -38,7 +59,9 @@ pub(crate) fn start(format: LogFormat, level: LogLevel) {
         .with_target("mesh_cni", level)
         .with_target("plugin", level)
         .with_default(libraries);
-    let lines = fmt::layer().with_ansi(false).with_writer(io::stdout);
+    let lines = fmt::layer()
+        .with_ansi(false)
+        .with_writer(move || Stdout(format));
     let log = tracing_subscriber::registry();
     // It fails if a log was started before.
     drop(match format {
@@ -59,7 +82,6 @@ pub(crate) fn forward(report: &Report) {
         ..
     } = report;
     for LogLine { level, message } in &report.lines {
-        let message = message.replace(char::is_control, " ");
         match level.as_str() {
             "error" => error!(target: "plugin", namespace, pod, container, "{message}"),
             "warn" => warn!(target: "plugin", namespace, pod, container, "{message}"),

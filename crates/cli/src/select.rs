@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::arguments::{Output, SelectArguments};
 use crate::case::{Case, OWN_POD};
-use crate::console::{BAD, BOLD, Console, GOOD, Styled};
+use crate::console::{BAD, BOLD, Console, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
@@ -55,11 +55,6 @@ pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Res
     };
     console.result(&text)?;
     Ok(exit)
-}
-
-fn json(document: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(document);
-    text.expect("texts and booleans are always written as JSON") + "\n"
 }
 
 impl Report {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::agent;
 use crate::arguments::{Output, StatusArguments};
-use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled};
+use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
@@ -72,10 +72,7 @@ pub(crate) fn run(arguments: &StatusArguments, console: &mut Console<'_>) -> Res
     let report = Report::take(arguments)?;
     let text = match arguments.output {
         Output::Text => report.text(),
-        Output::Json => {
-            let text = serde_json::to_string_pretty(&report);
-            text.expect("texts and booleans are always written as JSON") + "\n"
-        }
+        Output::Json => json(&report),
     };
     console.result(&text)?;
     Ok(if report.works() { Exit::Done } else { Exit::No })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mesh_cni_text::escaped;
 use serde_json::{Map, Value};
 
 use crate::{SpecVersion, version};
@@ -214,11 +215,13 @@ impl CniError {
     }
 }
 
-/// Replaces each run of control characters and surrounding spaces with one space.
+/// Replaces each run of line breaks, tabs and surrounding spaces with one space, and escapes other
+/// control and format characters.
 fn one_line(text: &str) -> String {
-    text.split(char::is_control)
+    text.split(|character: char| character.is_control() && character.is_whitespace())
         .map(str::trim)
         .filter(|part| !part.is_empty())
+        .map(escaped)
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
+use mesh_cni_text::escaped_json;
 use serde_json::{Map, Value};
 
 use crate::{CniError, NameError};
@@ -176,8 +177,8 @@ pub(crate) fn excerpt(value: &Value) -> String {
     const MAX_LENGTH: usize = 120;
     let text = value.to_string();
     match text.char_indices().nth(MAX_LENGTH) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        Some((end, _)) => format!("{}…", escaped_json(&text[..end])),
+        None => escaped_json(&text).into_owned(),
     }
 }
 

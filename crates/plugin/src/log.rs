@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use mesh_cni_plan::{LogLevel, MeshConf};
+use mesh_cni_text::escaped;
 
 /// The size at which the file is renamed to `plugin.log.1`, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -76,7 +77,7 @@ impl PluginLog {
         self.lines.borrow_mut().push((name, message.to_owned()));
         let time = humantime::format_rfc3339_millis(SystemTime::now());
         let line = format!("{time} {label} {}: {message}", self.subject);
-        let line = line.replace(['\n', '\r'], " ") + "\n";
+        let line = escaped(&line.replace(['\n', '\r'], " ")).into_owned() + "\n";
         if self.stderr == StderrLog::On {
             drop(io::stderr().write_all(line.as_bytes()));
         }

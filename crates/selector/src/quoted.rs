@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mesh_cni_text::escaped;
+
 /// Longer values are cut, in characters.
 const MAX_LENGTH: usize = 100;
 
@@ -14,16 +16,9 @@ pub(crate) struct QuotedList<'a>(pub(crate) &'a [String]);
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`")?;
-        for (index, character) in self.0.chars().enumerate() {
-            if index == MAX_LENGTH {
-                f.write_str("…")?;
-                break;
-            }
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
+        match self.0.char_indices().nth(MAX_LENGTH) {
+            Some((end, _)) => write!(f, "{}…", escaped(&self.0[..end]))?,
+            None => f.write_str(&escaped(self.0))?,
         }
         f.write_str("`")
     }
@@ -50,6 +45,7 @@ mod tests {
     #[test]
     fn a_value_is_printed_on_one_line() {
         assert_eq!(Quoted("a\nb\tc").to_string(), "`a\\nb\\tc`");
+        assert_eq!(Quoted("a\u{2066}b").to_string(), "`a\\u{2066}b`");
     }
 
     #[test]

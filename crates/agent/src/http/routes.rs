@@ -10,6 +10,7 @@ use maud::Markup;
 use mesh_cni_agent_api::{AgentStatus, BackendStatus, ErrorBody, PodAnswer, Report};
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::is_dns_subdomain;
+use mesh_cni_text::escaped_lines;
 use serde::Serialize;
 
 use super::page::{self, WalkQuery};
@@ -97,7 +98,7 @@ impl Agent {
                 self.report(request.body())
             }
             [""] if get && listener.serves_pages() => {
-                html(page::node(&self.status(), &self.store.all(), &self.conf))
+                html(&page::node(&self.status(), &self.store.all(), &self.conf))
             }
             ["pods", namespace, name] if get && listener.serves_pages() => {
                 self.pod_page(&PodName::new(namespace, name)).await
@@ -128,13 +129,13 @@ impl Agent {
             return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
         let live = live_rules::read(self.proc.clone(), Arc::clone(&pod)).await;
-        html(page::pod(&pod, &self.conf, &live))
+        html(&page::pod(&pod, &self.conf, &live))
     }
 
     fn walk_page(&self, uri: &Uri) -> HttpResponse {
         let query = WalkQuery::parse(uri.query().unwrap_or_default());
         let pod = query.pod_name().and_then(|name| self.store.named(&name));
-        html(page::walk(&query, pod.as_deref(), &self.conf))
+        html(&page::walk(&query, pod.as_deref(), &self.conf))
     }
 
     fn ready(&self) -> HttpResponse {
@@ -237,8 +238,9 @@ fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
     response(status, "application/json", text + "\n")
 }
 
-fn html(page: Markup) -> HttpResponse {
-    let mut response = response(StatusCode::OK, "text/html; charset=utf-8", page.0);
+fn html(page: &Markup) -> HttpResponse {
+    let text = escaped_lines(&page.0).into_owned();
+    let mut response = response(StatusCode::OK, "text/html; charset=utf-8", text);
     let policy = HeaderValue::from_static(page::SECURITY_POLICY);
     response
         .headers_mut()

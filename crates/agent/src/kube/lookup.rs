@@ -22,8 +22,6 @@ const WAIT: Duration = Duration::from_secs(2);
 /// How long an answer takes at most: the client that waits [`POD_TIMEOUT`] still gets an error then.
 const ANSWER_TIMEOUT: Duration = POD_TIMEOUT.saturating_sub(Duration::from_secs(1));
 
-const NOT_IN_TIME: &str = "no answer from the API server in time";
-
 /// Why there are no facts about a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,7 +54,11 @@ impl FactsLookup {
     ) -> Result<PodFacts, FactsError> {
         timeout(ANSWER_TIMEOUT, self.find(name, uid))
             .await
-            .unwrap_or_else(|_elapsed| Err(FactsError::Api(NOT_IN_TIME.to_owned())))
+            .unwrap_or_else(|_elapsed| {
+                let seconds = ANSWER_TIMEOUT.as_secs();
+                let error = format!("no answer from the API server within {seconds} s");
+                Err(FactsError::Api(error))
+            })
     }
 
     async fn find(&self, name: &PodName, uid: Option<&str>) -> Result<PodFacts, FactsError> {

@@ -167,7 +167,7 @@ fn a_slow_api_server_does_not_delay_known_pods() {
         slow.join().unwrap()
     });
     assert_eq!(answer.code, 503, "{answer:?}");
-    assert!(error(&answer).contains("within 5 s"), "{answer:?}");
+    assert!(error(&answer).contains("within 4 s"), "{answer:?}");
 }
 
 #[test]

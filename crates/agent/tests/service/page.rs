@@ -34,12 +34,18 @@ fn health_address(agent: &Agent) -> SocketAddr {
 
 /// The first line of a response of the health port.
 fn first_line(address: SocketAddr, path: &str) -> String {
+    let response = response(address, path);
+    response.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A response of the health port.
+fn response(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
-    response.lines().next().unwrap_or_default().to_owned()
+    response
 }
 
 /// A node with a redirected pod, and a pod with HTML in the name of a container.
@@ -150,5 +156,25 @@ fn a_browser_shows_it_without_policy_violations() {
         assert!(dom.contains(wanted), "{wanted} is not in {dom}\n{log}");
         assert!(dom.contains("</style>"), "{dom}");
         assert!(!log.contains("Content Security Policy"), "{log}");
+    }
+}
+
+#[test]
+fn control_and_format_characters_are_escaped() {
+    let hostile = "a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{2028}f\u{1b}g\u{7f}h\u{e0001}i";
+    let mut odd = pod("odd", "o-1");
+    odd["spec"]["containers"] = json!([{"name": hostile}]);
+    let server = ApiServer::new([odd]);
+    let flags = ["--health-addr", "127.0.0.1:0"];
+    let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
+    agent.wait_for_any_line("watch: listed");
+    let address = health_address(&agent);
+    let packet = "/walk?pod=shop/odd&packet=out%E2%80%AE";
+    for path in ["/", "/pods/shop/odd", packet] {
+        let response = response(address, path);
+        let (_, body) = response.split_once("\r\n\r\n").unwrap();
+        let is_printable = |character| character == '\n' || mesh_cni_text::is_printable(character);
+        assert!(body.chars().all(is_printable), "{path}: {body:?}");
+        assert!(body.contains(r"\u{202e}"), "{path}: {body}");
     }
 }

@@ -129,12 +129,13 @@ fn a_report_is_counted_and_its_lines_are_logged() {
     let (_server, agent) = with_cart();
     let report = r#"{"decision": "skip", "reason": "no-istio-proxy", "namespace": "shop",
         "name": "cart", "container_id": "0123", "duration_us": 3000,
-        "lines": [{"level": "warn", "message": "odd\nindeed"}]}"#;
+        "lines": [{"level": "warn", "message": "odd\nindeed\u202e\u001b\u200b"}]}"#;
     assert_eq!(agent.post("/v1/reports", report).code, 202);
     let line = agent.wait_for_line("plugin");
-    for part in ["WARN", "shop", "cart", "0123", "odd indeed"] {
+    for part in ["WARN", "shop", "cart", "0123", r"odd\nindeed\u{202e}"] {
         assert!(line.contains(part), "{line}");
     }
+    assert!(line.chars().all(mesh_cni_text::is_printable), "{line:?}");
     let metrics = agent.get("/metrics").body;
     let count = r#"mesh_cni_adds_total{decision="skip",reason="no-istio-proxy"} 1"#;
     assert!(metrics.contains(count), "{metrics}");

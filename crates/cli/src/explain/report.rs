@@ -6,7 +6,7 @@ use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
 use mesh_cni_rules::PORT_NAMES;
 use serde_json::{Value, json};
 
-use crate::console::{BOLD, Console, DIM, Styled, WARN};
+use crate::console::{self, BOLD, Console, DIM, Styled, WARN};
 
 pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> {
     for (walk, number) in walks.iter().zip(0..) {
@@ -33,10 +33,7 @@ fn style(line: &str, walk: &Walk) -> anstyle::Style {
 }
 
 pub(super) fn json(walks: &[Walk]) -> String {
-    let walks: Vec<_> = walks.iter().map(document).collect();
-    let mut text = serde_json::to_string_pretty(&walks).expect("texts and numbers are always JSON");
-    text.push('\n');
-    text
+    console::json(&walks.iter().map(document).collect::<Vec<_>>())
 }
 
 fn document(walk: &Walk) -> Value {

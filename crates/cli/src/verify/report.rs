@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::compare::Comparison;
 use super::wanted::By;
-use crate::console::{BAD, Console, DIM, GOOD};
+use crate::console::{BAD, Console, DIM, GOOD, json};
 use crate::live::Live;
 
 /// The result to print.
@@ -66,8 +66,7 @@ impl Report<'_> {
             "stray": self.compared.and_then(misrouted),
             "dump": dump,
         });
-        let text = serde_json::to_string_pretty(&document);
-        text.expect("texts and numbers are always JSON") + "\n"
+        json(&document)
     }
 
     fn verdict(&self) -> &'static str {

@@ -183,3 +183,32 @@ fn the_agents_own_pod_is_skipped() {
     assert_eq!(report["decision"], "skip");
     assert_eq!(report["code"], "own-pod");
 }
+
+#[test]
+fn control_and_format_characters_are_escaped() {
+    // A string of YAML.
+    let quoted = r#""a\u202eb\u2066c\u200bd\ufeffe\u2028f\u001b[8mg\u007fh\U000e0001i""#;
+    let is_printable = |character| character == '\n' || mesh_cni_text::is_printable(character);
+    let rejected =
+        format!("annotations: {{traffic.sidecar.istio.io/excludeInboundPorts: {quoted}}}");
+    let skipped = pod("labels: {}").replace("istio-proxy", quoted);
+    let named = skipped.replace("name: web,", &format!("name: {quoted},"));
+    for command in COMMANDS {
+        for pod in [&pod(&rejected), &skipped, &named] {
+            let ended = decide(command, pod, "{\"type\": \"mesh-cni\"}");
+            for text in [&ended.stdout, &ended.stderr] {
+                assert!(text.chars().all(is_printable), "{command:?} {text:?}");
+            }
+            let text = ended.stdout + &ended.stderr;
+            assert!(text.contains("202e"), "{command:?} {text}");
+        }
+    }
+    let json = decide(
+        &["select", "--output", "json"],
+        &skipped,
+        "{\"type\": \"mesh-cni\"}",
+    );
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let reason = report["reason"].as_str().unwrap();
+    assert!(reason.contains(r"\u{202e}"), "{reason}");
+}

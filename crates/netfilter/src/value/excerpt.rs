@@ -1,9 +1,13 @@
 //! Excerpts of long values for error messages.
 
+use mesh_cni_text::escaped;
+
 /// The maximum length of an excerpt in characters.
 const MAX_LENGTH: usize = 120;
 
 /// The text if it is short, else the part around a position, with `…` for the rest.
+///
+/// Control and format characters are [escaped].
 ///
 /// Positions are in characters from 1.
 ///
@@ -19,14 +23,14 @@ const MAX_LENGTH: usize = 120;
 pub fn excerpt(text: &str, position: usize) -> String {
     let length = text.chars().count();
     if length <= MAX_LENGTH {
-        return text.to_owned();
+        return escaped(text).into_owned();
     }
     let before = position.saturating_sub(1).saturating_sub(MAX_LENGTH / 2);
     let start = before.min(length - MAX_LENGTH);
     let shown: String = text.chars().skip(start).take(MAX_LENGTH).collect();
     let ellipsis = |omitted: bool| if omitted { "…" } else { "" };
     let (head, tail) = (ellipsis(start > 0), ellipsis(start + MAX_LENGTH < length));
-    format!("{head}{shown}{tail}")
+    format!("{head}{}{tail}", escaped(&shown))
 }
 
 #[cfg(test)]
@@ -43,6 +47,13 @@ mod tests {
         assert!(middle.contains(&text[490..510]), "{middle}");
         assert_eq!(middle.chars().count(), MAX_LENGTH + 2);
         assert_eq!(excerpt(&text, usize::MAX), format!("…{}", &text[880..]));
+    }
+
+    #[test]
+    fn control_and_format_characters_are_escaped() {
+        assert_eq!(excerpt("22,\u{202e}33\n", 4), "22,\\u{202e}33\\n");
+        let long = "\u{200b}".repeat(1000);
+        assert_eq!(excerpt(&long, 1), "\\u{200b}".repeat(MAX_LENGTH) + "…");
     }
 
     #[test]

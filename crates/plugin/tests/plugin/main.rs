@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 mod fake_agent;
+mod hostile_text;
 mod log;
 mod pass_through;
 mod properties;

@@ -1,5 +1,6 @@
 //! Parses a text with one document, within limits.
 
+use mesh_cni_text::escaped;
 use serde_json::Value;
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
@@ -90,5 +91,6 @@ fn json_reason(error: &serde_json::Error) -> String {
 }
 
 fn on_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    escaped(&line).into_owned()
 }

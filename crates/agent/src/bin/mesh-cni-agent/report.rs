@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step};
+use mesh_cni_text::{escaped_json, escaped_lines};
 use serde_json::{Value, json};
 
 use crate::agent_state::AgentState;
@@ -62,9 +63,10 @@ pub(crate) fn print_status(
 ) -> Result<(), Failure> {
     let text = match format {
         Format::Text => status_text(status, agent),
-        Format::Json => status_json(status, agent).to_string(),
+        Format::Json => escaped_json(&status_json(status, agent).to_string()).into_owned(),
     };
-    writeln!(io::stdout().lock(), "{text}").map_err(|error| Failure::stdout(&error))
+    writeln!(io::stdout().lock(), "{}", escaped_lines(&text))
+        .map_err(|error| Failure::stdout(&error))
 }
 
 fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
@@ -120,5 +122,5 @@ fn installation_word(installation: Installation) -> &'static str {
 
 /// A closed stderr is ignored.
 pub(crate) fn print_error(text: &str) {
-    drop(writeln!(io::stderr().lock(), "{text}"));
+    drop(writeln!(io::stderr().lock(), "{}", escaped_lines(text)));
 }
