@@ -9,9 +9,6 @@ use serde_json::Value;
 use crate::istio;
 use crate::manifest::{self, ManifestError};
 
-/// The annotation of a static pod's mirror with the UID that the kubelet uses for the pod.
-const STATIC_POD_UID: &str = "kubernetes.io/config.hash";
-
 /// The facts about a pod.
 ///
 /// Serialized as JSON, this is a node agent's answer about a pod. Agents and plugins of different
@@ -26,9 +23,17 @@ pub struct PodFacts {
     /// `metadata.uid`, which distinguishes the pod from an earlier one of the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The UID that the kubelet and the container runtime use for a static pod; `None` for any other
+    /// pod. Only the API server's mirror of a static pod sets it: see
+    /// [`from_object`](Self::from_object).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub static_pod_uid: Option<String>,
     /// `spec.hostNetwork`: the pod has no network namespace of its own.
     #[serde(default)]
     pub host_network: bool,
+    /// `spec.hostUsers` is false: the pod has a user namespace of its own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub user_namespace: bool,
     /// `metadata.labels`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -137,21 +142,25 @@ impl PodFacts {
     /// Reads a decoded `v1` Pod, such as an item of a list or of a watch.
     ///
     /// Its `kind` is ignored, since the items of a list have none.
+    ///
+    /// Anyone who may create a pod chooses its annotations, so the annotation
+    /// `kubernetes.io/config.hash` counts only in a mirror, which the kubelet creates for each
+    /// static pod: with the annotation `kubernetes.io/config.mirror`, and owned by the node that
+    /// `spec.nodeName` names.
     pub fn from_object(pod: &Value) -> Result<Self, ManifestError> {
         manifest::object(pod)
     }
 
     /// Whether these facts are about the pod with this UID, as the container runtime reports it.
     ///
-    /// A static pod has two UIDs: the kubelet's, and that of its mirror in the API server. The
-    /// mirror has the kubelet's UID in the annotation `kubernetes.io/config.hash`. Facts without a
-    /// UID match every UID.
+    /// A static pod has two UIDs: that of its mirror in the API server, and
+    /// [`static_pod_uid`](Self::static_pod_uid). Facts without a UID match every UID.
+    ///
+    /// Among several pods, one whose [`uid`](Self::uid) is equal comes before one that matches by
+    /// its `static_pod_uid`.
     pub fn is_of(&self, uid: &str) -> bool {
         self.uid.as_deref().is_none_or(|own| own == uid)
-            || self
-                .annotations
-                .get(STATIC_POD_UID)
-                .is_some_and(|own| own == uid)
+            || self.static_pod_uid.as_deref() == Some(uid)
     }
 
     /// The pod's proxy: the regular container or native sidecar named `istio-proxy`.
@@ -176,4 +185,12 @@ impl PodFacts {
             .map(|container| (SidecarKind::Container, container))
             .chain(native)
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }

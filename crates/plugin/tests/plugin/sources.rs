@@ -149,7 +149,7 @@ fn static_pods_have_the_uid_of_the_kubelet() {
     let node = Node::new();
     let mirror = json!({
         "namespace": "default", "name": "productpage", "uid": "of-the-mirror",
-        "annotations": {"kubernetes.io/config.hash": "u-1"},
+        "static_pod_uid": "u-1",
         "containers": [{"name": "app"}],
     });
     let _agent = FakeAgent::new(&run_dir(&node), &response(200, &mirror.to_string()));

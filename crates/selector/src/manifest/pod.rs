@@ -12,19 +12,28 @@ use crate::facts::{ContainerFacts, PodFacts, RestartPolicy};
 /// The namespace of a manifest without `metadata.namespace`.
 const DEFAULT_NAMESPACE: &str = "default";
 
+/// The annotation of the mirror of a static pod; its value does not matter.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// The annotation with the kubelet's UID of a static pod.
+const STATIC_POD_UID: &str = "kubernetes.io/config.hash";
+
 /// Reads a Pod.
 pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
     let metadata = pod.require("metadata")?;
     let spec = pod.require("spec")?;
     let (run_as_user, run_as_group) = user_and_group(&spec)?;
+    let annotations = metadata.texts("annotations")?;
     Ok(PodFacts {
         namespace: non_empty(&metadata, "namespace")?
             .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
         name: required_name(&metadata)?,
         uid: non_empty(&metadata, "uid")?,
+        static_pod_uid: static_pod_uid(pod.value(), &annotations),
         host_network: spec.boolean("hostNetwork")?.unwrap_or(false),
+        user_namespace: !spec.boolean("hostUsers")?.unwrap_or(true),
         labels: metadata.texts("labels")?,
-        annotations: metadata.texts("annotations")?,
+        annotations,
         containers: spec.non_empty_list("containers", container)?,
         init_containers: spec.list("initContainers", container)?,
         run_as_user,
@@ -32,6 +41,22 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         addresses: addresses(pod),
         namespace_labels: None,
     })
+}
+
+/// The kubelet's UID of a static pod, if this is the mirror that the kubelet of the pod's node
+/// created.
+fn static_pod_uid(pod: &Value, annotations: &BTreeMap<String, String>) -> Option<String> {
+    let node = pod["spec"]["nodeName"]
+        .as_str()
+        .filter(|name| !name.is_empty())?;
+    let mut owners = pod["metadata"]["ownerReferences"].as_array()?.iter();
+    let is_of_node = owners.any(|owner| {
+        owner["apiVersion"] == "v1" && owner["kind"] == "Node" && owner["name"] == node
+    });
+    let uid = annotations
+        .get(STATIC_POD_UID)
+        .filter(|uid| !uid.is_empty())?;
+    (is_of_node && annotations.contains_key(MIRROR)).then(|| uid.clone())
 }
 
 /// The addresses in `status`. Invalid ones are ignored: the addresses do not affect the selection,

@@ -44,9 +44,89 @@ fn facts_match_their_uid_or_any_if_unknown() {
     assert!(facts.is_of("a") && facts.is_of("b"));
     facts.uid = Some("a".into());
     assert!(facts.is_of("a") && !facts.is_of("b"));
-    let hash = "kubernetes.io/config.hash".to_owned();
-    facts.annotations.insert(hash, "b".into());
+    facts.static_pod_uid = Some("b".into());
     assert!(facts.is_of("a") && facts.is_of("b") && !facts.is_of("c"));
+}
+
+/// The mirror of a static pod, as a kubelet creates it.
+fn mirror() -> serde_json::Value {
+    serde_json::json!({
+        "metadata": {
+            "namespace": "a", "name": "b-node-1", "uid": "of-the-mirror",
+            "annotations": {
+                "kubernetes.io/config.hash": "of-the-kubelet",
+                "kubernetes.io/config.mirror": "of-the-kubelet",
+                "kubernetes.io/config.source": "file",
+            },
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Node", "name": "node-1", "uid": "1", "controller": true},
+            ],
+        },
+        "spec": {"nodeName": "node-1", "containers": [{"name": "c"}]},
+    })
+}
+
+type Change = fn(&mut serde_json::Value);
+
+#[test]
+fn only_the_mirror_of_a_static_pod_has_a_second_uid() {
+    let uid = |pod: &serde_json::Value| PodFacts::from_object(pod).unwrap().static_pod_uid;
+    assert_eq!(uid(&mirror()).as_deref(), Some("of-the-kubelet"));
+    let facts = PodFacts::from_object(&mirror()).unwrap();
+    assert!(facts.is_of("of-the-mirror") && facts.is_of("of-the-kubelet"));
+    let forgeries: [(&str, Change); 9] = [
+        ("no annotation of a mirror", |pod| {
+            let annotations = pod["metadata"]["annotations"].as_object_mut().unwrap();
+            annotations.remove("kubernetes.io/config.mirror");
+        }),
+        ("no owner", |pod| {
+            pod["metadata"]["ownerReferences"] = serde_json::json!([]);
+        }),
+        ("owners of another type", |pod| {
+            pod["metadata"]["ownerReferences"] = "Node".into();
+        }),
+        ("owned by a ReplicaSet", |pod| {
+            pod["metadata"]["ownerReferences"][0]["kind"] = "ReplicaSet".into();
+        }),
+        ("owned by a Node of another group", |pod| {
+            pod["metadata"]["ownerReferences"][0]["apiVersion"] = "evil.io/v1".into();
+        }),
+        ("owned by another node", |pod| {
+            pod["metadata"]["ownerReferences"][0]["name"] = "node-2".into();
+        }),
+        ("on no node", |pod| {
+            pod["spec"]["nodeName"] = serde_json::Value::Null;
+        }),
+        ("on no node, with an owner without a name", |pod| {
+            pod["spec"]["nodeName"] = "".into();
+            pod["metadata"]["ownerReferences"][0]["name"] = "".into();
+        }),
+        ("an empty UID", |pod| {
+            pod["metadata"]["annotations"]["kubernetes.io/config.hash"] = "".into();
+        }),
+    ];
+    for (name, change) in forgeries {
+        let mut pod = mirror();
+        change(&mut pod);
+        assert_eq!(uid(&pod), None, "{name}");
+        assert!(
+            !PodFacts::from_object(&pod).unwrap().is_of("of-the-kubelet"),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_pod_with_users_of_its_own_is_recognized() {
+    let reads = |host_users: serde_json::Value| {
+        let mut pod = mirror();
+        pod["spec"]["hostUsers"] = host_users;
+        PodFacts::from_object(&pod).map(|facts| facts.user_namespace)
+    };
+    assert!(reads(false.into()).unwrap());
+    assert!(!reads(true.into()).unwrap());
+    assert!(!reads(serde_json::Value::Null).unwrap());
+    assert!(reads("false".into()).is_err());
 }
 
 #[test]
@@ -148,7 +228,9 @@ fn facts() -> impl Strategy<Value = PodFacts> {
                 namespace,
                 name: "pod".to_owned(),
                 uid: None,
+                static_pod_uid: run_as_user.map(|uid| uid.to_string()),
                 host_network,
+                user_namespace: run_as_group.is_some(),
                 labels,
                 annotations,
                 containers,
