@@ -18,7 +18,7 @@ use crate::cluster::NODE;
 use crate::control_group::ControlGroup;
 
 /// The pod's addresses.
-const ADDRESSES: [&str; 2] = ["10.99.7.2", "fd00:99:7::2"];
+pub(crate) const ADDRESSES: [&str; 2] = ["10.99.7.2", "fd00:99:7::2"];
 
 /// A pod with a running sandbox and no rules.
 pub(crate) struct BrokenPod {
@@ -125,8 +125,12 @@ impl BrokenPod {
         let path = format!("/proc/{}/ns/net", process.id());
         let netns = NetNs::open(path.as_ref()).expect("a process has a network namespace");
         must(&netns, "ip link set lo up");
+        must(&netns, "ip link add eth0 type bridge");
         for (address, length) in ADDRESSES.into_iter().zip([32, 128]) {
-            must(&netns, &format!("ip address add {address}/{length} dev lo"));
+            must(
+                &netns,
+                &format!("ip address add {address}/{length} dev eth0"),
+            );
         }
         let group = ControlGroup::of(process.id(), &[&format!("pod{uid}"), "sandbox"]);
         Self {

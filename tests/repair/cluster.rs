@@ -115,6 +115,11 @@ impl Cluster {
         });
     }
 
+    /// The agent's page at that path, with its head.
+    pub(crate) fn page(&self, path: &str) -> String {
+        self.client().get(path).unwrap()
+    }
+
     /// The number of lines of the log that contain the text.
     pub(crate) fn count(&self, text: &str) -> usize {
         count(&self.client().log(), text)

@@ -11,6 +11,7 @@ mod cluster;
 #[path = "../../crates/cli/tests/root/control_group.rs"]
 mod control_group;
 mod deleting;
+mod hostile;
 mod in_place;
 mod labelling;
 mod taint;

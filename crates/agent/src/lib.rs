@@ -21,6 +21,7 @@ mod kube;
 mod live_rules;
 mod log;
 mod metrics;
+mod pod_netns;
 mod readiness;
 mod repair;
 mod run;

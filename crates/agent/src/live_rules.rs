@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use crate::error_chain;
 use crate::kube::pod::Pod;
+use crate::kube::store::PodStore;
+use crate::pod_netns::{self, PodNetnsError};
 
 /// The time limit for reading, which may start programs of the host.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,22 +21,22 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) type LiveRules = Result<Vec<RuleSet>, String>;
 
 /// Reads the live rules of a pod.
-pub(crate) async fn read(proc: PathBuf, pod: Arc<Pod>) -> LiveRules {
-    match timeout(TIMEOUT, spawn_blocking(move || read_blocking(&proc, &pod))).await {
+pub(crate) async fn read(proc: PathBuf, store: Arc<PodStore>, pod: Arc<Pod>) -> LiveRules {
+    let reading = spawn_blocking(move || read_blocking(&proc, &store, &pod));
+    match timeout(TIMEOUT, reading).await {
         Ok(Ok(rules)) => rules,
         Ok(Err(error)) => Err(error_chain(&error)),
         Err(_) => Err("Reading the live rules takes too long.".to_owned()),
     }
 }
 
-fn read_blocking(proc: &Path, pod: &Pod) -> LiveRules {
+fn read_blocking(proc: &Path, store: &PodStore, pod: &Pod) -> LiveRules {
     let processes = ProcessTable::read(proc).unwrap_or_default();
-    let opened = processes.open_netns(|process| pod.has(process));
-    let (netns, _process) = opened.map_err(|error| match error {
-        ProcessError::NotFound => {
+    let netns = pod_netns::open(&processes, pod, store).map_err(|error| match error {
+        PodNetnsError::Process(ProcessError::NotFound) => {
             "No process of the pod is visible, so its live rules cannot be read.".to_owned()
         }
-        ProcessError::HostNetwork => {
+        PodNetnsError::Process(ProcessError::HostNetwork) => {
             "The pod is on the node's network, which has no rules of ours.".to_owned()
         }
         error => error_chain(&error),

@@ -131,7 +131,10 @@ fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {
         metrics: Arc::clone(&agent.metrics),
         readiness: Arc::clone(&agent.readiness),
         counters: Arc::clone(agent.repair.as_ref()?),
-        namespaces: Arc::new(PodNamespaces::new(settings.proc.clone())),
+        namespaces: Arc::new(PodNamespaces::new(
+            settings.proc.clone(),
+            Arc::clone(&agent.store),
+        )),
     })
 }
 

@@ -3,8 +3,15 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::{fs, io};
 
+use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, Parseable};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use nix::ifaddrs::getifaddrs;
+use nix::libc::RTM_NEWADDR;
 use nix::sys::socket::SockaddrStorage;
+
+use crate::policy_route::LOOPBACK;
+use crate::routing_message::Request;
+use crate::rtnetlink::Rtnetlink;
 
 /// Every IPv4 and IPv6 address of the calling thread's namespace, as the kernel lists them:
 /// IPv4 first, each family in the order of its interfaces.
@@ -12,6 +19,43 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = getifaddrs()?;
     let addresses = interfaces.filter_map(|interface| ip(&interface.address?));
     Ok(addresses.collect())
+}
+
+/// The addresses on the interfaces of the calling thread's namespace, except on the loopback
+/// interface: those that identify the namespace to other hosts.
+///
+/// A process can bind to other addresses too, for example with `net.ipv4.ip_nonlocal_bind`.
+pub fn interface_addresses() -> io::Result<Vec<IpAddr>> {
+    let request = Request::GetAddresses(AddressMessage::default());
+    let found = Rtnetlink::open()?.dump::<InterfaceAddress>(request)?;
+    Ok(found.into_iter().filter_map(|found| found.0).collect())
+}
+
+/// A message of a dump of addresses; `None` on the loopback interface, and for other messages.
+struct InterfaceAddress(Option<IpAddr>);
+
+impl NetlinkDeserializable for InterfaceAddress {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Self::Error> {
+        if header.message_type != RTM_NEWADDR {
+            return Ok(Self(None));
+        }
+        let message = AddressMessage::parse(payload)?;
+        if message.header.index == LOOPBACK {
+            return Ok(Self(None));
+        }
+        let (mut local, mut address) = (None, None);
+        for attribute in message.attributes {
+            match attribute {
+                AddressAttribute::Local(ip) => local = Some(ip),
+                AddressAttribute::Address(ip) => address = Some(ip),
+                _ => {}
+            }
+        }
+        // On a point-to-point interface `IFA_ADDRESS` is the peer's (linux/if_addr.h).
+        Ok(Self(local.or(address)))
+    }
 }
 
 /// The IPv6 addresses of the calling thread's namespace, read from one file. Faster than

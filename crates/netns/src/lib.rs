@@ -63,7 +63,7 @@ mod rtnetlink;
 mod user_ns;
 mod xtables;
 
-pub use addresses::{addresses, ipv6_addresses};
+pub use addresses::{addresses, interface_addresses, ipv6_addresses};
 pub use apply::{ApplyError, Attempt, apply, remove};
 pub use backend::{Backend, BackendChoice};
 pub use backend_error::BackendError;
@@ -73,7 +73,7 @@ pub use netns::{NetNs, OpenError};
 pub use nf_tables::NfTablesError;
 pub use probe::available;
 pub use probe_cache::BackendProbeCache;
-pub use process::{ContainerProcess, ProcessError, ProcessTable};
+pub use process::{ContainerProcess, NetnsOwner, ProcessError, ProcessTable};
 pub use program::{ProgramError, RunLimits};
 pub use read::{FoundRules, ReadError, holders, holds_legacy_tables, read};
 pub use xtables::{Xtables, XtablesError};

@@ -1,12 +1,14 @@
 //! An open network namespace.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use thiserror::Error;
@@ -53,18 +55,22 @@ pub enum OpenError {
 
 impl NetNs {
     /// Opens the namespace at a path such as `/run/netns/NAME` or `/proc/PID/ns/net`.
+    ///
+    /// Whatever else is there, such as a FIFO without a writer, does not block the caller.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let file = File::open(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => OpenError::Missing { path: path.into() },
-            _ => OpenError::Refused {
-                path: path.into(),
-                source,
-            },
-        })?;
         let refused = |source| OpenError::Refused {
             path: path.into(),
             source,
         };
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).custom_flags(flags.bits()).open(path);
+        let file = opened.map_err(|source| match source.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOENT) => OpenError::Missing { path: path.into() },
+            // A socket, or a device without a driver.
+            Some(Errno::ENXIO | Errno::ENODEV) => OpenError::Foreign { path: path.into() },
+            _ => refused(source),
+        })?;
         let filesystem = fstatfs(&file).map_err(|errno| refused(errno.into()))?;
         if filesystem.filesystem_type() != NSFS_MAGIC {
             return Err(OpenError::Foreign { path: path.into() });
@@ -122,3 +128,6 @@ impl NetNs {
         &self.file
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,17 +14,16 @@
 //! - A container that runs containers of its own nests their groups below its group. The outermost
 //!   pod counts, and within it the outermost container.
 //! - Any process of a pod may provide the network namespace, not only the sandbox (`pause`), which
-//!   CRI-O does not always start. The processes closest to the container's group come first, lowest
-//!   PID first: processes in nested groups may be in a namespace of their own. Processes in the
-//!   node's network namespace are skipped, since a privileged container can enter it.
+//!   CRI-O does not always start. [`ProcessTable::open_netns`] describes which of several counts.
+
+mod open;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
-use crate::netns::{NetNs, OpenError};
+use crate::netns::NetNs;
+pub use open::{NetnsOwner, ProcessError};
 
 /// The length of a container ID, in hexadecimal digits.
 const CONTAINER_ID: usize = 64;
@@ -38,6 +37,8 @@ const POD_UID: [usize; 2] = [32, 36];
 pub struct ContainerProcess {
     /// The process ID.
     pub pid: u32,
+    /// When it started, in clock ticks since boot: another process with the same ID differs here.
+    pub start_time: u64,
     /// The UID of its pod, as Kubernetes writes it.
     pub pod_uid: Option<String>,
     /// The ID of its container or sandbox: 64 hexadecimal digits.
@@ -54,34 +55,23 @@ pub struct ProcessTable {
     processes: Vec<ContainerProcess>,
 }
 
-/// Why the network namespace of a pod or container was not found.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ProcessError {
-    /// No process of it exists, or `/proc` is not that of its node.
-    #[error("no process of the pod is visible")]
-    NotFound,
-    /// Its processes ended before their namespace was open.
-    #[error("the pod's process ended during the lookup")]
-    Ended,
-    /// Its processes are in the network namespace of the node.
-    #[error("the pod's process is in the node's network namespace")]
-    HostNetwork,
-    /// The namespace cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
 impl ContainerProcess {
     /// Reads one process below `proc` (usually `/proc`); `None` where it has ended or runs in no
     /// container.
     pub fn read(proc: &Path, pid: u32) -> Option<Self> {
-        let cgroup = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
-        Self::parse(pid, &cgroup)
+        let directory = proc.join(pid.to_string());
+        let cgroup = fs::read_to_string(directory.join("cgroup")).ok()?;
+        let process = Self::parse(pid, &cgroup)?;
+        let stat = fs::read(directory.join("stat")).ok()?;
+        let start_time = start_time(&stat)?;
+        Some(Self {
+            start_time,
+            ..process
+        })
     }
 
     /// Parses `/proc/PID/cgroup`: one line `HIERARCHY:CONTROLLERS:PATH` for each hierarchy
-    /// (cgroups(7)). The line with the most information counts.
+    /// (cgroups(7)). The line with the most information counts. The start time is not in it.
     fn parse(pid: u32, cgroup: &str) -> Option<Self> {
         if cgroup.contains("conmon") {
             return None;
@@ -107,14 +97,11 @@ impl ContainerProcess {
         };
         Some(Self {
             pid,
+            start_time: 0,
             pod_uid: pod.map(|(_, uid)| uid),
             container_id: container.map(|(_, id)| id),
             depth,
         })
-    }
-
-    fn is_member_like(&self, other: &Self) -> bool {
-        (&self.pod_uid, &self.container_id) == (&other.pod_uid, &other.container_id)
     }
 }
 
@@ -137,33 +124,6 @@ impl ProcessTable {
         self.processes.iter()
     }
 
-    /// Opens the network namespace of the first matching process that is not in the node's, and
-    /// returns that process too.
-    ///
-    /// The process belonged to the same pod and container when its namespace was open already, so
-    /// a reused PID never leads to another pod's namespace.
-    pub fn open_netns(
-        &self,
-        matches: impl Fn(&ContainerProcess) -> bool,
-    ) -> Result<(NetNs, &ContainerProcess), ProcessError> {
-        // PID 1 is hidden where `proc` shows one container only, which has one namespace.
-        let node = [NetNs::open(&self.netns_path(1)), NetNs::current()];
-        let mut first_failure = None;
-        for process in self.iter().filter(|process| matches(process)) {
-            let failure = match NetNs::open(&self.netns_path(process.pid)) {
-                Err(OpenError::Missing { .. }) => ProcessError::Ended,
-                Err(error) => error.into(),
-                Ok(_) if !self.still_runs(process) => ProcessError::Ended,
-                Ok(netns) if node.iter().flatten().any(|node| node.is_same(&netns)) => {
-                    ProcessError::HostNetwork
-                }
-                Ok(netns) => return Ok((netns, process)),
-            };
-            first_failure.get_or_insert(failure);
-        }
-        Err(first_failure.unwrap_or(ProcessError::NotFound))
-    }
-
     /// A pod's process in that network namespace.
     pub fn pod_process_in(&self, netns: &NetNs) -> Option<&ContainerProcess> {
         self.iter().find(|process| {
@@ -173,14 +133,17 @@ impl ProcessTable {
         })
     }
 
-    fn still_runs(&self, process: &ContainerProcess) -> bool {
-        ContainerProcess::read(&self.proc, process.pid)
-            .is_some_and(|now| now.is_member_like(process))
-    }
-
     fn netns_path(&self, pid: u32) -> PathBuf {
         self.proc.join(pid.to_string()).join("ns/net")
     }
+}
+
+/// The 22nd field of `/proc/PID/stat` (`proc_pid_stat(5)`). The second, in parentheses, is a name that
+/// the process chose.
+fn start_time(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let after_name = str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    after_name.split_whitespace().nth(22 - 3)?.parse().ok()
 }
 
 /// The ID in `ID`, `cri-containerd-ID.scope`, `crio-ID.scope`, `docker-ID.scope` or

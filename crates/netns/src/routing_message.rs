@@ -10,8 +10,8 @@ use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::rule::RuleMessage;
 use nix::libc::{
-    RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_GETRULE, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWRULE,
-    RTM_SETLINK, ifinfomsg,
+    RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE, RTM_GETADDR, RTM_GETRULE, RTM_NEWADDR, RTM_NEWROUTE,
+    RTM_NEWRULE, RTM_SETLINK, ifinfomsg,
 };
 
 /// A request about interfaces, addresses, routes or rules.
@@ -20,6 +20,7 @@ pub(crate) enum Request {
     SetLinkUp(LinkUp),
     NewAddress(AddressMessage),
     DeleteAddress(AddressMessage),
+    GetAddresses(AddressMessage),
     NewRoute(RouteMessage),
     DeleteRoute(RouteMessage),
     NewRule(RuleMessage),
@@ -46,7 +47,9 @@ impl Request {
     fn content(&self) -> &dyn Emitable {
         match self {
             Self::SetLinkUp(link) => link,
-            Self::NewAddress(address) | Self::DeleteAddress(address) => address,
+            Self::NewAddress(address)
+            | Self::DeleteAddress(address)
+            | Self::GetAddresses(address) => address,
             Self::NewRoute(route) | Self::DeleteRoute(route) => route,
             Self::NewRule(rule) | Self::DeleteRule(rule) | Self::GetRules(rule) => rule,
         }
@@ -73,6 +76,7 @@ impl NetlinkSerializable for Request {
             Self::SetLinkUp(_) => RTM_SETLINK,
             Self::NewAddress(_) => RTM_NEWADDR,
             Self::DeleteAddress(_) => RTM_DELADDR,
+            Self::GetAddresses(_) => RTM_GETADDR,
             Self::NewRoute(_) => RTM_NEWROUTE,
             Self::DeleteRoute(_) => RTM_DELROUTE,
             Self::NewRule(_) => RTM_NEWRULE,

@@ -3,7 +3,8 @@
 use std::io;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
@@ -34,11 +35,14 @@ impl Rtnetlink {
     /// Requests a change and waits for its acknowledgement.
     pub(crate) fn change(&mut self, request: Request, flags: u16) -> io::Result<()> {
         self.send(request, NLM_F_REQUEST | NLM_F_ACK | flags)?;
-        self.answers(|_answer| {})
+        self.answers(|_answer: Answer| {})
     }
 
     /// Requests all objects of a kind.
-    pub(crate) fn dump(&mut self, request: Request) -> io::Result<Vec<Answer>> {
+    pub(crate) fn dump<A: NetlinkDeserializable>(
+        &mut self,
+        request: Request,
+    ) -> io::Result<Vec<A>> {
         self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
         let mut found = Vec::new();
         self.answers(|answer| found.push(answer))?;
@@ -58,13 +62,13 @@ impl Rtnetlink {
     }
 
     /// Receives every answer to the last request, up to an acknowledgement, an error or the end.
-    fn answers(&self, mut each: impl FnMut(Answer)) -> io::Result<()> {
+    fn answers<A: NetlinkDeserializable>(&self, mut each: impl FnMut(A)) -> io::Result<()> {
         let mut buffer = vec![0; DATAGRAM];
         loop {
             let size = self.socket.recv(&mut &mut buffer[..], 0)?;
             let mut rest = &buffer[..size];
             while !rest.is_empty() {
-                let answer = NetlinkMessage::<Answer>::deserialize(rest)
+                let answer = NetlinkMessage::<A>::deserialize(rest)
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                 let length = usize::try_from(answer.header.length).unwrap_or(usize::MAX);
                 // Messages begin at multiples of four (`NLMSG_ALIGN`).

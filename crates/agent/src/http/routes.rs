@@ -128,7 +128,8 @@ impl Agent {
         let Some(pod) = self.store.named(name) else {
             return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
-        let live = live_rules::read(self.proc.clone(), Arc::clone(&pod)).await;
+        let live =
+            live_rules::read(self.proc.clone(), Arc::clone(&self.store), Arc::clone(&pod)).await;
         html(&page::pod(&pod, &self.conf, &live))
     }
 
@@ -204,7 +205,7 @@ impl Agent {
             let message = "the parameter `?uid=UID` is missing";
             return failure(StatusCode::BAD_REQUEST, message);
         };
-        match self.store.all().into_iter().find(|pod| pod.has_uid(uid)) {
+        match self.store.by_uid(uid) {
             Some(pod) => self.pod(&pod.name, Some(uid)).await,
             None => failure(
                 StatusCode::NOT_FOUND,

@@ -63,7 +63,7 @@ impl FactsLookup {
 
     async fn find(&self, name: &PodName, uid: Option<&str>) -> Result<PodFacts, FactsError> {
         let pod = self.pod(name, uid).await?.ok_or(FactsError::NoPod)?;
-        if pod.name != *name || uid.is_some_and(|uid| !pod.has_uid(uid)) {
+        if pod.name != *name || uid.is_some_and(|uid| !self.store.is_uid_of(uid, &pod)) {
             return Err(FactsError::OtherPod(pod.uid.clone()));
         }
         match &pod.facts {

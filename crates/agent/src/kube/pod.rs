@@ -102,26 +102,21 @@ impl Pod {
         })
     }
 
-    /// Whether the pod has that UID, as the container runtime knows it.
-    pub fn has_uid(&self, uid: &str) -> bool {
-        match &self.facts {
-            Ok(facts) => facts.is_of(uid),
-            Err(_) => self.uid == uid,
-        }
+    /// The second UID of a static pod, by which the kubelet and the container runtime know it.
+    pub(crate) fn static_uid(&self) -> Option<&str> {
+        self.facts.as_ref().ok()?.static_pod_uid.as_deref()
     }
 
-    /// Whether that process runs in the pod, by the pod's UID or the ID of a container.
-    pub(crate) fn has(&self, process: &ContainerProcess) -> bool {
-        let has_uid = process
-            .pod_uid
-            .as_deref()
-            .is_some_and(|uid| self.has_uid(uid));
+    /// Whether that process runs in the pod, whose second UID is `static_uid`. Only a process whose
+    /// control group names no pod is recognized by the ID of its container.
+    pub(crate) fn has(&self, process: &ContainerProcess, static_uid: Option<&str>) -> bool {
+        if let Some(uid) = &process.pod_uid {
+            return *uid == self.uid || Some(uid.as_str()) == static_uid;
+        }
         let container_id = process.container_id.as_deref();
-        has_uid
-            || self
-                .all_containers()
-                .filter_map(|container| container.id.as_deref()?.split_once("://"))
-                .any(|(_runtime, id)| container_id == Some(id))
+        self.all_containers()
+            .filter_map(|container| container.id.as_deref()?.split_once("://"))
+            .any(|(_runtime, id)| container_id == Some(id))
     }
 
     /// Its addresses.
@@ -234,10 +229,7 @@ mod tests {
         let id = "0a1b2c3d4e5f6071".repeat(4);
         let pod = |container: &str, uid: &str| {
             Pod::from_object(&json!({
-                "metadata": {
-                    "namespace": "a", "name": "b", "uid": uid,
-                    "annotations": {"kubernetes.io/config.hash": "6c1a9d527a554f0e9b0a2f1f4d3c8e11"},
-                },
+                "metadata": {"namespace": "a", "name": "b", "uid": uid},
                 "spec": {"containers": [{"name": "x", "image": "none"}]},
                 "status": {"containerStatuses": [{"name": "x", "containerID": container}]},
             }))
@@ -254,22 +246,38 @@ mod tests {
                 "5",
                 "kubepods/pod6c1a9d527a554f0e9b0a2f1f4d3c8e11/0a".to_owned(),
             ),
+            (
+                "6",
+                format!("kubepods/pod0000000e-0a3e-4a52-9d43-2f1a0c7b9e11/{id}"),
+            ),
         ] {
-            fs::create_dir(proc.path().join(pid)).unwrap();
-            fs::write(proc.path().join(pid).join("cgroup"), format!("0::/{group}")).unwrap();
+            let directory = proc.path().join(pid);
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("cgroup"), format!("0::/{group}")).unwrap();
+            fs::write(
+                directory.join("stat"),
+                format!("{pid} (x) S{}", " 1".repeat(20)),
+            )
+            .unwrap();
         }
         let processes = ProcessTable::read(proc.path()).unwrap();
-        let of = |pod: &Pod| -> Vec<u32> {
+        let of = |pod: &Pod, static_uid: Option<&str>| -> Vec<u32> {
             processes
                 .iter()
-                .filter(|process| pod.has(process))
+                .filter(|process| pod.has(process, static_uid))
                 .map(|process| process.pid)
                 .collect()
         };
-        assert_eq!(of(&pod(&format!("containerd://{id}"), "c")), [3, 5]);
-        assert_eq!(of(&pod("", "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11")), [4, 5]);
+        let uid = "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11";
+        let static_uid = Some("6c1a9d527a554f0e9b0a2f1f4d3c8e11");
+        let runtime_id = format!("containerd://{id}");
+        // The control group of process 6 names another pod.
+        assert_eq!(of(&pod(&runtime_id, "c"), None), [3]);
+        assert_eq!(of(&pod(&runtime_id, uid), static_uid), [3, 4, 5]);
+        assert_eq!(of(&pod("", uid), None), [4]);
+        assert_eq!(of(&pod("", "c"), static_uid), [5]);
         for container in ["containerd://", "containerd://0a1b2c3d4e5f6071", &id] {
-            assert_eq!(of(&pod(container, "c")), [5], "{container}");
+            assert!(of(&pod(container, "c"), None).is_empty(), "{container}");
         }
     }
 }

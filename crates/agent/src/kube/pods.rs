@@ -128,20 +128,41 @@ impl Pods {
     pub fn find(&self, name: &PodName, uid: Option<&str>) -> Lookup {
         match self.by_name.get(name) {
             None => Lookup::Unknown,
-            Some(pod) if uid.map_or(!pod.deleting, |uid| pod.has_uid(uid)) => {
+            Some(pod) if uid.map_or(!pod.deleting, |uid| self.is_uid_of(uid, pod)) => {
                 Lookup::Found(Arc::clone(pod))
             }
             Some(pod) => Lookup::Other(Arc::clone(pod)),
         }
     }
 
+    /// The pod with that UID: of its own, or else the UID by which the kubelet knows a static pod.
+    /// `None` if several pods claim to be that static pod.
+    pub fn by_uid(&self, uid: &str) -> Option<&Arc<Pod>> {
+        let mut claims = self.iter().filter(|pod| pod.static_uid() == Some(uid));
+        self.with_own_uid(uid)
+            .or_else(|| claims.next().filter(|_| claims.next().is_none()))
+    }
+
+    /// Whether it is a UID of that pod. The second UID of a static pod does not count if it is
+    /// another pod's own: whoever creates a pod can choose it.
+    pub fn is_uid_of(&self, uid: &str, pod: &Pod) -> bool {
+        pod.uid == uid || pod.static_uid() == Some(uid) && self.with_own_uid(uid).is_none()
+    }
+
+    fn with_own_uid(&self, uid: &str) -> Option<&Arc<Pod>> {
+        self.iter().find(|pod| pod.uid == uid)
+    }
+
     /// Adds the labels of the pod's namespace to its facts if the policy needs them; `None` if they
-    /// are not known yet.
+    /// are not known yet. Removes the second UID of a static pod if it is another pod's own.
     pub fn complete(&self, facts: &PodFacts) -> Option<PodFacts> {
         let mut facts = facts.clone();
         if let Some(namespaces) = &self.namespaces {
             facts.namespace_labels = Some(namespaces.labels.get(&facts.namespace)?.clone());
         }
+        facts
+            .static_pod_uid
+            .take_if(|uid| self.with_own_uid(uid).is_some());
         Some(facts)
     }
 

@@ -71,6 +71,23 @@ impl PodStore {
         }
     }
 
+    /// The only pod with that UID.
+    pub fn by_uid(&self, uid: &str) -> Option<Arc<Pod>> {
+        self.pods().by_uid(uid).map(Arc::clone)
+    }
+
+    /// Whether it is a UID of that pod, and not another pod's own.
+    pub fn is_uid_of(&self, uid: &str, pod: &Pod) -> bool {
+        self.pods().is_uid_of(uid, pod)
+    }
+
+    /// The UID by which the kubelet knows that static pod, if no other pod has it.
+    pub(crate) fn static_uid(&self, pod: &Pod) -> Option<String> {
+        let uid = pod.static_uid()?;
+        let found = self.by_uid(uid)?;
+        (found.uid == pod.uid).then(|| uid.to_owned())
+    }
+
     /// Finds a pod, or waits for it until the timeout.
     pub async fn wait_for(
         &self,

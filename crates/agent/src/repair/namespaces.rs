@@ -1,8 +1,8 @@
 //! Kernel access for repair: the rules in a pod's network namespace are observed, applied and read
 //! back.
 
-use std::net::{IpAddr, UdpSocket};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mesh_cni_netfilter::{Drift, Family, RuleSet, drift_all, only_ours};
 use mesh_cni_netns::{
@@ -14,16 +14,15 @@ use thiserror::Error;
 
 use super::diagnosis::ObservedRules;
 use crate::kube::pod::Pod;
+use crate::kube::store::PodStore;
+use crate::pod_netns::{self, PodNetnsError};
 
 /// Why the rules of a pod were not observed or applied.
 #[derive(Debug, Error)]
 pub(super) enum NamespaceError {
-    /// The namespace was not found through a process of the pod.
+    /// The namespace was not opened.
     #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// The process is in another namespace than the pod's addresses.
-    #[error("none of the pod's addresses is in the namespace of its process: {}", join(.0))]
-    OtherNetwork(Vec<IpAddr>),
+    Netns(#[from] PodNetnsError),
     /// The namespace cannot be entered.
     #[error(transparent)]
     Enter(#[from] EnterError),
@@ -46,42 +45,60 @@ impl NamespaceError {
     pub(super) fn is_temporary(&self) -> bool {
         matches!(
             self,
-            Self::Process(ProcessError::NotFound | ProcessError::Ended)
+            Self::Netns(
+                PodNetnsError::Process(ProcessError::NotFound | ProcessError::Ended)
+                    | PodNetnsError::NoAddress
+            )
         )
     }
 
     /// What to do about it.
     pub(super) fn remedy(&self) -> &'static str {
         match self {
-            Self::Process(ProcessError::NotFound) => {
-                "the agent retries when its containers start; if this happens to every pod, mount \
-                 the host's /proc and set --proc-dir to it"
-            }
-            Self::Process(ProcessError::Ended) => "nothing to do: the agent retries",
-            Self::Process(ProcessError::HostNetwork) | Self::OtherNetwork(_) => {
-                "delete the pod, so that it gets a new sandbox"
-            }
-            Self::Process(_) => "give the agent CAP_SYS_PTRACE",
-            Self::Enter(_) => "run the agent as root, with CAP_SYS_ADMIN",
-            Self::Read(_) | Self::Legacy | Self::Drift(_) => {
-                "delete the pod, so that it starts with the plugin"
-            }
+            Self::Netns(error) => netns_remedy(error),
+            Self::Enter(_) => AS_ROOT,
+            Self::Read(_) | Self::Legacy | Self::Drift(_) => WITH_PLUGIN,
             Self::Apply(_) => "give the agent CAP_NET_ADMIN, and see `backend` in docs/errors.md",
         }
+    }
+}
+
+const AS_ROOT: &str = "run the agent as root, with CAP_SYS_ADMIN";
+const WITH_PLUGIN: &str = "delete the pod, so that it starts with the plugin";
+
+fn netns_remedy(error: &PodNetnsError) -> &'static str {
+    match error {
+        PodNetnsError::Process(ProcessError::NotFound) => {
+            "the agent retries when its containers start; if this happens to every pod, mount the \
+             host's /proc and set --proc-dir to it"
+        }
+        PodNetnsError::Process(ProcessError::Ended) => "nothing to do: the agent retries",
+        PodNetnsError::NoAddress => "nothing to do: the agent retries when the pod has an address",
+        PodNetnsError::Process(ProcessError::HostNetwork) | PodNetnsError::OtherNetwork(_) => {
+            "delete the pod, so that it gets a new sandbox"
+        }
+        PodNetnsError::Process(ProcessError::CreatedByPod | ProcessError::Ambiguous) => WITH_PLUGIN,
+        PodNetnsError::Process(ProcessError::Owner(_)) => {
+            "run the agent as root, in the user namespace of the node"
+        }
+        PodNetnsError::Process(_) => "give the agent CAP_SYS_PTRACE",
+        PodNetnsError::Enter(_) | PodNetnsError::Addresses(_) => AS_ROOT,
     }
 }
 
 /// Access to the network namespaces of pods. Its functions block.
 pub(crate) struct PodNamespaces {
     xtables: Xtables,
+    store: Arc<PodStore>,
     /// The directory where the processes of the node are visible.
     pub(super) proc: PathBuf,
 }
 
 impl PodNamespaces {
-    pub(crate) fn new(proc: PathBuf) -> Self {
+    pub(crate) fn new(proc: PathBuf, store: Arc<PodStore>) -> Self {
         Self {
             xtables: Xtables::search(std::env::var_os("PATH").as_deref()),
+            store,
             proc,
         }
     }
@@ -103,7 +120,7 @@ impl PodNamespaces {
         pod: &Pod,
         expected: &[RuleSet],
     ) -> Result<ObservedRules, NamespaceError> {
-        let netns = open(processes, pod)?;
+        let netns = pod_netns::open(processes, pod, &self.store)?;
         let live = self.read(&netns)?;
         Ok(match drift_all(expected, &live, &OWNERSHIP) {
             None => ObservedRules::AsExpected,
@@ -123,7 +140,7 @@ impl PodNamespaces {
         expected: &[RuleSet],
         backend: BackendChoice,
     ) -> Result<Applied, NamespaceError> {
-        let netns = open(processes, pod)?;
+        let netns = pod_netns::open(processes, pod, &self.store)?;
         let applied = apply(&netns, &self.xtables, backend, expected)?;
         match drift_all(expected, &self.read(&netns)?, &OWNERSHIP) {
             None => Ok(applied),
@@ -147,27 +164,7 @@ impl PodNamespaces {
     }
 }
 
-/// Opens the namespace of the pod, which must have one of the pod's addresses.
-fn open(processes: &ProcessTable, pod: &Pod) -> Result<NetNs, NamespaceError> {
-    let (netns, _process) = processes.open_netns(|process| pod.has(process))?;
-    let addresses = pod.addresses();
-    if !netns.run(|| addresses.iter().any(|address| is_local(*address)))? {
-        return Err(NamespaceError::OtherNetwork(addresses.to_vec()));
-    }
-    Ok(netns)
-}
-
-/// Whether an interface in the calling thread's namespace has that address.
-fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
-}
-
 fn has_none_of_ours(rules: &RuleSet) -> bool {
     let ours = only_ours(rules, &OWNERSHIP);
     ours.tables.is_empty() && ours.routing.is_none()
-}
-
-fn join(addresses: &[IpAddr]) -> String {
-    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    addresses.join(", ")
 }

@@ -29,3 +29,14 @@ pub(crate) fn deleting(mut pod: Value) -> Value {
     pod["metadata"]["deletionTimestamp"] = json!("2026-11-25T12:00:00Z");
     pod
 }
+
+/// The mirror of a static pod, which the kubelet knows by another UID.
+pub(crate) fn mirror(name: &str, uid: &str, static_uid: &str) -> Value {
+    let mut pod = pod(name, uid);
+    for key in ["kubernetes.io/config.hash", "kubernetes.io/config.mirror"] {
+        pod["metadata"]["annotations"][key] = json!(static_uid);
+    }
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "Node", "name": "node-1", "uid": "n-1"}]);
+    pod
+}

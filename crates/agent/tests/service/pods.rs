@@ -7,7 +7,7 @@ use mesh_cni_agent::{
 };
 use serde_json::{Value, json};
 
-use crate::objects::{deleting, pod};
+use crate::objects::{deleting, mirror, pod};
 
 fn read(object: &Value) -> Pod {
     Pod::from_object(object).unwrap()
@@ -59,8 +59,7 @@ fn a_pod_that_is_being_deleted_is_found_only_by_its_uid() {
 
 #[test]
 fn a_static_pod_is_found_by_the_uid_that_the_kubelet_uses() {
-    let mut mirror = pod("cart", "of-the-mirror");
-    mirror["metadata"]["annotations"]["kubernetes.io/config.hash"] = json!("of-the-kubelet");
+    let mirror = mirror("cart", "of-the-mirror", "of-the-kubelet");
     let pods = store([WatchEvent::Apply(read(&mirror))]);
     for uid in ["of-the-mirror", "of-the-kubelet"] {
         assert_eq!(
@@ -70,6 +69,53 @@ fn a_static_pod_is_found_by_the_uid_that_the_kubelet_uses() {
         );
     }
     assert_eq!(found(&pods, Some("another")), None);
+}
+
+/// The name of the only pod with that UID.
+fn by_uid<'pods>(pods: &'pods Pods, uid: &str) -> Option<&'pods str> {
+    pods.by_uid(uid).map(|pod| pod.name.name.as_str())
+}
+
+#[test]
+fn no_pod_gets_the_own_uid_of_another_pod() {
+    // `cart` comes before `till`, whose UID it claims.
+    let forged = WatchEvent::Apply(read(&mirror("cart", "c", "t")));
+    let victim = WatchEvent::Apply(read(&pod("till", "t")));
+    for events in [[forged.clone(), victim.clone()], [victim, forged]] {
+        let pods = store(events);
+        assert_eq!(by_uid(&pods, "t"), Some("till"));
+        assert_eq!(by_uid(&pods, "c"), Some("cart"));
+        assert_eq!(
+            found(&pods, Some("t")),
+            None,
+            "by name, `cart` has another UID"
+        );
+        assert_eq!(found(&pods, Some("c")).as_deref(), Some("c"));
+        let cart = pods.by_uid("c").unwrap();
+        assert!(!pods.is_uid_of("t", cart) && pods.is_uid_of("c", cart));
+        let facts = cart.facts.as_ref().unwrap();
+        assert_eq!(facts.static_pod_uid.as_deref(), Some("t"));
+        assert_eq!(pods.complete(facts).unwrap().static_pod_uid, None);
+    }
+}
+
+#[test]
+fn a_static_pod_that_several_pods_claim_to_be_is_found_only_by_name() {
+    let mut pods = store([WatchEvent::Apply(read(&mirror("cart", "c", "static")))]);
+    assert_eq!(by_uid(&pods, "static"), Some("cart"));
+    pods.apply(WatchEvent::Apply(read(&mirror("till", "t", "static"))));
+    assert_eq!(by_uid(&pods, "static"), None);
+    assert_eq!(found(&pods, Some("static")).as_deref(), Some("c"));
+}
+
+#[test]
+fn a_pod_that_is_no_mirror_has_no_second_uid() {
+    let mut cart = mirror("cart", "c", "static");
+    cart["metadata"]["ownerReferences"] = json!([]);
+    let pods = store([WatchEvent::Apply(read(&cart))]);
+    assert_eq!(by_uid(&pods, "static"), None);
+    assert_eq!(found(&pods, Some("static")), None);
+    assert_eq!(found(&pods, Some("c")).as_deref(), Some("c"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::api_server::ApiServer;
-use crate::objects::pod;
+use crate::objects::{mirror, pod};
 
 fn with_cart() -> (ApiServer, Agent) {
     let server = ApiServer::new([pod("cart", "c-1")]);
@@ -47,6 +47,22 @@ fn a_pod_is_found_by_its_uid() {
     assert_eq!(none.code, 404, "{none:?}");
     assert!(none.body.contains("no pod of this node has UID c-2"));
     assert_eq!(agent.get("/v1/pods").code, 400);
+}
+
+#[test]
+fn a_pod_that_claims_the_uid_of_another_is_not_returned_for_it() {
+    let server = ApiServer::new([mirror("cart", "c-1", "t-1"), pod("till", "t-1")]);
+    let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
+    agent.wait_for_line("watch: listed");
+    let facts = |path: &str| {
+        let answer = agent.get(path);
+        assert_eq!(answer.code, 200, "{path}: {answer:?}");
+        serde_json::from_str::<PodFacts>(&answer.body).unwrap()
+    };
+    assert_eq!(facts("/v1/pods?uid=t-1").name, "till");
+    let cart = facts("/v1/pods/shop/cart?uid=c-1");
+    assert!(cart.is_of("c-1") && !cart.is_of("t-1"), "{cart:?}");
+    assert_eq!(agent.get("/v1/pods/shop/cart?uid=t-1").code, 409);
 }
 
 #[test]

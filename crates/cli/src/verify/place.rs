@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use mesh_cni_netns::{ContainerProcess, NetNs, ProcessError, ProcessTable};
+use mesh_cni_netns::{ContainerProcess, NetNs, NetnsOwner, ProcessError, ProcessTable};
 use mesh_cni_selector::PodFacts;
 
 use crate::failure::Failure;
@@ -65,7 +65,13 @@ pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
         return Err(Failure::wrong(error).hint("give more digits of the ID"));
     }
     let is_of = |process: &ContainerProcess| container(process).is_some();
-    first(&format!("container {id}"), &processes, is_of)
+    // Whether its pod has users of its own is not known.
+    first(
+        &format!("container {id}"),
+        &processes,
+        is_of,
+        NetnsOwner::NodeOrPod,
+    )
 }
 
 /// The namespace of that pod.
@@ -80,21 +86,40 @@ pub(super) fn of_pod(pod: &str, facts: &PodFacts) -> Result<Found, Failure> {
     if facts.host_network {
         return Err(on_the_host(&format!("pod {pod}")));
     }
-    let is_of = |process: &ContainerProcess| {
-        let uid = process.pod_uid.as_deref();
-        uid.is_some_and(|uid| facts.is_of(uid))
+    let owner = if facts.user_namespace {
+        NetnsOwner::NodeOrPod
+    } else {
+        NetnsOwner::Node
     };
-    first(&format!("pod {pod}"), &processes()?, is_of)
+    let processes = processes()?;
+    // The pod's own UID comes before that of a static pod, which a pod that is none can claim.
+    let has = |process: &ContainerProcess, uid: &Option<String>| {
+        process.pod_uid.is_some() && process.pod_uid == *uid
+    };
+    let is_own = processes.iter().any(|process| has(process, &facts.uid));
+    let uid = if is_own {
+        &facts.uid
+    } else {
+        &facts.static_pod_uid
+    };
+    let is_of = |process: &ContainerProcess| has(process, uid);
+    first(&format!("pod {pod}"), &processes, is_of, owner)
 }
 
 fn first(
     whose: &str,
     processes: &ProcessTable,
     is_of: impl Fn(&ContainerProcess) -> bool,
+    owner: NetnsOwner,
 ) -> Result<Found, Failure> {
-    let (netns, process) = processes.open_netns(is_of).map_err(|error| match error {
+    let opened = processes.open_netns(is_of, owner);
+    let (netns, process) = opened.map_err(|error| match error {
         ProcessError::HostNetwork => on_the_host(whose),
         ProcessError::Open(error) => live::unopened(error),
+        ProcessError::CreatedByPod | ProcessError::Ambiguous => Failure::wrong(error)
+            .about(whose.to_owned())
+            .hint("give the path of its network namespace with --netns"),
+        ProcessError::Owner(_) => Failure::environment(error).about(whose.to_owned()),
         _ => Failure::wrong(format!("no process of {whose} runs on this machine"))
             .hint("run it on the pod's node, which `kubectl get pod NAME -o wide` shows"),
     })?;

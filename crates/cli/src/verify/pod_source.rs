@@ -93,14 +93,22 @@ fn in_directory(directory: &Path, uid: &str) -> Result<PodFacts, SourceError> {
         path: directory.to_owned(),
         source,
     })?;
-    entries
+    // A pod's own UID comes before that of a static pod, which a pod that is none can claim.
+    let mut matching: Vec<_> = entries
         .filter_map(Result::ok)
         .filter_map(|entry| input::facts(&entry.path()).ok())
-        .find(|facts| facts.uid.is_some() && facts.is_of(uid))
-        .ok_or_else(|| SourceError::None {
+        .filter(|facts| facts.uid.is_some() && facts.is_of(uid))
+        .collect();
+    matching.sort_by_key(|facts| facts.uid.as_deref() != Some(uid));
+    let mut matching = matching.into_iter();
+    match (matching.next(), matching.next()) {
+        (Some(facts), None) => Ok(facts),
+        (Some(facts), Some(_)) if facts.uid.as_deref() == Some(uid) => Ok(facts),
+        _ => Err(SourceError::None {
             path: directory.to_owned(),
             pod: format!("the pod with UID {uid}"),
-        })
+        }),
+    }
 }
 
 fn unknown(error: SourceError) -> Failure {

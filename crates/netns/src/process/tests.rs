@@ -32,8 +32,21 @@ fn proc_with(processes: &[(&str, &str)]) -> TempDir {
         let directory = proc.path().join(pid);
         fs::create_dir(&directory).unwrap();
         fs::write(directory.join("cgroup"), expand(cgroup)).unwrap();
+        write_stat(&proc, pid, 7000);
     }
     proc
+}
+
+/// Writes `stat` of a process whose name looks like further fields.
+fn write_stat(proc: &TempDir, pid: &str, start_time: u64) {
+    let name = "a) S 1 (b";
+    let others = "S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0";
+    let stat = format!("{pid} ({name}) {others} {start_time} 4096 1 18446744073709551615\n");
+    fs::write(proc.path().join(pid).join("stat"), stat).unwrap();
+}
+
+fn open(table: &ProcessTable) -> Result<(NetNs, &ContainerProcess), ProcessError> {
+    table.open_netns(is_of_pod, NetnsOwner::Node)
 }
 
 /// The processes of the pod, in the order of the table.
@@ -161,22 +174,54 @@ fn nested_containers_belong_to_the_outermost_pod_and_container() {
 }
 
 #[test]
+fn a_process_that_reuses_an_id_is_another_process() {
+    let proc = proc_with(&[("42", "0::/kubepods/podUUU/ID")]);
+    let table = ProcessTable::read(proc.path()).unwrap();
+    assert_eq!(table.iter().next().unwrap().start_time, 7000);
+    let directory = proc.path().join("42/ns");
+    fs::create_dir(&directory).unwrap();
+    symlink("/proc/self/ns/net", directory.join("net")).unwrap();
+    let error = open(&table).unwrap_err();
+    assert!(matches!(error, ProcessError::HostNetwork), "{error:?}");
+    write_stat(&proc, "42", 7001);
+    let error = open(&table).unwrap_err();
+    assert!(matches!(error, ProcessError::Ended), "{error:?}");
+}
+
+#[test]
+fn a_process_without_a_start_time_is_ignored() {
+    let proc = proc_with(&[
+        ("41", "0::/kubepods/podUUU/ID"),
+        ("42", "0::/kubepods/podUUU/ID"),
+    ]);
+    for stat in [
+        "",
+        "42",
+        "42 (sh) S 1",
+        "42 (sh) S 1 1 1 0 -1 4 1 0 0 0 0 0 0 0 20 0 1 0 x",
+    ] {
+        fs::write(proc.path().join("42/stat"), stat).unwrap();
+        assert_eq!(pids_of_pod(&proc, UID), [41], "{stat}");
+    }
+}
+
+#[test]
 fn the_reason_for_a_missing_namespace_is_reported() {
     let proc = proc_with(&[("42", "0::/kubepods/podUUU/ID")]);
     let table = ProcessTable::read(proc.path()).unwrap();
-    let error = table.open_netns(|_| false).unwrap_err();
+    let error = table.open_netns(|_| false, NetnsOwner::Node).unwrap_err();
     assert!(matches!(error, ProcessError::NotFound), "{error:?}");
-    let error = table.open_netns(is_of_pod).unwrap_err();
+    let error = open(&table).unwrap_err();
     assert!(matches!(error, ProcessError::Ended), "{error:?}");
 
     let directory = proc.path().join("42/ns");
     fs::create_dir(&directory).unwrap();
     symlink("/proc/self/ns/net", directory.join("net")).unwrap();
-    let error = table.open_netns(is_of_pod).unwrap_err();
+    let error = open(&table).unwrap_err();
     assert!(matches!(error, ProcessError::HostNetwork), "{error:?}");
 
     fs::write(proc.path().join("42/cgroup"), "0::/init.scope").unwrap();
-    let error = table.open_netns(is_of_pod).unwrap_err();
+    let error = open(&table).unwrap_err();
     assert!(matches!(error, ProcessError::Ended), "{error:?}");
 }
 
@@ -194,7 +239,7 @@ fn the_first_process_outside_of_the_nodes_namespace_counts() {
         symlink(path, proc.path().join(pid).join("ns/net")).unwrap();
     }
     let table = ProcessTable::read(proc.path()).unwrap();
-    let (found, process) = table.open_netns(is_of_pod).unwrap();
+    let (found, process) = open(&table).unwrap();
     assert!(found.is_same(&netns));
     assert_eq!(process.pid, 42);
     assert_eq!(table.pod_process_in(&netns), Some(process));

@@ -1,8 +1,8 @@
-//! Both ways to read the addresses of a namespace.
+//! The ways to read the addresses of a namespace.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 
-use mesh_cni_netns::{addresses, ipv6_addresses};
+use mesh_cni_netns::{addresses, interface_addresses, ipv6_addresses};
 
 use crate::support::{must, scratch};
 
@@ -26,4 +26,31 @@ fn both_ways_find_the_same_ipv6_addresses() {
         "{read:?}"
     );
     assert!(all.contains(&"10.99.0.2".parse().unwrap()), "{all:?}");
+}
+
+#[test]
+fn only_addresses_on_interfaces_other_than_loopback_identify_a_namespace() {
+    let netns = scratch();
+    let ip = |arguments: &str| {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        must(&netns, "ip", &arguments, "");
+    };
+    let read = || netns.run(interface_addresses).unwrap().unwrap();
+    assert!(read().is_empty());
+    ip("link set lo up");
+    ip("address add 10.99.0.2/32 dev lo");
+    ip("-6 address add fd00:99::2/128 dev lo");
+    let nonlocal = "echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind";
+    must(&netns, "sh", &["-c", nonlocal], "");
+    let binds = netns.run(|| UdpSocket::bind(("10.99.0.3", 0)).is_ok());
+    assert!(binds.unwrap(), "any address can be bound");
+    assert!(read().is_empty(), "{:?}", read());
+    // Its name does not make an interface the loopback interface.
+    ip("link set lo name eth1");
+    ip("link add lo type bridge");
+    ip("address add 10.99.0.4/24 dev lo");
+    ip("address add 10.99.0.5 peer 10.99.0.6 dev lo");
+    ip("-6 address add fd00:99::4/64 dev lo nodad");
+    let expected = ["10.99.0.4", "10.99.0.5", "fd00:99::4"].map(|ip| ip.parse().unwrap());
+    assert_eq!(read(), expected as [IpAddr; 3]);
 }

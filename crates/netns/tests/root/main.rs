@@ -7,9 +7,12 @@
 mod addresses;
 mod apply;
 mod atomic;
+#[path = "../../../cli/tests/root/control_group.rs"]
+mod control_group;
 mod enter;
 mod independent;
 mod listing;
+mod pod_netns;
 mod rivals;
 mod support;
 mod tproxy;
