@@ -1,5 +1,7 @@
 //! `CNI_ARGS`, and the pod that Kubernetes runtimes name in it.
 
+use thiserror::Error;
+
 /// The pairs of `CNI_ARGS`, `KEY=VALUE;KEY=VALUE`, in order.
 ///
 /// Parsing never fails: empty parts (such as after a trailing `;`) are ignored, a value may contain
@@ -21,6 +23,16 @@ pub struct PodArgs {
     pub infra_container_id: Option<String>,
     /// `K8S_POD_UID`; older runtimes do not set it.
     pub uid: Option<String>,
+}
+
+/// Only a part of a pod's name is in `CNI_ARGS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("`{}` in CNI_ARGS {}", .key, if *.is_empty { "is empty" } else { "is missing" })]
+pub struct PodArgsError {
+    /// `K8S_POD_NAMESPACE` or `K8S_POD_NAME`.
+    pub key: &'static str,
+    /// The key has no value; else the key itself is missing, and the other one exists.
+    pub is_empty: bool,
 }
 
 impl CniArgs {
@@ -54,16 +66,35 @@ impl CniArgs {
         &self.malformed
     }
 
-    /// The pod; `None` if its namespace or name is missing or empty, as from callers other than
-    /// Kubernetes runtimes.
-    pub fn pod(&self) -> Option<PodArgs> {
-        let non_empty = |key| Some(self.get(key)?.to_owned()).filter(|value| !value.is_empty());
-        Some(PodArgs {
-            namespace: non_empty("K8S_POD_NAMESPACE")?,
-            name: non_empty("K8S_POD_NAME")?,
-            infra_container_id: non_empty("K8S_POD_INFRA_CONTAINER_ID"),
-            uid: non_empty("K8S_POD_UID"),
-        })
+    /// The pod; `None` if neither its namespace nor its name is there, as from callers other than
+    /// Kubernetes runtimes. One without the other, or without a value, is an error: such a call is
+    /// about a pod, and which one is not known.
+    pub fn pod(&self) -> Result<Option<PodArgs>, PodArgsError> {
+        const NAMESPACE: &str = "K8S_POD_NAMESPACE";
+        const NAME: &str = "K8S_POD_NAME";
+        if !self.has(NAMESPACE) && !self.has(NAME) {
+            return Ok(None);
+        }
+        let required = |key| {
+            let is_empty = self.has(key);
+            self.non_empty(key).ok_or(PodArgsError { key, is_empty })
+        };
+        Ok(Some(PodArgs {
+            namespace: required(NAMESPACE)?,
+            name: required(NAME)?,
+            infra_container_id: self.non_empty("K8S_POD_INFRA_CONTAINER_ID"),
+            uid: self.non_empty("K8S_POD_UID"),
+        }))
+    }
+
+    /// Whether the key is there, also without `=`.
+    fn has(&self, key: &str) -> bool {
+        self.get(key).is_some() || self.malformed.iter().any(|part| part == key)
+    }
+
+    fn non_empty(&self, key: &str) -> Option<String> {
+        let value = self.get(key).filter(|value| !value.is_empty())?;
+        Some(value.to_owned())
     }
 }
 
@@ -77,7 +108,7 @@ mod tests {
             "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;\
              K8S_POD_INFRA_CONTAINER_ID=abc;K8S_POD_UID=1-2",
         );
-        let pod = args.pod().unwrap();
+        let pod = args.pod().unwrap().unwrap();
         assert_eq!(
             (pod.namespace.as_str(), pod.name.as_str()),
             ("default", "web-0")
@@ -102,14 +133,54 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_needs_namespace_and_name() {
+    fn a_call_without_namespace_and_name_is_about_no_pod() {
         for text in [
             "",
-            "K8S_POD_NAME=a",
-            "K8S_POD_NAMESPACE=a",
-            "K8S_POD_NAMESPACE=;K8S_POD_NAME=a",
+            "IgnoreUnknown=1",
+            "K8S_POD_UID=1;K8S_POD_INFRA_CONTAINER_ID=2",
         ] {
-            assert_eq!(CniArgs::parse(text).pod(), None, "{text}");
+            assert_eq!(CniArgs::parse(text).pod(), Ok(None), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_name_is_an_error() {
+        for (text, error) in [
+            (
+                "K8S_POD_NAME=a",
+                "`K8S_POD_NAMESPACE` in CNI_ARGS is missing",
+            ),
+            (
+                "K8S_POD_NAMESPACE=a",
+                "`K8S_POD_NAME` in CNI_ARGS is missing",
+            ),
+            (
+                "K8S_POD_NAMESPACE=;K8S_POD_NAME=a",
+                "`K8S_POD_NAMESPACE` in CNI_ARGS is empty",
+            ),
+            (
+                "K8S_POD_NAMESPACE=a;K8S_POD_NAME=",
+                "`K8S_POD_NAME` in CNI_ARGS is empty",
+            ),
+            (
+                "K8S_POD_NAMESPACE=a;K8S_POD_NAME",
+                "`K8S_POD_NAME` in CNI_ARGS is empty",
+            ),
+            (
+                "K8S_POD_NAMESPACE=;K8S_POD_NAME=",
+                "`K8S_POD_NAMESPACE` in CNI_ARGS is empty",
+            ),
+            (
+                "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;K8S_POD_NAME=",
+                "`K8S_POD_NAME` in CNI_ARGS is empty",
+            ),
+            (
+                "K8S_POD_NAME=",
+                "`K8S_POD_NAMESPACE` in CNI_ARGS is missing",
+            ),
+        ] {
+            let found = CniArgs::parse(text).pod().unwrap_err();
+            assert_eq!(found.to_string(), error, "{text}");
         }
     }
 }

@@ -86,7 +86,7 @@ mod result;
 mod run;
 mod version;
 
-pub use args::{CniArgs, PodArgs};
+pub use args::{CniArgs, PodArgs, PodArgsError};
 pub use attachment::Attachment;
 pub use command::{Command, UnknownCommand};
 pub use conf_list::{Change, ConfList, ConfListError};

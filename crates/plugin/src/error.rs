@@ -11,7 +11,7 @@ use mesh_cni_netns::{
     XtablesError,
 };
 use mesh_cni_plan::{ConfError, PlanError};
-use mesh_cni_spec::CniError;
+use mesh_cni_spec::{CniError, PodArgsError};
 
 use crate::pod_source::{Category, FactsError};
 
@@ -46,6 +46,13 @@ pub(crate) fn configuration(error: &ConfError) -> CniError {
     CniError::config(error_chain(error)).with_details(
         "fix the entry of type mesh-cni in the network configuration list on the node; \
          docs/network-configuration.schema.json lists every field",
+    )
+}
+
+pub(crate) fn pod_args(error: &PodArgsError) -> CniError {
+    CniError::environment(error_chain(error)).with_details(
+        "the container runtime sets K8S_POD_NAMESPACE and K8S_POD_NAME for a pod, and neither for \
+         another attachment",
     )
 }
 

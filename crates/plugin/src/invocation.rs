@@ -36,7 +36,7 @@ impl<'request> Invocation<'request> {
         request: &'request AddRequest,
     ) -> Result<(Self, PodLookup), CniError> {
         let Decoded { conf, unknown, .. } = decode(&request.conf)?;
-        let pod = request.args.pod();
+        let pod = request.args.pod().map_err(|e| error::pod_args(&e))?;
         let lookup = PodLookup::start(&conf, pod.as_ref());
         let subject = subject(command, request, pod.as_ref());
         let log = PluginLog::open(&conf, subject, stderr);

@@ -188,7 +188,7 @@ fn a_request_contains_the_environment() {
         request.path,
         [PathBuf::from("/opt/cni/bin"), PathBuf::from("/usr/lib/cni")]
     );
-    assert_eq!(request.args.pod().unwrap().name, "pod");
+    assert_eq!(request.args.pod().unwrap().unwrap().name, "pod");
     assert!(!request.netns_override);
     let traceparent = Some("00-1-2-01".to_owned());
     assert_eq!(

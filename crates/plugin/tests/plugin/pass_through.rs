@@ -122,6 +122,10 @@ fn del_succeeds_whatever_is_missing() {
         node.call("DEL").with("CNI_NETNS", "/etc/hostname"),
         node.call("DEL").with("CNI_NETNS", "/proc/self/ns/net"),
         node.call("DEL").without("CNI_ARGS"),
+        node.call("DEL")
+            .with("CNI_ARGS", "K8S_POD_NAME=productpage"),
+        node.call("DEL")
+            .with("CNI_ARGS", "K8S_POD_NAMESPACE=;K8S_POD_NAME="),
         node.call("DEL").conf(&odd),
     ];
     for call in calls.iter().chain(&calls) {

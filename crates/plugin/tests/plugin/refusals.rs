@@ -1,6 +1,7 @@
 //! Invalid input: a code, a one-line message, a remedy, and exit code 1.
 
 use std::fmt::Write as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -83,7 +84,11 @@ fn previous_results(node: &Node) -> Vec<Situation> {
 
 fn environments(node: &Node) -> Vec<Situation> {
     let add = || node.call("ADD");
-    let netns = |path| add().with("CNI_NETNS", path);
+    let netns = |path: &str| add().with("CNI_NETNS", path);
+    let path = node.path().join("fifo");
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let fifo = path.display().to_string();
     let nothing = add()
         .without("CNI_CONTAINERID")
         .without("CNI_NETNS")
@@ -95,6 +100,7 @@ fn environments(node: &Node) -> Vec<Situation> {
             netns("/run/netns/no-such-namespace"),
         ),
         ("a file that is not a namespace", netns("/etc/hostname")),
+        ("a FIFO as namespace", netns(&fifo)),
         ("the plugin's own namespace", netns("/proc/self/ns/net")),
         ("a namespace that cannot be entered", add()),
         (
@@ -112,6 +118,27 @@ fn pods(node: &Node) -> Vec<Situation> {
     let another = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=productpage;K8S_POD_UID=another";
     vec![
         ("a pod name with a path", pod("../../etc/shadow")),
+        (
+            "a pod name without a namespace",
+            args("K8S_POD_NAME=productpage"),
+        ),
+        (
+            "a namespace without a pod name",
+            args("K8S_POD_NAMESPACE=default"),
+        ),
+        (
+            "an empty namespace",
+            args("K8S_POD_NAMESPACE=;K8S_POD_NAME=productpage"),
+        ),
+        (
+            "an empty pod name",
+            args("K8S_POD_NAMESPACE=default;K8S_POD_NAME="),
+        ),
+        (
+            "CHECK of a namespace without a pod name",
+            node.call("CHECK")
+                .with("CNI_ARGS", "K8S_POD_NAMESPACE=default"),
+        ),
         ("a pod without a manifest", pod("details")),
         ("a manifest that is not YAML", pod("broken")),
         ("a manifest that is not a pod", pod("service")),
