@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::istio;
 use crate::manifest::{self, ManifestError};
 
+/// What the keys of the annotations of static pods begin with.
+const STATIC_POD_KEYS: &str = "kubernetes.io/config.";
+
 /// The facts about a pod.
 ///
 /// Serialized as JSON, this is a node agent's answer about a pod. Agents and plugins of different
@@ -161,6 +164,44 @@ impl PodFacts {
     pub fn is_of(&self, uid: &str) -> bool {
         self.uid.as_deref().is_none_or(|own| own == uid)
             || self.static_pod_uid.as_deref() == Some(uid)
+    }
+
+    /// The facts without what no mesh setting is read from: the arguments and variables of other
+    /// containers than the mesh's, and the annotations of other domains.
+    #[must_use]
+    pub fn only_mesh_settings(mut self) -> Self {
+        let is_setting = |key: &String, _: &mut String| {
+            let domain = key.split('/').next().unwrap_or_default();
+            domain.ends_with(istio::DOMAIN) || key.starts_with(STATIC_POD_KEYS)
+        };
+        self.annotations.retain(is_setting);
+        for container in self.containers.iter_mut().chain(&mut self.init_containers) {
+            if ![istio::PROXY_CONTAINER, istio::INIT_CONTAINER].contains(&&*container.name) {
+                container.args = Vec::new();
+                container.env = BTreeMap::new();
+                container.env_from = Vec::new();
+            }
+        }
+        self
+    }
+
+    /// The length of all texts, in bytes: about what the facts take in memory.
+    pub fn text_bytes(&self) -> usize {
+        let pairs = |map: &BTreeMap<String, String>| -> usize {
+            map.iter().map(|(key, value)| key.len() + value.len()).sum()
+        };
+        let texts = |list: &[String]| -> usize { list.iter().map(String::len).sum() };
+        let container = |it: &ContainerFacts| {
+            size_of::<ContainerFacts>()
+                + it.name.len()
+                + texts(&it.args)
+                + pairs(&it.env)
+                + texts(&it.env_from)
+        };
+        pairs(&self.labels)
+            + pairs(&self.annotations)
+            + self.containers.iter().map(container).sum::<usize>()
+            + self.init_containers.iter().map(container).sum::<usize>()
     }
 
     /// The pod's proxy: the regular container or native sidecar named `istio-proxy`.

@@ -14,3 +14,5 @@ pub(crate) const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
 pub(crate) const PROXY_COMMAND: &str = "proxy";
 /// The type of a proxy that runs next to an application; gateways have other types.
 pub(crate) const SIDECAR_TYPE: &str = "sidecar";
+/// The end of the domain in the keys of labels and annotations that configure the mesh.
+pub(crate) const DOMAIN: &str = "istio.io";
