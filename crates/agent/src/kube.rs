@@ -1,6 +1,8 @@
 //! The API server: client, lists and watches, and the pods of this node as known from them.
 
 pub(crate) mod api;
+pub(crate) mod decode;
+pub(crate) mod events;
 pub(crate) mod lookup;
 pub(crate) mod pod;
 pub(crate) mod pods;

@@ -38,11 +38,11 @@ struct Readme;
 pub use http::socket::ListenError;
 pub use kube::api::ApiError;
 pub use kube::lookup::FactsError;
-pub use kube::pod::{Container, ContainerState, Pod, PodName, Termination};
+pub use kube::pod::{Container, ContainerState, Pod, PodError, PodName, Termination};
 pub use kube::pods::{Changes, Labels, Lookup, Namespace, Pods, WatchEvent};
 pub use kube::store::{PodStore, Subscription};
 pub use log::LogFormat;
-pub use metrics::{InstallResult, Metrics, RepairResult};
+pub use metrics::{InstallResult, Metrics, RepairResult, STALE_AFTER, WatchKind};
 pub use readiness::{Check, CheckState, Readiness};
 pub use repair::{
     Action, Diagnosis, Expected, History, Observation, ObservedRules, Reason, RepairMethod,

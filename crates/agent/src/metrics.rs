@@ -45,6 +45,19 @@ pub enum RepairResult {
     Skip,
 }
 
+/// A list and watch of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchKind {
+    /// The pods of the node.
+    Pods,
+    /// The namespaces, if a policy needs their labels.
+    Namespaces,
+}
+
+/// The age at which a watch is stale: its connection ends after half of it without an event, and a
+/// working API server sends one every minute.
+pub const STALE_AFTER: Duration = Duration::from_secs(300);
+
 /// The metrics of one agent.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,11 +69,15 @@ pub struct Metrics {
     durations: Family<Label, Histogram, fn() -> Histogram>,
     requests: Family<Label, Counter>,
     failures: Counter,
+    skipped: Counter,
     ready: Gauge,
     pods: Gauge,
     watch_age: Gauge<f64, AtomicU64>,
     backend: Family<Label, Gauge>,
-    watch_received: Mutex<Option<Instant>>,
+    degraded: Gauge,
+    namespace_watch_age: Gauge<f64, AtomicU64>,
+    /// When each kind of watch last received something.
+    received: Mutex<[Option<Instant>; 2]>,
 }
 
 impl Metrics {
@@ -75,11 +92,14 @@ impl Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             requests: Family::default(),
             failures: Counter::default(),
+            skipped: Counter::default(),
             ready: Gauge::default(),
             pods: Gauge::default(),
             watch_age: Gauge::default(),
             backend: Family::default(),
-            watch_received: Mutex::new(None),
+            degraded: Gauge::default(),
+            namespace_watch_age: Gauge::default(),
+            received: Mutex::default(),
         };
         metrics.register();
         metrics.create_known_series();
@@ -136,22 +156,32 @@ impl Metrics {
         self.failures.inc();
     }
 
-    /// The pod watch received something.
-    pub fn watch_received(&self) {
-        let mut received = self
-            .watch_received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *received = Some(Instant::now());
+    /// An object of a list or a watch could not be read.
+    pub fn object_skipped(&self) {
+        self.skipped.inc();
     }
 
-    /// The time since the pod watch last received something; `None` before the first time.
-    pub fn watch_age(&self) -> Option<Duration> {
-        let received = self
-            .watch_received
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        received.map(|received| received.elapsed())
+    /// A list is complete, or a watch received an event.
+    pub fn watch_received(&self, kind: WatchKind) {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)[kind as usize] =
+            Some(Instant::now());
+    }
+
+    /// The time since the watch last received something; `None` before the first time.
+    pub fn watch_age(&self, kind: WatchKind) -> Option<Duration> {
+        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        received[kind as usize].map(|received| received.elapsed())
+    }
+
+    /// The age of the oldest watch, if it is stale. Then the agent answers with facts that may be out
+    /// of date.
+    pub fn stale_watch(&self) -> Option<Duration> {
+        let kinds = [WatchKind::Pods, WatchKind::Namespaces];
+        let oldest = kinds
+            .into_iter()
+            .filter_map(|kind| self.watch_age(kind))
+            .max();
+        oldest.filter(|age| *age > STALE_AFTER)
     }
 
     /// The back end that `auto` chooses on this node.
@@ -166,9 +196,14 @@ impl Metrics {
     pub fn text(&self, ready: bool, pods: usize) -> String {
         self.ready.set(ready.into());
         self.pods.set(i64::try_from(pods).unwrap_or(i64::MAX));
-        let age = self.watch_age();
-        self.watch_age
-            .set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        self.degraded.set(self.stale_watch().is_some().into());
+        for (kind, gauge) in [
+            (WatchKind::Pods, &self.watch_age),
+            (WatchKind::Namespaces, &self.namespace_watch_age),
+        ] {
+            let age = self.watch_age(kind);
+            gauge.set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a string cannot fail");
         text
@@ -212,6 +247,11 @@ impl Metrics {
             "Failed requests to the API server",
             self.failures.clone(),
         );
+        registry.register(
+            "api_objects_skipped",
+            "Objects of the API server that could not be read",
+            self.skipped.clone(),
+        );
         registry.register("ready", "Whether the agent is ready", self.ready.clone());
         registry.register(
             "pods",
@@ -223,6 +263,17 @@ impl Metrics {
             "Time since the pod watch last received something; NaN before the first time",
             Unit::Seconds,
             self.watch_age.clone(),
+        );
+        registry.register_with_unit(
+            "namespace_watch_age",
+            "The same for the watch of namespaces, if a policy needs their labels",
+            Unit::Seconds,
+            self.namespace_watch_age.clone(),
+        );
+        registry.register(
+            "degraded",
+            "Whether a watch has received nothing for five minutes",
+            self.degraded.clone(),
         );
         registry.register(
             "backend",
@@ -267,5 +318,27 @@ impl RepairResult {
             Self::Skip => "skip",
         }
         .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_without_events_becomes_stale() {
+        let metrics = Metrics::new();
+        let set = |kind: WatchKind, age: Duration| {
+            metrics.received.lock().unwrap()[kind as usize] = Instant::now().checked_sub(age);
+        };
+        assert_eq!(metrics.stale_watch(), None);
+        set(WatchKind::Pods, Duration::from_secs(1));
+        set(WatchKind::Namespaces, STALE_AFTER / 2);
+        assert_eq!(metrics.stale_watch(), None);
+        assert!(metrics.text(true, 0).contains("mesh_cni_degraded 0"));
+        set(WatchKind::Namespaces, STALE_AFTER * 2);
+        assert!(metrics.stale_watch() >= Some(STALE_AFTER * 2));
+        let text = metrics.text(true, 0);
+        assert!(text.contains("mesh_cni_degraded 1"), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mesh_cni_agent_api::{AgentState, CheckStatus};
 use tokio::sync::watch;
@@ -124,13 +125,28 @@ impl Readiness {
     }
 }
 
-/// The state of the node, and the first check that does not pass as the reason.
-pub(crate) fn summary(checks: &[CheckStatus]) -> (AgentState, String) {
+/// The state of the node, and the first check that does not pass as the reason. A stale watch does not
+/// make the agent unready, since the plugin gets answers; it is reported.
+pub(crate) fn summary(
+    checks: &[CheckStatus],
+    stale_watch: Option<Duration>,
+) -> (AgentState, String) {
     match checks.iter().find(|check| !check.ready) {
-        None => (AgentState::Running, "every check passes".to_owned()),
+        None => {
+            let why = stale_watch.map_or_else(|| "every check passes".to_owned(), degraded);
+            (AgentState::Running, why)
+        }
         Some(check) => (
             AgentState::Updating,
             format!("{}: {}", check.name, check.detail),
         ),
     }
+}
+
+/// What a watch of that age means.
+pub(crate) fn degraded(age: Duration) -> String {
+    format!(
+        "degraded: the API server has sent nothing for {} s, so facts about pods may be out of date",
+        age.as_secs()
+    )
 }

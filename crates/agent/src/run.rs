@@ -22,7 +22,7 @@ use crate::kube::pod::Pod;
 use crate::kube::pods::{Namespace, Pods, WatchEvent};
 use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, WatchKind};
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, Repairer};
 use crate::settings::ServiceSettings;
@@ -244,7 +244,11 @@ fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>
     let pods = Reflector {
         api: Arc::clone(&agent.lookup.api),
         path: "/api/v1/pods",
-        field_selector: Some(format!("spec.nodeName={}", settings.node_name)),
+        // A pod that has ended needs no rules.
+        field_selector: Some(format!(
+            "spec.nodeName={},status.phase!=Succeeded,status.phase!=Failed",
+            settings.node_name
+        )),
         metrics: Arc::clone(&agent.metrics),
         on_update: {
             let agent = Arc::clone(agent);
@@ -277,7 +281,7 @@ fn on_pod_update(agent: &Agent, update: Update<Pod>) {
                 agent.readiness.set(Check::Watch, state);
             }
         }
-        Update::Received => agent.metrics.watch_received(),
+        Update::Received => agent.metrics.watch_received(WatchKind::Pods),
         Update::Failed(message) => on_watch_failure(agent, &message),
     }
 }
@@ -285,7 +289,7 @@ fn on_pod_update(agent: &Agent, update: Update<Pod>) {
 fn on_namespace_update(agent: &Agent, update: Update<Namespace>) {
     match update {
         Update::Event(event) => agent.store.apply_namespace(event),
-        Update::Received => {}
+        Update::Received => agent.metrics.watch_received(WatchKind::Namespaces),
         Update::Failed(message) => error!("namespaces: {message}"),
     }
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::http::routes::Agent;
 use crate::kube::api::{ApiError, Object};
+use crate::kube::decode::Keep;
 
 /// The path of nodes.
 const NODES: &str = "/api/v1/nodes";
@@ -102,6 +103,14 @@ fn without(taints: &[Value], key: &str) -> Option<Vec<Value>> {
 }
 
 impl Object for Node {
+    const KEEP: &'static Keep = &Keep::Fields(&[
+        (
+            "metadata",
+            &Keep::Fields(&[("resourceVersion", &Keep::All)]),
+        ),
+        ("spec", &Keep::Fields(&[("taints", &Keep::All)])),
+    ]);
+
     fn from_object(object: &Value) -> Result<Self, &'static str> {
         let taints = object["spec"]["taints"].as_array();
         Ok(Self {

@@ -18,8 +18,8 @@ use super::server::{HttpRequest, HttpResponse, plain, response};
 use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::pod::PodName;
 use crate::kube::store::PodStore;
-use crate::metrics::{METRICS_TYPE, Metrics};
-use crate::readiness::{Check, Readiness, summary};
+use crate::metrics::{METRICS_TYPE, Metrics, WatchKind};
+use crate::readiness::{Check, Readiness, degraded, summary};
 use crate::repair::RepairCounters;
 use crate::{live_rules, log};
 
@@ -110,7 +110,7 @@ impl Agent {
 
     fn status(&self) -> AgentStatus {
         let checks = self.readiness.statuses();
-        let (state, why) = summary(&checks);
+        let (state, why) = summary(&checks, self.metrics.stale_watch());
         AgentStatus {
             state,
             why,
@@ -118,7 +118,10 @@ impl Agent {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             checks,
             pods: self.store.count(),
-            watch_age_seconds: self.metrics.watch_age().map(|age| age.as_secs_f64()),
+            watch_age_seconds: self
+                .metrics
+                .watch_age(WatchKind::Pods)
+                .map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
             repair: self.repair.as_ref().map(|counters| counters.status()),
         }
@@ -140,7 +143,7 @@ impl Agent {
     }
 
     fn ready(&self) -> HttpResponse {
-        let lines: Vec<_> = self
+        let mut lines: Vec<_> = self
             .readiness
             .statuses()
             .into_iter()
@@ -149,6 +152,7 @@ impl Agent {
                 format!("[{sign}] {}: {}", check.name, check.detail)
             })
             .collect();
+        lines.extend(self.metrics.stale_watch().map(degraded));
         plain(ready_code(self.readiness.is_ready()), &lines.join("\n"))
     }
 

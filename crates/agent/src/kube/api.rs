@@ -5,19 +5,18 @@ use std::iter::successors;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::io::{AsyncBufRead, AsyncReadExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::WatchEvent;
 use kube::core::params::{
     DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
 };
 use kube::core::request::Request;
 use kube::{Client, Config};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::decode::{Keep, decode};
+use super::events::EventStream;
 use crate::settings::ApiAccess;
 
 /// The time limit for a connection.
@@ -35,6 +34,14 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of objects in one page of a list. A complete pod is about 15 KB of JSON.
 const PAGE_SIZE: u32 = 50;
 
+/// The largest page, in bytes. A page that is larger is requested again with half as many objects,
+/// so that the memory of a list depends neither on the number nor on the size of objects.
+const MAX_PAGE_BYTES: u64 = 4 << 20;
+
+/// The largest object, in bytes of JSON. The API server stores 1.5 MiB, of which JSON can make six
+/// times as much by escaping control characters.
+pub(super) const MAX_OBJECT_BYTES: u64 = 12 << 20;
+
 /// The duration of one watch request, in seconds.
 const WATCH_SECONDS: u32 = 280;
 
@@ -51,37 +58,51 @@ pub enum ApiError {
     /// The time limit was exceeded.
     #[error("the API server did not answer within {} s", .0.as_secs())]
     Timeout(Duration),
+    /// The connection failed before the response was complete.
+    #[error("the connection to the API server ended")]
+    Read(#[from] std::io::Error),
+    /// The response is not what was requested.
+    #[error("the API server returned an invalid response: {0}")]
+    Invalid(String),
+    /// The response is larger than this number of bytes.
+    #[error("the API server returned more than {0} bytes")]
+    TooLarge(u64),
 }
 
 /// A kind of object that the agent reads.
-pub(crate) trait Object: Sized + Clone + Send {
-    /// Reads the object from JSON.
+pub(crate) trait Object: Sized + Send + 'static {
+    /// The fields that are used, `metadata.resourceVersion` among them.
+    const KEEP: &'static Keep;
+
+    /// A list of such objects.
+    const LIST: &'static Keep = &Keep::Fields(&[
+        ("metadata", &Keep::All),
+        ("items", &Keep::Items(Self::KEEP)),
+    ]);
+
+    /// An event of a watch of such objects.
+    const EVENT: &'static Keep = &Keep::Fields(&[("type", &Keep::All), ("object", Self::KEEP)]);
+
+    /// Reads the object from its used fields.
     fn from_object(object: &Value) -> Result<Self, &'static str>;
 }
 
 /// An object with its `resourceVersion`.
-#[derive(Clone)]
 pub(crate) struct Versioned<O> {
     pub(crate) version: String,
     pub(crate) object: O,
 }
 
 /// One page of a list.
-#[derive(Deserialize)]
-#[serde(bound = "O: Object")]
 pub(crate) struct Page<O> {
-    metadata: PageMeta,
-    #[serde(default = "Vec::new")]
-    pub(crate) items: Vec<Versioned<O>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageMeta {
-    #[serde(default)]
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    next: String,
+    /// The version of the list.
+    pub(crate) version: String,
+    /// The token for the next page; empty for the last page.
+    pub(crate) next: String,
+    /// The objects, or why one cannot be read.
+    pub(crate) items: Vec<Result<O, String>>,
+    /// The number of objects to request for the next page.
+    pub(crate) size: u32,
 }
 
 /// The client. It connects with the first request.
@@ -96,40 +117,50 @@ impl Api {
         Self { access, client }
     }
 
-    /// One page of a list; `next` is empty for the first.
+    /// One page of a list of `size` objects at most; `next` is empty for the first.
     pub(crate) async fn list<O: Object>(
         &self,
         path: &str,
         fields: Option<&str>,
         next: &str,
+        size: Option<u32>,
     ) -> Result<Page<O>, ApiError> {
-        let mut params = ListParams::default().limit(PAGE_SIZE);
-        params.field_selector = fields.map(str::to_owned);
-        if !next.is_empty() {
-            params = params.continue_token(next);
+        let mut size = size.unwrap_or(PAGE_SIZE);
+        loop {
+            let mut params = ListParams::default().limit(size);
+            params.field_selector = fields.map(str::to_owned);
+            if !next.is_empty() {
+                params = params.continue_token(next);
+            }
+            let request = Request::new(path).list(&params).map_err(build_error)?;
+            let max_bytes = if size > 1 {
+                MAX_PAGE_BYTES
+            } else {
+                MAX_OBJECT_BYTES
+            };
+            match self.request(request, LIST_TIMEOUT, max_bytes).await {
+                Err(ApiError::TooLarge(_)) if size > 1 => size /= 2,
+                body => return page(&body?, size),
+            }
         }
-        let request = Request::new(path).list(&params).map_err(build_error)?;
-        self.request(request, LIST_TIMEOUT).await
     }
 
     /// Watches the changes after that version, until the connection ends.
-    pub(crate) async fn watch<O: Object + 'static>(
+    pub(crate) async fn watch(
         &self,
         path: &str,
         fields: Option<&str>,
         version: &str,
-    ) -> Result<impl Stream<Item = Result<WatchEvent<Versioned<O>>, ApiError>> + use<O>, ApiError>
-    {
+    ) -> Result<EventStream<impl AsyncBufRead + use<>>, ApiError> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.field_selector = fields.map(str::to_owned);
         let request = Request::new(path)
             .watch(&params, version)
             .map_err(build_error)?;
         let client = self.client().await?;
-        let events = timeout(LIST_TIMEOUT, client.request_events(request)).await;
-        let events = events.map_err(|_elapsed| ApiError::Timeout(LIST_TIMEOUT))?;
-        let events = events.map_err(Box::new)?;
-        Ok(events.map(|event| Ok(event.map_err(Box::new)?)))
+        let body = timeout(LIST_TIMEOUT, client.request_stream(request)).await;
+        let body = body.map_err(|_elapsed| ApiError::Timeout(LIST_TIMEOUT))?;
+        Ok(EventStream::new(body.map_err(Box::new)?))
     }
 
     /// One object; `None` if it does not exist.
@@ -141,8 +172,15 @@ impl Api {
         let request = Request::new(path)
             .get(name, &GetParams::default())
             .map_err(build_error)?;
-        match self.request(request, GET_TIMEOUT).await {
-            Ok(found) => Ok(Some(found)),
+        match self.request(request, GET_TIMEOUT, MAX_OBJECT_BYTES).await {
+            Ok(body) => {
+                let object = decode(&body, O::KEEP).map_err(invalid)?;
+                let version = object["metadata"]["resourceVersion"].as_str();
+                Ok(Some(Versioned {
+                    version: version.unwrap_or_default().to_owned(),
+                    object: O::from_object(&object).map_err(invalid)?,
+                }))
+            }
             Err(error) if error.code() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
@@ -188,31 +226,41 @@ impl Api {
         *self.current() = None;
     }
 
-    /// If the token is refused, it is read again once: `kube` caches a token for a minute by the
-    /// clock, which may have been set back since.
-    async fn request<T: DeserializeOwned>(
+    /// The body of the response. If the token is refused, it is read again once: `kube` caches a
+    /// token for a minute by the clock, which may have been set back since.
+    async fn request(
         &self,
         request: http::Request<Vec<u8>>,
         time_limit: Duration,
-    ) -> Result<T, ApiError> {
-        match self.request_once(request.clone(), time_limit).await {
+        max_bytes: u64,
+    ) -> Result<Vec<u8>, ApiError> {
+        let once = |request| async move {
+            let response = timeout(time_limit, self.request_once(request, max_bytes)).await;
+            response.map_err(|_elapsed| ApiError::Timeout(time_limit))?
+        };
+        match once(request.clone()).await {
             Err(error) if error.code() == Some(401) => {
                 self.reconnect();
-                self.request_once(request, time_limit).await
+                once(request).await
             }
             result => result,
         }
     }
 
-    async fn request_once<T: DeserializeOwned>(
+    async fn request_once(
         &self,
         request: http::Request<Vec<u8>>,
-        time_limit: Duration,
-    ) -> Result<T, ApiError> {
+        max_bytes: u64,
+    ) -> Result<Vec<u8>, ApiError> {
         let client = self.client().await?;
-        let result = timeout(time_limit, client.request(request)).await;
-        let result = result.map_err(|_elapsed| ApiError::Timeout(time_limit))?;
-        Ok(result.map_err(Box::new)?)
+        let body = client.request_stream(request).await.map_err(Box::new)?;
+        let mut body = Box::pin(body).take(max_bytes + 1);
+        let mut bytes = Vec::new();
+        body.read_to_end(&mut bytes).await?;
+        if body.limit() == 0 {
+            return Err(ApiError::TooLarge(max_bytes));
+        }
+        Ok(bytes)
     }
 
     async fn change(
@@ -220,7 +268,7 @@ impl Api {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<(), ApiError> {
         let request = request.map_err(build_error)?;
-        self.request::<Value>(request, CHANGE_TIMEOUT)
+        self.request(request, CHANGE_TIMEOUT, MAX_OBJECT_BYTES)
             .await
             .map(drop)
     }
@@ -248,32 +296,13 @@ impl ApiError {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Access(_) | Self::Timeout(_) => None,
+            _ => None,
         }
     }
-}
 
-impl<O> Page<O> {
-    /// The version of the list.
-    pub(crate) fn version(&self) -> &str {
-        &self.metadata.resource_version
-    }
-
-    /// The token for the next page; empty for the last page.
-    pub(crate) fn next(&self) -> &str {
-        &self.metadata.next
-    }
-}
-
-impl<'de, O: Object> Deserialize<'de> for Versioned<O> {
-    /// Keeps only a part of the object, so that one complete object is in memory at a time.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
-        let version = object["metadata"]["resourceVersion"].as_str();
-        Ok(Self {
-            version: version.unwrap_or_default().to_owned(),
-            object: O::from_object(&object).map_err(serde::de::Error::custom)?,
-        })
+    /// Whether the response itself is at fault, so that the same request would fail again.
+    pub(crate) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::TooLarge(_))
     }
 }
 
@@ -310,6 +339,43 @@ async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
                 .map_err(|error| ApiError::Access(error.into()))
         }
     }
+}
+
+fn page<O: Object>(body: &[u8], size: u32) -> Result<Page<O>, ApiError> {
+    let mut list = decode(body, O::LIST).map_err(invalid)?;
+    let metadata = |field: &str| list["metadata"][field].as_str().unwrap_or_default();
+    let (version, next) = (metadata("resourceVersion"), metadata("continue"));
+    if version.is_empty() {
+        return Err(invalid("a list without `resourceVersion`"));
+    }
+    let (version, next) = (version.to_owned(), next.to_owned());
+    let items = match list["items"].take() {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        _ => return Err(invalid("`items` is not a list")),
+    };
+    Ok(Page {
+        version,
+        next,
+        items: items.iter().map(read).collect(),
+        size,
+    })
+}
+
+/// The object, or what is wrong with which one.
+pub(super) fn read<O: Object>(object: &Value) -> Result<O, String> {
+    O::from_object(object).map_err(|reason| {
+        let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+        format!("{:?}/{:?}: {reason}", field("namespace"), field("name"))
+    })
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`map_err` passes errors by value"
+)]
+pub(super) fn invalid(reason: impl ToString) -> ApiError {
+    ApiError::Invalid(reason.to_string())
 }
 
 fn build_error(error: kube::core::request::Error) -> ApiError {

@@ -8,8 +8,8 @@ use mesh_cni_agent_api::POD_TIMEOUT;
 use mesh_cni_selector::PodFacts;
 use tokio::time::timeout;
 
-use super::api::{Api, ApiError};
-use super::pod::{Pod, PodName};
+use super::api::{Api, ApiError, Object};
+use super::pod::{CompletePod, Pod, PodError, PodName};
 use super::pods::Namespace;
 use super::store::PodStore;
 use crate::error_chain;
@@ -68,18 +68,37 @@ impl FactsLookup {
         }
         match &pod.facts {
             Ok(facts) => self.with_namespace_labels(facts).await,
+            Err(PodError::TooLarge { .. }) => {
+                self.with_namespace_labels(&self.large(&pod).await?).await
+            }
             Err(error) => Err(FactsError::Unreadable(error_chain(error))),
         }
+    }
+
+    /// The facts of a pod whose facts are too large to be kept.
+    async fn large(&self, pod: &Pod) -> Result<PodFacts, FactsError> {
+        let found = self.request::<CompletePod>(&pod.name).await?;
+        let CompletePod(found) = found.ok_or(FactsError::NoPod)?;
+        if found.uid != pod.uid {
+            return Err(FactsError::OtherPod(found.uid));
+        }
+        let unreadable = |error| FactsError::Unreadable(error_chain(&error));
+        found.facts.map_err(unreadable)
     }
 
     async fn pod(&self, name: &PodName, uid: Option<&str>) -> Result<Option<Arc<Pod>>, ApiError> {
         if let Some(pod) = self.store.wait_for(name, uid, WAIT).await {
             return Ok(Some(pod));
         }
+        let found = self.request::<Pod>(name).await?;
+        Ok(found.map(Arc::new))
+    }
+
+    async fn request<O: Object>(&self, name: &PodName) -> Result<Option<O>, ApiError> {
         self.metrics.api_request("get");
         let path = format!("/api/v1/namespaces/{}/pods", name.namespace);
-        let found = self.api.get::<Pod>(&path, &name.name).await?;
-        Ok(found.map(|found| Arc::new(found.object)))
+        let found = self.api.get::<O>(&path, &name.name).await?;
+        Ok(found.map(|found| found.object))
     }
 
     async fn with_namespace_labels(&self, facts: &PodFacts) -> Result<PodFacts, FactsError> {

@@ -8,6 +8,19 @@ use mesh_cni_selector::{ManifestError, PodFacts};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::api::Object;
+use super::decode::Keep;
+
+/// The most that is kept of one pod, in bytes. A pod with the settings of Istio's injector has about
+/// 6 KiB.
+pub(crate) const MAX_FACTS_BYTES: usize = 32 << 10;
+
+/// The most that is kept of one text of a container's status, in bytes.
+const MAX_STATUS_TEXT: usize = 1 << 10;
+
+/// The most containers of each kind whose status is kept.
+const MAX_CONTAINERS: usize = 64;
+
 /// Namespace and name of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodName {
@@ -26,7 +39,7 @@ pub struct Pod {
     /// `metadata.uid`.
     pub uid: String,
     /// The facts that decide about redirection, or why the pod cannot be decoded.
-    pub facts: Result<PodFacts, ManifestError>,
+    pub facts: Result<PodFacts, PodError>,
     /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Whether it has a controller, which replaces it when it is deleted.
@@ -37,6 +50,21 @@ pub struct Pod {
     pub init_containers: Vec<Container>,
     /// `status.containerStatuses`, in their order.
     pub containers: Vec<Container>,
+}
+
+/// Why there are no facts about a known pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PodError {
+    /// The pod cannot be decoded.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The facts are too large to be kept for every pod; they are requested when they are needed.
+    #[error("its settings have {bytes} bytes, at most {MAX_FACTS_BYTES} are kept in memory")]
+    TooLarge {
+        /// Their size.
+        bytes: usize,
+    },
 }
 
 /// The status of one container.
@@ -82,8 +110,21 @@ pub struct Termination {
 }
 
 impl Pod {
-    /// Reads a `v1` Pod. It fails only without namespace, name or UID, which every stored pod has.
+    /// Reads a `v1` Pod, and keeps what every pod may take in memory. It fails only without namespace,
+    /// name or UID, which every stored pod has.
     pub fn from_object(object: &Value) -> Result<Self, &'static str> {
+        let pod = Self::complete(object)?;
+        let bytes = pod.facts.as_ref().map_or(0, PodFacts::text_bytes);
+        Ok(if bytes > MAX_FACTS_BYTES {
+            let facts = Err(PodError::TooLarge { bytes });
+            Self { facts, ..pod }
+        } else {
+            pod
+        })
+    }
+
+    /// Reads a `v1` Pod with its facts, whatever their size.
+    fn complete(object: &Value) -> Result<Self, &'static str> {
         let metadata = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
         let name = PodName {
             namespace: metadata("namespace").ok_or("a pod without `metadata.namespace`")?,
@@ -93,7 +134,9 @@ impl Pod {
         Ok(Self {
             name,
             uid: metadata("uid").ok_or("a pod without `metadata.uid`")?,
-            facts: PodFacts::from_object(object),
+            facts: PodFacts::from_object(object)
+                .map(PodFacts::only_mesh_settings)
+                .map_err(PodError::from),
             deleting: !object["metadata"]["deletionTimestamp"].is_null(),
             controlled: is_controlled(&object["metadata"]),
             phase: status.phase,
@@ -139,6 +182,84 @@ impl PodName {
         }
     }
 }
+
+/// A pod with its facts, whatever their size, for one request.
+pub(crate) struct CompletePod(pub(crate) Pod);
+
+impl Object for Pod {
+    const KEEP: &'static Keep = &POD;
+
+    fn from_object(object: &Value) -> Result<Self, &'static str> {
+        Self::from_object(object)
+    }
+}
+
+impl Object for CompletePod {
+    const KEEP: &'static Keep = &POD;
+
+    fn from_object(object: &Value) -> Result<Self, &'static str> {
+        Pod::complete(object).map(Self)
+    }
+}
+
+/// The fields that [`PodFacts`] and [`Pod`] are read from.
+const POD: Keep = Keep::Fields(&[
+    ("metadata", &METADATA),
+    ("spec", &SPEC),
+    ("status", &STATUS),
+]);
+
+const METADATA: Keep = Keep::Fields(&[
+    ("namespace", &Keep::All),
+    ("name", &Keep::All),
+    ("uid", &Keep::All),
+    ("resourceVersion", &Keep::All),
+    ("deletionTimestamp", &Keep::All),
+    ("labels", &Keep::All),
+    ("annotations", &Keep::All),
+    ("ownerReferences", &Keep::All),
+]);
+
+const SPEC: Keep = Keep::Fields(&[
+    ("nodeName", &Keep::All),
+    ("hostNetwork", &Keep::All),
+    ("hostUsers", &Keep::All),
+    ("securityContext", &USERS),
+    ("containers", &Keep::Items(&CONTAINER)),
+    ("initContainers", &Keep::Items(&CONTAINER)),
+]);
+
+const USERS: Keep = Keep::Fields(&[("runAsUser", &Keep::All), ("runAsGroup", &Keep::All)]);
+
+const CONTAINER: Keep = Keep::Fields(&[
+    ("name", &Keep::All),
+    ("args", &Keep::All),
+    ("env", &Keep::Items(&VARIABLE)),
+    ("securityContext", &USERS),
+    ("restartPolicy", &Keep::All),
+]);
+
+const VARIABLE: Keep = Keep::Fields(&[
+    ("name", &Keep::All),
+    ("value", &Keep::All),
+    ("valueFrom", &Keep::Fields(&[])),
+]);
+
+const STATUS: Keep = Keep::Fields(&[
+    ("phase", &Keep::All),
+    ("podIP", &Keep::All),
+    ("podIPs", &Keep::All),
+    ("initContainerStatuses", &Keep::Items(&CONTAINER_STATUS)),
+    ("containerStatuses", &Keep::Items(&CONTAINER_STATUS)),
+]);
+
+const CONTAINER_STATUS: Keep = Keep::Fields(&[
+    ("name", &Keep::All),
+    ("containerID", &Keep::All),
+    ("restartCount", &Keep::All),
+    ("state", &Keep::All),
+    ("lastState", &Keep::All),
+]);
 
 impl fmt::Display for PodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,29 +311,45 @@ fn is_controlled(metadata: &Value) -> bool {
 }
 
 fn containers(statuses: Vec<ContainerStatus>) -> Vec<Container> {
-    statuses.into_iter().map(container).collect()
+    let first = statuses.into_iter().take(MAX_CONTAINERS);
+    first.map(container).collect()
 }
 
 fn container(status: ContainerStatus) -> Container {
     Container {
-        name: status.name,
-        id: Some(status.container_id).filter(|id| !id.is_empty()),
+        name: short(status.name),
+        id: Some(short(status.container_id)).filter(|id| !id.is_empty()),
         state: state(status.state),
-        last_termination: status.last_state.terminated,
+        last_termination: status.last_state.terminated.map(termination),
         restarts: status.restart_count,
     }
 }
 
 fn state(status: StateStatus) -> ContainerState {
-    if let Some(termination) = status.terminated {
-        ContainerState::Terminated(termination)
+    if let Some(terminated) = status.terminated {
+        ContainerState::Terminated(termination(terminated))
     } else if status.running.is_some() {
         ContainerState::Running
     } else if let Some(waiting) = status.waiting {
-        ContainerState::Waiting(waiting.reason)
+        ContainerState::Waiting(short(waiting.reason))
     } else {
         ContainerState::Unknown
     }
+}
+
+fn termination(termination: Termination) -> Termination {
+    Termination {
+        exit_code: termination.exit_code,
+        reason: short(termination.reason),
+        message: short(termination.message),
+    }
+}
+
+/// The beginning of a long text.
+fn short(mut text: String) -> String {
+    let end = (0..=MAX_STATUS_TEXT.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh_cni_selector::PodFacts;
+use serde_json::Value;
 
+use super::api::Object;
+use super::decode::Keep;
 use super::pod::{Pod, PodName};
 
 /// The labels of an object.
@@ -33,6 +36,33 @@ pub struct Namespace {
     pub name: String,
     /// `metadata.labels`.
     pub labels: Labels,
+}
+
+impl Object for Namespace {
+    const KEEP: &'static Keep = &Keep::Fields(&[(
+        "metadata",
+        &Keep::Fields(&[
+            ("name", &Keep::All),
+            ("labels", &Keep::All),
+            ("resourceVersion", &Keep::All),
+        ]),
+    )]);
+
+    fn from_object(object: &Value) -> Result<Self, &'static str> {
+        let metadata = &object["metadata"];
+        Ok(Self {
+            name: metadata["name"]
+                .as_str()
+                .ok_or("a namespace without `metadata.name`")?
+                .to_owned(),
+            labels: metadata["labels"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect(),
+        })
+    }
 }
 
 /// The pods of this node.

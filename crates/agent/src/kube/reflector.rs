@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::api::{Api, ApiError, Object, Versioned};
-use super::pod::Pod;
-use super::pods::{Namespace, WatchEvent};
+use super::api::{Api, ApiError, Object, invalid};
+use super::events::{ApiChange, ApiEvent};
+use super::pods::WatchEvent;
 use crate::metrics::Metrics;
 
 /// The backoff after the first failure; each further one is twice as long, up to the maximum.
@@ -21,6 +19,13 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// How long a watch may receive nothing. The API server sends a bookmark about every minute, so two
 /// of them are missing then, and the connection may be dead.
 const MAX_SILENCE: Duration = Duration::from_secs(150);
+
+/// How often in a row an invalid response may follow the same version. Then a list skips what is
+/// invalid.
+const MAX_INVALID: u32 = 3;
+
+/// The largest number of pages in a list, so that a list ends whatever the API server returns.
+const MAX_PAGES: usize = 10_000;
 
 /// A list and watch of one kind of object.
 pub(crate) struct Reflector<F> {
@@ -38,13 +43,14 @@ pub(crate) struct Reflector<F> {
 pub(crate) enum Update<O> {
     /// An event about the objects.
     Event(WatchEvent<O>),
-    /// The API server sent something, so everything up to now is known.
+    /// A list is complete, or an event arrived, so everything up to now is known.
     Received,
     /// A request failed.
     Failed(String),
 }
 
 /// Where to continue.
+#[derive(Clone, PartialEq)]
 enum ResumePoint {
     /// With a list.
     List,
@@ -54,15 +60,20 @@ enum ResumePoint {
 
 impl<F> Reflector<F> {
     /// Runs until the task is dropped.
-    pub(crate) async fn run<O: Object + 'static>(self)
+    pub(crate) async fn run<O: Object>(self)
     where
         F: Fn(Update<O>),
     {
         let mut resume = ResumePoint::List;
         let mut backoff = MIN_BACKOFF;
+        let mut invalid = 0;
         loop {
             let start = Instant::now();
+            let before = resume.clone();
             let result = self.list_or_watch(&mut resume).await;
+            if resume != before {
+                invalid = 0;
+            }
             if start.elapsed() > MAX_BACKOFF {
                 backoff = MIN_BACKOFF;
             }
@@ -77,7 +88,8 @@ impl<F> Reflector<F> {
                         "watch: {message}"
                     );
                     self.metrics.api_failed();
-                    if is_expired(&error) {
+                    invalid += u32::from(error.is_invalid());
+                    if is_expired(&error) || invalid >= MAX_INVALID {
                         resume = ResumePoint::List;
                     }
                     (self.on_update)(Update::Failed(message));
@@ -89,10 +101,7 @@ impl<F> Reflector<F> {
         }
     }
 
-    async fn list_or_watch<O: Object + 'static>(
-        &self,
-        resume: &mut ResumePoint,
-    ) -> Result<(), ApiError>
+    async fn list_or_watch<O: Object>(&self, resume: &mut ResumePoint) -> Result<(), ApiError>
     where
         F: Fn(Update<O>),
     {
@@ -104,68 +113,75 @@ impl<F> Reflector<F> {
     }
 
     /// Lists every object, and returns the version of the list.
-    async fn list<O: Object + 'static>(&self) -> Result<String, ApiError>
+    async fn list<O: Object>(&self) -> Result<String, ApiError>
     where
         F: Fn(Update<O>),
     {
         self.event(WatchEvent::Init);
-        let mut next = String::new();
-        loop {
+        let (mut next, mut size) = (String::new(), None);
+        for _ in 0..MAX_PAGES {
             self.metrics.api_request("list");
             let fields = self.field_selector.as_deref();
-            let page = self.api.list(self.path, fields, &next).await?;
-            let version = page.version().to_owned();
-            page.next().clone_into(&mut next);
+            let page = self.api.list(self.path, fields, &next, size).await?;
             for item in page.items {
-                self.event(WatchEvent::InitApply(item.object));
+                match item {
+                    Ok(object) => self.event(WatchEvent::InitApply(object)),
+                    Err(reason) => self.skip(&reason),
+                }
             }
-            if next.is_empty() {
+            if page.next.is_empty() {
                 self.event(WatchEvent::InitDone);
                 (self.on_update)(Update::Received);
-                info!(path = self.path, version, "watch: listed");
-                return Ok(version);
+                info!(path = self.path, version = page.version, "watch: listed");
+                return Ok(page.version);
             }
+            if page.next == next {
+                return Err(invalid("a list that repeats `continue`"));
+            }
+            (next, size) = (page.next, Some(page.size));
         }
+        Err(invalid("a list that does not end"))
     }
 
     /// Follows the changes until the connection ends, and advances `version`.
-    async fn watch<O: Object + 'static>(&self, version: &mut String) -> Result<(), ApiError>
+    async fn watch<O: Object>(&self, version: &mut String) -> Result<(), ApiError>
     where
         F: Fn(Update<O>),
     {
         self.metrics.api_request("watch");
         let fields = self.field_selector.as_deref();
-        let events = self.api.watch::<O>(self.path, fields, version).await?;
-        let mut events = std::pin::pin!(events);
+        let mut events = self.api.watch(self.path, fields, version).await?;
         info!(path = self.path, version, "watch: started");
-        (self.on_update)(Update::Received);
         loop {
             let event = timeout(MAX_SILENCE, events.next()).await;
-            let Some(event) = event.map_err(|_elapsed| ApiError::Timeout(MAX_SILENCE))? else {
+            let Some(event) = event.map_err(|_elapsed| ApiError::Timeout(MAX_SILENCE))?? else {
                 debug!(path = self.path, "watch: ended, continues");
                 return Ok(());
             };
-            *version = self.forward(event?)?;
+            self.forward(event, version);
+        }
+    }
+
+    /// Forwards an event, and advances `version`. An event that cannot be used is skipped.
+    fn forward<O>(&self, event: ApiEvent<O>, version: &mut String)
+    where
+        F: Fn(Update<O>),
+    {
+        match event.change {
+            ApiChange::Apply(object) => self.event(WatchEvent::Apply(object)),
+            ApiChange::Delete(object) => self.event(WatchEvent::Delete(object)),
+            ApiChange::Bookmark => {}
+            ApiChange::Invalid(reason) => self.skip(&reason),
+        }
+        if let Some(after) = event.version {
+            *version = after;
             (self.on_update)(Update::Received);
         }
     }
 
-    /// Forwards an event, and returns the version after it.
-    fn forward<O>(&self, event: kube::core::WatchEvent<Versioned<O>>) -> Result<String, ApiError>
-    where
-        F: Fn(Update<O>),
-    {
-        use kube::core::WatchEvent as ApiEvent;
-        let (version, event) = match event {
-            ApiEvent::Added(item) | ApiEvent::Modified(item) => {
-                (item.version, WatchEvent::Apply(item.object))
-            }
-            ApiEvent::Deleted(item) => (item.version, WatchEvent::Delete(item.object)),
-            ApiEvent::Bookmark(bookmark) => return Ok(bookmark.metadata.resource_version),
-            ApiEvent::Error(status) => return Err(Box::new(kube::Error::Api(status)).into()),
-        };
-        self.event(event);
-        Ok(version)
+    fn skip(&self, reason: &str) {
+        warn!(path = self.path, "watch: skipped an object: {reason}");
+        self.metrics.object_skipped();
     }
 
     fn event<O>(&self, event: WatchEvent<O>)
@@ -179,28 +195,4 @@ impl<F> Reflector<F> {
 /// Whether the API server no longer has the version or the page.
 fn is_expired(error: &ApiError) -> bool {
     error.code() == Some(410)
-}
-
-impl Object for Pod {
-    fn from_object(object: &Value) -> Result<Self, &'static str> {
-        Self::from_object(object)
-    }
-}
-
-impl Object for Namespace {
-    fn from_object(object: &Value) -> Result<Self, &'static str> {
-        let metadata = &object["metadata"];
-        Ok(Self {
-            name: metadata["name"]
-                .as_str()
-                .ok_or("a namespace without `metadata.name`")?
-                .to_owned(),
-            labels: metadata["labels"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
-        })
-    }
 }

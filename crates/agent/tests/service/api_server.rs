@@ -20,13 +20,15 @@ pub(crate) enum Fault {
     Close,
     /// No response; the connection stays open.
     Silence,
+    /// A response with status 200 and that body.
+    Body(&'static str),
 }
 
 #[derive(Default)]
 struct State {
     pods: Vec<Value>,
     namespaces: Vec<Value>,
-    watchers: Vec<(String, Sender<Value>)>,
+    watchers: Vec<(String, Sender<String>)>,
     /// Each applies to one request whose path contains the text.
     faults: VecDeque<(&'static str, Fault)>,
     /// Path and query of each request.
@@ -93,10 +95,14 @@ impl ApiServer {
 
     /// Sends an event to every watch of pods, for example `ADDED` with a pod.
     pub(crate) fn send(&self, kind: &str, object: &Value) {
-        let event = json!({"type": kind, "object": object});
+        self.send_line(&json!({"type": kind, "object": object}).to_string());
+    }
+
+    /// Sends a line to every watch of pods.
+    pub(crate) fn send_line(&self, line: &str) {
         let mut state = self.state.lock().unwrap();
         state.watchers.retain(|(path, watcher)| {
-            path != "/api/v1/pods" || watcher.send(event.clone()).is_ok()
+            path != "/api/v1/pods" || watcher.send(line.to_owned()).is_ok()
         });
     }
 
@@ -180,6 +186,9 @@ fn respond(state: &Mutex<State>, stream: &TcpStream, uri: &str) -> std::io::Resu
             state.lock().unwrap().silent.push(stream.try_clone()?);
             return Ok(());
         }
+        Some((_, Fault::Body(body))) => {
+            return send(stream, 200, &body);
+        }
         Some((_, Fault::Status(code))) => return send(stream, code, &status(code)),
         None => {}
     }
@@ -249,7 +258,7 @@ fn watch(state: &Mutex<State>, mut stream: &TcpStream, path: &str) -> std::io::R
     write!(stream, "0\r\n\r\n")
 }
 
-fn send(mut stream: &TcpStream, code: u16, body: &Value) -> std::io::Result<()> {
+fn send(mut stream: &TcpStream, code: u16, body: &impl ToString) -> std::io::Result<()> {
     let body = body.to_string();
     write!(
         stream,

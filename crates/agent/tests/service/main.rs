@@ -8,6 +8,7 @@ mod api_server;
 mod commands;
 mod diagnosing;
 mod faults;
+mod hostile;
 mod keeping;
 mod objects;
 mod page;

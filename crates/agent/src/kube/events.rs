@@ -1,0 +1,101 @@
+//! The events of a watch, one line of JSON each.
+
+use std::pin::Pin;
+
+use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
+use serde_json::Value;
+
+use super::api::{ApiError, MAX_OBJECT_BYTES, Object, invalid, read};
+use super::decode::decode;
+
+/// A watch that is open.
+pub(crate) struct EventStream<B> {
+    body: Pin<Box<B>>,
+}
+
+/// One event.
+pub(crate) struct ApiEvent<O> {
+    /// The version after the event; `None` if the event has none.
+    pub(crate) version: Option<String>,
+    /// What happened.
+    pub(crate) change: ApiChange<O>,
+}
+
+/// The content of an event.
+pub(crate) enum ApiChange<O> {
+    /// `ADDED` or `MODIFIED`.
+    Apply(O),
+    /// `DELETED`.
+    Delete(O),
+    /// `BOOKMARK`: only the version changed.
+    Bookmark,
+    /// An event that cannot be used, and why.
+    Invalid(String),
+}
+
+impl<B: AsyncBufRead> EventStream<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self {
+            body: Box::pin(body),
+        }
+    }
+
+    /// The next event; `None` at the end of the watch.
+    pub(crate) async fn next<O: Object>(&mut self) -> Result<Option<ApiEvent<O>>, ApiError> {
+        match self.line().await? {
+            Some(line) => event(&line).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next line, without its end. A line that is not complete is not returned.
+    async fn line(&mut self) -> Result<Option<Vec<u8>>, ApiError> {
+        let mut line = Vec::new();
+        loop {
+            let chunk = self.body.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            line.extend_from_slice(&chunk[..end.unwrap_or(chunk.len())]);
+            let used = end.map_or(chunk.len(), |end| end + 1);
+            self.body.as_mut().consume(used);
+            if line.len() as u64 > MAX_OBJECT_BYTES {
+                return Err(ApiError::TooLarge(MAX_OBJECT_BYTES));
+            }
+            if end.is_some() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+/// An event of type `ERROR` is an error.
+fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
+    let event = decode(line, O::EVENT).map_err(invalid)?;
+    let object = &event["object"];
+    let change = match event["type"].as_str() {
+        Some("ADDED" | "MODIFIED") => read(object).map(ApiChange::Apply),
+        Some("DELETED") => read(object).map(ApiChange::Delete),
+        Some("BOOKMARK") => Ok(ApiChange::Bookmark),
+        Some("ERROR") => return Err(status(line)),
+        other => Err(format!("unknown type {other:?}")),
+    };
+    let version = object["metadata"]["resourceVersion"].as_str();
+    Ok(ApiEvent {
+        version: version
+            .filter(|version| !version.is_empty())
+            .map(str::to_owned),
+        change: change.unwrap_or_else(ApiChange::Invalid),
+    })
+}
+
+/// The `Status` in the event, such as that of an expired version.
+fn status(line: &[u8]) -> ApiError {
+    let status = serde_json::from_slice::<Value>(line)
+        .and_then(|mut event| serde_json::from_value(event["object"].take()));
+    match status {
+        Ok(status) => Box::new(kube::Error::Api(status)).into(),
+        Err(error) => invalid(error),
+    }
+}
