@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::api::Object;
 use super::decode::Keep;
+use super::pod_fields::POD;
 
 /// The most that is kept of one pod, in bytes. A pod with the settings of Istio's injector has about
 /// 6 KiB.
@@ -201,65 +202,6 @@ impl Object for CompletePod {
         Pod::complete(object).map(Self)
     }
 }
-
-/// The fields that [`PodFacts`] and [`Pod`] are read from.
-const POD: Keep = Keep::Fields(&[
-    ("metadata", &METADATA),
-    ("spec", &SPEC),
-    ("status", &STATUS),
-]);
-
-const METADATA: Keep = Keep::Fields(&[
-    ("namespace", &Keep::All),
-    ("name", &Keep::All),
-    ("uid", &Keep::All),
-    ("resourceVersion", &Keep::All),
-    ("deletionTimestamp", &Keep::All),
-    ("labels", &Keep::All),
-    ("annotations", &Keep::All),
-    ("ownerReferences", &Keep::All),
-]);
-
-const SPEC: Keep = Keep::Fields(&[
-    ("nodeName", &Keep::All),
-    ("hostNetwork", &Keep::All),
-    ("hostUsers", &Keep::All),
-    ("securityContext", &USERS),
-    ("containers", &Keep::Items(&CONTAINER)),
-    ("initContainers", &Keep::Items(&CONTAINER)),
-]);
-
-const USERS: Keep = Keep::Fields(&[("runAsUser", &Keep::All), ("runAsGroup", &Keep::All)]);
-
-const CONTAINER: Keep = Keep::Fields(&[
-    ("name", &Keep::All),
-    ("args", &Keep::All),
-    ("env", &Keep::Items(&VARIABLE)),
-    ("securityContext", &USERS),
-    ("restartPolicy", &Keep::All),
-]);
-
-const VARIABLE: Keep = Keep::Fields(&[
-    ("name", &Keep::All),
-    ("value", &Keep::All),
-    ("valueFrom", &Keep::Fields(&[])),
-]);
-
-const STATUS: Keep = Keep::Fields(&[
-    ("phase", &Keep::All),
-    ("podIP", &Keep::All),
-    ("podIPs", &Keep::All),
-    ("initContainerStatuses", &Keep::Items(&CONTAINER_STATUS)),
-    ("containerStatuses", &Keep::Items(&CONTAINER_STATUS)),
-]);
-
-const CONTAINER_STATUS: Keep = Keep::Fields(&[
-    ("name", &Keep::All),
-    ("containerID", &Keep::All),
-    ("restartCount", &Keep::All),
-    ("state", &Keep::All),
-    ("lastState", &Keep::All),
-]);
 
 impl fmt::Display for PodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
