@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use error_reporter::Report;
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
 use thiserror::Error;
@@ -15,7 +16,6 @@ use crate::backend::{Backend, BackendChoice};
 use crate::backend_error::BackendError;
 use crate::change::{Applied, Change};
 use crate::enter::EnterError;
-use crate::error_chain::error_chain;
 use crate::netns::NetNs;
 use crate::nf_tables::{self, Encoding};
 use crate::nsswitch;
@@ -62,7 +62,7 @@ pub struct Attempt {
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&error_chain(&self.error))
+        Report::new(&self.error).fmt(f)
     }
 }
 

@@ -48,7 +48,6 @@ mod backend;
 mod backend_error;
 mod change;
 mod enter;
-mod error_chain;
 mod netns;
 mod nf_tables;
 mod nfnetlink;

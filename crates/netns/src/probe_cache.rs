@@ -13,9 +13,9 @@ use std::path::Path;
 use nix::unistd::geteuid;
 
 use crate::backend::{Backend, BackendChoice};
-use crate::error_chain::error_chain;
 use crate::probe::probe;
 use crate::xtables::Xtables;
+use error_reporter::Report;
 
 /// More than any cache file of ours has, in bytes.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -43,7 +43,7 @@ impl BackendProbeCache {
             let result = probe(xtables, backend);
             (
                 backend,
-                result.map_err(|error| one_line(&error_chain(&error))),
+                result.map_err(|error| one_line(&Report::new(error).to_string())),
             )
         });
         Self {

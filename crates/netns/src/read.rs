@@ -1,5 +1,6 @@
 //! Reads the rules of a namespace, whichever back end made them.
 
+use error_reporter::Report;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, only_ours};
 use mesh_cni_rules::OWNERSHIP;
@@ -8,7 +9,6 @@ use thiserror::Error;
 use crate::backend::{Backend, BackendChoice};
 use crate::backend_error::BackendError;
 use crate::enter::EnterError;
-use crate::error_chain::error_chain;
 use crate::netns::NetNs;
 use crate::nf_tables;
 use crate::nsswitch;
@@ -70,7 +70,7 @@ fn read_here(
         match read_from(xtables, backend, families) {
             Ok(found) if found.rule_sets.iter().any(is_ours) => return Ok(found),
             Ok(found) => readable.push(found),
-            Err(error) => refusals.push(error_chain(&error)),
+            Err(error) => refusals.push(Report::new(error).to_string()),
         }
     }
     let first = readable.into_iter().next();
