@@ -95,7 +95,7 @@ pub(crate) fn it_explains_the_first_difference(cluster: &mut TestCluster) {
 pub(crate) fn it_knows_what_programs_a_pod(cluster: &mut TestCluster) {
     let told = verify(cluster, ["--pod", &format!("{EXCLUDED}/self-made")]);
     assert_eq!(told.code, 0, "{}", told.stderr);
-    let by = "its istio-init container programs it";
+    let by = "istio-init container applies its rules";
     assert!(told.stderr.contains(by), "{}", told.stderr);
     let mut pod = workload::idle("default", "plain");
     pod["spec"]["containers"][1]["name"] = "assistant".into();
@@ -103,7 +103,7 @@ pub(crate) fn it_knows_what_programs_a_pod(cluster: &mut TestCluster) {
     cluster.ready("default", "plain");
     let told = verify(cluster, ["--pod", "default/plain"]);
     assert_eq!(told.code, 0, "{}", told.stderr);
-    let none = "default/plain gets no rules, and none stand";
+    let none = "default/plain gets no rules, and has none";
     assert!(told.stderr.contains(none), "{}", told.stderr);
     cluster.kubectl.must("delete pod plain");
 }
