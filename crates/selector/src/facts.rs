@@ -9,6 +9,10 @@ use serde_json::Value;
 use crate::istio;
 use crate::manifest::{self, ManifestError};
 
+/// The longest value of a variable that is a setting, in bytes. The injector also copies whole
+/// objects into variables, which no setting is read from.
+const MAX_SETTING_BYTES: usize = 4 << 10;
+
 /// What the keys of the annotations of static pods begin with.
 const STATIC_POD_KEYS: &str = "kubernetes.io/config.";
 
@@ -167,16 +171,19 @@ impl PodFacts {
     }
 
     /// The facts without what no mesh setting is read from: the arguments and variables of other
-    /// containers than the mesh's, and the annotations of other domains.
+    /// containers than the mesh's, long values of variables, and the annotations of other domains.
     #[must_use]
     pub fn only_mesh_settings(mut self) -> Self {
-        let is_setting = |key: &String, _: &mut String| {
+        self.annotations.retain(|key, _| {
             let domain = key.split('/').next().unwrap_or_default();
-            domain.ends_with(istio::DOMAIN) || key.starts_with(STATIC_POD_KEYS)
-        };
-        self.annotations.retain(is_setting);
+            istio::DOMAINS.contains(&domain) || key.starts_with(STATIC_POD_KEYS)
+        });
         for container in self.containers.iter_mut().chain(&mut self.init_containers) {
-            if ![istio::PROXY_CONTAINER, istio::INIT_CONTAINER].contains(&&*container.name) {
+            if [istio::PROXY_CONTAINER, istio::INIT_CONTAINER].contains(&&*container.name) {
+                container
+                    .env
+                    .retain(|_, value| value.len() <= MAX_SETTING_BYTES);
+            } else {
                 container.args = Vec::new();
                 container.env = BTreeMap::new();
                 container.env_from = Vec::new();
@@ -185,12 +192,19 @@ impl PodFacts {
         self
     }
 
-    /// The length of all texts, in bytes: about what the facts take in memory.
-    pub fn text_bytes(&self) -> usize {
+    /// About how many bytes the facts take in memory.
+    pub fn memory_bytes(&self) -> usize {
+        const PAIR: usize = 4 * size_of::<String>();
         let pairs = |map: &BTreeMap<String, String>| -> usize {
-            map.iter().map(|(key, value)| key.len() + value.len()).sum()
+            map.iter()
+                .map(|(key, value)| PAIR + key.len() + value.len())
+                .sum()
         };
-        let texts = |list: &[String]| -> usize { list.iter().map(String::len).sum() };
+        let texts = |list: &[String]| -> usize {
+            list.iter()
+                .map(|text| size_of::<String>() + text.len())
+                .sum()
+        };
         let container = |it: &ContainerFacts| {
             size_of::<ContainerFacts>()
                 + it.name.len()
@@ -202,6 +216,7 @@ impl PodFacts {
             + pairs(&self.annotations)
             + self.containers.iter().map(container).sum::<usize>()
             + self.init_containers.iter().map(container).sum::<usize>()
+            + self.addresses.len() * size_of::<IpAddr>()
     }
 
     /// The pod's proxy: the regular container or native sidecar named `istio-proxy`.

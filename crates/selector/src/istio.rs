@@ -14,5 +14,11 @@ pub(crate) const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
 pub(crate) const PROXY_COMMAND: &str = "proxy";
 /// The type of a proxy that runs next to an application; gateways have other types.
 pub(crate) const SIDECAR_TYPE: &str = "sidecar";
-/// The end of the domain in the keys of labels and annotations that configure the mesh.
-pub(crate) const DOMAIN: &str = "istio.io";
+/// The domains of the annotations that configure a sidecar.
+pub(crate) const DOMAINS: [&str; 5] = [
+    "inject.istio.io",
+    "istio.io",
+    "sidecar.istio.io",
+    "status.sidecar.istio.io",
+    "traffic.sidecar.istio.io",
+];

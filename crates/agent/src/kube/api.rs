@@ -15,7 +15,7 @@ use kube::{Client, Config};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::decode::{Keep, decode};
+use super::decode::{Decoded, Keep, decode};
 use super::events::EventStream;
 use crate::settings::ApiAccess;
 
@@ -34,8 +34,8 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of objects in one page of a list. A complete pod is about 15 KB of JSON.
 const PAGE_SIZE: u32 = 50;
 
-/// The largest page, in bytes. A page that is larger is requested again with half as many objects,
-/// so that the memory of a list depends neither on the number nor on the size of objects.
+/// The largest page, in bytes. A page that is larger, or that has too many values, is requested again
+/// with half as many objects.
 const MAX_PAGE_BYTES: u64 = 4 << 20;
 
 /// The largest object, in bytes of JSON. The API server stores 1.5 MiB, of which JSON can make six
@@ -85,6 +85,12 @@ pub(crate) trait Object: Sized + Send + 'static {
 
     /// Reads the object from its used fields.
     fn from_object(object: &Value) -> Result<Self, &'static str>;
+
+    /// The same object, if some of its fields were not decoded because there are too many.
+    #[must_use]
+    fn too_large(self) -> Self {
+        self
+    }
 }
 
 /// An object with its `resourceVersion`.
@@ -140,7 +146,10 @@ impl Api {
             };
             match self.request(request, LIST_TIMEOUT, max_bytes).await {
                 Err(ApiError::TooLarge(_)) if size > 1 => size /= 2,
-                body => return page(&body?, size),
+                body => match page(&body?, size)? {
+                    (_, true) if size > 1 => size /= 2,
+                    (page, _) => return Ok(page),
+                },
             }
         }
     }
@@ -174,11 +183,11 @@ impl Api {
             .map_err(build_error)?;
         match self.request(request, GET_TIMEOUT, MAX_OBJECT_BYTES).await {
             Ok(body) => {
-                let object = decode(&body, O::KEEP).map_err(invalid)?;
-                let version = object["metadata"]["resourceVersion"].as_str();
+                let Decoded { value, is_cut } = decode(&body, O::KEEP).map_err(invalid)?;
+                let version = value["metadata"]["resourceVersion"].as_str();
                 Ok(Some(Versioned {
                     version: version.unwrap_or_default().to_owned(),
-                    object: O::from_object(&object).map_err(invalid)?,
+                    object: read(&value, is_cut).map_err(invalid)?,
                 }))
             }
             Err(error) if error.code() == Some(404) => Ok(None),
@@ -341,8 +350,10 @@ async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
     }
 }
 
-fn page<O: Object>(body: &[u8], size: u32) -> Result<Page<O>, ApiError> {
-    let mut list = decode(body, O::LIST).map_err(invalid)?;
+/// The page, and whether values are missing in it.
+fn page<O: Object>(body: &[u8], size: u32) -> Result<(Page<O>, bool), ApiError> {
+    let decoded = decode(body, O::LIST).map_err(invalid)?;
+    let (mut list, is_cut) = (decoded.value, decoded.is_cut);
     let metadata = |field: &str| list["metadata"][field].as_str().unwrap_or_default();
     let (version, next) = (metadata("resourceVersion"), metadata("continue"));
     if version.is_empty() {
@@ -354,20 +365,26 @@ fn page<O: Object>(body: &[u8], size: u32) -> Result<Page<O>, ApiError> {
         Value::Null => Vec::new(),
         _ => return Err(invalid("`items` is not a list")),
     };
-    Ok(Page {
+    let page = Page {
         version,
         next,
-        items: items.iter().map(read).collect(),
+        items: items.iter().map(|item| read(item, is_cut)).collect(),
         size,
-    })
+    };
+    Ok((page, is_cut))
 }
 
 /// The object, or what is wrong with which one.
-pub(super) fn read<O: Object>(object: &Value) -> Result<O, String> {
-    O::from_object(object).map_err(|reason| {
-        let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
-        format!("{:?}/{:?}: {reason}", field("namespace"), field("name"))
-    })
+pub(super) fn read<O: Object>(object: &Value, is_cut: bool) -> Result<O, String> {
+    match O::from_object(object) {
+        Ok(object) if is_cut => Ok(object.too_large()),
+        Ok(object) => Ok(object),
+        Err(reason) => {
+            let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+            let (namespace, name) = (field("namespace"), field("name"));
+            Err(format!("{namespace:?}/{name:?}: {reason}"))
+        }
+    }
 }
 
 #[expect(

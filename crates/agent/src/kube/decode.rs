@@ -3,6 +3,7 @@
 //! Whoever creates an object chooses the size and the depth of most of its fields. A field that is
 //! skipped costs no memory and no stack, whatever it contains.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -10,6 +11,10 @@ use serde_json::{Map, Number, Value};
 
 /// The depth below [`Keep::All`] at which values are skipped. No field that is used is this deep.
 const MAX_DEPTH: u8 = 8;
+
+/// The most values of one document that are decoded. One takes up to half a KiB in memory, and a pod
+/// with a sidecar has about 500.
+const MAX_VALUES: usize = 40_000;
 
 /// The key under which `serde_json` passes a number whose spelling it keeps.
 const NUMBER: &str = "$serde_json::private::Number";
@@ -25,28 +30,43 @@ pub(crate) enum Keep {
     Items(&'static Keep),
 }
 
+/// A decoded document.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Decoded {
+    /// Its used fields.
+    pub(crate) value: Value,
+    /// Whether it has more values than are decoded. Then the last ones are missing.
+    pub(crate) is_cut: bool,
+}
+
 /// Decodes one JSON document, and nothing after it.
-pub(crate) fn decode(json: &[u8], keep: &'static Keep) -> Result<Value, serde_json::Error> {
+pub(crate) fn decode(json: &[u8], keep: &'static Keep) -> Result<Decoded, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let left = Cell::new(MAX_VALUES);
     let seed = Seed {
         keep,
         depth: MAX_DEPTH,
+        left: &left,
     };
     let value = seed.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(value)
+    let is_cut = left.get() == 0;
+    Ok(Decoded { value, is_cut })
 }
 
 #[derive(Clone, Copy)]
-struct Seed {
+struct Seed<'a> {
     keep: &'static Keep,
     /// How much deeper [`Keep::All`] goes.
     depth: u8,
+    /// How many more values are decoded.
+    left: &'a Cell<usize>,
 }
 
-impl Seed {
+impl Seed<'_> {
     /// The seed of a field; `None` if the field is skipped.
     fn field(self, name: &str) -> Option<Self> {
+        self.count()?;
         match self.keep {
             Keep::All => self.deeper(),
             Keep::Fields(fields) => fields
@@ -62,16 +82,26 @@ impl Seed {
         let number = || Self {
             keep: &Keep::All,
             depth: 0,
+            ..self
         };
         self.field(name).or_else(|| (name == NUMBER).then(number))
     }
 
+    /// The seed of an item; `None` if the item is skipped.
     fn item(self) -> Option<Self> {
+        self.count()?;
         match self.keep {
             Keep::All => self.deeper(),
             Keep::Fields(_) => None,
             Keep::Items(keep) => Some(Self { keep, ..self }),
         }
+    }
+
+    /// Counts a value that may be decoded; `None` if there were too many.
+    fn count(self) -> Option<()> {
+        let left = self.left.get().checked_sub(1)?;
+        self.left.set(left);
+        Some(())
     }
 
     fn deeper(self) -> Option<Self> {
@@ -80,7 +110,7 @@ impl Seed {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed {
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -88,7 +118,7 @@ impl<'de> DeserializeSeed<'de> for Seed {
     }
 }
 
-impl<'de> Visitor<'de> for Seed {
+impl<'de> Visitor<'de> for Seed<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,14 +150,14 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let Some(seed) = self.item() else {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Value::Array(Vec::new()));
-        };
         let mut kept = Vec::new();
-        while let Some(item) = items.next_element_seed(seed)? {
-            kept.push(item);
+        while let Some(seed) = self.item() {
+            match items.next_element_seed(seed)? {
+                Some(item) => kept.push(item),
+                None => return Ok(Value::Array(kept)),
+            }
         }
+        while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Value::Array(kept))
     }
 
@@ -140,7 +170,10 @@ impl<'de> Visitor<'de> for Seed {
             };
             let value = fields.next_value_seed(seed)?;
             match value.as_str().map(str::parse::<Number>) {
-                Some(Ok(number)) if name == NUMBER => return Ok(Value::Number(number)),
+                Some(Ok(number)) if name == NUMBER => {
+                    while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                    return Ok(Value::Number(number));
+                }
                 _ => drop(kept.insert(name, value)),
             }
         }
@@ -164,7 +197,7 @@ mod tests {
     ]);
 
     fn kept(json: &str) -> Value {
-        decode(json.as_bytes(), &KEEP).unwrap()
+        decode(json.as_bytes(), &KEEP).unwrap().value
     }
 
     #[test]
@@ -190,7 +223,7 @@ mod tests {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let (open, close) = (open.repeat(100_000), close.repeat(100_000));
                 let json = format!(r#"{{"{field}": {open}1{close}, "all2": 1}}"#);
-                let value = decode(json.as_bytes(), &KEEP).unwrap();
+                let value = kept(&json);
                 assert!(value.to_string().len() < 200, "{field}: {value}");
             }
         }
@@ -202,6 +235,17 @@ mod tests {
             let json = format!(r#"{{"all": {{"$serde_json::private::Number": {value}}}, "x": 1}}"#);
             assert!(decode(json.as_bytes(), &KEEP).is_ok(), "{json}");
         }
+    }
+
+    #[test]
+    fn many_values_are_cut_and_reported() {
+        let decoded = |count: usize| {
+            let json = format!(r#"{{"all": [{}1], "x": 1}}"#, "\"\",".repeat(count));
+            decode(json.as_bytes(), &KEEP).unwrap()
+        };
+        assert!(!decoded(MAX_VALUES / 2).is_cut);
+        let cut = decoded(MAX_VALUES * 3);
+        assert!(cut.is_cut && cut.value["all"].as_array().unwrap().len() < MAX_VALUES);
     }
 
     #[test]

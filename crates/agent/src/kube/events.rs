@@ -72,11 +72,12 @@ impl<B: AsyncBufRead> EventStream<B> {
 
 /// An event of type `ERROR` is an error.
 fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
-    let event = decode(line, O::EVENT).map_err(invalid)?;
+    let decoded = decode(line, O::EVENT).map_err(invalid)?;
+    let (event, is_cut) = (decoded.value, decoded.is_cut);
     let object = &event["object"];
     let change = match event["type"].as_str() {
-        Some("ADDED" | "MODIFIED") => read(object).map(ApiChange::Apply),
-        Some("DELETED") => read(object).map(ApiChange::Delete),
+        Some("ADDED" | "MODIFIED") => read(object, is_cut).map(ApiChange::Apply),
+        Some("DELETED") => read(object, is_cut).map(ApiChange::Delete),
         Some("BOOKMARK") => Ok(ApiChange::Bookmark),
         Some("ERROR") => return Err(status(line)),
         other => Err(format!("unknown type {other:?}")),

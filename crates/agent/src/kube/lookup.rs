@@ -68,9 +68,7 @@ impl FactsLookup {
         }
         match &pod.facts {
             Ok(facts) => self.with_namespace_labels(facts).await,
-            Err(PodError::TooLarge { .. }) => {
-                self.with_namespace_labels(&self.large(&pod).await?).await
-            }
+            Err(PodError::TooLarge) => self.with_namespace_labels(&self.large(&pod).await?).await,
             Err(error) => Err(FactsError::Unreadable(error_chain(error))),
         }
     }

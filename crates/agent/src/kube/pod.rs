@@ -61,11 +61,8 @@ pub enum PodError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The facts are too large to be kept for every pod; they are requested when they are needed.
-    #[error("its settings have {bytes} bytes, at most {MAX_FACTS_BYTES} are kept in memory")]
-    TooLarge {
-        /// Their size.
-        bytes: usize,
-    },
+    #[error("its settings are too large to be kept in memory; an ADD requests them")]
+    TooLarge,
 }
 
 /// The status of one container.
@@ -115,10 +112,9 @@ impl Pod {
     /// name or UID, which every stored pod has.
     pub fn from_object(object: &Value) -> Result<Self, &'static str> {
         let pod = Self::complete(object)?;
-        let bytes = pod.facts.as_ref().map_or(0, PodFacts::text_bytes);
+        let bytes = pod.facts.as_ref().map_or(0, PodFacts::memory_bytes);
         Ok(if bytes > MAX_FACTS_BYTES {
-            let facts = Err(PodError::TooLarge { bytes });
-            Self { facts, ..pod }
+            pod.too_large()
         } else {
             pod
         })
@@ -193,10 +189,19 @@ impl Object for Pod {
     fn from_object(object: &Value) -> Result<Self, &'static str> {
         Self::from_object(object)
     }
+
+    fn too_large(self) -> Self {
+        let facts = Err(PodError::TooLarge);
+        Self { facts, ..self }
+    }
 }
 
 impl Object for CompletePod {
     const KEEP: &'static Keep = &POD;
+
+    fn too_large(self) -> Self {
+        Self(self.0.too_large())
+    }
 
     fn from_object(object: &Value) -> Result<Self, &'static str> {
         Pod::complete(object).map(Self)

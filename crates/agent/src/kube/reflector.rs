@@ -71,15 +71,20 @@ impl<F> Reflector<F> {
             let start = Instant::now();
             let before = resume.clone();
             let result = self.list_or_watch(&mut resume).await;
-            if resume != before {
+            let made_progress = resume != before;
+            if made_progress {
                 invalid = 0;
-            }
-            if start.elapsed() > MAX_BACKOFF {
                 backoff = MIN_BACKOFF;
             }
             match result {
-                // Limits the rate if every watch ends at once.
-                Ok(()) => sleep(MIN_BACKOFF.saturating_sub(start.elapsed())).await,
+                // A watch that lasts ends without an error; one that ends at once is a failure.
+                Ok(()) if made_progress || start.elapsed() > MAX_BACKOFF => {
+                    sleep(MIN_BACKOFF.saturating_sub(start.elapsed())).await;
+                }
+                Ok(()) => {
+                    sleep(backoff).await;
+                    backoff = MAX_BACKOFF.min(backoff * 2);
+                }
                 Err(error) => {
                     let message = crate::error_chain(&error);
                     warn!(

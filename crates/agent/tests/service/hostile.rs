@@ -196,3 +196,20 @@ fn large_pods_are_listed_in_smaller_pages() {
     assert_eq!([50, 25, 12, 6].map(limit), [1, 1, 1, 1]);
     assert_eq!(limit(3), 10);
 }
+
+#[test]
+fn a_pod_with_very_many_small_values_is_known_and_the_others_too() {
+    let mut many = pod("many", "many-1");
+    many["spec"]["containers"][0]["env"] = json!(vec![json!({"name": "A"}); 50_000]);
+    let mut empty = pod("empty", "empty-1");
+    empty["spec"]["containers"][1]["args"] = json!(vec![""; 30_000]);
+    let server = ApiServer::new([many.clone(), empty, pod("cart", "cart-1")]);
+    let agent = start(&server);
+    agent.wait_for_line("watch: started");
+    assert!(is_known(&agent, "cart") && is_known(&agent, "empty"));
+    server.send("MODIFIED", &many);
+    let answer = agent.get("/v1/pods/shop/many?uid=many-1");
+    assert_eq!(answer.code, 422, "{}", answer.body);
+    server.send("ADDED", &pod("later", "later-1"));
+    assert!(is_known(&agent, "later"));
+}

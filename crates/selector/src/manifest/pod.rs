@@ -129,12 +129,16 @@ fn variables(
         let value = entry.text("value")?.unwrap_or_default();
         Ok((name, (!has_value_from).then_some(value)))
     })?;
-    let mut env = BTreeMap::new();
-    let mut env_from: Vec<String> = Vec::new();
-    for (name, value) in entries {
-        env.remove(name);
-        env_from.retain(|other| other != name);
+    // The last entry of a name counts. A map, since a pod may have many thousands of entries.
+    let last: BTreeMap<&str, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(index, (name, _))| (*name, index))
+        .collect();
+    let (mut env, mut env_from) = (BTreeMap::new(), Vec::new());
+    for (index, (name, value)) in entries.into_iter().enumerate() {
         match value {
+            _ if last.get(name) != Some(&index) => {}
             Some(value) => drop(env.insert(name.to_owned(), value.to_owned())),
             None => env_from.push(name.to_owned()),
         }
