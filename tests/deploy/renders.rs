@@ -87,7 +87,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "repair-off",
-        "no access to processes, no SYS_PTRACE, no right to create Events",
+        "no access to processes, no SYS_PTRACE",
         &["repair.enabled=false"],
     ),
     (

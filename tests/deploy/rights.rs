@@ -36,13 +36,16 @@ spec:
 /// Each set of values, and the rights that it grants, as `VERB RESOURCE`.
 const RIGHTS: &[(&[&str], &str)] = &[
     (&[], "create events; get,list,watch pods"),
-    (&["repair.enabled=false"], "get,list,watch pods"),
+    (
+        &["repair.enabled=false"],
+        "create events; get,list,watch pods",
+    ),
     (
         &[
             "repair.enabled=false",
             r#"excludeNamespaceSelector="mesh=off""#,
         ],
-        "get,list,watch namespaces; get,list,watch pods",
+        "create events; get,list,watch namespaces; get,list,watch pods",
     ),
     (
         &["repair.repairPods=false", "repair.deletePods=true"],
@@ -54,7 +57,7 @@ const RIGHTS: &[(&[&str], &str)] = &[
     ),
     (
         &["repair.enabled=false", r#"taint="mesh-cni/not-ready""#],
-        "get,list,watch pods; get,patch nodes",
+        "create events; get,list,watch pods; get,patch nodes",
     ),
     (
         &[

@@ -12,7 +12,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-selector", &["mesh-cni-text"]),
     ("mesh-cni-netfilter", &["mesh-cni-text"]),
     ("mesh-cni-rules", &["mesh-cni-netfilter"]),
-    ("mesh-cni-agent-api", &["mesh-cni-selector"]),
+    (
+        "mesh-cni-agent-api",
+        &["mesh-cni-selector", "mesh-cni-text"],
+    ),
     ("mesh-cni-nftables", &["mesh-cni-netfilter"]),
     (
         "mesh-cni-netns",

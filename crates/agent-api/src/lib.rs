@@ -13,7 +13,9 @@ mod status;
 
 pub use client::{Bounded, Client, Deadline, HttpError, SetTimeout};
 pub use pod::{PROTOCOL_VERSION, PodAnswer, PodAnswerError};
-pub use report::{AddOutcome, LogLine, MAX_REPORT_BYTES, Report, ReportError};
+pub use report::{
+    AddOutcome, LogLine, MAX_REPORT_BYTES, MAX_WARNINGS, Report, ReportError, ReportedWarning,
+};
 pub use response::{ErrorBody, Response, ResponseError};
 pub use status::{AgentState, AgentStatus, BackendStatus, BrokenPod, CheckStatus, RepairStatus};
 

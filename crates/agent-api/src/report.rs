@@ -1,5 +1,6 @@
 //! The report that the plugin sends to the agent after an ADD.
 
+use mesh_cni_text::truncated;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -8,8 +9,14 @@ use crate::path;
 /// The largest report that the agent reads, in bytes.
 pub const MAX_REPORT_BYTES: usize = 64 * 1024;
 
+/// The most warnings in a report.
+pub const MAX_WARNINGS: usize = 8;
+
 /// The longest reason that the agent uses as a metric label, in bytes.
 const MAX_REASON_BYTES: usize = 40;
+
+/// The longest message of a warning, in bytes: what fits into an Event beside the code.
+const MAX_WARNING_BYTES: usize = 900;
 
 /// The result of one ADD, the body of `POST /v1/reports`.
 ///
@@ -22,6 +29,9 @@ pub struct Report {
     /// The pod's name.
     #[serde(default)]
     pub name: String,
+    /// The pod's UID, if the runtime passed it.
+    #[serde(default)]
+    pub uid: Option<String>,
     /// The container ID of the sandbox.
     #[serde(default)]
     pub container_id: String,
@@ -40,6 +50,9 @@ pub struct Report {
     /// What the ADD wrote to the plugin's log.
     #[serde(default)]
     pub lines: Vec<LogLine>,
+    /// What is unusual about a redirected pod, at most [`MAX_WARNINGS`].
+    #[serde(default)]
+    pub warnings: Vec<ReportedWarning>,
 }
 
 /// How an ADD ended.
@@ -65,6 +78,15 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// A problem with a pod that is redirected nevertheless.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedWarning {
+    /// The kind of problem, for example `unknown-value`.
+    pub code: String,
+    /// One line for people, of at most 900 bytes.
+    pub message: String,
+}
+
 /// A report that cannot be parsed.
 #[derive(Debug, Error)]
 #[error("cannot parse the report")]
@@ -73,12 +95,17 @@ pub struct ReportError(#[from] serde_json::Error);
 impl Report {
     /// Reads a report.
     ///
-    /// The reason becomes a metric label. If it is not a short code, it is replaced by `other`.
+    /// The reason becomes a metric label. If it is not a short code, it is replaced by `other`. Of
+    /// the warnings, only the first ones are kept.
     pub fn from_json(json: &[u8]) -> Result<Self, ReportError> {
         let mut report: Self = serde_json::from_slice(json)?;
         let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if report.reason.len() > MAX_REASON_BYTES || !report.reason.bytes().all(is_code) {
             "other".clone_into(&mut report.reason);
+        }
+        report.warnings.truncate(MAX_WARNINGS);
+        for warning in &mut report.warnings {
+            *warning = ReportedWarning::new(&warning.code, &warning.message);
         }
         Ok(report)
     }
@@ -93,6 +120,16 @@ impl Report {
             body.len()
         );
         (head + &body).into_bytes()
+    }
+}
+
+impl ReportedWarning {
+    /// A warning whose message is cut if it is too long.
+    pub fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: truncated(message, MAX_WARNING_BYTES).to_owned(),
+        }
     }
 }
 
@@ -142,6 +179,32 @@ mod tests {
             let report = Report::from_json(json.as_bytes()).unwrap();
             assert_eq!(report.reason, expected);
         }
+    }
+
+    #[test]
+    fn the_number_and_length_of_warnings_are_limited() {
+        let warning = serde_json::json!({"code": "later-code", "message": "ü".repeat(1000)});
+        let json = serde_json::json!({"decision": "redirect", "warnings": vec![warning; 9]});
+        let report = Report::from_json(json.to_string().as_bytes()).unwrap();
+        assert_eq!(report.warnings.len(), MAX_WARNINGS);
+        let first = &report.warnings[0];
+        assert_eq!(
+            (first.code.as_str(), first.message.len()),
+            ("later-code", 900)
+        );
+    }
+
+    #[test]
+    fn the_largest_report_is_accepted() {
+        let mut report = Report::from_json(br#"{"decision": "redirect"}"#).unwrap();
+        let warning = ReportedWarning::new("unknown-value", &"\"".repeat(1000));
+        report.warnings = vec![warning; MAX_WARNINGS];
+        let line = LogLine {
+            level: "warn".to_owned(),
+            message: "\u{10ffff}".repeat(1000),
+        };
+        report.lines = vec![line; 12];
+        assert!(report.to_request().len() <= MAX_REPORT_BYTES);
     }
 
     #[test]

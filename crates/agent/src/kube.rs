@@ -5,6 +5,7 @@ pub(crate) mod decode;
 pub(crate) mod events;
 pub(crate) mod lookup;
 pub(crate) mod pod;
+pub(crate) mod pod_event;
 pub(crate) mod pod_fields;
 pub(crate) mod pods;
 pub(crate) mod reflector;

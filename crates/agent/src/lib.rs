@@ -28,6 +28,7 @@ mod run;
 mod settings;
 mod shutdown;
 mod taint;
+mod warnings;
 
 use mesh_cni_installer::error_chain;
 

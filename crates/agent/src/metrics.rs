@@ -5,12 +5,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mesh_cni_agent_api::{AddOutcome, Report};
+use mesh_cni_plan::WarningCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::warnings::known_code;
 
 /// The media type of [`Metrics::text`].
 pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -66,6 +69,7 @@ pub struct Metrics {
     contests: Counter,
     repairs: Family<TwoLabels, Counter>,
     adds: Family<TwoLabels, Counter>,
+    add_warnings: Family<Label, Counter>,
     durations: Family<Label, Histogram, fn() -> Histogram>,
     requests: Family<Label, Counter>,
     failures: Counter,
@@ -89,6 +93,7 @@ impl Metrics {
             contests: Counter::default(),
             repairs: Family::default(),
             adds: Family::default(),
+            add_warnings: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             requests: Family::default(),
             failures: Counter::default(),
@@ -141,6 +146,10 @@ impl Metrics {
         self.adds.get_or_create(&labels).inc();
         let seconds = Duration::from_micros(report.duration_us).as_secs_f64();
         self.durations.get_or_create(&[decision()]).observe(seconds);
+        for warning in &report.warnings {
+            let reason = known_code(&warning.code).to_owned();
+            self.add_warnings.get_or_create(&[("reason", reason)]).inc();
+        }
     }
 
     /// A request is sent to the API server; `verb` is `list`, `watch`, `get`, `create`, `patch` or
@@ -231,6 +240,11 @@ impl Metrics {
             "ADD calls, as reported by the plugin",
             self.adds.clone(),
         );
+        registry.register(
+            "add_warnings",
+            "Warnings about redirected pods, as reported by the plugin",
+            self.add_warnings.clone(),
+        );
         registry.register_with_unit(
             "add_duration",
             "Duration of an ADD",
@@ -290,6 +304,11 @@ impl Metrics {
         for outcome in AddOutcome::ALL {
             let decision = [("decision", outcome.as_str().to_owned())];
             drop(self.durations.get_or_create(&decision));
+        }
+        let codes = WarningCode::ALL.into_iter().map(WarningCode::as_str);
+        for code in codes.chain(["other"]) {
+            let reason = known_code(code).to_owned();
+            drop(self.add_warnings.get_or_create(&[("reason", reason)]));
         }
     }
 }

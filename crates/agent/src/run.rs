@@ -26,7 +26,7 @@ use crate::metrics::{Metrics, WatchKind};
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, Repairer};
 use crate::settings::ServiceSettings;
-use crate::{error_chain, install, log, shutdown, taint};
+use crate::{error_chain, install, log, shutdown, taint, warnings};
 
 /// Why the agent did not start.
 #[derive(Debug, Error)]
@@ -92,6 +92,12 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     listen(&settings, &agent, &mut tasks).await?;
     if needs_pods {
         watch(&settings, &agent, &mut tasks);
+    }
+    if let Some(waiting) = &agent.warnings {
+        tasks.spawn(warnings::create_events(
+            Arc::clone(waiting),
+            Arc::clone(&agent),
+        ));
     }
     if let Some(repairer) = repairer(&settings, &agent) {
         tasks.spawn(repairer.run());
@@ -163,6 +169,7 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
             .repair
             .as_ref()
             .map(|settings| Arc::new(RepairCounters::new(settings))),
+        warnings: needs_pods(settings).then(Arc::default),
     }
 }
 

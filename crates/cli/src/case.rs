@@ -1,7 +1,8 @@
 //! A pod and the plugin's configuration, and the plugin's decision for them.
 
-use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
 use mesh_cni_selector::PodFacts;
+use serde_json::{Value, json};
 
 use crate::arguments::Subject;
 use crate::console::Console;
@@ -75,6 +76,13 @@ impl Case {
         console.note(format_args!("{} gets no rules: {reason}", self.pod()));
         Ok(None)
     }
+}
+
+/// Warnings as they are printed in JSON.
+pub(crate) fn warnings_json(warnings: &[Warning]) -> Vec<Value> {
+    let warning =
+        |warning: &Warning| json!({"code": warning.code.as_str(), "message": warning.message});
+    warnings.iter().map(warning).collect()
 }
 
 fn read_conf(subject: &Subject, console: &mut Console<'_>) -> Result<MeshConf, Failure> {

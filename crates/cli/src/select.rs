@@ -1,11 +1,11 @@
 //! `select`: the plugin's decision for a pod, and each condition with its fact.
 
-use mesh_cni_plan::Decision;
+use mesh_cni_plan::{Decision, Warning};
 use mesh_cni_selector::{Condition, Selection, SelectionMode, SidecarKind, conditions};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::arguments::{Output, SelectArguments};
-use crate::case::{Case, OWN_POD};
+use crate::case::{Case, OWN_POD, warnings_json};
 use crate::console::{BAD, BOLD, Console, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
@@ -23,8 +23,15 @@ struct Report {
 #[derive(Serialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 enum Shown {
-    Redirect { sidecar: SidecarKind },
-    Skip { code: &'static str, reason: String },
+    Redirect {
+        sidecar: SidecarKind,
+        #[serde(serialize_with = "serialize_warnings")]
+        warnings: Vec<Warning>,
+    },
+    Skip {
+        code: &'static str,
+        reason: String,
+    },
 }
 
 /// Prints the decision for each pod; exit code 1 if one is not redirected, 2 if the plugin rejects
@@ -37,6 +44,9 @@ pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Res
     for case in cases {
         match case.and_then(Report::new) {
             Ok(report) => {
+                if arguments.output == Output::Text {
+                    report.warn(console);
+                }
                 exit = exit.max(report.exit());
                 reports.push(report);
             }
@@ -76,13 +86,25 @@ impl Report {
         }
     }
 
+    fn warn(&self, console: &mut Console<'_>) {
+        let Shown::Redirect { warnings, .. } = &self.decision else {
+            return;
+        };
+        for warning in warnings {
+            console.warn(format_args!(
+                "pod {}/{}: {warning}",
+                self.namespace, self.name
+            ));
+        }
+    }
+
     fn line(&self) -> String {
         let Self {
             namespace, name, ..
         } = self;
         let pod = Styled(BOLD, format!("{namespace}/{name}"));
         let decision = match &self.decision {
-            Shown::Redirect { sidecar } => {
+            Shown::Redirect { sidecar, .. } => {
                 Styled(GOOD.bold(), Selection::Redirect(*sidecar).to_string())
             }
             Shown::Skip { reason, .. } => Styled(BAD, format!("skip, {reason}")),
@@ -108,11 +130,19 @@ impl Report {
     }
 }
 
+fn serialize_warnings<S: Serializer>(
+    warnings: &Vec<Warning>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(warnings_json(warnings))
+}
+
 impl From<Decision> for Shown {
     fn from(decision: Decision) -> Self {
         match decision {
             Decision::Redirect(redirection) => Self::Redirect {
                 sidecar: redirection.sidecar,
+                warnings: redirection.warnings,
             },
             Decision::Skip(reason) => Self::Skip {
                 code: reason.code(),

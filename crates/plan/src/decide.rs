@@ -3,7 +3,7 @@
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::{InvalidSetting, TooManyRules};
-use mesh_cni_rules::{Interception, PodSettings, compile};
+use mesh_cni_rules::{Interception, PodSettings, Warning, WarningCode, compile};
 use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
@@ -34,8 +34,8 @@ pub struct Redirection {
     pub interception: Interception,
     /// The rules, one set for each family, IPv4 first.
     pub rule_sets: Vec<RuleSet>,
-    /// Problems with the settings, one line each.
-    pub warnings: Vec<String>,
+    /// Problems that do not refuse the pod.
+    pub warnings: Vec<Warning>,
 }
 
 /// A pod that must not start, because its facts or settings cannot be used.
@@ -122,15 +122,19 @@ fn settings<'pod>(facts: &'pod PodFacts, conf: &'pod MeshConf) -> PodSettings<'p
 }
 
 /// A warning for each rule variable whose value is not in the pod's manifest.
-fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = String> + '_ {
+fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = Warning> + '_ {
     facts
         .proxy()
         .into_iter()
         .flat_map(|proxy| &proxy.container.env_from)
         .filter(|name| RULE_VARIABLES.contains(&name.as_str()))
         .map(|name| {
-            format!(
-                "environment variable `{name}` of the proxy has no literal value and counts as false"
+            Warning::new(
+                WarningCode::UnknownValue,
+                format!(
+                    "environment variable `{name}` of the proxy has no literal value and counts as \
+                     false"
+                ),
             )
         })
 }

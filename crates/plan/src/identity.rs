@@ -3,8 +3,8 @@
 //! Like Istio's, they use the `securityContext` of the container. The `securityContext` of the pod
 //! also applies to the application, whose traffic must not be exempt.
 
-use mesh_cni_rules::Interception;
 use mesh_cni_rules::interception::OutboundRanges;
+use mesh_cni_rules::{Interception, Warning, WarningCode};
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
 
@@ -27,7 +27,7 @@ pub struct ProxyRedirected {
 pub(crate) fn check(
     facts: &PodFacts,
     interception: &Interception,
-) -> Result<Option<String>, ProxyRedirected> {
+) -> Result<Option<Warning>, ProxyRedirected> {
     let Some(proxy) = facts.proxy().map(|proxy| proxy.container) else {
         return Ok(None);
     };
@@ -44,10 +44,13 @@ pub(crate) fn check(
         Some(group) if user != 0 && interception.outbound_ranges == OutboundRanges::All => {
             Err(ProxyRedirected { user, group })
         }
-        _ => Ok(Some(format!(
-            "container istio-proxy sets no securityContext.runAsUser, and the rules redirect the \
-             pod's user {user}: if the proxy runs as that user, its own traffic may return to it; \
-             set runAsUser and runAsGroup of istio-proxy"
+        _ => Ok(Some(Warning::new(
+            WarningCode::ProxyRedirectedToItself,
+            format!(
+                "container istio-proxy sets no securityContext.runAsUser, and the rules redirect \
+                 the pod's user {user}: if the proxy runs as that user, its own traffic may return \
+                 to it; set runAsUser and runAsGroup of istio-proxy"
+            ),
         ))),
     }
 }

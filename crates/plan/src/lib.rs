@@ -8,6 +8,7 @@ mod mesh_conf;
 
 pub use decide::{Decision, PlanError, Redirection, decide, decide_by_name};
 pub use identity::ProxyRedirected;
+pub use mesh_cni_rules::{Warning, WarningCode};
 pub use mesh_conf::{
     BackendName, ConfError, Decoded, LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile,
     RulesetName,

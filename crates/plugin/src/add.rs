@@ -74,6 +74,7 @@ fn redirect(
             ));
             Summary {
                 backend: applied.backend.to_string(),
+                warnings: redirection.warnings,
                 ..Summary::new(AddOutcome::Redirect, kind(redirection.sidecar))
             }
         }

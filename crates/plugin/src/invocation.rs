@@ -107,7 +107,7 @@ impl<'request> Invocation<'request> {
             }
         }
         for warning in &redirection.warnings {
-            self.log.warn(warning);
+            self.log.warn(&warning.to_string());
         }
         Ok(redirection)
     }

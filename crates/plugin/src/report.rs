@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use mesh_cni_agent_api::{AddOutcome, LogLine, Report};
+use mesh_cni_agent_api::{AddOutcome, LogLine, MAX_WARNINGS, Report, ReportedWarning};
+use mesh_cni_plan::Warning;
 
 use crate::agent_socket;
 use crate::invocation::Invocation;
@@ -21,6 +22,8 @@ pub(crate) struct Summary {
     pub(crate) reason: String,
     /// The back end that programmed the rules, or nothing.
     pub(crate) backend: String,
+    /// What is unusual about a redirected pod.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Summary {
@@ -29,6 +32,7 @@ impl Summary {
             outcome,
             reason: reason.into(),
             backend: String::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -45,11 +49,13 @@ pub(crate) fn send(invocation: &Invocation<'_>, summary: &Summary, duration: Dur
 
 fn report(invocation: &Invocation<'_>, summary: &Summary, duration: Duration) -> Report {
     let pod = invocation.pod.clone();
-    let (namespace, name) = pod.map_or_else(Default::default, |pod| (pod.namespace, pod.name));
+    let (namespace, name, uid) =
+        pod.map_or_else(Default::default, |pod| (pod.namespace, pod.name, pod.uid));
     let lines = invocation.log.lines();
     Report {
         namespace,
         name,
+        uid,
         container_id: invocation.container_id().to_owned(),
         decision: summary.outcome,
         reason: summary.reason.clone(),
@@ -62,6 +68,12 @@ fn report(invocation: &Invocation<'_>, summary: &Summary, duration: Duration) ->
                 level: (*level).to_owned(),
                 message: message.chars().take(MAX_MESSAGE_CHARS).collect(),
             })
+            .collect(),
+        warnings: summary
+            .warnings
+            .iter()
+            .map(|warning| ReportedWarning::new(warning.code.as_str(), &warning.message))
+            .take(MAX_WARNINGS)
             .collect(),
     }
 }

@@ -26,8 +26,10 @@ pub mod value;
 
 mod compile;
 mod conventions;
+mod warning;
 
 pub use compile::{Dialect, UnknownDialect, compile};
 pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough};
 pub use interception::Interception;
 pub use settings::PodSettings;
+pub use warning::{Warning, WarningCode};

@@ -18,6 +18,7 @@ use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
 use crate::value::Selected;
+use crate::warning::{Warning, WarningCode};
 use reader::{Reader, Setting, owner};
 
 /// Istio also documents `NONE`, which the plugin does not support.
@@ -56,8 +57,8 @@ pub struct PodSettings<'pod> {
 pub struct Resolved {
     /// What to capture.
     pub interception: Interception,
-    /// One line each, for the log.
-    pub warnings: Vec<String>,
+    /// What is unusual about the settings.
+    pub warnings: Vec<Warning>,
 }
 
 impl PodSettings<'_> {
@@ -89,7 +90,7 @@ impl PodSettings<'_> {
     /// Lists are often the same for the whole mesh, with ranges of both families, so a range of the
     /// other family is a warning. It is an error if an annotation of the pod includes ranges and none
     /// of them is supported.
-    pub fn check_families(&self, families: &[Family]) -> Result<Vec<String>, InvalidSetting> {
+    pub fn check_families(&self, families: &[Family]) -> Result<Vec<Warning>, InvalidSetting> {
         let reader = Reader::new(self);
         let mut warnings = Vec::new();
         for annotation in [
@@ -105,7 +106,10 @@ impl PodSettings<'_> {
                 && matches!(setting, SettingName::Annotation(_));
             match unsupported.as_refusal().filter(|_| is_required) {
                 Some(problem) => return Err(InvalidSetting::new(setting, value, problem)),
-                None => warnings.push(format!("{setting}: {unsupported}")),
+                None => warnings.push(Warning::new(
+                    WarningCode::SettingWithoutEffect,
+                    format!("{setting}: {unsupported}"),
+                )),
             }
         }
         Ok(warnings)

@@ -1,4 +1,4 @@
-//! Escapes text from outside before it is printed.
+//! Escapes and limits text from outside before it is printed.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
@@ -48,6 +48,12 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, is_printable, |to, character| {
         to.extend(character.escape_default());
     })
+}
+
+/// The text up to that length in bytes, without splitting a character.
+pub fn truncated(text: &str, max: usize) -> &str {
+    let mut ends = (0..=max.min(text.len())).rev();
+    &text[..ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0)]
 }
 
 /// As [`escaped`], but line breaks and tabs stay.

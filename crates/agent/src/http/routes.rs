@@ -21,6 +21,7 @@ use crate::kube::store::PodStore;
 use crate::metrics::{METRICS_TYPE, Metrics, WatchKind};
 use crate::readiness::{Check, Readiness, degraded, summary};
 use crate::repair::RepairCounters;
+use crate::warnings::Warnings;
 use crate::{live_rules, log};
 
 /// What the responses are made from.
@@ -37,6 +38,8 @@ pub(crate) struct Agent {
     pub(crate) proc: PathBuf,
     /// The results of repair; `None` if this agent does not repair.
     pub(crate) repair: Option<Arc<RepairCounters>>,
+    /// Warnings that wait for their Events; `None` if this agent does not watch pods.
+    pub(crate) warnings: Option<Arc<Warnings>>,
 }
 
 /// A listener, which decides which paths are served.
@@ -223,6 +226,9 @@ impl Agent {
             Ok(report) => {
                 self.metrics.added(&report);
                 log::forward(&report);
+                if let Some(warnings) = &self.warnings {
+                    warnings.add(&report);
+                }
                 plain(StatusCode::ACCEPTED, "accepted")
             }
             Err(error) => failure(StatusCode::BAD_REQUEST, &crate::error_chain(&error)),

@@ -1,7 +1,6 @@
 //! Carries out an action on a pod and reports it as Event, metric and log line.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use kube::core::params::Preconditions;
 use mesh_cni_netns::Applied;
@@ -10,12 +9,12 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::diagnosis::{Action, Diagnosis, History, ObservedRules, diagnose};
-use super::event::RepairEvent;
-use super::{Candidate, Processes, Repairer};
+use super::{Candidate, Processes, Repairer, event};
 use crate::decide::rule_counts;
 use crate::error_chain;
 use crate::kube::api::{ApiError, Versioned};
 use crate::kube::pod::{Pod, PodName};
+use crate::kube::pod_event::PodEvent;
 use crate::metrics::RepairResult;
 
 /// The result of an action, with details for people.
@@ -166,7 +165,7 @@ impl Repairer {
                     action = kind,
                     "repair: {details}"
                 );
-                (RepairResult::Success, Ok(details.clone()))
+                (RepairResult::Success, Ok(details))
             }
             ActionResult::Skipped(details) => {
                 info!(
@@ -186,15 +185,18 @@ impl Repairer {
                     action = kind,
                     "repair: {details}"
                 );
-                (RepairResult::Failure, Err(details.clone()))
+                (RepairResult::Failure, Err(details))
             }
         };
-        let event = RepairEvent { action, result };
-        let event = event.to_object(pod, &self.node, SystemTime::now());
-        let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        self.metrics.api_request("create");
-        if let Err(error) = self.api.create(&path, &event).await {
-            self.metrics.api_failed();
+        let event = PodEvent {
+            key: None,
+            is_warning: result.is_err(),
+            reason: event::reason(action, result.is_ok()),
+            action: event::action(action),
+            note: result.as_ref().unwrap_or_else(|details| details),
+        };
+        let created = event.create(&self.api, &self.metrics, &self.node, pod);
+        if let Err(error) = created.await {
             let error = error_chain(&error);
             warn!(
                 namespace,

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mesh_cni_selector::PodFacts;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::agent::Agent;
-use crate::api_server::ApiServer;
+use crate::api_server::{ApiServer, Fault};
 use crate::objects::{mirror, pod};
 
 fn with_cart() -> (ApiServer, Agent) {
@@ -157,6 +159,58 @@ fn a_report_is_counted_and_its_lines_are_logged() {
     assert!(metrics.contains(count), "{metrics}");
     let bucket = r#"mesh_cni_add_duration_seconds_bucket{le="0.004",decision="skip"} 1"#;
     assert!(metrics.contains(bucket), "{metrics}");
+}
+
+fn warn(agent: &Agent, pod: &str, uid: &str, code: &str) {
+    let report = json!({
+        "decision": "redirect", "reason": "container", "namespace": "shop", "name": pod, "uid": uid,
+        "warnings": [{"code": code, "message": format!("{pod} is unusual")}],
+    });
+    assert_eq!(agent.post("/v1/reports", &report.to_string()).code, 202);
+}
+
+#[test]
+fn a_warning_is_counted_and_creates_one_event_for_each_pod_and_code() {
+    let (server, agent) = with_cart();
+    server.fail("/events", Fault::Status(409));
+    warn(&agent, "cart", "c-1", "unknown-value");
+    for _ in 0..2 {
+        warn(&agent, "cart", "c-1", "bypasses-proxy");
+    }
+    warn(&agent, "cart", "another-uid", "bypasses-proxy");
+    warn(&agent, "cart", "c-1", "of-a-later-version");
+    let start = Instant::now();
+    while server.changes().len() < 3 {
+        let waited = start.elapsed();
+        assert!(waited < Duration::from_secs(60), "{:?}", server.changes());
+        thread::sleep(Duration::from_millis(50));
+    }
+    let event = server.changes().remove(1).1;
+    assert_eq!(
+        event["metadata"],
+        json!({"namespace": "shop", "name": format!("cart-c-1-bypasses-proxy")})
+    );
+    assert_eq!(
+        (&event["type"], &event["reason"]),
+        (&json!("Warning"), &json!("RedirectionWarning"))
+    );
+    assert_eq!(event["note"], "cart is unusual [bypasses-proxy]");
+    assert_eq!(event["regarding"]["uid"], "c-1");
+    assert!(
+        server.changes()[2].1["note"]
+            .as_str()
+            .unwrap()
+            .ends_with("[other]")
+    );
+    let metrics = agent.get("/metrics").body;
+    for count in [
+        r#"mesh_cni_add_warnings_total{reason="unknown-value"} 1"#,
+        r#"mesh_cni_add_warnings_total{reason="bypasses-proxy"} 3"#,
+        r#"mesh_cni_add_warnings_total{reason="other"} 1"#,
+        r#"mesh_cni_add_warnings_total{reason="ipv6-without-rules"} 0"#,
+    ] {
+        assert!(metrics.contains(count), "{count}: {metrics}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::compare::Comparison;
 use super::wanted::By;
+use crate::case::warnings_json;
 use crate::console::{BAD, Console, DIM, GOOD, json};
 use crate::live::Live;
 
@@ -62,6 +63,7 @@ impl Report<'_> {
             "verdict": self.verdict(),
             "pod": self.compared.map(|compared| &compared.pod),
             "wanted": self.compared.map(wanted),
+            "warnings": self.compared.map(|compared| warnings_json(&compared.wanted.warnings)),
             "difference": self.compared.and_then(difference),
             "stray": self.compared.and_then(misrouted),
             "dump": dump,

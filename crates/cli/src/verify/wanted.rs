@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_plan::{Decision, MeshConf, PlanError, decide};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, decide};
 use mesh_cni_rules::compile;
 use mesh_cni_selector::PodFacts;
 
@@ -19,7 +19,7 @@ pub(super) struct Wanted {
     /// What applies them.
     pub(super) by: By,
     /// Warnings about the pod's settings.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// What applies a pod's rules.

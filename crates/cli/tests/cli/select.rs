@@ -38,6 +38,26 @@ fn json_contains_the_kind_of_sidecar() {
 }
 
 #[test]
+fn a_warning_is_printed_with_its_code() {
+    let pod = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "cart",
+        "annotations": {"sidecar.istio.io/status": "{}"}},
+        "spec": {"containers": [{"name": "app"}, {"name": "istio-proxy", "env": [
+            {"name": "ISTIO_DUAL_STACK", "value": "perhaps"}]}]}}"#;
+    let message =
+        "environment ISTIO_DUAL_STACK=`perhaps` of the proxy is not a boolean and counts as false";
+    let arguments = ["select", "--pod", "-"];
+    let text = Run::new(&arguments).with_input(pod);
+    assert_eq!(
+        text.stderr,
+        format!("warning: pod shop/cart: {message} [unknown-value]\n")
+    );
+    let document = Run::new(&["select", "--pod", "-", "--output", "json"]).with_input(pod);
+    let report: serde_json::Value = serde_json::from_str(&document.result()).unwrap();
+    let warnings = serde_json::json!([{"code": "unknown-value", "message": message}]);
+    assert_eq!(report["warnings"], warnings);
+}
+
+#[test]
 fn a_list_contains_the_entry() {
     let list = r#"{"cniVersion": "1.0.0", "name": "n", "plugins": [
         {"type": "bridge"},

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, drift, parse, render, walk};
-use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, decide, decide_by_name};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide, decide_by_name};
 use mesh_cni_rules::settings::MAX_RULES;
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_selector::{PodFacts, SkipReason};
@@ -42,7 +42,7 @@ fn with_addresses(mut facts: PodFacts, addresses: &[&str]) -> PodFacts {
 #[test]
 fn the_documented_pod_gets_the_documented_rules() {
     let redirection = redirection(&productpage());
-    assert_eq!(redirection.warnings, Vec::<String>::new());
+    assert_eq!(redirection.warnings, []);
     let [rules] = redirection.rule_sets.as_slice() else {
         panic!("a pod without an IPv6 address gets only IPv4 rules");
     };
@@ -114,7 +114,7 @@ fn a_pod_with_an_invalid_annotation_is_refused() {
 }
 
 /// The documented pod with a list of both families, from its annotation or from the defaults.
-fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
+fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<Warning>, String> {
     let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
     let ranges = "192.168.0.0/16, fd00:96::/64";
     let mut facts = productpage();
@@ -138,7 +138,7 @@ fn with_ranges(from: &str, addresses: &[&str]) -> Result<Vec<String>, String> {
 #[test]
 fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
     let warnings = with_ranges("annotation", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(warnings.join("\n"), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected");
+    insta::assert_snapshot!(joined(&warnings), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected [setting-without-effect]");
     // Without dual stack only the first address counts.
     assert_eq!(
         with_ranges("annotation", &["10.0.0.7", "fd00::7"]),
@@ -152,7 +152,7 @@ fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
 #[test]
 fn an_ipv6_range_of_the_defaults_is_a_warning() {
     let warnings = with_ranges("defaults", &["10.0.0.7"]).unwrap();
-    insta::assert_snapshot!(warnings.join("\n"), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected");
+    insta::assert_snapshot!(joined(&warnings), @"defaults entry traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected [setting-without-effect]");
     assert_eq!(with_ranges("defaults", &["fd00::7"]), Ok(Vec::new()));
 }
 
@@ -170,6 +170,11 @@ fn a_pod_without_any_usable_captured_range_is_refused() {
     assert!(matches!(of("fd00::7"), Ok(Decision::Redirect(_))));
 }
 
+fn joined(warnings: &[Warning]) -> String {
+    let lines: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    lines.join("; ")
+}
+
 /// The decision for the documented pod if the `securityContext` of the pod and that of the proxy set
 /// these users and groups: the exempt users and groups, then the warnings.
 fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
@@ -184,7 +189,7 @@ fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
             "{:?} {:?} {}",
             redirection.interception.proxy_uids,
             redirection.interception.proxy_gids,
-            redirection.warnings.join("; ")
+            joined(&redirection.warnings)
         ),
         Ok(decision) => format!("{decision:?}"),
         Err(error) => format!("refused: {error}"),
@@ -239,9 +244,9 @@ fn the_rules_never_exempt_the_pods_user_and_group() {
     the group in the pod
       [Uid(1337)] [Gid(1337)]
     other user, no group
-      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 1000: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy
+      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 1000: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy [proxy-redirected-to-itself]
     root in the pod
-      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 0: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy
+      [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 0: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy [proxy-redirected-to-itself]
     others in the pod
       refused: container istio-proxy sets no securityContext.runAsUser and runs as the pod's user 1000 and group 3000, which the rules redirect: its own traffic would return to it; set runAsUser and runAsGroup of istio-proxy, usually to 1337
     other group of its own
@@ -258,7 +263,7 @@ fn an_environment_variable_without_a_literal_value_is_a_warning() {
         .find(|container| container.name == "istio-proxy");
     proxy.unwrap().env_from.push("INVALID_DROP".to_owned());
     let redirection = redirection(&facts);
-    insta::assert_snapshot!(redirection.warnings.join("\n"), @"environment variable `INVALID_DROP` of the proxy has no literal value and counts as false");
+    insta::assert_snapshot!(joined(&redirection.warnings), @"environment variable `INVALID_DROP` of the proxy has no literal value and counts as false [unknown-value]");
 }
 
 /// Ports from 1 up, as a list.

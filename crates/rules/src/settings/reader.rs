@@ -11,6 +11,7 @@ use super::{Annotation, PodSettings};
 use crate::value::{
     InvalidItem, Selected, UnsupportedRanges, boolean, list, single, wildcard_or_list,
 };
+use crate::warning::{Warning, WarningCode};
 
 /// A setting whose value is not valid. Displayed, a long value is cut around the item.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,7 +41,7 @@ pub enum SettingName {
 
 pub(super) struct Reader<'pod> {
     settings: &'pod PodSettings<'pod>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 pub(super) struct Setting<'pod> {
@@ -121,8 +122,11 @@ impl<'pod> Reader<'pod> {
             None if value.is_empty() => false,
             None => {
                 let value = excerpt(value, 1);
-                self.warnings.push(format!(
-                    "environment {name}=`{value}` of the proxy is not a boolean and counts as false"
+                self.warnings.push(Warning::new(
+                    WarningCode::UnknownValue,
+                    format!(
+                        "environment {name}=`{value}` of the proxy is not a boolean and counts as false"
+                    ),
                 ));
                 false
             }

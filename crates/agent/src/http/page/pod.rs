@@ -16,9 +16,9 @@ use crate::live_rules::LiveRules;
 pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
     let decision = decide(pod, conf);
     let (word, reason) = describe(&decision);
-    let expected = match decision {
-        Ok(Decision::Redirect(redirection)) => redirection.rule_sets,
-        Ok(Decision::OwnPod | Decision::Skip(_)) | Err(_) => Vec::new(),
+    let (expected, warnings) = match decision {
+        Ok(Decision::Redirect(redirection)) => (redirection.rule_sets, redirection.warnings),
+        Ok(Decision::OwnPod | Decision::Skip(_)) | Err(_) => Default::default(),
     };
     let query = WalkQuery {
         pod: pod.name.to_string(),
@@ -30,6 +30,7 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
             p { a href="/" { "the node" } }
             p { (word) ": " (reason) }
             p { "UID " (pod.uid) ", phase " (pod.phase) "." }
+            @for warning in &warnings { p { "Warning: " (warning) } }
             @if let Ok(facts) = &pod.facts {
                 (condition_table(facts, conf))
                 (rules(&expected, live))

@@ -1,0 +1,115 @@
+//! Warnings about pods, which plugins report: one Event for each pod and kind of warning.
+
+mod queue;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mesh_cni_agent_api::Report;
+use mesh_cni_plan::WarningCode;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::error_chain;
+use crate::http::routes::Agent;
+use crate::kube::pod::PodName;
+use crate::kube::pod_event::PodEvent;
+use queue::{Queue, Waiting};
+
+/// The time between two Events, so that pods with warnings cause few requests.
+const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
+
+/// How long to wait for a pod that the watch has not reported yet.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Warnings that wait for their Events.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    queue: Mutex<Queue>,
+    added: Notify,
+}
+
+impl Warnings {
+    /// Queues the warnings of a report.
+    pub(crate) fn add(&self, report: &Report) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in &report.warnings {
+            let dropped = queue.push(Waiting {
+                pod: PodName::new(&report.namespace, &report.name),
+                uid: report.uid.clone(),
+                code: known_code(&warning.code),
+                message: warning.message.clone(),
+            });
+            if dropped {
+                debug!("too many warnings: one gets no Event");
+            }
+            self.added.notify_one();
+        }
+    }
+
+    async fn next(&self) -> Waiting {
+        loop {
+            let next = {
+                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                queue.pop()
+            };
+            match next {
+                Some(waiting) => return waiting,
+                None => self.added.notified().await,
+            }
+        }
+    }
+}
+
+/// The code, if this version knows it.
+pub(crate) fn known_code(code: &str) -> &'static str {
+    WarningCode::ALL
+        .into_iter()
+        .map(WarningCode::as_str)
+        .find(|known| *known == code)
+        .unwrap_or("other")
+}
+
+/// Creates the Events until the task is dropped. Only pods of this node get one.
+pub(crate) async fn create_events(warnings: Arc<Warnings>, agent: Arc<Agent>) {
+    let mut created = BTreeSet::new();
+    loop {
+        let warning = warnings.next().await;
+        let uid = warning.uid.as_deref();
+        let Some(pod) = agent.store.wait_for(&warning.pod, uid, WAIT).await else {
+            debug!(pod = %warning.pod, "a warning gets no Event: the pod is not known");
+            continue;
+        };
+        let key = (pod.uid.clone(), warning.code);
+        if created.contains(&key) {
+            continue;
+        }
+        let event = PodEvent {
+            key: Some(warning.code),
+            is_warning: true,
+            reason: "RedirectionWarning",
+            action: "RedirectPod",
+            note: &format!("{} [{}]", warning.message, warning.code),
+        };
+        let (api, metrics) = (&agent.lookup.api, &agent.metrics);
+        match event.create(api, metrics, &agent.node, &pod).await {
+            Ok(()) => {
+                created.insert(key);
+                if created.len() > agent.store.count() * WarningCode::ALL.len() {
+                    created.retain(|(uid, _code)| agent.store.by_uid(uid).is_some());
+                }
+            }
+            Err(error) => {
+                let (namespace, pod) = (&pod.name.namespace, &pod.name.name);
+                let error = error_chain(&error);
+                warn!(
+                    namespace,
+                    pod, "cannot create an Event for a warning: {error}"
+                );
+            }
+        }
+        sleep(BETWEEN_EVENTS).await;
+    }
+}
