@@ -130,6 +130,7 @@ bench: ## run the benchmarks (needs root)
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
+	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent-memory
 
 # The fuzzing engine needs instrumented code; RUSTC_BOOTSTRAP enables that in a stable compiler.
 fuzz: ## send random bytes to the netlink parser: SECONDS_TO_FUZZ=60

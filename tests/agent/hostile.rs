@@ -24,24 +24,12 @@ fn deep(name: &str, levels: usize) -> Value {
     })
 }
 
-fn create(node: &Node, pod: &Value) {
-    let arguments = [
-        "create",
-        "--raw",
-        "/api/v1/namespaces/default/pods",
-        "-f",
-        "-",
-    ];
-    let created = node.api.kubectl(arguments, &pod.to_string());
-    assert_eq!(created.code, 0, "{}", created.stderr);
-}
-
 #[test]
 fn a_pod_with_deeply_nested_fields_hides_no_other_pod() {
     let mut node = Node::start();
     let before = node.pod("before", PLAIN);
     for levels in [60, 130, 1000] {
-        create(&node, &deep(&format!("deep{levels}"), levels));
+        node.api.create_pod(&deep(&format!("deep{levels}"), levels));
     }
     let stored = node
         .api

@@ -5,6 +5,8 @@
 
 mod faults;
 mod hostile;
+#[cfg(feature = "root-tests")]
+mod memory;
 mod node;
 
 use std::thread;

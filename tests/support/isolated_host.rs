@@ -121,14 +121,15 @@ impl Drop for IsolatedHost {
     }
 }
 
-fn unique_name() -> String {
+/// A name that no other test uses.
+pub(crate) fn unique_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("mesh-cni-tests-{}-{next}", std::process::id())
 }
 
 /// The mount points of cgroups.
-fn hierarchies() -> Vec<PathBuf> {
+pub(crate) fn hierarchies() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let fields = mounts
         .lines()

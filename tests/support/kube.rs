@@ -100,6 +100,14 @@ impl KubeApi {
         self.admin().apply(manifests);
     }
 
+    /// Creates a pod in namespace `default` with exactly this JSON. `kubectl apply` would store it twice,
+    /// and `kubectl create` would escape it.
+    pub fn create_pod(&self, pod: &Value) {
+        let path = "/api/v1/namespaces/default/pods";
+        let created = self.kubectl(["create", "--raw", path, "-f", "-"], &pod.to_string());
+        assert_eq!(created.code, 0, "{}", created.stderr);
+    }
+
     /// The result of `kubectl get`.
     pub fn get(&self, words: &str) -> Value {
         self.admin().get(words)

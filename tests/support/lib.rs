@@ -8,10 +8,12 @@ mod binaries;
 mod containerd;
 mod file_changes;
 mod host;
+mod hostile_pods;
 mod image;
 mod isolated_host;
 mod kube;
 mod kubectl;
+mod memory_group;
 mod node;
 mod pod;
 mod pod_guest_net;
@@ -31,10 +33,12 @@ pub use binaries::{
 pub use containerd::{Containerd, SandboxPod, crictl};
 pub use file_changes::wait_for_change;
 pub use host::Host;
+pub use hostile_pods::hostile_pod;
 pub use image::Image;
 pub use isolated_host::IsolatedHost;
 pub use kube::KubeApi;
 pub use kubectl::{Kubectl, Watch};
+pub use memory_group::MemoryGroup;
 pub use node::Node;
 pub use pod::{
     PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,

@@ -198,19 +198,24 @@ impl Drop for Process {
 
 /// Wraps the command so that the kernel kills it when the thread that started it exits.
 pub(crate) fn killed_with_parent(command: &Command) -> Command {
-    let mut bound = Command::new("setpriv");
-    bound.args(["--pdeathsig", "KILL", "--"]);
-    bound.arg(command.get_program()).args(command.get_args());
+    let mut setpriv = Command::new("setpriv");
+    setpriv.args(["--pdeathsig", "KILL", "--"]);
+    run_by(setpriv, command)
+}
+
+/// Adds the command to the arguments of a program that executes it.
+pub(crate) fn run_by(mut wrapper: Command, command: &Command) -> Command {
+    wrapper.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => bound.env(name, value),
-            None => bound.env_remove(name),
+            Some(value) => wrapper.env(name, value),
+            None => wrapper.env_remove(name),
         };
     }
     if let Some(directory) = command.get_current_dir() {
-        bound.current_dir(directory);
+        wrapper.current_dir(directory);
     }
-    bound
+    wrapper
 }
 
 fn is_ready(listener: &UnixDatagram) -> bool {
