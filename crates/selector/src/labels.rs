@@ -39,6 +39,11 @@ pub struct LabelSelector {
 }
 
 impl LabelSelector {
+    /// The keys of the labels that it reads.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().map(Requirement::key)
+    }
+
     /// Whether an object with these labels is selected.
     ///
     /// An absent label satisfies `!=`, `notin` and `!`.
