@@ -29,6 +29,7 @@ mod settings;
 mod shutdown;
 mod taint;
 mod warnings;
+mod watch_progress;
 
 use mesh_cni_installer::error_chain;
 
@@ -37,13 +38,14 @@ use mesh_cni_installer::error_chain;
 struct Readme;
 
 pub use http::socket::ListenError;
-pub use kube::api::ApiError;
+pub use kube::api_error::{ApiError, ErrorStatus};
+pub use kube::container::{Container, ContainerState, Termination};
 pub use kube::lookup::FactsError;
-pub use kube::pod::{Container, ContainerState, Pod, PodError, PodName, Termination};
-pub use kube::pods::{Changes, Labels, Lookup, Namespace, Pods, WatchEvent};
+pub use kube::pod::{Pod, PodError, PodName};
+pub use kube::pods::{Changes, Labels, Lookup, Namespace, Pods, UsedFields, WatchEvent};
 pub use kube::store::{PodStore, Subscription};
 pub use log::LogFormat;
-pub use metrics::{InstallResult, Metrics, RepairResult, STALE_AFTER, WatchKind};
+pub use metrics::{InstallResult, Metrics, RepairResult};
 pub use readiness::{Check, CheckState, Readiness};
 pub use repair::{
     Action, Diagnosis, Expected, History, Observation, ObservedRules, Reason, RepairMethod,
@@ -51,3 +53,4 @@ pub use repair::{
 };
 pub use run::{ServiceError, run};
 pub use settings::{ApiAccess, ServiceSettings};
+pub use watch_progress::{STALE_AFTER, WatchKind, WatchProgress};

@@ -1,8 +1,7 @@
 //! The agent's metrics, with names and units by the conventions of Prometheus.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mesh_cni_agent_api::{AddOutcome, Report};
 use mesh_cni_plan::WarningCode;
@@ -14,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::warnings::known_code;
+use crate::watch_progress::{WatchKind, WatchProgress};
 
 /// The media type of [`Metrics::text`].
 pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,19 +48,6 @@ pub enum RepairResult {
     Skip,
 }
 
-/// A list and watch of the agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WatchKind {
-    /// The pods of the node.
-    Pods,
-    /// The namespaces, if a policy needs their labels.
-    Namespaces,
-}
-
-/// The age at which a watch is stale: its connection ends after half of it without an event, and a
-/// working API server sends one every minute.
-pub const STALE_AFTER: Duration = Duration::from_secs(300);
-
 /// The metrics of one agent.
 #[derive(Debug)]
 pub struct Metrics {
@@ -74,14 +61,17 @@ pub struct Metrics {
     requests: Family<Label, Counter>,
     failures: Counter,
     skipped: Counter,
+    busy: Counter,
+    repair_dropped: Counter,
     ready: Gauge,
     pods: Gauge,
+    large_pods: Gauge,
     watch_age: Gauge<f64, AtomicU64>,
     backend: Family<Label, Gauge>,
     degraded: Gauge,
     namespace_watch_age: Gauge<f64, AtomicU64>,
-    /// When each kind of watch last received something.
-    received: Mutex<[Option<Instant>; 2]>,
+    /// The progress of the watches.
+    pub watches: WatchProgress,
 }
 
 impl Metrics {
@@ -98,13 +88,16 @@ impl Metrics {
             requests: Family::default(),
             failures: Counter::default(),
             skipped: Counter::default(),
+            busy: Counter::default(),
+            repair_dropped: Counter::default(),
             ready: Gauge::default(),
             pods: Gauge::default(),
+            large_pods: Gauge::default(),
             watch_age: Gauge::default(),
             backend: Family::default(),
             degraded: Gauge::default(),
             namespace_watch_age: Gauge::default(),
-            received: Mutex::default(),
+            watches: WatchProgress::default(),
         };
         metrics.register();
         metrics.create_known_series();
@@ -170,27 +163,14 @@ impl Metrics {
         self.skipped.inc();
     }
 
-    /// A list is complete, or a watch received an event.
-    pub fn watch_received(&self, kind: WatchKind) {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner)[kind as usize] =
-            Some(Instant::now());
+    /// A request for an object was not sent, because too many others were waiting.
+    pub fn api_busy(&self) {
+        self.busy.inc();
     }
 
-    /// The time since the watch last received something; `None` before the first time.
-    pub fn watch_age(&self, kind: WatchKind) -> Option<Duration> {
-        let received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        received[kind as usize].map(|received| received.elapsed())
-    }
-
-    /// The age of the oldest watch, if it is stale. Then the agent answers with facts that may be out
-    /// of date.
-    pub fn stale_watch(&self) -> Option<Duration> {
-        let kinds = [WatchKind::Pods, WatchKind::Namespaces];
-        let oldest = kinds
-            .into_iter()
-            .filter_map(|kind| self.watch_age(kind))
-            .max();
-        oldest.filter(|age| *age > STALE_AFTER)
+    /// A pod is not checked by repair, because there are too many.
+    pub(crate) fn repair_pod_dropped(&self) {
+        self.repair_dropped.inc();
     }
 
     /// The back end that `auto` chooses on this node.
@@ -202,15 +182,17 @@ impl Metrics {
     }
 
     /// The metrics in `OpenMetrics` text format, with the current values of these gauges.
-    pub fn text(&self, ready: bool, pods: usize) -> String {
+    pub fn text(&self, ready: bool, pods: usize, large_pods: usize) -> String {
         self.ready.set(ready.into());
-        self.pods.set(i64::try_from(pods).unwrap_or(i64::MAX));
-        self.degraded.set(self.stale_watch().is_some().into());
+        for (count, gauge) in [(pods, &self.pods), (large_pods, &self.large_pods)] {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.degraded.set(self.watches.stale().is_some().into());
         for (kind, gauge) in [
             (WatchKind::Pods, &self.watch_age),
             (WatchKind::Namespaces, &self.namespace_watch_age),
         ] {
-            let age = self.watch_age(kind);
+            let age = self.watches.age(kind);
             gauge.set(age.map_or(f64::NAN, |age| age.as_secs_f64()));
         }
         let mut text = String::new();
@@ -266,11 +248,26 @@ impl Metrics {
             "Objects of the API server that could not be read",
             self.skipped.clone(),
         );
+        registry.register(
+            "api_requests_busy",
+            "Requests for an object that were not sent because too many were waiting",
+            self.busy.clone(),
+        );
+        registry.register(
+            "repair_pods_dropped",
+            "Pods that repair does not check because there are too many",
+            self.repair_dropped.clone(),
+        );
         registry.register("ready", "Whether the agent is ready", self.ready.clone());
         registry.register(
             "pods",
             "Pods of this node that the agent knows",
             self.pods.clone(),
+        );
+        registry.register(
+            "large_pods",
+            "Pods whose settings are too large to be kept",
+            self.large_pods.clone(),
         );
         registry.register_with_unit(
             "pod_watch_age",
@@ -337,27 +334,5 @@ impl RepairResult {
             Self::Skip => "skip",
         }
         .to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_watch_without_events_becomes_stale() {
-        let metrics = Metrics::new();
-        let set = |kind: WatchKind, age: Duration| {
-            metrics.received.lock().unwrap()[kind as usize] = Instant::now().checked_sub(age);
-        };
-        assert_eq!(metrics.stale_watch(), None);
-        set(WatchKind::Pods, Duration::from_secs(1));
-        set(WatchKind::Namespaces, STALE_AFTER / 2);
-        assert_eq!(metrics.stale_watch(), None);
-        assert!(metrics.text(true, 0).contains("mesh_cni_degraded 0"));
-        set(WatchKind::Namespaces, STALE_AFTER * 2);
-        assert!(metrics.stale_watch() >= Some(STALE_AFTER * 2));
-        let text = metrics.text(true, 0);
-        assert!(text.contains("mesh_cni_degraded 1"), "{text}");
     }
 }

@@ -28,19 +28,26 @@ pub use diagnosis::{
 pub use settings::{RepairMethod, RepairSettings};
 
 use crate::error_chain;
-use crate::kube::api::Api;
-use crate::kube::pod::Pod;
+use crate::kube::lookup::FactsLookup;
+use crate::kube::pod::{Pod, PodError};
 use crate::kube::pods::{Changes, Lookup};
-use crate::kube::store::PodStore;
-use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use action::ActionResult;
 pub(crate) use counters::RepairCounters;
 pub(crate) use namespaces::PodNamespaces;
 use queue::{Due, Queue};
 
-/// How long to wait for the labels of a namespace, and for the node to become ready.
+/// When a pod is checked again if the labels of its namespace are not known or the node is not ready.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// The time between two requests for the settings of large pods.
+const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
+
+/// The time between two checks of a large pod, however often it changes.
+const LARGE_POD_REST: Duration = Duration::from_secs(10);
+
+/// The age at which the processes of the node are read again.
+const PROCESSES_AGE: Duration = Duration::from_secs(1);
 
 /// The time between two deletions, because the replacement needs time to start elsewhere.
 const BETWEEN_DELETIONS: Duration = Duration::from_secs(5);
@@ -57,9 +64,7 @@ pub(crate) struct Repairer {
     pub(crate) conf: MeshConf,
     pub(crate) backend: BackendChoice,
     pub(crate) node: String,
-    pub(crate) store: Arc<PodStore>,
-    pub(crate) api: Arc<Api>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) lookup: FactsLookup,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) counters: Arc<RepairCounters>,
     pub(crate) namespaces: Arc<PodNamespaces>,
@@ -68,6 +73,8 @@ pub(crate) struct Repairer {
 struct State {
     queue: Queue,
     next_deletion: Instant,
+    next_request: Instant,
+    processes: Processes,
 }
 
 /// A pod that may need repair, with what an ADD of it would do.
@@ -77,23 +84,33 @@ struct Candidate {
     rules: Arc<Vec<RuleSet>>,
 }
 
-/// The processes of the node, read at most once for all pods that are due.
-type Processes = Option<Arc<ProcessTable>>;
+/// The processes of the node, and when they were read.
+type Processes = Option<(Instant, Arc<ProcessTable>)>;
+
+/// Why a pod cannot be checked now.
+enum Unknown {
+    /// The labels of its namespace are not known yet.
+    NamespaceLabels,
+    /// Its settings are large and cannot be requested.
+    Settings(String),
+}
 
 impl Repairer {
     /// Repairs until the task is dropped.
     pub(crate) async fn run(self) {
-        self.metrics.expect_repairs(self.counters.actions());
-        let mut changes = self.store.subscribe();
+        self.lookup.metrics.expect_repairs(self.counters.actions());
+        let mut changes = self.lookup.store.subscribe();
         let mut state = State {
             queue: Queue::default(),
             next_deletion: Instant::now(),
+            next_request: Instant::now(),
+            processes: None,
         };
         loop {
             let next = state.queue.next();
             tokio::select! {
                 changes = changes.next() => self.enqueue(&mut state.queue, &changes),
-                () = until(next) => self.check_due(&mut state).await,
+                () = until(next) => self.check_next(&mut state).await,
             }
         }
     }
@@ -104,32 +121,47 @@ impl Repairer {
             self.counters.clear_broken(pod);
         }
         // Deletions were missed.
-        if queue.len() > self.store.count() {
-            queue.retain(&self.store.all());
+        if queue.len() > self.lookup.store.count() {
+            queue.retain(&self.lookup.store.all());
         }
         for pod in &changes.applied {
             if !queue.changed(pod, Instant::now()) {
-                warn!(pod = %pod.name, "repair: too many pods, this one is not checked");
+                self.lookup.metrics.repair_pod_dropped();
+                debug!(pod = %pod.name, "repair: too many pods, one of the largest namespace is not checked");
             }
         }
     }
 
-    /// Checks every pod that is due, one after the other.
-    async fn check_due(&self, state: &mut State) {
-        let mut processes = None;
-        for due in state.queue.take(Instant::now()) {
-            match self.store.find(&due.name, Some(&due.uid)) {
-                Lookup::Found(pod) if pod.uid == due.uid => {
-                    self.check(state, &mut processes, &due, pod).await;
-                }
-                _ => state.queue.remove(&due.uid),
-            }
+    /// Checks the next pod that is due.
+    async fn check_next(&self, state: &mut State) {
+        let Some(due) = state.queue.take(Instant::now()) else {
+            return;
+        };
+        match self.lookup.store.find(&due.name, Some(&due.uid)) {
+            Lookup::Found(pod) if pod.uid == due.uid => self.check(state, &due, pod).await,
+            _ => state.queue.remove(&due.uid),
         }
     }
 
-    async fn check(&self, state: &mut State, processes: &mut Processes, due: &Due, pod: Arc<Pod>) {
-        let Some(candidate) = self.candidate(pod).await else {
-            return state.queue.postpone(&due.uid, Instant::now() + WAIT);
+    async fn check(&self, state: &mut State, due: &Due, pod: Arc<Pod>) {
+        let now = Instant::now();
+        let is_large = pod.facts == Err(PodError::TooLarge);
+        if is_large && state.next_request > now {
+            return state.queue.postpone(&due.uid, state.next_request);
+        }
+        let candidate = self.candidate(pod).await;
+        if is_large {
+            state.next_request = Instant::now() + BETWEEN_REQUESTS;
+            state.queue.rest(&due.uid, now + LARGE_POD_REST);
+        }
+        let candidate = match candidate {
+            Ok(candidate) => candidate,
+            Err(Unknown::NamespaceLabels) => return state.queue.postpone(&due.uid, now + WAIT),
+            Err(Unknown::Settings(why)) => {
+                info!(pod = %due.name, "repair: {why}");
+                state.queue.failed(&due.uid, now);
+                return;
+            }
         };
         if let Some(history) = state.queue.history(&due.uid) {
             // Rules that could not be read are read again.
@@ -145,10 +177,13 @@ impl Repairer {
             match diagnose(pod, expected, history, &self.settings) {
                 Diagnosis::Leave(reason) => return self.leave(state, pod, &reason),
                 Diagnosis::Observe => {
-                    history.observed(self.observe(processes, &candidate).await);
+                    let observation = self.observe(&mut state.processes, &candidate).await;
+                    if let Some(history) = state.queue.history(&due.uid) {
+                        history.observed(observation);
+                    }
                 }
                 Diagnosis::Act(action) => {
-                    if !self.act(state, processes, &candidate, action).await {
+                    if !self.act(state, &candidate, action).await {
                         return;
                     }
                 }
@@ -156,16 +191,23 @@ impl Repairer {
         }
     }
 
-    /// The pod with the decision of an ADD; `None` if the labels of its namespace are not known yet.
-    async fn candidate(&self, pod: Arc<Pod>) -> Option<Candidate> {
-        let decision = match (
-            decide_by_name(&self.conf, &pod.name.namespace, &pod.name.name),
-            &pod.facts,
-        ) {
-            (Some(decision), _) => Ok(decision),
+    /// The pod with the decision of an ADD.
+    async fn candidate(&self, pod: Arc<Pod>) -> Result<Candidate, Unknown> {
+        let (mut pod, mut decision) = (pod, None);
+        if let Some(by_name) = decide_by_name(&self.conf, &pod.name.namespace, &pod.name.name) {
+            decision = Some(Ok(by_name));
+        } else if pod.facts == Err(PodError::TooLarge) {
+            pod = self.lookup.completed(pod).await;
+        }
+        let decision = match (decision, &pod.facts) {
+            (Some(decision), _) => decision,
             (None, Ok(facts)) => {
-                let facts = self.store.complete(facts, WAIT).await?;
+                let facts = self.lookup.store.try_complete(facts);
+                let facts = facts.ok_or(Unknown::NamespaceLabels)?;
                 decide(&facts, &self.conf).map_err(|error| error_chain(&error))
+            }
+            (None, Err(error @ PodError::Request(_))) => {
+                return Err(Unknown::Settings(error.to_string()));
             }
             (None, Err(error)) => Err(error_chain(error)),
         };
@@ -178,7 +220,7 @@ impl Repairer {
             Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), Vec::new()),
             Err(error) => (Expected::NoRules(error), Vec::new()),
         };
-        Some(Candidate {
+        Ok(Candidate {
             pod,
             expected,
             rules: Arc::new(rules),
@@ -214,34 +256,37 @@ impl Repairer {
     }
 
     async fn processes(&self, processes: &mut Processes) -> Arc<ProcessTable> {
-        if let Some(processes) = processes {
+        let is_new = |(read, _): &&mut (Instant, _)| read.elapsed() < PROCESSES_AGE;
+        if let Some((_, processes)) = processes.as_mut().filter(is_new) {
             return Arc::clone(processes);
         }
         let proc = self.namespaces.proc.clone();
         let table = spawn_blocking(move || ProcessTable::read(&proc).unwrap_or_default())
             .await
             .unwrap_or_default();
-        Arc::clone(processes.insert(Arc::new(table)))
+        let (_, table) = processes.insert((Instant::now(), Arc::new(table)));
+        Arc::clone(table)
     }
 
     /// Carries out an action and reports it. Returns whether to diagnose the pod again.
-    async fn act(
-        &self,
-        state: &mut State,
-        processes: &mut Processes,
-        candidate: &Candidate,
-        action: Action,
-    ) -> bool {
+    async fn act(&self, state: &mut State, candidate: &Candidate, action: Action) -> bool {
         let pod = &candidate.pod;
-        if action == Action::Delete
-            && let Some((until, reason)) = self.postponement(state)
-        {
-            debug!(pod = %pod.name, "repair: deletion postponed: {reason}");
-            state.queue.postpone(&pod.uid, until);
-            return false;
+        if action == Action::Delete {
+            if let Some((until, reason)) = self.postponement(state) {
+                debug!(pod = %pod.name, "repair: deletion postponed: {reason}");
+                state.queue.postpone_deletion(&pod.uid, until);
+                return false;
+            }
+            if !state.queue.may_delete(&pod.uid, Instant::now()) {
+                debug!(pod = %pod.name, "repair: deletion postponed: another namespace comes first");
+                return false;
+            }
+            state.queue.deleting(&pod.uid);
         }
         let history = state.queue.history(&pod.uid).cloned().unwrap_or_default();
-        let result = self.carry_out(processes, candidate, &history, action).await;
+        let result = self
+            .carry_out(&mut state.processes, candidate, &history, action)
+            .await;
         match &result {
             ActionResult::Done(_) => self.report(pod, action, &result).await,
             ActionResult::Skipped(_) => {

@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::http::routes::{Agent, Listener};
 use crate::http::server::{self, Accept};
@@ -19,13 +19,14 @@ use crate::http::socket::{self, ListenError};
 use crate::kube::api::Api;
 use crate::kube::lookup::FactsLookup;
 use crate::kube::pod::Pod;
-use crate::kube::pods::{Namespace, Pods, WatchEvent};
+use crate::kube::pods::{Namespace, Pods, UsedFields};
 use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
-use crate::metrics::{Metrics, WatchKind};
+use crate::metrics::Metrics;
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, Repairer};
 use crate::settings::ServiceSettings;
+use crate::watch_progress::WatchKind;
 use crate::{error_chain, install, log, shutdown, taint, warnings};
 
 /// Why the agent did not start.
@@ -132,9 +133,7 @@ fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {
         conf: settings.conf.clone(),
         backend: repair_backend(settings.conf.backend),
         node: settings.node_name.clone(),
-        store: Arc::clone(&agent.store),
-        api: Arc::clone(&agent.lookup.api),
-        metrics: Arc::clone(&agent.metrics),
+        lookup: agent.lookup.clone(),
         readiness: Arc::clone(&agent.readiness),
         counters: Arc::clone(agent.repair.as_ref()?),
         namespaces: Arc::new(PodNamespaces::new(
@@ -145,8 +144,7 @@ fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {
 }
 
 fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
-    let with_namespaces = settings.conf.policy().needs_namespace_labels();
-    let store = Arc::new(PodStore::new(Pods::new(with_namespaces)));
+    let store = Arc::new(PodStore::new(Pods::new(used_fields(settings))));
     let metrics = Arc::new(Metrics::new());
     let backend = backend_status(settings);
     if let Some(name) = &backend.name {
@@ -170,6 +168,19 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
             .as_ref()
             .map(|settings| Arc::new(RepairCounters::new(settings))),
         warnings: needs_pods(settings).then(Arc::default),
+    }
+}
+
+fn used_fields(settings: &ServiceSettings) -> UsedFields {
+    let selector = &settings.conf.exclude_namespace_selector;
+    UsedFields {
+        namespace_labels: selector
+            .as_ref()
+            .map(|selector| selector.keys().map(str::to_owned).collect()),
+        init_container: settings
+            .repair
+            .as_ref()
+            .map(|repair| repair.init_container.clone()),
     }
 }
 
@@ -248,6 +259,7 @@ fn serve_on<L: Accept + Send + 'static>(
 }
 
 fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>) {
+    agent.metrics.watches.started(WatchKind::Pods);
     let pods = Reflector {
         api: Arc::clone(&agent.lookup.api),
         path: "/api/v1/pods",
@@ -264,6 +276,7 @@ fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>
     };
     tasks.spawn(pods.run());
     if agent.store.keeps_namespaces() {
+        agent.metrics.watches.started(WatchKind::Namespaces);
         let namespaces = Reflector {
             api: Arc::clone(&agent.lookup.api),
             path: "/api/v1/namespaces",
@@ -280,33 +293,38 @@ fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>
 
 fn on_pod_update(agent: &Agent, update: Update<Pod>) {
     match update {
-        Update::Event(event) => {
-            let complete = matches!(event, WatchEvent::InitDone);
-            agent.store.apply(event);
-            if complete {
-                let state = CheckState::ready("the pods of this node are known");
-                agent.readiness.set(Check::Watch, state);
-            }
-        }
-        Update::Received => agent.metrics.watch_received(WatchKind::Pods),
-        Update::Failed(message) => on_watch_failure(agent, &message),
+        Update::Event(event) => agent.store.apply(event),
+        Update::Received => on_watch_received(agent, WatchKind::Pods),
+        Update::Failed(message) => on_watch_failure(agent, "the pods of this node", &message),
     }
 }
 
 fn on_namespace_update(agent: &Agent, update: Update<Namespace>) {
     match update {
         Update::Event(event) => agent.store.apply_namespace(event),
-        Update::Received => agent.metrics.watch_received(WatchKind::Namespaces),
-        Update::Failed(message) => error!("namespaces: {message}"),
+        Update::Received => on_watch_received(agent, WatchKind::Namespaces),
+        Update::Failed(message) => on_watch_failure(agent, "the namespaces", &message),
     }
 }
 
-/// Pods stay known while the API server is unavailable, so the agent stays ready after the first
-/// complete list.
-fn on_watch_failure(agent: &Agent, message: &str) {
+/// The agent is ready when the first list of each kind is complete.
+fn on_watch_received(agent: &Agent, kind: WatchKind) {
+    agent.metrics.watches.received(kind);
+    let is_known = |kind| agent.metrics.watches.age(kind).is_some();
+    if is_known(WatchKind::Pods)
+        && (!agent.store.keeps_namespaces() || is_known(WatchKind::Namespaces))
+    {
+        let state = CheckState::ready("the pods of this node are known");
+        agent.readiness.set(Check::Watch, state);
+    }
+}
+
+/// What is known stays known while the API server is unavailable, so the agent stays ready after the
+/// first complete lists.
+fn on_watch_failure(agent: &Agent, what: &str, message: &str) {
     let state = agent.readiness.get(Check::Watch);
     if !state.is_some_and(|state| state.ready) {
-        let detail = format!("the pods of this node are not known yet: {message}");
+        let detail = format!("{what} are not known yet: {message}");
         agent
             .readiness
             .set(Check::Watch, CheckState::not_ready(detail));

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::http::routes::Agent;
-use crate::kube::api::{ApiError, Object};
+use crate::kube::api_error::ApiError;
 use crate::kube::decode::Keep;
+use crate::kube::object::Object;
 
 /// The path of nodes.
 const NODES: &str = "/api/v1/nodes";

@@ -11,7 +11,7 @@ use mesh_cni_agent_api::{AgentStatus, CheckStatus, RepairStatus};
 use mesh_cni_plan::{Decision, MeshConf};
 
 use crate::decide::{decide, rule_counts};
-use crate::kube::pod::Pod;
+use crate::kube::pod::{Pod, PodError};
 
 pub(crate) use pod::page as pod;
 pub(crate) use walk::{WalkQuery, page as walk};
@@ -114,7 +114,7 @@ fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
     let rows = html! {
         @for pod in pods {
             @let (namespace, name) = (&pod.name.namespace, &pod.name.name);
-            @let (decision, reason) = describe(&decide(pod, conf));
+            @let (decision, reason) = describe_row(pod, conf);
             tr.(decision) {
                 td { (namespace) }
                 td { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
@@ -131,6 +131,17 @@ fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
         } @else {
             (table(["Namespace", "Pod", "Phase", "Decision", "Reason"], &rows))
         }
+    }
+}
+
+/// The same as [`describe`] for the table, which requests nothing.
+fn describe_row(pod: &Pod, conf: &MeshConf) -> (&'static str, String) {
+    match &pod.facts {
+        Err(PodError::TooLarge) => (
+            "large",
+            "its settings are not kept in memory; its page requests them".to_owned(),
+        ),
+        _ => describe(&decide(pod, conf)),
     }
 }
 

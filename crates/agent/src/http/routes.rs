@@ -18,10 +18,11 @@ use super::server::{HttpRequest, HttpResponse, plain, response};
 use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::pod::PodName;
 use crate::kube::store::PodStore;
-use crate::metrics::{METRICS_TYPE, Metrics, WatchKind};
+use crate::metrics::{METRICS_TYPE, Metrics};
 use crate::readiness::{Check, Readiness, degraded, summary};
 use crate::repair::RepairCounters;
 use crate::warnings::Warnings;
+use crate::watch_progress::WatchKind;
 use crate::{live_rules, log};
 
 /// What the responses are made from.
@@ -100,20 +101,22 @@ impl Agent {
             ["v1", "reports"] if socket && request.method() == Method::POST => {
                 self.report(request.body())
             }
-            [""] if get && listener.serves_pages() => {
-                html(&page::node(&self.status(), &self.store.all(), &self.conf))
-            }
+            [""] if get && listener.serves_pages() => html(&page::node(
+                &self.status(),
+                &self.store.all_complete(),
+                &self.conf,
+            )),
             ["pods", namespace, name] if get && listener.serves_pages() => {
                 self.pod_page(&PodName::new(namespace, name)).await
             }
-            ["walk"] if get && listener.serves_pages() => self.walk_page(uri),
+            ["walk"] if get && listener.serves_pages() => self.walk_page(uri).await,
             _ => plain(StatusCode::NOT_FOUND, "not found"),
         }
     }
 
     fn status(&self) -> AgentStatus {
         let checks = self.readiness.statuses();
-        let (state, why) = summary(&checks, self.metrics.stale_watch());
+        let (state, why) = summary(&checks, self.metrics.watches.stale());
         AgentStatus {
             state,
             why,
@@ -123,7 +126,8 @@ impl Agent {
             pods: self.store.count(),
             watch_age_seconds: self
                 .metrics
-                .watch_age(WatchKind::Pods)
+                .watches
+                .age(WatchKind::Pods)
                 .map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
             repair: self.repair.as_ref().map(|counters| counters.status()),
@@ -134,14 +138,18 @@ impl Agent {
         let Some(pod) = self.store.named(name) else {
             return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
+        let pod = self.lookup.completed(pod).await;
         let live =
             live_rules::read(self.proc.clone(), Arc::clone(&self.store), Arc::clone(&pod)).await;
         html(&page::pod(&pod, &self.conf, &live))
     }
 
-    fn walk_page(&self, uri: &Uri) -> HttpResponse {
+    async fn walk_page(&self, uri: &Uri) -> HttpResponse {
         let query = WalkQuery::parse(uri.query().unwrap_or_default());
-        let pod = query.pod_name().and_then(|name| self.store.named(&name));
+        let mut pod = query.pod_name().and_then(|name| self.store.named(&name));
+        if let Some(known) = pod {
+            pod = Some(self.lookup.completed(known).await);
+        }
         html(&page::walk(&query, pod.as_deref(), &self.conf))
     }
 
@@ -155,7 +163,7 @@ impl Agent {
                 format!("[{sign}] {}: {}", check.name, check.detail)
             })
             .collect();
-        lines.extend(self.metrics.stale_watch().map(degraded));
+        lines.extend(self.metrics.watches.stale().map(degraded));
         plain(ready_code(self.readiness.is_ready()), &lines.join("\n"))
     }
 
@@ -168,7 +176,9 @@ impl Agent {
 
     fn metrics(&self) -> HttpResponse {
         let ready = self.readiness.is_ready();
-        let text = self.metrics.text(ready, self.store.count());
+        let text = self
+            .metrics
+            .text(ready, self.store.count(), self.store.large());
         response(StatusCode::OK, METRICS_TYPE, text)
     }
 

@@ -1,11 +1,12 @@
 //! A client of the API server: lists, watches, and requests for one object.
 
-use std::error::Error;
-use std::iter::successors;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::io::{AsyncBufRead, AsyncReadExt as _};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::params::{
     DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
@@ -13,10 +14,14 @@ use kube::core::params::{
 use kube::core::request::Request;
 use kube::{Client, Config};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tracing::warn;
 
-use super::decode::{Decoded, Keep, decode};
+use super::api_error::{ApiError, ErrorStatus, MAX_ERROR_BYTES, invalid};
+use super::decode::{Decoded, decode};
 use super::events::EventStream;
+use super::object::{Object, Page, Versioned, read};
 use crate::settings::ApiAccess;
 
 /// The time limit for a connection.
@@ -31,8 +36,8 @@ const GET_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit for a change of one object.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The number of objects in one page of a list. A complete pod is about 15 KB of JSON.
-const PAGE_SIZE: u32 = 50;
+/// The most objects in one page of a list. A complete pod is about 15 KB of JSON.
+const MAX_PAGE_SIZE: u32 = 50;
 
 /// The largest page, in bytes. A page that is larger, or that has too many values, is requested again
 /// with half as many objects.
@@ -42,115 +47,108 @@ const MAX_PAGE_BYTES: u64 = 4 << 20;
 /// times as much by escaping control characters.
 pub(super) const MAX_OBJECT_BYTES: u64 = 12 << 20;
 
+/// How many objects are requested at the same time, because each may be large. Others wait.
+const MAX_GETS: usize = 2;
+
+/// How long a request for an object waits for others at most. An ADD waits for it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// The duration of one watch request, in seconds.
 const WATCH_SECONDS: u32 = 280;
-
-/// A failed request to the API server.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApiError {
-    /// The credentials or the server's address cannot be read.
-    #[error("no access to the API server")]
-    Access(#[source] Box<dyn Error + Send + Sync>),
-    /// The request failed, or the API server returned an error.
-    #[error("the API server {}", describe(.0))]
-    Request(Box<kube::Error>),
-    /// The time limit was exceeded.
-    #[error("the API server did not answer within {} s", .0.as_secs())]
-    Timeout(Duration),
-    /// The connection failed before the response was complete.
-    #[error("the connection to the API server ended")]
-    Read(#[from] std::io::Error),
-    /// The response is not what was requested.
-    #[error("the API server returned an invalid response: {0}")]
-    Invalid(String),
-    /// The response is larger than this number of bytes.
-    #[error("the API server returned more than {0} bytes")]
-    TooLarge(u64),
-}
-
-/// A kind of object that the agent reads.
-pub(crate) trait Object: Sized + Send + 'static {
-    /// The fields that are used, `metadata.resourceVersion` among them.
-    const KEEP: &'static Keep;
-
-    /// A list of such objects.
-    const LIST: &'static Keep = &Keep::Fields(&[
-        ("metadata", &Keep::All),
-        ("items", &Keep::Items(Self::KEEP)),
-    ]);
-
-    /// An event of a watch of such objects.
-    const EVENT: &'static Keep = &Keep::Fields(&[("type", &Keep::All), ("object", Self::KEEP)]);
-
-    /// Reads the object from its used fields.
-    fn from_object(object: &Value) -> Result<Self, &'static str>;
-
-    /// The same object, if some of its fields were not decoded because there are too many.
-    #[must_use]
-    fn too_large(self) -> Self {
-        self
-    }
-}
-
-/// An object with its `resourceVersion`.
-pub(crate) struct Versioned<O> {
-    pub(crate) version: String,
-    pub(crate) object: O,
-}
-
-/// One page of a list.
-pub(crate) struct Page<O> {
-    /// The version of the list.
-    pub(crate) version: String,
-    /// The token for the next page; empty for the last page.
-    pub(crate) next: String,
-    /// The objects, or why one cannot be read.
-    pub(crate) items: Vec<Result<O, String>>,
-    /// The number of objects to request for the next page.
-    pub(crate) size: u32,
-}
 
 /// The client. It connects with the first request.
 pub(crate) struct Api {
     access: ApiAccess,
     client: Mutex<Option<Client>>,
+    gets: Semaphore,
+}
+
+/// How many objects to request in a page: fewer after a page that was too large, and more after small
+/// ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageSize(u32);
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(MAX_PAGE_SIZE)
+    }
+}
+
+impl PageSize {
+    fn max_bytes(self) -> u64 {
+        if self.is_one() {
+            MAX_OBJECT_BYTES
+        } else {
+            MAX_PAGE_BYTES
+        }
+    }
+
+    fn is_one(self) -> bool {
+        self.0 == 1
+    }
+
+    fn shrink(&mut self) {
+        self.0 = 1.max(self.0 / 2);
+    }
+
+    /// Grows if twice as many objects of the same size still fit.
+    fn grow_after(&mut self, bytes: usize) {
+        if (bytes as u64) < MAX_PAGE_BYTES / 4 {
+            self.0 = MAX_PAGE_SIZE.min(self.0 * 2);
+        }
+    }
 }
 
 impl Api {
     pub(crate) fn new(access: ApiAccess) -> Self {
-        let client = Mutex::new(None);
-        Self { access, client }
+        Self {
+            access,
+            client: Mutex::new(None),
+            gets: Semaphore::new(MAX_GETS),
+        }
     }
 
-    /// One page of a list of `size` objects at most; `next` is empty for the first.
+    /// One page of a list, and the size for the next one; `next` is empty for the first. An object that
+    /// is too large or not valid JSON is in a page of its own, as an item that cannot be read.
     pub(crate) async fn list<O: Object>(
         &self,
         path: &str,
         fields: Option<&str>,
         next: &str,
-        size: Option<u32>,
+        size: &mut PageSize,
     ) -> Result<Page<O>, ApiError> {
-        let mut size = size.unwrap_or(PAGE_SIZE);
         loop {
-            let mut params = ListParams::default().limit(size);
+            let mut params = ListParams::default().limit(size.0);
             params.field_selector = fields.map(str::to_owned);
             if !next.is_empty() {
                 params = params.continue_token(next);
             }
-            let request = Request::new(path).list(&params).map_err(build_error)?;
-            let max_bytes = if size > 1 {
-                MAX_PAGE_BYTES
-            } else {
-                MAX_OBJECT_BYTES
+            let list = Request::new(path);
+            let request = list.list(&params).map_err(build_error)?;
+            let body = self.request(request, LIST_TIMEOUT, size.max_bytes()).await;
+            let error = match body.and_then(|body| Ok((Page::from_body(&body)?, body.len()))) {
+                Ok(((_, true), _)) if !size.is_one() => {
+                    size.shrink();
+                    continue;
+                }
+                Ok(((page, _), bytes)) => {
+                    size.grow_after(bytes);
+                    return Ok(page);
+                }
+                Err(error) if error.is_invalid() => error,
+                Err(error) => return Err(error),
             };
-            match self.request(request, LIST_TIMEOUT, max_bytes).await {
-                Err(ApiError::TooLarge(_)) if size > 1 => size /= 2,
-                body => match page(&body?, size)? {
-                    (_, true) if size > 1 => size /= 2,
-                    (page, _) => return Ok(page),
-                },
+            if matches!(error, ApiError::Invalid(_)) {
+                warn!(path, objects = size.0, "watch: {error}");
             }
+            if size.is_one() {
+                let request = list.list_metadata(&params).map_err(build_error)?;
+                let body = self.request(request, LIST_TIMEOUT, MAX_OBJECT_BYTES).await;
+                let page = body.and_then(|body| Page::from_metadata(&body));
+                // An error of the first request says more.
+                return page.map_err(|_second| error);
+            }
+            size.shrink();
         }
     }
 
@@ -166,10 +164,9 @@ impl Api {
         let request = Request::new(path)
             .watch(&params, version)
             .map_err(build_error)?;
-        let client = self.client().await?;
-        let body = timeout(LIST_TIMEOUT, client.request_stream(request)).await;
+        let body = timeout(LIST_TIMEOUT, self.open(request)).await;
         let body = body.map_err(|_elapsed| ApiError::Timeout(LIST_TIMEOUT))?;
-        Ok(EventStream::new(body.map_err(Box::new)?))
+        Ok(EventStream::new(body?))
     }
 
     /// One object; `None` if it does not exist.
@@ -181,6 +178,8 @@ impl Api {
         let request = Request::new(path)
             .get(name, &GetParams::default())
             .map_err(build_error)?;
+        let permit = timeout(BUSY_TIMEOUT, self.gets.acquire()).await;
+        let _permit = permit.map_err(|_elapsed| ApiError::Busy)?;
         match self.request(request, GET_TIMEOUT, MAX_OBJECT_BYTES).await {
             Ok(body) => {
                 let Decoded { value, is_cut } = decode(&body, O::KEEP).map_err(invalid)?;
@@ -261,15 +260,39 @@ impl Api {
         request: http::Request<Vec<u8>>,
         max_bytes: u64,
     ) -> Result<Vec<u8>, ApiError> {
-        let client = self.client().await?;
-        let body = client.request_stream(request).await.map_err(Box::new)?;
-        let mut body = Box::pin(body).take(max_bytes + 1);
+        let mut body = Box::pin(self.open(request).await?).take(max_bytes + 1);
         let mut bytes = Vec::new();
         body.read_to_end(&mut bytes).await?;
         if body.limit() == 0 {
             return Err(ApiError::TooLarge(max_bytes));
         }
         Ok(bytes)
+    }
+
+    /// Sends a request. Returns the body of the response if the request succeeded.
+    async fn open(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<impl AsyncBufRead + use<>, ApiError> {
+        let client = self.client().await?;
+        let response = client.send(request.map(Body::from)).await;
+        let response = response.map_err(Box::new)?;
+        let status = response.status();
+        let body = response.into_body().into_data_stream();
+        let body = body.map_err(std::io::Error::other).into_async_read();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let mut bytes = Vec::new();
+        // The status counts, also if the rest cannot be read.
+        drop(
+            Box::pin(body)
+                .take(MAX_ERROR_BYTES)
+                .read_to_end(&mut bytes)
+                .await,
+        );
+        let status = ErrorStatus::from_response(status.as_u16(), &bytes);
+        Err(ApiError::Status(status))
     }
 
     async fn change(
@@ -297,46 +320,6 @@ impl Api {
     }
 }
 
-impl ApiError {
-    /// The HTTP status, if the API server returned an error.
-    pub(crate) fn code(&self) -> Option<u16> {
-        match self {
-            Self::Request(error) => match &**error {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// Whether the response itself is at fault, so that the same request would fail again.
-    pub(crate) fn is_invalid(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::TooLarge(_))
-    }
-}
-
-impl From<Box<kube::Error>> for ApiError {
-    fn from(error: Box<kube::Error>) -> Self {
-        Self::Request(error)
-    }
-}
-
-/// One phrase: each layer of `kube` repeats the message of its cause, so only the last is used.
-fn describe(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => {
-            format!(
-                "answered {} {}: {}",
-                status.code, status.reason, status.message
-            )
-        }
-        other => {
-            let causes = successors(Some(other as &dyn Error), |&error| error.source());
-            format!("did not answer: {}", causes.last().unwrap_or(other))
-        }
-    }
-}
-
 async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
     match access {
         ApiAccess::InCluster => Config::incluster().map_err(|error| ApiError::Access(error.into())),
@@ -348,51 +331,6 @@ async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
                 .map_err(|error| ApiError::Access(error.into()))
         }
     }
-}
-
-/// The page, and whether values are missing in it.
-fn page<O: Object>(body: &[u8], size: u32) -> Result<(Page<O>, bool), ApiError> {
-    let decoded = decode(body, O::LIST).map_err(invalid)?;
-    let (mut list, is_cut) = (decoded.value, decoded.is_cut);
-    let metadata = |field: &str| list["metadata"][field].as_str().unwrap_or_default();
-    let (version, next) = (metadata("resourceVersion"), metadata("continue"));
-    if version.is_empty() {
-        return Err(invalid("a list without `resourceVersion`"));
-    }
-    let (version, next) = (version.to_owned(), next.to_owned());
-    let items = match list["items"].take() {
-        Value::Array(items) => items,
-        Value::Null => Vec::new(),
-        _ => return Err(invalid("`items` is not a list")),
-    };
-    let page = Page {
-        version,
-        next,
-        items: items.iter().map(|item| read(item, is_cut)).collect(),
-        size,
-    };
-    Ok((page, is_cut))
-}
-
-/// The object, or what is wrong with which one.
-pub(super) fn read<O: Object>(object: &Value, is_cut: bool) -> Result<O, String> {
-    match O::from_object(object) {
-        Ok(object) if is_cut => Ok(object.too_large()),
-        Ok(object) => Ok(object),
-        Err(reason) => {
-            let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
-            let (namespace, name) = (field("namespace"), field("name"));
-            Err(format!("{namespace:?}/{name:?}: {reason}"))
-        }
-    }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "`map_err` passes errors by value"
-)]
-pub(super) fn invalid(reason: impl ToString) -> ApiError {
-    ApiError::Invalid(reason.to_string())
 }
 
 fn build_error(error: kube::core::request::Error) -> ApiError {

@@ -2,11 +2,11 @@
 
 use std::pin::Pin;
 
+use super::api::MAX_OBJECT_BYTES;
+use super::api_error::{ApiError, ErrorStatus, invalid};
+use super::decode::{Keep, decode};
+use super::object::{Object, read};
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
-use serde_json::Value;
-
-use super::api::{ApiError, MAX_OBJECT_BYTES, Object, invalid, read};
-use super::decode::decode;
 
 /// A watch that is open.
 pub(crate) struct EventStream<B> {
@@ -93,10 +93,9 @@ fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
 
 /// The `Status` in the event, such as that of an expired version.
 fn status(line: &[u8]) -> ApiError {
-    let status = serde_json::from_slice::<Value>(line)
-        .and_then(|mut event| serde_json::from_value(event["object"].take()));
-    match status {
-        Ok(status) => Box::new(kube::Error::Api(status)).into(),
+    let keep = const { &Keep::Fields(&[("object", ErrorStatus::KEEP)]) };
+    match decode(line, keep) {
+        Ok(event) => ApiError::Status(ErrorStatus::from_object(&event.value["object"])),
         Err(error) => invalid(error),
     }
 }

@@ -8,7 +8,9 @@ use mesh_cni_agent_api::POD_TIMEOUT;
 use mesh_cni_selector::PodFacts;
 use tokio::time::timeout;
 
-use super::api::{Api, ApiError, Object};
+use super::api::Api;
+use super::api_error::ApiError;
+use super::object::{Object, Versioned};
 use super::pod::{CompletePod, Pod, PodError, PodName};
 use super::pods::Namespace;
 use super::store::PodStore;
@@ -23,22 +25,28 @@ const WAIT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = POD_TIMEOUT.saturating_sub(Duration::from_secs(1));
 
 /// Why there are no facts about a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FactsError {
     /// The API server has no pod of that name.
+    #[error("the API server has no such pod")]
     NoPod,
     /// The pod of that name has another UID, this one.
+    #[error("the pod has UID {0} now")]
     OtherPod(String),
     /// The pod cannot be decoded.
+    #[error("{0}")]
     Unreadable(String),
     /// The API server has no namespace of that name, whose labels the policy needs.
+    #[error("the API server has no such namespace")]
     NoNamespace,
     /// The pod is not in the watch, and the request to the API server failed.
+    #[error("{0}")]
     Api(String),
 }
 
 /// Finds facts.
+#[derive(Clone)]
 pub(crate) struct FactsLookup {
     pub(crate) store: Arc<PodStore>,
     pub(crate) api: Arc<Api>,
@@ -54,11 +62,7 @@ impl FactsLookup {
     ) -> Result<PodFacts, FactsError> {
         timeout(ANSWER_TIMEOUT, self.find(name, uid))
             .await
-            .unwrap_or_else(|_elapsed| {
-                let seconds = ANSWER_TIMEOUT.as_secs();
-                let error = format!("no answer from the API server within {seconds} s");
-                Err(FactsError::Api(error))
-            })
+            .unwrap_or_else(|_elapsed| Err(no_answer()))
     }
 
     async fn find(&self, name: &PodName, uid: Option<&str>) -> Result<PodFacts, FactsError> {
@@ -66,9 +70,26 @@ impl FactsLookup {
         if pod.name != *name || uid.is_some_and(|uid| !self.store.is_uid_of(uid, &pod)) {
             return Err(FactsError::OtherPod(pod.uid.clone()));
         }
+        self.complete(&pod).await
+    }
+
+    /// The pod with all facts. If they are not known, they are requested.
+    pub(crate) async fn completed(&self, pod: Arc<Pod>) -> Arc<Pod> {
+        let facts = timeout(ANSWER_TIMEOUT, self.complete(&pod)).await;
+        let facts = facts.unwrap_or_else(|_elapsed| Err(no_answer()));
+        Arc::new(Pod {
+            facts: facts.map_err(|error| match error {
+                FactsError::Unreadable(why) => PodError::Unreadable(why),
+                error => PodError::Request(error.to_string()),
+            }),
+            ..Pod::clone(&pod)
+        })
+    }
+
+    async fn complete(&self, pod: &Pod) -> Result<PodFacts, FactsError> {
         match &pod.facts {
             Ok(facts) => self.with_namespace_labels(facts).await,
-            Err(PodError::TooLarge) => self.with_namespace_labels(&self.large(&pod).await?).await,
+            Err(PodError::TooLarge) => self.with_namespace_labels(&self.large(pod).await?).await,
             Err(error) => Err(FactsError::Unreadable(error_chain(error))),
         }
     }
@@ -93,25 +114,38 @@ impl FactsLookup {
     }
 
     async fn request<O: Object>(&self, name: &PodName) -> Result<Option<O>, ApiError> {
-        self.metrics.api_request("get");
         let path = format!("/api/v1/namespaces/{}/pods", name.namespace);
-        let found = self.api.get::<O>(&path, &name.name).await?;
+        let found = self.get::<O>(&path, &name.name).await?;
         Ok(found.map(|found| found.object))
+    }
+
+    async fn get<O: Object>(
+        &self,
+        path: &str,
+        name: &str,
+    ) -> Result<Option<Versioned<O>>, ApiError> {
+        self.metrics.api_request("get");
+        let found = self.api.get::<O>(path, name).await;
+        if matches!(found, Err(ApiError::Busy)) {
+            self.metrics.api_busy();
+        }
+        found
     }
 
     async fn with_namespace_labels(&self, facts: &PodFacts) -> Result<PodFacts, FactsError> {
         if let Some(facts) = self.store.complete(facts, WAIT).await {
             return Ok(facts);
         }
-        self.metrics.api_request("get");
         let path = "/api/v1/namespaces";
-        let namespace = self.api.get::<Namespace>(path, &facts.namespace).await?;
+        let namespace = self.get::<Namespace>(path, &facts.namespace).await?;
         let namespace = namespace.ok_or(FactsError::NoNamespace)?;
-        Ok(PodFacts {
-            namespace_labels: Some(namespace.object.labels),
-            ..facts.clone()
-        })
+        Ok(self.store.complete_with(facts, namespace.object.labels))
     }
+}
+
+fn no_answer() -> FactsError {
+    let seconds = ANSWER_TIMEOUT.as_secs();
+    FactsError::Api(format!("no answer from the API server within {seconds} s"))
 }
 
 impl From<ApiError> for FactsError {

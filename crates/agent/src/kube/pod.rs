@@ -5,22 +5,20 @@ use std::net::IpAddr;
 
 use mesh_cni_netns::ContainerProcess;
 use mesh_cni_selector::{ManifestError, PodFacts};
-use serde::Deserialize;
+use mesh_cni_text::truncated;
 use serde_json::Value;
 
-use super::api::Object;
+use super::container::{self, Container, PodStatus};
 use super::decode::Keep;
+use super::object::Object;
 use super::pod_fields::POD;
 
-/// The most that is kept of one pod, in bytes. A pod with the settings of Istio's injector has about
-/// 6 KiB.
-pub(crate) const MAX_FACTS_BYTES: usize = 32 << 10;
+/// The most that is kept of the facts of one pod, in bytes. A pod with the settings of Istio's injector
+/// has about 6 KiB.
+const MAX_FACTS_BYTES: usize = 32 << 10;
 
-/// The most that is kept of one text of a container's status, in bytes.
-const MAX_STATUS_TEXT: usize = 1 << 10;
-
-/// The most containers of each kind whose status is kept.
-const MAX_CONTAINERS: usize = 64;
+/// The most that is kept of the second UID of a static pod, in bytes.
+const MAX_UID: usize = 253;
 
 /// Namespace and name of a pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +39,8 @@ pub struct Pod {
     pub uid: String,
     /// The facts that decide about redirection, or why the pod cannot be decoded.
     pub facts: Result<PodFacts, PodError>,
+    /// The second UID of a static pod, by which the kubelet and the container runtime know it.
+    pub static_uid: Option<String>,
     /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Whether it has a controller, which replaces it when it is deleted.
@@ -61,50 +61,19 @@ pub enum PodError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The facts are too large to be kept for every pod; they are requested when they are needed.
-    #[error("its settings are too large to be kept in memory; an ADD requests them")]
+    #[error(
+        "its settings are too large to be kept in memory; they are requested when they are needed"
+    )]
     TooLarge,
-}
-
-/// The status of one container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Container {
-    /// Its name, as in the pod's spec.
-    pub name: String,
-    /// `containerID`, for example `containerd://0123…`; `None` before the container exists.
-    pub id: Option<String>,
-    /// Its current state.
-    pub state: ContainerState,
-    /// How its previous run ended.
-    pub last_termination: Option<Termination>,
-    /// `restartCount`.
-    pub restarts: u32,
-}
-
-/// The state of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ContainerState {
-    /// The kubelet has not reported any.
-    #[default]
-    Unknown,
-    /// It waits to be started, for this reason, for example `CrashLoopBackOff`.
-    Waiting(String),
-    /// It is running.
-    Running,
-    /// It has ended.
-    Terminated(Termination),
-}
-
-/// How a run of a container ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Termination {
-    /// Its exit code.
-    pub exit_code: i32,
-    /// For example `Error` or `Completed`.
-    pub reason: String,
-    /// Its termination message.
-    pub message: String,
+    /// The pod has more values than are decoded.
+    #[error("it has too many variables, arguments or other values to be read")]
+    TooManyValues,
+    /// The facts were requested, and the response cannot be decoded.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The facts were requested, and the request failed.
+    #[error("its settings cannot be requested: {0}")]
+    Request(String),
 }
 
 impl Pod {
@@ -112,12 +81,26 @@ impl Pod {
     /// name or UID, which every stored pod has.
     pub fn from_object(object: &Value) -> Result<Self, &'static str> {
         let pod = Self::complete(object)?;
-        let bytes = pod.facts.as_ref().map_or(0, PodFacts::memory_bytes);
-        Ok(if bytes > MAX_FACTS_BYTES {
+        Ok(if pod.facts_bytes() > MAX_FACTS_BYTES {
             pod.too_large()
         } else {
             pod
         })
+    }
+
+    /// About how many bytes its facts take in memory.
+    pub(super) fn facts_bytes(&self) -> usize {
+        self.facts.as_ref().map_or(0, PodFacts::memory_bytes)
+    }
+
+    /// The pod without what nothing reads of the statuses of its containers. Repair reads those of this
+    /// init container.
+    #[must_use]
+    pub(super) fn only_used_statuses(mut self, init_container: Option<&str>) -> Self {
+        for containers in [&mut self.init_containers, &mut self.containers] {
+            container::retain_used(containers, init_container);
+        }
+        self
     }
 
     /// Reads a `v1` Pod with its facts, whatever their size.
@@ -127,24 +110,23 @@ impl Pod {
             namespace: metadata("namespace").ok_or("a pod without `metadata.namespace`")?,
             name: metadata("name").ok_or("a pod without `metadata.name`")?,
         };
-        let status = PodStatus::deserialize(&object["status"]).unwrap_or_default();
+        let status = PodStatus::from_object(object);
+        let facts = PodFacts::from_object(object).map(PodFacts::only_mesh_settings);
+        let static_uid = facts
+            .as_ref()
+            .ok()
+            .and_then(|facts| facts.static_pod_uid.as_deref());
         Ok(Self {
             name,
             uid: metadata("uid").ok_or("a pod without `metadata.uid`")?,
-            facts: PodFacts::from_object(object)
-                .map(PodFacts::only_mesh_settings)
-                .map_err(PodError::from),
+            static_uid: static_uid.map(|uid| truncated(uid, MAX_UID).to_owned()),
+            facts: facts.map_err(PodError::from),
             deleting: !object["metadata"]["deletionTimestamp"].is_null(),
             controlled: is_controlled(&object["metadata"]),
             phase: status.phase,
-            init_containers: containers(status.init_container_statuses),
-            containers: containers(status.container_statuses),
+            init_containers: status.init_containers,
+            containers: status.containers,
         })
-    }
-
-    /// The second UID of a static pod, by which the kubelet and the container runtime know it.
-    pub(crate) fn static_uid(&self) -> Option<&str> {
-        self.facts.as_ref().ok()?.static_pod_uid.as_deref()
     }
 
     /// Whether that process runs in the pod, whose second UID is `static_uid`. Only a process whose
@@ -157,6 +139,11 @@ impl Pod {
         self.all_containers()
             .filter_map(|container| container.id.as_deref()?.split_once("://"))
             .any(|(_runtime, id)| container_id == Some(id))
+    }
+
+    /// Whether all of its containers have ended and none starts again.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 
     /// Its addresses.
@@ -200,7 +187,8 @@ impl Object for CompletePod {
     const KEEP: &'static Keep = &POD;
 
     fn too_large(self) -> Self {
-        Self(self.0.too_large())
+        let facts = Err(PodError::TooManyValues);
+        Self(Pod { facts, ..self.0 })
     }
 
     fn from_object(object: &Value) -> Result<Self, &'static str> {
@@ -214,89 +202,11 @@ impl fmt::Display for PodName {
     }
 }
 
-/// The part of `status` that repair uses. Redirection does not depend on it, so a status that cannot
-/// be decoded counts as empty.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PodStatus {
-    phase: String,
-    init_container_statuses: Vec<ContainerStatus>,
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ContainerStatus {
-    name: String,
-    #[serde(rename = "containerID")]
-    container_id: String,
-    state: StateStatus,
-    last_state: StateStatus,
-    restart_count: u32,
-}
-
-/// One of the three fields is set.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StateStatus {
-    waiting: Option<Waiting>,
-    running: Option<Value>,
-    terminated: Option<Termination>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Waiting {
-    reason: String,
-}
-
 /// Whether one of `ownerReferences` is a controller.
 fn is_controlled(metadata: &Value) -> bool {
     metadata["ownerReferences"]
         .as_array()
         .is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
-}
-
-fn containers(statuses: Vec<ContainerStatus>) -> Vec<Container> {
-    let first = statuses.into_iter().take(MAX_CONTAINERS);
-    first.map(container).collect()
-}
-
-fn container(status: ContainerStatus) -> Container {
-    Container {
-        name: short(status.name),
-        id: Some(short(status.container_id)).filter(|id| !id.is_empty()),
-        state: state(status.state),
-        last_termination: status.last_state.terminated.map(termination),
-        restarts: status.restart_count,
-    }
-}
-
-fn state(status: StateStatus) -> ContainerState {
-    if let Some(terminated) = status.terminated {
-        ContainerState::Terminated(termination(terminated))
-    } else if status.running.is_some() {
-        ContainerState::Running
-    } else if let Some(waiting) = status.waiting {
-        ContainerState::Waiting(short(waiting.reason))
-    } else {
-        ContainerState::Unknown
-    }
-}
-
-fn termination(termination: Termination) -> Termination {
-    Termination {
-        exit_code: termination.exit_code,
-        reason: short(termination.reason),
-        message: short(termination.message),
-    }
-}
-
-/// The beginning of a long text.
-fn short(mut text: String) -> String {
-    let end = (0..=MAX_STATUS_TEXT.min(text.len())).rfind(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
-    text
 }
 
 #[cfg(test)]

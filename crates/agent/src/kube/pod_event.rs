@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use mesh_cni_text::truncated;
 use serde_json::{Value, json};
 
-use super::api::{Api, ApiError};
+use super::api::Api;
+use super::api_error::ApiError;
 use super::pod::Pod;
 use crate::metrics::Metrics;
 

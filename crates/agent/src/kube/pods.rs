@@ -7,12 +7,29 @@ use std::sync::Arc;
 use mesh_cni_selector::PodFacts;
 use serde_json::Value;
 
-use super::api::Object;
 use super::decode::Keep;
-use super::pod::{Pod, PodName};
+use super::object::Object;
+use super::pod::{Pod, PodError, PodName};
 
 /// The labels of an object.
 pub type Labels = BTreeMap<String, String>;
+
+/// The facts of pods are kept if they take at most this many bytes.
+const SMALL_FACTS_BYTES: usize = 8 << 10;
+
+/// Larger facts are kept only while those of all pods take at most this many bytes. Otherwise they are
+/// requested when they are needed.
+const MAX_ALL_FACTS_BYTES: usize = 8 << 20;
+
+/// What the settings of the agent read of pods and namespaces. Nothing else is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsedFields {
+    /// The keys of the labels of namespaces; `None` if the policy does not need namespaces.
+    pub namespace_labels: Option<BTreeSet<String>>,
+    /// The init container whose status repair reads.
+    pub init_container: Option<String>,
+}
 
 /// An event about one kind of object, in the order in which the API server returns them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +87,10 @@ impl Object for Namespace {
 pub struct Pods {
     by_name: BTreeMap<PodName, Arc<Pod>>,
     listed: BTreeSet<PodName>,
-    /// `None` if the policy does not need the labels of namespaces.
-    namespaces: Option<Namespaces>,
+    /// About how many bytes the facts of all pods take.
+    facts_bytes: usize,
+    used: UsedFields,
+    namespaces: Namespaces,
 }
 
 #[derive(Debug, Default)]
@@ -101,10 +120,10 @@ pub struct Changes {
 }
 
 impl Pods {
-    /// No pods; `with_namespaces` if the policy needs the labels of namespaces.
-    pub fn new(with_namespaces: bool) -> Self {
+    /// No pods. Of those to come, these fields are kept.
+    pub fn new(used: UsedFields) -> Self {
         Self {
-            namespaces: with_namespaces.then(Namespaces::default),
+            used,
             ..Self::default()
         }
     }
@@ -129,21 +148,22 @@ impl Pods {
 
     /// Applies an event about a namespace.
     pub fn apply_namespace(&mut self, event: WatchEvent<Namespace>) {
-        let Some(namespaces) = &mut self.namespaces else {
+        let Some(used) = &self.used.namespace_labels else {
             return;
         };
+        let namespaces = &mut self.namespaces;
         match event {
             WatchEvent::Init => namespaces.listed.clear(),
             WatchEvent::InitApply(Namespace { name, labels }) => {
                 namespaces.listed.insert(name.clone());
-                namespaces.labels.insert(name, labels);
+                namespaces.labels.insert(name, only(used, labels));
             }
             WatchEvent::InitDone => {
                 let listed = std::mem::take(&mut namespaces.listed);
                 namespaces.labels.retain(|name, _| listed.contains(name));
             }
             WatchEvent::Apply(Namespace { name, labels }) => {
-                namespaces.labels.insert(name, labels);
+                namespaces.labels.insert(name, only(used, labels));
             }
             WatchEvent::Delete(Namespace { name, .. }) => {
                 namespaces.labels.remove(&name);
@@ -168,7 +188,9 @@ impl Pods {
     /// The pod with that UID: of its own, or else the UID by which the kubelet knows a static pod.
     /// `None` if several pods claim to be that static pod.
     pub fn by_uid(&self, uid: &str) -> Option<&Arc<Pod>> {
-        let mut claims = self.iter().filter(|pod| pod.static_uid() == Some(uid));
+        let mut claims = self
+            .iter()
+            .filter(|pod| pod.static_uid.as_deref() == Some(uid));
         self.with_own_uid(uid)
             .or_else(|| claims.next().filter(|_| claims.next().is_none()))
     }
@@ -176,7 +198,7 @@ impl Pods {
     /// Whether it is a UID of that pod. The second UID of a static pod does not count if it is
     /// another pod's own: whoever creates a pod can choose it.
     pub fn is_uid_of(&self, uid: &str, pod: &Pod) -> bool {
-        pod.uid == uid || pod.static_uid() == Some(uid) && self.with_own_uid(uid).is_none()
+        pod.uid == uid || pod.static_uid.as_deref() == Some(uid) && self.with_own_uid(uid).is_none()
     }
 
     fn with_own_uid(&self, uid: &str) -> Option<&Arc<Pod>> {
@@ -186,19 +208,34 @@ impl Pods {
     /// Adds the labels of the pod's namespace to its facts if the policy needs them; `None` if they
     /// are not known yet. Removes the second UID of a static pod if it is another pod's own.
     pub fn complete(&self, facts: &PodFacts) -> Option<PodFacts> {
+        let labels = if self.keeps_namespaces() {
+            self.namespaces.labels.get(&facts.namespace)?.clone()
+        } else {
+            Labels::new()
+        };
+        Some(self.complete_with(facts, labels))
+    }
+
+    /// The same with these labels of the namespace.
+    pub fn complete_with(&self, facts: &PodFacts, labels: Labels) -> PodFacts {
         let mut facts = facts.clone();
-        if let Some(namespaces) = &self.namespaces {
-            facts.namespace_labels = Some(namespaces.labels.get(&facts.namespace)?.clone());
-        }
+        let used = self.used.namespace_labels.as_ref();
+        facts.namespace_labels = used.map(|used| only(used, labels));
         facts
             .static_pod_uid
             .take_if(|uid| self.with_own_uid(uid).is_some());
-        Some(facts)
+        facts
     }
 
     /// Whether the labels of namespaces are kept.
     pub fn keeps_namespaces(&self) -> bool {
-        self.namespaces.is_some()
+        self.used.namespace_labels.is_some()
+    }
+
+    /// The number of pods whose facts are too large to be kept.
+    pub fn large(&self) -> usize {
+        let is_large = |pod: &&Arc<Pod>| pod.facts == Err(PodError::TooLarge);
+        self.iter().filter(is_large).count()
     }
 
     /// Every pod, ordered by namespace and name.
@@ -217,8 +254,13 @@ impl Pods {
     }
 
     fn insert(&mut self, pod: Pod) -> Changes {
-        let pod = Arc::new(pod);
-        let previous = self.by_name.insert(pod.name.clone(), Arc::clone(&pod));
+        let previous = self.take(&pod.name);
+        let pod = pod.only_used_statuses(self.used.init_container.as_deref());
+        let bytes = pod.facts_bytes();
+        let is_kept = bytes <= SMALL_FACTS_BYTES || self.facts_bytes + bytes <= MAX_ALL_FACTS_BYTES;
+        let pod = Arc::new(if is_kept { pod } else { pod.too_large() });
+        self.facts_bytes += pod.facts_bytes();
+        self.by_name.insert(pod.name.clone(), Arc::clone(&pod));
         let changed = previous.as_ref() != Some(&pod);
         let replaced = previous.filter(|previous| previous.uid != pod.uid);
         Changes {
@@ -230,7 +272,7 @@ impl Pods {
     fn remove(&mut self, pod: &Pod) -> Changes {
         let current = self.by_name.get(&pod.name);
         let is_current = current.is_some_and(|current| current.uid == pod.uid);
-        let removed = is_current.then(|| self.by_name.remove(&pod.name)).flatten();
+        let removed = is_current.then(|| self.take(&pod.name)).flatten();
         Changes {
             deleted: Vec::from_iter(removed),
             applied: Vec::new(),
@@ -239,14 +281,22 @@ impl Pods {
 
     fn remove_unlisted(&mut self) -> Changes {
         let listed = std::mem::take(&mut self.listed);
-        let mut changes = Changes::default();
-        self.by_name.retain(|name, pod| {
-            let is_listed = listed.contains(name);
-            if !is_listed {
-                changes.deleted.push(Arc::clone(pod));
-            }
-            is_listed
-        });
-        changes
+        let unlisted = self.by_name.keys().filter(|name| !listed.contains(name));
+        let unlisted: Vec<_> = unlisted.cloned().collect();
+        Changes {
+            deleted: unlisted.iter().filter_map(|name| self.take(name)).collect(),
+            applied: Vec::new(),
+        }
     }
+
+    fn take(&mut self, name: &PodName) -> Option<Arc<Pod>> {
+        let pod = self.by_name.remove(name)?;
+        self.facts_bytes -= pod.facts_bytes();
+        Some(pod)
+    }
+}
+
+fn only(used: &BTreeSet<String>, mut labels: Labels) -> Labels {
+    labels.retain(|key, _| used.contains(key));
+    labels
 }

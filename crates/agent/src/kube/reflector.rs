@@ -7,8 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::api::{Api, ApiError, Object, invalid};
+use super::api::{Api, PageSize};
+use super::api_error::{ApiError, invalid};
 use super::events::{ApiChange, ApiEvent};
+use super::object::Object;
 use super::pods::WatchEvent;
 use crate::metrics::Metrics;
 
@@ -20,8 +22,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// of them are missing then, and the connection may be dead.
 const MAX_SILENCE: Duration = Duration::from_secs(150);
 
-/// How often in a row an invalid response may follow the same version. Then a list skips what is
-/// invalid.
+/// How often in a row an invalid response may follow the same version. Then a list skips the objects
+/// that cannot be read.
 const MAX_INVALID: u32 = 3;
 
 /// The largest number of pages in a list, so that a list ends whatever the API server returns.
@@ -123,11 +125,11 @@ impl<F> Reflector<F> {
         F: Fn(Update<O>),
     {
         self.event(WatchEvent::Init);
-        let (mut next, mut size) = (String::new(), None);
+        let (mut next, mut size) = (String::new(), PageSize::default());
         for _ in 0..MAX_PAGES {
             self.metrics.api_request("list");
             let fields = self.field_selector.as_deref();
-            let page = self.api.list(self.path, fields, &next, size).await?;
+            let page = self.api.list(self.path, fields, &next, &mut size).await?;
             for item in page.items {
                 match item {
                     Ok(object) => self.event(WatchEvent::InitApply(object)),
@@ -143,7 +145,7 @@ impl<F> Reflector<F> {
             if page.next == next {
                 return Err(invalid("a list that repeats `continue`"));
             }
-            (next, size) = (page.next, Some(page.size));
+            next = page.next;
         }
         Err(invalid("a list that does not end"))
     }

@@ -9,10 +9,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use super::pod::{Pod, PodName};
-use super::pods::{Changes, Lookup, Namespace, Pods, WatchEvent};
+use super::pods::{Changes, Labels, Lookup, Namespace, Pods, WatchEvent};
 
 /// How many changes a subscriber may fall behind before it receives every pod again.
-const BACKLOG: usize = 256;
+const BACKLOG: usize = 64;
 
 /// The shared pods.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl PodStore {
 
     /// The UID by which the kubelet knows that static pod, if no other pod has it.
     pub(crate) fn static_uid(&self, pod: &Pod) -> Option<String> {
-        let uid = pod.static_uid()?;
+        let uid = pod.static_uid.as_deref()?;
         let found = self.by_uid(uid)?;
         (found.uid == pod.uid).then(|| uid.to_owned())
     }
@@ -109,14 +109,45 @@ impl PodStore {
             .await
     }
 
+    /// The same without waiting.
+    pub fn try_complete(&self, facts: &PodFacts) -> Option<PodFacts> {
+        self.pods().complete(facts)
+    }
+
+    /// Adds these labels of the pod's namespace to its facts.
+    pub fn complete_with(&self, facts: &PodFacts, labels: Labels) -> PodFacts {
+        self.pods().complete_with(facts, labels)
+    }
+
     /// Every pod, ordered by namespace and name.
     pub fn all(&self) -> Vec<Arc<Pod>> {
         self.pods().iter().map(Arc::clone).collect()
     }
 
+    /// The same with the labels of namespaces that are known.
+    pub(crate) fn all_complete(&self) -> Vec<Arc<Pod>> {
+        let pods = self.pods();
+        let complete = |pod: &Arc<Pod>| {
+            let facts = pods.complete(pod.facts.as_ref().ok()?)?;
+            let facts = Ok(facts);
+            Some(Arc::new(Pod {
+                facts,
+                ..Pod::clone(pod)
+            }))
+        };
+        pods.iter()
+            .map(|pod| complete(pod).unwrap_or_else(|| Arc::clone(pod)))
+            .collect()
+    }
+
     /// The number of pods.
     pub fn count(&self) -> usize {
         self.pods().len()
+    }
+
+    /// The number of pods whose facts are too large to be kept.
+    pub fn large(&self) -> usize {
+        self.pods().large()
     }
 
     /// Whether the labels of namespaces are kept.

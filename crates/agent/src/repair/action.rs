@@ -12,8 +12,9 @@ use super::diagnosis::{Action, Diagnosis, History, ObservedRules, diagnose};
 use super::{Candidate, Processes, Repairer, event};
 use crate::decide::rule_counts;
 use crate::error_chain;
-use crate::kube::api::{ApiError, Versioned};
-use crate::kube::pod::{Pod, PodName};
+use crate::kube::api_error::ApiError;
+use crate::kube::object::Versioned;
+use crate::kube::pod::{CompletePod, Pod, PodName};
 use crate::kube::pod_event::PodEvent;
 use crate::metrics::RepairResult;
 
@@ -94,9 +95,10 @@ impl Repairer {
             uid: Some(current.object.uid),
             resource_version: Some(current.version),
         };
-        self.metrics.api_request("delete");
+        self.lookup.metrics.api_request("delete");
         let name = &candidate.pod.name;
         match self
+            .lookup
             .api
             .delete(&pods_path(name), &name.name, preconditions)
             .await
@@ -129,9 +131,9 @@ impl Repairer {
         };
         let change =
             json!({"metadata": {"resourceVersion": current.version, "labels": {key: value}}});
-        self.metrics.api_request("patch");
+        self.lookup.metrics.api_request("patch");
         let path = pods_path(&pod.name);
-        match self.api.merge(&path, &pod.name.name, &change).await {
+        match self.lookup.api.merge(&path, &pod.name.name, &change).await {
             Ok(()) => ActionResult::Done(details),
             Err(error) => failed_request(&error, "patch pods"),
         }
@@ -140,10 +142,18 @@ impl Repairer {
     /// The current pod with its version, so that a change cannot apply to a newer pod of the same
     /// name.
     async fn current(&self, pod: &Pod) -> Result<Versioned<Pod>, ActionResult> {
-        self.metrics.api_request("get");
+        self.lookup.metrics.api_request("get");
         let path = pods_path(&pod.name);
-        match self.api.get::<Pod>(&path, &pod.name.name).await {
-            Ok(Some(current)) if current.object.uid == pod.uid => Ok(current),
+        match self
+            .lookup
+            .api
+            .get::<CompletePod>(&path, &pod.name.name)
+            .await
+        {
+            Ok(Some(current)) if current.object.0.uid == pod.uid => Ok(Versioned {
+                version: current.version,
+                object: current.object.0,
+            }),
             Ok(Some(_)) => Err(ActionResult::Skipped(
                 "another pod has its name now".to_owned(),
             )),
@@ -175,7 +185,7 @@ impl Repairer {
                     action = kind,
                     "repair: not needed: {details}"
                 );
-                return self.metrics.repaired(kind, RepairResult::Skip);
+                return self.lookup.metrics.repaired(kind, RepairResult::Skip);
             }
             ActionResult::Failed(details) | ActionResult::NotPossible(details) => {
                 warn!(
@@ -195,7 +205,7 @@ impl Repairer {
             action: event::action(action),
             note: result.as_ref().unwrap_or_else(|details| details),
         };
-        let created = event.create(&self.api, &self.metrics, &self.node, pod);
+        let created = event.create(&self.lookup.api, &self.lookup.metrics, &self.node, pod);
         if let Err(error) = created.await {
             let error = error_chain(&error);
             warn!(
@@ -204,7 +214,7 @@ impl Repairer {
                 "repair: cannot create an Event: {error}"
             );
         }
-        self.metrics.repaired(kind, label);
+        self.lookup.metrics.repaired(kind, label);
     }
 }
 
@@ -218,8 +228,12 @@ fn failed_request(error: &ApiError, right: &str) -> ActionResult {
     let details = error_chain(error);
     match error.code() {
         Some(404 | 409) => ActionResult::Skipped(details),
-        Some(401 | 403) => ActionResult::Failed(format!(
+        _ if error.lacks_right() => ActionResult::Failed(format!(
             "{details}; give the agent's role the right: {right}"
+        )),
+        _ if error.is_refused_change() => ActionResult::Failed(format!(
+            "{details}; the agent has the right: {right}, so change the admission policy or webhook \
+             that the message names"
         )),
         _ => ActionResult::Failed(format!("{details}; nothing to do: the agent retries")),
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::settings::{RepairMethod, RepairSettings};
-use crate::kube::pod::{Container, ContainerState, Pod, Termination};
+use crate::kube::container::{Container, ContainerState, Termination};
+use crate::kube::pod::Pod;
 
 /// The exit code of a validation that found that the rules do not redirect.
 const VALIDATION_FAILED: i32 = 126;
@@ -195,7 +196,7 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn in_place(&self) -> Diagnosis {
-        if self.has_ended() {
+        if self.pod.has_ended() {
             return self.ended();
         }
         if self.pod.addresses().is_empty() {
@@ -299,10 +300,6 @@ impl Case<'_> {
                 .history
                 .labelled
                 .unwrap_or_else(|| has_label(self.pod, &self.settings.label))
-    }
-
-    fn has_ended(&self) -> bool {
-        matches!(self.pod.phase.as_str(), "Succeeded" | "Failed")
     }
 }
 

@@ -22,7 +22,14 @@ pub(crate) enum Fault {
     Silence,
     /// A response with status 200 and that body.
     Body(&'static str),
+    /// A response with that status whose body does not end.
+    Endless(u16),
+    /// The answer of an admission policy that refuses a change.
+    Refused,
 }
+
+/// The value of a field that the server writes without quotes, so that the object is not valid JSON.
+pub(crate) const INVALID: &str = "INVALID";
 
 #[derive(Default)]
 struct State {
@@ -140,7 +147,7 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
         let mut parts = line.split(' ').map(str::to_owned);
         let method = parts.next().unwrap_or_default();
         let uri = parts.next().unwrap_or_default();
-        let mut length = 0;
+        let (mut length, mut only_metadata) = (0, false);
         while line.trim() != "" {
             line.clear();
             if lines.read_line(&mut line).unwrap_or(0) == 0 {
@@ -149,6 +156,7 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
             let lower = line.to_ascii_lowercase();
             let given = lower.strip_prefix("content-length:");
             length = given.map_or(length, |given| given.trim().parse().unwrap());
+            only_metadata |= lower.contains("as=partialobjectmetadatalist");
         }
         let mut body = vec![0; length];
         if lines.read_exact(&mut body).is_err() {
@@ -162,14 +170,19 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
             );
             state.lock().unwrap().changes.push(change);
         }
-        if respond(state, stream, &uri).is_err() {
+        if respond(state, stream, &uri, only_metadata).is_err() {
             return;
         }
     }
 }
 
 /// An error ends the connection.
-fn respond(state: &Mutex<State>, stream: &TcpStream, uri: &str) -> std::io::Result<()> {
+fn respond(
+    state: &Mutex<State>,
+    stream: &TcpStream,
+    uri: &str,
+    only_metadata: bool,
+) -> std::io::Result<()> {
     let closed = || Err(std::io::ErrorKind::ConnectionAborted.into());
     let fault = {
         let mut state = state.lock().unwrap();
@@ -189,6 +202,8 @@ fn respond(state: &Mutex<State>, stream: &TcpStream, uri: &str) -> std::io::Resu
         Some((_, Fault::Body(body))) => {
             return send(stream, 200, &body);
         }
+        Some((_, Fault::Endless(code))) => return send_endless(stream, code),
+        Some((_, Fault::Refused)) => return send(stream, 403, &refused()),
         Some((_, Fault::Status(code))) => return send(stream, code, &status(code)),
         None => {}
     }
@@ -197,8 +212,26 @@ fn respond(state: &Mutex<State>, stream: &TcpStream, uri: &str) -> std::io::Resu
         watch(state, stream, path)?;
         return closed();
     }
-    let (code, body) = object(&state.lock().unwrap(), path, query);
+    let (code, mut body) = object(&state.lock().unwrap(), path, query);
+    if only_metadata {
+        for item in body["items"].as_array_mut().unwrap() {
+            *item = json!({"metadata": item["metadata"]});
+        }
+    }
+    let body = body.to_string().replace(&format!("\"{INVALID}\""), INVALID);
     send(stream, code, &body)
+}
+
+/// Sends until the client closes the connection, at most 100 MB.
+fn send_endless(mut stream: &TcpStream, code: u16) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {code} X\r\ncontent-length: 1000000000000\r\n\r\n"
+    )?;
+    for _ in 0..100 {
+        stream.write_all(&[b'x'; 1_000_000])?;
+    }
+    Ok(())
 }
 
 fn object(state: &State, path: &str, query: &str) -> (u16, Value) {
@@ -267,6 +300,14 @@ fn send(mut stream: &TcpStream, code: u16, body: &impl ToString) -> std::io::Res
     )
 }
 
+fn refused() -> Value {
+    let mut status = status(403);
+    let message = "pods \"cart\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied \
+         request: the pod is not on node a";
+    status["message"] = json!(message);
+    status
+}
+
 pub(crate) fn status(code: u16) -> Value {
     json!({
         "kind": "Status",
@@ -274,6 +315,9 @@ pub(crate) fn status(code: u16) -> Value {
         "status": "Failure",
         "code": code,
         "reason": format!("Reason{code}"),
-        "message": "as the test requires",
+        "message": match code {
+            403 => "pods is forbidden: User \"test\" cannot do this",
+            _ => "as the test requires",
+        },
     })
 }

@@ -10,6 +10,7 @@ mod diagnosing;
 mod faults;
 mod hostile;
 mod keeping;
+mod limits;
 mod objects;
 mod page;
 mod pods;

@@ -1,9 +1,10 @@
 //! The pods of the node, as changed by watch events.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use mesh_cni_agent::{
-    ContainerState, Lookup, Namespace, Pod, PodName, Pods, Termination, WatchEvent,
+    Container, ContainerState, Labels, Lookup, Namespace, Pod, PodError, PodName, Pods,
+    Termination, UsedFields, WatchEvent,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn cart() -> PodName {
 }
 
 fn store(events: impl IntoIterator<Item = WatchEvent<Pod>>) -> Pods {
-    let mut pods = Pods::new(false);
+    let mut pods = Pods::default();
     for event in events {
         pods.apply(event);
     }
@@ -96,6 +97,8 @@ fn no_pod_gets_the_own_uid_of_another_pod() {
         let facts = cart.facts.as_ref().unwrap();
         assert_eq!(facts.static_pod_uid.as_deref(), Some("t"));
         assert_eq!(pods.complete(facts).unwrap().static_pod_uid, None);
+        let requested = pods.complete_with(facts, Labels::new());
+        assert_eq!(requested.static_pod_uid, None);
     }
 }
 
@@ -148,7 +151,7 @@ fn an_incomplete_list_removes_nothing() {
 
 #[test]
 fn changes_contain_new_and_replaced_pods() {
-    let mut pods = Pods::new(false);
+    let mut pods = Pods::default();
     let first = WatchEvent::Apply(read(&pod("cart", "first")));
     assert_eq!(pods.apply(first.clone()).applied.len(), 1);
     assert!(pods.apply(first).applied.is_empty(), "nothing changed");
@@ -160,16 +163,35 @@ fn changes_contain_new_and_replaced_pods() {
 #[test]
 fn facts_are_complete_only_with_the_labels_of_the_namespace() {
     let facts = read(&pod("cart", "c")).facts.unwrap();
-    let mut pods = Pods::new(true);
+    let mut used = UsedFields::default();
+    used.namespace_labels = Some(BTreeSet::from(["mesh".to_owned()]));
+    let mut pods = Pods::new(used);
     assert_eq!(pods.complete(&facts), None);
-    let labels = BTreeMap::from([("mesh".to_owned(), "off".to_owned())]);
-    pods.apply_namespace(WatchEvent::Apply(Namespace {
+    let labels = |keys: &[&str]| -> Labels {
+        let pairs = keys.iter().map(|key| ((*key).to_owned(), "off".to_owned()));
+        pairs.collect()
+    };
+    let namespace = Namespace {
         name: "shop".into(),
-        labels: labels.clone(),
-    }));
-    let complete = pods.complete(&facts).unwrap();
-    assert_eq!(complete.namespace_labels, Some(labels));
-    let without = Pods::new(false).complete(&facts).unwrap();
+        labels: labels(&["mesh", "other", "another"]),
+    };
+    for event in [
+        vec![WatchEvent::Apply(namespace.clone())],
+        vec![WatchEvent::Init, WatchEvent::InitApply(namespace)],
+    ] {
+        for event in event {
+            pods.apply_namespace(event);
+        }
+        let complete = pods.complete(&facts).unwrap();
+        assert_eq!(
+            complete.namespace_labels,
+            Some(labels(&["mesh"])),
+            "only the labels that the policy reads are kept"
+        );
+    }
+    let requested = pods.complete_with(&facts, labels(&["mesh", "other"]));
+    assert_eq!(requested.namespace_labels, Some(labels(&["mesh"])));
+    let without = Pods::default().complete(&facts).unwrap();
     assert_eq!(without.namespace_labels, None);
 }
 
@@ -207,6 +229,104 @@ fn the_status_that_repair_needs_is_read() {
     assert_eq!(validation.restarts, 3);
     assert_eq!(pod.containers[0].state, ContainerState::Running);
     assert_eq!(pod.phase, "Pending");
+}
+
+#[test]
+fn only_the_status_that_repair_reads_is_kept_and_wherever_it_is() {
+    let long = "x".repeat(900);
+    let status = |name: String| {
+        json!({
+            "name": name,
+            "containerID": format!("containerd://{name}"),
+            "state": {"waiting": {"reason": long}},
+            "lastState": {"terminated": {"exitCode": 126, "message": long}},
+        })
+    };
+    let mut object = pod("cart", "c");
+    let mut statuses: Vec<_> = (0..300).map(|number| status(number.to_string())).collect();
+    object["status"]["containerStatuses"] = json!(statuses);
+    statuses.push(status("istio-validation".to_owned()));
+    object["status"]["initContainerStatuses"] = json!(statuses);
+    let mut used = UsedFields::default();
+    used.init_container = Some("istio-validation".to_owned());
+    let mut pods = Pods::new(used);
+    pods.apply(WatchEvent::Apply(read(&object)));
+    let kept = pods.by_uid("c").unwrap();
+    let validation = kept.init_containers.last().unwrap();
+    assert_eq!(validation.name, "istio-validation");
+    let texts = |container: &Container| {
+        let ContainerState::Waiting(reason) = &container.state else {
+            panic!("{container:?}")
+        };
+        let end = container.last_termination.as_ref().unwrap();
+        assert_eq!(end.exit_code, 126);
+        assert!(container.id.is_some());
+        (reason.len(), end.message.len())
+    };
+    assert_eq!(texts(validation), (900, 900));
+    assert_eq!(
+        (kept.init_containers.len(), kept.containers.len()),
+        (65, 64)
+    );
+    let others = kept.all_containers().filter(|one| *one != validation);
+    assert!(others.map(texts).all(|lengths| lengths == (0, 0)));
+}
+
+/// A pod with about that many bytes of settings.
+fn with_settings(name: &str, bytes: usize) -> Value {
+    let mut pod = pod(name, name);
+    let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+    pod["metadata"]["annotations"][key] = json!("x".repeat(bytes));
+    pod
+}
+
+#[test]
+fn the_facts_of_all_pods_together_are_limited_and_small_ones_are_always_kept() {
+    let mut pods = Pods::default();
+    let apply = |pods: &mut Pods, name: &str, bytes: usize| {
+        pods.apply(WatchEvent::Apply(read(&with_settings(name, bytes))));
+    };
+    let is_kept = |pods: &Pods, name: &str| pods.by_uid(name).unwrap().facts.is_ok();
+    for number in 0..500 {
+        apply(&mut pods, &format!("large{number}"), 30 << 10);
+    }
+    assert!(is_kept(&pods, "large0"));
+    assert_eq!(
+        pods.by_uid("large499").unwrap().facts,
+        Err(PodError::TooLarge)
+    );
+    let large = pods.large();
+    assert!((200..300).contains(&large), "{large}");
+    apply(&mut pods, "small", 6 << 10);
+    assert!(is_kept(&pods, "small"));
+    // A pod that changes, shrinks or ends makes room.
+    for number in 0..100 {
+        apply(&mut pods, &format!("large{number}"), 20 << 10);
+        let ended = read(&with_settings(&format!("large{}", 499 - number), 30 << 10));
+        pods.apply(WatchEvent::Delete(ended));
+    }
+    apply(&mut pods, "later", 30 << 10);
+    assert!(is_kept(&pods, "later"));
+    for event in [WatchEvent::Init, WatchEvent::InitDone] {
+        pods.apply(event);
+    }
+    for number in 0..200 {
+        apply(&mut pods, &format!("large{number}"), 30 << 10);
+    }
+    assert_eq!(pods.large(), 0, "nothing is counted twice");
+}
+
+#[test]
+fn a_large_static_pod_is_found_by_the_uid_that_the_kubelet_uses() {
+    let mut object = mirror("cart", "of-the-mirror", "of-the-kubelet");
+    let large = with_settings("cart", 200_000);
+    for (key, value) in large["metadata"]["annotations"].as_object().unwrap() {
+        object["metadata"]["annotations"][key] = value.clone();
+    }
+    let pods = store([WatchEvent::Apply(read(&object))]);
+    let found = pods.by_uid("of-the-kubelet").unwrap();
+    assert_eq!(found.facts, Err(PodError::TooLarge));
+    assert_eq!(found.uid, "of-the-mirror");
 }
 
 #[test]

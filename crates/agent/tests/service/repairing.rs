@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Agent;
 use crate::api_server::{ApiServer, Fault};
+use crate::limits::with_large_settings;
 use crate::objects::pod;
 
 const UID: &str = "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11";
@@ -156,6 +157,48 @@ fn a_missing_right_is_reported() {
         "{line}"
     );
     agent.wait_for_line("labelled cni.istio.io/uninitialized=true");
+}
+
+#[test]
+fn a_refusal_of_an_admission_policy_is_not_a_missing_right() {
+    let server = ApiServer::new([failing(UID, "7")]);
+    for _ in 0..2 {
+        server.fail("/pods/cart?", Fault::Refused);
+    }
+    let agent = start(&server, LABEL);
+    let line = agent.wait_for_line("answered 403");
+    assert!(line.contains("change the admission policy"), "{line}");
+    assert!(!line.contains("give the agent's role"), "{line}");
+}
+
+#[test]
+fn a_pod_with_large_settings_is_repaired_like_any_other() {
+    let server = ApiServer::new([with_large_settings(failing(UID, "7"))]);
+    let agent = start(&server, DELETE);
+    agent.wait_for_line("it was deleted");
+
+    let mut is_static = with_large_settings(failing(UID, "7"));
+    is_static["metadata"]["annotations"]["kubernetes.io/config.mirror"] = json!("m");
+    let server = ApiServer::new([is_static]);
+    let agent = start(&server, DELETE);
+    agent.wait_for_line("the kubelet runs it from a file on the node");
+    assert_eq!(pod_changes(&server), []);
+}
+
+#[test]
+fn forged_failures_of_one_namespace_do_not_delay_the_pods_of_another() {
+    let forged = (0..40).map(|number| {
+        let mut pod = failing(&format!("forged-{number}"), "7");
+        pod["metadata"]["namespace"] = json!("forged");
+        pod["metadata"]["name"] = json!(format!("a{number}"));
+        pod
+    });
+    let server = ApiServer::new(forged.chain([failing(UID, "7")]));
+    let agent = start(&server, DELETE);
+    agent.wait_for_line("it was deleted");
+    agent.wait_for_line("it was deleted");
+    let deleted: Vec<_> = pod_changes(&server).into_iter().map(|it| it.0).collect();
+    assert!(deleted.contains(&format!("DELETE {POD}")), "{deleted:?}");
 }
 
 #[test]

@@ -1,0 +1,182 @@
+//! What the agent reads and keeps is limited, and what is over a limit harms nothing else.
+
+use std::fs;
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::agent::Agent;
+use crate::api_server::{ApiServer, Fault, INVALID};
+use crate::objects::pod;
+
+fn start(server: &ApiServer, flags: &[&str]) -> Agent {
+    Agent::start(flags, |directory| server.kubeconfig(directory))
+}
+
+/// A pod of that size.
+fn large(name: &str, bytes: usize) -> Value {
+    let mut pod = pod(name, &format!("{name}-1"));
+    pod["spec"]["containers"][0]["env"] = json!([{"name": "A", "value": "x".repeat(bytes)}]);
+    pod
+}
+
+/// A pod with more settings than are kept.
+pub(crate) fn with_large_settings(mut pod: Value) -> Value {
+    let key = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+    pod["metadata"]["annotations"][key] = json!(vec!["10.0.0.1/32"; 10_000].join(","));
+    pod
+}
+
+fn is_known(agent: &Agent, name: &str) -> bool {
+    let path = format!("/v1/pods/shop/{name}?uid={name}-1");
+    agent.get(&path).code == 200
+}
+
+#[test]
+fn an_error_response_is_read_and_logged_in_part() {
+    let server = ApiServer::new([pod("cart", "cart-1")]);
+    server.fail("limit=", Fault::Endless(500));
+    server.fail("watch=true", Fault::Endless(502));
+    let agent = start(&server, &[]);
+    for code in ["500", "502"] {
+        let line = agent.wait_for_line(&format!("answered {code}: xxx"));
+        assert!(line.len() < 1500, "{}", line.len());
+    }
+    agent.wait_for_line("watch: started");
+    assert!(is_known(&agent, "cart"));
+}
+
+#[test]
+fn an_object_that_cannot_be_read_hides_no_other_in_the_list() {
+    let mut invalid = pod("invalid", "invalid-1");
+    invalid["spec"]["containers"][0]["name"] = json!(INVALID);
+    for unreadable in [invalid, large("invalid", 13 << 20)] {
+        let before = (0..5).map(|number| pod(&format!("b{number}"), &format!("b{number}-1")));
+        let after = (0..5).map(|number| pod(&format!("a{number}"), &format!("a{number}-1")));
+        let server = ApiServer::new(before.chain([unreadable]).chain(after));
+        let agent = start(&server, &[]);
+        agent.wait_for_line(
+            "skipped an object: \"shop\"/\"invalid\": it is too large or not valid JSON",
+        );
+        agent.wait_for_line("watch: listed");
+        for name in ["b0", "b4", "a0", "a4"] {
+            assert!(is_known(&agent, name), "{name}");
+        }
+        let metrics = agent.get("/metrics").body;
+        let skipped = "mesh_cni_api_objects_skipped_total 1";
+        assert!(metrics.lines().any(|line| line == skipped), "{metrics}");
+    }
+}
+
+#[test]
+fn pages_grow_again_after_large_objects() {
+    let small = (0..200).map(|number| pod(&format!("p{number}"), &format!("p{number}-1")));
+    let server = ApiServer::new([large("large", 5 << 20)].into_iter().chain(small));
+    let agent = start(&server, &[]);
+    agent.wait_for_line("watch: listed");
+    assert!(is_known(&agent, "large") && is_known(&agent, "p199"));
+    let lists = server.requests().into_iter();
+    let lists = lists.filter(|path| path.contains("limit=")).count();
+    assert!(lists < 20, "{lists} pages");
+}
+
+#[test]
+fn few_pods_are_requested_at_once_and_the_others_wait() {
+    let server = ApiServer::new([]);
+    let agent = start(&server, &[]);
+    agent.wait_for_line("watch: started");
+    for name in ["one", "two", "three"] {
+        server.hide(pod(name, &format!("{name}-1")));
+    }
+    server.fail("/pods/one", Fault::Silence);
+    server.fail("/pods/two", Fault::Silence);
+    let get = |name: &str| agent.get(&format!("/v1/pods/shop/{name}?uid={name}-1"));
+    let answers = thread::scope(|scope| {
+        let first = ["one", "two", "three"].map(|name| scope.spawn(move || get(name)));
+        first.map(|answer| answer.join().unwrap())
+    });
+    let answered = answers.iter().filter(|answer| answer.code == 200).count();
+    assert!(answered <= 1, "{answers:?}");
+    assert!(is_known(&agent, "three"), "a request that ends makes room");
+}
+
+#[test]
+fn the_page_of_a_large_pod_requests_its_settings() {
+    let server = ApiServer::new([
+        with_large_settings(pod("cart", "cart-1")),
+        pod("till", "till-1"),
+    ]);
+    let agent = start(&server, &[]);
+    agent.wait_for_line("watch: listed");
+    let node = agent.get("/").body;
+    assert!(node.contains("its page requests them"), "{node}");
+    let page = agent.get("/pods/shop/cart").body;
+    assert!(page.contains("redirect: "), "{page}");
+    assert!(page.contains("Conditions"), "{page}");
+    let walk = agent
+        .get("/walk?pod=shop/cart&packet=out+tcp+192.0.2.1:80+uid+1000")
+        .body;
+    assert!(walk.contains("The walk"), "{walk}");
+    let metrics = agent.get("/metrics").body;
+    assert!(
+        metrics.lines().any(|line| line == "mesh_cni_large_pods 1"),
+        "{metrics}"
+    );
+}
+
+/// Starts an agent whose policy reads the labels of namespaces.
+fn start_with_selector(server: &ApiServer) -> Agent {
+    Agent::start_on_node(|directory| {
+        let entry = directory.join("entry.json");
+        fs::write(&entry, r#"{"exclude_namespace_selector": "mesh=off"}"#).unwrap();
+        let kubeconfig = server.kubeconfig(directory);
+        let flags = [
+            "--install",
+            "false",
+            "--conf-entry",
+            entry.to_str().unwrap(),
+            "--api-kubeconfig",
+            kubeconfig.to_str().unwrap(),
+        ];
+        flags.map(str::to_owned).to_vec()
+    })
+}
+
+#[test]
+fn the_page_decides_with_the_labels_of_namespaces() {
+    for large in [false, true] {
+        let cart = pod("cart", "cart-1");
+        let cart = if large {
+            with_large_settings(cart)
+        } else {
+            cart
+        };
+        let server = ApiServer::new([cart]);
+        server.namespace(json!({"metadata": {"name": "shop", "labels": {"mesh": "off"}}}));
+        let agent = start_with_selector(&server);
+        agent.wait_for_line("watch: listed");
+        agent.wait_for_line("watch: listed");
+        let page = agent.get("/pods/shop/cart").body;
+        let skip = "skip: the labels of namespace";
+        assert!(page.contains(skip), "{page}");
+        if !large {
+            let node = agent.get("/").body;
+            assert!(node.contains("the labels of namespace"), "{node}");
+        }
+    }
+}
+
+#[test]
+fn an_agent_that_never_receives_the_namespaces_is_not_ready() {
+    let server = ApiServer::new([pod("cart", "cart-1")]);
+    for _ in 0..50 {
+        server.fail("/api/v1/namespaces?", Fault::Status(403));
+    }
+    let agent = start_with_selector(&server);
+    agent.wait_for_line("watch: the API server answered 403");
+    agent.wait_for_any_line("watch: listed");
+    let ready = agent.get("/readyz/watch");
+    assert_eq!(ready.code, 503, "{ready:?}");
+    let why = "the namespaces are not known yet: the API server answered 403";
+    assert!(ready.body.contains(why), "{ready:?}");
+}
