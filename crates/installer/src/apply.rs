@@ -9,6 +9,11 @@ use std::thread;
 
 use crate::{Access, DiskError, Edit, Step};
 
+/// Content of the file that makes the binary pass everything through, for people who find it.
+const MARK: &str = "mesh-cni was uninstalled from this node. Its binary stays because a network \
+                    configuration names it. It redirects no pod while this file exists. \
+                    `mesh-cni-agent install` removes this file.\n";
+
 /// Carries out the steps in order and reports each one that is done. Each step is on disk before the
 /// next one starts.
 ///
@@ -59,7 +64,11 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
         Step::RemoveLeftover { path }
         | Step::DiscardSaved { path }
         | Step::RemoveRunFile { path }
+        | Step::RemoveMark { path }
         | Step::RemoveBinary { path } => atomic::remove(path),
+        Step::WriteMark { path } => {
+            atomic::write(path, MARK.as_bytes(), atomic::Mode::Readable, || Ok(()))
+        }
         Step::RemoveDirectory { path } => atomic::remove_empty(path),
         Step::AwaitReload { pause } => {
             thread::sleep(*pause);

@@ -106,7 +106,7 @@ pub fn uninstall(
     let read_and_plan = || -> Result<Plan, Error> {
         let mut state = read_node(paths, None)?;
         state.sandboxes = read_sandboxes(&paths.cache_dir)?;
-        Ok(plan_uninstall(paths, &state, options)?)
+        Ok(plan_uninstall(paths, &state, options))
     };
     apply_until_done(read_and_plan, report)
 }
@@ -159,12 +159,20 @@ fn apply_until_done(
         if let Some(pause) = plan.steps.iter().position(is_pause) {
             plan.steps.truncate(pause + 1);
         }
-        apply(&plan.steps, |step| {
+        match apply(&plan.steps, |step| {
             report(Progress::Done(step));
             outcome.steps.push(step.clone());
-        })?;
+        }) {
+            // Another program was faster; the next round reads what it wrote.
+            Err(DiskError::Changed { .. }) => {}
+            result => result?,
+        }
         plan = read_and_plan()?;
         if plan.steps.is_empty() {
+            // During the pause, another program may have removed what needed the binary.
+            outcome.notes.retain(|note| !note.is_about_kept_binary());
+            let kept = plan.notes.into_iter().filter(Note::is_about_kept_binary);
+            outcome.notes.extend(kept);
             return Ok(outcome);
         }
     }

@@ -8,6 +8,7 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 use serde_json::Value;
 
+use crate::nested::{nested_entries, nests};
 use crate::uninstall::without_entry;
 use crate::{
     Binary, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note, Plan,
@@ -44,6 +45,7 @@ pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refu
 pub fn plan_binary_repair(settings: &Settings, state: &NodeState) -> Plan {
     let mut plan = Plan::default();
     let named = state.confs.iter().any(ConfFile::has_entry)
+        || !nested_entries(&settings.paths, state).is_empty()
         || state.drop_ins.iter().any(|drop_in| drop_in.text.is_some());
     let is_broken = matches!(state.binary, Binary::Missing | Binary::Mode(_));
     if named && is_broken && state.bin_dir == DirectoryState::Present {
@@ -85,6 +87,10 @@ fn place_binary(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Resu
         let from = settings.plugin_binary.clone();
         plan.steps.push(Step::WriteBinary { from, path });
     }
+    if state.uninstalled {
+        let path = settings.paths.uninstalled_mark();
+        plan.steps.push(Step::RemoveMark { path });
+    }
     Ok(())
 }
 
@@ -121,6 +127,15 @@ fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(
     if istio::is_in(list) {
         let path = paths.conf(&conf.name);
         return Err(Refusal::IstioCniNotReplaceable { path });
+    }
+    refuse_nested_istio(paths, conf)
+}
+
+/// Refuses a list with a plugin that calls Istio CNI.
+fn refuse_nested_istio(paths: &NodePaths, conf: &ConfFile) -> Result<(), Refusal> {
+    if nests(conf, istio::ISTIO_CNI) {
+        let path = paths.conf(&conf.name);
+        return Err(Refusal::IstioCniNested { path });
     }
     Ok(())
 }

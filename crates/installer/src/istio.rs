@@ -4,14 +4,17 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 use serde_json::{Map, Value};
 
+use crate::nested::nests;
+use crate::{ConfFile, NodeState};
+
 /// `type` of Istio CNI's entry, and its binary's name.
 pub(crate) const ISTIO_CNI: &str = "istio-cni";
 
 /// The field of a list that keeps the replaced entry of Istio CNI, so that replacing is a single
 /// edit. Runtimes ignore unknown fields of a list.
-const REPLACED: &str = "mesh-cni/replaced";
+pub(crate) const REPLACED: &str = "mesh-cni/replaced";
 
-/// Whether the list has an entry of Istio CNI.
+/// Whether the list has an entry of Istio CNI among its own plugins.
 pub(crate) fn is_in(list: &ConfList) -> bool {
     list.contains(ISTIO_CNI)
 }
@@ -64,16 +67,23 @@ pub(crate) fn translated(theirs: &Value) -> Map<String, Value> {
 /// Restores the replaced entry in place of ours, or at the end if ours is missing. Does nothing if
 /// no entry was replaced.
 pub(crate) fn restore(list: &mut ConfList) {
-    let Some(theirs) = list.remove_field(REPLACED) else {
+    if !was_replaced(list) {
         return;
-    };
-    let replaced = list
-        .replace(PLUGIN_TYPE, theirs.clone())
-        .is_ok_and(Change::is_change);
-    if !replaced {
-        // Another program may have changed the kept entry; without a type it cannot be restored.
-        list.set_chained(theirs).ok();
     }
+    let theirs = list.remove_field(REPLACED).unwrap_or_default();
+    list.replace(PLUGIN_TYPE, theirs.clone())
+        .and_then(|change| match change {
+            Change::Unchanged => list.set_chained(theirs),
+            replaced => Ok(replaced),
+        })
+        .expect("Istio CNI's entry has a type");
+}
+
+/// The node's configuration that has an entry of Istio CNI, at any depth.
+pub(crate) fn active_in(state: &NodeState) -> Option<&ConfFile> {
+    let is_active =
+        |conf: &&ConfFile| conf.list().is_ok_and(|list| is_in(&list)) || nests(conf, ISTIO_CNI);
+    state.confs.iter().find(is_active)
 }
 
 /// Discards the replaced entry; `false` if there is none.
@@ -81,7 +91,7 @@ pub(crate) fn forget(list: &mut ConfList) -> bool {
     list.remove_field(REPLACED).is_some()
 }
 
-/// Whether the list keeps a replaced entry.
+/// Whether the list keeps a replaced entry, as far as other programs have not changed it.
 pub(crate) fn was_replaced(list: &ConfList) -> bool {
-    list.field(REPLACED).is_some()
+    list.field(REPLACED).is_some_and(is_entry)
 }

@@ -19,6 +19,8 @@ pub struct NodeState {
     pub bin_dir: DirectoryState,
     /// The plugin's binary.
     pub binary: Binary,
+    /// Whether an uninstallation left the binary for others ([`crate::NodePaths::uninstalled_mark`]).
+    pub uninstalled: bool,
     /// The directory of network configurations.
     pub conf_dir: DirectoryState,
     /// Every configuration file that a runtime would load, in the runtime's order.

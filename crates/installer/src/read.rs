@@ -63,6 +63,7 @@ impl DiskError {
 pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<NodeState, DiskError> {
     let mut state = NodeState {
         binary: read_binary(&paths.binary(), plugin_binary)?,
+        uninstalled: paths.uninstalled_mark().exists(),
         istio_binary: paths.bin_dir.join(ISTIO_CNI).is_file(),
         ..NodeState::default()
     };

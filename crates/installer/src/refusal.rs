@@ -74,6 +74,14 @@ pub enum Refusal {
         /// The other file.
         first: PathBuf,
     },
+    /// Multus is the runtime's first network, so it calls our copy, or our copy calls it.
+    #[error("`{path}` would be a copy of a network beside `{multus}`, which calls other networks")]
+    CopyBesideMultus {
+        /// The copy.
+        path: PathBuf,
+        /// Multus's file.
+        multus: PathBuf,
+    },
     /// Runtimes append no plugins to this network.
     #[error(
         "runtimes do not append plugins to `{path}`: it is not a list, it sets \
@@ -95,23 +103,18 @@ pub enum Refusal {
         /// The list.
         path: PathBuf,
     },
-    /// Istio CNI's entry cannot be restored.
-    #[error("cannot restore istio-cni in `{path}`: its binary is missing")]
-    IstioBinaryMissing {
-        /// The list.
+    /// Istio CNI already redirects the pods, from a configuration that this program does not edit.
+    #[error(
+        "`{path}` names istio-cni in a list of another plugin, and two plugins must not redirect the \
+         same pod"
+    )]
+    IstioCniNested {
+        /// The configuration.
         path: PathBuf,
     },
     /// A kubeconfig is required, but no service account is mounted.
     #[error("cannot write a kubeconfig: there is no service account token and CA certificate")]
     NoAccount,
-    /// A file that cannot be parsed may have our entry, so the binary must stay.
-    #[error("cannot remove mesh-cni from `{path}`, which mentions it")]
-    EntryNotRemovable {
-        /// The file.
-        path: PathBuf,
-        /// The parse error.
-        source: ConfListError,
-    },
 }
 
 impl Refusal {
@@ -143,6 +146,11 @@ impl Refusal {
             Self::NotFirst { .. } => {
                 "set a name that sorts before every other file with --owned-cni-config-filename"
             }
+            Self::CopyBesideMultus { .. } => {
+                "use --mode chained; or, if Multus's file is 00-multus.conflist, set \
+                 --owned-cni-config-filename 00-multus.conf-mesh-cni.conflist, a name that Multus does not \
+                 take for its default network"
+            }
             Self::DropInsUnsupported { .. } => "use --mode chained or --mode owned-first",
             Self::IstioCni { .. } => {
                 "uninstall Istio CNI first, or replace it with --replace-istio-cni"
@@ -150,13 +158,12 @@ impl Refusal {
             Self::IstioCniNotReplaceable { .. } => {
                 "uninstall Istio CNI first, or use --mode chained with --replace-istio-cni"
             }
-            Self::IstioBinaryMissing { .. } => {
-                "install Istio CNI first, or uninstall without --restore-istio-cni"
+            Self::IstioCniNested { .. } => {
+                "uninstall Istio CNI first; then restart Multus, or the program that wrote the file"
             }
             Self::NoAccount => {
                 "mount the service account's token, or set its directory with --service-account-dir"
             }
-            Self::EntryNotRemovable { .. } => "fix or move the file, then run uninstall again",
         }
     }
 

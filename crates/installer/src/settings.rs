@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mesh_cni_plan::PLUGIN_TYPE;
+use mesh_cni_plan::{PLUGIN_TYPE, UNINSTALLED_MARK};
 
 use crate::{ApiServer, ConfName, Entry};
 
@@ -81,9 +81,10 @@ pub struct UninstallOptions {
 /// Whether to remove the plugin's binary with its entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryRemoval {
-    /// Remove it.
+    /// Remove it, unless a network configuration names it.
     Always,
-    /// Keep it while there may be a sandbox that was created with it. Runtimes such as CRI-O remove
+    /// Keep it while there may be a sandbox that was created with it, or a network configuration names
+    /// it. Runtimes such as CRI-O remove
     /// a sandbox with the list that it was created with, which needs the binary for DEL.
     WhenUnused,
     /// Keep it.
@@ -104,6 +105,11 @@ impl NodePaths {
     /// Path of the plugin's binary.
     pub fn binary(&self) -> PathBuf {
         self.bin_dir.join(PLUGIN_TYPE)
+    }
+
+    /// The file that makes a binary without an installation pass everything through.
+    pub fn uninstalled_mark(&self) -> PathBuf {
+        self.bin_dir.join(UNINSTALLED_MARK)
     }
 
     /// Path of a network configuration.

@@ -1,5 +1,7 @@
 //! Assesses a node: installed, not installed, or partly, and why.
 
+mod nested;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +10,10 @@ use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
 use crate::install::{choose_conf, is_ours};
+use crate::nested::{nested_entries, nests};
 use crate::node_state::COPY_OF;
-use crate::{Binary, ConfFile, ConfName, NodePaths, NodeState, error_chain, istio};
+use crate::{Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, error_chain, istio};
+use nested::{is_called_by_another, stale_network};
 
 /// The state of the plugin on a node, and its problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct NodeStatus {
     pub conf: Option<PathBuf>,
     /// Why the plugin is not called or does not work; empty if it is installed.
     pub problems: Vec<Problem>,
+    /// Entries in the configurations of other plugins, which call the plugin too.
+    pub nested: Vec<NestedEntry>,
 }
 
 /// Whether the plugin is installed on a node.
@@ -56,6 +62,20 @@ pub enum Problem {
     /// The configuration that the runtime loads has no entry.
     #[error("{0} has no mesh-cni entry")]
     EntryMissing(PathBuf),
+    /// The runtime calls another plugin, whose copy of the network has no entry.
+    #[error(
+        "not redirecting: {conf} has a copy of network `{network}` without mesh-cni; restart Multus, or the \
+         program that wrote the file"
+    )]
+    StaleNetwork {
+        /// The configuration that the runtime loads.
+        conf: PathBuf,
+        /// The network's name.
+        network: String,
+    },
+    /// An uninstallation left the binary, which passes every pod through.
+    #[error("not redirecting: while {0} exists, mesh-cni passes every pod through")]
+    Uninstalled(PathBuf),
     /// It has more than one entry.
     #[error("{0} has more than one mesh-cni entry")]
     EntryTwice(PathBuf),
@@ -80,12 +100,19 @@ pub enum Problem {
 /// the runtime loads.
 pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState) -> NodeStatus {
     let mut problems = Vec::from_iter(binary_problem(paths, state));
+    let mark = state.uninstalled.then(|| paths.uninstalled_mark());
+    problems.extend(mark.map(Problem::Uninstalled));
     let conf = entry_conf(paths, requested, state);
     match &conf {
         Err(problem) => problems.push(Problem::ConfMissing(problem.clone())),
         Ok(conf) => problems.extend(entry_problems(paths, state, conf)),
     }
-    let named = state.confs.iter().any(|conf| has_entry(state, conf));
+    if let Some(stale) = stale_network(paths, state) {
+        problems.retain(|problem| !matches!(problem, Problem::EntryMissing(_)));
+        problems.push(stale);
+    }
+    let nested = nested_entries(paths, state);
+    let named = !nested.is_empty() || state.confs.iter().any(|conf| has_entry(state, conf));
     let installation = if problems.is_empty() {
         Installation::Installed
     } else if state.binary == Binary::Missing && !named {
@@ -97,6 +124,7 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
         installation,
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
         problems,
+        nested,
     }
 }
 
@@ -165,11 +193,12 @@ fn entry_problems(paths: &NodePaths, state: &NodeState, conf: &ConfFile) -> Vec<
         Ok(list) => list,
     };
     let mut problems = Vec::new();
-    if istio::is_in(&list) {
+    if istio::is_in(&list) || nests(conf, istio::ISTIO_CNI) {
         problems.push(Problem::IstioCni(path.clone()));
     }
     problems.extend(stale_copy(paths, state, conf, &list));
     match state.drop_in(list.name()) {
+        None if is_called_by_another(state, conf) && !conf.has_entry() => {}
         None => problems.extend(inline_problems(&path, &list)),
         Some(text) => problems.extend(drop_in_problems(paths, &path, &list, text)),
     }

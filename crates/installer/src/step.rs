@@ -5,7 +5,7 @@ mod text;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Sandboxes, Secret};
+use crate::{NestedEntry, Sandboxes, Secret};
 
 /// The steps to carry out, in order, and notes on what stays unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,6 +100,16 @@ pub enum Step {
         /// The file.
         path: PathBuf,
     },
+    /// Write the file that makes the binary pass everything through.
+    WriteMark {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Remove that file.
+    RemoveMark {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// Permissions and owner of a written file.
@@ -191,8 +201,25 @@ pub enum Note {
         /// How many there are, if known.
         sandboxes: Sandboxes,
     },
-    /// Istio CNI's entry cannot be restored, because none was replaced.
+    /// The binary stays because a configuration that this program does not edit names it.
+    BinaryNamed {
+        /// The file.
+        path: PathBuf,
+        /// The entry.
+        by: NestedEntry,
+    },
+    /// Istio CNI's entry is not restored, because none was replaced.
     NoIstioEntryToRestore,
+    /// Istio CNI's entry is not restored, because Istio CNI has written its entry itself.
+    IstioEntryExists {
+        /// The configuration with its entry.
+        path: PathBuf,
+    },
+    /// Istio CNI's entry is not restored, because its binary is missing.
+    IstioBinaryMissing {
+        /// The list that keeps the entry.
+        path: PathBuf,
+    },
     /// The node has no files of ours.
     NothingInstalled,
 }
@@ -213,6 +240,8 @@ impl Step {
             Self::RemoveDirectory { .. } => "remove-directory",
             Self::RemoveRunFile { .. } => "remove-run-file",
             Self::RemoveBinary { .. } => "remove-binary",
+            Self::WriteMark { .. } => "write-mark",
+            Self::RemoveMark { .. } => "remove-mark",
         }
     }
 
@@ -229,8 +258,20 @@ impl Step {
             | Self::DiscardSaved { path }
             | Self::RemoveDirectory { path }
             | Self::RemoveRunFile { path }
-            | Self::RemoveBinary { path } => Some(path),
+            | Self::RemoveBinary { path }
+            | Self::WriteMark { path }
+            | Self::RemoveMark { path } => Some(path),
             Self::AwaitReload { .. } => None,
         }
+    }
+}
+
+impl Note {
+    /// Whether it says why the binary stays.
+    pub(crate) fn is_about_kept_binary(&self) -> bool {
+        matches!(
+            self,
+            Self::BinaryKept { .. } | Self::BinaryNeeded { .. } | Self::BinaryNamed { .. }
+        )
     }
 }

@@ -7,23 +7,21 @@ use mesh_cni_spec::ConfList;
 
 use crate::node_state::COPY_OF;
 use crate::{
-    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Step,
-    UninstallOptions, istio,
+    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Step, UninstallOptions,
+    istio,
 };
 
 /// Plans the steps after which no list has our entry, converted files are restored, and the binary is
-/// removed.
-pub fn plan_uninstall(
-    paths: &NodePaths,
-    state: &NodeState,
-    options: &UninstallOptions,
-) -> Result<Plan, Refusal> {
+/// removed unless a sandbox or another plugin's configuration needs it.
+///
+/// Nothing refuses an uninstallation: an agent that is gone and an entry that stays would leave every pod
+/// waiting.
+pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallOptions) -> Plan {
     let mut plan = Plan::default();
-    if options.restore_istio_cni && !state.confs.iter().any(replaced_istio) {
-        plan.notes.push(Note::NoIstioEntryToRestore);
-    }
+    let restored = istio_conf(paths, state, options, &mut plan);
     for conf in &state.confs {
-        edit_conf(paths, state, conf, options, &mut plan)?;
+        let restores = restored.is_some_and(|restored| restored.name == conf.name);
+        edit_conf(paths, state, conf, restores, &mut plan);
     }
     settle_saved_files(paths, state, &mut plan);
     files::remove_drop_ins(paths, state, &mut plan);
@@ -40,66 +38,72 @@ pub fn plan_uninstall(
     if plan.steps.is_empty() && plan.notes.is_empty() {
         plan.notes.push(Note::NothingInstalled);
     }
-    Ok(plan)
+    plan
 }
 
-fn replaced_istio(conf: &ConfFile) -> bool {
-    conf.list().is_ok_and(|list| istio::was_replaced(&list))
+/// The list in which Istio CNI's entry is restored: the first that keeps one, unless Istio CNI has written
+/// its entry itself, or its binary is missing. A note says why there is none.
+fn istio_conf<'a>(
+    paths: &NodePaths,
+    state: &'a NodeState,
+    options: &UninstallOptions,
+    plan: &mut Plan,
+) -> Option<&'a ConfFile> {
+    if !options.restore_istio_cni {
+        return None;
+    }
+    if let Some(active) = istio::active_in(state) {
+        let path = paths.conf(&active.name);
+        plan.notes.push(Note::IstioEntryExists { path });
+        return None;
+    }
+    let keeps_entry = |conf: &&ConfFile| {
+        !conf.is_copy() && conf.list().is_ok_and(|list| istio::was_replaced(&list))
+    };
+    let Some(conf) = state.confs.iter().find(keeps_entry) else {
+        plan.notes.push(Note::NoIstioEntryToRestore);
+        return None;
+    };
+    if !state.istio_binary {
+        let path = paths.conf(&conf.name);
+        plan.notes.push(Note::IstioBinaryMissing { path });
+        return None;
+    }
+    Some(conf)
 }
 
 fn edit_conf(
     paths: &NodePaths,
     state: &NodeState,
     conf: &ConfFile,
-    options: &UninstallOptions,
+    restores_istio: bool,
     plan: &mut Plan,
-) -> Result<(), Refusal> {
+) {
     let path = paths.conf(&conf.name);
-    let mut list = match conf.list() {
-        Ok(list) => list,
-        Err(source) if conf.text.contains(PLUGIN_TYPE) => {
-            return Err(Refusal::EntryNotRemovable { path, source });
-        }
-        Err(_) => {
+    let Ok(mut list) = conf.list() else {
+        if !conf.text.contains(PLUGIN_TYPE) {
             plan.notes.push(Note::Ignored { path });
-            return Ok(());
         }
+        return;
     };
     if list.field(COPY_OF).is_some() {
         let was = conf.text.clone();
         plan.steps.push(Step::RemoveList { path, was });
-        return Ok(());
+    } else if restores_istio {
+        istio::restore(&mut list);
+        plan.steps.push(Step::WriteList {
+            text: list.to_text(),
+            was: Some(conf.text.clone()),
+            access: Access::Like(path.clone()),
+            edit: Edit::RestoredIstioCni,
+            path,
+        });
+    } else {
+        let removed = list.remove(PLUGIN_TYPE).is_change();
+        if istio::forget(&mut list) || removed {
+            plan.steps.extend(without_entry(paths, state, conf, &list));
+        }
     }
-    if options.restore_istio_cni && istio::was_replaced(&list) {
-        plan.steps.push(restore_istio(paths, state, conf, list)?);
-        return Ok(());
-    }
-    let removed = list.remove(PLUGIN_TYPE).is_change();
-    if istio::forget(&mut list) || removed {
-        plan.steps.extend(without_entry(paths, state, conf, &list));
-    }
-    Ok(())
-}
-
-/// Restores Istio CNI's entry in place of ours.
-fn restore_istio(
-    paths: &NodePaths,
-    state: &NodeState,
-    conf: &ConfFile,
-    mut list: ConfList,
-) -> Result<Step, Refusal> {
-    let path = paths.conf(&conf.name);
-    if !state.istio_binary {
-        return Err(Refusal::IstioBinaryMissing { path });
-    }
-    istio::restore(&mut list);
-    Ok(Step::WriteList {
-        text: list.to_text(),
-        was: Some(conf.text.clone()),
-        access: Access::Like(path.clone()),
-        edit: Edit::RestoredIstioCni,
-        path,
-    })
 }
 
 /// The steps that turn a file into `rest`, its list without our entry.

@@ -11,5 +11,5 @@ pub use identity::ProxyRedirected;
 pub use mesh_cni_rules::{Warning, WarningCode};
 pub use mesh_conf::{
     BackendName, ConfError, Decoded, LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile,
-    RulesetName,
+    RulesetName, UNINSTALLED_MARK,
 };

@@ -16,6 +16,10 @@ use serde::Deserialize;
 /// The plugin's name: `type` in a network configuration, and the name of its binary.
 pub const PLUGIN_TYPE: &str = "mesh-cni";
 
+/// A file beside the plugin's binary. While it exists, the plugin passes every pod through: it was uninstalled, and
+/// its binary stays only because another plugin's configuration names it.
+pub const UNINSTALLED_MARK: &str = "mesh-cni.uninstalled";
+
 /// The length of the suffix that Kubernetes gives to the names of a `DaemonSet`'s pods.
 const POD_SUFFIX_LENGTH: usize = 5;
 

@@ -82,19 +82,26 @@ fn redirect(
     Ok((result, summary))
 }
 
-/// The result of this ADD: that of the plugins before it.
-fn result(conf: &NetConf, ours: &MeshConf) -> Result<Value, CniError> {
+/// The result of an ADD that does nothing: that of the plugins before it, or an empty one.
+pub(crate) fn pass_on(conf: &NetConf) -> Result<Value, CniError> {
     match &conf.prev_result {
         Some(previous) => pass_through(previous, conf.cni_version),
-        None if ours.standalone => Ok(CniResult::default().to_value(conf.cni_version)),
-        None => Err(
+        None => Ok(CniResult::default().to_value(conf.cni_version)),
+    }
+}
+
+/// The result of this ADD: that of the plugins before it.
+fn result(conf: &NetConf, ours: &MeshConf) -> Result<Value, CniError> {
+    if conf.prev_result.is_none() && !ours.standalone {
+        return Err(
             CniError::config("prevResult is missing: there is no plugin before this one")
                 .with_details(
                     "put mesh-cni after the main plugin in the list's `plugins`, or set \
                      `standalone` to true if another program runs it without a list",
                 ),
-        ),
+        );
     }
+    pass_on(conf)
 }
 
 fn describe(redirection: &Redirection) -> String {

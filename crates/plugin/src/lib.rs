@@ -45,6 +45,7 @@ pub struct MeshCni {
     xtables: Xtables,
     stderr: StderrLog,
     netns_entry: NetnsEntry,
+    uninstalled: bool,
 }
 
 impl MeshCni {
@@ -54,6 +55,7 @@ impl MeshCni {
             xtables,
             stderr: StderrLog::On,
             netns_entry: NetnsEntry::NewThread,
+            uninstalled: false,
         }
     }
 
@@ -64,6 +66,16 @@ impl MeshCni {
         let netns_entry = NetnsEntry::CallingThread;
         Self {
             netns_entry,
+            ..self
+        }
+    }
+
+    /// Passes every pod through if `uninstalled`: the binary stays only because another plugin's
+    /// configuration names it ([`mesh_cni_plan::UNINSTALLED_MARK`]).
+    #[must_use]
+    pub fn passing_through(self, uninstalled: bool) -> Self {
+        Self {
+            uninstalled,
             ..self
         }
     }
@@ -87,10 +99,16 @@ impl Plugin for MeshCni {
     }
 
     fn add(&self, request: &AddRequest) -> Result<Value, CniError> {
+        if self.uninstalled {
+            return add::pass_on(&request.conf);
+        }
         add::add(self, request)
     }
 
     fn check(&self, request: &CheckRequest) -> Result<(), CniError> {
+        if self.uninstalled {
+            return Ok(());
+        }
         check::check(self, request)
     }
 
@@ -105,6 +123,9 @@ impl Plugin for MeshCni {
     }
 
     fn status(&self, request: &StatusRequest) -> Result<(), CniError> {
+        if self.uninstalled {
+            return Ok(());
+        }
         status::status(&self.xtables, request)
     }
 }

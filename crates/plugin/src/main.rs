@@ -7,6 +7,7 @@ use std::io;
 use std::process::ExitCode;
 
 use mesh_cni_netns::Xtables;
+use mesh_cni_plan::UNINSTALLED_MARK;
 use mesh_cni_plugin::MeshCni;
 use mesh_cni_spec::{Environment, run};
 
@@ -18,7 +19,9 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     let environment = Environment::from_pairs(std::env::vars_os());
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    let plugin = MeshCni::new(xtables).for_one_call();
+    let plugin = MeshCni::new(xtables)
+        .for_one_call()
+        .passing_through(is_uninstalled());
     let code = run(
         &plugin,
         &environment,
@@ -27,4 +30,8 @@ fn main() -> ExitCode {
         &mut io::stderr(),
     );
     ExitCode::from(code)
+}
+
+fn is_uninstalled() -> bool {
+    std::env::current_exe().is_ok_and(|own| own.with_file_name(UNINSTALLED_MARK).exists())
 }

@@ -3,7 +3,9 @@
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 
-use super::{choose_conf, is_ours, parse, remove_copies, remove_drop_ins, set_entry};
+use super::{
+    choose_conf, is_ours, parse, refuse_nested_istio, remove_copies, remove_drop_ins, set_entry,
+};
 use crate::{
     Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Settings, Step,
     istio,
@@ -42,6 +44,7 @@ pub(super) fn insert_entry(
     list: &mut ConfList,
 ) -> Result<Option<Edit>, Refusal> {
     let path = || settings.paths.conf(&conf.name);
+    refuse_nested_istio(&settings.paths, conf)?;
     let theirs = istio::entry_of(list);
     let entry = match &theirs {
         None => settings.entry.clone(),

@@ -9,12 +9,16 @@ use super::{
     choose_conf, is_ours, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry,
     set_entry,
 };
+use crate::nested::{has_delegates, nests};
 use crate::node_state::{COPY_OF, same};
 use crate::{Access, ConfFile, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
 
 /// CNI version of our own list: the oldest one whose runtimes all call CHECK and pass results in
 /// the current format.
 const OWN_CNI_VERSION: &str = "1.0.0";
+
+/// Multus never takes a file whose name begins so for its default network.
+const MULTUS_FILE: &str = "00-multus.conf";
 
 /// A copy of the network's list with our entry, sorted before it.
 ///
@@ -31,10 +35,8 @@ pub(super) fn owned_first(
     if existing.is_some_and(|existing| !existing.is_copy()) {
         return Err(Refusal::NotOurs { path });
     }
-    let primary = match (
-        choose_conf(paths, settings.conf_name.as_ref(), state),
-        existing,
-    ) {
+    let multus = other_multus(settings, state)?;
+    let primary = match (choose_primary(settings, state, multus.is_some()), existing) {
         (Ok(primary), _) => primary,
         (Err(refusal), Some(copy)) if refusal.is_transient() => {
             return renew_copy(settings, copy, plan);
@@ -42,7 +44,8 @@ pub(super) fn owned_first(
         (Err(refusal), _) => return Err(refusal),
     };
     let earlier = state.confs.iter().find(|conf| !conf.is_copy());
-    if let Some(earlier) = earlier.filter(|earlier| earlier.name < *name) {
+    let earlier = earlier.filter(|earlier| earlier.name < *name && multus.is_none());
+    if let Some(earlier) = earlier {
         let first = paths.conf(&earlier.name);
         return Err(Refusal::NotFirst { path, first });
     }
@@ -63,6 +66,45 @@ pub(super) fn owned_first(
     remove_copies(paths, state, Some(name), plan);
     remove_drop_ins(paths, state, None, plan);
     Ok(())
+}
+
+/// Multus's file, where Multus takes our copy for its default network and calls our entry in it. Refuses
+/// a copy that Multus would call without calling our entry, or that would make Multus call itself.
+fn other_multus<'a>(
+    settings: &Settings,
+    state: &'a NodeState,
+) -> Result<Option<&'a ConfFile>, Refusal> {
+    let name = &settings.owned_name;
+    let mut others = state.confs.iter().filter(|conf| !conf.is_copy());
+    let multus = others.find(|conf| has_delegates(conf));
+    let ignored = name.as_str().starts_with(MULTUS_FILE);
+    let Some(multus) = multus.filter(|multus| !ignored || multus.name < *name) else {
+        return Ok(None);
+    };
+    if nests(multus, PLUGIN_TYPE) {
+        return Ok(Some(multus));
+    }
+    Err(Refusal::CopyBesideMultus {
+        path: settings.paths.conf(name),
+        multus: settings.paths.conf(&multus.name),
+    })
+}
+
+/// The network's own list, which is not Multus's if Multus calls our copy.
+fn choose_primary<'a>(
+    settings: &Settings,
+    state: &'a NodeState,
+    beside_multus: bool,
+) -> Result<&'a ConfFile, Refusal> {
+    let requested = settings.conf_name.as_ref();
+    if !beside_multus || requested.is_some() {
+        return choose_conf(&settings.paths, requested, state);
+    }
+    let mut others = state.confs.iter();
+    let path = settings.paths.conf_dir.clone();
+    others
+        .find(|conf| !conf.is_copy() && !has_delegates(conf))
+        .ok_or(Refusal::NoConf { path })
 }
 
 /// The network's list with our entry, marked as our copy.

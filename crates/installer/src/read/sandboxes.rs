@@ -1,39 +1,78 @@
-//! Counts the sandboxes that the runtime's CNI cache records as created with the plugin.
+//! Counts the sandboxes that CNI caches record as created with the plugin.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use super::{each_entry, read_text};
+use super::{each_entry, if_exists};
+use crate::nested::names;
 use crate::{DirectoryState, DiskError, Sandboxes};
 
-/// Counts the existing sandboxes that were created with the plugin. The runtime's cache keeps the
-/// list of each attachment.
+/// Counts the existing sandboxes that were created with the plugin.
+///
+/// The runtime's cache keeps the list of each attachment in `results`. Multus keeps those of its networks
+/// in `multus/results`, and the networks of each sandbox in `multus`.
 pub fn read_sandboxes(cache_dir: &Path) -> Result<Sandboxes, DiskError> {
-    let mut count = 0;
-    let directory = each_entry(&cache_dir.join("results"), |path, _, is_directory| {
-        if !is_directory && read_text(&path)?.is_some_and(|text| names_us(&text)) {
-            count += 1;
+    let mut sandboxes = BTreeSet::new();
+    let results = read_attachments(&cache_dir.join("results"), &mut sandboxes)?;
+    let mut caches = Vec::new();
+    let cache = each_entry(cache_dir, |path, name, is_directory| {
+        if is_directory && name != "results" {
+            caches.push(path);
         }
         Ok(())
     })?;
-    Ok(match directory {
-        DirectoryState::Present => Sandboxes::Counted(count),
-        // The runtime has not created a sandbox yet.
-        DirectoryState::Missing if cache_dir.is_dir() => Sandboxes::Counted(0),
-        DirectoryState::Missing => Sandboxes::Unknown,
+    for cache in caches {
+        read_attachments(&cache, &mut sandboxes)?;
+        read_attachments(&cache.join("results"), &mut sandboxes)?;
+    }
+    Ok(match (results, cache) {
+        // Without results, the runtime has not created a sandbox yet.
+        (DirectoryState::Present, _) | (_, DirectoryState::Present) => {
+            Sandboxes::Counted(sandboxes.len())
+        }
+        _ => Sandboxes::Unknown,
     })
 }
 
-/// Whether the attachment's list has our entry; `false` if it cannot be parsed.
-fn names_us(attachment: &str) -> bool {
-    serde_json::from_str::<Value>(attachment)
-        .ok()
-        .and_then(|attachment| STANDARD.decode(attachment.get("config")?.as_str()?).ok())
-        .and_then(|config| ConfList::parse(str::from_utf8(&config).ok()?).ok())
-        .is_some_and(|list| list.contains(PLUGIN_TYPE))
+/// Collects the sandboxes of attachments that name the plugin. Files that are not JSON, such as those of
+/// IPAM plugins, are ignored.
+fn read_attachments(
+    directory: &Path,
+    sandboxes: &mut BTreeSet<String>,
+) -> Result<DirectoryState, DiskError> {
+    each_entry(directory, |path, name, is_directory| {
+        if is_directory {
+            return Ok(());
+        }
+        let content = if_exists("read", &path, fs::read(&path))?.unwrap_or_default();
+        let attachment = serde_json::from_slice::<Value>(&content).unwrap_or_default();
+        if names_us(&attachment) {
+            // The file's own name is the sandbox's in Multus's directory.
+            let id = attachment.get("containerId").and_then(Value::as_str);
+            sandboxes.insert(id.unwrap_or(name).to_owned());
+        }
+        Ok(())
+    })
+}
+
+/// Whether a configuration in the attachment, which is encoded in Base64, has our entry at any depth.
+fn names_us(attachment: &Value) -> bool {
+    match attachment {
+        Value::Array(networks) => networks.iter().any(names_us),
+        Value::Object(fields) => ["config", "Bytes"].into_iter().any(|field| {
+            fields
+                .get(field)
+                .and_then(Value::as_str)
+                .and_then(|encoded| STANDARD.decode(encoded).ok())
+                .and_then(|conf| serde_json::from_slice::<Value>(&conf).ok())
+                .is_some_and(|conf| names(&conf, PLUGIN_TYPE))
+        }),
+        _ => false,
+    }
 }

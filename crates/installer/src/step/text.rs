@@ -31,9 +31,15 @@ impl fmt::Display for Step {
             Self::RemoveList { path, .. }
             | Self::RemoveDirectory { path }
             | Self::RemoveRunFile { path }
+            | Self::RemoveMark { path }
             | Self::RemoveBinary { path } => {
                 write!(f, "removed {}", path.display())
             }
+            Self::WriteMark { path } => write!(
+                f,
+                "wrote {}: while it exists, mesh-cni passes every pod through",
+                path.display()
+            ),
         }
     }
 }
@@ -97,9 +103,25 @@ impl fmt::Display for Note {
             Self::BinaryNeeded { path, sandboxes } => {
                 write!(f, "kept {}: {sandboxes} for DEL", path.display())
             }
+            Self::BinaryNamed { path, by } => write!(
+                f,
+                "kept {}: {by}; run uninstall again after Multus, or the program that wrote the file, has written it again",
+                path.display()
+            ),
             Self::NoIstioEntryToRestore => {
                 f.write_str("no istio-cni entry to restore: none was replaced")
             }
+            Self::IstioEntryExists { path } => write!(
+                f,
+                "no istio-cni entry to restore: {} names istio-cni already",
+                path.display()
+            ),
+            Self::IstioBinaryMissing { path } => write!(
+                f,
+                "warning: istio-cni is not restored in {}, because its binary is missing; Istio CNI's agent \
+                 writes binary and entry when it starts",
+                path.display()
+            ),
             Self::NothingInstalled => f.write_str("mesh-cni is not on this node"),
         }
     }

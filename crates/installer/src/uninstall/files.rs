@@ -1,5 +1,6 @@
 //! Plans the removal of files other than lists, and of the binary unless sandboxes need it.
 
+use crate::nested::nested_entries;
 use crate::{
     Binary, BinaryRemoval, NodePaths, NodeState, Note, Plan, Sandboxes, Step, UninstallOptions,
 };
@@ -21,10 +22,11 @@ pub(super) fn remove_drop_ins(paths: &NodePaths, state: &NodeState, plan: &mut P
     }
 }
 
-/// Whether a runtime may need one of the files until it has loaded the new lists.
+/// Whether a runtime may need one of the files until it has loaded the new lists. Meanwhile a
+/// meta-plugin may copy the new list.
 pub(super) fn need_grace(state: &NodeState, options: &UninstallOptions) -> bool {
     let run_dir = state.kubeconfig.is_some() || !state.run_files.is_empty();
-    run_dir || (state.binary != Binary::Missing && removes_binary(state, options))
+    run_dir || (state.binary != Binary::Missing && !sandboxes_need_it(state, options))
 }
 
 /// Removes kubeconfig, socket and log, then the directory if it is empty.
@@ -50,31 +52,50 @@ pub(super) fn remove_run_dir(paths: &NodePaths, state: &NodeState, plan: &mut Pl
     }
 }
 
+/// Removes the binary, unless something needs it; notes say what. If a configuration still names it,
+/// new pods call it too, so it becomes a plugin that passes everything through.
 pub(super) fn remove_binary(
     paths: &NodePaths,
     state: &NodeState,
     options: &UninstallOptions,
     plan: &mut Plan,
 ) {
-    let path = paths.binary();
+    let mark = paths.uninstalled_mark();
     if state.binary == Binary::Missing {
+        if state.uninstalled {
+            plan.steps.push(Step::RemoveMark { path: mark });
+        }
         return;
     }
-    if removes_binary(state, options) {
-        plan.steps.push(Step::RemoveBinary { path });
-    } else if options.binary == BinaryRemoval::Never {
-        plan.notes.push(Note::BinaryKept { path });
-    } else {
-        let sandboxes = state.sandboxes;
+    let path = paths.binary();
+    let nested = nested_entries(paths, state);
+    if options.binary == BinaryRemoval::Never {
+        plan.notes.push(Note::BinaryKept { path: path.clone() });
+    } else if sandboxes_need_it(state, options) {
+        let (path, sandboxes) = (path.clone(), state.sandboxes);
         plan.notes.push(Note::BinaryNeeded { path, sandboxes });
+    } else if nested.is_empty() {
+        plan.steps.push(Step::RemoveBinary { path });
+        if state.uninstalled {
+            plan.steps.push(Step::RemoveMark { path: mark });
+        }
+        return;
     }
+    if !nested.is_empty() && !state.uninstalled {
+        plan.steps.push(Step::WriteMark { path: mark });
+    }
+    let named = nested.into_iter().map(|by| Note::BinaryNamed {
+        path: paths.binary(),
+        by,
+    });
+    plan.notes.extend(named);
 }
 
-fn removes_binary(state: &NodeState, options: &UninstallOptions) -> bool {
+fn sandboxes_need_it(state: &NodeState, options: &UninstallOptions) -> bool {
     match options.binary {
-        BinaryRemoval::Always => true,
-        BinaryRemoval::WhenUnused => state.sandboxes == Sandboxes::Counted(0),
-        BinaryRemoval::Never => false,
+        BinaryRemoval::Always => false,
+        BinaryRemoval::WhenUnused => state.sandboxes != Sandboxes::Counted(0),
+        BinaryRemoval::Never => true,
     }
 }
 

@@ -127,7 +127,6 @@ fn without_an_edited_list_there_is_no_wait() {
         &options(),
     );
     let names: Vec<_> = plan
-        .unwrap()
         .steps
         .iter()
         .map(mesh_cni_installer::Step::name)

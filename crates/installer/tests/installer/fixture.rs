@@ -109,7 +109,10 @@ pub(crate) fn uninstalling(state: &NodeState) -> String {
 }
 
 pub(crate) fn uninstalling_as(state: &NodeState, options: &UninstallOptions) -> String {
-    plan_text(state, plan_uninstall(&NodePaths::default(), state, options))
+    plan_text(
+        state,
+        Ok(plan_uninstall(&NodePaths::default(), state, options)),
+    )
 }
 
 /// The content that an installation writes to this file.

@@ -1,12 +1,15 @@
 //! Plans for nodes with Istio CNI.
 
-use mesh_cni_installer::{NodeState, Refusal, Settings, plan_install};
-use serde_json::json;
+use mesh_cni_installer::{
+    NodePaths, NodeState, Note, Refusal, Settings, Step, UninstallOptions, plan_install,
+    plan_uninstall,
+};
+use serde_json::{Value, json};
 
 use crate::assert_snapshot;
 use crate::fixture::{
-    dropping_in, entry, installing, node, options, owned_first, settings, stand_alone,
-    uninstalling, uninstalling_as, with_binary, written,
+    dropping_in, entry, file, installing, name_of, node, options, owned_first, settings,
+    stand_alone, uninstalling, uninstalling_as, with_binary, written,
 };
 
 const ISTIO: &str = r#"{
@@ -135,12 +138,10 @@ fn modes_that_cannot_replace_the_entry_refuse() {
 
 #[test]
 fn uninstall_restores_the_entry_if_requested() {
-    let mut restoring = options();
-    restoring.restore_istio_cni = true;
     assert_snapshot!(
         "istio-restored",
         "Istio's original entry is between calico and portmap, and nothing of ours remains",
-        uninstalling_as(&replaced(), &restoring)
+        uninstalling_as(&replaced(), &restoring())
     );
     assert_snapshot!(
         "istio-forgotten",
@@ -153,7 +154,120 @@ fn uninstall_restores_the_entry_if_requested() {
     };
     assert_snapshot!(
         "istio-gone",
-        "refused: a list must not name a missing binary",
-        uninstalling_as(&gone, &restoring)
+        "neither entry remains, because a list must not name a missing binary; a warning says so",
+        uninstalling_as(&gone, &restoring())
     );
+}
+
+fn restoring() -> UninstallOptions {
+    UninstallOptions {
+        restore_istio_cni: true,
+        ..options()
+    }
+}
+
+/// The node after Istio's agent has added its entry again, at the end as it does.
+fn overlapping() -> NodeState {
+    let mut list: Value = serde_json::from_str(&replaced().confs[0].text).unwrap();
+    let theirs = json!({"type": "istio-cni", "plugin_log_level": "info"});
+    list["plugins"].as_array_mut().unwrap().push(theirs);
+    NodeState {
+        istio_binary: true,
+        ..with_binary(node(&[("10-calico.conflist", &list.to_string())]))
+    }
+}
+
+#[test]
+fn only_our_entry_is_removed_where_istio_has_written_its_own() {
+    assert_snapshot!(
+        "istio-overlap",
+        "one istio-cni entry remains, the one with level info that Istio wrote; nothing of ours remains",
+        uninstalling_as(&overlapping(), &restoring())
+    );
+}
+
+/// The first list's plugins after an uninstallation, and its notes.
+fn left(state: &NodeState) -> (Vec<String>, Vec<Note>) {
+    let plan = plan_uninstall(&NodePaths::default(), state, &restoring());
+    let mut texts = plan.steps.iter().filter_map(|step| match step {
+        Step::WriteList { text, .. } => Some(text),
+        _ => None,
+    });
+    let list: Value = serde_json::from_str(texts.next().unwrap()).unwrap();
+    assert_eq!(list.get("mesh-cni/replaced"), None, "{list}");
+    let types = list["plugins"].as_array().unwrap().iter();
+    let types = types.map(|plugin| plugin["type"].as_str().unwrap().to_owned());
+    (types.collect(), plan.notes)
+}
+
+#[test]
+fn istio_cni_in_another_file_counts_as_well() {
+    // Istio CNI's mode with a file of its own, and a list in a meta-plugin's configuration.
+    let owned =
+        r#"{"name": "k8s-pod-network", "plugins": [{"type": "calico"}, {"type": "istio-cni"}]}"#;
+    let nested = r#"{"name": "m", "type": "multus", "delegates": [{"name": "k8s-pod-network",
+        "plugins": [{"type": "calico"}, {"type": "istio-cni"}]}]}"#;
+    for (name, text) in [("02-istio-cni.conflist", owned), ("00-multus.conf", nested)] {
+        let mut state = replaced();
+        state.confs.insert(0, file(name, text));
+        let (types, notes) = left(&state);
+        assert_eq!(types, ["calico", "portmap"], "{name}");
+        let expected = Note::IstioEntryExists {
+            path: NodePaths::default().conf(&name_of(name)),
+        };
+        assert!(notes.contains(&expected), "{notes:?}");
+    }
+}
+
+#[test]
+fn one_of_several_kept_entries_is_restored() {
+    let mut state = replaced();
+    let mut second = state.confs[0].clone();
+    second.name = name_of("20-calico.conflist");
+    state.confs.push(second);
+    let plan = plan_uninstall(&NodePaths::default(), &state, &restoring());
+    let edits = plan.steps.iter().filter_map(|step| match step {
+        Step::WriteList { edit, .. } => Some(edit.to_string()),
+        _ => None,
+    });
+    assert_eq!(
+        edits.collect::<Vec<_>>(),
+        ["istio-cni replaces mesh-cni", "without mesh-cni"]
+    );
+}
+
+#[test]
+fn a_kept_value_that_others_changed_is_not_restored() {
+    for kept in [
+        json!({"type": "mesh-cni"}),
+        json!("istio-cni"),
+        json!({"name": "istio-cni"}),
+    ] {
+        let mut list: Value = serde_json::from_str(&replaced().confs[0].text).unwrap();
+        list["mesh-cni/replaced"] = kept;
+        let state = NodeState {
+            istio_binary: true,
+            ..with_binary(node(&[("10-calico.conflist", &list.to_string())]))
+        };
+        let (types, notes) = left(&state);
+        assert_eq!(types, ["calico", "portmap"]);
+        assert!(notes.contains(&Note::NoIstioEntryToRestore), "{notes:?}");
+    }
+}
+
+#[test]
+fn an_entry_that_another_plugin_calls_cannot_be_replaced() {
+    let multus = r#"{"name": "m", "plugins": [{"type": "multus", "delegates": [
+        {"name": "k8s", "plugins": [{"type": "calico"}, {"type": "istio-cni"}]}]}]}"#;
+    let state = with_binary(node(&[("00-multus.conflist", multus)]));
+    let mut owned = replacing();
+    owned.chaining = owned_first().chaining;
+    owned.owned_name = name_of("00-multus.conf-mesh-cni.conflist");
+    for settings in [settings(), replacing(), owned, stand_alone(), dropping_in()] {
+        let refusal = plan_install(&settings, &state).unwrap_err();
+        assert!(
+            matches!(refusal, Refusal::IstioCniNested { .. }),
+            "{refusal}"
+        );
+    }
 }

@@ -126,7 +126,7 @@ fn install_plan(node: &Node) -> Plan {
 
 fn uninstall_plan(node: &Node) -> Plan {
     let state = read_node(&node.paths, None).unwrap();
-    plan_uninstall(&node.paths, &state, &UNINSTALL_ALL).unwrap()
+    plan_uninstall(&node.paths, &state, &UNINSTALL_ALL)
 }
 
 fn installation(node: &Node) -> Installation {

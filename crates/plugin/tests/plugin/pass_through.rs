@@ -2,6 +2,7 @@
 //! without a lookup.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -165,4 +166,44 @@ fn without_a_command_it_prints_name_and_versions() {
 #[test]
 fn the_documented_manifest_has_a_proxy() {
     assert!(productpage().contains("name: istio-proxy"));
+}
+
+/// An uninstallation leaves the binary where another plugin's configuration names it.
+#[test]
+fn an_uninstalled_plugin_passes_every_pod_through() {
+    let node = Node::new();
+    let program = node.path().join("mesh-cni");
+    // A copy by this process would be busy while another test starts a process.
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_mesh-cni")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let mark = node.path().join("mesh-cni.uninstalled");
+    let mut conf: Value = serde_json::from_str(&conf_with(&node, PREVIOUS)).unwrap();
+    conf["cniVersion"] = "1.1.0".into();
+    conf["pod_source"] = "agent".into();
+    let call = |command: &str, conf: &str| {
+        let call = node.call(command).stdin(conf);
+        call.of_program(&program).run()
+    };
+    let (chained, mut alone) = (conf_with(&node, PREVIOUS), conf.clone());
+    alone["standalone"] = true.into();
+    alone.as_object_mut().unwrap().remove("prevResult");
+    for installed in [true, false] {
+        if !installed {
+            fs::write(&mark, "").unwrap();
+        }
+        for (command, conf) in [
+            ("ADD", chained.clone()),
+            ("ADD", alone.to_string()),
+            ("CHECK", chained.clone()),
+            ("STATUS", conf.to_string()),
+        ] {
+            let answer = call(command, &conf);
+            assert_eq!(answer.code == 0, !installed, "{command}: {}", answer.stdout);
+        }
+    }
+    assert_eq!(call("ADD", &chained).stdout.trim_end(), PREVIOUS);
+    let empty = call("ADD", &alone.to_string()).json();
+    assert_eq!(empty["cniVersion"], "1.1.0");
+    assert_eq!(call("DEL", &chained).code, 0);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ pub(crate) struct Node {
 pub(crate) struct Call {
     pub(crate) environment: BTreeMap<&'static str, String>,
     pub(crate) stdin: String,
+    program: PathBuf,
 }
 
 /// The output of a call.
@@ -44,7 +45,7 @@ impl Node {
         self.directory.path()
     }
 
-    pub(crate) fn pods(&self) -> std::path::PathBuf {
+    pub(crate) fn pods(&self) -> PathBuf {
         self.path().join("pods")
     }
 
@@ -89,6 +90,7 @@ impl Node {
                 .map(|(name, value)| (name, value.to_owned()))
                 .into(),
             stdin: self.conf().to_string(),
+            program: env!("CARGO_BIN_EXE_mesh-cni").into(),
         }
     }
 
@@ -114,12 +116,18 @@ impl Call {
         self
     }
 
+    /// Runs a copy of the binary.
+    pub(crate) fn of_program(self, program: &Path) -> Self {
+        let program = program.to_owned();
+        Self { program, ..self }
+    }
+
     pub(crate) fn conf(self, conf: &Value) -> Self {
         self.stdin(&conf.to_string())
     }
 
     pub(crate) fn run(&self) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-cni"))
+        let mut child = Command::new(&self.program)
             .env_clear()
             .envs(&self.environment)
             .stdin(Stdio::piped())

@@ -79,7 +79,8 @@ pub(crate) struct InstallationFlags {
 ///
 /// The entry is removed first. Kubeconfig, socket, log and binary follow when the runtime has had time
 /// to load the list. The binary is kept while a sandbox exists that was created with it, because the
-/// runtime may call its DEL, which does nothing. Run the command again later to remove the binary.
+/// runtime may call its DEL, which does nothing, and while another plugin's configuration names it. Run
+/// the command again later to remove the binary.
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent uninstall --cni-conf-dir /host/etc/cni/net.d \
@@ -91,16 +92,18 @@ pub(crate) struct Uninstall {
     /// How long the runtime gets to load the list before the binary is removed
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     grace: u32,
-    /// Restore the entry of Istio CNI that an install replaced
+    /// Restore the entry of Istio CNI that an install replaced, unless Istio CNI has restored it or its
+    /// binary is missing
     #[arg(long)]
     restore_istio_cni: bool,
     /// Keep the binary in any case
     #[arg(long, conflicts_with = "remove_binary")]
     keep_binary: bool,
-    /// Remove the binary in any case
+    /// Remove the binary even if sandboxes exist that were created with it
     #[arg(long)]
     remove_binary: bool,
-    /// The runtime's CNI cache, which contains the plugins of each sandbox [default: /var/lib/cni]
+    /// The runtime's CNI cache, which contains the plugins of each sandbox, with Multus's in a directory
+    /// below it [default: /var/lib/cni]
     #[arg(long, value_name = "DIR")]
     cni_cache_dir: Option<PathBuf>,
     #[command(flatten)]

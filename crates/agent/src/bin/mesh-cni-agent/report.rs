@@ -76,6 +76,12 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
         .into_iter()
         .chain([status.installation.to_string()])
         .chain(status.problems.iter().map(|problem| format!("  {problem}")))
+        .chain(
+            status
+                .nested
+                .iter()
+                .map(|entry| format!("  nested: {entry}")),
+        )
         .chain(agent.repair_lines())
         .collect::<Vec<_>>()
         .join("\n")
@@ -83,11 +89,19 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
 
 fn status_json(status: &NodeStatus, agent: &AgentState) -> Value {
     let reasons: Vec<_> = status.problems.iter().map(ToString::to_string).collect();
+    let nested: Vec<_> = status
+        .nested
+        .iter()
+        .map(|entry| json!({"conf": entry.conf, "at": entry.at}))
+        .collect();
     let mut document = json!({
         "status": installation_word(status.installation),
         "conf": status.conf,
         "reasons": reasons,
     });
+    if !nested.is_empty() {
+        document["nested"] = Value::from(nested);
+    }
     if let Some((state, why)) = agent.summary() {
         document["state"] = Value::from(state);
         document["why"] = Value::from(why);
