@@ -34,7 +34,10 @@ talos: {}
 
 {{- define "mesh-cni.confDir" -}}
 {{- $platform := include "mesh-cni.platform" . | fromJson -}}
-{{- .Values.cniConfDir | default $platform.cniConfDir | default "/etc/cni/net.d" -}}
+{{- /* Multus reads the networks that pods request from a directory of its own. */ -}}
+{{- $beside := and (eq (include "mesh-cni.provider" .) "multus") (eq (include "mesh-cni.mode" .) "stand-alone") -}}
+{{- $default := ternary "/etc/cni/multus/net.d" "/etc/cni/net.d" $beside -}}
+{{- .Values.cniConfDir | default $platform.cniConfDir | default $default -}}
 {{- end }}
 
 {{- define "mesh-cni.provider" -}}
