@@ -25,10 +25,12 @@ pub mod settings;
 pub mod value;
 
 mod compile;
+mod complete;
 mod conventions;
 mod warning;
 
 pub use compile::{Dialect, UnknownDialect, compile};
+pub use complete::incomplete;
 pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough};
 pub use interception::Interception;
 pub use settings::PodSettings;

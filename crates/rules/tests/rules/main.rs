@@ -2,6 +2,7 @@
 
 mod anchor;
 mod compile;
+mod complete;
 mod properties;
 mod settings;
 mod support;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::listing::Layout;
-use mesh_cni_netfilter::ruleset::{Family, TableName};
+use mesh_cni_netfilter::ruleset::{Chain, Family, TableName, Target};
 use mesh_cni_netfilter::{Listing, drift, only_ours, parse, render, routing_mark, transaction};
 use mesh_cni_rules::interception::Mode;
 use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
+use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, chains, compile, incomplete};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -106,6 +106,28 @@ proptest! {
         prop_assert_eq!(drift(&rules, &found, &OWNERSHIP), None);
         prop_assert_eq!(transaction::replace(&rules, &found, &OWNERSHIP), "");
         prop_assert_eq!(compile(&interception, dialect, family), rules);
+    }
+
+    #[test]
+    fn written_rules_are_complete(
+        annotations in valid_annotations(),
+        environment in proxy_environment(),
+        dialect in dialect(),
+        family in family(),
+    ) {
+        let settings = PodSettings {
+            annotations: Some(&annotations),
+            proxy_env: Some(&environment),
+            ..PodSettings::default()
+        };
+        let interception = settings.resolve().unwrap().interception;
+        let rules = compile(&interception, dialect, family);
+        let captures = |chain: &Chain| {
+            let mut targets = chain.rules.iter().map(|rule| &rule.target);
+            targets.any(|target| *target == Target::Jump(chains::REDIRECT))
+        };
+        let captures = rules.chain(TableName::Nat, &chains::OUTPUT_RULES).is_some_and(captures);
+        prop_assert_eq!(incomplete(&rules).is_none(), captures);
     }
 
     #[test]
