@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed assertion ends the test")]
 
 mod chain;
+mod check_without_facts;
 mod faults;
 mod netlink;
 mod plugin;

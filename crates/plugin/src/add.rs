@@ -41,7 +41,8 @@ fn redirect(
     let result = result(&request.conf, &invocation.conf)?;
     let netns = invocation.namespace()?;
     let log = &invocation.log;
-    let (decision, facts) = invocation.decide(lookup)?;
+    let known = invocation.complete(lookup).map_err(|e| error::facts(&e))?;
+    let (decision, facts) = invocation.decide(known)?;
     let summary = match decision {
         None => {
             log.info("passed through: not a Kubernetes pod");

@@ -1,50 +1,100 @@
 //! CHECK: compares the live rules of both families with the expected ones.
 
 use mesh_cni_netfilter::{Family, RuleSet, drift_all, only_ours};
-use mesh_cni_netns::read;
+use mesh_cni_netns::{NetNs, read};
 use mesh_cni_plan::Decision;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::{Interception, OWNERSHIP, incomplete};
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::MeshCni;
+use crate::addresses;
 use crate::backend;
 use crate::error;
 use crate::invocation::Invocation;
+use crate::pod_source::FactsError;
 
 pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniError> {
-    let xtables = &plugin.xtables;
     let (invocation, lookup) = Invocation::new("CHECK", plugin.stderr, request)?;
     if !invocation.conf.standalone {
         request.conf.required_prev_result()?;
     }
     let netns = invocation.namespace()?;
-    let (Some(Decision::Redirect(redirection)), facts) = invocation.decide(lookup)? else {
-        return Ok(());
+    let checked = match invocation.complete(lookup) {
+        Err(unknown) => check_unknown(plugin, &invocation, &netns, &unknown),
+        Ok(known) => match invocation.decide(known)? {
+            (Some(Decision::Redirect(redirection)), facts) => {
+                let mut rule_sets = invocation
+                    .for_namespace(redirection, facts, &netns, &plugin.xtables)?
+                    .rule_sets;
+                let found = live_rules(plugin, &invocation, &netns)?;
+                if invocation.conf.standalone {
+                    rule_sets.retain(|wanted| was_written(wanted.family, &found));
+                }
+                let difference = drift_all(&rule_sets, &found, &OWNERSHIP);
+                difference.map_or(Ok(()), |difference| Err(error::drift(&difference)))
+            }
+            _ => Ok(()),
+        },
     };
-    let mut rule_sets = invocation
-        .for_namespace(redirection, facts, &netns, xtables)?
-        .rule_sets;
+    if let Err(error) = &checked {
+        invocation.log.error(error.msg());
+    }
+    checked
+}
+
+/// Checks a pod without facts about it.
+///
+/// A runtime such as CRI-O calls CHECK for every sandbox when it starts, and replaces the pods for
+/// which it fails. The source of facts may be unavailable at that moment, so a pod passes if its rules
+/// are complete for any settings.
+fn check_unknown(
+    plugin: &MeshCni,
+    invocation: &Invocation<'_>,
+    netns: &NetNs,
+    unknown: &FactsError,
+) -> Result<(), CniError> {
+    let found = live_rules(plugin, invocation, netns)?;
+    if !found.iter().any(has_ours) {
+        return Err(error::facts(unknown));
+    }
+    let mut required = if invocation.conf.standalone {
+        vec![Family::V4]
+    } else {
+        let previous = invocation.prev_addresses()?;
+        let addresses = addresses::from_namespace(&previous, netns, &plugin.xtables)?;
+        Interception::pod_default().families(&addresses.unwrap_or(previous))
+    };
+    required.extend(Family::ALL.into_iter().filter(|family| was_written(*family, &found)));
+    let is_required = |rules: &&RuleSet| required.contains(&rules.family);
+    if let Some(difference) = found.iter().filter(is_required).find_map(incomplete) {
+        return Err(error::incomplete(&difference, unknown));
+    }
+    let error = error::facts(unknown);
+    invocation.log.warn(&format!(
+        "the rules are complete, but were not compared with the pod's settings: {} ({})",
+        error.msg(),
+        error.details()
+    ));
+    Ok(())
+}
+
+fn live_rules(
+    plugin: &MeshCni,
+    invocation: &Invocation<'_>,
+    netns: &NetNs,
+) -> Result<Vec<RuleSet>, CniError> {
     let choice = backend::configured(&invocation.conf);
-    let found = read(&netns, xtables, choice, &Family::ALL).map_err(|e| error::not_read(&e))?;
-    if invocation.conf.standalone {
-        rule_sets.retain(|wanted| was_written(wanted.family, &found.rule_sets));
-    }
-    match drift_all(&rule_sets, &found.rule_sets, &OWNERSHIP) {
-        None => Ok(()),
-        Some(difference) => {
-            let error = error::drift(&difference);
-            invocation.log.error(error.msg());
-            Err(error)
-        }
-    }
+    let found = read(netns, &plugin.xtables, choice, &Family::ALL);
+    Ok(found.map_err(|e| error::not_read(&e))?.rule_sets)
 }
 
 /// Whether a stand-alone ADD wrote rules of this family: IPv4 always. A network that was attached after it may
 /// have brought the namespace's first IPv6 address.
 fn was_written(family: Family, found: &[RuleSet]) -> bool {
-    let has_ours = |rules: &RuleSet| !only_ours(rules, &OWNERSHIP).tables.is_empty();
-    family == Family::V4
-        || found
-            .iter()
-            .any(|rules| rules.family == family && has_ours(rules))
+    let mut of_family = found.iter().filter(|rules| rules.family == family);
+    family == Family::V4 || of_family.any(has_ours)
+}
+
+fn has_ours(rules: &RuleSet) -> bool {
+    !only_ours(rules, &OWNERSHIP).tables.is_empty()
 }

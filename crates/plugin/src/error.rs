@@ -38,6 +38,8 @@ const READING: &str = "netlink and nft-native require nf_tables in the node's ke
     back ends the distribution's package iptables";
 const ROUTING: &str = "TPROXY requires policy routing in the node's kernel: \
     CONFIG_IP_MULTIPLE_TABLES, and for IPv6 CONFIG_IPV6_MULTIPLE_TABLES";
+const DRIFTED: &str =
+    "another program changed the pod's rules; delete the pod so that it starts again";
 const NO_IPV6_LOOPBACK: &str = "the pod has an IPv6 address, but IPv6 is disabled on its loopback \
     interface: set net.ipv6.conf.lo.disable_ipv6 and net.ipv6.conf.all.disable_ipv6 to 0 in its \
     namespace";
@@ -164,12 +166,24 @@ pub(crate) fn no_address() -> CniError {
     .with_details("put mesh-cni after the plugin that gives the pod its address")
 }
 
+/// The live rules are incomplete for any settings, and those of the pod are not known.
+pub(crate) fn incomplete(drift: &Drift, unknown: &FactsError) -> CniError {
+    let unknown = error_chain(unknown);
+    CniError::plugin(
+        codes::DRIFT,
+        format!(
+            "the live rules are incomplete: {drift}; the pod's settings are not known: {unknown}"
+        ),
+    )
+    .with_details(DRIFTED)
+}
+
 pub(crate) fn drift(drift: &Drift) -> CniError {
     CniError::plugin(
         codes::DRIFT,
         format!("the live rules differ from the expected ones: {drift}"),
     )
-    .with_details("another program changed the pod's rules; delete the pod so that it starts again")
+    .with_details(DRIFTED)
 }
 
 pub(crate) fn no_backend(error: &BackendError) -> CniError {

@@ -1,5 +1,7 @@
 //! What ADD and CHECK have in common: configuration, log, namespace, and the decision for the pod.
 
+use std::net::IpAddr;
+
 use mesh_cni_netns::{NetNs, Xtables};
 use mesh_cni_plan::{Decision, Decoded, MeshConf, Redirection, decide, decide_by_name};
 use mesh_cni_selector::PodFacts;
@@ -19,12 +21,20 @@ pub(crate) struct Invocation<'request> {
     pub(crate) log: PluginLog,
 }
 
-/// The lookup of the pod, which [`Invocation::decide`] completes.
+/// The lookup of the pod, which [`Invocation::complete`] completes.
 pub(crate) enum PodLookup {
     /// The decision needs no lookup; `None` if the attachment belongs to no Kubernetes pod.
     NotNeeded(Option<Decision>),
     /// The lookup was started, or failed to start.
     Started(Result<FactsRequest, FactsError>),
+}
+
+/// What the lookup found.
+pub(crate) enum KnownPod {
+    /// A decision without facts; `None` if the attachment belongs to no Kubernetes pod.
+    Decided(Option<Decision>),
+    /// The facts for the decision.
+    Facts(Box<PodFacts>),
 }
 
 impl<'request> Invocation<'request> {
@@ -72,23 +82,33 @@ impl<'request> Invocation<'request> {
         self.request.container_id.as_str()
     }
 
-    /// Completes the lookup and decides by the addresses of the previous result. The decision is
-    /// `None` if the attachment belongs to no Kubernetes pod.
-    pub(crate) fn decide(
-        &self,
-        lookup: PodLookup,
-    ) -> Result<(Option<Decision>, PodFacts), CniError> {
-        let (request, pod) = match (lookup, &self.pod) {
-            (PodLookup::NotNeeded(decision), _) => return Ok((decision, PodFacts::default())),
-            (PodLookup::Started(_), None) => return Ok((None, PodFacts::default())),
-            (PodLookup::Started(request), Some(pod)) => (request, pod),
+    /// Completes the lookup.
+    pub(crate) fn complete(&self, lookup: PodLookup) -> Result<KnownPod, FactsError> {
+        match (lookup, &self.pod) {
+            (PodLookup::NotNeeded(decision), _) => Ok(KnownPod::Decided(decision)),
+            (PodLookup::Started(_), None) => Ok(KnownPod::Decided(None)),
+            (PodLookup::Started(request), Some(pod)) => {
+                let facts = request?.facts(&self.conf, &self.request.conf.raw, pod)?;
+                Ok(KnownPod::Facts(Box::new(facts)))
+            }
+        }
+    }
+
+    /// Decides by the addresses of the previous result. The decision is `None` if the attachment
+    /// belongs to no Kubernetes pod.
+    pub(crate) fn decide(&self, known: KnownPod) -> Result<(Option<Decision>, PodFacts), CniError> {
+        let mut facts = match known {
+            KnownPod::Decided(decision) => return Ok((decision, PodFacts::default())),
+            KnownPod::Facts(facts) => *facts,
         };
-        let mut facts = request
-            .and_then(|request| request.facts(&self.conf, &self.request.conf.raw, pod))
-            .map_err(|e| error::facts(&e))?;
-        facts.addresses = self.request.conf.prev_addresses()?;
+        facts.addresses = self.prev_addresses()?;
         let decision = self.decide_for(&facts)?;
         Ok((Some(decision), facts))
+    }
+
+    /// The addresses of the previous result.
+    pub(crate) fn prev_addresses(&self) -> Result<Vec<IpAddr>, CniError> {
+        self.request.conf.prev_addresses()
     }
 
     /// The redirection, after a look at the addresses of the namespace. Only pods that are redirected
