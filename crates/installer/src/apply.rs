@@ -1,6 +1,7 @@
 //! Carries out steps, each atomically.
 
 mod atomic;
+mod reload;
 
 use std::fs;
 use std::io;
@@ -44,10 +45,13 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             access,
             edit,
         } => {
+            let write = || write_list(path, text, was.as_deref(), access);
             if *edit == Edit::DropIn {
                 atomic::create_parent(path, 0o755)?;
+                reload::and_then_reload(conf_dir(path), write)
+            } else {
+                write()
             }
-            write_list(path, text, was.as_deref(), access)
         }
         Step::SetAside { from, to, was } => {
             check_unchanged(from, Some(was))?;
@@ -61,8 +65,15 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             check_unchanged(path, Some(was))?;
             atomic::remove(path)
         }
-        Step::RemoveLeftover { path }
-        | Step::DiscardSaved { path }
+        Step::RemoveDropIn { path, was } => reload::and_then_reload(conf_dir(path), || {
+            check_unchanged(path, Some(was))?;
+            atomic::remove(path)
+        }),
+        Step::RemoveLeftover { path } => {
+            reload::finish(path)?;
+            atomic::remove(path)
+        }
+        Step::DiscardSaved { path }
         | Step::RemoveRunFile { path }
         | Step::RemoveMark { path }
         | Step::RemoveBinary { path } => atomic::remove(path),
@@ -75,6 +86,11 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             Ok(())
         }
     }
+}
+
+/// The directory of network configurations, which contains the directories of networks.
+fn conf_dir(drop_in: &Path) -> &Path {
+    atomic::parent(atomic::parent(drop_in))
 }
 
 fn write_list(

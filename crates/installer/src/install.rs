@@ -180,7 +180,7 @@ fn remove_drop_ins(paths: &NodePaths, state: &NodeState, keep: Option<&str>, pla
         if Some(directory.network.as_str()) == keep {
             continue;
         }
-        plan.steps.push(Step::RemoveList {
+        plan.steps.push(Step::RemoveDropIn {
             path: paths.drop_in(&directory.network),
             was: text.clone(),
         });

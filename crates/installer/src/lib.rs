@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod attachments;
 mod commands;
 mod conf_name;
 mod entry;
@@ -49,6 +50,7 @@ mod step;
 mod uninstall;
 
 pub use apply::apply;
+pub use attachments::{Attachment, read_attachments};
 pub use commands::{Error, Outcome, Progress, install, read_for_install, status, uninstall};
 pub use conf_name::{ConfKind, ConfName, ConfNameError};
 pub use entry::{Entry, EntryError};

@@ -68,8 +68,15 @@ pub enum Step {
         /// The original name.
         to: PathBuf,
     },
-    /// Remove a list or drop-in file that is useless without our entry.
+    /// Remove a list that is useless without our entry.
     RemoveList {
+        /// The file.
+        path: PathBuf,
+        /// The expected current content.
+        was: String,
+    },
+    /// Remove our file in the directory of a network, and make runtimes load the list again.
+    RemoveDropIn {
         /// The file.
         path: PathBuf,
         /// The expected current content.
@@ -234,7 +241,7 @@ impl Step {
             Self::WriteList { .. } => "write-list",
             Self::SetAside { .. } => "set-aside",
             Self::Restore { .. } => "put-back",
-            Self::RemoveList { .. } => "remove-list",
+            Self::RemoveList { .. } | Self::RemoveDropIn { .. } => "remove-list",
             Self::DiscardSaved { .. } => "discard-saved",
             Self::AwaitReload { .. } => "await-reload",
             Self::RemoveDirectory { .. } => "remove-directory",
@@ -255,6 +262,7 @@ impl Step {
             | Self::WriteKubeconfig { path, .. }
             | Self::WriteList { path, .. }
             | Self::RemoveList { path, .. }
+            | Self::RemoveDropIn { path, .. }
             | Self::DiscardSaved { path }
             | Self::RemoveDirectory { path }
             | Self::RemoveRunFile { path }

@@ -18,6 +18,9 @@ use crate::{
 /// waiting.
 pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallOptions) -> Plan {
     let mut plan = Plan::default();
+    let leftovers = state.leftovers.iter().cloned();
+    plan.steps
+        .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     let restored = istio_conf(paths, state, options, &mut plan);
     for conf in &state.confs {
         let restores = restored.is_some_and(|restored| restored.name == conf.name);
@@ -32,9 +35,6 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     }
     files::remove_run_dir(paths, state, &mut plan);
     files::remove_binary(paths, state, options, &mut plan);
-    let leftovers = state.leftovers.iter().cloned();
-    plan.steps
-        .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     if plan.steps.is_empty() && plan.notes.is_empty() {
         plan.notes.push(Note::NothingInstalled);
     }

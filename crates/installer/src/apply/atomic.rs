@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::DiskError;
 use crate::read::TEMPORARY;
 
@@ -28,9 +30,7 @@ pub(super) fn write(
     check: impl FnOnce() -> Result<(), DiskError>,
 ) -> Result<(), DiskError> {
     let failed = || DiskError::io("write", path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
-    let mut temporary = builder.tempfile_in(parent(path)).map_err(failed())?;
+    let mut temporary = temporary_in(parent(path)).map_err(failed())?;
     temporary.write_all(content).map_err(failed())?;
     set_access(temporary.as_file(), mode).map_err(failed())?;
     temporary.as_file().sync_all().map_err(failed())?;
@@ -39,6 +39,13 @@ pub(super) fn write(
         .persist(path)
         .map_err(|error| failed()(error.error))?;
     sync_parent(path)
+}
+
+/// Creates a file that no runtime loads. If this process is killed, the next run removes it.
+pub(super) fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
+    builder.tempfile_in(directory)
 }
 
 /// Renames a file within its directory.
@@ -109,7 +116,7 @@ fn set_access(file: &File, mode: Mode) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(bits))
 }
 
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 

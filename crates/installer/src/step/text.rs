@@ -29,6 +29,7 @@ impl fmt::Display for Step {
                 write!(f, "wrote {} with mode 0600", path.display())
             }
             Self::RemoveList { path, .. }
+            | Self::RemoveDropIn { path, .. }
             | Self::RemoveDirectory { path }
             | Self::RemoveRunFile { path }
             | Self::RemoveMark { path }

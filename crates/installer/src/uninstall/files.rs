@@ -11,7 +11,7 @@ pub(super) fn remove_drop_ins(paths: &NodePaths, state: &NodeState, plan: &mut P
     for directory in &state.drop_ins {
         if let Some(was) = directory.text.clone() {
             let path = paths.drop_in(&directory.network);
-            plan.steps.push(Step::RemoveList { path, was });
+            plan.steps.push(Step::RemoveDropIn { path, was });
         } else if !is_network(state, &directory.network) {
             continue;
         }

@@ -19,6 +19,7 @@ mod nested;
 mod node;
 mod own_lists;
 mod preservation;
+mod reload;
 mod status;
 mod uninstall;
 
