@@ -196,6 +196,10 @@ pub(crate) struct VerifyArguments {
     /// Directory of this node's network configurations
     #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
     pub(crate) cni_conf_dir: PathBuf,
+    /// Directory of the container runtime's CNI cache, which records the network namespace of each
+    /// sandbox
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
+    pub(crate) cni_cache_dir: PathBuf,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -211,8 +215,8 @@ pub(crate) struct Place {
     /// Process in the network namespace
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Option<u32>,
-    /// Container in the network namespace, of any runtime: `containerd://ID`, `docker://ID`,
-    /// `cri-o://ID`, or the first digits of an ID
+    /// Container or sandbox in the network namespace, of any runtime: `containerd://ID`,
+    /// `docker://ID`, `cri-o://ID`, or the first digits of an ID
     #[arg(long, value_name = "ID")]
     pub(crate) container: Option<String>,
     /// Pod that runs on this node

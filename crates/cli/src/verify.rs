@@ -8,6 +8,7 @@ mod report;
 mod wanted;
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
         .as_deref()
         .map(input::facts)
         .transpose()?;
-    let Subject { found, facts } = subject(&arguments.place, manifest, &conf)?;
+    let Subject { found, facts } = subject(arguments, manifest, &conf)?;
     let live = live::state(&found.netns)?;
     let compared = facts.and_then(|facts| compare(&facts, &conf, &live));
     let report = Report {
@@ -61,20 +62,29 @@ struct Subject {
     facts: Result<PodFacts, Failure>,
 }
 
-fn subject(place: &Place, manifest: Option<PodFacts>, conf: &MeshConf) -> Result<Subject, Failure> {
+fn subject(
+    arguments: &VerifyArguments,
+    manifest: Option<PodFacts>,
+    conf: &MeshConf,
+) -> Result<Subject, Failure> {
+    let VerifyArguments {
+        place,
+        cni_cache_dir: cache,
+        ..
+    } = arguments;
     let source = PodSource::of(conf);
     if let Some(pod) = &place.pod {
         let facts = match manifest {
             Some(facts) => of_that_name(facts, pod)?,
             None => source.by_name(pod)?,
         };
-        let found = place::of_pod(&format!("{}/{}", pod.namespace, pod.name), &facts)?;
+        let found = place::of_pod(&format!("{}/{}", pod.namespace, pod.name), &facts, cache)?;
         return Ok(Subject {
             found,
             facts: Ok(facts),
         });
     }
-    let found = find(place)?;
+    let found = find(place, cache)?;
     let facts = match (manifest, &found.uid) {
         (Some(facts), Some(uid)) if !facts.is_of(uid) => return Err(other_pod(&facts, uid)),
         (Some(facts), _) => Ok(facts),
@@ -84,11 +94,11 @@ fn subject(place: &Place, manifest: Option<PodFacts>, conf: &MeshConf) -> Result
     Ok(Subject { found, facts })
 }
 
-fn find(place: &Place) -> Result<Found, Failure> {
+fn find(place: &Place, cache: &Path) -> Result<Found, Failure> {
     match (&place.netns, place.pid, &place.container) {
         (Some(path), _, _) => place::at(path),
         (_, Some(pid), _) => place::of_process(pid),
-        (_, _, Some(id)) => place::of_container(id),
+        (_, _, Some(id)) => place::of_container(id, cache),
         _ => Err(Failure::wrong(
             "one of --netns, --pid, --container and --pod is required",
         )),

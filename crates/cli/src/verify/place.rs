@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use mesh_cni_installer::{Attachment, read_attachments};
 use mesh_cni_netns::{ContainerProcess, NetNs, NetnsOwner, ProcessError, ProcessTable};
 use mesh_cni_selector::PodFacts;
 
@@ -41,8 +42,8 @@ pub(super) fn of_process(pid: u32) -> Result<Found, Failure> {
     })
 }
 
-/// The namespace of the container whose ID starts with that text.
-pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
+/// The namespace of the container or sandbox whose ID starts with that text.
+pub(super) fn of_container(text: &str, cache: &Path) -> Result<Found, Failure> {
     let id = text.split_once("://").map_or(text, |(_runtime, id)| id);
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
@@ -58,7 +59,10 @@ pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
         let found = process.container_id.clone();
         found.filter(|found| found.starts_with(&id))
     };
-    let ids: BTreeSet<_> = processes.iter().filter_map(container).collect();
+    let is_sandbox = |attachment: &Attachment| attachment.sandbox.starts_with(&id);
+    let sandboxes = sandboxes(cache, is_sandbox)?;
+    let mut ids: BTreeSet<_> = processes.iter().filter_map(container).collect();
+    ids.extend(sandboxes.iter().map(|sandbox| sandbox.sandbox.clone()));
     if ids.len() > 1 {
         let ids = Vec::from_iter(ids).join(", ");
         let error = format!("--container: `{id}` matches several containers: {ids}");
@@ -71,11 +75,12 @@ pub(super) fn of_container(text: &str) -> Result<Found, Failure> {
         &processes,
         is_of,
         NetnsOwner::NodeOrPod,
+        &sandboxes,
     )
 }
 
 /// The namespace of that pod.
-pub(super) fn of_pod(pod: &str, facts: &PodFacts) -> Result<Found, Failure> {
+pub(super) fn of_pod(pod: &str, facts: &PodFacts, cache: &Path) -> Result<Found, Failure> {
     if facts.uid.is_none() {
         return Err(
             Failure::wrong(format!("pod {pod}: `metadata.uid` is missing")).hint(
@@ -103,7 +108,22 @@ pub(super) fn of_pod(pod: &str, facts: &PodFacts) -> Result<Found, Failure> {
         &facts.static_pod_uid
     };
     let is_of = |process: &ContainerProcess| has(process, uid);
-    first(&format!("pod {pod}"), &processes, is_of, owner)
+    let is_sandbox = |attachment: &Attachment| {
+        attachment.pod_uid.is_some()
+            && [&facts.uid, &facts.static_pod_uid].contains(&&attachment.pod_uid)
+    };
+    let sandboxes = sandboxes(cache, is_sandbox)?;
+    first(&format!("pod {pod}"), &processes, is_of, owner, &sandboxes)
+}
+
+/// The matching attachments in the runtime's cache, the newest first.
+fn sandboxes(
+    cache: &Path,
+    is_of: impl Fn(&Attachment) -> bool,
+) -> Result<Vec<Attachment>, Failure> {
+    let mut attachments = read_attachments(cache).map_err(Failure::environment)?;
+    attachments.retain(is_of);
+    Ok(attachments)
 }
 
 fn first(
@@ -111,8 +131,12 @@ fn first(
     processes: &ProcessTable,
     is_of: impl Fn(&ContainerProcess) -> bool,
     owner: NetnsOwner,
+    sandboxes: &[Attachment],
 ) -> Result<Found, Failure> {
     let opened = processes.open_netns(is_of, owner);
+    if let (Err(ProcessError::NotFound), Some(pinned)) = (&opened, pinned(sandboxes)) {
+        return Ok(pinned);
+    }
     let (netns, process) = opened.map_err(|error| match error {
         ProcessError::HostNetwork => on_the_host(whose),
         ProcessError::Open(error) => live::unopened(error),
@@ -120,13 +144,29 @@ fn first(
             .about(whose.to_owned())
             .hint("give the path of its network namespace with --netns"),
         ProcessError::Owner(_) => Failure::environment(error).about(whose.to_owned()),
-        _ => Failure::wrong(format!("no process of {whose} runs on this machine"))
-            .hint("run it on the pod's node, which `kubectl get pod NAME -o wide` shows"),
+        _ => Failure::wrong(format!("no process of {whose} runs on this machine")).hint(
+            "run it on the pod's node, which `kubectl get pod NAME -o wide` shows; for a sandbox \
+             without a running container, give the path of its network namespace, which `crictl \
+             inspectp ID` shows, with --netns",
+        ),
     })?;
     Ok(Found {
         netns,
         pid: Some(process.pid),
         uid: process.pod_uid.clone(),
+    })
+}
+
+/// The namespace of the newest sandbox that has one. The runtime keeps it also while no process runs.
+fn pinned(sandboxes: &[Attachment]) -> Option<Found> {
+    sandboxes.iter().find_map(|sandbox| {
+        let netns = NetNs::open(sandbox.netns.as_deref()?).ok()?;
+        let uid = sandbox.pod_uid.clone();
+        Some(Found {
+            netns,
+            pid: None,
+            uid,
+        })
     })
 }
 

@@ -7,8 +7,9 @@ use crate::support::{PRODUCTPAGE, assert_snapshot, run};
 fn runs(cases: &[&[&str]]) -> String {
     let mut text = String::new();
     for arguments in cases {
-        // A directory without network configurations.
-        let verify = ["verify", "--cni-conf-dir", "tests"];
+        // A directory without network configurations and without a cache.
+        let empty = "tests";
+        let verify = ["verify", "--cni-conf-dir", empty, "--cni-cache-dir", empty];
         let ended = run(&[&verify, *arguments].concat());
         writeln!(
             text,
@@ -30,6 +31,7 @@ fn wrong_use() {
             &["--pid", "1", "--container", "0a"],
             &["--pod", "productpage"],
             &["--container", "docker://productpage"],
+            &["--container", "0000000000000"],
             &["--pid", "1", "--manifest", "-", "--conf", "-"],
             &["--pid", "1", "--manifest", "no/such/file"],
             &["--pod", "default/web", "--manifest", PRODUCTPAGE],
