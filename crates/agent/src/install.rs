@@ -52,6 +52,7 @@ impl Observer {
             KeepEvent::Polling(error) => {
                 warn!("install: no watches, polling twice a second instead: {error}");
             }
+            KeepEvent::Warning(note) => warn!("install: {note}"),
             KeepEvent::Contested { .. } => self.metrics.contested(),
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod drop_in;
+pub(crate) mod loading;
 mod own_list;
 
 use mesh_cni_plan::PLUGIN_TYPE;
@@ -32,6 +33,11 @@ pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refu
         Chaining::StandAlone => own_list::stand_alone(settings, state, &mut plan)?,
         Chaining::OwnedFirst => own_list::owned_first(settings, state, &mut plan)?,
         Chaining::DropIn => drop_in::drop_in(settings, state, &mut plan)?,
+    }
+    if settings.chaining != Chaining::StandAlone {
+        let requested = settings.conf_name.as_ref();
+        plan.notes
+            .extend(loading::signs(&settings.paths, requested, state));
     }
     if settings.api_server.is_none() && state.kubeconfig.is_some() {
         let path = settings.paths.kubeconfig();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use watch::Watch;
 
 use crate::{
-    Chaining, DiskError, NodeState, Plan, Refusal, Settings, Step, apply, error_chain,
+    Chaining, DiskError, NodeState, Note, Plan, Refusal, Settings, Step, apply, error_chain,
     plan_binary_repair, plan_install, read_for_install,
 };
 
@@ -53,6 +53,8 @@ pub enum KeepEvent<'a> {
         /// How long.
         pause: Duration,
     },
+    /// The runtime may not call the plugin.
+    Warning(&'a Note),
     /// inotify failed, so the directories are polled twice a second.
     Polling(&'a io::Error),
 }
@@ -67,7 +69,7 @@ impl KeepEvent<'_> {
     pub fn readiness(&self) -> Option<Result<(), String>> {
         match self {
             Self::InPlace => Some(Ok(())),
-            Self::Done(_) | Self::Polling(_) => None,
+            Self::Done(_) | Self::Warning(_) | Self::Polling(_) => None,
             Self::Refused(refusal) => Some(Err(format!("{refusal}; {}", refusal.remedy()))),
             Self::Failed(error, _) => Some(Err(error_chain(*error))),
             Self::Contested { path, pause } => Some(Err(format!(
@@ -92,12 +94,13 @@ pub fn keep(settings: &Settings, stop: &StopSignal, mut report: impl FnMut(&Keep
     let start = Instant::now();
     let mut watch = Watch::new();
     let mut backoff = Backoff::default();
+    let mut warnings = Vec::new();
     loop {
         // Watch before reading, so that no change is missed in between.
         if let Some(error) = watch.renew(&watched(settings)) {
             report(&KeepEvent::Polling(&error));
         }
-        let next = round(settings, &mut backoff, start, &mut report);
+        let next = round(settings, &mut backoff, &mut warnings, start, &mut report);
         let stopped = match next {
             NextRound::Now => watch::is_stopped(&stop.0),
             NextRound::OnChange => watch.wait(&stop.0, RESYNC),
@@ -119,6 +122,7 @@ enum NextRound {
 fn round(
     settings: &Settings,
     backoff: &mut Backoff,
+    warnings: &mut Vec<Note>,
     start: Instant,
     report: &mut impl FnMut(&KeepEvent<'_>),
 ) -> NextRound {
@@ -126,7 +130,14 @@ fn round(
         Ok(state) => state,
         Err(error) => return failed(&error, backoff, report),
     };
-    let (plan, refusal) = plan(settings, &state);
+    let (mut plan, refusal) = plan(settings, &state);
+    plan.notes.retain(Note::is_warning);
+    for warning in &plan.notes {
+        if !warnings.contains(warning) {
+            report(&KeepEvent::Warning(warning));
+        }
+    }
+    *warnings = std::mem::take(&mut plan.notes);
     match backoff.next_action(start.elapsed(), &plan.steps) {
         NextAction::None => {
             report(

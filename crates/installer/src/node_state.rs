@@ -1,5 +1,6 @@
 //! The files of a node that an installation depends on.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use mesh_cni_plan::PLUGIN_TYPE;
@@ -41,6 +42,10 @@ pub struct NodeState {
     pub account: Option<Account>,
     /// Existing sandboxes that were created with the plugin.
     pub sandboxes: Sandboxes,
+    /// The names of the files in the directory of plugin binaries; `None` if they are not known.
+    pub binaries: Option<BTreeSet<String>>,
+    /// The network of the newest pod, if no configuration was changed after the runtime attached it.
+    pub used_network: Option<String>,
 }
 
 /// The directory of a network, whose files newer runtimes append to the network's list.

@@ -4,11 +4,13 @@ mod sandboxes;
 
 pub use sandboxes::read_sandboxes;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::attachments::read_attachments;
 use crate::istio::ISTIO_CNI;
 use crate::settings::{DROP_IN, KUBECONFIG};
 use crate::{
@@ -67,16 +69,39 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
         istio_binary: paths.bin_dir.join(ISTIO_CNI).is_file(),
         ..NodeState::default()
     };
+    let mut binaries = BTreeSet::new();
     state.bin_dir = each_entry(&paths.bin_dir, |path, name, is_directory| {
         if !is_directory && is_temporary(name) {
             state.leftovers.push(path);
         }
+        binaries.insert(name.to_owned());
         Ok(())
     })?;
+    state.binaries = Some(binaries);
     read_confs(paths, &mut state)?;
     read_run_dir(paths, &mut state)?;
+    state.used_network = read_used_network(paths)?;
     state.leftovers.sort();
     Ok(state)
+}
+
+/// The network of the newest pod, unless the runtime may use another one since then.
+fn read_used_network(paths: &NodePaths) -> Result<Option<String>, DiskError> {
+    let mut attachments = read_attachments(&paths.cache_dir)?.into_iter();
+    let newest = attachments.find(|attachment| attachment.pod_uid.is_some());
+    let Some(newest) = newest.filter(|newest| newest.interface != "lo") else {
+        return Ok(None);
+    };
+    let mut changed = Vec::from([paths.conf_dir.clone()]);
+    each_entry(&paths.conf_dir, |path, _, _| {
+        changed.push(path);
+        Ok(())
+    })?;
+    let is_older = |path: &PathBuf| {
+        let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| modified < newest.written)
+    };
+    Ok(changed.iter().all(is_older).then_some(newest.network))
 }
 
 /// Reads the agent's service account; `None` if none is mounted.

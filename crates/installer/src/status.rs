@@ -9,10 +9,12 @@ use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
 use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use crate::install::{choose_conf, is_ours};
+use crate::install::{choose_conf, is_ours, loading};
 use crate::nested::{nested_entries, nests};
 use crate::node_state::COPY_OF;
-use crate::{Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, error_chain, istio};
+use crate::{
+    Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, Note, error_chain, istio,
+};
 use nested::{is_called_by_another, stale_network};
 
 /// The state of the plugin on a node, and its problems.
@@ -88,6 +90,16 @@ pub enum Problem {
     /// The copy differs from the network's list.
     #[error("{0} is out of date: it differs from {1}")]
     CopyStale(PathBuf, PathBuf),
+    /// The runtime attached the newest pod to another network.
+    #[error("the runtime attached the newest pod to network `{used}`, not to `{network}` of {}", .path.display())]
+    ListUnused {
+        /// The list.
+        path: PathBuf,
+        /// The list's network.
+        network: String,
+        /// The network of the pod.
+        used: String,
+    },
     /// Istio CNI also redirects the pods.
     #[error("{0} names istio-cni, which redirects the same pods")]
     IstioCni(PathBuf),
@@ -105,7 +117,11 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
     let conf = entry_conf(paths, requested, state);
     match &conf {
         Err(problem) => problems.push(Problem::ConfMissing(problem.clone())),
-        Ok(conf) => problems.extend(entry_problems(paths, state, conf)),
+        Ok(conf) => {
+            problems.extend(entry_problems(paths, state, conf));
+            let signs = loading::signs(paths, requested, state);
+            problems.extend(signs.into_iter().filter_map(unused));
+        }
     }
     if let Some(stale) = stale_network(paths, state) {
         problems.retain(|problem| !matches!(problem, Problem::EntryMissing(_)));
@@ -135,6 +151,21 @@ impl fmt::Display for Installation {
             Self::NotInstalled => "not installed",
             Self::Partly => "partly installed",
         })
+    }
+}
+
+fn unused(sign: Note) -> Option<Problem> {
+    match sign {
+        Note::ListUnused {
+            path,
+            network,
+            used,
+        } => Some(Problem::ListUnused {
+            path,
+            network,
+            used,
+        }),
+        _ => None,
     }
 }
 

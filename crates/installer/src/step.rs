@@ -215,6 +215,24 @@ pub enum Note {
         /// The entry.
         by: NestedEntry,
     },
+    /// A plugin of the list is missing, so CRI-O passes over the file.
+    PluginMissing {
+        /// The list.
+        path: PathBuf,
+        /// The plugin.
+        plugin: String,
+        /// The directory of plugin binaries.
+        bin_dir: PathBuf,
+    },
+    /// The runtime attached the newest pod to another network.
+    ListUnused {
+        /// The list.
+        path: PathBuf,
+        /// The list's network.
+        network: String,
+        /// The network of the pod.
+        used: String,
+    },
     /// Istio CNI's entry is not restored, because none was replaced.
     NoIstioEntryToRestore,
     /// Istio CNI's entry is not restored, because Istio CNI has written its entry itself.
@@ -229,6 +247,13 @@ pub enum Note {
     },
     /// The node has no files of ours.
     NothingInstalled,
+}
+
+impl Note {
+    /// Whether the runtime may not call the plugin because of it.
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::PluginMissing { .. } | Self::ListUnused { .. })
+    }
 }
 
 impl Step {

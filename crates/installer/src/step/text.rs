@@ -109,6 +109,27 @@ impl fmt::Display for Note {
                 "kept {}: {by}; run uninstall again after Multus, or the program that wrote the file, has written it again",
                 path.display()
             ),
+            Self::PluginMissing {
+                path,
+                plugin,
+                bin_dir,
+            } => write!(
+                f,
+                "warning: plugin `{plugin}` of {} is not in {}, so CRI-O uses another file: install \
+                 the plugin or remove the file, or select the network's file with --cni-conf-name",
+                path.display(),
+                bin_dir.display()
+            ),
+            Self::ListUnused {
+                path,
+                network,
+                used,
+            } => write!(
+                f,
+                "warning: the runtime attached the newest pod to network `{used}`, not to \
+                 `{network}` of {}: select the file of `{used}` with --cni-conf-name",
+                path.display()
+            ),
             Self::NoIstioEntryToRestore => {
                 f.write_str("no istio-cni entry to restore: none was replaced")
             }

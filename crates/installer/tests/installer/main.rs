@@ -15,6 +15,7 @@ mod istio;
 mod keep;
 mod keeper;
 mod kill_points;
+mod loading;
 mod nested;
 mod node;
 mod own_lists;

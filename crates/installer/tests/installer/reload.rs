@@ -106,10 +106,8 @@ fn a_drop_in_is_written_before_the_event() {
     let (node, events) = watched();
     let own = fs::read_to_string(node.conf("10-calico.conflist")).unwrap();
     let fields = Map::from_iter([("exclude_namespaces".to_owned(), Value::from(vec!["lab"]))]);
-    let changed = Settings {
-        entry: Entry::new(fields).unwrap(),
-        ..dropping_in(&node)
-    };
+    let mut changed = dropping_in(&node);
+    changed.entry = Entry::new(fields).unwrap();
     for settings in [dropping_in(&node), changed] {
         install(&settings, Duration::ZERO, |_| ()).unwrap();
         let events = events.read();
