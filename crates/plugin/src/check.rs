@@ -64,7 +64,11 @@ fn check_unknown(
         let addresses = addresses::from_namespace(&previous, netns, &plugin.xtables)?;
         Interception::pod_default().families(&addresses.unwrap_or(previous))
     };
-    required.extend(Family::ALL.into_iter().filter(|family| was_written(*family, &found)));
+    required.extend(
+        Family::ALL
+            .into_iter()
+            .filter(|family| was_written(*family, &found)),
+    );
     let is_required = |rules: &&RuleSet| required.contains(&rules.family);
     if let Some(difference) = found.iter().filter(is_required).find_map(incomplete) {
         return Err(error::incomplete(&difference, unknown));
