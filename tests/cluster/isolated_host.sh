@@ -42,7 +42,7 @@ for folder in etc opt var/lib; do
     -o "lowerdir=/$folder,upperdir=$state/upper/$folder,workdir=$state/work/$folder"
 done
 # An overlay cannot use another overlay, so the directories with layers are bind mounts.
-for folder in kubelet containerd cni; do
+for folder in kubelet containerd containers cni; do
   mkdir -p "$state/$folder" "/var/lib/$folder"
   mount --bind "$state/$folder" "/var/lib/$folder"
 done

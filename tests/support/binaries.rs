@@ -61,6 +61,16 @@ pub fn newer_containerd() -> PathBuf {
     existing(repository().join(".cache/bin/containerd-2"))
 }
 
+/// CRI-O, which `scripts/setup` builds.
+pub fn crio() -> PathBuf {
+    existing(repository().join(".cache/bin/crio"))
+}
+
+/// CRI-O's program that keeps the namespaces of sandboxes; `scripts/setup` builds it.
+pub fn pinns() -> PathBuf {
+    existing(repository().join(".cache/bin/pinns"))
+}
+
 /// The directory of the CNI project's reference plugins.
 pub fn reference_plugins() -> PathBuf {
     let named = env::var_os("CNI_REFERENCE_DIR").map(PathBuf::from);

@@ -6,6 +6,8 @@
 mod agent;
 mod binaries;
 mod containerd;
+mod cri;
+mod crio;
 mod file_changes;
 mod host;
 mod hostile_pods;
@@ -22,15 +24,18 @@ mod process;
 mod program;
 mod resolver;
 mod runtime;
+mod runtime_node;
 mod scenario;
 mod user_ns;
 
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
-    bookinfo, cluster_binary, cnitool, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
-    newer_containerd, reference_plugins, static_programs, udp_echo,
+    bookinfo, cluster_binary, cnitool, crio, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
+    newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
 };
-pub use containerd::{Containerd, SandboxPod, crictl};
+pub use containerd::Containerd;
+pub use cri::{SandboxPod, crictl};
+pub use crio::Crio;
 pub use file_changes::wait_for_change;
 pub use host::Host;
 pub use hostile_pods::hostile_pod;
@@ -52,5 +57,6 @@ pub use process::Process;
 pub use program::{Finished, finish, must, run};
 pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};
+pub use runtime_node::{ContainerRuntime, RuntimeNode};
 pub use scenario::Scenario;
 pub use user_ns::UserNs;

@@ -149,6 +149,16 @@ impl Process {
         self.bound.child.wait().expect("a child can be waited for")
     }
 
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        // After it exited, another process may have its id.
+        if matches!(self.bound.child.try_wait(), Ok(None)) {
+            // `nsenter` waits for its child, which must be killed first.
+            kill(self.pid(), Signal::SIGKILL).unwrap_or_default();
+            drop(self.bound.child.wait());
+        }
+    }
+
     /// The last lines of its output.
     pub fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
@@ -187,12 +197,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // After it exited, another process may have its id.
-        if matches!(self.bound.child.try_wait(), Ok(None)) {
-            // `nsenter` waits for its child, which must be killed first.
-            kill(self.pid(), Signal::SIGKILL).unwrap_or_default();
-            drop(self.bound.child.wait());
-        }
+        self.kill();
     }
 }
 
