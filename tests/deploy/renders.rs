@@ -23,6 +23,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
             r#"profile="istio""#,
             r#"selection="asm-literal""#,
             r#"ruleset="istio""#,
+            r#"ipv6="reject""#,
             r#"backend="nft-native""#,
             r#"podSource="agent""#,
             r#"includeNamespaces=["shop","team-*"]"#,

@@ -8,7 +8,9 @@ use mesh_cni_netfilter::value::{InterfaceName, network};
 use mesh_cni_netfilter::walk::{Location, NetnsAddresses, Outcome, Walk, walk_in};
 use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile, inbound_passthrough};
+use mesh_cni_rules::{
+    Dialect, Interception, PORT_NAMES, compile, inbound_passthrough, redirects, reject_ipv6,
+};
 use mesh_cni_tests::{Link, Origin, Received, Sender, any_address};
 
 use crate::random::Random;
@@ -32,8 +34,11 @@ impl Case {
         // A pod without an IPv6 address gets no IPv6 rules.
         let families = if random.once_in(8) { 1 } else { 2 };
         let families = Family::ALL[..families].iter();
-        let rules = families.map(|family| compile(&interception, dialect, *family));
-        let rules = rules.collect();
+        let compiled = families.map(|family| compile(&interception, dialect, *family));
+        let mut rules: Vec<_> = compiled.collect();
+        if rules.len() == 1 && random.once_in(2) {
+            rules.push(reject_ipv6());
+        }
         Self {
             interception,
             dialect,
@@ -54,7 +59,7 @@ impl Case {
     pub(super) fn may_send(&self, from: IpAddr) -> bool {
         let passthrough = inbound_passthrough(Family::V6).ip();
         let mut rules = self.rules.iter();
-        from != passthrough || rules.any(|rules| rules.family == Family::V6)
+        from != passthrough || rules.any(|rules| rules.family == Family::V6 && redirects(rules))
     }
 
     /// The socket that must receive the packet of the walk, if any.
@@ -126,7 +131,7 @@ fn expected(walk: &Walk, packet: &TestPacket) -> Option<Received> {
             Some(received(side(location), to.port(), *to, *to))
         }
         other => {
-            let dropped = matches!(other, Outcome::Dropped { .. });
+            let dropped = matches!(other, Outcome::Dropped { .. } | Outcome::Rejected { .. });
             assert!(dropped, "the walk cannot determine it: {other:?}\n{walk:?}");
             None
         }

@@ -70,6 +70,7 @@ impl TestPacket {
         let packet = match self.protocol {
             Protocol::Tcp => Packet::tcp_in(source, self.to),
             Protocol::Udp => Packet::udp_in(source, self.to),
+            other => panic!("no test sends {other}"),
         };
         packet.on_interface(link.interface.parse::<InterfaceName>().unwrap())
     }
@@ -78,6 +79,7 @@ impl TestPacket {
         let packet = match self.protocol {
             Protocol::Tcp => Packet::tcp_out(self.to),
             Protocol::Udp => Packet::udp_out(self.to),
+            other => panic!("no test sends {other}"),
         };
         let packet = packet.sent_by(Uid(self.sender.user), Gid(self.sender.group));
         match source {
@@ -127,7 +129,7 @@ impl TestPacket {
     ) -> Option<Destinations> {
         match self.protocol {
             Protocol::Tcp => Some(Destinations { original, local }),
-            Protocol::Udp => None,
+            _ => None,
         }
     }
 }

@@ -238,3 +238,62 @@ fn a_skipped_pod_has_no_rules() {
     assert_eq!(must(&netns, "nft list ruleset"), "");
     assert!(Path::new(&attachment.path().join("run/plugin.log")).exists());
 }
+
+#[test]
+fn ipv6_is_refused_with_every_back_end_and_each_change_of_the_field_replaces_the_rules() {
+    for backend in Backend::ALL {
+        let (mut attachment, netns) =
+            (Attachment::new(backend.as_str()), NetNs::scratch().unwrap());
+        must(&netns, "ip link set lo up");
+        must(&netns, "ip -6 address add fd00:99::2/128 dev lo nodad");
+        for ips in [
+            json!([{"address": "10.99.0.2/24"}, {"address": "fd00:99::2/64"}]),
+            json!([{"address": "10.99.0.2/24"}]),
+        ] {
+            attachment.conf["prevResult"]["ips"] = ips.clone();
+            for mode in ["reject", "as-mesh", "redirect", "reject"] {
+                attachment.conf["ipv6"] = json!(mode);
+                for _ in 0..2 {
+                    let added = call(&attachment, "ADD", &netns);
+                    assert_eq!(added.code, 0, "{backend}, {mode}: {}", added.stdout);
+                }
+                let checked = call(&attachment, "CHECK", &netns);
+                assert_eq!(
+                    checked.code, 0,
+                    "{backend}, {mode}, {ips}: {}",
+                    checked.stdout
+                );
+            }
+            attachment.conf["ipv6"] = json!("as-mesh");
+            let checked = call(&attachment, "CHECK", &netns);
+            let msg = error(&checked)["msg"].to_string();
+            assert!(
+                msg.contains("chain MESH_CNI_REJECT_IPV6 should not be there"),
+                "{msg}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_ipv6_address_without_rules_causes_a_warning() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    let has_warning = |attachment: &Attachment| {
+        let added = call(attachment, "ADD", &netns);
+        assert_eq!(added.code, 0, "{}", added.stdout);
+        added.stderr.contains("[ipv6-without-rules]")
+    };
+    let only_ipv4 = json!([{"address": "10.99.0.2/24"}]);
+    attachment.conf["prevResult"]["ips"] = only_ipv4.clone();
+    must(&netns, "ip link set lo up");
+    must(&netns, "ip -6 address add fe80::9/64 dev lo nodad");
+    assert!(!has_warning(&attachment), "link-local");
+    attachment.conf["prevResult"]["ips"] =
+        json!([{"address": "10.99.0.2/24"}, {"address": "fd00:99::2/64"}]);
+    assert!(has_warning(&attachment), "in the previous result");
+    attachment.conf["prevResult"]["ips"] = only_ipv4;
+    must(&netns, "ip -6 address add fd00:99::2/128 dev lo nodad");
+    assert!(has_warning(&attachment), "only in the namespace");
+    attachment.conf["ipv6"] = json!("reject");
+    assert!(!has_warning(&attachment), "refused");
+}

@@ -9,7 +9,7 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, Uid, network};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::interception::{DnsCapture, Mode, OwnerGroups};
-use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
+use mesh_cni_rules::{Dialect, Interception, PodSettings, compile, reject_ipv6};
 use serde::Deserialize;
 
 /// A directory in `tests/scenarios`.
@@ -47,6 +47,9 @@ struct Input {
     ipv4_loopback: Option<String>,
     /// The pod's addresses in the order of its interfaces; if absent, both families are programmed.
     addresses: Option<Vec<IpAddr>>,
+    /// Whether IPv6 is refused if the pod gets no IPv6 rules.
+    #[serde(default)]
+    reject_ipv6: bool,
     packets: Vec<String>,
 }
 
@@ -95,7 +98,11 @@ impl Scenario {
         let addresses = self.input.addresses.as_deref();
         let programmed = addresses.map(|addresses| interception.families(addresses));
         if programmed.is_some_and(|families| !families.contains(&family)) {
-            return RuleSet::new(family);
+            return if self.input.reject_ipv6 {
+                reject_ipv6()
+            } else {
+                RuleSet::new(family)
+            };
         }
         compile(&interception, dialect, family)
     }

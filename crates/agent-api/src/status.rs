@@ -1,5 +1,7 @@
 //! The state of a node, as the agent reports it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The state of a node, as `GET /v1/status` returns it. Later versions may add fields.
@@ -27,6 +29,10 @@ pub struct AgentStatus {
     /// The state of repair; absent if this agent repairs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair: Option<RepairStatus>,
+    /// How many warnings about redirected pods plugins reported since the agent started, by code.
+    /// Codes without warnings are absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<String, u64>,
 }
 
 /// Whether the plugin is enabled on the node.

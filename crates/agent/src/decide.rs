@@ -1,6 +1,5 @@
 //! What an ADD would do for a pod that the agent knows.
 
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_plan::{Decision, MeshConf, decide_by_name};
 
 use crate::error_chain;
@@ -13,13 +12,4 @@ pub(crate) fn decide(pod: &Pod, conf: &MeshConf) -> Result<Decision, String> {
     }
     let facts = pod.facts.as_ref().map_err(|error| error_chain(error))?;
     mesh_cni_plan::decide(facts, conf).map_err(|error| error_chain(&error))
-}
-
-/// For example `12 IPv4 rules and 12 IPv6 rules`.
-pub(crate) fn rule_counts(rule_sets: &[RuleSet]) -> String {
-    let counts: Vec<_> = rule_sets
-        .iter()
-        .map(|rules| format!("{} {} rules", rules.rule_count(), rules.family))
-        .collect();
-    counts.join(" and ")
 }

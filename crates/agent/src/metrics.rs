@@ -1,10 +1,10 @@
 //! The agent's metrics, with names and units by the conventions of Prometheus.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use mesh_cni_agent_api::{AddOutcome, Report};
-use mesh_cni_plan::WarningCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::warnings::known_code;
+use crate::warnings::{known_code, known_codes};
 use crate::watch_progress::{WatchKind, WatchProgress};
 
 /// The media type of [`Metrics::text`].
@@ -143,6 +143,18 @@ impl Metrics {
             let reason = known_code(&warning.code).to_owned();
             self.add_warnings.get_or_create(&[("reason", reason)]).inc();
         }
+    }
+
+    /// The number of warnings about redirected pods by code, without codes that have none.
+    pub(crate) fn warnings(&self) -> BTreeMap<String, u64> {
+        let counts = known_codes().map(|code| {
+            let reason = [("reason", code.to_owned())];
+            (
+                code.to_owned(),
+                self.add_warnings.get_or_create(&reason).get(),
+            )
+        });
+        counts.filter(|(_code, count)| *count > 0).collect()
     }
 
     /// A request is sent to the API server; `verb` is `list`, `watch`, `get`, `create`, `patch` or
@@ -302,10 +314,9 @@ impl Metrics {
             let decision = [("decision", outcome.as_str().to_owned())];
             drop(self.durations.get_or_create(&decision));
         }
-        let codes = WarningCode::ALL.into_iter().map(WarningCode::as_str);
-        for code in codes.chain(["other"]) {
-            let reason = known_code(code).to_owned();
-            drop(self.add_warnings.get_or_create(&[("reason", reason)]));
+        for code in known_codes() {
+            let reason = [("reason", code.to_owned())];
+            drop(self.add_warnings.get_or_create(&reason));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_cni_agent_api::{BackendStatus, MAX_REPORT_BYTES};
-use mesh_cni_netns::{Backend, BackendChoice, Xtables, available};
+use mesh_cni_netns::{Backend, BackendChoice, Xtables, available, has_ipv6};
 use mesh_cni_plan::{BackendName, PodSourceName};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
@@ -69,7 +69,8 @@ impl ServiceError {
 }
 
 /// Runs the agent until SIGTERM or SIGINT. Everything stays installed.
-pub fn run(settings: ServiceSettings) -> Result<(), ServiceError> {
+pub fn run(mut settings: ServiceSettings) -> Result<(), ServiceError> {
+    settings.conf = settings.conf.on_kernel(has_ipv6);
     log::start(settings.log_format, settings.conf.plugin_log_level);
     let runtime = Builder::new_current_thread()
         .enable_all()

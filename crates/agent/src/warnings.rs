@@ -63,13 +63,18 @@ impl Warnings {
     }
 }
 
+/// The code for those of later versions.
+const OTHER: &str = "other";
+
+/// The codes of this version, and the one for all others.
+pub(crate) fn known_codes() -> impl Iterator<Item = &'static str> {
+    let codes = WarningCode::ALL.into_iter().map(WarningCode::as_str);
+    codes.chain([OTHER])
+}
+
 /// The code, if this version knows it.
 pub(crate) fn known_code(code: &str) -> &'static str {
-    WarningCode::ALL
-        .into_iter()
-        .map(WarningCode::as_str)
-        .find(|known| *known == code)
-        .unwrap_or("other")
+    known_codes().find(|known| *known == code).unwrap_or(OTHER)
 }
 
 /// Creates the Events until the task is dropped. Only pods of this node get one.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use mesh_cni_netfilter::walk::{NetnsAddresses, Outcome, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
+use mesh_cni_rules::chains::REJECT_IPV6;
 
 use crate::arguments::{ExplainArguments, Output, Subject};
 use crate::case::Case;
@@ -60,10 +61,16 @@ impl Rules {
                 }
                 &none
             });
-        match &self.interfaces {
+        let walk = match &self.interfaces {
             Some(interfaces) => walk_in(rules, packet, interfaces),
             None => walk(rules, packet),
+        };
+        if matches!(&walk.outcome, Outcome::Rejected { chain, .. } if *chain == REJECT_IPV6) {
+            console.note(format_args!(
+                "{packet}: refused in the pod: IPv6 is rejected"
+            ));
         }
+        walk
     }
 }
 

@@ -4,7 +4,7 @@ use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, render};
 use mesh_cni_nftables::native;
 use mesh_cni_plan::Redirection;
-use mesh_cni_rules::{OWNERSHIP, compile};
+use mesh_cni_rules::{OWNERSHIP, compile, redirects};
 
 use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
 use crate::case::Case;
@@ -36,8 +36,10 @@ fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>
     let Some(family) = family else {
         return redirection.rule_sets;
     };
-    let dialect = case.conf.dialect();
-    vec![compile(&redirection.interception, dialect, family.into())]
+    let (family, dialect) = (family.into(), case.conf.dialect());
+    let mut rule_sets = redirection.rule_sets.into_iter();
+    let found = rule_sets.find(|rules| rules.family == family);
+    vec![found.unwrap_or_else(|| compile(&redirection.interception, dialect, family))]
 }
 
 fn nft(rule_sets: &[RuleSet]) -> Result<String, Failure> {
@@ -46,11 +48,17 @@ fn nft(rule_sets: &[RuleSet]) -> Result<String, Failure> {
 }
 
 fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
-    let table = table.map_or(TableName::Nat, TableName::from);
-    let listings: Vec<_> = rule_sets
-        .iter()
-        .map(|rules| Listing::of(rules, table, &OWNERSHIP).to_string())
-        .collect();
+    let listing = |rules: &RuleSet| {
+        // Rules that only refuse are in another table.
+        let usual = if redirects(rules) {
+            TableName::Nat
+        } else {
+            TableName::Filter
+        };
+        let table = table.map_or(usual, TableName::from);
+        Listing::of(rules, table, &OWNERSHIP).to_string()
+    };
+    let listings: Vec<_> = rule_sets.iter().map(listing).collect();
     listings.join("\n")
 }
 

@@ -10,6 +10,7 @@ mod wanted;
 use std::net::IpAddr;
 use std::path::Path;
 
+use mesh_cni_netns::has_ipv6;
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
         ("--conf", arguments.conf.as_deref()),
     ])?;
     let conf = node_conf::read(arguments.conf.as_deref(), &arguments.cni_conf_dir, console)?;
+    let conf = conf.on_kernel(has_ipv6);
     let manifest = arguments
         .manifest
         .as_deref()

@@ -10,4 +10,4 @@ pub use json::json;
 pub use restore::restore;
 pub(crate) use restore::{push_line, user_chains};
 pub use rule_spec::rule_spec;
-pub(crate) use rule_spec::{joined, quoted};
+pub(crate) use rule_spec::{TCP_SYN, joined, quoted};

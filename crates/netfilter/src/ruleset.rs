@@ -16,7 +16,7 @@ pub use packet_match::{ConntrackState, Mark, Match, Protocol, Sense};
 pub use policy_routing::PolicyRouting;
 pub use rule::{Counters, Rule};
 pub use table::{Table, TableName};
-pub use target::Target;
+pub use target::{RejectWith, Target};
 
 /// The rules of one address family.
 ///

@@ -1,6 +1,7 @@
 //! The addresses of a network namespace.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 use std::{fs, io};
 
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, Parseable};
@@ -12,6 +13,15 @@ use nix::sys::socket::SockaddrStorage;
 use crate::policy_route::LOOPBACK;
 use crate::routing_message::Request;
 use crate::rtnetlink::Rtnetlink;
+
+/// The IPv6 addresses of the calling thread's namespace. A kernel without IPv6 has no such file.
+const IF_INET6: &str = "/proc/thread-self/net/if_inet6";
+
+/// Whether the kernel has IPv6. It has none if it was built without, or started with `ipv6.disable=1`;
+/// the settings `disable_ipv6` of a namespace can change at any time and do not count.
+pub fn has_ipv6() -> bool {
+    Path::new(IF_INET6).exists()
+}
 
 /// Every IPv4 and IPv6 address of the calling thread's namespace, as the kernel lists them:
 /// IPv4 first, each family in the order of its interfaces.
@@ -61,7 +71,7 @@ impl NetlinkDeserializable for InterfaceAddress {
 /// The IPv6 addresses of the calling thread's namespace, read from one file. Faster than
 /// [`addresses`], for callers that ask for every pod and usually find none.
 pub fn ipv6_addresses() -> io::Result<Vec<Ipv6Addr>> {
-    let table = match fs::read_to_string("/proc/thread-self/net/if_inet6") {
+    let table = match fs::read_to_string(IF_INET6) {
         // A kernel without IPv6.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         table => table?,

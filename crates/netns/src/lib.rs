@@ -62,7 +62,7 @@ mod rtnetlink;
 mod user_ns;
 mod xtables;
 
-pub use addresses::{addresses, interface_addresses, ipv6_addresses};
+pub use addresses::{addresses, has_ipv6, interface_addresses, ipv6_addresses};
 pub use apply::{ApplyError, Attempt, apply, remove};
 pub use backend::{Backend, BackendChoice};
 pub use backend_error::BackendError;

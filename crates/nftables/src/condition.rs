@@ -8,10 +8,14 @@ use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
 
 use crate::expression::{Comparison, Expression, Register};
 use crate::field::Field;
-use crate::uapi::netfilter::r#in::{IPPROTO_TCP, IPPROTO_UDP};
+use crate::uapi::netfilter::r#in::{IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP};
 use crate::uapi::netfilter::nf_conntrack_common::{
     IP_CT_ESTABLISHED, IP_CT_NEW, IP_CT_RELATED, NF_CT_STATE_INVALID_BIT, nf_ct_state_bit,
 };
+use crate::uapi::netfilter::tcp::{TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN};
+
+/// The flags that `--syn` compares.
+pub(crate) const OPENING_FLAGS: u8 = TCPHDR_FIN | TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
 
 /// What iptables compares an interface with that must not match: no interface has this name.
 pub(crate) const NO_INTERFACE: &str = "INVAL/D";
@@ -71,6 +75,17 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
         Match::DestinationPort(sense, port) => {
             push(Field::DestinationPort, None, *sense, port_key(*port));
         }
+        Match::TcpSyn(sense) => {
+            push(
+                Field::TcpFlags,
+                Some(vec![OPENING_FLAGS]),
+                *sense,
+                vec![TCPHDR_SYN],
+            );
+        }
+        Match::Icmpv6Type(sense, number) if family == Family::V6 => {
+            push(Field::Icmpv6Type, None, *sense, vec![*number]);
+        }
         Match::OwnerUid(sense, uid) => push(Field::SocketUid, None, *sense, host_order(uid.0)),
         Match::OwnerGid(sense, gid) => push(Field::SocketGid, None, *sense, host_order(gid.0)),
         Match::Mark(sense, mark) => {
@@ -120,6 +135,10 @@ pub(crate) fn read(
         (Field::Protocol, None) => Match::Protocol(sense, protocol(data)?),
         (Field::SourcePort, None) => Match::SourcePort(sense, port(data)?),
         (Field::DestinationPort, None) => Match::DestinationPort(sense, port(data)?),
+        (Field::TcpFlags, Some([OPENING_FLAGS])) if data == [TCPHDR_SYN] => Match::TcpSyn(sense),
+        (Field::Icmpv6Type, None) if family == Family::V6 => {
+            Match::Icmpv6Type(sense, *data.first()?)
+        }
         (Field::SocketUid, None) => Match::OwnerUid(sense, Uid(number(data)?)),
         (Field::SocketGid, None) => Match::OwnerGid(sense, Gid(number(data)?)),
         _ => return None,
@@ -214,6 +233,7 @@ fn protocol_number(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Tcp => IPPROTO_TCP,
         Protocol::Udp => IPPROTO_UDP,
+        Protocol::Icmpv6 => IPPROTO_ICMPV6,
     }
 }
 
@@ -221,6 +241,7 @@ fn protocol(data: &[u8]) -> Option<Protocol> {
     match data {
         [IPPROTO_TCP] => Some(Protocol::Tcp),
         [IPPROTO_UDP] => Some(Protocol::Udp),
+        [IPPROTO_ICMPV6] => Some(Protocol::Icmpv6),
         _ => None,
     }
 }

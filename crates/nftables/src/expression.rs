@@ -121,6 +121,13 @@ pub enum Expression {
         /// The register with the port in network byte order.
         port: Register,
     },
+    /// `reject`: discards the packet and answers its sender.
+    Reject {
+        /// The kind of answer: `NFT_REJECT_*`.
+        kind: u32,
+        /// The code of an ICMP answer; 0 for a TCP reset.
+        code: u8,
+    },
     /// `match`: a match of `x_tables`, called through `nft_compat`.
     Match(Extension),
     /// `target`: a target of `x_tables`, called through `nft_compat`.

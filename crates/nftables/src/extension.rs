@@ -2,15 +2,16 @@
 //!
 //! Numbers are in host byte order. Ports of packets are in network byte order.
 
-use mesh_cni_netfilter::ruleset::{Family, Mark, Match, Sense, Target};
+use mesh_cni_netfilter::ruleset::{Family, Mark, Match, RejectWith, Sense, Target};
 use mesh_cni_netfilter::value::{Gid, Port, Uid};
 
-use crate::condition::{state_bits, states};
+use crate::condition::{OPENING_FLAGS, state_bits, states};
 use crate::expression::Extension;
 use crate::uapi::netfilter::nf_nat::NF_NAT_RANGE_PROTO_SPECIFIED;
+use crate::uapi::netfilter::tcp::TCPHDR_SYN;
 use crate::uapi::x_tables::{
-    Layout, XT_ALIGN, nf_nat, xt_comment, xt_connmark, xt_conntrack, xt_ct, xt_mark, xt_multiport,
-    xt_owner, xt_tcpudp, xt_tproxy,
+    Layout, XT_ALIGN, ip6t_icmp, nf_nat, reject, xt_comment, xt_connmark, xt_conntrack, xt_ct,
+    xt_mark, xt_multiport, xt_owner, xt_tcpudp, xt_tproxy,
 };
 
 /// The extension for a match; `None` for a match that iptables writes as native expressions.
@@ -37,6 +38,13 @@ pub(crate) fn of_match(condition: &Match) -> Option<Extension> {
                 .with(xt_conntrack::INVERT_FLAGS, invert.to_ne_bytes())
                 .with(xt_conntrack::STATE_MASK, state_bits(states).to_ne_bytes())
         }
+        Match::Icmpv6Type(sense, number) => Extension::zeroed(ip6t_icmp::ICMP6)
+            .with(ip6t_icmp::TYPE, [*number])
+            .with(ip6t_icmp::CODE_MAX, [u8::MAX])
+            .with(
+                ip6t_icmp::INVFLAGS,
+                [inverted(*sense) * ip6t_icmp::IP6T_ICMP_INV],
+            ),
         Match::Comment(text) if text.len() < xt_comment::XT_MAX_COMMENT_LEN => {
             Extension::zeroed(xt_comment::COMMENT).with(0, text)
         }
@@ -48,6 +56,9 @@ pub(crate) fn of_match(condition: &Match) -> Option<Extension> {
 pub(crate) fn of_target(target: &Target, family: Family) -> Option<Extension> {
     Some(match target {
         Target::Redirect(port) => redirect(port.get().to_be_bytes(), family),
+        Target::Reject(with) => {
+            Extension::zeroed(reject::REJECT).with(0, reject_number(*with, family)?.to_ne_bytes())
+        }
         Target::Tproxy { port, mark } => Extension::zeroed(xt_tproxy::TPROXY)
             .with(xt_tproxy::MARK_MASK, mark.mask.to_ne_bytes())
             .with(xt_tproxy::MARK_VALUE, mark.value.to_ne_bytes())
@@ -106,6 +117,17 @@ fn redirect(port: [u8; 2], family: Family) -> Extension {
     }
 }
 
+/// `None` for an answer that the family does not have.
+fn reject_number(with: RejectWith, family: Family) -> Option<u32> {
+    use reject::{IP6T_ICMP6_ADM_PROHIBITED, IP6T_TCP_RESET, IPT_TCP_RESET};
+    match (with, family) {
+        (RejectWith::TcpReset, Family::V4) => Some(IPT_TCP_RESET),
+        (RejectWith::TcpReset, Family::V6) => Some(IP6T_TCP_RESET),
+        (RejectWith::Icmpv6AdminProhibited, Family::V4) => None,
+        (RejectWith::Icmpv6AdminProhibited, Family::V6) => Some(IP6T_ICMP6_ADM_PROHIBITED),
+    }
+}
+
 /// Copies all bits of the mark, without a shift.
 fn copy_mark(mode: u8) -> Extension {
     Extension::zeroed(xt_connmark::CONNMARK_TARGET)
@@ -157,6 +179,10 @@ pub(crate) fn to_match(extension: &Extension) -> Option<Match> {
             let mask = extension.u16(xt_conntrack::STATE_MASK)?;
             Match::ConntrackState(sense(inverted.into()), states(mask.into())?)
         }
+        "icmp6" => {
+            let sense = sense(extension.u8(ip6t_icmp::INVFLAGS)?);
+            Match::Icmpv6Type(sense, extension.u8(ip6t_icmp::TYPE)?)
+        }
         "comment" => {
             let text = extension.info.split(|byte| *byte == 0).next()?;
             Match::Comment(std::str::from_utf8(text).ok()?.to_owned())
@@ -179,9 +205,23 @@ fn older_match(extension: &Extension) -> Option<Match> {
         ("tcp", 0) if extension.info.get(xt_tcpudp::TCP_FLAGS)? == [0; 3] => {
             ports(extension, xt_tcpudp::TCP_INVFLAGS)
         }
+        ("tcp", 0) => opens_tcp_connection(extension),
         ("udp", 0) => ports(extension, xt_tcpudp::UDP_INVFLAGS),
         _ => None,
     }
+}
+
+/// `--syn` as the only condition of `struct xt_tcp`.
+fn opens_tcp_connection(extension: &Extension) -> Option<Match> {
+    use xt_tcpudp::{DPTS, SPTS, TCP_FLAGS, TCP_INVFLAGS, XT_TCP_INV_FLAGS};
+    let all = |at| Some((extension.u16(at)?, extension.u16(at + 2)?) == (0, u16::MAX));
+    let inverted = extension.u8(TCP_INVFLAGS)?;
+    // The option of the header, the flags that are compared, those that are set.
+    let is_syn = extension.info.get(TCP_FLAGS)? == [0, OPENING_FLAGS, TCPHDR_SYN]
+        && all(SPTS)?
+        && all(DPTS)?
+        && inverted & !XT_TCP_INV_FLAGS == 0;
+    is_syn.then(|| Match::TcpSyn(sense(inverted)))
 }
 
 /// A single source or destination port of `struct xt_tcp` or `struct xt_udp`.
@@ -219,6 +259,11 @@ pub(crate) fn to_target(extension: &Extension, family: Family) -> Option<Target>
             xt_connmark::XT_CONNMARK_SAVE => Target::SaveMark,
             _ => Target::RestoreMark,
         },
+        "REJECT" => {
+            let number = extension.u32(0)?;
+            let mut known = RejectWith::ALL.into_iter();
+            Target::Reject(known.find(|with| reject_number(*with, family) == Some(number))?)
+        }
         "CT" => Target::ConntrackZone(extension.u16(xt_ct::ZONE)?),
         _ => return None,
     };

@@ -19,10 +19,12 @@ pub(crate) enum Field {
     Destination,
     SourcePort,
     DestinationPort,
+    TcpFlags,
+    Icmpv6Type,
 }
 
 impl Field {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::InInterface,
         Self::OutInterface,
         Self::Protocol,
@@ -35,6 +37,8 @@ impl Field {
         Self::Destination,
         Self::SourcePort,
         Self::DestinationPort,
+        Self::TcpFlags,
+        Self::Icmpv6Type,
     ];
 
     /// The expression that loads the whole field into the first register.
@@ -54,7 +58,7 @@ impl Field {
             Family::V6 => payload(PayloadBase::Network, ipv6, 16),
         };
         // The headers of TCP and UDP start with the ports.
-        let port = |offset| payload(PayloadBase::Transport, offset, 2);
+        let transport = |offset, length| payload(PayloadBase::Transport, offset, length);
         match self {
             Self::InInterface => meta(MetaKey::InInterfaceName),
             Self::OutInterface => meta(MetaKey::OutInterfaceName),
@@ -66,12 +70,15 @@ impl Field {
             Self::SocketGid => meta(MetaKey::SocketGid),
             Self::Source => address(12, 8),
             Self::Destination => address(16, 24),
-            Self::SourcePort => port(0),
-            Self::DestinationPort => port(2),
+            Self::SourcePort => transport(0, 2),
+            Self::DestinationPort => transport(2, 2),
+            // Offsets in `struct tcphdr` and `struct icmp6hdr`.
+            Self::TcpFlags => transport(13, 1),
+            Self::Icmpv6Type => transport(0, 1),
         }
     }
 
-    /// The field that an expression loads, or whose first bytes it loads.
+    /// The field that an expression loads, or the address whose first bytes it loads.
     pub(crate) fn loaded_by(expression: &Expression, family: Family) -> Option<Self> {
         use Expression::{Ct, Meta, Payload};
         Self::ALL
@@ -80,13 +87,22 @@ impl Field {
                 (Meta { key, .. }, Meta { key: loaded, .. }) => key == loaded,
                 (Ct { key, .. }, Ct { key: loaded, .. }) => key == loaded,
                 (
-                    Payload { base, offset, .. },
+                    Payload {
+                        base,
+                        offset,
+                        length,
+                        ..
+                    },
                     Payload {
                         base: loaded_base,
                         offset: loaded_offset,
+                        length: loaded_length,
                         ..
                     },
-                ) => (base, offset) == (loaded_base, loaded_offset),
+                ) => {
+                    (base, offset) == (loaded_base, loaded_offset)
+                        && (*base == PayloadBase::Network || length == loaded_length)
+                }
                 _ => false,
             })
     }

@@ -3,12 +3,15 @@
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_rules::interception::is_usable;
 use mesh_cni_rules::settings::{InvalidSetting, TooManyRules};
-use mesh_cni_rules::{Interception, PodSettings, Warning, WarningCode, compile};
+use mesh_cni_rules::{
+    Interception, PodSettings, Warning, WarningCode, compile, redirects, reject_ipv6,
+};
 use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
 use crate::identity::{self, ProxyRedirected};
-use crate::mesh_conf::MeshConf;
+use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
+use crate::mesh_conf::{Ipv6Mode, MeshConf};
 
 /// Environment variables of the proxy that change the rules.
 const RULE_VARIABLES: [&str; 3] = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DUAL_STACK"];
@@ -88,7 +91,8 @@ fn redirection(
 ) -> Result<Redirection, PlanError> {
     let settings = settings(facts, conf);
     let resolved = settings.resolve()?;
-    let interception = resolved.interception;
+    let mut interception = resolved.interception;
+    interception.dual_stack |= conf.ipv6 == Ipv6Mode::Redirect;
     let families = interception.families(&facts.addresses);
     let mut warnings = resolved.warnings;
     // Without addresses the families are not known yet.
@@ -97,11 +101,18 @@ fn redirection(
     }
     warnings.extend(identity::check(facts, &interception)?);
     warnings.extend(unknown_values(facts));
-    let rule_sets: Vec<_> = families
+    let mut rule_sets: Vec<_> = families
         .into_iter()
         .map(|family| compile(&interception, conf.dialect(), family))
         .collect();
     settings.check_rule_count(&interception, conf.dialect(), &rule_sets)?;
+    match conf.ipv6 {
+        Ipv6Mode::AsMesh | Ipv6Mode::Redirect => {
+            warnings.extend(ipv6_without_rules(&facts.addresses, &rule_sets));
+        }
+        Ipv6Mode::Reject if !has_ipv6_rules(&rule_sets) => rule_sets.push(reject_ipv6()),
+        Ipv6Mode::Reject => {}
+    }
     Ok(Redirection {
         sidecar,
         interception,
@@ -137,4 +148,16 @@ fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = Warning> + '_ {
                 ),
             )
         })
+}
+
+/// For example `12 IPv4 rules and 12 IPv6 rules`, or `12 IPv4 rules and IPv6 refused`.
+pub fn rule_counts(rule_sets: &[RuleSet]) -> String {
+    let counts: Vec<_> = rule_sets
+        .iter()
+        .map(|rules| match rules.family {
+            family if redirects(rules) => format!("{} {family} rules", rules.rule_count()),
+            family => format!("{family} refused"),
+        })
+        .collect();
+    counts.join(" and ")
 }

@@ -4,7 +4,7 @@ mod decode;
 mod names;
 
 pub use decode::{ConfError, Decoded};
-pub use names::{BackendName, LogLevel, PodSourceName, Profile, RulesetName};
+pub use names::{BackendName, Ipv6Mode, LogLevel, PodSourceName, Profile, RulesetName};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub struct MeshConf {
     pub selection: Option<SelectionMode>,
     /// Which rules they get: `asm` (the documented dump) or `istio`.
     pub ruleset: Option<RulesetName>,
+    /// What happens to the IPv6 traffic of a redirected pod for which the mesh writes no IPv6 rules.
+    pub ipv6: Ipv6Mode,
     /// How the rules are programmed.
     pub backend: BackendName,
     /// Where the facts about a pod come from.
@@ -84,6 +86,7 @@ impl Default for MeshConf {
             profile: Profile::default(),
             selection: None,
             ruleset: None,
+            ipv6: Ipv6Mode::default(),
             backend: BackendName::default(),
             pod_source: PodSourceName::default(),
             pod_dir: None,
@@ -119,6 +122,16 @@ impl MeshConf {
             text.len() == POD_SUFFIX_LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
         self.pod_namespace.as_deref() == Some(namespace) && suffix.is_some_and(is_suffix)
+    }
+
+    /// The same configuration on a kernel that may lack IPv6, where nothing is to be refused and rules
+    /// that refuse it cannot be applied.
+    #[must_use]
+    pub fn on_kernel(mut self, has_ipv6: impl FnOnce() -> bool) -> Self {
+        if self.ipv6 == Ipv6Mode::Reject && !has_ipv6() {
+            self.ipv6 = Ipv6Mode::AsMesh;
+        }
+        self
     }
 
     /// The dialect of the rules.

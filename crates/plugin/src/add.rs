@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mesh_cni_agent_api::AddOutcome;
 use mesh_cni_netns::apply;
-use mesh_cni_plan::{Decision, MeshConf, Redirection};
+use mesh_cni_plan::{Decision, MeshConf, Redirection, rule_counts};
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
@@ -110,12 +110,7 @@ fn describe(redirection: &Redirection) -> String {
         SidecarKind::Container => "sidecar",
         SidecarKind::Native => "native sidecar",
     };
-    let counts: Vec<_> = redirection
-        .rule_sets
-        .iter()
-        .map(|rules| format!("{} {} rules", rules.rule_count(), rules.family))
-        .collect();
-    format!("{sidecar}, {}", counts.join(" and "))
+    format!("{sidecar}, {}", rule_counts(&redirection.rule_sets))
 }
 
 /// The kind of sidecar as a metric label.

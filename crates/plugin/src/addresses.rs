@@ -5,13 +5,22 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::only_ours;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, ipv6_addresses, read};
-use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_rules::interception::is_usable;
+use mesh_cni_rules::{OWNERSHIP, redirects};
 use mesh_cni_spec::CniError;
 
 use crate::error;
 
-/// The addresses to use if those of the previous result are not sufficient, otherwise `None`.
+/// What the namespace adds to the addresses of the previous result.
+#[derive(Default)]
+pub(crate) struct NamespaceAddresses {
+    /// The addresses to use if those of the previous result are not sufficient.
+    pub(crate) instead: Option<Vec<IpAddr>>,
+    /// IPv6 addresses that do not decide about the families.
+    pub(crate) others: Vec<IpAddr>,
+}
+
+/// Looks at the addresses of the namespace.
 ///
 /// Without a usable address in the previous result, as in a standalone call, they are those of the
 /// namespace. If an earlier attachment of the same sandbox has IPv6 rules, its IPv6 addresses come
@@ -20,12 +29,15 @@ pub(crate) fn from_namespace(
     previous: &[IpAddr],
     netns: &NetNs,
     xtables: &Xtables,
-) -> Result<Option<Vec<IpAddr>>, CniError> {
+) -> Result<NamespaceAddresses, CniError> {
     if previous.iter().any(|ip| ip.is_ipv6() && is_usable(*ip)) {
-        return Ok(None);
+        return Ok(NamespaceAddresses::default());
     }
     if !previous.iter().copied().any(is_usable) {
-        return all(netns).map(Some);
+        return Ok(NamespaceAddresses {
+            instead: Some(all(netns)?),
+            others: Vec::new(),
+        });
     }
     let mut ipv6: Vec<_> = netns
         .run(ipv6_addresses)
@@ -35,11 +47,17 @@ pub(crate) fn from_namespace(
         .map(IpAddr::V6)
         .filter(|ip| is_usable(*ip))
         .collect();
-    if ipv6.is_empty() || !has_ipv6_rules(netns, xtables)? {
-        return Ok(None);
+    if ipv6.is_empty() || !redirects_ipv6(netns, xtables)? {
+        return Ok(NamespaceAddresses {
+            instead: None,
+            others: ipv6,
+        });
     }
     ipv6.extend(previous);
-    Ok(Some(ipv6))
+    Ok(NamespaceAddresses {
+        instead: Some(ipv6),
+        others: Vec::new(),
+    })
 }
 
 /// The addresses of the namespace, at least one of them usable.
@@ -55,11 +73,11 @@ fn all(netns: &NetNs) -> Result<Vec<IpAddr>, CniError> {
     }
 }
 
-fn has_ipv6_rules(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
+fn redirects_ipv6(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
     let found = read(netns, xtables, BackendChoice::Auto, &[Family::V6])
         .map_err(|e| error::not_read(&e))?;
     Ok(found
         .rule_sets
         .iter()
-        .any(|rules| !only_ours(rules, &OWNERSHIP).tables.is_empty()))
+        .any(|rules| redirects(&only_ours(rules, &OWNERSHIP))))
 }

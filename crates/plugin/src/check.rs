@@ -2,8 +2,8 @@
 
 use mesh_cni_netfilter::{Family, RuleSet, drift_all, only_ours};
 use mesh_cni_netns::{NetNs, read};
-use mesh_cni_plan::Decision;
-use mesh_cni_rules::{Interception, OWNERSHIP, incomplete};
+use mesh_cni_plan::{Decision, Ipv6Mode};
+use mesh_cni_rules::{Interception, OWNERSHIP, incomplete, redirects};
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::MeshCni;
@@ -28,7 +28,9 @@ pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniE
                     .rule_sets;
                 let found = live_rules(plugin, &invocation, &netns)?;
                 if invocation.conf.standalone {
-                    rule_sets.retain(|wanted| was_written(wanted.family, &found));
+                    // Rules that refuse do not depend on addresses.
+                    rule_sets
+                        .retain(|wanted| !redirects(wanted) || was_written(wanted.family, &found));
                 }
                 let difference = drift_all(&rule_sets, &found, &OWNERSHIP);
                 difference.map_or(Ok(()), |difference| Err(error::drift(&difference)))
@@ -62,8 +64,13 @@ fn check_unknown(
     } else {
         let previous = invocation.prev_addresses()?;
         let addresses = addresses::from_namespace(&previous, netns, &plugin.xtables)?;
-        Interception::pod_default().families(&addresses.unwrap_or(previous))
+        let mut interception = Interception::pod_default();
+        interception.dual_stack = invocation.conf.ipv6 == Ipv6Mode::Redirect;
+        interception.families(&addresses.instead.unwrap_or(previous))
     };
+    if invocation.conf.ipv6 == Ipv6Mode::Reject {
+        required.push(Family::V6);
+    }
     required.extend(
         Family::ALL
             .into_iter()

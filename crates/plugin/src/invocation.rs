@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use mesh_cni_netns::{NetNs, Xtables};
-use mesh_cni_plan::{Decision, Decoded, MeshConf, Redirection, decide, decide_by_name};
+use mesh_cni_netns::{NetNs, Xtables, has_ipv6};
+use mesh_cni_plan::{
+    Decision, Decoded, Ipv6Mode, MeshConf, Redirection, decide, decide_by_name, ipv6_without_rules,
+};
 use mesh_cni_selector::PodFacts;
 use mesh_cni_spec::{AddRequest, CniError, NetConf, PodArgs};
 
@@ -46,6 +48,7 @@ impl<'request> Invocation<'request> {
         request: &'request AddRequest,
     ) -> Result<(Self, PodLookup), CniError> {
         let Decoded { conf, unknown, .. } = decode(&request.conf)?;
+        let conf = conf.on_kernel(has_ipv6);
         let pod = request.args.pod().map_err(|e| error::pod_args(&e))?;
         let lookup = PodLookup::start(&conf, pod.as_ref());
         let subject = subject(command, request, pod.as_ref());
@@ -120,11 +123,16 @@ impl<'request> Invocation<'request> {
         netns: &NetNs,
         xtables: &Xtables,
     ) -> Result<Box<Redirection>, CniError> {
-        if let Some(addresses) = addresses::from_namespace(&facts.addresses, netns, xtables)? {
+        let found = addresses::from_namespace(&facts.addresses, netns, xtables)?;
+        if let Some(addresses) = found.instead {
             facts.addresses = addresses;
             if let Decision::Redirect(changed) = self.decide_for(&facts)? {
                 redirection = changed;
             }
+        }
+        if self.conf.ipv6 == Ipv6Mode::AsMesh {
+            let warning = ipv6_without_rules(&found.others, &redirection.rule_sets);
+            redirection.warnings.extend(warning);
         }
         for warning in &redirection.warnings {
             self.log.warn(&warning.to_string());

@@ -4,6 +4,8 @@ use mesh_cni_netfilter::{BuiltinChain, ChainName};
 
 /// The built-in chain for arriving packets.
 pub const PREROUTING: ChainName = ChainName::constant(BuiltinChain::Prerouting.as_str());
+/// The built-in chain for packets that are delivered to this namespace.
+pub const INPUT: ChainName = ChainName::constant(BuiltinChain::Input.as_str());
 /// The built-in chain for packets of local processes.
 pub const OUTPUT: ChainName = ChainName::constant(BuiltinChain::Output.as_str());
 
@@ -25,10 +27,13 @@ pub const TPROXY: ChainName = ChainName::constant("ISTIO_TPROXY");
 /// Selects the DNS queries that are captured.
 pub const OUTPUT_DNS: ChainName = ChainName::constant("ISTIO_OUTPUT_DNS");
 
+/// Refuses IPv6 traffic. Istio has no such chain.
+pub const REJECT_IPV6: ChainName = ChainName::constant("MESH_CNI_REJECT_IPV6");
+
 /// All of our chains, in the order of their first use in a full rule set.
 ///
 /// A listing shows them in this order.
-pub const OURS: [ChainName; 8] = [
+pub const OURS: [ChainName; 9] = [
     DROP,
     INBOUND,
     REDIRECT,
@@ -37,4 +42,5 @@ pub const OURS: [ChainName; 8] = [
     TPROXY,
     OUTPUT_RULES,
     OUTPUT_DNS,
+    REJECT_IPV6,
 ];

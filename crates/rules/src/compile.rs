@@ -3,6 +3,7 @@
 mod dns;
 mod inbound;
 mod outbound;
+mod reject_ipv6;
 mod shorthand;
 mod tproxy;
 
@@ -13,6 +14,8 @@ use mesh_cni_netfilter::{Family, RuleSet};
 use thiserror::Error;
 
 use crate::interception::{Interception, Mode};
+
+pub use reject_ipv6::reject_ipv6;
 
 /// Which rules to write (`ruleset` in the network configuration).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

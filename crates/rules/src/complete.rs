@@ -11,11 +11,11 @@ use mesh_cni_netfilter::{
 use crate::chains::{
     DROP, IN_REDIRECT, INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING, REDIRECT, TPROXY,
 };
-use crate::conventions::{OWNERSHIP, TPROXY_ROUTING};
+use crate::conventions::{OWNERSHIP, TPROXY_ROUTING, redirects};
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, OwnerGroups, agent_ports,
 };
-use crate::{Dialect, compile};
+use crate::{Dialect, compile, reject_ipv6};
 
 /// The first difference between rules that were found and the rules of the settings that they show;
 /// `None` if they are complete.
@@ -25,8 +25,12 @@ use crate::{Dialect, compile};
 /// them: the one rule that captures all of them may be missing.
 pub fn incomplete(found: &RuleSet) -> Option<Drift> {
     let ours = only_ours(found, &OWNERSHIP);
-    let (interception, dialect) = shown_by(&ours);
-    let wanted = compile(&interception, dialect, ours.family);
+    let wanted = if ours.family == Family::V6 && !ours.tables.is_empty() && !redirects(&ours) {
+        reject_ipv6()
+    } else {
+        let (interception, dialect) = shown_by(&ours);
+        compile(&interception, dialect, ours.family)
+    };
     drift(&wanted, &ours, &OWNERSHIP)
 }
 

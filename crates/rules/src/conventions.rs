@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-use mesh_cni_netfilter::{Family, Ownership, PolicyRouting, PortNames};
+use mesh_cni_netfilter::{Family, Ownership, PolicyRouting, PortNames, RuleSet, TableName};
 
 use crate::chains;
 
@@ -26,6 +26,16 @@ pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting {
     mark: 1337,
     table: 133,
 };
+
+/// Whether rules of ours redirect traffic, and not only refuse it.
+pub fn redirects(rules: &RuleSet) -> bool {
+    let has = |table| {
+        rules
+            .table(table)
+            .is_some_and(|table| !table.chains.is_empty())
+    };
+    has(TableName::Nat) || has(TableName::Mangle)
+}
 
 /// The source address of a sidecar's connections to the application: 127.0.0.6/32 or `::6/128`.
 pub fn inbound_passthrough(family: Family) -> IpNetwork {

@@ -29,9 +29,9 @@ mod complete;
 mod conventions;
 mod warning;
 
-pub use compile::{Dialect, UnknownDialect, compile};
+pub use compile::{Dialect, UnknownDialect, compile, reject_ipv6};
 pub use complete::incomplete;
-pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough};
+pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough, redirects};
 pub use interception::Interception;
 pub use settings::PodSettings;
 pub use warning::{Warning, WarningCode};

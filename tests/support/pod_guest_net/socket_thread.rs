@@ -139,6 +139,7 @@ fn open_as(owner: Sender, protocol: Protocol, family_of: SocketAddr) -> nix::Res
     let kind = match protocol {
         Protocol::Tcp => SockType::Stream,
         Protocol::Udp => SockType::Datagram,
+        other => panic!("no test sends {other}"),
     };
     setfsgid(Gid::from_raw(owner.group));
     setfsuid(Uid::from_raw(owner.user));

@@ -4,13 +4,14 @@
 mod pod;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use mesh_cni_agent_api::{AgentStatus, CheckStatus, RepairStatus};
-use mesh_cni_plan::{Decision, MeshConf};
+use mesh_cni_plan::{Decision, MeshConf, rule_counts};
 
-use crate::decide::{decide, rule_counts};
+use crate::decide::decide;
 use crate::kube::pod::{Pod, PodError};
 
 pub(crate) use pod::page as pod;
@@ -53,6 +54,7 @@ pub(crate) fn node(status: &AgentStatus, pods: &[Arc<Pod>], conf: &MeshConf) -> 
                 " Agent " (status.version) "."
             }
             @if let Some(status) = &status.repair { (repair(status)) }
+            @if !status.warnings.is_empty() { (warnings(&status.warnings)) }
             (walk::form(&WalkQuery::default()))
             (pod_table(pods, conf))
         },
@@ -108,6 +110,13 @@ fn repair(status: &RepairStatus) -> Markup {
         }
         @if !status.pods.is_empty() { (table(["Pod", "Why it is broken"], &rows)) }
     }
+}
+
+fn warnings(counts: &BTreeMap<String, u64>) -> Markup {
+    let rows = html! {
+        @for (code, count) in counts { tr { td { (code) } td { (count) } } }
+    };
+    html! { h2 { "Warnings about redirected pods" } (table(["Code", "Reports"], &rows)) }
 }
 
 fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {

@@ -131,6 +131,7 @@ impl Agent {
                 .map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
             repair: self.repair.as_ref().map(|counters| counters.status()),
+            warnings: self.metrics.warnings(),
         }
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use kube::core::params::Preconditions;
 use mesh_cni_netns::Applied;
+use mesh_cni_plan::rule_counts;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::diagnosis::{Action, Diagnosis, History, ObservedRules, diagnose};
 use super::{Candidate, Processes, Repairer, event};
-use crate::decide::rule_counts;
 use crate::error_chain;
 use crate::kube::api_error::ApiError;
 use crate::kube::object::Versioned;

@@ -211,6 +211,15 @@ fn a_warning_is_counted_and_creates_one_event_for_each_pod_and_code() {
     ] {
         assert!(metrics.contains(count), "{count}: {metrics}");
     }
+    let status: Value = serde_json::from_str(&agent.get("/v1/status").body).unwrap();
+    let counts = json!({"unknown-value": 1, "bypasses-proxy": 3, "other": 1});
+    assert_eq!(status["warnings"], counts);
+    assert!(
+        agent
+            .get("/")
+            .body
+            .contains("Warnings about redirected pods")
+    );
 }
 
 #[test]

@@ -89,6 +89,14 @@ fn fate(fate: &Outcome) -> Value {
         Outcome::Dropped { table, chain, rule } => json!({ "dropped": {
             "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
         } }),
+        Outcome::Rejected {
+            table,
+            chain,
+            rule,
+            with,
+        } => json!({ "rejected": {
+            "table": table.as_str(), "chain": chain.as_str(), "rule": rule, "with": with.as_str(),
+        } }),
         Outcome::Undecided {
             table, chain, rule, ..
         } => json!({ "undecided": {

@@ -11,6 +11,7 @@ pub(super) fn target(target: &Target) -> String {
         Target::Return => "RETURN".to_owned(),
         Target::Accept => "ACCEPT".to_owned(),
         Target::Drop => "DROP".to_owned(),
+        Target::Reject(_) => "REJECT".to_owned(),
         Target::Jump(chain) => chain.to_string(),
         Target::Redirect(_) => "REDIRECT".to_owned(),
         Target::Tproxy { .. } => "TPROXY".to_owned(),
@@ -46,6 +47,8 @@ fn match_text(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
         Match::DestinationPort(sense, port) => {
             format!("{transport} dpt:{}{port}", negation(*sense))
         }
+        Match::TcpSyn(sense) => format!("{transport} flags:{}0x17/0x02", negation(*sense)),
+        Match::Icmpv6Type(sense, number) => format!("ipv6-icmptype {}{number}", negation(*sense)),
         // Negated, iptables prints two spaces.
         Match::DestinationPorts(Sense::IsNot, ports) => {
             format!("multiport dports  !{}", joined(ports, ","))
@@ -76,6 +79,7 @@ fn match_text(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
 fn target_options(target: &Target, family: Family) -> Option<String> {
     match target {
         Target::Return | Target::Accept | Target::Drop | Target::Jump(_) => None,
+        Target::Reject(with) => Some(format!("reject-with {}", with.as_str())),
         Target::Redirect(port) => Some(format!("redir ports {port}")),
         Target::Tproxy { port, mark } => {
             let address = match family {

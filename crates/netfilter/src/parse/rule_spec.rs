@@ -1,7 +1,8 @@
 //! One rule from its words: typed if this crate knows all of its options, else opaque.
 
 use super::quoting::join;
-use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, Sense, Target};
+use crate::render::TCP_SYN;
+use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, RejectWith, Sense, Target};
 use crate::value::{Port, network_or_address};
 
 /// The matches and the target; `is_chain` returns whether the table has a chain of that name.
@@ -32,6 +33,10 @@ impl<'line> Conditions<'line> {
             let value = self.next()?;
             if option == "-m" {
                 module = value;
+            } else if option == "--tcp-flags" {
+                let set = self.next()?;
+                let is_syn = TCP_SYN.split_once(' ') == Some((value, set));
+                matches.push(is_syn.then_some(Match::TcpSyn(sense))?);
             } else {
                 matches.push(condition(module, option, sense, value)?);
             }
@@ -55,6 +60,7 @@ fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Ma
         ("", "-p") => Match::Protocol(sense, protocol(value)?),
         ("" | "tcp" | "udp", "--sport") => Match::SourcePort(sense, value.parse().ok()?),
         ("" | "tcp" | "udp", "--dport") => Match::DestinationPort(sense, value.parse().ok()?),
+        ("icmp6", "--icmpv6-type") => Match::Icmpv6Type(sense, value.parse().ok()?),
         ("multiport", "--dports") => Match::DestinationPorts(sense, ports(value)?),
         ("owner", "--uid-owner") => Match::OwnerUid(sense, value.parse().ok()?),
         ("owner", "--gid-owner") => Match::OwnerGid(sense, value.parse().ok()?),
@@ -73,6 +79,7 @@ fn parse_target(words: &[String], is_chain: impl Fn(&str) -> bool) -> Option<Tar
         ["-j", "RETURN"] => Target::Return,
         ["-j", "ACCEPT"] => Target::Accept,
         ["-j", "DROP"] => Target::Drop,
+        ["-j", "REJECT", "--reject-with", with] => Target::Reject(reject_with(with)?),
         ["-j", "REDIRECT", "--to-ports" | "--to-port", port] => {
             Target::Redirect(port.parse().ok()?)
         }
@@ -118,8 +125,14 @@ fn protocol(text: &str) -> Option<Protocol> {
     match text {
         "tcp" | "6" => Some(Protocol::Tcp),
         "udp" | "17" => Some(Protocol::Udp),
+        "ipv6-icmp" | "icmpv6" | "58" => Some(Protocol::Icmpv6),
         _ => None,
     }
+}
+
+fn reject_with(name: &str) -> Option<RejectWith> {
+    let mut known = RejectWith::ALL.into_iter();
+    known.find(|with| with.as_str() == name)
 }
 
 fn ports(text: &str) -> Option<Vec<Port>> {

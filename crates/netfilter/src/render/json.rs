@@ -65,6 +65,8 @@ fn condition(condition: &Match) -> Value {
         Match::Protocol(sense, protocol) => ("protocol", *sense, json!(protocol.as_str())),
         Match::SourcePort(sense, port) => ("source_port", *sense, json!(port.get())),
         Match::DestinationPort(sense, port) => ("destination_port", *sense, json!(port.get())),
+        Match::TcpSyn(sense) => ("tcp_syn", *sense, json!(true)),
+        Match::Icmpv6Type(sense, number) => ("icmpv6_type", *sense, json!(number)),
         Match::DestinationPorts(sense, ports) => {
             let ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
             ("destination_ports", *sense, json!(ports))
@@ -91,6 +93,7 @@ fn target(target: &Target) -> Value {
         Target::Return => json!("return"),
         Target::Accept => json!("accept"),
         Target::Drop => json!("drop"),
+        Target::Reject(with) => json!({ "reject": with.as_str() }),
         Target::Jump(chain) => json!({ "jump": chain.as_str() }),
         Target::Redirect(port) => json!({ "redirect": port.get() }),
         Target::Tproxy { port, mark: value } => {

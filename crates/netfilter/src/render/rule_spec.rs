@@ -4,6 +4,9 @@ use std::fmt::{self, Display, Write as _};
 
 use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
 
+/// The flags that `--syn` compares, and those of them that are set.
+pub(crate) const TCP_SYN: &str = "FIN,SYN,RST,ACK SYN";
+
 /// What follows `-A CHAIN`: the matches in the order of the rule, then `-j`.
 ///
 /// # Examples
@@ -80,6 +83,10 @@ impl RuleText {
             Match::Protocol(sense, protocol) => self.option(*sense, "-p", protocol),
             Match::SourcePort(sense, port) => self.option(*sense, "--sport", port),
             Match::DestinationPort(sense, port) => self.option(*sense, "--dport", port),
+            Match::TcpSyn(sense) => self.option(*sense, "--tcp-flags", TCP_SYN),
+            Match::Icmpv6Type(sense, number) => {
+                self.module_option("icmp6", *sense, "--icmpv6-type", number);
+            }
             Match::DestinationPorts(sense, ports) => {
                 self.module_option("multiport", *sense, "--dports", joined(ports, ","));
             }
@@ -107,6 +114,9 @@ impl RuleText {
             Target::Return => self.push("-j RETURN"),
             Target::Accept => self.push("-j ACCEPT"),
             Target::Drop => self.push("-j DROP"),
+            Target::Reject(with) => {
+                self.push(format_args!("-j REJECT --reject-with {}", with.as_str()));
+            }
             Target::Jump(chain) => self.push(format_args!("-j {chain}")),
             Target::Redirect(port) => self.push(format_args!("-j REDIRECT --to-ports {port}")),
             Target::Tproxy { port, mark } => {

@@ -33,6 +33,10 @@ pub enum Match {
     SourcePort(Sense, Port),
     /// `--dport` of `-m tcp` or `-m udp`.
     DestinationPort(Sense, Port),
+    /// `--syn`: the packet opens a TCP connection: of the flags FIN, SYN, RST and ACK it has SYN.
+    TcpSyn(Sense),
+    /// `-m icmp6 --icmpv6-type`: the type of an ICMPv6 message.
+    Icmpv6Type(Sense, u8),
     /// `-m multiport --dports`: any of up to 15 ports.
     DestinationPorts(Sense, Vec<Port>),
     /// `-m owner --uid-owner`: the user whose process sent it.
@@ -58,6 +62,8 @@ pub enum Protocol {
     Tcp,
     /// UDP, protocol number 17.
     Udp,
+    /// ICMPv6, protocol number 58.
+    Icmpv6,
 }
 
 /// A mark and its mask.
@@ -100,6 +106,7 @@ impl Protocol {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Icmpv6 => "ipv6-icmp",
         }
     }
 }

@@ -3,6 +3,15 @@
 use super::{ChainName, Mark};
 use crate::value::Port;
 
+/// How `REJECT` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectWith {
+    /// With a TCP reset: the connection is refused.
+    TcpReset,
+    /// With the ICMPv6 error "communication with destination administratively prohibited".
+    Icmpv6AdminProhibited,
+}
+
 /// The target of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
@@ -12,6 +21,8 @@ pub enum Target {
     Accept,
     /// Drop the packet.
     Drop,
+    /// `REJECT`: drop the packet, and answer its sender.
+    Reject(RejectWith),
     /// Evaluate another chain.
     Jump(ChainName),
     /// `REDIRECT`: rewrite the destination to a local address and that port.
@@ -34,4 +45,17 @@ pub enum Target {
     /// A target that this crate does not know, as `iptables-save` writes it; empty for a rule that
     /// only counts.
     Opaque(String),
+}
+
+impl RejectWith {
+    /// Every answer.
+    pub const ALL: [Self; 2] = [Self::TcpReset, Self::Icmpv6AdminProhibited];
+
+    /// The name as iptables writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TcpReset => "tcp-reset",
+            Self::Icmpv6AdminProhibited => "icmp6-adm-prohibited",
+        }
+    }
 }

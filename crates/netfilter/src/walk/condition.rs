@@ -3,7 +3,8 @@
 use super::outcome::UndecidedReason;
 use super::packet_state::PacketState;
 use super::step::{Mismatch, PacketValue};
-use crate::ruleset::{Mark, Match, Rule, Sense};
+use crate::render::rule_spec;
+use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
 use crate::value::InterfaceName;
 
 /// The result of all conditions of a rule.
@@ -20,7 +21,7 @@ pub(super) enum RuleMatch {
 pub(super) fn evaluate(rule: &Rule, packet: &PacketState) -> RuleMatch {
     let mut unknown = None;
     for condition in &rule.matches {
-        if let Match::Opaque(text) = condition {
+        if let Some(text) = unknown_condition(condition, packet) {
             unknown = unknown.or(Some(text));
             continue;
         }
@@ -30,8 +31,20 @@ pub(super) fn evaluate(rule: &Rule, packet: &PacketState) -> RuleMatch {
         }
     }
     match unknown {
-        Some(text) => RuleMatch::Unknown(UndecidedReason::Condition(text.clone())),
+        Some(text) => RuleMatch::Unknown(UndecidedReason::Condition(text)),
         None => RuleMatch::Matched,
+    }
+}
+
+/// The text of a condition that this crate cannot evaluate. The type of an ICMPv6 message is not a part
+/// of a packet here.
+fn unknown_condition(condition: &Match, packet: &PacketState) -> Option<String> {
+    match condition {
+        Match::Opaque(text) => Some(text.clone()),
+        Match::Icmpv6Type(..) if packet.protocol == Protocol::Icmpv6 => Some(rule_spec(
+            &Rule::new([condition.clone()], Target::Opaque(String::new())),
+        )),
+        _ => None,
     }
 }
 
@@ -71,6 +84,11 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
             let value = PacketValue::DestinationPort(found);
             (sense, found == wanted.get(), value)
         }
+        Match::TcpSyn(sense) => {
+            let found = packet.opens_tcp_connection();
+            (sense, found, PacketValue::TcpSyn(found))
+        }
+        Match::Icmpv6Type(..) => return Some(PacketValue::Protocol(packet.protocol)),
         Match::DestinationPorts(sense, wanted) => {
             let found = packet.destination.port();
             let equal = wanted.iter().any(|port| port.get() == found);

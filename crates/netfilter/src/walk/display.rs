@@ -117,6 +117,7 @@ impl Display for Effect {
             Self::Returned => f.write_str("returns from the chain"),
             Self::Accepted => f.write_str("accepted"),
             Self::Dropped => f.write_str("dropped"),
+            Self::Rejected(with) => write!(f, "refused with {}", with.as_str()),
             Self::Jumped(chain) => write!(f, "jumps to {chain}"),
             Self::Redirected(to) => write!(f, "destination becomes {to}"),
             Self::Tproxied { port, mark } => {
@@ -167,6 +168,8 @@ impl Display for PacketValue {
             Self::Protocol(protocol) => write!(f, "protocol is {protocol}"),
             Self::SourcePort(port) => write!(f, "source port is {port}"),
             Self::DestinationPort(port) => write!(f, "destination port is {port}"),
+            Self::TcpSyn(true) => f.write_str("opens a TCP connection"),
+            Self::TcpSyn(false) => f.write_str("opens no TCP connection"),
             Self::OwnerUid(Some(user)) => write!(f, "sent by user {user}"),
             Self::OwnerGid(Some(group)) => write!(f, "sent by group {group}"),
             Self::OwnerUid(None) | Self::OwnerGid(None) => f.write_str("the sender is unknown"),
@@ -243,6 +246,16 @@ impl Display for WithPortNames<'_, Outcome> {
                 Some(number) => write!(f, "is dropped by rule {number} of {table} {chain}"),
                 None => write!(f, "is dropped by the policy of {table} {chain}"),
             },
+            Outcome::Rejected {
+                table,
+                chain,
+                rule,
+                with,
+            } => write!(
+                f,
+                "is refused by rule {rule} of {table} {chain}, with {}",
+                with.as_str()
+            ),
             Outcome::Undecided {
                 table,
                 chain,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::ruleset::{ChainName, TableName};
+use crate::ruleset::{ChainName, RejectWith, TableName};
 use crate::value::{InterfaceName, Port};
 
 /// The end of a walk.
@@ -45,6 +45,17 @@ pub enum Outcome {
         chain: ChainName,
         /// The number of the rule, from 1; `None` for the chain's policy.
         rule: Option<usize>,
+    },
+    /// A rule refuses it: its sender gets an answer.
+    Rejected {
+        /// The table.
+        table: TableName,
+        /// The chain.
+        chain: ChainName,
+        /// The number of the rule, from 1.
+        rule: usize,
+        /// The answer.
+        with: RejectWith,
     },
     /// What a rule does is unknown, so the walk ends there.
     Undecided {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::netns_addresses::NetnsAddresses;
-use super::packet::{Direction, EPHEMERAL_PORT, Owner, Packet};
+use super::packet::{Direction, EPHEMERAL_PORT, Owner, Packet, Side};
 use crate::ruleset::{BuiltinChain, ConntrackState, Family, Mark, Protocol};
 use crate::value::{InterfaceName, Port};
 
@@ -25,6 +25,7 @@ pub(super) struct PacketState {
     /// The destination to which it was rewritten.
     pub(super) translated: Option<SocketAddr>,
     state: ConntrackState,
+    side: Side,
     /// Whether it has passed connection tracking.
     is_tracked: bool,
 }
@@ -60,6 +61,7 @@ impl PacketState {
             listener: None,
             translated: None,
             state: packet.state,
+            side: packet.side,
             is_tracked: false,
         }
     }
@@ -72,6 +74,13 @@ impl PacketState {
     /// Whether the kernel knows a connection of the packet at this point.
     pub(super) fn has_connection(&self) -> bool {
         self.is_tracked && self.state != ConntrackState::Invalid
+    }
+
+    /// What `--syn` matches: the first packet of a connection is a SYN, and no other is.
+    pub(super) fn opens_tcp_connection(&self) -> bool {
+        self.protocol == Protocol::Tcp
+            && self.state == ConntrackState::New
+            && self.side == Side::Original
     }
 
     /// What `--ctstate` matches: INVALID without a connection, so always before tracking.

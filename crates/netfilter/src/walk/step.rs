@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::outcome::{Outcome, UndecidedReason};
 use super::packet::Packet;
-use crate::ruleset::{ChainName, ConntrackState, Match, PolicyVerdict, Protocol, TableName};
+use crate::ruleset::{
+    ChainName, ConntrackState, Match, PolicyVerdict, Protocol, RejectWith, TableName,
+};
 use crate::value::{Gid, InterfaceName, Port, Uid};
 
 /// The whole walk of one packet.
@@ -121,6 +123,8 @@ pub enum PacketValue {
     SourcePort(u16),
     /// The destination port.
     DestinationPort(u16),
+    /// Whether it opens a TCP connection.
+    TcpSyn(bool),
     /// The user whose process sent it; `None` without a socket.
     OwnerUid(Option<Uid>),
     /// The group whose process sent it; `None` without a socket.
@@ -143,6 +147,8 @@ pub enum Effect {
     Accepted,
     /// It was dropped.
     Dropped,
+    /// It was dropped, and its sender gets this answer.
+    Rejected(RejectWith),
     /// It continued in that chain.
     Jumped(ChainName),
     /// Its destination became this one.

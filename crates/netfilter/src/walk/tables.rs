@@ -23,6 +23,14 @@ impl Simulation<'_> {
                 Next::Rule => {}
                 Next::Return => stack.pop(),
                 Next::Table => return Ok(()),
+                Next::Reject(with) => {
+                    return Err(Ended(Outcome::Rejected {
+                        table: name,
+                        chain: rule.chain.name.clone(),
+                        rule: rule.number,
+                        with,
+                    }));
+                }
                 Next::Drop => return Err(dropped(hook, &rule.chain.name, Some(rule.number))),
             }
         }

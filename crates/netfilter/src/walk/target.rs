@@ -4,7 +4,7 @@ use super::netns_addresses::NetnsAddresses;
 use super::outcome::UndecidedReason;
 use super::packet_state::PacketState;
 use super::step::Effect;
-use crate::ruleset::{BuiltinChain, ChainName, Mark, TableName, Target};
+use crate::ruleset::{BuiltinChain, ChainName, Mark, Protocol, RejectWith, TableName, Target};
 use crate::value::Port;
 
 /// Opaque targets that only log.
@@ -20,6 +20,8 @@ pub(super) enum Next {
     Table,
     /// Nowhere.
     Drop,
+    /// Nowhere, and its sender gets this answer.
+    Reject(RejectWith),
 }
 
 /// The built-in chain that is being traversed.
@@ -41,6 +43,7 @@ pub(super) fn apply(
         Target::Return => (Effect::Returned, Next::Return),
         Target::Accept => (Effect::Accepted, Next::Table),
         Target::Drop => (Effect::Dropped, Next::Drop),
+        Target::Reject(with) => (reject(*with, packet, hook)?, Next::Reject(*with)),
         Target::Jump(chain) => {
             jump(chain)?;
             (Effect::Jumped(chain.clone()), Next::Rule)
@@ -70,6 +73,18 @@ pub(super) fn has_no_effect(target: &Target) -> bool {
         (Some("-j"), Some(target)) => LOGGING.contains(&target),
         (Some(_), _) => false,
     }
+}
+
+/// The kernel has `REJECT` only in the filter table, and the answers only for their protocols.
+fn reject(with: RejectWith, packet: &PacketState, hook: Hook) -> Result<Effect, UndecidedReason> {
+    let is_possible = match with {
+        RejectWith::TcpReset => packet.protocol == Protocol::Tcp,
+        RejectWith::Icmpv6AdminProhibited => packet.destination.is_ipv6(),
+    };
+    if hook.table != TableName::Filter || !is_possible {
+        return Err(UndecidedReason::Misplaced);
+    }
+    Ok(Effect::Rejected(with))
 }
 
 fn redirect(

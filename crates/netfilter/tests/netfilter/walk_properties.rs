@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict};
+use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict, RejectWith};
 use mesh_cni_netfilter::walk::{Event, PolicyCounters, Side, replay};
 use mesh_cni_netfilter::{
     BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, InterfaceName, Mark, Match,
@@ -67,7 +67,7 @@ fn state() -> impl Strategy<Value = ConntrackState> {
 }
 
 fn protocol() -> impl Strategy<Value = Protocol> {
-    select(vec![Protocol::Tcp, Protocol::Udp])
+    select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Icmpv6])
 }
 
 fn condition() -> impl Strategy<Value = Match> {
@@ -79,6 +79,8 @@ fn condition() -> impl Strategy<Value = Match> {
         (sense(), protocol()).prop_map(|(sense, protocol)| Match::Protocol(sense, protocol)),
         (sense(), port()).prop_map(|(sense, port)| Match::SourcePort(sense, port)),
         (sense(), port()).prop_map(|(sense, port)| Match::DestinationPort(sense, port)),
+        sense().prop_map(Match::TcpSyn),
+        (sense(), 1_u8..=255).prop_map(|(sense, number)| Match::Icmpv6Type(sense, number)),
         (sense(), prop::collection::vec(port(), 0..3))
             .prop_map(|(sense, ports)| Match::DestinationPorts(sense, ports)),
         (sense(), 0_u32..3).prop_map(|(sense, id)| Match::OwnerUid(sense, Uid(id))),
@@ -98,6 +100,7 @@ fn target() -> impl Strategy<Value = Target> {
         2 => Just(Target::Return),
         1 => Just(Target::Accept),
         1 => Just(Target::Drop),
+        1 => select(RejectWith::ALL.to_vec()).prop_map(Target::Reject),
         4 => chain_name().prop_map(Target::Jump),
         2 => port().prop_map(Target::Redirect),
         1 => (port(), mark()).prop_map(|(port, mark)| Target::Tproxy { port, mark }),
@@ -156,10 +159,10 @@ fn packet() -> impl Strategy<Value = Packet> {
     let name = prop::option::of(select(vec!["lo", "eth0", "net1"]));
     let numbers = (0_u32..4, 0_u32..4, any::<u64>());
     let ways = (any::<bool>(), any::<bool>(), any::<bool>());
-    (ends, protocol(), ways, owner, name, numbers, state()).prop_map(
+    (ends, any::<bool>(), ways, owner, name, numbers, state()).prop_map(
         |(
             (to, port, from, from_port),
-            protocol,
+            is_tcp,
             (incoming, named, reply),
             owner,
             name,
@@ -168,11 +171,11 @@ fn packet() -> impl Strategy<Value = Packet> {
         )| {
             let to = SocketAddr::new(to, port.get());
             let from = SocketAddr::new(from, from_port);
-            let mut packet = match (incoming, protocol) {
-                (true, Protocol::Tcp) => Packet::tcp_in(from, to),
-                (true, Protocol::Udp) => Packet::udp_in(from, to),
-                (false, Protocol::Tcp) => Packet::tcp_out(to),
-                (false, Protocol::Udp) => Packet::udp_out(to),
+            let mut packet = match (incoming, is_tcp) {
+                (true, true) => Packet::tcp_in(from, to),
+                (true, false) => Packet::udp_in(from, to),
+                (false, true) => Packet::tcp_out(to),
+                (false, false) => Packet::udp_out(to),
             };
             if named {
                 packet = packet.from(from);

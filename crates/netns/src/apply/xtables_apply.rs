@@ -28,7 +28,14 @@ impl XtablesApply<'_> {
     pub(super) fn apply(&self, backend: Backend) -> Result<Change, XtablesError> {
         let mut applied: Vec<AppliedFamily> = Vec::new();
         for rules in self.wanted {
-            match self.apply_family(backend, rules) {
+            // Every set of ours has rules for IPv4, so none in that family means none at all.
+            let is_new = match rules.family {
+                Family::V4 => true,
+                Family::V6 => {
+                    matches!(applied.as_slice(), [ipv4] if ipv4.change == Change::Created)
+                }
+            };
+            match self.apply_family(backend, rules, is_new) {
                 Ok(family) => applied.push(family),
                 Err(error) => {
                     for family in applied.iter().rev() {
@@ -58,22 +65,26 @@ impl XtablesApply<'_> {
     /// In a new namespace this runs one program. It reads the rules only if that fails.
     ///
     /// This shortcut is for a single table, which is one transaction. Of several tables, some could
-    /// be committed before one fails.
+    /// be committed before one fails. It is also for a family whose older rules, if any, have the same
+    /// chains, which the program refuses to create again: older IPv6 rules may be in another table.
     fn apply_family(
         &self,
         backend: Backend,
         rules: &RuleSet,
+        is_new: bool,
     ) -> Result<AppliedFamily, XtablesError> {
         let refusal = match rules.tables.as_slice() {
-            [_one] => match self.restore(backend, rules.family, &render::restore(rules)) {
-                Ok(()) => {
-                    return Ok(AppliedFamily {
-                        before: RuleSet::new(rules.family),
-                        change: Change::Created,
-                    });
+            [_one] if is_new => {
+                match self.restore(backend, rules.family, &render::restore(rules)) {
+                    Ok(()) => {
+                        return Ok(AppliedFamily {
+                            before: RuleSet::new(rules.family),
+                            change: Change::Created,
+                        });
+                    }
+                    Err(refusal) => Some(refusal),
                 }
-                Err(refusal) => Some(refusal),
-            },
+            }
             _ => None,
         };
         match (self.xtables.save(backend, rules.family), refusal) {

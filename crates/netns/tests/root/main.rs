@@ -13,6 +13,7 @@ mod enter;
 mod independent;
 mod listing;
 mod pod_netns;
+mod reject_ipv6;
 mod rivals;
 mod support;
 mod tproxy;

@@ -87,6 +87,7 @@ expressions! {
     "ct" Ct { key: NFTA_CT_KEY, to: NFTA_CT_DREG }
     "ct" SetCt { key: NFTA_CT_KEY, from: NFTA_CT_SREG }
     "redir" Redirect { port: NFTA_REDIR_REG_PROTO_MIN, flags: NFTA_REDIR_FLAGS }
+    "reject" Reject { kind: NFTA_REJECT_TYPE, code: NFTA_REJECT_ICMP_CODE }
     "tproxy" Tproxy { family: NFTA_TPROXY_FAMILY, port: NFTA_TPROXY_REG_PORT }
 }
 
@@ -267,6 +268,7 @@ mod tests {
                 family: 2,
                 port: one,
             },
+            Expression::Reject { kind: 0, code: 1 },
             Expression::Match(extension.clone()),
             Expression::Target(extension),
             Expression::Other {

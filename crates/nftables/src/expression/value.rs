@@ -31,6 +31,17 @@ macro_rules! number_fields {
 
 number_fields! { u32 u64 }
 
+impl AttributeValue for u8 {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        to.bytes(kind, &[*self]);
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        let byte = from.bytes(kind).and_then(<[u8]>::first);
+        Ok(Some(byte.copied().unwrap_or_default()))
+    }
+}
+
 /// Implements [`AttributeValue`] for enums of numbers.
 macro_rules! required_fields {
     ($($type:ident)+) => {$(

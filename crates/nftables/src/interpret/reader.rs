@@ -1,6 +1,6 @@
 //! Reads a rule's expressions one by one and tracks what the register holds.
 
-use mesh_cni_netfilter::ruleset::{Counters, Family, Mark, Match, Rule, Target};
+use mesh_cni_netfilter::ruleset::{Counters, Family, Mark, Match, RejectWith, Rule, Target};
 use mesh_cni_netfilter::value::Port;
 
 use super::elements::{self, UnfoldedElement};
@@ -9,6 +9,8 @@ use crate::expression::{CtKey, Expression, MetaKey, Register, Verdict};
 use crate::extension;
 use crate::field::Field;
 use crate::object::Set;
+use crate::uapi::netfilter::icmpv6::ICMPV6_ADM_PROHIBITED;
+use crate::uapi::nf_tables::{NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST};
 
 /// A rule, with its position among the rules that were folded into one.
 pub(crate) struct PlacedRule {
@@ -132,6 +134,15 @@ impl<'sets> Reader<'sets> {
             Expression::Redirect {
                 port: Some(port), ..
             } => Target::Redirect(self.take_port(*port)?),
+            Expression::Reject { kind, code } => {
+                Target::Reject(match (*kind, *code, self.family) {
+                    (NFT_REJECT_TCP_RST, 0, _) => RejectWith::TcpReset,
+                    (NFT_REJECT_ICMP_UNREACH, ICMPV6_ADM_PROHIBITED, Family::V6) => {
+                        RejectWith::Icmpv6AdminProhibited
+                    }
+                    _ => return None,
+                })
+            }
             Expression::SetMeta {
                 key: MetaKey::Mark,
                 from,

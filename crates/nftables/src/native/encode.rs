@@ -1,7 +1,7 @@
 //! Conditions and targets as native expressions.
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::ruleset::{Family, Mark, Match, Sense, Target};
+use mesh_cni_netfilter::ruleset::{Family, Mark, Match, RejectWith, Sense, Target};
 
 use super::fold::{Value, Values};
 use crate::change::Change;
@@ -10,7 +10,9 @@ use crate::expression::{CtKey, Expression, MetaKey, Register, Verdict};
 use crate::field::Field;
 use crate::message::protocol_family;
 use crate::object::{Element, Set, SetKind, Table};
+use crate::uapi::netfilter::icmpv6::ICMPV6_ADM_PROHIBITED;
 use crate::uapi::netfilter::nf_nat::NF_NAT_RANGE_PROTO_SPECIFIED;
+use crate::uapi::nf_tables::{NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST};
 
 /// Adds the sets of a table to the changes of a batch.
 pub(super) struct SetBuilder<'batch> {
@@ -112,6 +114,17 @@ pub(super) fn target(target: &Target, family: Family, to: &mut Vec<Expression>) 
                 flags: NF_NAT_RANGE_PROTO_SPECIFIED,
             });
         }
+        Target::Reject(with) => to.push(match (with, family) {
+            (RejectWith::TcpReset, _) => Expression::Reject {
+                kind: NFT_REJECT_TCP_RST,
+                code: 0,
+            },
+            (RejectWith::Icmpv6AdminProhibited, Family::V6) => Expression::Reject {
+                kind: NFT_REJECT_ICMP_UNREACH,
+                code: ICMPV6_ADM_PROHIBITED,
+            },
+            (RejectWith::Icmpv6AdminProhibited, Family::V4) => return None,
+        }),
         Target::Tproxy { port, mark } => {
             to.push(constant(port_key(*port)));
             to.push(Expression::Tproxy {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{
-    BuiltinChain, ConntrackState, Family, Mark, Match, Protocol, Sense, Target,
+    BuiltinChain, ConntrackState, Family, Mark, Match, Protocol, RejectWith, Sense, Target,
 };
 use mesh_cni_netfilter::value::{InterfaceName, Port};
 
@@ -30,13 +30,19 @@ impl Transport {
             Match::Protocol(Sense::Is, protocol) => Some(*protocol),
             _ => None,
         });
-        let has_port = matches.iter().any(|condition| {
+        let compares_header = matches.iter().any(|condition| {
             matches!(
                 condition,
-                Match::SourcePort(..) | Match::DestinationPort(..) | Match::DestinationPorts(..)
+                Match::SourcePort(..)
+                    | Match::DestinationPort(..)
+                    | Match::DestinationPorts(..)
+                    | Match::TcpSyn(..)
+                    | Match::Icmpv6Type(..)
             )
         });
-        protocol.filter(|_| has_port).map_or(Self::Any, Self::Of)
+        protocol
+            .filter(|_| compares_header)
+            .map_or(Self::Any, Self::Of)
     }
 
     fn implies(self, protocol: Protocol) -> bool {
@@ -73,6 +79,10 @@ pub(super) fn target(target: &Target) -> Option<Vec<String>> {
         Target::Accept => vec!["accept".to_owned()],
         Target::Drop => vec!["drop".to_owned()],
         Target::Jump(chain) => vec![format!("jump {chain}")],
+        Target::Reject(RejectWith::TcpReset) => vec!["reject with tcp reset".to_owned()],
+        Target::Reject(RejectWith::Icmpv6AdminProhibited) => {
+            vec!["reject with icmpv6 admin-prohibited".to_owned()]
+        }
         Target::Redirect(port) => vec![format!("redirect to :{port}")],
         Target::Tproxy { port, mark } => vec![
             format!("tproxy to :{port}"),
@@ -142,6 +152,10 @@ fn condition(family: Family, condition: &Match, transport: Transport) -> Option<
         Match::DestinationPorts(sense, ports) => {
             format!("{transport} dport {}{}", not(*sense), port_set(ports))
         }
+        Match::TcpSyn(sense) => format!("tcp flags {}syn / fin,syn,rst,ack", not(*sense)),
+        Match::Icmpv6Type(sense, number) => {
+            format!("icmpv6 type {}{}", not(*sense), icmpv6_type(*number))
+        }
         Match::OwnerUid(sense, uid) => format!("meta skuid {}{}", not(*sense), uid.0),
         Match::OwnerGid(sense, gid) => format!("meta skgid {}{}", not(*sense), gid.0),
         Match::Mark(sense, mark) => masked("meta mark", *sense, *mark),
@@ -172,6 +186,27 @@ fn interface(key: &str, sense: Sense, name: &InterfaceName) -> String {
 fn address(family: Family, side: &str, sense: Sense, range: &IpNetwork) -> String {
     let header = header(family);
     format!("{header} {side} {}{}", not(sense), network(range))
+}
+
+/// The name that `nft` prints for the type of an ICMPv6 message.
+fn icmpv6_type(number: u8) -> String {
+    let name = match number {
+        1 => "destination-unreachable",
+        2 => "packet-too-big",
+        3 => "time-exceeded",
+        4 => "parameter-problem",
+        130 => "mld-listener-query",
+        131 => "mld-listener-report",
+        132 => "mld-listener-done",
+        133 => "nd-router-solicit",
+        134 => "nd-router-advert",
+        135 => "nd-neighbor-solicit",
+        136 => "nd-neighbor-advert",
+        137 => "nd-redirect",
+        143 => "mld2-listener-report",
+        _ => return number.to_string(),
+    };
+    name.to_owned()
 }
 
 fn port_set(ports: &[Port]) -> String {

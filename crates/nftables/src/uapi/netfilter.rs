@@ -30,6 +30,20 @@ pub(crate) mod nf_nat {
     super::constants! { u32: NF_NAT_RANGE_PROTO_SPECIFIED = 1 << 1 }
 }
 
+pub(crate) mod icmpv6 {
+    //! `linux/icmpv6.h`
+
+    super::constants! { u8: ICMPV6_ADM_PROHIBITED = 1 }
+}
+
+pub(crate) mod tcp {
+    //! The flags in the fourteenth byte of a TCP header.
+
+    super::constants! {
+        u8: TCPHDR_FIN = 1 << 0, TCPHDR_SYN = 1 << 1, TCPHDR_RST = 1 << 2, TCPHDR_ACK = 1 << 4,
+    }
+}
+
 pub(crate) mod nf_conntrack_common {
     //! `linux/netfilter/nf_conntrack_common.h`
 
@@ -49,5 +63,5 @@ pub(crate) mod nf_conntrack_common {
 pub(crate) mod r#in {
     //! `linux/in.h`
 
-    super::constants! { u8: IPPROTO_TCP = 6, IPPROTO_UDP = 17 }
+    super::constants! { u8: IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_ICMPV6 = 58 }
 }

@@ -101,4 +101,7 @@ attributes! {
     NFTA_REDIR_REG_PROTO_MIN = 1, NFTA_REDIR_REG_PROTO_MAX = 2, NFTA_REDIR_FLAGS = 3,
 }
 attributes! { NFTA_TPROXY_FAMILY = 1, NFTA_TPROXY_REG_ADDR = 2, NFTA_TPROXY_REG_PORT = 3 }
+// `enum nft_reject_types`
+constants! { u32: NFT_REJECT_ICMP_UNREACH = 0, NFT_REJECT_TCP_RST = 1 }
+attributes! { NFTA_REJECT_TYPE = 1, NFTA_REJECT_ICMP_CODE = 2 }
 attributes! { NFTA_GEN_ID = 1 }

@@ -55,7 +55,7 @@ pub(crate) mod xt_comment {
 
 pub(crate) mod xt_tcpudp {
     //! `xt_tcpudp.h`, `struct xt_tcp` and `struct xt_udp`
-    super::constants! { u8: XT_TCP_INV_SRCPT = 0x01, XT_TCP_INV_DSTPT = 0x02 }
+    super::constants! { u8: XT_TCP_INV_SRCPT = 0x01, XT_TCP_INV_DSTPT = 0x02, XT_TCP_INV_FLAGS = 0x08 }
     super::constants! { usize: SPTS = 0, DPTS = 4 }
     /// Option and flags of the TCP header, which `struct xt_udp` lacks.
     pub(crate) const TCP_FLAGS: std::ops::Range<usize> = 8..11;
@@ -82,4 +82,17 @@ pub(crate) mod xt_ct {
     //! `xt_CT.h`, `struct xt_ct_target_info_v1`, which revision 2 reads too
     pub(crate) const CT: super::Layout = ("CT", 2, 72);
     pub(crate) const ZONE: usize = 2;
+}
+
+pub(crate) mod ip6t_icmp {
+    //! `linux/netfilter_ipv6/ip6_tables.h`, `struct ip6t_icmp`: a type and a range of codes
+    pub(crate) const ICMP6: super::Layout = ("icmp6", 0, 4);
+    super::constants! { usize: TYPE = 0, CODE_MAX = 2, INVFLAGS = 3 }
+    pub(crate) const IP6T_ICMP_INV: u8 = 1;
+}
+
+pub(crate) mod reject {
+    //! `linux/netfilter_ipv4/ipt_REJECT.h`, `linux/netfilter_ipv6/ip6t_REJECT.h`: one number
+    pub(crate) const REJECT: super::Layout = ("REJECT", 0, 4);
+    super::constants! { u32: IPT_TCP_RESET = 7, IP6T_ICMP6_ADM_PROHIBITED = 1, IP6T_TCP_RESET = 6 }
 }

@@ -5,7 +5,7 @@ use mesh_cni_netfilter::render::rule_spec;
 use mesh_cni_netfilter::ruleset::{Family, Rule, RuleSet};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
-use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
+use mesh_cni_rules::{Dialect, OWNERSHIP, compile, reject_ipv6};
 use proptest::prelude::*;
 
 use crate::settings::{any_interception, documented};
@@ -92,6 +92,17 @@ proptest! {
             let rules = changes.iter().filter(|change| matches!(change, Change::AppendRule(_)));
             prop_assert!(rules.count() < 25);
         }
+    }
+}
+
+#[test]
+fn rules_that_refuse_ipv6_are_read_as_they_were_written() {
+    let wanted = reject_ipv6();
+    let compat = compat::read(&dump_of(&compat::create(&wanted).unwrap()), Family::V6).rules;
+    let native = native::read(&dump_of(&native::create(&wanted).unwrap()), Family::V6);
+    for read in [compat, native] {
+        assert_eq!(specs(&read), specs(&wanted));
+        assert_eq!(drift(&wanted, &read, &OWNERSHIP), None);
     }
 }
 

@@ -85,7 +85,7 @@ const OTHER_FIELDS: [&str; 12] = [
 ];
 
 /// The fields of [`MeshConf`], in the order of the documentation.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
@@ -96,6 +96,7 @@ const FIELDS: [&str; 16] = [
     "profile",
     "selection",
     "ruleset",
+    "ipv6",
     "backend",
     "pod_source",
     "pod_dir",

@@ -43,6 +43,21 @@ pub enum RulesetName {
     Istio,
 }
 
+/// What happens to the IPv6 traffic of a redirected pod for which the mesh writes no IPv6 rules: its
+/// first address is IPv4, and it does not use dual stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Ipv6Mode {
+    /// It bypasses the proxy, as in Istio. A pod with an IPv6 address gets a warning.
+    #[default]
+    AsMesh,
+    /// New inbound and outbound connections are refused in the pod, except over loopback.
+    Reject,
+    /// It is redirected if the pod has an IPv6 address, as with `ISTIO_DUAL_STACK`.
+    Redirect,
+}
+
 /// How the rules are programmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

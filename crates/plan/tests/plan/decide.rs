@@ -5,7 +5,9 @@ use std::error::Error as _;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, drift, parse, render, walk};
-use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide, decide_by_name};
+use mesh_cni_plan::{
+    Decision, MeshConf, PlanError, Redirection, Warning, WarningCode, decide, decide_by_name,
+};
 use mesh_cni_rules::settings::MAX_RULES;
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_selector::{PodFacts, SkipReason};
@@ -14,11 +16,11 @@ use serde_json::json;
 const PRODUCTPAGE: &str = include_str!("../../../../examples/bookinfo/productpage.yaml");
 const DUMP: &str = include_str!("../../../rules/tests/anchor/documented-dump.nat.v4.txt");
 
-fn productpage() -> PodFacts {
+pub(crate) fn productpage() -> PodFacts {
     PodFacts::from_manifest(PRODUCTPAGE).expect("the manifest is a pod")
 }
 
-fn conf(entry: &serde_json::Value) -> MeshConf {
+pub(crate) fn conf(entry: &serde_json::Value) -> MeshConf {
     let entry = entry.as_object().expect("an entry is an object");
     MeshConf::decode(entry).expect("the entry is good").conf
 }
@@ -31,7 +33,7 @@ fn redirection(facts: &PodFacts) -> Redirection {
     }
 }
 
-fn with_addresses(mut facts: PodFacts, addresses: &[&str]) -> PodFacts {
+pub(crate) fn with_addresses(mut facts: PodFacts, addresses: &[&str]) -> PodFacts {
     let addresses = addresses
         .iter()
         .map(|address| address.parse().expect("an address"));
@@ -140,10 +142,9 @@ fn an_ipv6_exclusion_without_ipv6_rules_is_a_warning() {
     let warnings = with_ranges("annotation", &["10.0.0.7"]).unwrap();
     insta::assert_snapshot!(joined(&warnings), @"annotation traffic.sidecar.istio.io/excludeOutboundIPRanges: no rule is written for `fd00:96::/64` at position 17: only IPv4 rules are written for this pod (IPv6 rules require that its first address is IPv6, or with dual stack any address), and its IPv6 traffic is not redirected [setting-without-effect]");
     // Without dual stack only the first address counts.
-    assert_eq!(
-        with_ranges("annotation", &["10.0.0.7", "fd00::7"]),
-        Ok(warnings)
-    );
+    let second_is_ipv6 = with_ranges("annotation", &["10.0.0.7", "fd00::7"]).unwrap();
+    assert_eq!(second_is_ipv6[..1], warnings);
+    assert_eq!(second_is_ipv6[1].code, WarningCode::Ipv6WithoutRules);
     for addresses in [&["fd00::7", "10.0.0.7"][..], &[], &["fe80::7"]] {
         assert_eq!(with_ranges("annotation", addresses), Ok(Vec::new()));
     }

@@ -2,6 +2,7 @@
 
 mod conf;
 mod decide;
+mod ipv6;
 mod schema;
 
 /// Compares with `tests/snapshots/NAME.snap`.

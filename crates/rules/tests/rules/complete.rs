@@ -3,7 +3,9 @@
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::{Match, Port, Rule, TableName, Target};
 use mesh_cni_rules::interception::{DnsCapture, Mode, OutboundRanges};
-use mesh_cni_rules::{Dialect, Interception, TPROXY_ROUTING, chains, compile, incomplete};
+use mesh_cni_rules::{
+    Dialect, Interception, TPROXY_ROUTING, chains, compile, incomplete, reject_ipv6,
+};
 
 /// The rule sets of several settings, in both dialects and families.
 fn complete() -> Vec<RuleSet> {
@@ -24,6 +26,7 @@ fn complete() -> Vec<RuleSet> {
             all.extend(Family::ALL.map(|family| compile(&interception, dialect, family)));
         }
     }
+    all.push(reject_ipv6());
     all
 }
 
@@ -39,6 +42,21 @@ fn no_rules_are_incomplete() {
     for family in Family::ALL {
         let difference = incomplete(&RuleSet::new(family)).unwrap().to_string();
         assert!(difference.contains("is missing"), "{difference}");
+    }
+}
+
+#[test]
+fn a_missing_rule_that_refuses_ipv6_is_noticed() {
+    let rules = reject_ipv6();
+    for chain in &rules.tables[0].chains {
+        for at in 0..chain.rules.len() {
+            let mut found = rules.clone();
+            let changed = found
+                .table_mut(TableName::Filter)
+                .chain_mut(chain.name.clone());
+            changed.rules.remove(at);
+            assert!(incomplete(&found).is_some(), "{} {at}", chain.name);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod anchor;
 mod compile;
 mod complete;
 mod properties;
+mod reject_ipv6;
 mod settings;
 mod support;
 mod walk;

@@ -147,6 +147,7 @@ and values that the plugin must have.
 {{- with .Values.excludeNamespaceSelector }}{{ $_ := set $entry "exclude_namespace_selector" . }}{{ end -}}
 {{- with .Values.selection }}{{ $_ := set $entry "selection" . }}{{ end -}}
 {{- with .Values.ruleset }}{{ $_ := set $entry "ruleset" . }}{{ end -}}
+{{- if ne .Values.ipv6 "as-mesh" }}{{ $_ := set $entry "ipv6" .Values.ipv6 }}{{ end -}}
 {{- with .Values.defaults }}{{ $_ := set $entry "defaults" . }}{{ end -}}
 {{- $entry | toPrettyJson -}}
 {{- end }}

@@ -60,6 +60,19 @@ impl AgentState {
             _ => Vec::new(),
         }
     }
+
+    /// How many warnings about redirected pods plugins reported: one line, if there are any.
+    pub(crate) fn warning_line(&self) -> Option<String> {
+        let Self::Answers(status) = self else {
+            return None;
+        };
+        let counts: Vec<_> = status
+            .warnings
+            .iter()
+            .map(|(code, count)| format!("{count} {code}"))
+            .collect();
+        (!counts.is_empty()).then(|| format!("warnings: {}", counts.join(", ")))
+    }
 }
 
 fn request_status(socket: &Path) -> Option<AgentStatus> {

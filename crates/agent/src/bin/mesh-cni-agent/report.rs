@@ -83,6 +83,7 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
                 .map(|entry| format!("  nested: {entry}")),
         )
         .chain(agent.repair_lines())
+        .chain(agent.warning_line())
         .collect::<Vec<_>>()
         .join("\n")
 }

@@ -35,6 +35,9 @@ pub(super) struct EntryFlags {
     /// Which rules a pod gets: asm or istio
     #[arg(long, value_name = "NAME")]
     ruleset: Option<String>,
+    /// IPv6 traffic of pods without IPv6 rules: as-mesh, reject or redirect
+    #[arg(long, value_name = "NAME")]
+    ipv6: Option<String>,
     /// How rules are applied: auto, netlink, nft-native, iptables-nft or iptables-legacy
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
@@ -81,6 +84,7 @@ impl EntryFlags {
             ("profile", text(&self.profile)),
             ("selection", text(&self.selection)),
             ("ruleset", text(&self.ruleset)),
+            ("ipv6", text(&self.ipv6)),
             ("backend", text(&self.backend)),
             ("pod_source", text(&self.pod_source)),
             ("pod_dir", text(&self.pod_dir)),
