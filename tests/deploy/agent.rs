@@ -140,6 +140,8 @@ fn the_agent_accepts_the_arguments_of_the_daemon_set() {
             r#"istioOwnedCNIConfigFileName="01-mesh.conflist""#,
         ],
         &[r#"platform="openshift""#, "replaceIstioCni=true"],
+        &[r#"provider="multus""#, "istioNetworkAttachment=true"],
+        &[r#"provider="multus""#, "chained=true"],
         &["repair.enabled=false"],
         &[
             "repair.repairPods=false",

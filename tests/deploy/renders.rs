@@ -43,6 +43,12 @@ const SETS: &[(&str, &str, &[&str])] = &[
         &[r#"platform="openshift""#],
     ),
     (
+        "multus",
+        "stand-alone: Multus's directory of networks, and the networks mesh-cni and istio-cni; the latter \
+         contains the entry with standalone",
+        &[r#"provider="multus""#, "istioNetworkAttachment=true"],
+    ),
+    (
         "k3s-owned-first",
         "k3s' directories; mode owned-first with a name of its own; Istio CNI's entry is replaced",
         &[
