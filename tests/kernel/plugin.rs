@@ -8,7 +8,7 @@ use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
 use mesh_cni_rules::OWNERSHIP;
-use mesh_cni_tests::{Attachment, Call, Finished, must, run};
+use mesh_cni_tests::{Attachment, Call, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must, run};
 use serde_json::{Value, json};
 
 const DUMP: &str = include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
@@ -175,6 +175,36 @@ fn a_stand_alone_plugin_reads_the_addresses_itself() {
     assert_eq!(call(&attachment, "ADD", &netns).code, 0);
     assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
+}
+
+/// Multus attaches the networks of the pod's annotation in order.
+#[test]
+fn a_network_that_is_attached_after_a_stand_alone_plugin_is_not_drift() {
+    let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
+    attachment.conf["standalone"] = json!(true);
+    attachment.conf["prevResult"] = Value::Null;
+    let manifest = attachment
+        .path()
+        .join(format!("pods/default_{PRODUCTPAGE_NAME}.yaml"));
+    let mut pod: Value = serde_saphyr::from_str(PRODUCTPAGE).unwrap();
+    for container in pod["spec"]["containers"].as_array_mut().unwrap() {
+        container["env"] = json!([{"name": "ISTIO_DUAL_STACK", "value": "true"}]);
+    }
+    std::fs::write(manifest, pod.to_string()).unwrap();
+    must(&netns, "ip link add eth0 type veth peer name eth0-peer");
+    must(&netns, "ip address add 10.99.0.5/24 dev eth0");
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    must(&netns, "ip link add net1 type veth peer name net1-peer");
+    must(&netns, "ip address add fd00:66::5/64 dev net1 nodad");
+    let checked = call(&attachment, "CHECK", &netns);
+    assert_eq!(checked.code, 0, "{}", checked.stdout);
+    // Rules that were written are still compared, also those of IPv6.
+    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    must(&netns, "ip6tables-nft -t nat -F ISTIO_OUTPUT");
+    assert_eq!(error(&call(&attachment, "CHECK", &netns))["code"], 102);
+    must(&netns, "iptables-nft -t nat -F ISTIO_OUTPUT");
+    assert_eq!(error(&call(&attachment, "CHECK", &netns))["code"], 102);
 }
 
 #[test]

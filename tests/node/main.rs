@@ -12,5 +12,6 @@ mod disks;
 mod installations;
 mod kill_points;
 mod killed_agent;
+mod migration;
 mod node;
 mod watches;
