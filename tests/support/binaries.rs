@@ -71,6 +71,11 @@ pub fn pinns() -> PathBuf {
     existing(repository().join(".cache/bin/pinns"))
 }
 
+/// Multus's thin plugin; `scripts/setup` builds it.
+pub fn multus() -> PathBuf {
+    existing(repository().join(".cache/bin/multus"))
+}
+
 /// The directory of the CNI project's reference plugins.
 pub fn reference_plugins() -> PathBuf {
     let named = env::var_os("CNI_REFERENCE_DIR").map(PathBuf::from);

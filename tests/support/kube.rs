@@ -29,12 +29,18 @@ pub struct KubeApi {
     server: Option<Process>,
     _etcd: Process,
     port: ReservedPort,
+    host: Host,
     directory: TempDir,
 }
 
 impl KubeApi {
     /// Starts both, and waits until the API server is ready.
     pub fn start() -> Self {
+        Self::start_on(Host::Local)
+    }
+
+    /// As [`KubeApi::start`], on the loopback interface of a host.
+    pub fn start_on(host: Host) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         authority::create_in(directory.path(), &["127.0.0.1", "localhost", "kubernetes"]);
         let admin = random_token();
@@ -45,8 +51,9 @@ impl KubeApi {
         private_file(&directory.path().join("audit.json"), &audit().to_string());
         let mut api = Self {
             server: None,
-            _etcd: start_etcd(&Host::Local, directory.path()),
+            _etcd: start_etcd(&host, directory.path()),
             port: ReservedPort::new(),
+            host,
             directory,
         };
         private_file(&api.kubeconfig(), &api.kubeconfig_with(&admin));
@@ -86,7 +93,7 @@ impl KubeApi {
         words: impl IntoIterator<Item = &'a str>,
         input: &str,
     ) -> Finished {
-        Kubectl::new(Host::Local, kubeconfig.to_owned()).run(words, input)
+        Kubectl::new(self.host.clone(), kubeconfig.to_owned()).run(words, input)
     }
 
     /// Runs `kubectl` as an administrator; it must succeed. Spaces separate the arguments. Returns
@@ -179,7 +186,7 @@ impl KubeApi {
             port: self.port.number(),
             advertised: None,
         };
-        let server = start_server(&self.admin(), &Host::Local, self.directory.path(), &serving);
+        let server = start_server(&self.admin(), &self.host, self.directory.path(), &serving);
         self.server = Some(server);
     }
 
@@ -194,7 +201,7 @@ impl KubeApi {
     }
 
     fn admin(&self) -> Kubectl {
-        Kubectl::new(Host::Local, self.kubeconfig())
+        Kubectl::new(self.host.clone(), self.kubeconfig())
     }
 
     fn server(&self) -> &Process {

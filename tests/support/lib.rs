@@ -31,7 +31,7 @@ mod user_ns;
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, crio, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
-    newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
+    multus, newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
 };
 pub use containerd::Containerd;
 pub use cri::{SandboxPod, crictl};
