@@ -18,7 +18,8 @@
 //!   and [`CniResult::losses`] lists what an older version cannot represent.
 //! - [`CniError`] has a code of the specification or the plugin, a message with field and value, and
 //!   a remedy.
-//! - [`ConfList`] adds a plugin to a configuration list or removes it, and keeps the rest unchanged.
+//! - [`ConfList`] loads a configuration list as libcni does, adds a plugin or removes it, and keeps the
+//!   bytes of the rest.
 //!
 //! # Example
 //!
@@ -89,7 +90,7 @@ mod version;
 pub use args::{CniArgs, PodArgs, PodArgsError};
 pub use attachment::Attachment;
 pub use command::{Command, UnknownCommand};
-pub use conf_list::{Change, ConfList, ConfListError};
+pub use conf_list::{Change, ConfList, ConfListError, check_entry, parse_json, plugin_type};
 pub use environment::Environment;
 pub use error::{CniError, ErrorCode};
 pub use name::{ContainerId, IfName, NameError, NetworkName};

@@ -16,9 +16,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = path.file_name().and_then(|name| name.to_str());
     let conf = ConfFile {
         name: ConfName::new(name.unwrap_or_default())?,
-        text: fs::read_to_string(path)?,
+        text: fs::read(path)?,
     };
-    println!("before, {}:\n{}", conf.name, conf.text);
+    println!(
+        "before, {}:\n{}",
+        conf.name,
+        String::from_utf8_lossy(&conf.text)
+    );
 
     let state = NodeState {
         confs: vec![conf],
@@ -28,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for step in plan_install(&settings, &state)?.steps {
         println!("step: {step}");
         if let Step::WriteList { text, .. } = step {
-            println!("after:\n{text}");
+            println!("after:\n{}", String::from_utf8_lossy(&text));
         }
     }
     Ok(())

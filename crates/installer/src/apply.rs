@@ -95,8 +95,8 @@ fn conf_dir(drop_in: &Path) -> &Path {
 
 fn write_list(
     path: &Path,
-    text: &str,
-    was: Option<&str>,
+    text: &[u8],
+    was: Option<&[u8]>,
     access: &Access,
 ) -> Result<(), DiskError> {
     let mode = match access {
@@ -108,18 +108,16 @@ fn write_list(
     };
     // For a symbolic link, its target is written.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    atomic::write(&target, text.as_bytes(), mode, || {
-        check_unchanged(path, was)
-    })
+    atomic::write(&target, text, mode, || check_unchanged(path, was))
 }
 
 /// Checks that the file still has the content that the plan is based on.
-fn check_unchanged(path: &Path, was: Option<&str>) -> Result<(), DiskError> {
+fn check_unchanged(path: &Path, was: Option<&[u8]>) -> Result<(), DiskError> {
     let now = match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         content => Some(content.map_err(DiskError::io("read", path))?),
     };
-    if now.as_deref() == was.map(str::as_bytes) {
+    if now.as_deref() == was {
         return Ok(());
     }
     let path = path.to_owned();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE, PodSourceName};
+use mesh_cni_spec::{ConfListError, check_entry};
 use serde_json::{Map, Value};
 
 /// The plugin's entry in a network configuration list: `type` and the given fields.
@@ -20,6 +21,9 @@ pub enum EntryError {
     /// The plugin would reject it.
     #[error("the plugin would reject this entry")]
     Refused(#[from] ConfError),
+    /// A runtime would not load a list with it.
+    #[error("a runtime would not load this entry")]
+    Unloadable(#[from] ConfListError),
     /// Pod source `file` has no directory, so no pod could start.
     #[error("field `pod_dir` is missing; pod source `file` requires it")]
     NoDirectory,
@@ -48,6 +52,7 @@ impl Entry {
         if decoded.conf.pod_source == PodSourceName::Runtime {
             request_annotations(&mut fields);
         }
+        check_entry(&Value::Object(fields.clone()))?;
         Ok(Self {
             fields,
             conf: decoded.conf,

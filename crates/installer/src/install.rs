@@ -6,14 +6,14 @@ pub(crate) mod loading;
 mod own_list;
 
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::{Change, ConfList};
-use serde_json::Value;
+use mesh_cni_spec::ConfList;
 
 use crate::nested::{nested_entries, nests};
+use crate::node_state::{LOOPBACK, is_no_pod_network};
 use crate::uninstall::without_entry;
 use crate::{
     Binary, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note, Plan,
-    Refusal, Settings, Step, istio,
+    Refusal, Settings, Step, error_chain, istio,
 };
 
 /// Plans the steps after which the node has the binary and exactly one entry.
@@ -28,6 +28,7 @@ pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refu
         let path = settings.paths.conf_dir.clone();
         return Err(Refusal::NoConfDir { path });
     }
+    plan.notes.extend(ignored(&settings.paths, state));
     match settings.chaining {
         Chaining::Chained => chain::chain(settings, state, &mut plan)?,
         Chaining::StandAlone => own_list::stand_alone(settings, state, &mut plan)?,
@@ -63,22 +64,69 @@ pub fn plan_binary_repair(settings: &Settings, state: &NodeState) -> Plan {
     plan
 }
 
-/// The configuration to chain into: the requested one, or the one that the runtime loads. Ignores
-/// our own copies.
+/// The configuration to chain into: the requested one, or the one that the runtime loads, which is the
+/// first that can be loaded. Ignores our own copies, and lists that are not the network of pods.
 pub(crate) fn choose_conf<'a>(
     paths: &NodePaths,
     requested: Option<&ConfName>,
     state: &'a NodeState,
 ) -> Result<&'a ConfFile, Refusal> {
     let Some(name) = requested else {
-        let path = paths.conf_dir.clone();
-        let mut others = state.confs.iter().filter(|conf| !conf.is_copy());
-        return others.next().ok_or(Refusal::NoConf { path });
+        return first_loaded(state).ok_or_else(|| nothing_loaded(paths, state));
     };
+    if let Some(unreadable) = state.unreadable.iter().find(|conf| conf.name == *name) {
+        return Err(Refusal::unreadable(paths, unreadable));
+    }
     // An earlier run may have converted a requested single plugin's file to a list.
     let conf = state.conf(name).or_else(|| state.conf(&name.as_list()));
     let path = paths.conf(name);
     conf.ok_or(Refusal::NoSuchConf { path })
+}
+
+/// The first configuration that a runtime loads, if it is the network of pods.
+fn first_loaded(state: &NodeState) -> Option<&ConfFile> {
+    let mut confs = state.confs.iter().filter(|conf| !conf.is_copy());
+    confs.find(|conf| conf.list().is_ok_and(|list| !is_no_pod_network(&list)))
+}
+
+/// Why no configuration is the network of pods.
+fn nothing_loaded(paths: &NodePaths, state: &NodeState) -> Refusal {
+    let invalid = |conf: &ConfFile| {
+        let source = conf.list().err()?;
+        let path = paths.conf(&conf.name);
+        Some(Refusal::InvalidConf { path, source })
+    };
+    let unreadable = || state.unreadable.first();
+    let unreadable = || Some(Refusal::unreadable(paths, unreadable()?));
+    let loopback = || {
+        let only = state.confs.iter().find(|conf| conf.has(LOOPBACK))?;
+        let path = paths.conf(&only.name);
+        Some(Refusal::OnlyLoopback { path })
+    };
+    let path = paths.conf_dir.clone();
+    let invalid = state.confs.iter().find_map(invalid);
+    invalid
+        .or_else(unreadable)
+        .or_else(loopback)
+        .unwrap_or(Refusal::NoConf { path })
+}
+
+/// Notes on the files that a runtime would not load.
+pub(crate) fn ignored(paths: &NodePaths, state: &NodeState) -> Vec<Note> {
+    let loaded = first_loaded(state).map(|conf| &conf.name);
+    let note = |name: &ConfName, why: String| Note::Ignored {
+        path: paths.conf(name),
+        why,
+        first: loaded.is_some_and(|loaded| name < loaded),
+    };
+    let invalid = |conf: &ConfFile| Some(note(&conf.name, error_chain(&conf.list().err()?)));
+    let unreadable = state.unreadable.iter();
+    state
+        .confs
+        .iter()
+        .filter_map(invalid)
+        .chain(unreadable.map(|conf| note(&conf.name, conf.why.clone())))
+        .collect()
 }
 
 fn place_binary(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<(), Refusal> {
@@ -122,10 +170,15 @@ fn place_kubeconfig(
 }
 
 fn parse(paths: &NodePaths, conf: &ConfFile) -> Result<ConfList, Refusal> {
-    conf.list().map_err(|source| {
-        let path = paths.conf(&conf.name);
-        Refusal::InvalidConf { path, source }
-    })
+    let path = || paths.conf(&conf.name);
+    match conf.list() {
+        Err(source) => Err(Refusal::InvalidConf {
+            path: path(),
+            source,
+        }),
+        Ok(list) if list.name().is_empty() => Err(Refusal::Nameless { path: path() }),
+        Ok(list) => Ok(list),
+    }
 }
 
 /// Refuses a list whose pods Istio CNI already redirects.
@@ -196,12 +249,4 @@ fn remove_drop_ins(paths: &NodePaths, state: &NodeState, keep: Option<&str>, pla
             });
         }
     }
-}
-
-fn set_entry(list: &mut ConfList, entry: Value) -> Change {
-    list.set_chained(entry).expect("our entry has a type")
-}
-
-pub(crate) fn is_ours(plugin: &Value) -> bool {
-    plugin.get("type").and_then(Value::as_str) == Some(PLUGIN_TYPE)
 }

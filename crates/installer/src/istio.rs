@@ -1,7 +1,7 @@
 //! Replacing and restoring the entry of Istio CNI.
 
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::{Change, ConfList};
+use mesh_cni_spec::{ConfList, plugin_type};
 use serde_json::{Map, Value};
 
 use crate::nested::nests;
@@ -20,19 +20,15 @@ pub(crate) fn is_in(list: &ConfList) -> bool {
 }
 
 /// Replaces Istio CNI's entry by `ours`, and keeps it in the list.
-pub(crate) fn replace(list: &mut ConfList, ours: Value) {
-    let Some(theirs) = entry_of(list) else {
-        return;
-    };
+pub(crate) fn replace(list: &mut ConfList, ours: &Value) {
     list.remove(PLUGIN_TYPE);
-    list.replace(ISTIO_CNI, ours)
-        .and_then(|_| list.set_field(REPLACED, theirs))
-        .expect("our entry has a type, and the field is not one of CNI");
+    list.set_aside(ISTIO_CNI, ours, REPLACED)
+        .expect("`Entry` checks our entry");
 }
 
 /// Whether this is Istio CNI's entry.
 pub(crate) fn is_entry(plugin: &Value) -> bool {
-    plugin.get("type").and_then(Value::as_str) == Some(ISTIO_CNI)
+    plugin_type(plugin) == Some(ISTIO_CNI)
 }
 
 /// Istio CNI's entry, active or replaced.
@@ -67,16 +63,7 @@ pub(crate) fn translated(theirs: &Value) -> Map<String, Value> {
 /// Restores the replaced entry in place of ours, or at the end if ours is missing. Does nothing if
 /// no entry was replaced.
 pub(crate) fn restore(list: &mut ConfList) {
-    if !was_replaced(list) {
-        return;
-    }
-    let theirs = list.remove_field(REPLACED).unwrap_or_default();
-    list.replace(PLUGIN_TYPE, theirs.clone())
-        .and_then(|change| match change {
-            Change::Unchanged => list.set_chained(theirs),
-            replaced => Ok(replaced),
-        })
-        .expect("Istio CNI's entry has a type");
+    list.restore(REPLACED, PLUGIN_TYPE);
 }
 
 /// The node's configuration that has an entry of Istio CNI, at any depth.

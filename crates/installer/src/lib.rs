@@ -13,7 +13,7 @@
 //!
 //! let list = ConfFile {
 //!     name: ConfName::new("10-calico.conflist")?,
-//!     text: r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#.to_owned(),
+//!     text: br#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#.to_vec(),
 //! };
 //! let state = NodeState { confs: vec![list], ..NodeState::default() };
 //! let settings = Settings::new(NodePaths::default(), Entry::default());
@@ -59,7 +59,9 @@ pub use install::{plan_binary_repair, plan_install};
 pub use keep::{Backoff, KeepEvent, NextAction, StopSignal, Stopper, keep, stop_channel};
 pub use kubeconfig::{Account, ApiServer, Secret};
 pub use nested::NestedEntry;
-pub use node_state::{Binary, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes};
+pub use node_state::{
+    Binary, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes, UnreadableConf,
+};
 pub use platform::{PLATFORMS, Platform};
 pub use read::{DiskError, read_account, read_node, read_sandboxes};
 pub use refusal::Refusal;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use mesh_cni_plan::PLUGIN_TYPE;
+use mesh_cni_spec::parse_json;
 use serde_json::{Map, Value};
 
 use crate::{ConfFile, ConfKind, NodePaths, NodeState};
@@ -32,12 +33,12 @@ pub(crate) fn nested_entries(paths: &NodePaths, state: &NodeState) -> Vec<Nested
             conf: paths.conf(&conf.name),
             at,
         };
-        match serde_json::from_str(&conf.text) {
+        match parse_json(&conf.text) {
             Ok(document) => positions(conf.name.kind(), &document, PLUGIN_TYPE)
                 .into_iter()
                 .map(|at| entry(Some(at)))
                 .collect(),
-            Err(_) => Vec::from_iter(conf.text.contains(PLUGIN_TYPE).then(|| entry(None))),
+            Err(_) => Vec::from_iter(conf.mentions_us().then(|| entry(None))),
         }
     };
     // A copy is removed as a whole.
@@ -47,7 +48,7 @@ pub(crate) fn nested_entries(paths: &NodePaths, state: &NodeState) -> Vec<Nested
 
 /// Whether the file has a plugin of this type below a list's own `plugins`.
 pub(crate) fn nests(conf: &ConfFile, plugin_type: &str) -> bool {
-    serde_json::from_str(&conf.text)
+    parse_json(&conf.text)
         .is_ok_and(|document| !positions(conf.name.kind(), &document, plugin_type).is_empty())
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn has_delegates(conf: &ConfFile) -> bool {
 /// The file's networks inside other plugins' configurations, by name, with whether each has our entry.
 pub(crate) fn nested_networks(conf: &ConfFile) -> Vec<(String, bool)> {
     let mut networks = Vec::new();
-    let Ok(document) = serde_json::from_str::<Value>(&conf.text) else {
+    let Ok(document) = parse_json(&conf.text) else {
         return networks;
     };
     visit(&document, &mut String::new(), &mut |at, fields| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::{ConfList, ConfListError};
+use mesh_cni_spec::{ConfList, ConfListError, plugin_type};
 use serde_json::Value;
 
 use crate::{Account, ConfKind, ConfName, Secret};
@@ -12,6 +12,9 @@ use crate::{Account, ConfKind, ConfName, Secret};
 /// The field that marks a list as our copy and names the original file. Runtimes ignore unknown
 /// fields of a list.
 pub(crate) const COPY_OF: &str = "mesh-cni/copy-of";
+
+/// The plugin of the interface `lo`.
+pub(crate) const LOOPBACK: &str = "loopback";
 
 /// The files of a node. The default is a node with both CNI directories, both empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,8 +27,10 @@ pub struct NodeState {
     pub uninstalled: bool,
     /// The directory of network configurations.
     pub conf_dir: DirectoryState,
-    /// Every configuration file that a runtime would load, in the runtime's order.
+    /// Every file with the name of a network configuration, in the runtime's order.
     pub confs: Vec<ConfFile>,
+    /// Files with the name of a network configuration that cannot be read.
+    pub unreadable: Vec<UnreadableConf>,
     /// Configuration files that an install renamed, under their original names.
     pub saved: Vec<ConfFile>,
     /// Network directories that contain our plugin, or nothing.
@@ -54,8 +59,8 @@ pub struct DropIn {
     /// The network's name.
     pub network: String,
     /// Content of our file in the directory.
-    pub text: Option<String>,
-    /// Whether the directory contains other files.
+    pub text: Option<Vec<u8>>,
+    /// Whether others need the directory: it contains other files, or it is a link.
     pub shared: bool,
 }
 
@@ -107,12 +112,21 @@ pub enum Binary {
 pub struct ConfFile {
     /// File name.
     pub name: ConfName,
-    /// Content.
-    pub text: String,
+    /// Content, which may not be UTF-8.
+    pub text: Vec<u8>,
+}
+
+/// A file with the name of a network configuration that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableConf {
+    /// File name.
+    pub name: ConfName,
+    /// Why it cannot be read.
+    pub why: String,
 }
 
 impl ConfFile {
-    /// The content as a list, for both kinds of file.
+    /// The content as a list, for both kinds of file. Fails if a runtime would not load it.
     pub(crate) fn list(&self) -> Result<ConfList, ConfListError> {
         match self.name.kind() {
             ConfKind::List => ConfList::parse(&self.text),
@@ -127,12 +141,23 @@ impl ConfFile {
 
     /// Whether it has an entry of the plugin.
     pub(crate) fn has_entry(&self) -> bool {
-        self.list().is_ok_and(|list| list.contains(PLUGIN_TYPE))
+        self.has(PLUGIN_TYPE)
+    }
+
+    /// Whether its text contains the plugin's type.
+    pub(crate) fn mentions_us(&self) -> bool {
+        let name = PLUGIN_TYPE.as_bytes();
+        self.text.windows(name.len()).any(|part| part == name)
+    }
+
+    /// Whether it has a plugin of this type.
+    pub(crate) fn has(&self, plugin_type: &str) -> bool {
+        self.list().is_ok_and(|list| list.contains(plugin_type))
     }
 
     /// Whether its list equals `list`, ignoring white space and the order of keys.
     pub(crate) fn equals(&self, list: &ConfList) -> bool {
-        self.list().is_ok_and(|own| same(&own, list))
+        self.list().is_ok_and(|own| own.has_same_values(list))
     }
 }
 
@@ -141,7 +166,7 @@ impl NodeState {
         self.confs.iter().find(|conf| conf.name == *name)
     }
 
-    pub(crate) fn drop_in(&self, network: &str) -> Option<&str> {
+    pub(crate) fn drop_in(&self, network: &str) -> Option<&[u8]> {
         self.drop_ins
             .iter()
             .find(|directory| directory.network == network)?
@@ -154,11 +179,25 @@ impl NodeState {
     }
 }
 
-/// Whether two lists are equal, ignoring white space and the order of keys.
-pub(crate) fn same(one: &ConfList, other: &ConfList) -> bool {
-    document(one) == document(other)
+/// Whether the list is not the network of the cluster's pods: its only plugin is `loopback`, or ours in
+/// mode stand-alone.
+pub(crate) fn is_no_pod_network(list: &ConfList) -> bool {
+    let is_loopback = |plugin: &Value| plugin_type(plugin) == Some(LOOPBACK);
+    let mut others = list.plugins().iter().filter(|plugin| !is_ours(plugin));
+    is_own(list) || (list.contains(LOOPBACK) && others.all(is_loopback))
 }
 
-fn document(list: &ConfList) -> Value {
-    serde_json::from_str(&list.to_text()).expect("a list is valid JSON")
+/// Whether this is a network with the plugin only.
+pub(crate) fn is_own(list: &ConfList) -> bool {
+    !list.plugins().is_empty() && list.plugins().iter().all(is_stand_alone)
+}
+
+/// Whether this is the plugin's entry.
+pub(crate) fn is_ours(plugin: &Value) -> bool {
+    plugin_type(plugin) == Some(PLUGIN_TYPE)
+}
+
+/// Whether this is the plugin's entry in a network of its own.
+pub(crate) fn is_stand_alone(plugin: &Value) -> bool {
+    is_ours(plugin) && plugin.get("standalone") == Some(&Value::Bool(true))
 }

@@ -5,8 +5,8 @@ mod sandboxes;
 pub use sandboxes::read_sandboxes;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,14 @@ use crate::istio::ISTIO_CNI;
 use crate::settings::{DROP_IN, KUBECONFIG};
 use crate::{
     Account, Binary, ConfFile, ConfName, DirectoryState, DropIn, Kubeconfig, NodePaths, NodeState,
-    Secret,
+    Secret, UnreadableConf,
 };
 
 /// Prefix and suffix of temporary file names. No runtime loads such a file.
 pub(crate) const TEMPORARY: (&str, &str) = (".mesh-cni-", ".tmp");
+
+/// The longest file that is read. It is containerd's limit for a network configuration.
+const LONGEST: u64 = 2 << 20;
 
 /// Our files in the run directory, besides the kubeconfig.
 const RUN_FILES: [&str; 3] = ["agent.sock", "backends", "plugin.log"];
@@ -113,18 +116,25 @@ pub fn read_account(directory: &Path) -> Result<Option<Account>, DiskError> {
 
 fn read_confs(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError> {
     state.conf_dir = each_entry(&paths.conf_dir, |path, name, is_directory| {
+        // Like libcni, this follows a link to a directory.
+        if path.is_dir() {
+            read_drop_in(&path, name, is_directory, state);
+        }
         if is_directory {
-            read_drop_in(&path, name, state)?;
-        } else if is_temporary(name) {
+            return Ok(());
+        }
+        if is_temporary(name) {
             state.leftovers.push(path);
         } else if let Some(name) = ConfName::of_saved(name) {
-            state.saved.extend(read_conf(&path, name)?);
+            let text = read_bytes(&path)?;
+            state.saved.extend(text.map(|text| ConfFile { name, text }));
         } else if let Ok(name) = ConfName::new(name) {
-            state.confs.extend(read_conf(&path, name)?);
+            read_conf(&path, name, state);
         }
         Ok(())
     })?;
     state.confs.sort_by_key(|conf| conf.name.clone());
+    state.unreadable.sort_by_key(|conf| conf.name.clone());
     state.saved.sort_by_key(|conf| conf.name.clone());
     state
         .drop_ins
@@ -132,20 +142,21 @@ fn read_confs(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError>
     Ok(())
 }
 
-/// Reads our file in a directory that may belong to a network; ignores other directories.
-fn read_drop_in(path: &Path, network: &str, state: &mut NodeState) -> Result<(), DiskError> {
-    let (mut text, mut shared) = (None, false);
-    each_entry(path, |path, name, is_directory| {
+/// Reads our file in a directory that may belong to a network. Ignores other directories, and those that
+/// cannot be read.
+fn read_drop_in(path: &Path, network: &str, is_own: bool, state: &mut NodeState) {
+    let (mut text, mut shared) = (None, !is_own);
+    let listed = each_entry(path, |path, name, is_directory| {
         if !is_directory && is_temporary(name) {
             state.leftovers.push(path);
         } else if !is_directory && name == DROP_IN {
-            text = read_text(&path)?;
+            text = read_bytes(&path)?;
         } else {
             shared = true;
         }
         Ok(())
-    })?;
-    if text.is_some() || !shared {
+    });
+    if listed.is_ok() && (text.is_some() || !shared) {
         let network = network.to_owned();
         state.drop_ins.push(DropIn {
             network,
@@ -153,7 +164,6 @@ fn read_drop_in(path: &Path, network: &str, state: &mut NodeState) -> Result<(),
             shared,
         });
     }
-    Ok(())
 }
 
 fn read_run_dir(paths: &NodePaths, state: &mut NodeState) -> Result<(), DiskError> {
@@ -227,16 +237,37 @@ fn each_entry(
     Ok(DirectoryState::Present)
 }
 
-/// Returns `None` if the file was removed since the directory was listed.
-fn read_conf(path: &Path, name: ConfName) -> Result<Option<ConfFile>, DiskError> {
-    let removed = || fs::symlink_metadata(path).is_err();
-    match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && removed() => Ok(None),
-        text => {
-            let text = text.map_err(DiskError::io("read", path))?;
-            Ok(Some(ConfFile { name, text }))
-        }
+/// Reads a network configuration, unless it was removed since the directory was listed.
+fn read_conf(path: &Path, name: ConfName, state: &mut NodeState) {
+    let why = match read_regular(path) {
+        Ok(text) => return state.confs.push(ConfFile { name, text }),
+        Err(error) if error.kind() != ErrorKind::NotFound => error.to_string(),
+        Err(_) if fs::symlink_metadata(path).is_err() => return,
+        Err(_) => "it is a link to a missing file".to_owned(),
+    };
+    state.unreadable.push(UnreadableConf { name, why });
+}
+
+/// Reads a regular file of limited length. Reading another file might not end.
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
     }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(LONGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("it is longer than 2 MiB"));
+    }
+    Ok(text)
+}
+
+/// Reads a file; `None` if it does not exist.
+fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    if_exists("read", path, read_regular(path))
 }
 
 /// Reads a file; `None` if it does not exist.
@@ -250,7 +281,7 @@ fn if_exists<T>(
     result: io::Result<T>,
 ) -> Result<Option<T>, DiskError> {
     match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         result => result.map(Some).map_err(DiskError::io(action, path)),
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use mesh_cni_spec::ConfListError;
 
+use crate::{NodePaths, UnreadableConf};
+
 /// Why a node cannot be changed as requested. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +47,32 @@ pub enum Refusal {
         path: PathBuf,
         /// The parse error.
         source: ConfListError,
+    },
+    /// The configuration cannot be read.
+    #[error("cannot read network configuration `{path}`: {why}")]
+    UnreadableConf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The only configurations are not the network of the cluster's pods.
+    #[error("the only network configuration, `{path}`, has no plugin but `loopback`")]
+    OnlyLoopback {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The network has no name.
+    #[error("network configuration `{path}` has no `name`")]
+    Nameless {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The list has no `plugins`; runtimes read its plugins from a directory.
+    #[error("network configuration `{path}` has no `plugins`: runtimes read them from a directory")]
+    PluginsInDirectory {
+        /// The file.
+        path: PathBuf,
     },
     /// The list has no other plugin.
     #[error("network configuration `{path}` has no plugin to chain mesh-cni to")]
@@ -118,6 +146,13 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn unreadable(paths: &NodePaths, conf: &UnreadableConf) -> Self {
+        Self::UnreadableConf {
+            path: paths.conf(&conf.name),
+            why: conf.why.clone(),
+        }
+    }
+
     /// What the operator can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -129,13 +164,17 @@ impl Refusal {
                 "set the runtime's CNI configuration directory with --cni-conf-dir, or wait for the \
                  cluster's network plugin with --wait"
             }
-            Self::NoConf { .. } | Self::NoSuchConf { .. } => {
+            Self::NoConf { .. } | Self::NoSuchConf { .. } | Self::OnlyLoopback { .. } => {
                 "install the cluster's network plugin first, or wait for it with --wait"
             }
-            Self::InvalidConf { .. } => {
-                "fix the file so that the runtime can load it, or select another one with \
-                 --cni-conf-name"
+            Self::InvalidConf { .. } | Self::UnreadableConf { .. } => {
+                "fix or remove the file, because runtimes do not load it either; if the network plugin \
+                 is still writing it, wait with --wait"
             }
+            Self::Nameless { .. } => {
+                "set `name` in the file, because containerd starts no pod without a network name"
+            }
+            Self::PluginsInDirectory { .. } => "use --mode drop-in",
             Self::NothingToChain { .. } => {
                 "select the network's own configuration with --cni-conf-name, or use --chained=false"
             }
@@ -171,7 +210,14 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::NoConfDir { .. } | Self::NoConf { .. } | Self::NoSuchConf { .. }
+            Self::NoConfDir { .. }
+                | Self::NoConf { .. }
+                | Self::NoSuchConf { .. }
+                | Self::InvalidConf { .. }
+                | Self::UnreadableConf { .. }
+                | Self::Nameless { .. }
+                | Self::OnlyLoopback { .. }
+                | Self::PluginsInDirectory { .. }
         )
     }
 }

@@ -9,11 +9,12 @@ use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
 use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
-use crate::install::{choose_conf, is_ours, loading};
+use crate::install::{choose_conf, ignored, loading};
 use crate::nested::{nested_entries, nests};
-use crate::node_state::COPY_OF;
+use crate::node_state::{COPY_OF, is_ours, is_own, is_stand_alone};
 use crate::{
-    Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, Note, error_chain, istio,
+    Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, Note, Refusal, error_chain,
+    istio,
 };
 use nested::{is_called_by_another, stale_network};
 
@@ -29,6 +30,8 @@ pub struct NodeStatus {
     pub problems: Vec<Problem>,
     /// Entries in the configurations of other plugins, which call the plugin too.
     pub nested: Vec<NestedEntry>,
+    /// Files that runtimes do not load.
+    pub notes: Vec<Note>,
 }
 
 /// Whether the plugin is installed on a node.
@@ -116,7 +119,7 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
     problems.extend(mark.map(Problem::Uninstalled));
     let conf = entry_conf(paths, requested, state);
     match &conf {
-        Err(problem) => problems.push(Problem::ConfMissing(problem.clone())),
+        Err(refusal) => problems.push(Problem::from_refusal(refusal)),
         Ok(conf) => {
             problems.extend(entry_problems(paths, state, conf));
             let signs = loading::signs(paths, requested, state);
@@ -138,9 +141,25 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
     };
     NodeStatus {
         installation,
+        notes: conf.as_ref().map_or(Vec::new(), |_| ignored(paths, state)),
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
         problems,
         nested,
+    }
+}
+
+impl Problem {
+    /// Why no configuration can have the entry.
+    fn from_refusal(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::InvalidConf { path, source } => {
+                Self::ConfUnreadable(path.clone(), error_chain(source))
+            }
+            Refusal::UnreadableConf { path, why } => {
+                Self::ConfUnreadable(path.clone(), why.clone())
+            }
+            other => Self::ConfMissing(other.to_string()),
+        }
     }
 }
 
@@ -185,36 +204,24 @@ fn entry_conf<'a>(
     paths: &NodePaths,
     requested: Option<&ConfName>,
     state: &'a NodeState,
-) -> Result<&'a ConfFile, String> {
+) -> Result<&'a ConfFile, Refusal> {
     if let Some(copy) = state.confs.first().filter(|first| first.is_copy()) {
         return Ok(copy);
     }
-    let chosen = choose_conf(paths, requested, state).map_err(|refusal| refusal.to_string())?;
-    let own = state.confs.iter().find(|conf| is_own(conf));
-    Ok(own
-        .filter(|_| requested.is_none() && !has_entry(state, chosen))
-        .unwrap_or(chosen))
+    let is_own = |conf: &&ConfFile| conf.list().is_ok_and(|list| is_own(&list));
+    let own = state.confs.iter().find(is_own);
+    match (choose_conf(paths, requested, state), own) {
+        (Ok(chosen), Some(own)) if requested.is_none() && !has_entry(state, chosen) => Ok(own),
+        (Ok(chosen), _) => Ok(chosen),
+        (Err(_), Some(own)) if requested.is_none() => Ok(own),
+        (Err(refusal), _) => Err(refusal),
+    }
 }
 
 /// Whether our entry is in the list, or in its network's directory.
 fn has_entry(state: &NodeState, conf: &ConfFile) -> bool {
     let dropped_in = |list: ConfList| state.drop_in(list.name()).is_some();
     conf.has_entry() || conf.list().is_ok_and(dropped_in)
-}
-
-/// Whether this is a network with the plugin only.
-fn is_own(conf: &ConfFile) -> bool {
-    conf.list().is_ok_and(|list| {
-        let plugins = list.plugins();
-        !plugins.is_empty()
-            && plugins
-                .iter()
-                .all(|plugin| is_ours(plugin) && is_stand_alone(plugin))
-    })
-}
-
-fn is_stand_alone(plugin: &Value) -> bool {
-    plugin.get("standalone") == Some(&Value::Bool(true))
 }
 
 fn entry_problems(paths: &NodePaths, state: &NodeState, conf: &ConfFile) -> Vec<Problem> {
@@ -253,13 +260,13 @@ fn inline_problems(path: &Path, list: &ConfList) -> Vec<Problem> {
     problems
 }
 
-fn drop_in_problems(paths: &NodePaths, conf: &Path, list: &ConfList, text: &str) -> Vec<Problem> {
+fn drop_in_problems(paths: &NodePaths, conf: &Path, list: &ConfList, text: &[u8]) -> Vec<Problem> {
     let path = paths.drop_in(list.name());
     let mut problems = Vec::new();
     if list.contains(PLUGIN_TYPE) {
         problems.push(Problem::EntryAndDropIn(conf.to_owned(), path.clone()));
     }
-    match serde_json::from_str(text) {
+    match serde_json::from_slice(text) {
         Err(error) => problems.push(Problem::EntryRefused(path, error_chain(&error))),
         Ok(entry) => problems.extend(refused(path, &entry)),
     }

@@ -44,9 +44,9 @@ pub enum Step {
         /// The file.
         path: PathBuf,
         /// Its new content.
-        text: String,
+        text: Vec<u8>,
         /// The expected current content; `None` if the file must not exist.
-        was: Option<String>,
+        was: Option<Vec<u8>>,
         /// Its permissions and owner.
         access: Access,
         /// What changes in it.
@@ -59,7 +59,7 @@ pub enum Step {
         /// The new name.
         to: PathBuf,
         /// The expected current content.
-        was: String,
+        was: Vec<u8>,
     },
     /// Rename a file back to its original name.
     Restore {
@@ -73,14 +73,14 @@ pub enum Step {
         /// The file.
         path: PathBuf,
         /// The expected current content.
-        was: String,
+        was: Vec<u8>,
     },
     /// Remove our file in the directory of a network, and make runtimes load the list again.
     RemoveDropIn {
         /// The file.
         path: PathBuf,
         /// The expected current content.
-        was: String,
+        was: Vec<u8>,
     },
     /// Remove a renamed file, because a file with its original name exists again.
     DiscardSaved {
@@ -191,10 +191,15 @@ pub enum Note {
         /// The file.
         path: PathBuf,
     },
-    /// A file that is not a valid network configuration does not mention us.
+    /// A file with the name of a network configuration is passed over, because a runtime would not load
+    /// it.
     Ignored {
         /// The file.
         path: PathBuf,
+        /// Why a runtime would not load it.
+        why: String,
+        /// Whether it sorts before every file that a runtime would load. containerd stops at it.
+        first: bool,
     },
     /// The binary stays, as requested.
     BinaryKept {
@@ -250,9 +255,14 @@ pub enum Note {
 }
 
 impl Note {
-    /// Whether the runtime may not call the plugin because of it.
+    /// Whether the runtime may not call the plugin, or start no pod, because of it.
     pub fn is_warning(&self) -> bool {
-        matches!(self, Self::PluginMissing { .. } | Self::ListUnused { .. })
+        matches!(
+            self,
+            Self::PluginMissing { .. }
+                | Self::ListUnused { .. }
+                | Self::Ignored { first: true, .. }
+        )
     }
 }
 

@@ -5,6 +5,7 @@ mod files;
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 
+use crate::install::ignored;
 use crate::node_state::COPY_OF;
 use crate::{
     Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Step, UninstallOptions,
@@ -22,6 +23,7 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     let restored = istio_conf(paths, state, options, &mut plan);
+    plan.notes.extend(ignored(paths, state));
     for conf in &state.confs {
         let restores = restored.is_some_and(|restored| restored.name == conf.name);
         edit_conf(paths, state, conf, restores, &mut plan);
@@ -35,7 +37,8 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     }
     files::remove_run_dir(paths, state, &mut plan);
     files::remove_binary(paths, state, options, &mut plan);
-    if plan.steps.is_empty() && plan.notes.is_empty() {
+    let is_about_us = |note: &Note| !matches!(note, Note::Ignored { .. });
+    if plan.steps.is_empty() && !plan.notes.iter().any(is_about_us) {
         plan.notes.push(Note::NothingInstalled);
     }
     plan
@@ -81,9 +84,6 @@ fn edit_conf(
 ) {
     let path = paths.conf(&conf.name);
     let Ok(mut list) = conf.list() else {
-        if !conf.text.contains(PLUGIN_TYPE) {
-            plan.notes.push(Note::Ignored { path });
-        }
         return;
     };
     if list.field(COPY_OF).is_some() {
@@ -92,7 +92,7 @@ fn edit_conf(
     } else if restores_istio {
         istio::restore(&mut list);
         plan.steps.push(Step::WriteList {
-            text: list.to_text(),
+            text: list.text().to_vec(),
             was: Some(conf.text.clone()),
             access: Access::Like(path.clone()),
             edit: Edit::RestoredIstioCni,
@@ -127,7 +127,7 @@ pub(crate) fn without_entry(
         // The file is restored first, so that a runtime always finds one of the two.
         Origin::Saved(restore) => vec![restore, remove],
         Origin::Own => vec![Step::WriteList {
-            text: rest.to_text(),
+            text: rest.text().to_vec(),
             was: Some(was),
             access: Access::Like(path.clone()),
             edit: Edit::Removed,

@@ -1,6 +1,6 @@
 //! Editing configuration lists.
 
-use mesh_cni_spec::{Change, ConfList};
+use mesh_cni_spec::{Change, ConfList, plugin_type};
 use serde_json::{Value, json};
 
 const CALICO_LIKE: &str = r#"{
@@ -27,11 +27,12 @@ fn entry(level: &str) -> Value {
     json!({"type": "ours", "log_level": level})
 }
 
+fn text(list: &ConfList) -> String {
+    String::from_utf8(list.text().to_vec()).unwrap()
+}
+
 fn types(list: &ConfList) -> Vec<&str> {
-    list.plugins()
-        .iter()
-        .filter_map(|plugin| plugin["type"].as_str())
-        .collect()
+    list.plugins().iter().filter_map(plugin_type).collect()
 }
 
 #[test]
@@ -41,24 +42,24 @@ fn a_chained_plugin_is_added_at_the_end() {
         (list.name(), list.cni_version()),
         ("k8s-pod-network", Some("0.3.1"))
     );
-    assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Appended);
+    assert_eq!(list.set_chained(&entry("info")).unwrap(), Change::Appended);
     assert!(list.contains("ours"));
     insta::with_settings!({
         snapshot_path => "../snapshots", prepend_module_to_snapshot => false,
         description => "an edited list: ours is last; all other keys, their order, and the digits of 1.50 and of the long number are unchanged, as are cniVersion and cniVersions",
     }, {
-        insta::assert_snapshot!("conf-list-appended", list.to_text());
+        insta::assert_snapshot!("conf-list-appended", text(&list));
     });
 }
 
 #[test]
 fn an_entry_is_added_only_once() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
-    assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Appended);
-    let text = list.to_text();
-    assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Unchanged);
-    assert_eq!(list.to_text(), text);
-    assert_eq!(list.set_chained(entry("debug")).unwrap(), Change::Replaced);
+    assert_eq!(list.set_chained(&entry("info")).unwrap(), Change::Appended);
+    let once = list.clone();
+    assert_eq!(list.set_chained(&entry("info")).unwrap(), Change::Unchanged);
+    assert_eq!(list, once);
+    assert_eq!(list.set_chained(&entry("debug")).unwrap(), Change::Replaced);
     assert_eq!(types(&list), ["main", "portmap", "ours"]);
     assert_eq!(list.plugins()[2], entry("debug"));
 }
@@ -67,7 +68,7 @@ fn an_entry_is_added_only_once() {
 fn duplicates_are_removed_and_the_first_is_replaced() {
     let text = r#"{"name":"n","plugins":[{"type":"a"},{"type":"ours"},{"type":"b"},{"type":"ours"},{"type":"ours","log_level":"info"}]}"#;
     let mut list = ConfList::parse(text).unwrap();
-    assert_eq!(list.set_chained(entry("info")).unwrap(), Change::Replaced);
+    assert_eq!(list.set_chained(&entry("info")).unwrap(), Change::Replaced);
     assert_eq!(types(&list), ["a", "ours", "b"]);
     assert_eq!(list.plugins()[1], entry("info"));
     let mut list = ConfList::parse(text).unwrap();
@@ -78,39 +79,95 @@ fn duplicates_are_removed_and_the_first_is_replaced() {
 }
 
 #[test]
-fn removing_undoes_setting() {
-    let mut list = ConfList::parse(CALICO_LIKE).unwrap();
-    let before = list.to_text();
-    list.set_chained(entry("info")).unwrap();
-    list.remove("ours");
-    assert_eq!(list.to_text(), before);
-    assert_eq!(
-        ConfList::parse(&before).unwrap().to_text(),
-        before,
-        "formatting again changes nothing"
-    );
-    let same: Value = serde_json::from_str(CALICO_LIKE).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&before).unwrap(), same);
-}
-
-#[test]
-fn the_indentation_is_kept() {
-    for (unit, text) in [
-        ("\t", "{\n\t\"name\": \"n\",\n\t\"plugins\": []\n}\n"),
-        ("    ", "{\n    \"name\": \"n\",\n    \"plugins\": []\n}\n"),
-        ("  ", "{\"name\": \"n\", \"plugins\": []}"),
+fn removing_gives_the_bytes_before() {
+    for before in [
+        CALICO_LIKE,
+        r#"{"name":"n","plugins":[{"type":"a"}]}"#,
+        "{\"plugins\" :\r\n[ {\"type\": \"a\"}\r\n ,\t{\"type\":\"b\"}\t] ,\"name\":\"n\"}\r\n\r\n",
+        r#"{"name":"n","plugins":[],"plugins":[{"type":"x","type":"a"}],"x":[{"type":"ours"}]}"#,
     ] {
-        let expected = format!("{{\n{unit}\"name\": \"n\",\n{unit}\"plugins\": []\n}}\n");
-        assert_eq!(ConfList::parse(text).unwrap().to_text(), expected);
+        let mut list = ConfList::parse(before).unwrap();
+        list.set_chained(&entry("info")).unwrap();
+        assert_eq!(types(&list).last(), Some(&"ours"));
+        list.set_chained(&entry("debug")).unwrap();
+        list.remove("ours");
+        assert_eq!(text(&list), before);
     }
 }
 
 #[test]
+fn an_entry_is_formatted_like_its_surroundings() {
+    let with_entry = |before: &str| {
+        let mut list = ConfList::parse(before).unwrap();
+        list.set_chained(&entry("info")).unwrap();
+        text(&list)
+    };
+    assert_eq!(
+        with_entry(
+            "{\r\n\t\"name\": \"n\",\r\n\t\"plugins\": [\r\n\t\t{\"type\": \"a\"}\r\n\t]\r\n}"
+        ),
+        "{\r\n\t\"name\": \"n\",\r\n\t\"plugins\": [\r\n\t\t{\"type\": \"a\"},\r\n\t\t{\r\n\t\t\t\"type\": \"ours\",\r\n\t\t\t\"log_level\": \"info\"\r\n\t\t}\r\n\t]\r\n}"
+    );
+    assert_eq!(
+        with_entry(r#"{"name":"n","plugins":[{"type":"a"}, {"type":"b"}]}"#),
+        r#"{"name":"n","plugins":[{"type":"a"}, {"type":"b"}, {"type": "ours", "log_level": "info"}]}"#
+    );
+}
+
+#[test]
+fn a_replaced_entry_is_restored_byte_for_byte() {
+    for before in [
+        CALICO_LIKE.to_owned(),
+        CALICO_LIKE.replace("\"portmap\",", "\"portmap\" ,\n     "),
+        r#"{"name":"n","plugins":[{"type":"portmap","x":1e3,"x":"\u00e9"},{"type":"b"}]}"#
+            .to_owned(),
+    ] {
+        let mut list = ConfList::parse(&before).unwrap();
+        let change = list
+            .set_aside("portmap", &entry("info"), "example.org/was")
+            .unwrap();
+        assert_eq!(change, Change::Replaced);
+        assert_eq!(list.field("example.org/was").unwrap()["type"], "portmap");
+        assert!(!list.contains("portmap"));
+        list = ConfList::parse(list.text()).unwrap();
+        assert!(list.restore("example.org/was", "ours"));
+        assert_eq!(text(&list), before);
+        assert!(!list.restore("example.org/was", "ours"));
+    }
+}
+
+#[test]
+fn a_list_without_plugins_gets_no_entry() {
+    let mut list = ConfList::parse(r#"{"name":"n"}"#).unwrap();
+    let error = list.set_chained(&entry("info")).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "field `plugins` is missing, expected a list of plugin configurations"
+    );
+}
+
+#[test]
 fn a_single_plugin_becomes_a_list() {
-    let text = r#"{"name":"n","cniVersion":"0.4.0","type":"bridge","mtu":1.0}"#;
-    let mut list = ConfList::from_conf(text).unwrap();
-    list.set_chained(entry("info")).unwrap();
-    insta::assert_snapshot!(list.to_text().replace('\n', " "), @r#"{   "cniVersion": "0.4.0",   "name": "n",   "plugins": [     {       "name": "n",       "cniVersion": "0.4.0",       "type": "bridge",       "mtu": 1.0     },     {       "type": "ours",       "log_level": "info"     }   ] } "#);
+    let conf = r#"{"name":"n","cniVersion":"0.4.0","type":"bridge","mtu":1.0}"#;
+    let mut list = ConfList::from_conf(conf).unwrap();
+    list.set_chained(&entry("info")).unwrap();
+    insta::assert_snapshot!(text(&list), @r#"
+    {
+      "cniVersion": "0.4.0",
+      "name": "n",
+      "plugins": [
+        {"name":"n","cniVersion":"0.4.0","type":"bridge","mtu":1.0},
+        {
+          "type": "ours",
+          "log_level": "info"
+        }
+      ]
+    }
+    "#);
+    let lines = "\r\n{\r\n  \"Type\": \"a\",\r\n  \"NAME\": \"caf\u{fffd}\"\r\n}\r\n";
+    let list = ConfList::from_conf(lines.replace('\u{fffd}', "\\udce9")).unwrap();
+    assert_eq!((list.name(), types(&list)), ("caf\u{fffd}", vec!["a"]));
+    assert_eq!(list.cni_version(), None);
 }
 
 #[test]
@@ -118,13 +175,10 @@ fn errors_contain_the_field() {
     let error = |text: &str| ConfList::parse(text).unwrap_err().to_string();
     assert_eq!(error("{"), "configuration list is not JSON");
     assert_eq!(error("[]"), "field `document` is `[]`, expected an object");
+    assert_eq!(error("{}"), "field `name` is missing, expected a string");
     assert_eq!(
-        error("{}"),
-        "field `name` is missing, expected a non-empty string"
-    );
-    assert_eq!(
-        error(r#"{"name":"n"}"#),
-        "field `plugins` is missing, expected a list of plugin configurations"
+        error(r#"{"name":"n","plugins":[]}"#),
+        "field `plugins` is `[]`, expected a list of plugin configurations"
     );
     assert_eq!(
         error(r#"{"name":"n","plugins":[{"type":"a"},{}]}"#),
@@ -137,7 +191,7 @@ fn errors_contain_the_field() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
     let before = list.clone();
     let error = list
-        .set_chained(json!({"name": "no type"}))
+        .set_chained(&json!({"name": "no type"}))
         .unwrap_err()
         .to_string();
     assert_eq!(
@@ -154,32 +208,35 @@ fn errors_contain_the_field() {
 #[test]
 fn one_plugin_replaces_another() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
-    list.set_chained(json!({"type": "main", "mtu": 1})).unwrap();
-    let change = list.replace("main", entry("info")).unwrap();
+    list.set_chained(&json!({"type": "main", "mtu": 1}))
+        .unwrap();
+    let change = list.replace("main", &entry("info")).unwrap();
     assert_eq!(
         (change, types(&list)),
         (Change::Replaced, vec!["ours", "portmap"])
     );
     let before = list.clone();
     assert_eq!(
-        list.replace("absent", entry("info")).unwrap(),
+        list.replace("absent", &entry("info")).unwrap(),
         Change::Unchanged
     );
-    list.replace("ours", json!({})).unwrap_err();
+    list.replace("ours", &json!({})).unwrap_err();
     assert_eq!(list, before);
 }
 
 #[test]
 fn removing_a_field_undoes_setting_it() {
     let mut list = ConfList::parse(CALICO_LIKE).unwrap();
-    let before = list.to_text();
-    list.set_field("example.org/mark", json!({"a": 1})).unwrap();
+    let before = list.clone();
+    list.set_field("example.org/mark", &json!({"a": 1}))
+        .unwrap();
     assert_eq!(list.field("example.org/mark"), Some(&json!({"a": 1})));
-    assert_eq!(list.remove_field("example.org/mark"), Some(json!({"a": 1})));
-    assert_eq!(list.to_text(), before);
+    list.set_field("example.org/mark", &json!(2)).unwrap();
+    assert_eq!(list.remove_field("example.org/mark"), Some(json!(2)));
+    assert_eq!(list, before);
 
-    list.set_field("plugins", json!({})).unwrap_err();
-    list.set_field("name", json!("")).unwrap_err();
+    list.set_field("plugins", &json!({})).unwrap_err();
+    list.set_field("name", &json!(5)).unwrap_err();
     assert_eq!(list.remove_field("plugins"), None);
-    assert_eq!(list.to_text(), before);
+    assert_eq!(list, before);
 }

@@ -6,6 +6,8 @@
 )]
 
 mod conf_list;
+mod conf_list_bytes;
+mod conf_list_load;
 mod configuration;
 mod environment;
 mod main_loop;

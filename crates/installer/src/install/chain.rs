@@ -3,9 +3,8 @@
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 
-use super::{
-    choose_conf, is_ours, parse, refuse_nested_istio, remove_copies, remove_drop_ins, set_entry,
-};
+use super::{choose_conf, parse, refuse_nested_istio, remove_copies, remove_drop_ins};
+use crate::node_state::is_ours;
 use crate::{
     Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Settings, Step,
     istio,
@@ -25,7 +24,7 @@ pub(super) fn chain(
         (ConfKind::Single, _) => convert(paths, state, conf, &list, plan)?,
         (ConfKind::List, None) => plan.notes.push(Note::EntryInPlace { path }),
         (ConfKind::List, Some(edit)) => plan.steps.push(Step::WriteList {
-            text: list.to_text(),
+            text: list.text().to_vec(),
             was: Some(conf.text.clone()),
             access: Access::Like(path.clone()),
             edit,
@@ -54,16 +53,23 @@ pub(super) fn insert_entry(
         if !settings.replace_istio_cni {
             return Err(Refusal::IstioCni { path: path() });
         }
-        istio::replace(list, entry.chained());
+        istio::replace(list, &entry.chained());
         return check_chainable(list, path).map(|()| Some(Edit::ReplacedIstioCni));
+    }
+    if list.field("plugins").is_none() {
+        return Err(Refusal::PluginsInDirectory { path: path() });
+    }
+    if list.plugins().iter().all(is_ours) {
+        return Err(Refusal::NothingToChain { path: path() });
     }
     let first_is_ours = list.plugins().first().is_some_and(is_ours);
     if first_is_ours {
         // A first plugin has no previous result to pass on, so the entry moves to the end.
         list.remove(PLUGIN_TYPE);
     }
-    let change = set_entry(list, entry.chained());
-    check_chainable(list, path)?;
+    let change = list
+        .set_chained(&entry.chained())
+        .expect("`Entry` checks our entry");
     Ok(change.is_change().then_some({
         if change == Change::Replaced || first_is_ours {
             Edit::Replaced
@@ -105,7 +111,7 @@ fn convert(
     if !existing.is_some_and(|existing| existing.equals(list)) {
         plan.steps.push(Step::WriteList {
             path,
-            text: list.to_text(),
+            text: list.text().to_vec(),
             was: existing.map(|existing| existing.text.clone()),
             access: Access::Like(from.clone()),
             edit: Edit::Converted { from: from.clone() },

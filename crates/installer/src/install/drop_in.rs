@@ -1,6 +1,5 @@
 //! Plans a file in the network's directory, which newer runtimes append to the list.
 
-use mesh_cni_spec::ConfList;
 use serde_json::Value;
 
 use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry};
@@ -16,20 +15,20 @@ pub(super) fn drop_in(
     let list = parse(paths, conf)?;
     refuse_istio(paths, conf, &list)?;
     let is_single = conf.name.kind() == ConfKind::Single || was_single(state, conf);
-    if is_single || is_closed(&list) || !is_directory_name(list.name()) {
+    if is_single || list.loads_only_inlined() || !is_directory_name(list.name()) {
         let path = paths.conf(&conf.name);
         return Err(Refusal::DropInsUnsupported { path });
     }
     let path = paths.drop_in(list.name());
     let text = text_of(&settings.entry.chained());
     let existing = state.drop_in(list.name());
-    if existing == Some(text.as_str()) {
+    if existing == Some(&text[..]) {
         plan.notes.push(Note::EntryInPlace { path });
     } else {
         plan.steps.push(Step::WriteList {
             path,
             text,
-            was: existing.map(str::to_owned),
+            was: existing.map(<[u8]>::to_vec),
             access: Access::Like(paths.conf(&conf.name)),
             edit: Edit::DropIn,
         });
@@ -51,14 +50,8 @@ fn was_single(state: &NodeState, conf: &ConfFile) -> bool {
         .any(|single| state.saved(single).is_some())
 }
 
-fn text_of(entry: &Value) -> String {
-    format!("{entry:#}\n")
-}
-
-/// Whether the list tells its runtime not to append plugins.
-fn is_closed(list: &ConfList) -> bool {
-    let field = list.field("loadOnlyInlinedPlugins");
-    field.is_some_and(|value| value.as_bool() == Some(true) || value.as_str() == Some("true"))
+fn text_of(entry: &Value) -> Vec<u8> {
+    format!("{entry:#}\n").into_bytes()
 }
 
 /// Whether the network's name, which is also the directory's, is valid for every runtime.

@@ -3,9 +3,10 @@
 //! containerd loads the first file. CRI-O loads all files, passes over those with a plugin that is missing
 //! or too old, and uses the network `cni_default_network` if its configuration names one.
 
-use serde_json::Value;
+use mesh_cni_spec::plugin_type;
 
 use super::choose_conf;
+use crate::node_state::is_ours;
 use crate::{ConfName, NodePaths, NodeState, Note};
 
 /// The signs, for the list that is chosen if none is requested.
@@ -23,11 +24,8 @@ pub(crate) fn signs(
         let binaries = state.binaries.as_ref();
         binaries.is_some_and(|binaries| !binaries.contains(*plugin))
     };
-    let types = list
-        .plugins()
-        .iter()
-        .filter(|plugin| !super::is_ours(plugin));
-    let types = types.filter_map(|plugin| plugin.get("type").and_then(Value::as_str));
+    let types = list.plugins().iter().filter(|plugin| !is_ours(plugin));
+    let types = types.filter_map(plugin_type);
     let missing = types.filter(is_missing).map(|plugin| Note::PluginMissing {
         path: path.clone(),
         plugin: plugin.to_owned(),

@@ -5,12 +5,9 @@ use mesh_cni_spec::ConfList;
 use serde_json::{Value, json};
 
 use super::chain::insert_entry;
-use super::{
-    choose_conf, is_ours, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry,
-    set_entry,
-};
+use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry};
 use crate::nested::{has_delegates, nests};
-use crate::node_state::{COPY_OF, same};
+use crate::node_state::{COPY_OF, is_ours};
 use crate::{Access, ConfFile, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
 
 /// CNI version of our own list: the oldest one whose runtimes all call CHECK and pass results in
@@ -56,7 +53,7 @@ pub(super) fn owned_first(
         let from = paths.conf(&primary.name);
         plan.steps.push(Step::WriteList {
             path,
-            text: wanted.to_text(),
+            text: wanted.text().to_vec(),
             was: existing.map(|existing| existing.text.clone()),
             access: Access::Like(from.clone()),
             edit: Edit::Copied { from },
@@ -112,7 +109,7 @@ fn copy_of(settings: &Settings, primary: &ConfFile) -> Result<ConfList, Refusal>
     let mut list = parse(&settings.paths, primary)?;
     list.remove(PLUGIN_TYPE);
     insert_entry(settings, primary, &mut list)?;
-    list.set_field(COPY_OF, Value::from(primary.name.as_str()))
+    list.set_field(COPY_OF, &Value::from(primary.name.as_str()))
         .expect("the field is not one of CNI");
     Ok(list)
 }
@@ -125,7 +122,7 @@ fn renew_copy(settings: &Settings, copy: &ConfFile, plan: &mut Plan) -> Result<(
         .push(Note::CopyWithoutOriginal { path: path.clone() });
     if insert_entry(settings, copy, &mut list)?.is_some() {
         plan.steps.push(Step::WriteList {
-            text: list.to_text(),
+            text: list.text().to_vec(),
             was: Some(copy.text.clone()),
             access: Access::Like(path.clone()),
             edit: Edit::Replaced,
@@ -159,7 +156,7 @@ pub(super) fn stand_alone(
 fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<(), Refusal> {
     let name = settings.own_conf();
     let path = settings.paths.conf(&name);
-    let wanted = own_list(settings.entry.stand_alone());
+    let wanted = own_list(&settings.entry.stand_alone());
     let existing = state.conf(&name);
     let existing_list = match existing.map(ConfFile::list).transpose() {
         Ok(list) => list,
@@ -167,13 +164,13 @@ fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<
     };
     match &existing_list {
         Some(list) if !list.plugins().iter().all(is_ours) => Err(Refusal::NotOurs { path }),
-        Some(list) if same(list, &wanted) => {
+        Some(list) if list.has_same_values(&wanted) => {
             plan.notes.push(Note::EntryInPlace { path });
             Ok(())
         }
         _ => {
             plan.steps.push(Step::WriteList {
-                text: wanted.to_text(),
+                text: wanted.text().to_vec(),
                 was: existing.map(|existing| existing.text.clone()),
                 access: existing.map_or(Access::New, |_| Access::Like(path.clone())),
                 edit: Edit::StandAlone,
@@ -184,9 +181,7 @@ fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<
     }
 }
 
-fn own_list(entry: Value) -> ConfList {
-    let empty = json!({"cniVersion": OWN_CNI_VERSION, "name": PLUGIN_TYPE, "plugins": []});
-    let mut list = ConfList::parse(&empty.to_string()).expect("it has a name and plugins");
-    set_entry(&mut list, entry);
-    list
+fn own_list(entry: &Value) -> ConfList {
+    let list = json!({"cniVersion": OWN_CNI_VERSION, "name": PLUGIN_TYPE, "plugins": [entry]});
+    ConfList::parse(format!("{list:#}\n")).expect("`Entry` checks our entry")
 }

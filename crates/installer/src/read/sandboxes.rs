@@ -1,7 +1,6 @@
 //! Counts the sandboxes that CNI caches record as created with the plugin.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use base64::Engine;
@@ -9,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use mesh_cni_plan::PLUGIN_TYPE;
 use serde_json::Value;
 
-use super::{each_entry, if_exists};
+use super::{each_entry, read_bytes};
 use crate::nested::names;
 use crate::{DirectoryState, DiskError, Sandboxes};
 
@@ -50,7 +49,7 @@ fn read_attachments(
         if is_directory {
             return Ok(());
         }
-        let content = if_exists("read", &path, fs::read(&path))?.unwrap_or_default();
+        let content = read_bytes(&path).ok().flatten().unwrap_or_default();
         let attachment = serde_json::from_slice::<Value>(&content).unwrap_or_default();
         if names_us(&attachment) {
             // The file's own name is the sandbox's in Multus's directory.

@@ -95,11 +95,14 @@ impl fmt::Display for Note {
                 "kept {}: another program changed or removed the list that replaced it",
                 path.display()
             ),
-            Self::Ignored { path } => write!(
-                f,
-                "ignored {}: it is not a valid network configuration and does not mention mesh-cni",
-                path.display()
-            ),
+            Self::Ignored { path, why, first } => {
+                let path = path.display();
+                write!(f, "ignored {path}, which runtimes do not load: {why}")?;
+                if *first {
+                    f.write_str("; containerd loads no network while this file is the first")?;
+                }
+                Ok(())
+            }
             Self::BinaryKept { path } => write!(f, "kept {}", path.display()),
             Self::BinaryNeeded { path, sandboxes } => {
                 write!(f, "kept {}: {sandboxes} for DEL", path.display())

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mesh_cni_installer::{BinaryRemoval, UninstallOptions};
 use mesh_cni_installer::{
-    DiskError, Error, Progress, Refusal, Step, apply, install, plan_install, read_node, uninstall,
+    DiskError, Error, Progress, Refusal, Step, apply, error_chain, install, plan_install,
+    read_node, uninstall,
 };
 
 use crate::fixture::{BRIDGE, CALICO, stand_alone};
@@ -107,10 +108,57 @@ fn install_waits_for_a_list() {
 }
 
 #[test]
-fn install_does_not_wait_for_an_invalid_list() {
+fn install_waits_until_the_file_is_the_pods_network() {
+    for (name, text, reason) in [
+        (
+            "10-aws.conflist",
+            &include_str!("../node-files/truncated-10-aws.conflist")[..],
+            "EOF while parsing a string at line",
+        ),
+        ("10-aws.conflist", "", "EOF while parsing a value"),
+        ("10-aws.conflist", r#"{"name": "aws"}"#, "has no `plugins`"),
+        (
+            "99-loopback.conf",
+            include_str!("../node-files/loopback-only-99-loopback.conf"),
+            "has no plugin but `loopback`",
+        ),
+        (
+            "200-loopback.conf",
+            include_str!("../node-files/late-primary-200-loopback.conf"),
+            "has no plugin but `loopback`",
+        ),
+        (
+            "99-lo.conflist",
+            r#"{"name": "lo", "plugins": [{"type": "loopback"}]}"#,
+            "has no plugin but `loopback`",
+        ),
+    ] {
+        let node = Node::with(&[(name, text)]);
+        let mut waited = Vec::new();
+        let day = Duration::from_secs(86_400);
+        install(&node.settings(), day, |event| {
+            if let Progress::Waiting(refusal) = event {
+                waited.push(error_chain(refusal));
+                let network = node.conf("10-aws.conflist");
+                fs::write(network, CALICO).unwrap();
+            }
+        })
+        .unwrap();
+        assert!(
+            matches!(&waited[..], [why] if why.contains(reason)),
+            "{waited:?}"
+        );
+        assert!(node.load().contains("mesh-cni"));
+        if name != "10-aws.conflist" {
+            assert_eq!(node.read(name), text);
+        }
+    }
+}
+
+#[test]
+fn without_a_wait_a_file_that_is_not_loaded_is_refused() {
     let node = Node::with(&[("10-calico.conflist", "{")]);
-    let day = Duration::from_secs(86_400);
-    let error = install(&node.settings(), day, |_| ()).unwrap_err();
+    let error = install(&node.settings(), Duration::ZERO, |_| ()).unwrap_err();
     assert!(
         matches!(error, Error::Refused(Refusal::InvalidConf { .. })),
         "{error}"

@@ -30,7 +30,7 @@ pub(crate) const BRIDGE: &str = r#"{
 pub(crate) fn file(name: &str, text: &str) -> ConfFile {
     ConfFile {
         name: name_of(name),
-        text: text.to_owned(),
+        text: text.as_bytes().to_vec(),
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn uninstalling_as(state: &NodeState, options: &UninstallOptions) -> 
 pub(crate) fn written(settings: &Settings, state: &NodeState, name: &str) -> String {
     let plan = plan_install(settings, state).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
-        Step::WriteList { path, text, .. } if path.ends_with(name) => Some(text),
+        Step::WriteList { path, text, .. } if path.ends_with(name) => String::from_utf8(text).ok(),
         _ => None,
     });
     texts.next().unwrap()
@@ -129,10 +129,18 @@ pub(crate) fn written(settings: &Settings, state: &NodeState, name: &str) -> Str
 pub(crate) fn with_drop_in(mut state: NodeState, network: &str, text: Option<&str>) -> NodeState {
     state.drop_ins.push(DropIn {
         network: network.to_owned(),
-        text: text.map(str::to_owned),
+        text: text.map(|text| text.as_bytes().to_vec()),
         shared: false,
     });
     state
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = String> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 fn plan_text(state: &NodeState, plan: Result<Plan, Refusal>) -> String {
@@ -141,16 +149,16 @@ fn plan_text(state: &NodeState, plan: Result<Plan, Refusal>) -> String {
     line("  ", &format!("binary: {:?}", state.binary));
     for conf in &state.confs {
         line("  ", conf.name.as_str());
-        conf.text.lines().for_each(|json| line("    ", json));
+        lines(&conf.text).for_each(|json| line("    ", &json));
     }
     for saved in &state.saved {
         line("  ", &format!("{} renamed", saved.name));
-        saved.text.lines().for_each(|json| line("    ", json));
+        lines(&saved.text).for_each(|json| line("    ", &json));
     }
     for directory in &state.drop_ins {
         line("  ", &format!("{}/", directory.network));
         let text = directory.text.as_deref().unwrap_or_default();
-        text.lines().for_each(|json| line("    ", json));
+        lines(text).for_each(|json| line("    ", &json));
     }
     if let Some(kubeconfig) = &state.kubeconfig {
         line("  ", &format!("kubeconfig, mode {:04o}", kubeconfig.mode));
@@ -169,7 +177,7 @@ fn plan_text(state: &NodeState, plan: Result<Plan, Refusal>) -> String {
             for step in &plan.steps {
                 line("  ", &step.to_string());
                 if let Step::WriteList { text, .. } = step {
-                    text.lines().for_each(|json| line("    ", json));
+                    lines(text).for_each(|json| line("    ", &json));
                 }
             }
             line("", "the notes");

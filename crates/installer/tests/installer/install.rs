@@ -222,7 +222,7 @@ fn entries_are_checked_as_in_the_plugin() {
 fn list_of(state: &NodeState) -> String {
     let plan = plan_install(&settings(), state).unwrap();
     let mut texts = plan.steps.into_iter().filter_map(|step| match step {
-        Step::WriteList { text, .. } => Some(text),
+        Step::WriteList { text, .. } => String::from_utf8(text).ok(),
         _ => None,
     });
     texts.next().unwrap()

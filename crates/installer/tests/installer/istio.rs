@@ -97,11 +97,8 @@ fn a_replaced_entry_needs_no_step() {
 fn an_entry_that_istio_adds_again_is_replaced_again() {
     let list = written(&replacing(), &with_istio(), "10-calico.conflist");
     let theirs = r#"{"type": "istio-cni", "plugin_log_level": "info"}"#;
-    let again = list.replace(
-        r#"{
-      "type": "portmap""#,
-        &format!("{theirs}, {{\"type\": \"portmap\""),
-    );
+    let portmap = r#"{"type": "portmap""#;
+    let again = list.replace(portmap, &format!("{theirs}, {portmap}"));
     assert_ne!(again, list);
     let text = written(
         &replacing(),
@@ -168,7 +165,7 @@ fn restoring() -> UninstallOptions {
 
 /// The node after Istio's agent has added its entry again, at the end as it does.
 fn overlapping() -> NodeState {
-    let mut list: Value = serde_json::from_str(&replaced().confs[0].text).unwrap();
+    let mut list: Value = serde_json::from_slice(&replaced().confs[0].text).unwrap();
     let theirs = json!({"type": "istio-cni", "plugin_log_level": "info"});
     list["plugins"].as_array_mut().unwrap().push(theirs);
     NodeState {
@@ -193,7 +190,7 @@ fn left(state: &NodeState) -> (Vec<String>, Vec<Note>) {
         Step::WriteList { text, .. } => Some(text),
         _ => None,
     });
-    let list: Value = serde_json::from_str(texts.next().unwrap()).unwrap();
+    let list: Value = serde_json::from_slice(texts.next().unwrap()).unwrap();
     assert_eq!(list.get("mesh-cni/replaced"), None, "{list}");
     let types = list["plugins"].as_array().unwrap().iter();
     let types = types.map(|plugin| plugin["type"].as_str().unwrap().to_owned());
@@ -243,7 +240,7 @@ fn a_kept_value_that_others_changed_is_not_restored() {
         json!("istio-cni"),
         json!({"name": "istio-cni"}),
     ] {
-        let mut list: Value = serde_json::from_str(&replaced().confs[0].text).unwrap();
+        let mut list: Value = serde_json::from_slice(&replaced().confs[0].text).unwrap();
         list["mesh-cni/replaced"] = kept;
         let state = NodeState {
             istio_binary: true,

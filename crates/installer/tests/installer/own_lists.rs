@@ -137,7 +137,7 @@ fn uninstall_removes_the_copy() {
 #[test]
 fn a_missing_binary_is_restored_even_if_the_installation_is_refused() {
     let copy = copy_of(("10-calico.conflist", CALICO));
-    let orphaned = node(&[("00-broken.conflist", "{"), (OWNED, &copy)]);
+    let orphaned = node(&[("00-multus.conf", BRIDGE), (OWNED, &copy)]);
     plan_install(&owned_first(), &orphaned).unwrap_err();
     let names = |state: &NodeState| -> Vec<_> {
         let plan = plan_binary_repair(&owned_first(), state);
