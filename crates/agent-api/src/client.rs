@@ -124,6 +124,13 @@ impl SetTimeout for TcpStream {
     }
 }
 
+impl<S> Client<Bounded<S>> {
+    /// The stream, for example to ask which process is at its other end.
+    pub fn stream(&self) -> &S {
+        &self.stream.stream
+    }
+}
+
 impl Client<Bounded<UnixStream>> {
     /// Connects to the agent's socket. The timeout is for the whole exchange: to connect, send and
     /// receive.

@@ -25,7 +25,7 @@ pub(crate) const TEMPORARY: (&str, &str) = (".mesh-cni-", ".tmp");
 const LONGEST: u64 = 2 << 20;
 
 /// Our files in the run directory, besides the kubeconfig.
-const RUN_FILES: [&str; 3] = ["agent.sock", "backends", "plugin.log"];
+const RUN_FILES: [&str; 4] = ["agent.sock", "agent.lock", "backends", "plugin.log"];
 
 /// Prefix of the temporary directory in which an agent creates its socket.
 const SOCKET_DIR: &str = ".agent";
