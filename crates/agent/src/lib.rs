@@ -37,6 +37,7 @@ use mesh_cni_installer::error_chain;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use http::limits::{Limits, Places};
 pub use http::socket::ListenError;
 pub use kube::api_error::{ApiError, ErrorStatus};
 pub use kube::container::{Container, ContainerState, Termination};

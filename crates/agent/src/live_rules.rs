@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh_cni_netfilter::{Family, RuleSet};
 use mesh_cni_netns::{BackendChoice, ProcessError, ProcessTable, Xtables, read as read_rules};
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -17,16 +18,42 @@ use crate::pod_netns::{self, PodNetnsError};
 /// The time limit for reading, which may start programs of the host.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many reads run at a time. Each reads the node's whole process table.
+const READS: usize = 2;
+
 /// The live rules of a pod, or in one sentence why they cannot be read.
 pub(crate) type LiveRules = Result<Vec<RuleSet>, String>;
 
-/// Reads the live rules of a pod.
-pub(crate) async fn read(proc: PathBuf, store: Arc<PodStore>, pod: Arc<Pod>) -> LiveRules {
-    let reading = spawn_blocking(move || read_blocking(&proc, &store, &pod));
-    match timeout(TIMEOUT, reading).await {
-        Ok(Ok(rules)) => rules,
-        Ok(Err(error)) => Err(error_chain(&error)),
-        Err(_) => Err("Reading the live rules takes too long.".to_owned()),
+/// Reads the live rules of a few pods at a time.
+pub(crate) struct LiveRulesReader {
+    /// The directory where the processes of the node are visible.
+    proc: PathBuf,
+    free: Arc<Semaphore>,
+}
+
+impl LiveRulesReader {
+    pub(crate) fn new(proc: PathBuf) -> Self {
+        Self {
+            proc,
+            free: Arc::new(Semaphore::new(READS)),
+        }
+    }
+
+    /// The live rules of a pod; `None` while too many others are being read. A read that takes too
+    /// long counts until it ends.
+    pub(crate) async fn read(&self, store: &Arc<PodStore>, pod: &Arc<Pod>) -> Option<LiveRules> {
+        let free = Arc::clone(&self.free).try_acquire_owned().ok()?;
+        let (proc, store, pod) = (self.proc.clone(), Arc::clone(store), Arc::clone(pod));
+        let reading = spawn_blocking(move || {
+            let rules = read_blocking(&proc, &store, &pod);
+            drop(free);
+            rules
+        });
+        Some(match timeout(TIMEOUT, reading).await {
+            Ok(Ok(rules)) => rules,
+            Ok(Err(error)) => Err(error_chain(&error)),
+            Err(_elapsed) => Err("Reading the live rules takes too long.".to_owned()),
+        })
     }
 }
 

@@ -69,6 +69,7 @@ pub struct Metrics {
     watch_age: Gauge<f64, AtomicU64>,
     backend: Family<Label, Gauge>,
     degraded: Gauge,
+    listening: Family<Label, Gauge>,
     namespace_watch_age: Gauge<f64, AtomicU64>,
     /// The progress of the watches.
     pub watches: WatchProgress,
@@ -96,6 +97,7 @@ impl Metrics {
             watch_age: Gauge::default(),
             backend: Family::default(),
             degraded: Gauge::default(),
+            listening: Family::default(),
             namespace_watch_age: Gauge::default(),
             watches: WatchProgress::default(),
         };
@@ -193,13 +195,22 @@ impl Metrics {
             .set(1);
     }
 
-    /// The metrics in `OpenMetrics` text format, with the current values of these gauges.
-    pub fn text(&self, ready: bool, pods: usize, large_pods: usize) -> String {
+    /// Whether the agent listens on the port of that name, `health` or `metrics`.
+    pub fn listening(&self, port: &'static str, listens: bool) {
+        self.listening
+            .get_or_create(&[("port", port.to_owned())])
+            .set(listens.into());
+    }
+
+    /// The metrics in `OpenMetrics` text format, with the current values of these gauges. A stale watch
+    /// is degraded without `degraded`.
+    pub fn text(&self, ready: bool, degraded: bool, pods: usize, large_pods: usize) -> String {
         self.ready.set(ready.into());
         for (count, gauge) in [(pods, &self.pods), (large_pods, &self.large_pods)] {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        self.degraded.set(self.watches.stale().is_some().into());
+        let degraded = degraded || self.watches.stale().is_some();
+        self.degraded.set(degraded.into());
         for (kind, gauge) in [
             (WatchKind::Pods, &self.watch_age),
             (WatchKind::Namespaces, &self.namespace_watch_age),
@@ -295,8 +306,13 @@ impl Metrics {
         );
         registry.register(
             "degraded",
-            "Whether a watch has received nothing for five minutes",
+            "Whether a watch has received nothing for five minutes, or a port is in use",
             self.degraded.clone(),
+        );
+        registry.register(
+            "listening",
+            "Whether the agent listens on a port",
+            self.listening.clone(),
         );
         registry.register(
             "backend",

@@ -31,6 +31,7 @@ pub struct CheckState {
 #[derive(Debug)]
 pub struct Readiness {
     checks: Mutex<BTreeMap<Check, CheckState>>,
+    degradations: Mutex<BTreeMap<&'static str, String>>,
     changes: watch::Sender<()>,
 }
 
@@ -77,6 +78,7 @@ impl Readiness {
         let initial = |check| (check, CheckState::not_ready("not started yet"));
         Self {
             checks: Mutex::new(checks.into_iter().map(initial).collect()),
+            degradations: Mutex::default(),
             changes: watch::Sender::new(()),
         }
     }
@@ -114,6 +116,29 @@ impl Readiness {
             .collect()
     }
 
+    /// Sets why a part of the agent works less well than it should, or that it works well again.
+    /// Returns whether this changed. A degraded agent stays ready.
+    pub fn set_degraded(&self, part: &'static str, why: Option<&str>) -> bool {
+        let mut all = self
+            .degradations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = match why {
+            Some(why) => all.insert(part, why.to_owned()),
+            None => all.remove(part),
+        };
+        before.as_deref() != why
+    }
+
+    /// Why parts of the agent work less well than they should, one line for each.
+    pub fn degradations(&self) -> Vec<String> {
+        let all = self
+            .degradations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|why| format!("degraded: {why}")).collect()
+    }
+
     /// Receives a notification of each change.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
@@ -125,16 +150,15 @@ impl Readiness {
     }
 }
 
-/// The state of the node, and the first check that does not pass as the reason. A stale watch does not
+/// The state of the node, and the first check that does not pass as the reason. A degradation does not
 /// make the agent unready, since the plugin gets answers; it is reported.
-pub(crate) fn summary(
-    checks: &[CheckStatus],
-    stale_watch: Option<Duration>,
-) -> (AgentState, String) {
+pub(crate) fn summary(checks: &[CheckStatus], degradations: &[String]) -> (AgentState, String) {
     match checks.iter().find(|check| !check.ready) {
         None => {
-            let why = stale_watch.map_or_else(|| "every check passes".to_owned(), degraded);
-            (AgentState::Running, why)
+            let why = degradations
+                .first()
+                .map_or("every check passes", String::as_str);
+            (AgentState::Running, why.to_owned())
         }
         Some(check) => (
             AgentState::Updating,
@@ -144,7 +168,7 @@ pub(crate) fn summary(
 }
 
 /// What a watch of that age means.
-pub(crate) fn degraded(age: Duration) -> String {
+pub(crate) fn stale_watch(age: Duration) -> String {
     format!(
         "degraded: the API server has sent nothing for {} s, so facts about pods may be out of date",
         age.as_secs()

@@ -1,27 +1,28 @@
 //! Starts the parts of the agent and runs them until a signal stops the process.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cni_agent_api::{BackendStatus, MAX_REPORT_BYTES};
+use mesh_cni_agent_api::BackendStatus;
 use mesh_cni_netns::{Backend, BackendChoice, Xtables, available, has_ipv6};
 use mesh_cni_plan::{BackendName, PodSourceName};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tracing::info;
+use tracing::{info, warn};
 
+use crate::http::limits::Limits;
+use crate::http::port;
 use crate::http::routes::{Agent, Listener};
-use crate::http::server::{self, Accept};
-use crate::http::socket::{self, ListenError};
+use crate::http::socket::{ListenError, Socket};
 use crate::kube::api::Api;
 use crate::kube::lookup::FactsLookup;
 use crate::kube::pod::Pod;
 use crate::kube::pods::{Namespace, Pods, UsedFields};
 use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
+use crate::live_rules::LiveRulesReader;
 use crate::metrics::Metrics;
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, Repairer};
@@ -33,20 +34,12 @@ use crate::{error_chain, install, log, shutdown, taint, warnings};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The event loop, a listener or a signal handler cannot be set up.
+    /// The event loop or a signal handler cannot be set up.
     #[error("cannot start the agent")]
     Start(#[source] std::io::Error),
-    /// The socket cannot be created.
+    /// The socket cannot be created, or belongs to another agent.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// A port cannot be used.
-    #[error("cannot listen on address {address}")]
-    Port {
-        /// The address.
-        address: SocketAddr,
-        /// The error.
-        source: std::io::Error,
-    },
 }
 
 impl ServiceError {
@@ -54,15 +47,12 @@ impl ServiceError {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Start(_) => "allow the process to use epoll, sockets and signals",
-            Self::Listen(ListenError::InUse(_)) => {
+            Self::Listen(ListenError::InUse(_) | ListenError::TakenOver(_)) => {
                 "stop the other agent, or use another --cni-agent-run-dir"
             }
             Self::Listen(ListenError::NotASocket(_)) => "remove the file",
             Self::Listen(ListenError::Io { .. }) => {
                 "run as a user who may write there, on a file system that is not read-only"
-            }
-            Self::Port { .. } => {
-                "free the port, or choose another with --health-addr or --metrics-addr"
             }
         }
     }
@@ -72,17 +62,24 @@ impl ServiceError {
 pub fn run(mut settings: ServiceSettings) -> Result<(), ServiceError> {
     settings.conf = settings.conf.on_kernel(has_ipv6);
     log::start(settings.log_format, settings.conf.plugin_log_level);
+    let limits = settings.limits.clone();
+    let limits = limits.with_descriptors(raise_descriptor_limit());
+    let socket = Socket::listen(&settings.run_dir)?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(ServiceError::Start)?;
-    let result = runtime.block_on(serve(settings));
+    let result = runtime.block_on(serve(settings, limits, socket));
     // The installing thread may be stopped at any point of its work.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
 }
 
-async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
+async fn serve(
+    settings: ServiceSettings,
+    limits: Limits,
+    socket: Socket,
+) -> Result<(), ServiceError> {
     let needs_pods = needs_pods(&settings);
     let checks = Check::ALL.into_iter().filter(|check| match check {
         Check::Install => settings.install.is_some(),
@@ -91,7 +88,8 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
     });
     let agent = Arc::new(agent(&settings, Readiness::new(checks)));
     let mut tasks = JoinSet::new();
-    listen(&settings, &agent, &mut tasks).await?;
+    listen(&settings, &limits, &agent, &mut tasks);
+    let serves_socket = socket.serve(limits, Arc::clone(&agent));
     if needs_pods {
         watch(&settings, &agent, &mut tasks);
     }
@@ -116,8 +114,13 @@ async fn serve(settings: ServiceSettings) -> Result<(), ServiceError> {
         ));
     }
     info!(node = agent.node, "agent started");
-    let signal = shutdown::terminated().await.map_err(ServiceError::Start)?;
-    info!("{signal}: the agent stops, everything stays installed");
+    tokio::select! {
+        signal = shutdown::terminated() => {
+            let signal = signal.map_err(ServiceError::Start)?;
+            info!("{signal}: the agent stops, everything stays installed");
+        }
+        error = serves_socket => return Err(error.into()),
+    }
     tasks.shutdown().await;
     Ok(())
 }
@@ -163,7 +166,7 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
         metrics,
         backend,
         conf: settings.conf.clone(),
-        proc: settings.proc.clone(),
+        live_rules: LiveRulesReader::new(settings.proc.clone()),
         repair: settings
             .repair
             .as_ref()
@@ -220,43 +223,38 @@ fn repair_backend(name: BackendName) -> BackendChoice {
     }
 }
 
-async fn listen(
+/// Listens on the ports, each as soon as it is free.
+fn listen(
     settings: &ServiceSettings,
+    limits: &Limits,
     agent: &Arc<Agent>,
     tasks: &mut JoinSet<()>,
-) -> Result<(), ServiceError> {
-    let health = settings
-        .health_addr
-        .map(|address| (address, Listener::health(address)));
-    let metrics = settings
-        .metrics_addr
-        .map(|address| (address, Listener::Metrics));
-    for (address, listener) in health.into_iter().chain(metrics) {
-        let port = TcpListener::bind(address)
-            .await
-            .map_err(|source| ServiceError::Port { address, source })?;
-        let address = port.local_addr().map_err(ServiceError::Start)?;
-        info!(%address, door = ?listener, "listening");
-        tasks.spawn(serve_on(port, listener, agent));
+) {
+    for (address, listener) in [
+        (settings.health_addr, Listener::Health),
+        (settings.metrics_addr, Listener::Metrics),
+    ] {
+        if let Some(address) = address {
+            let (limits, agent) = (limits.clone(), Arc::clone(agent));
+            tasks.spawn(async move {
+                port::serve(address, listener, limits, agent).await;
+            });
+        }
     }
-    let socket = socket::listen(&settings.run_dir)?;
-    let socket = UnixListener::from_std(socket).map_err(ServiceError::Start)?;
-    tasks.spawn(serve_on(socket, Listener::Socket, agent));
-    let state = CheckState::ready("the socket answers");
-    agent.readiness.set(Check::Socket, state);
-    Ok(())
 }
 
-fn serve_on<L: Accept + Send + 'static>(
-    connections: L,
-    listener: Listener,
-    agent: &Arc<Agent>,
-) -> impl Future<Output = ()> + Send + 'static + use<L> {
-    let agent = Arc::clone(agent);
-    server::serve(connections, MAX_REPORT_BYTES, move |request| {
-        let agent = Arc::clone(&agent);
-        async move { agent.respond(listener, request).await }
-    })
+/// Allows this process as many open files as it may have, and returns how many these are. Connections
+/// to the ports must never use up the descriptors that the socket needs.
+fn raise_descriptor_limit() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        Ok(hard)
+    });
+    let limit = limit.or_else(|error| {
+        warn!("the limit of open files cannot be raised: {error}");
+        getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _hard)| soft)
+    });
+    limit.map_or(0, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn watch(settings: &ServiceSettings, agent: &Arc<Agent>, tasks: &mut JoinSet<()>) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use mesh_cni_installer::Settings;
 use mesh_cni_plan::MeshConf;
 
+use crate::http::limits::Limits;
 use crate::log::LogFormat;
 use crate::repair::RepairSettings;
 
@@ -22,7 +23,7 @@ pub struct ServiceSettings {
     pub node_name: String,
     /// The directory of the socket, as this process sees it.
     pub run_dir: PathBuf,
-    /// Where to serve `/healthz`, `/readyz` and the page; `None` disables it.
+    /// Where to serve `/healthz` and `/readyz`; `None` disables it.
     pub health_addr: Option<SocketAddr>,
     /// Where to serve `/metrics`; `None` disables it.
     pub metrics_addr: Option<SocketAddr>,
@@ -36,6 +37,8 @@ pub struct ServiceSettings {
     pub repair: Option<RepairSettings>,
     /// The key of the taint to remove from the node when the agent is ready.
     pub taint: Option<String>,
+    /// The limits of the socket and the ports.
+    pub limits: Limits,
 }
 
 /// How to connect to the API server.
@@ -63,6 +66,7 @@ impl ServiceSettings {
             proc: PathBuf::from("/proc"),
             repair: None,
             taint: None,
+            limits: Limits::default(),
         }
     }
 }

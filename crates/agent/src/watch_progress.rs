@@ -78,10 +78,14 @@ mod tests {
         set(WatchKind::Pods, Duration::from_secs(1));
         set(WatchKind::Namespaces, STALE_AFTER / 2);
         assert_eq!(watches.stale(), None);
-        assert!(metrics.text(true, 0, 0).contains("mesh_cni_degraded 0"));
+        assert!(
+            metrics
+                .text(true, false, 0, 0)
+                .contains("mesh_cni_degraded 0")
+        );
         set(WatchKind::Namespaces, STALE_AFTER * 2);
         assert!(watches.stale() >= Some(STALE_AFTER * 2));
-        let text = metrics.text(true, 0, 0);
+        let text = metrics.text(true, false, 0, 0);
         assert!(text.contains("mesh_cni_degraded 1"), "{text}");
     }
 

@@ -4,6 +4,7 @@
 mod pod;
 mod walk;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,9 +18,20 @@ use crate::kube::pod::{Pod, PodError};
 pub(crate) use pod::page as pod;
 pub(crate) use walk::{WalkQuery, page as walk};
 
-/// What a browser may do with the page: show it, and send its form to the agent.
-pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
+/// What a browser may do with the page: show it with its one style sheet, and send its form to the
+/// agent.
+pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; \
+     style-src 'sha256-41ejvYupL51l/zNKC4YJgYObpmyb2O32qXLUM5G+Ocg='; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How many pods the start page shows at a time.
+const PODS: usize = 200;
+
+/// The longest text in one cell of a table, in bytes. A tenant's annotation can be part of it.
+const MAX_CELL_BYTES: usize = 500;
+
+/// The longest listing, in bytes.
+const MAX_LISTING_BYTES: usize = 64 * 1024;
 
 /// Readable on a phone, in both color schemes, and without color.
 const STYLE: &str = "\
@@ -37,8 +49,13 @@ label{display:block;margin:.5rem 0}\
 .updating,.error{border-color:#c60;color:light-dark(#930,#fb7)}\
 ";
 
-/// The start page.
-pub(crate) fn node(status: &AgentStatus, pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
+/// The start page, with the pods from that number on.
+pub(crate) fn node(
+    status: &AgentStatus,
+    pods: &[Arc<Pod>],
+    first: usize,
+    conf: &MeshConf,
+) -> Markup {
     let state = status.state.as_str();
     let backend = status.backend.name.as_deref().unwrap_or("none");
     document(
@@ -56,7 +73,7 @@ pub(crate) fn node(status: &AgentStatus, pods: &[Arc<Pod>], conf: &MeshConf) -> 
             @if let Some(status) = &status.repair { (repair(status)) }
             @if !status.warnings.is_empty() { (warnings(&status.warnings)) }
             (walk::form(&WalkQuery::default()))
-            (pod_table(pods, conf))
+            (pod_table(pods, first, conf))
         },
     )
 }
@@ -90,7 +107,7 @@ fn table<const N: usize>(header: [&str; N], rows: &Markup) -> Markup {
 fn checks(checks: &[CheckStatus]) -> Markup {
     let rows = html! {
         @for check in checks {
-            tr { td { (check.name) } td { (yes_or_no(check.ready)) } td { (check.detail) } }
+            tr { td { (check.name) } td { (yes_or_no(check.ready)) } td { (shortened(&check.detail, MAX_CELL_BYTES)) } }
         }
     };
     html! { h2 { "Checks" } (table(["Check", "Ready", "Details"], &rows)) }
@@ -99,7 +116,7 @@ fn checks(checks: &[CheckStatus]) -> Markup {
 fn repair(status: &RepairStatus) -> Markup {
     let rows = html! {
         @for broken in &status.pods {
-            tr { td { (broken.pod) } td { (broken.why) } }
+            tr { td { (broken.pod) } td { (shortened(&broken.why, MAX_CELL_BYTES)) } }
         }
     };
     html! {
@@ -119,9 +136,11 @@ fn warnings(counts: &BTreeMap<String, u64>) -> Markup {
     html! { h2 { "Warnings about redirected pods" } (table(["Code", "Reports"], &rows)) }
 }
 
-fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
+fn pod_table(pods: &[Arc<Pod>], first: usize, conf: &MeshConf) -> Markup {
+    let first = first.min(pods.len());
+    let next = pods.len().min(first + PODS);
     let rows = html! {
-        @for pod in pods {
+        @for pod in &pods[first..next] {
             @let (namespace, name) = (&pod.name.namespace, &pod.name.name);
             @let (decision, reason) = describe_row(pod, conf);
             tr.(decision) {
@@ -129,7 +148,7 @@ fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
                 td { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
                 td { (pod.phase) }
                 td { (decision) }
-                td { (reason) }
+                td { (shortened(&reason, MAX_CELL_BYTES)) }
             }
         }
     };
@@ -138,7 +157,10 @@ fn pod_table(pods: &[Arc<Pod>], conf: &MeshConf) -> Markup {
         @if pods.is_empty() {
             p { "No pods are known." }
         } @else {
+            @if next - first < pods.len() { p { "Pods " (first + 1) " to " (next) "." } }
             (table(["Namespace", "Pod", "Phase", "Decision", "Reason"], &rows))
+            @if first > 0 { p { a href={ "/?from=" (first.saturating_sub(PODS)) } { "previous" } } }
+            @if next < pods.len() { p { a href={ "/?from=" (next) } { "next" } } }
         }
     }
 }
@@ -164,6 +186,39 @@ fn describe(decision: &Result<Decision, String>) -> (&'static str, String) {
     }
 }
 
+/// The text, or its start if it is longer than that many bytes.
+fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let mut starts = text.char_indices().map(|(index, _)| index);
+    let end = starts.rfind(|start| *start <= most).unwrap_or_default();
+    format!("{} … ({} bytes in total)", &text[..end], text.len()).into()
+}
+
 fn yes_or_no(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_allows_the_style_sheet_and_no_other() {
+        let sum = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+        assert!(
+            SECURITY_POLICY.contains(&format!("style-src 'sha256-{sum}';")),
+            "{sum}"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_shortened_between_two_characters() {
+        assert_eq!(shortened("aäb", 4), "aäb");
+        assert_eq!(shortened("aäb", 2), "a … (4 bytes in total)");
+    }
 }

@@ -1,29 +1,36 @@
 //! The routes: which listener serves which path, and the response to each request.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use http::request::Parts;
+use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS};
 use hyper::{Method, StatusCode, Uri};
 use maud::Markup;
-use mesh_cni_agent_api::{AgentStatus, BackendStatus, ErrorBody, PodAnswer, Report};
+use mesh_cni_agent_api::{
+    AgentStatus, BackendStatus, ErrorBody, MAX_REPORT_BYTES, PodAnswer, Report, path,
+};
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::is_dns_subdomain;
 use mesh_cni_text::escaped_lines;
 use serde::Serialize;
 
+use super::host;
 use super::page::{self, WalkQuery};
-use super::server::{HttpRequest, HttpResponse, plain, response};
+use super::server::{Handler, HttpRequest, HttpResponse, busy, plain, response};
 use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::pod::PodName;
 use crate::kube::store::PodStore;
+use crate::live_rules::LiveRulesReader;
+use crate::log;
 use crate::metrics::{METRICS_TYPE, Metrics};
-use crate::readiness::{Check, Readiness, degraded, summary};
+use crate::readiness::{Check, Readiness, stale_watch, summary};
 use crate::repair::RepairCounters;
 use crate::warnings::Warnings;
 use crate::watch_progress::WatchKind;
-use crate::{live_rules, log};
+
+/// The size of the largest page, in bytes. The parts of a page are limited too, so that this is enough
+/// for each pod that a node can run.
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 /// What the responses are made from.
 pub(crate) struct Agent {
@@ -35,8 +42,7 @@ pub(crate) struct Agent {
     pub(crate) backend: BackendStatus,
     /// The plugin's configuration, with which the page decides like an ADD.
     pub(crate) conf: MeshConf,
-    /// The directory where the processes of the node are visible.
-    pub(crate) proc: PathBuf,
+    pub(crate) live_rules: LiveRulesReader,
     /// The results of repair; `None` if this agent does not repair.
     pub(crate) repair: Option<Arc<RepairCounters>>,
     /// Warnings that wait for their Events; `None` if this agent does not watch pods.
@@ -46,77 +52,89 @@ pub(crate) struct Agent {
 /// A listener, which decides which paths are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// The Unix socket: every path.
+    /// The Unix socket: every path. Only root can connect to it, so only it serves what names pods.
     Socket,
-    /// The health port on a loopback address: the probes, the status and the page.
+    /// The health port: `/healthz` and `/readyz`.
     Health,
-    /// The health port on any other address: only the probes.
-    Probes,
-    /// The metrics port.
+    /// The metrics port: `/metrics`.
     Metrics,
 }
 
+/// Responds to the requests of one listener.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    pub(crate) listener: Listener,
+    pub(crate) agent: Arc<Agent>,
+}
+
 impl Listener {
-    /// The health port with that address. The page shows every pod of the node, so only users of the
-    /// node may see it.
-    pub(crate) fn health(address: SocketAddr) -> Self {
-        if address.ip().is_loopback() {
-            Self::Health
-        } else {
-            Self::Probes
+    /// Its name in flags, metrics and messages.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Health => "health",
+            Self::Metrics => "metrics",
         }
     }
+}
 
-    fn serves_probes(self) -> bool {
-        self != Self::Metrics
+impl Handler for Routes {
+    /// Only a report has a body.
+    fn max_body(&self, request: &Parts) -> usize {
+        let is_report = self.listener == Listener::Socket
+            && request.method == Method::POST
+            && request.uri.path() == path::REPORTS;
+        if is_report { MAX_REPORT_BYTES } else { 0 }
     }
 
-    fn serves_pages(self) -> bool {
-        matches!(self, Self::Socket | Self::Health)
+    async fn respond(&self, request: HttpRequest) -> HttpResponse {
+        let (request, body) = request.into_parts();
+        let segments: Vec<&str> = request.uri.path().split('/').skip(1).collect();
+        let get = request.method == Method::GET || request.method == Method::HEAD;
+        let agent = &self.agent;
+        match (self.listener, segments.as_slice()) {
+            (Listener::Socket | Listener::Metrics, ["metrics"]) if get => agent.metrics(),
+            (Listener::Socket | Listener::Health, ["healthz"]) if get => {
+                plain(StatusCode::OK, "ok")
+            }
+            (Listener::Socket | Listener::Health, ["readyz"]) if get => agent.ready(),
+            (Listener::Socket | Listener::Health, ["readyz", check]) if get => agent.check(check),
+            (Listener::Socket, segments) => agent.respond(&request, segments, &body).await,
+            _ => not_found(),
+        }
     }
 }
 
 impl Agent {
-    /// Responds to one request.
-    pub(crate) async fn respond(&self, listener: Listener, request: HttpRequest) -> HttpResponse {
-        let uri = request.uri();
-        let segments: Vec<&str> = uri.path().split('/').skip(1).collect();
-        let get = request.method() == Method::GET || request.method() == Method::HEAD;
-        let socket = listener == Listener::Socket;
-        match segments.as_slice() {
-            ["metrics"] if get && matches!(listener, Listener::Socket | Listener::Metrics) => {
-                self.metrics()
-            }
-            ["healthz"] if get && listener.serves_probes() => plain(StatusCode::OK, "ok"),
-            ["readyz"] if get && listener.serves_probes() => self.ready(),
-            ["readyz", check] if get && listener.serves_probes() => self.check(check),
-            ["v1", "status"] if get && listener.serves_pages() => {
-                json(StatusCode::OK, &self.status())
-            }
-            ["v1", "pods", namespace, name] if get && socket => {
-                let name = PodName::new(namespace, name);
-                self.pod(&name, parameter(uri, "uid")).await
-            }
-            ["v1", "pods"] if get && socket => self.pod_by_uid(parameter(uri, "uid")).await,
-            ["v1", "reports"] if socket && request.method() == Method::POST => {
-                self.report(request.body())
-            }
-            [""] if get && listener.serves_pages() => html(&page::node(
-                &self.status(),
-                &self.store.all_complete(),
-                &self.conf,
-            )),
-            ["pods", namespace, name] if get && listener.serves_pages() => {
-                self.pod_page(&PodName::new(namespace, name)).await
-            }
-            ["walk"] if get && listener.serves_pages() => self.walk_page(uri).await,
-            _ => plain(StatusCode::NOT_FOUND, "not found"),
+    /// Responds to a request for a path that only the socket serves.
+    async fn respond(&self, request: &Parts, segments: &[&str], body: &[u8]) -> HttpResponse {
+        let api = segments.first() == Some(&"v1");
+        if !host::is_local(request, api) {
+            let why = "the request names another host than this one: use `localhost`";
+            return plain(StatusCode::MISDIRECTED_REQUEST, why);
+        }
+        let uri = &request.uri;
+        match (&request.method, segments) {
+            (&Method::POST, ["v1", "reports"]) => self.report(body),
+            (&Method::GET | &Method::HEAD, segments) => match segments {
+                ["v1", "status"] => json(StatusCode::OK, &self.status()),
+                ["v1", "pods", namespace, name] => {
+                    let name = PodName::new(namespace, name);
+                    self.pod(&name, parameter(uri, "uid")).await
+                }
+                ["v1", "pods"] => self.pod_by_uid(parameter(uri, "uid")).await,
+                [""] => self.node_page(uri),
+                ["pods", namespace, name] => self.pod_page(&PodName::new(namespace, name)).await,
+                ["walk"] => self.walk_page(uri).await,
+                _ => not_found(),
+            },
+            _ => not_found(),
         }
     }
 
     fn status(&self) -> AgentStatus {
         let checks = self.readiness.statuses();
-        let (state, why) = summary(&checks, self.metrics.watches.stale());
+        let (state, why) = summary(&checks, &self.degradations());
         AgentStatus {
             state,
             why,
@@ -135,14 +153,26 @@ impl Agent {
         }
     }
 
+    fn node_page(&self, uri: &Uri) -> HttpResponse {
+        let first = parameter(uri, "from").and_then(|from| from.parse().ok());
+        let first = first.unwrap_or_default();
+        html(&page::node(
+            &self.status(),
+            &self.store.all_complete(),
+            first,
+            &self.conf,
+        ))
+    }
+
     async fn pod_page(&self, name: &PodName) -> HttpResponse {
         let Some(pod) = self.store.named(name) else {
             return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
         let pod = self.lookup.completed(pod).await;
-        let live =
-            live_rules::read(self.proc.clone(), Arc::clone(&self.store), Arc::clone(&pod)).await;
-        html(&page::pod(&pod, &self.conf, &live))
+        match self.live_rules.read(&self.store, &pod).await {
+            Some(live) => html(&page::pod(&pod, &self.conf, &live)),
+            None => busy("the live rules of another pod are being read"),
+        }
     }
 
     async fn walk_page(&self, uri: &Uri) -> HttpResponse {
@@ -152,6 +182,15 @@ impl Agent {
             pod = Some(self.lookup.completed(known).await);
         }
         html(&page::walk(&query, pod.as_deref(), &self.conf))
+    }
+
+    /// What works less well than it should, while the agent answers.
+    fn degradations(&self) -> Vec<String> {
+        let stale = self.metrics.watches.stale().map(stale_watch);
+        stale
+            .into_iter()
+            .chain(self.readiness.degradations())
+            .collect()
     }
 
     fn ready(&self) -> HttpResponse {
@@ -164,7 +203,7 @@ impl Agent {
                 format!("[{sign}] {}: {}", check.name, check.detail)
             })
             .collect();
-        lines.extend(self.metrics.watches.stale().map(degraded));
+        lines.extend(self.degradations());
         plain(ready_code(self.readiness.is_ready()), &lines.join("\n"))
     }
 
@@ -177,9 +216,9 @@ impl Agent {
 
     fn metrics(&self) -> HttpResponse {
         let ready = self.readiness.is_ready();
-        let text = self
-            .metrics
-            .text(ready, self.store.count(), self.store.large());
+        let degraded = !self.readiness.degradations().is_empty();
+        let (pods, large) = (self.store.count(), self.store.large());
+        let text = self.metrics.text(ready, degraded, pods, large);
         response(StatusCode::OK, METRICS_TYPE, text)
     }
 
@@ -247,6 +286,10 @@ impl Agent {
     }
 }
 
+fn not_found() -> HttpResponse {
+    plain(StatusCode::NOT_FOUND, "not found")
+}
+
 fn ready_code(ready: bool) -> StatusCode {
     if ready {
         StatusCode::OK
@@ -262,11 +305,19 @@ fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
 
 fn html(page: &Markup) -> HttpResponse {
     let text = escaped_lines(&page.0).into_owned();
+    if text.len() > MAX_PAGE_BYTES {
+        let why = "the page is too large; use `mesh-cnictl` on the node";
+        return plain(StatusCode::INTERNAL_SERVER_ERROR, why);
+    }
     let mut response = response(StatusCode::OK, "text/html; charset=utf-8", text);
-    let policy = HeaderValue::from_static(page::SECURITY_POLICY);
-    response
-        .headers_mut()
-        .insert(CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, page::SECURITY_POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
     response
 }
 

@@ -1,6 +1,7 @@
 //! A running agent: the lines that it prints, and its responses on the socket.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -120,6 +121,26 @@ impl Agent {
         self.child.id()
     }
 
+    /// The address of the port of that name, once the agent listens on it.
+    pub(crate) fn port(&self, name: &str) -> SocketAddr {
+        let suffix = format!(" listener=\"{name}\"");
+        let line = self.wait_for_any_line(&suffix);
+        let (_, address) = line.split_once("listening address=").unwrap();
+        address.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until it has ended, and returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        let end = Instant::now() + DEADLINE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the agent does not end");
+    }
+
     /// Requests that path.
     pub(crate) fn get(&self, path: &str) -> Response {
         self.request(&format!(
@@ -141,14 +162,7 @@ impl Agent {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         // The agent may respond and close before everything is sent.
         drop(stream.write_all(request.as_bytes()));
-        let text = read_to_end(&mut stream);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Response {
-            code: code.unwrap_or_else(|| panic!("no response: {text:?}")),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        Response::read(&mut stream)
     }
 
     /// Sends SIGTERM and waits until it exits.
@@ -161,6 +175,20 @@ impl Agent {
     }
 }
 
+impl Response {
+    /// Reads a response to its end.
+    pub(crate) fn read(stream: &mut impl Read) -> Self {
+        let text = read_to_end(stream);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self {
+            code: code.unwrap_or_else(|| panic!("no response: {text:?}")),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+}
+
 impl Drop for Agent {
     fn drop(&mut self) {
         drop(self.child.kill());
@@ -169,7 +197,7 @@ impl Drop for Agent {
 }
 
 /// Reads to the end, which is a reset if the agent did not read the whole request.
-fn read_to_end(stream: &mut UnixStream) -> String {
+fn read_to_end(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
         Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("no response: {error}"),

@@ -36,7 +36,7 @@ fn until(agent: &Agent, code: u16, text: &str) {
 }
 
 /// Waits until the response for that path has that code and contains that text.
-fn until_response(agent: &Agent, path: &str, code: u16, text: &str) {
+pub(crate) fn until_response(agent: &Agent, path: &str, code: u16, text: &str) {
     let end = Instant::now() + DEADLINE;
     loop {
         let answer = agent.get(path);

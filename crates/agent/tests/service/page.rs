@@ -1,18 +1,22 @@
 //! The page: its content, its escaping, and its display in a browser.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 
 use serde_json::json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Response};
 use crate::api_server::ApiServer;
 use crate::objects::pod;
 
-/// The DOM of a page of the health port in Chromium, and the browser's log.
+/// The DOM of a page in Chromium, and the browser's log. The socket is forwarded to a port, as `ssh -L`
+/// does.
 fn browse(agent: &Agent, path: &str) -> (String, String) {
-    let address = health_address(agent);
+    let address = forward(agent.socket());
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
@@ -25,27 +29,27 @@ fn browse(agent: &Agent, path: &str) -> (String, String) {
     (text(output.stdout), text(output.stderr))
 }
 
-fn health_address(agent: &Agent) -> SocketAddr {
-    let line = agent.wait_for_any_line("listening address=");
-    let (_, address) = line.split_once("address=").unwrap();
-    let address = address.split_whitespace().next().unwrap();
-    address.parse().unwrap()
-}
-
-/// The first line of a response of the health port.
-fn first_line(address: SocketAddr, path: &str) -> String {
-    let response = response(address, path);
-    response.lines().next().unwrap_or_default().to_owned()
-}
-
-/// A response of the health port.
-fn response(address: SocketAddr, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    response
+/// A port whose connections continue on the socket, until the test ends.
+fn forward(socket: PathBuf) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let agent = UnixStream::connect(&socket).unwrap();
+            let (mut from_client, mut to_agent) =
+                (client.try_clone().unwrap(), agent.try_clone().unwrap());
+            thread::spawn(move || {
+                drop(io::copy(&mut from_client, &mut to_agent));
+                drop(to_agent.shutdown(Shutdown::Write));
+            });
+            thread::spawn(move || {
+                let (mut from_agent, mut to_client) = (agent, client);
+                drop(io::copy(&mut from_agent, &mut to_client));
+                drop(to_client.shutdown(Shutdown::Write));
+            });
+        }
+    });
+    address
 }
 
 /// A node with a redirected pod, and a pod with HTML in the name of a container.
@@ -53,28 +57,35 @@ fn node() -> (ApiServer, Agent) {
     let mut odd = pod("odd", "o-1");
     odd["spec"]["containers"] = json!([{"name": "<script>alert('1 & 2')</script>"}]);
     let server = ApiServer::new([pod("cart", "c-1"), odd]);
-    let flags = ["--health-addr", "127.0.0.1:0"];
-    let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
+    let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
     agent.wait_for_any_line("watch: listed");
     (server, agent)
 }
 
 #[test]
-fn it_is_served_only_on_a_loopback_address() {
+fn it_is_served_only_on_the_socket() {
     let server = ApiServer::new([pod("cart", "c-1")]);
-    let flags = ["--health-addr", "0.0.0.0:0"];
-    let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
-    agent.wait_for_any_line("watch: listed");
-    let port = health_address(&agent).port();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    assert_eq!(first_line(address, "/healthz"), "HTTP/1.1 200 OK");
-    for path in ["/", "/pods/shop/cart", "/walk", "/v1/status"] {
-        assert_eq!(
-            first_line(address, path),
-            "HTTP/1.1 404 Not Found",
-            "{path}"
-        );
-        assert_eq!(agent.get(path).code, 200, "{path} on the socket");
+    for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let flags = ["--health-addr", address];
+        let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
+        agent.wait_for_any_line("watch: listed");
+        let port = agent.port("health").port();
+        let get = |path: &str| {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            Response::read(&mut stream).code
+        };
+        assert_eq!(get("/healthz"), 200);
+        for path in [
+            "/",
+            "/pods/shop/cart",
+            "/walk",
+            "/v1/status",
+            "/v1/pods?uid=c-1",
+        ] {
+            assert_eq!(get(path), 404, "{path}");
+            assert_eq!(agent.get(path).code, 200, "{path} on the socket");
+        }
     }
 }
 
@@ -165,14 +176,11 @@ fn control_and_format_characters_are_escaped() {
     let mut odd = pod("odd", "o-1");
     odd["spec"]["containers"] = json!([{"name": hostile}]);
     let server = ApiServer::new([odd]);
-    let flags = ["--health-addr", "127.0.0.1:0"];
-    let agent = Agent::start(&flags, |directory| server.kubeconfig(directory));
+    let agent = Agent::start(&[], |directory| server.kubeconfig(directory));
     agent.wait_for_any_line("watch: listed");
-    let address = health_address(&agent);
     let packet = "/walk?pod=shop/odd&packet=out%E2%80%AE";
     for path in ["/", "/pods/shop/odd", packet] {
-        let response = response(address, path);
-        let (_, body) = response.split_once("\r\n\r\n").unwrap();
+        let body = agent.get(path).body;
         let is_printable = |character| character == '\n' || mesh_cni_text::is_printable(character);
         assert!(body.chars().all(is_printable), "{path}: {body:?}");
         assert!(body.contains(r"\u{202e}"), "{path}: {body}");

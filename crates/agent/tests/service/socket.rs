@@ -107,8 +107,12 @@ fn only_the_owner_may_open_the_socket() {
     assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
     let directory = fs::metadata(agent.run_dir()).unwrap();
     assert_eq!(directory.permissions().mode() & 0o7777, 0o700);
-    let entries = fs::read_dir(agent.run_dir()).unwrap().count();
-    assert_eq!(entries, 1, "the directory contains only the socket");
+    let names = fs::read_dir(agent.run_dir()).unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["agent.lock", "agent.sock"]);
+    let lock = fs::metadata(agent.run_dir().join("agent.lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o7777, 0o600);
 }
 
 #[test]

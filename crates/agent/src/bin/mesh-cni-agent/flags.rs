@@ -122,8 +122,20 @@ pub(crate) struct StatusFlags {
     pub(crate) plugin_binary: PluginBinary,
     #[command(flatten)]
     pub(crate) conf_name: ConfNameFlag,
+    /// Only ask the agent of this container on its socket: exit code 0 if it is `live` or `ready`
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub(crate) probe: Option<Probe>,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
+}
+
+/// What a probe of the kubelet asks.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Probe {
+    /// Whether the agent responds
+    Live,
+    /// Whether every check passes
+    Ready,
 }
 
 #[derive(Args)]

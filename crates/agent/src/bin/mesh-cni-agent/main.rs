@@ -5,6 +5,7 @@
 mod agent_state;
 mod failure;
 mod flags;
+mod probe;
 mod report;
 
 use std::process::ExitCode;
@@ -64,6 +65,16 @@ fn run_uninstall(flags: &Uninstall) -> Result<ExitCode, Failure> {
 }
 
 fn run_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
+    if let Some(probe) = flags.probe {
+        let run_dir = flags.paths.paths()?.run_dir;
+        return Ok(match probe::ask(&run_dir, probe) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                report::print_error(&why);
+                ExitCode::from(NO)
+            }
+        });
+    }
     let plugin_binary = flags.plugin_binary.path()?;
     let plugin_binary = Some(plugin_binary.as_path()).filter(|path| path.is_file());
     let paths = flags.paths.paths()?;

@@ -7,7 +7,7 @@ use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_selector::{PodFacts, conditions};
 
 use super::walk::{self, WalkQuery};
-use super::{describe, document, table, yes_or_no};
+use super::{MAX_CELL_BYTES, MAX_LISTING_BYTES, describe, document, shortened, table, yes_or_no};
 use crate::decide::decide;
 use crate::kube::pod::Pod;
 use crate::live_rules::LiveRules;
@@ -28,7 +28,7 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
         &format!("Pod {}", pod.name),
         &html! {
             p { a href="/" { "the node" } }
-            p { (word) ": " (reason) }
+            p { (word) ": " (shortened(&reason, MAX_CELL_BYTES)) }
             p { "UID " (pod.uid) ", phase " (pod.phase) "." }
             @for warning in &warnings { p { "Warning: " (warning) } }
             @if let Ok(facts) = &pod.facts {
@@ -46,7 +46,7 @@ fn condition_table(facts: &PodFacts, conf: &MeshConf) -> Markup {
             tr {
                 td { (condition.name) }
                 td { (yes_or_no(condition.holds)) }
-                td { (condition.fact) }
+                td { (shortened(&condition.fact, MAX_CELL_BYTES)) }
             }
         }
     };
@@ -57,7 +57,7 @@ fn rules(expected: &[RuleSet], live: &LiveRules) -> Markup {
     match live {
         Ok(live) => html! {
             h2 { "Live rules, with counters" }
-            p { (comparison(expected, live)) }
+            p { (shortened(&comparison(expected, live), MAX_CELL_BYTES)) }
             (listings(live))
         },
         Err(reason) if expected.is_empty() => html! { p { (reason) } },
@@ -79,7 +79,8 @@ fn listings(rule_sets: &[RuleSet]) -> Markup {
         @for rules in rule_sets {
             @for table in &rules.tables {
                 h3 { (rules.family) ", table " (table.name.as_str()) }
-                pre { (Listing::of(rules, table.name, &OWNERSHIP)) }
+                @let listing = Listing::of(rules, table.name, &OWNERSHIP).to_string();
+                pre { (shortened(&listing, MAX_LISTING_BYTES)) }
             }
         }
         @if rule_sets.iter().all(|rules| rules.tables.is_empty()) { p { "No rules." } }

@@ -1,6 +1,6 @@
 //! The flags of `run`.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -13,8 +13,8 @@ use crate::failure::Failure;
 
 /// Run the service: install the plugin and keep it installed, answer the plugin's requests for pods
 ///
-/// The service watches the pods of the node, and serves health, metrics and a page for people. SIGTERM
-/// stops it; everything stays installed.
+/// The service watches the pods of the node, and serves health and metrics. Its socket also serves a
+/// page for people. SIGTERM stops it; everything stays installed.
 #[derive(Args)]
 #[command(
     after_help = "Example: mesh-cni-agent run --node-name worker-1 --exclude-namespaces kube-system \
@@ -38,10 +38,10 @@ struct ServiceFlags {
     /// The name of this node, as in spec.nodeName of its pods
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     node_name: String,
-    /// The address of /healthz, /readyz and the page at /, or `off`
+    /// The address of /healthz and /readyz, or `off`
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     health_addr: Address,
-    /// The address of /metrics, or `off`; with 0.0.0.0:15014 other machines can read it
+    /// The address of /metrics, or `off`; with an address of the node other machines can read it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15014")]
     metrics_addr: Address,
     /// The kubeconfig of this process [default: the service account of its pod]
@@ -73,18 +73,24 @@ enum LogFlag {
     Json,
 }
 
-/// An address to listen on; `None` for `off`.
+/// An address to listen on; `None` for `off`. An IPv6 address needs no brackets, because Kubernetes
+/// writes a pod's address without them.
 #[derive(Clone, Copy)]
 struct Address(Option<SocketAddr>);
 
 impl FromStr for Address {
-    type Err = std::net::AddrParseError;
+    type Err = AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => text.parse().map(|address| Self(Some(address))),
+        if text == "off" {
+            return Ok(Self(None));
         }
+        let without_brackets = text.rsplit_once(':').and_then(|(address, port)| {
+            let address: IpAddr = address.parse().ok()?;
+            Some(SocketAddr::new(address, port.parse().ok()?))
+        });
+        let address = without_brackets.map_or_else(|| text.parse(), Ok)?;
+        Ok(Self(Some(address)))
     }
 }
 
