@@ -165,7 +165,7 @@ fn container_config(spec: &Value, container: &Value) -> Value {
         "metadata": {"name": "agent"},
         "image": {"image": container["image"]},
         "command": container["command"],
-        "args": container["args"],
+        "args": expanded(&container["args"]),
         "envs": [{"key": "NODE_NAME", "value": "node"}],
         "mounts": mounts(spec, container),
         "log_path": "agent.log",
@@ -182,6 +182,15 @@ fn container_config(spec: &Value, container: &Value) -> Value {
             "namespace_options": {"network": 2},
         }},
     })
+}
+
+/// The arguments with the variable that a kubelet expands.
+fn expanded(arguments: &Value) -> Vec<String> {
+    let arguments = arguments.as_array().unwrap().iter();
+    let texts = arguments.map(|argument| argument.as_str().unwrap());
+    texts
+        .map(|text| text.replace("$(POD_IP)", "127.0.0.1"))
+        .collect()
 }
 
 fn mounts(spec: &Value, container: &Value) -> Vec<Value> {

@@ -39,7 +39,7 @@ const BAD: &[(&str, &str)] = &[
     ("taint=true", "taint"),
     (r#"taint="mesh-cni/not-ready:NoSchedule""#, "taint"),
     (r#"admissionPolicy.enabled="true""#, "enabled"),
-    ("healthPort=0", "healthPort"),
+    ("healthPort=-1", "healthPort"),
     (r#"metricsAddress="15014""#, "metricsAddress"),
     (r#"seccompProfile.type="runtime/default""#, "seccompProfile"),
     (

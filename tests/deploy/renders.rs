@@ -61,8 +61,12 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "pod-network",
-        "no host network: health on every address, probes without a host, a named port",
-        &["hostNetwork=false", r#"metricsAddress="off""#],
+        "no host network: the health port on every address; no metrics",
+        &[
+            "hostNetwork=false",
+            "healthPort=8000",
+            r#"metricsAddress="off""#,
+        ],
     ),
     (
         "operators-own",

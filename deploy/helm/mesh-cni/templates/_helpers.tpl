@@ -160,3 +160,8 @@ and values that the plugin must have.
 - name: run
   mountPath: {{ .Values.cniAgentRunDir }}
 {{- end }}
+
+{{/* The command of a probe: a list of the state and the run directory. */}}
+{{- define "mesh-cni.probe" -}}
+[/bin/mesh-cni-agent, status, --probe={{ index . 0 }}, --run-dir={{ index . 1 }}]
+{{- end }}
