@@ -11,6 +11,7 @@ use mesh_cni_netns::{
     XtablesError,
 };
 use mesh_cni_plan::{ConfError, PlanError};
+use mesh_cni_selector::MissingFacts;
 use mesh_cni_spec::{CniError, PodArgsError};
 
 use crate::pod_source::{Category, FactsError};
@@ -95,6 +96,10 @@ pub(crate) fn facts(error: &FactsError) -> CniError {
 
 pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
     let remedy = match error {
+        PlanError::MissingFacts(MissingFacts::ProxyType { .. }) => {
+            "pod source `runtime` knows only Istio's own templates: name one of them in the \
+             annotation too, such as `sidecar,NAME` or `gateway,NAME`, or use another source"
+        }
         PlanError::MissingFacts(_) => {
             "pod sources `file` and `runtime` have no labels of namespaces: use exclude_namespaces \
              instead of exclude_namespace_selector, or another source; with source `agent`, start \

@@ -2,6 +2,7 @@
 
 mod containers;
 mod injection;
+mod interception;
 mod namespace;
 mod proxy;
 
@@ -52,12 +53,17 @@ const NO_INIT: Check = Check::new(
 );
 const ENVOY: Check = Check::new("Envoy is not disabled", proxy::envoy_enabled);
 const SIDECAR: Check = Check::new("the proxy's type is `sidecar`", proxy::sidecar_type);
+const INTERCEPTED: Check = Check::new(
+    "the interception mode is not `NONE`",
+    interception::not_none,
+);
 const STATUS: Check = Check::new("a sidecar was injected", injection::has_status);
 
 /// The conditions of a mode.
 ///
-/// Each mode starts with [`OWN_NETWORK`], which is an addition to the ASM document and to Istio:
-/// rules for a pod on the host network would apply to the whole node.
+/// Each mode starts with [`OWN_NETWORK`] and ends with [`INTERCEPTED`], which are additions to the
+/// ASM document and to Istio's plugin: rules for a pod on the host network would apply to the whole
+/// node, and in mode `NONE` no listener of the proxy accepts redirected connections.
 pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
     match mode {
         SelectionMode::Asm => &[
@@ -67,6 +73,9 @@ pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
             NOT_ALONE,
             INJECTED,
             NO_INIT,
+            ENVOY,
+            SIDECAR,
+            INTERCEPTED,
         ],
         SelectionMode::AsmLiteral => &[
             OWN_NETWORK,
@@ -75,6 +84,7 @@ pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
             NOT_ALONE,
             NOT_TRUE,
             NO_INIT,
+            INTERCEPTED,
         ],
         SelectionMode::Istio => &[
             OWN_NETWORK,
@@ -85,6 +95,7 @@ pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
             SIDECAR,
             INJECTED,
             STATUS,
+            INTERCEPTED,
         ],
     }
 }

@@ -59,6 +59,10 @@ pub struct PodFacts {
     /// `spec.securityContext.runAsGroup`: the group of containers that do not set their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_group: Option<i64>,
+    /// Whether the arguments of the proxy are not known. Its type is then not known either, and a
+    /// selection that depends on it fails.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unknown_proxy_type: bool,
     /// `status.podIPs`, or else `status.podIP`. Empty if unknown, for example before the pod's
     /// network is set up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -10,6 +10,14 @@ pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
 pub(crate) const STATUS: &str = "sidecar.istio.io/status";
 /// The environment variable of the proxy container that disables Envoy.
 pub(crate) const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
+/// The annotation with the way in which traffic reaches the proxy.
+pub(crate) const INTERCEPTION_MODE: &str = "sidecar.istio.io/interceptionMode";
+/// The environment variable of the proxy container with the mode that Envoy is set up for.
+pub(crate) const PROXY_INTERCEPTION_MODE: &str = "ISTIO_META_INTERCEPTION_MODE";
+/// The interception mode of a pod whose traffic is not redirected, although it has a proxy.
+pub(crate) const NO_INTERCEPTION: &str = "NONE";
+/// The annotation with the templates that the injector merges into the pod.
+pub(crate) const TEMPLATES: &str = "inject.istio.io/templates";
 /// The first argument of a proxy container; the second is the proxy's type.
 pub(crate) const PROXY_COMMAND: &str = "proxy";
 /// The type of a proxy that runs next to an application; gateways have other types.

@@ -62,11 +62,13 @@ mod select;
 
 pub use facts::{ContainerFacts, PodFacts, Proxy, RestartPolicy, SidecarKind};
 pub use labels::{LabelSelector, LabelSelectorError};
-pub use manifest::{MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason};
+pub use manifest::{
+    MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason, proxy_variables,
+};
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
 pub use policy::{Policy, SelectionMode, UnknownSelectionMode};
-pub use reason::{ContainerList, InjectSource, SkipReason};
+pub use reason::{ContainerList, InjectSource, ModeSource, SkipReason};
 pub use select::{Condition, MissingFacts, Selection, conditions, select};
 
 #[cfg(doctest)]

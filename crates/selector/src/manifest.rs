@@ -4,11 +4,13 @@ mod document;
 mod error;
 mod node;
 mod pod;
+mod proxy_config;
 
 use serde_json::Value;
 
 pub use self::error::{ManifestError, ManifestFormat, SyntaxReason};
 use self::node::Node;
+pub use self::proxy_config::proxy_variables;
 use crate::facts::PodFacts;
 
 /// The maximum length of a manifest in bytes; etcd limits objects to about 1.5 MiB.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::istio::{DISABLE_ENVOY, INIT_CONTAINER, INJECT, PROXY_CONTAINER, SIDECAR_TYPE, STATUS};
+use crate::istio::{
+    DISABLE_ENVOY, INIT_CONTAINER, INJECT, INTERCEPTION_MODE, PROXY_CONTAINER,
+    PROXY_INTERCEPTION_MODE, SIDECAR_TYPE, STATUS,
+};
 use crate::labels::LabelSelector;
 use crate::namespaces::{NamespacePattern, NamespaceSet};
 use crate::quoted::{Quoted, QuotedList};
@@ -76,6 +79,22 @@ pub enum SkipReason {
     },
     /// The pod has no annotation `sidecar.istio.io/status`.
     NoStatusAnnotation,
+    /// The interception mode is `NONE`: the pod has a proxy that is reached without redirection.
+    ModeNone {
+        /// Where the pod sets the mode.
+        source: ModeSource,
+    },
+}
+
+/// Where a pod sets its interception mode. The annotation has precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeSource {
+    /// In the annotation `sidecar.istio.io/interceptionMode`.
+    Annotation,
+    /// In the proxy's variable `ISTIO_META_INTERCEPTION_MODE`, which the injector sets from the
+    /// mesh's configuration.
+    Environment,
 }
 
 /// Where a pod sets `sidecar.istio.io/inject`. The label has precedence over the annotation.
@@ -114,6 +133,7 @@ impl SkipReason {
             Self::EnvoyDisabled { .. } => "envoy-disabled",
             Self::NotASidecarProxy { .. } => "not-a-sidecar-proxy",
             Self::NoStatusAnnotation => "no-status-annotation",
+            Self::ModeNone { .. } => "mode-none",
         }
     }
 }
@@ -197,6 +217,35 @@ impl fmt::Display for SkipReason {
                 write!(
                     f,
                     "the pod has no annotation `{STATUS}`, so no sidecar was injected"
+                )
+            }
+            Self::ModeNone { source } => write!(
+                f,
+                "mode NONE: the pod's {source} asks for a proxy without redirection"
+            ),
+        }
+    }
+}
+
+impl ModeSource {
+    /// The name of the annotation or variable.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Annotation => INTERCEPTION_MODE,
+            Self::Environment => PROXY_INTERCEPTION_MODE,
+        }
+    }
+}
+
+impl fmt::Display for ModeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
+        match self {
+            Self::Annotation => write!(f, "annotation `{name}`"),
+            Self::Environment => {
+                write!(
+                    f,
+                    "environment variable `{name}` of container `{PROXY_CONTAINER}`"
                 )
             }
         }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::checks::{self, CheckResult};
 use crate::facts::{PodFacts, SidecarKind};
+use crate::istio;
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
@@ -35,6 +36,16 @@ pub enum MissingFacts {
     NamespaceLabels {
         /// The pod's namespace.
         namespace: String,
+    },
+    /// The type of the proxy decides, but its arguments are unknown.
+    #[error(
+        "the type of the proxy is not known: annotation `{}` is {}, which is none of Istio's own templates",
+        istio::TEMPLATES,
+        Quoted(templates)
+    )]
+    ProxyType {
+        /// The pod's injection templates.
+        templates: String,
     },
 }
 

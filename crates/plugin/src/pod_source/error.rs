@@ -85,6 +85,8 @@ pub(crate) enum FactsError {
     Annotations(#[source] serde_json::Error),
     #[error("cannot parse annotation `sidecar.istio.io/status`")]
     InjectionStatus(#[source] serde_json::Error),
+    #[error("cannot parse annotation `proxy.istio.io/config`")]
+    ProxyConfig(#[source] ManifestError),
 }
 
 /// What must change before the call can succeed.
@@ -125,7 +127,8 @@ impl FactsError {
             | Self::ApiPod(_)
             | Self::NoCapability
             | Self::Annotations(_)
-            | Self::InjectionStatus(_) => Category::Configuration,
+            | Self::InjectionStatus(_)
+            | Self::ProxyConfig(_) => Category::Configuration,
         }
     }
 
@@ -205,6 +208,7 @@ impl FactsError {
             Self::InjectionStatus(_) => {
                 "let the sidecar injector write the annotation, or set `pod_source` to agent"
             }
+            Self::ProxyConfig(_) => "fix the annotation in the pod's template",
         }
     }
 }

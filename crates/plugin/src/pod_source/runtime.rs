@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_selector::{ContainerFacts, PodFacts, RestartPolicy};
+use mesh_cni_selector::{ContainerFacts, PodFacts, RestartPolicy, proxy_variables};
 use mesh_cni_spec::PodArgs;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -25,8 +25,23 @@ const TEMPLATES: &str = "inject.istio.io/templates";
 /// The name of the proxy's container.
 const PROXY: &str = "istio-proxy";
 
-/// The template for a pod that contains only the proxy.
-const GATEWAY: &str = "gateway";
+/// The annotation with the pod's part of the proxy's configuration, in YAML.
+const PROXY_CONFIG: &str = "proxy.istio.io/config";
+
+/// The type of the proxy in the templates that Istio provides with one.
+const PROXY_TYPES: [(&str, &str); 5] = [
+    (SIDECAR, "sidecar"),
+    (PROXYLESS, "sidecar"),
+    ("gateway", GATEWAY_TYPE),
+    ("kube-gateway", GATEWAY_TYPE),
+    ("waypoint", "waypoint"),
+];
+
+/// The template of pods without the annotation.
+const SIDECAR: &str = "sidecar";
+
+/// The type of a gateway's proxy, which is usually alone in its pod.
+const GATEWAY_TYPE: &str = "router";
 
 /// The template that adds Istio's agent without Envoy, also when other templates are merged with it.
 const PROXYLESS: &str = "grpc-agent";
@@ -51,26 +66,30 @@ struct Injected {
 pub(super) fn facts(entry: &Map<String, Value>, pod: &PodArgs) -> Result<PodFacts, FactsError> {
     let annotations = annotations(entry)?;
     let injected = injected(&annotations)?;
-    let template = |name| uses(&annotations, name);
-    let proxyless = template(PROXYLESS);
-    let application = (!template(GATEWAY)).then(|| container(APPLICATION.to_owned()));
-    let containers = injected
-        .containers
-        .unwrap_or_default()
-        .into_iter()
-        .map(|name| injected_container(name, proxyless));
-    let init_containers = injected
-        .init_containers
-        .unwrap_or_default()
-        .into_iter()
-        .map(|name| init_container(injected_container(name, proxyless)));
+    let mut containers: Vec<_> = named(injected.containers).collect();
+    let mut init_containers: Vec<_> = named(injected.init_containers).collect();
+    let proxy_type = proxy_type(&annotations);
+    let application = (proxy_type != Some(GATEWAY_TYPE)).then(|| container(APPLICATION.to_owned()));
+    for proxy in containers.iter_mut().chain(&mut init_containers) {
+        if proxy.name == PROXY {
+            proxy.args = ["proxy", proxy_type.unwrap_or_default()]
+                .map(str::to_owned)
+                .into();
+            proxy.env = proxy_env(&annotations)?;
+        }
+    }
+    for proxy in init_containers.iter_mut().filter(|each| each.name == PROXY) {
+        // A proxy among the injected init containers is a native sidecar.
+        proxy.restart_policy = RestartPolicy::Always;
+    }
     Ok(PodFacts {
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
         uid: pod.uid.clone(),
         annotations,
         containers: application.into_iter().chain(containers).collect(),
-        init_containers: init_containers.collect(),
+        init_containers,
+        unknown_proxy_type: proxy_type.is_none(),
         ..PodFacts::default()
     })
 }
@@ -87,10 +106,36 @@ fn annotations(entry: &Map<String, Value>) -> Result<BTreeMap<String, String>, F
         .map_err(FactsError::Annotations)
 }
 
-/// Whether the pod uses that injection template.
-fn uses(annotations: &BTreeMap<String, String>, template: &str) -> bool {
-    let templates = annotations.get(TEMPLATES);
-    templates.is_some_and(|names| names.split(',').any(|name| name.trim() == template))
+/// The names of the injection templates, in the order in which the injector merges them.
+fn templates(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let names = annotations.get(TEMPLATES).map_or(SIDECAR, String::as_str);
+    names.split(',').map(str::trim)
+}
+
+/// The type of the proxy: the last template that sets its arguments replaces those of the others.
+/// `None` if all templates are the cluster's own, whose content is not known.
+fn proxy_type(annotations: &BTreeMap<String, String>) -> Option<&'static str> {
+    let of_template = |name| {
+        let mut known = PROXY_TYPES.iter();
+        known.find(|(template, _)| *template == name)
+    };
+    let (_, proxy_type) = templates(annotations).filter_map(of_template).last()?;
+    Some(proxy_type)
+}
+
+/// The proxy's variables that follow from the pod's annotations. Those that the mesh sets for every
+/// pod are not known.
+fn proxy_env(
+    annotations: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, FactsError> {
+    let config = annotations.get(PROXY_CONFIG).map(String::as_str);
+    let mut env = config
+        .map_or_else(|| Ok(BTreeMap::new()), proxy_variables)
+        .map_err(FactsError::ProxyConfig)?;
+    if templates(annotations).any(|name| name == PROXYLESS) {
+        env.insert(DISABLE_ENVOY.to_owned(), "true".to_owned());
+    }
+    Ok(env)
 }
 
 fn injected(annotations: &BTreeMap<String, String>) -> Result<Injected, FactsError> {
@@ -102,31 +147,13 @@ fn injected(annotations: &BTreeMap<String, String>) -> Result<Injected, FactsErr
     }
 }
 
+fn named(names: Option<Vec<String>>) -> impl Iterator<Item = ContainerFacts> {
+    names.unwrap_or_default().into_iter().map(container)
+}
+
 fn container(name: String) -> ContainerFacts {
     ContainerFacts {
         name,
         ..ContainerFacts::default()
-    }
-}
-
-/// A container that the injector added. A proxy without Envoy has the variable of its manifest.
-fn injected_container(name: String, proxyless: bool) -> ContainerFacts {
-    let variable =
-        (proxyless && name == PROXY).then(|| (DISABLE_ENVOY.to_owned(), "true".to_owned()));
-    ContainerFacts {
-        env: variable.into_iter().collect(),
-        ..container(name)
-    }
-}
-
-/// A proxy among the injected init containers is a native sidecar.
-fn init_container(container: ContainerFacts) -> ContainerFacts {
-    let restart_policy = match container.name.as_str() {
-        PROXY => RestartPolicy::Always,
-        _ => RestartPolicy::Inherited,
-    };
-    ContainerFacts {
-        restart_policy,
-        ..container
     }
 }

@@ -314,26 +314,65 @@ fn annotations_list_the_injected_containers() {
     );
 }
 
+/// The decisions of both profiles for these annotations of a pod with an injected proxy.
+fn decisions(cases: &[(&str, Value)]) -> String {
+    let mut table = String::new();
+    for (situation, annotations) in cases {
+        table += &format!("{situation}\n");
+        for profile in ["asm", "istio"] {
+            let mut annotations = annotations.clone();
+            annotations["sidecar.istio.io/status"] = json!(r#"{"containers": ["istio-proxy"]}"#);
+            let mut fields = with_annotations(&annotations);
+            fields["profile"] = json!(profile);
+            table += &format!("  {profile}: {}", decision(&fields));
+        }
+    }
+    table
+}
+
 #[test]
-fn annotations_show_a_proxy_without_envoy() {
-    let table: Vec<String> = ["istio", "asm"]
-        .into_iter()
-        .flat_map(|selection| {
-            ["grpc-agent", "sidecar, grpc-agent", "sidecar"].map(|t| (selection, t))
-        })
-        .map(|(selection, templates)| {
-            let mut fields = with_annotations(&json!({
-                "inject.istio.io/templates": templates,
-                "sidecar.istio.io/status": r#"{"containers": ["istio-proxy"]}"#,
-            }));
-            fields["selection"] = json!(selection);
-            format!("{selection}, {templates}\n  {}", decision(&fields))
-        })
-        .collect();
+fn templates_show_which_proxy_a_pod_has() {
+    let templates = [
+        "grpc-agent",
+        "sidecar, grpc-agent",
+        "sidecar",
+        "custom,sidecar",
+        "gateway",
+        "sidecar,gateway",
+        "gateway,sidecar",
+        "kube-gateway",
+        "waypoint",
+        "edge",
+        "grpc-simple,edge",
+        "",
+    ];
+    let cases = templates.map(|names| (names, json!({"inject.istio.io/templates": names})));
     assert_snapshot!(
-        "runtime-without-envoy",
-        "the template grpc-agent runs no Envoy: selection `istio` skips the pod; `asm` checks only the \
-         documented conditions and continues (103), as with every other source",
-        table.concat()
+        "runtime-templates",
+        "only a pod whose last known template is `sidecar`, and that does not use grpc-agent, fails to \
+         enter the namespace in these tests (103); gateways, waypoints and proxies without Envoy pass \
+         through; with only unknown templates the pod is refused (7)",
+        decisions(&cases)
+    );
+}
+
+#[test]
+fn the_proxys_configuration_shows_its_variables() {
+    let configs = [
+        "proxyMetadata:\n  DISABLE_ENVOY: \"true\"\n",
+        "{\"proxyMetadata\": {\"DISABLE_ENVOY\": \"1\"}}",
+        "proxy_metadata: {DISABLE_ENVOY: \"false\"}",
+        "interceptionMode: NONE",
+        "concurrency: 2",
+        "",
+        "proxyMetadata: [DISABLE_ENVOY]",
+        "proxyMetadata: {INVALID_DROP: \"maybe\"}",
+    ];
+    let cases = configs.map(|config| (config, json!({"proxy.istio.io/config": config})));
+    assert_snapshot!(
+        "runtime-proxy-config",
+        "proxies without Envoy and mode NONE pass through; an annotation that is not a configuration \
+         is refused (7); the others fail to enter the namespace in these tests (103)",
+        decisions(&cases)
     );
 }

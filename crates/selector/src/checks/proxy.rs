@@ -7,6 +7,7 @@ use crate::istio;
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
+use crate::select::MissingFacts;
 
 pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> CheckResult {
     let name = istio::DISABLE_ENVOY;
@@ -29,8 +30,14 @@ pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> CheckResult {
     }
 }
 
-/// As in Istio, a proxy without a type is a sidecar.
+/// As in Istio, a proxy without a type is a sidecar. One whose type is not known is not.
 pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
+    if facts.unknown_proxy_type {
+        let templates = facts.annotations.get(istio::TEMPLATES).cloned();
+        return CheckResult::Unknown(MissingFacts::ProxyType {
+            templates: templates.unwrap_or_default(),
+        });
+    }
     match facts.proxy().and_then(|proxy| proxy_type(proxy.container)) {
         Some(istio::SIDECAR_TYPE) => {
             CheckResult::Holds("its arguments start with `proxy sidecar`".into())

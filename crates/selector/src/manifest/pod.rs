@@ -38,6 +38,7 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         init_containers: spec.list("initContainers", container)?,
         run_as_user,
         run_as_group,
+        unknown_proxy_type: false,
         addresses: addresses(pod),
         namespace_labels: None,
     })

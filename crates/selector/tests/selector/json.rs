@@ -237,6 +237,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
                 init_containers,
                 run_as_user,
                 run_as_group,
+                unknown_proxy_type: host_network,
                 addresses,
                 namespace_labels,
             }

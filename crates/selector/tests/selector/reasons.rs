@@ -307,8 +307,11 @@ fn envoy_disabled() {
                 .insert("DISABLE_ENVOY".into(), value.into());
         }
     };
-    check(with("true"), ["redirect", "redirect", "envoy-disabled"]);
-    check(with("1"), ["redirect", "redirect", "envoy-disabled"]);
+    check(
+        with("true"),
+        ["envoy-disabled", "redirect", "envoy-disabled"],
+    );
+    check(with("1"), ["envoy-disabled", "redirect", "envoy-disabled"]);
     check(with("false"), ["redirect"; 3]);
     check(with("yes"), ["redirect"; 3]);
     check(
@@ -327,13 +330,84 @@ fn another_type_of_proxy() {
             facts.containers[1].args = args.iter().map(|arg| (*arg).to_owned()).collect();
         }
     };
-    check(
-        with(&["proxy", "router"]),
-        ["redirect", "redirect", "not-a-sidecar-proxy"],
-    );
+    for kind in [
+        &["proxy", "router"],
+        &["proxy", "waypoint"],
+        &["proxy", "ztunnel"],
+    ] {
+        check(
+            with(kind),
+            ["not-a-sidecar-proxy", "redirect", "not-a-sidecar-proxy"],
+        );
+    }
     check(with(&["proxy"]), ["redirect"; 3]);
     check(with(&[]), ["redirect"; 3]);
     check(with(&["run", "router"]), ["redirect"; 3]);
+}
+
+#[test]
+fn an_unknown_type_is_an_error_and_never_a_sidecar() {
+    let facts = PodFacts {
+        annotations: BTreeMap::from([
+            (STATUS.to_owned(), "{}".to_owned()),
+            ("inject.istio.io/templates".to_owned(), "edge".to_owned()),
+        ]),
+        unknown_proxy_type: true,
+        ..meshed()
+    };
+    for mode in [SelectionMode::Asm, SelectionMode::Istio] {
+        let error = select(&facts, &policy(mode)).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the type of the proxy is not known: annotation `inject.istio.io/templates` is `edge`, \
+             which is none of Istio's own templates"
+        );
+    }
+    assert_eq!(code(&facts, &policy(SelectionMode::AsmLiteral)), "redirect");
+    // A pod that is skipped for another reason needs no type.
+    let facts = PodFacts {
+        containers: vec![container("app")],
+        ..facts
+    };
+    assert_eq!(codes(&facts), ["no-istio-proxy"; 3]);
+}
+
+#[test]
+fn mode_none_is_a_skip_in_every_mode() {
+    let annotation = |value: &'static str| {
+        move |facts: &mut PodFacts| {
+            let key = "sidecar.istio.io/interceptionMode".to_owned();
+            facts.annotations.insert(key, value.to_owned());
+        }
+    };
+    let variable = |value: &'static str| {
+        move |facts: &mut PodFacts| {
+            let name = "ISTIO_META_INTERCEPTION_MODE".to_owned();
+            facts.containers[1].env.insert(name, value.to_owned());
+        }
+    };
+    check(annotation("NONE"), ["mode-none"; 3]);
+    check(annotation(" NONE "), ["mode-none"; 3]);
+    check(variable("NONE"), ["mode-none"; 3]);
+    check(variable("REDIRECT"), ["redirect"; 3]);
+    // Not modes: the settings refuse them.
+    check(annotation("none"), ["redirect"; 3]);
+    check(annotation(""), ["redirect"; 3]);
+    check(
+        |facts| {
+            annotation("TPROXY")(facts);
+            variable("NONE")(facts);
+        },
+        ["redirect"; 3],
+    );
+    let mut facts = meshed();
+    annotation("NONE")(&mut facts);
+    let reason = reason(&facts, &Policy::default());
+    assert_eq!(
+        reason.to_string(),
+        "mode NONE: the pod's annotation `sidecar.istio.io/interceptionMode` asks for a proxy \
+         without redirection"
+    );
 }
 
 #[test]

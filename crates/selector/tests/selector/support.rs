@@ -11,7 +11,7 @@ pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
 pub(crate) const STATUS: &str = "sidecar.istio.io/status";
 
 /// The files in `tests/manifests` and their contents.
-pub(crate) const MANIFESTS: [(&str, &str); 11] = [
+pub(crate) const MANIFESTS: [(&str, &str); 13] = [
     (
         "productpage.yaml",
         include_str!("../manifests/productpage.yaml"),
@@ -46,6 +46,14 @@ pub(crate) const MANIFESTS: [(&str, &str); 11] = [
     (
         "proxyless.json",
         include_str!("../manifests/proxyless.json"),
+    ),
+    (
+        "gateway-with-log-shipper.yaml",
+        include_str!("../manifests/gateway-with-log-shipper.yaml"),
+    ),
+    (
+        "mode-none.yaml",
+        include_str!("../manifests/mode-none.yaml"),
     ),
 ];
 

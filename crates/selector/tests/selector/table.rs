@@ -21,7 +21,8 @@ fn selections_of_all_manifests() {
     insta::with_settings!({
         description => "All modes redirect productpage, native-sidecar and list. \
                         Only asm-literal skips job, which is why it is not the default. \
-                        Only istio skips proxyless. asm and istio redirect no other pod.",
+                        asm-literal redirects proxyless and gateway-with-log-shipper, whose type it does \
+                        not check. No mode redirects another pod.",
         omit_expression => true,
     }, {
         insta::assert_snapshot!(table);
@@ -45,8 +46,9 @@ fn conditions_of_productpage() {
         }
     }
     insta::with_settings!({
-        description => "asm and asm-literal have the order of the ASM document and differ only in the fifth line; \
-                        istio has Istio's order. The first condition is an addition of this crate. All conditions hold.",
+        description => "asm and asm-literal have the order of the ASM document and differ in the fifth line; asm \
+                        also checks that the proxy is Envoy as a sidecar. istio has Istio's order. The first and the \
+                        last condition are additions of this crate. All conditions hold.",
         omit_expression => true,
     }, {
         insta::assert_snapshot!(table);
@@ -65,7 +67,8 @@ fn conditions_after_the_first_failure_are_evaluated() {
         failing,
         [
             "it has more than one container",
-            "injection is not disabled"
+            "injection is not disabled",
+            "the proxy's type is `sidecar`"
         ]
     );
 }
