@@ -85,7 +85,10 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
         "mesh-cni-netfilter",
         &[DERIVE, ERRORS, JSON, &["ipnetwork"]],
     ),
-    ("mesh-cni-rules", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
+    (
+        "mesh-cni-rules",
+        &[DERIVE, ERRORS, JSON, &["ipnetwork", "strsim"]],
+    ),
     ("mesh-cni-nftables", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     (
         "mesh-cni-plan",
@@ -95,7 +98,7 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
             JSON,
             SERDE,
             YAML,
-            &["ipnetwork", "serde_path_to_error"],
+            &["ipnetwork", "serde_path_to_error", "strsim"],
         ],
     ),
 ];

@@ -13,8 +13,13 @@ use crate::identity::{self, ProxyRedirected};
 use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
 
-/// Environment variables of the proxy that change the rules.
-const RULE_VARIABLES: [&str; 3] = ["ISTIO_META_DNS_CAPTURE", "INVALID_DROP", "ISTIO_DUAL_STACK"];
+/// Environment variables of the proxy that decide whether and how it is redirected to.
+const RULE_VARIABLES: [&str; 4] = [
+    "DISABLE_ENVOY",
+    "ISTIO_META_DNS_CAPTURE",
+    "INVALID_DROP",
+    "ISTIO_DUAL_STACK",
+];
 
 /// What an ADD would do for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]

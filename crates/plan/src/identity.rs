@@ -1,11 +1,12 @@
-//! Whether the rules exempt the user and group that the proxy runs as.
+//! Whether the rules exempt the user and group that the proxy runs as, and no other container.
 //!
 //! Like Istio's, they use the `securityContext` of the container. The `securityContext` of the pod
 //! also applies to the application, whose traffic must not be exempt.
 
+use mesh_cni_netfilter::value::excerpt;
 use mesh_cni_rules::interception::OutboundRanges;
 use mesh_cni_rules::{Interception, Warning, WarningCode};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_selector::{ContainerFacts, PodFacts};
 use thiserror::Error;
 
 /// The proxy runs as the pod's user and group, which the rules redirect: its own traffic would
@@ -23,36 +24,127 @@ pub struct ProxyRedirected {
     pub group: i64,
 }
 
-/// Refuses a pod whose proxy's traffic is certain to return to it; returns a warning if it may.
+/// Containers of the mesh, whose traffic is meant to bypass the proxy.
+const OF_THE_MESH: [&str; 3] = ["istio-proxy", "istio-init", "istio-validation"];
+
+/// The most containers that a warning names.
+const MAX_NAMED: usize = 8;
+
+/// Refuses a pod whose proxy's traffic is certain to return to it. Returns warnings if it may, and
+/// if traffic of other containers bypasses the proxy.
 pub(crate) fn check(
+    facts: &PodFacts,
+    interception: &Interception,
+) -> Result<Vec<Warning>, ProxyRedirected> {
+    let mut warnings = Vec::from_iter(check_proxy(facts, interception)?);
+    warnings.extend(bypassing(facts, interception));
+    Ok(warnings)
+}
+
+fn check_proxy(
     facts: &PodFacts,
     interception: &Interception,
 ) -> Result<Option<Warning>, ProxyRedirected> {
     let Some(proxy) = facts.proxy().map(|proxy| proxy.container) else {
         return Ok(None);
     };
-    // The rules already exempt a user that the container sets.
-    let (None, Some(user)) = (proxy.run_as_user, facts.run_as_user) else {
+    let Some(user) = user(proxy, facts) else {
         return Ok(None);
     };
-    let group = proxy.run_as_group.or(facts.run_as_group);
+    let group = group(proxy, facts);
     if is_exempt(interception, user, group) {
         return Ok(None);
     }
-    match group {
+    let message = match (proxy.run_as_user, group) {
         // Root can change its user, and the proxy may not connect to every captured range.
-        Some(group) if user != 0 && interception.outbound_ranges == OutboundRanges::All => {
-            Err(ProxyRedirected { user, group })
+        (None, Some(group)) if user != 0 && interception.outbound_ranges == OutboundRanges::All => {
+            return Err(ProxyRedirected { user, group });
         }
-        _ => Ok(Some(Warning::new(
-            WarningCode::ProxyRedirectedToItself,
+        (None, _) => format!(
+            "container istio-proxy sets no securityContext.runAsUser, and the rules redirect the \
+             pod's user {user}: if the proxy runs as that user, its own traffic may return to it; \
+             set runAsUser and runAsGroup of istio-proxy"
+        ),
+        // The rules exempt every other user that the container sets.
+        (Some(_), group) => {
+            let group = group.map_or_else(|| "no group".to_owned(), |id| format!("group {id}"));
             format!(
-                "container istio-proxy sets no securityContext.runAsUser, and the rules redirect \
-                 the pod's user {user}: if the proxy runs as that user, its own traffic may return \
-                 to it; set runAsUser and runAsGroup of istio-proxy"
-            ),
-        ))),
+                "container istio-proxy runs as root with {group}, and the rules never exempt root: \
+                 its own traffic may return to it; set runAsGroup of istio-proxy to 1337"
+            )
+        }
+    };
+    Ok(Some(Warning::new(
+        WarningCode::ProxyRedirectedToItself,
+        message,
+    )))
+}
+
+/// A warning if containers run as a user of the proxy, and one if others run as its group.
+fn bypassing<'pod>(
+    facts: &'pod PodFacts,
+    interception: &'pod Interception,
+) -> impl Iterator<Item = Warning> {
+    let is_user = |id: i64| {
+        interception
+            .proxy_uids
+            .iter()
+            .any(|uid| i64::from(uid.0) == id)
+    };
+    let is_group = |id: i64| {
+        interception
+            .proxy_gids
+            .iter()
+            .any(|gid| i64::from(gid.0) == id)
+    };
+    let (mut by_user, mut by_group) = (Vec::new(), Vec::new());
+    for container in facts.containers.iter().chain(&facts.init_containers) {
+        let name = container.name.as_str();
+        if OF_THE_MESH.contains(&name) {
+            continue;
+        }
+        if user(container, facts).is_some_and(is_user) {
+            by_user.push(name);
+        } else if group(container, facts).is_some_and(is_group) {
+            by_group.push(name);
+        }
     }
+    [
+        ("user", "runAsUser", by_user),
+        ("group", "runAsGroup", by_group),
+    ]
+    .into_iter()
+    .filter(|(.., names)| !names.is_empty())
+    .map(|(kind, field, names)| {
+        let message = format!(
+            "{} with the proxy's {kind}, whose traffic is not redirected, bypass the proxy: set \
+                 another {field}",
+            listed(&names)
+        );
+        Warning::new(WarningCode::BypassesProxy, message)
+    })
+}
+
+fn listed(names: &[&str]) -> String {
+    let named = names.iter().take(MAX_NAMED);
+    let named: Vec<_> = named
+        .map(|name| format!("`{}`", excerpt(name, 1)))
+        .collect();
+    let more = match names.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("containers {}{more}", named.join(", "))
+}
+
+/// The user that the pod gives a container; `None` if its image decides.
+fn user(container: &ContainerFacts, facts: &PodFacts) -> Option<i64> {
+    container.run_as_user.or(facts.run_as_user)
+}
+
+/// The group that the pod gives a container; `None` if its image decides.
+fn group(container: &ContainerFacts, facts: &PodFacts) -> Option<i64> {
+    container.run_as_group.or(facts.run_as_group)
 }
 
 /// Whether the rules exempt the user or the group; one of them is enough.

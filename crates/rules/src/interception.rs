@@ -1,5 +1,6 @@
 //! Which traffic of a pod is redirected to its proxy.
 
+mod effect;
 mod selection;
 
 pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};

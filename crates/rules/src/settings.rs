@@ -3,6 +3,7 @@
 mod annotation;
 mod budget;
 mod reader;
+mod unknown;
 
 pub use annotation::Annotation;
 pub use budget::{MAX_RULES, TooManyRules};
@@ -21,9 +22,9 @@ use crate::value::Selected;
 use crate::warning::{Warning, WarningCode};
 use reader::{Reader, Setting, owner};
 
-/// Istio also documents `NONE`, which the plugin does not support.
-const EXPECTED_MODE: &str = "an interception mode: allowed are `REDIRECT` and `TPROXY`; where \
-    nothing is to be redirected, remove the annotation and set sidecar.istio.io/inject to \"false\"";
+/// A pod in mode `NONE` gets no rules, so its settings are not read.
+const EXPECTED_MODE: &str =
+    "an interception mode: allowed are `REDIRECT`, `TPROXY` and `NONE` in capital letters";
 const EXPECTED_PORT_OR_NONE: &str =
     "a port: allowed are whole numbers from 1 to 65535, and 0 for none";
 /// Each rerouted interface and captured range cause a rule, so they are limited before these rules
@@ -69,7 +70,7 @@ impl PodSettings<'_> {
         let mut reader = Reader::new(self);
         let mut interception = Interception::pod_default();
         self.read_owners(&mut interception)?;
-        read_inbound(&reader, &mut interception)?;
+        let excluded_inbound = read_inbound(&reader, &mut interception)?;
         read_outbound(&reader, &mut interception)?;
         read_interfaces(&reader, &mut interception)?;
         reader.single(Annotation::StatusPort, port_or_none)?;
@@ -78,9 +79,12 @@ impl PodSettings<'_> {
         }
         interception.drop_invalid = reader.flag(INVALID_DROP);
         interception.dual_stack = reader.flag(DUAL_STACK);
+        let mut warnings = without_effect(&reader, &interception, &excluded_inbound);
+        warnings.extend(self.unknown());
+        warnings.append(&mut reader.warnings);
         Ok(Resolved {
             interception,
-            warnings: reader.warnings,
+            warnings,
         })
     }
 
@@ -121,25 +125,31 @@ impl PodSettings<'_> {
         if let Some(user) = user {
             to.proxy_uids = vec![Uid(user)];
         }
-        if let Some(group) = group.or(user) {
+        // Without a group it is 1337, as in Istio's plugin. A group with the number of the user could
+        // be that of an application.
+        if let Some(group) = group {
             to.proxy_gids = vec![Gid(group)];
         }
         Ok(())
     }
 }
 
-fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
-    let mode = |text: &str| {
-        text.parse::<Mode>().ok().ok_or(InvalidValue {
-            expected: EXPECTED_MODE,
-        })
+/// Returns the excluded ports as they are set.
+fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<Vec<Port>, InvalidSetting> {
+    let annotation = Annotation::InterceptionMode;
+    let expected = match reader.find(annotation).map(|found| found.setting) {
+        // A default for all pods would leave no pod to redirect.
+        Some(SettingName::Default(_)) => Mode::EXPECTED,
+        _ => EXPECTED_MODE,
     };
-    let mode = reader.single(Annotation::InterceptionMode, mode)?;
+    let mode = |text: &str| text.parse::<Mode>().ok().ok_or(InvalidValue { expected });
+    let mode = reader.single(annotation, mode)?;
     to.mode = mode.unwrap_or(to.mode);
 
-    let mut excluded = reader
+    let listed = reader
         .ports(Annotation::ExcludeInboundPorts)?
         .unwrap_or_default();
+    let mut excluded = listed.clone();
     for port in agent_ports() {
         if !excluded.contains(&port) {
             excluded.push(port);
@@ -151,7 +161,7 @@ fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Invali
         None | Some(Selected::All) => InboundCapture::AllExcept(excluded),
         Some(Selected::Only(ports)) => InboundCapture::only(ports),
     };
-    Ok(())
+    Ok(listed)
 }
 
 fn read_outbound(reader: &Reader<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
@@ -202,6 +212,28 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
     );
     set(&mut to.reroute_interfaces, rerouted.or(deprecated));
     Ok(())
+}
+
+/// A warning for each annotation of the pod that another setting makes useless. A default of the
+/// network configuration is for all pods, so it is not a mistake in this one.
+fn without_effect(
+    reader: &Reader<'_>,
+    interception: &Interception,
+    excluded_inbound: &[Port],
+) -> Vec<Warning> {
+    let mut found = interception.without_effect(excluded_inbound);
+    if reader.find(Annotation::RerouteVirtualInterfaces).is_some() {
+        let why = "istio.io/reroute-virtual-interfaces, its newer name, is set too";
+        found.push((Annotation::KubevirtInterfaces, why));
+    }
+    let in_pod = |(annotation, why)| {
+        let setting = reader.find(annotation)?.setting;
+        matches!(setting, SettingName::Annotation(_)).then(|| {
+            let message = format!("{setting} has no effect: {why}");
+            Warning::new(WarningCode::SettingWithoutEffect, message)
+        })
+    };
+    found.into_iter().filter_map(in_pod).collect()
 }
 
 /// A port that is only validated; 0 means none.

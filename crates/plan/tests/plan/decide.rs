@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
-use mesh_cni_netfilter::{Listing, drift, parse, render, walk};
+use mesh_cni_netfilter::{Gid, Listing, drift, parse, render, walk};
 use mesh_cni_plan::{
     Decision, MeshConf, PlanError, Redirection, Warning, WarningCode, decide, decide_by_name,
 };
@@ -110,7 +110,7 @@ fn a_pod_with_an_invalid_port_in_an_annotation_is_refused() {
 fn a_pod_with_an_invalid_annotation_is_refused() {
     let mut facts = productpage();
     let mode = "sidecar.istio.io/interceptionMode".to_owned();
-    facts.annotations.insert(mode, "NONE".to_owned());
+    facts.annotations.insert(mode, "none".to_owned());
     let error = decide(&facts, &MeshConf::default()).unwrap_err();
     assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
 }
@@ -226,6 +226,15 @@ fn the_rules_never_exempt_the_pods_user_and_group() {
             [Some(1000), Some(3000)],
             [None, Some(0)],
         ),
+        (
+            "another user, no group",
+            [None, None],
+            [Some(1000640000), None],
+        ),
+        ("root, no group", [None, None], [Some(0), None]),
+        ("root and its group", [None, None], [Some(0), Some(0)]),
+        ("root, the pod's group", [None, Some(3000)], [Some(0), None]),
+        ("root, group 1337", [None, None], [Some(0), Some(1337)]),
     ]
     .map(|(situation, pod, proxy)| {
         let decision = with_identities(pod, proxy);
@@ -243,7 +252,7 @@ fn the_rules_never_exempt_the_pods_user_and_group() {
     the user in the pod
       [Uid(1337)] [Gid(1337)]
     the group in the pod
-      [Uid(1337)] [Gid(1337)]
+      [Uid(1337)] [Gid(1337)] containers `productpage` with the proxy's group, whose traffic is not redirected, bypass the proxy: set another runAsGroup [bypasses-proxy]
     other user, no group
       [Uid(1337)] [Gid(1337)] container istio-proxy sets no securityContext.runAsUser, and the rules redirect the pod's user 1000: if the proxy runs as that user, its own traffic may return to it; set runAsUser and runAsGroup of istio-proxy [proxy-redirected-to-itself]
     root in the pod
@@ -252,7 +261,103 @@ fn the_rules_never_exempt_the_pods_user_and_group() {
       refused: container istio-proxy sets no securityContext.runAsUser and runs as the pod's user 1000 and group 3000, which the rules redirect: its own traffic would return to it; set runAsUser and runAsGroup of istio-proxy, usually to 1337
     other group of its own
       refused: container istio-proxy sets no securityContext.runAsUser and runs as the pod's user 1000 and group 0, which the rules redirect: its own traffic would return to it; set runAsUser and runAsGroup of istio-proxy, usually to 1337
+    another user, no group
+      [Uid(1000640000)] [Gid(1337)]
+    root, no group
+      [Uid(1337)] [Gid(1337)] container istio-proxy runs as root with no group, and the rules never exempt root: its own traffic may return to it; set runAsGroup of istio-proxy to 1337 [proxy-redirected-to-itself]
+    root and its group
+      [Uid(1337)] [Gid(1337)] container istio-proxy runs as root with group 0, and the rules never exempt root: its own traffic may return to it; set runAsGroup of istio-proxy to 1337 [proxy-redirected-to-itself]
+    root, the pod's group
+      [Uid(1337)] [Gid(1337)] container istio-proxy runs as root with group 3000, and the rules never exempt root: its own traffic may return to it; set runAsGroup of istio-proxy to 1337 [proxy-redirected-to-itself]
+    root, group 1337
+      [Uid(1337)] [Gid(1337)]
     ");
+}
+
+/// The documented pod as a native sidecar with an application, an init container, and a second
+/// native sidecar; the proxy and the containers of the mesh run as user and group 7.
+fn with_native_sidecars() -> PodFacts {
+    let pod = "
+kind: Pod
+metadata: {name: web}
+spec:
+  initContainers:
+  - {name: istio-validation, securityContext: {runAsUser: 7, runAsGroup: 7}}
+  - {name: istio-proxy, restartPolicy: Always, securityContext: {runAsUser: 7, runAsGroup: 7}}
+  - {name: logs, restartPolicy: Always}
+  - {name: migrate}
+  containers: [{name: app}, {name: worker}]
+";
+    PodFacts::from_manifest(pod).expect("the manifest is a pod")
+}
+
+#[test]
+fn containers_with_the_proxys_identity_are_a_warning() {
+    type Change = fn(&mut PodFacts);
+    let cases: [(&str, Change); 9] = [
+        ("nobody", |_| {}),
+        ("the application's user", |pod| {
+            pod.containers[0].run_as_user = Some(7)
+        }),
+        ("the application's group", |pod| {
+            pod.containers[1].run_as_group = Some(7)
+        }),
+        ("a native sidecar's user", |pod| {
+            pod.init_containers[2].run_as_user = Some(7)
+        }),
+        ("an init container's group", |pod| {
+            pod.init_containers[3].run_as_group = Some(7)
+        }),
+        ("the pod's user", |pod| pod.run_as_user = Some(7)),
+        ("the pod's group, and a container with its own", |pod| {
+            pod.run_as_group = Some(7);
+            pod.containers[0].run_as_group = Some(8);
+        }),
+        ("user and group of different containers", |pod| {
+            pod.containers[0].run_as_user = Some(7);
+            pod.containers[1].run_as_group = Some(7);
+        }),
+        ("many containers", |pod| {
+            pod.run_as_user = Some(7);
+            let app = pod.containers[0].clone();
+            pod.containers = vec![app; 20];
+        }),
+    ];
+    let table = cases.map(|(situation, change)| {
+        let mut pod = with_native_sidecars();
+        change(&mut pod);
+        let warnings = joined(&redirection(&pod).warnings);
+        format!("{situation}\n  {warnings}").trim_end().to_owned()
+    });
+    insta::assert_snapshot!(table.join("\n"), @r"
+    nobody
+    the application's user
+      containers `app` with the proxy's user, whose traffic is not redirected, bypass the proxy: set another runAsUser [bypasses-proxy]
+    the application's group
+      containers `worker` with the proxy's group, whose traffic is not redirected, bypass the proxy: set another runAsGroup [bypasses-proxy]
+    a native sidecar's user
+      containers `logs` with the proxy's user, whose traffic is not redirected, bypass the proxy: set another runAsUser [bypasses-proxy]
+    an init container's group
+      containers `migrate` with the proxy's group, whose traffic is not redirected, bypass the proxy: set another runAsGroup [bypasses-proxy]
+    the pod's user
+      containers `app`, `worker`, `logs`, `migrate` with the proxy's user, whose traffic is not redirected, bypass the proxy: set another runAsUser [bypasses-proxy]
+    the pod's group, and a container with its own
+      containers `worker`, `logs`, `migrate` with the proxy's group, whose traffic is not redirected, bypass the proxy: set another runAsGroup [bypasses-proxy]
+    user and group of different containers
+      containers `app` with the proxy's user, whose traffic is not redirected, bypass the proxy: set another runAsUser [bypasses-proxy]; containers `worker` with the proxy's group, whose traffic is not redirected, bypass the proxy: set another runAsGroup [bypasses-proxy]
+    many containers
+      containers `app`, `app`, `app`, `app`, `app`, `app`, `app`, `app` and 14 more with the proxy's user, whose traffic is not redirected, bypass the proxy: set another runAsUser [bypasses-proxy]
+    ");
+}
+
+#[test]
+fn an_application_with_the_users_number_as_group_does_not_bypass() {
+    let mut pod = with_native_sidecars();
+    pod.init_containers[1].run_as_group = None;
+    pod.containers[0].run_as_group = Some(7);
+    let redirection = redirection(&pod);
+    assert_eq!(redirection.warnings, []);
+    assert_eq!(redirection.interception.proxy_gids, [Gid(1337)]);
 }
 
 #[test]

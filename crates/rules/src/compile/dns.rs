@@ -22,8 +22,17 @@ const PROXY_ZONE: u16 = 1;
 /// The zone of the application's queries, and of the answers to it.
 const APPLICATION_ZONE: u16 = 2;
 
+/// Whether queries are captured in any family, as Istio decides for the rules of both.
+pub(super) fn captures(interception: &Interception) -> bool {
+    match &interception.dns {
+        DnsCapture::Off => false,
+        DnsCapture::All => true,
+        DnsCapture::Servers(servers) => !servers.is_empty(),
+    }
+}
+
 /// Whether queries of that family are captured.
-pub(super) fn captures(interception: &Interception, family: Family) -> bool {
+pub(super) fn captures_family(interception: &Interception, family: Family) -> bool {
     !servers(interception, family).is_empty()
 }
 
@@ -41,12 +50,17 @@ fn servers(interception: &Interception, family: Family) -> Vec<Option<IpNetwork>
 }
 
 pub(super) fn compile(interception: &Interception, rules: &mut RuleSet) {
-    let servers = servers(interception, rules.family);
-    if servers.is_empty() {
+    if !captures(interception) {
         return;
     }
     let jump = || Rule::new([], Target::Jump(OUTPUT_DNS));
     rules.append(TableName::Raw, OUTPUT, jump());
+    let servers = servers(interception, rules.family);
+    if servers.is_empty() {
+        // Without effect, but Istio writes them in both families.
+        zones_of_proxy(interception, rules);
+        return;
+    }
     rules.append(TableName::Nat, OUTPUT_RULES, jump());
     for protocol in [tcp(), udp()] {
         for server in &servers {

@@ -24,7 +24,7 @@ pub(super) fn enter(interception: &Interception, dialect: Dialect, rules: &mut R
     match dialect {
         Dialect::Asm => {
             rules.append(NAT, OUTPUT, Rule::new([tcp()], jump()));
-            if dns::captures(interception, rules.family) {
+            if dns::captures_family(interception, rules.family) {
                 // The documented dump jumps only for TCP, but queries over UDP need a jump too.
                 let queries = [udp(), to_port(dns::QUERIES)];
                 rules.append(NAT, OUTPUT, Rule::new(queries, jump()));
@@ -48,11 +48,11 @@ pub(super) fn exclude_proxy(interception: &Interception, dialect: Dialect, rules
     append(rules, [over_loopback(), passthrough], Target::Return);
 
     for user in interception.proxy_uids.iter().copied() {
-        let to_itself = tcp_to_itself(interception, dialect, rules.family, OwnerKind::User);
+        let to_itself = tcp_to_itself(interception, dialect, OwnerKind::User);
         exclude_owner(interception, rules, to_itself, |sense| by_user(sense, user));
     }
     for group in interception.proxy_gids.iter().copied() {
-        let to_itself = tcp_to_itself(interception, dialect, rules.family, OwnerKind::Group);
+        let to_itself = tcp_to_itself(interception, dialect, OwnerKind::Group);
         exclude_owner(interception, rules, to_itself, |sense| {
             by_group(sense, group)
         });
@@ -68,14 +68,9 @@ enum OwnerKind {
 
 /// Additional conditions on the proxy's connections to the pod's own address: not to the tunnel
 /// port and, if DNS is captured, not to the DNS port.
-fn tcp_to_itself(
-    interception: &Interception,
-    dialect: Dialect,
-    family: Family,
-    owner: OwnerKind,
-) -> Vec<Match> {
+fn tcp_to_itself(interception: &Interception, dialect: Dialect, owner: OwnerKind) -> Vec<Match> {
     let tunnel = interception.tunnel_port;
-    match (dialect, dns::captures(interception, family), owner) {
+    match (dialect, dns::captures(interception), owner) {
         (Dialect::Asm, false, _) => vec![],
         (Dialect::Asm, true, _) => vec![tcp(), not_to_port(dns::QUERIES)],
         (Dialect::Istio, true, OwnerKind::User) => {
@@ -99,7 +94,7 @@ fn exclude_owner(
 
     if !captures_loopback(interception) {
         let mut by_others = vec![over_loopback()];
-        if dns::captures(interception, rules.family) {
+        if dns::captures(interception) {
             by_others.extend([tcp(), not_to_port(dns::QUERIES)]);
         }
         by_others.push(owner(Sense::IsNot));

@@ -184,11 +184,44 @@ fn dns_of_listed_servers_is_captured_in_their_family() {
         "each DNS rule has one of the two IPv4 servers, all TCP rules before all UDP rules",
         render::restore(&asm(&dns))
     );
-    dns.dns = DnsCapture::Servers(vec!["fd00::a".parse().unwrap()]);
-    assert!(
-        !render::restore(&asm(&dns)).contains("--dport 53"),
-        "no server of this family"
-    );
+}
+
+#[test]
+fn servers_of_one_family_change_the_owner_rules_of_both() {
+    let mut dns = productpage();
+    for (servers, without) in [("fd00::a", Family::V4), ("10.96.0.10", Family::V6)] {
+        dns.dns = DnsCapture::Servers(vec![servers.parse().unwrap()]);
+        for (dialect, to_itself) in [
+            (
+                Dialect::Istio,
+                "-p tcp -m multiport ! --dports 53,15008 -m owner --uid-owner",
+            ),
+            (Dialect::Asm, "-p tcp ! --dport 53 -m owner --uid-owner"),
+        ] {
+            let text = render::restore(&compile(&dns, dialect, without));
+            for words in [
+                to_itself,
+                "-o lo -p tcp ! --dport 53 -m owner ! --uid-owner",
+                "-o lo -p tcp ! --dport 53 -m owner ! --gid-owner",
+                "-A OUTPUT -j ISTIO_OUTPUT_DNS",
+                "-A ISTIO_OUTPUT_DNS -p udp --dport 53 -m owner --uid-owner 1337 -j CT --zone 1",
+            ] {
+                assert!(text.contains(words), "{dialect} {without} {words}:\n{text}");
+            }
+            for words in [
+                "-j REDIRECT --to-ports 15053",
+                "-A ISTIO_OUTPUT -j ISTIO_OUTPUT_DNS",
+            ] {
+                assert!(
+                    !text.contains(words),
+                    "{dialect} {without} {words}:\n{text}"
+                );
+            }
+        }
+    }
+    dns.dns = DnsCapture::Servers(Vec::new());
+    let text = render::restore(&compile(&dns, Dialect::Istio, Family::V4));
+    assert!(!text.contains("--dport 53"), "{text}");
 }
 
 #[test]

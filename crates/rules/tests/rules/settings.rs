@@ -99,7 +99,7 @@ fn the_owner_is_read_from_the_security_context_except_root() {
     };
     assert_eq!(owners(None, None), (vec![Uid(1337)], vec![Gid(1337)]));
     assert_eq!(owners(Some(0), Some(0)), (vec![Uid(1337)], vec![Gid(1337)]));
-    assert_eq!(owners(Some(2102), None), (vec![Uid(2102)], vec![Gid(2102)]));
+    assert_eq!(owners(Some(2102), None), (vec![Uid(2102)], vec![Gid(1337)]));
     assert_eq!(owners(Some(2102), Some(7)), (vec![Uid(2102)], vec![Gid(7)]));
     assert_eq!(owners(None, Some(7)), (vec![Uid(1337)], vec![Gid(7)]));
 
@@ -274,4 +274,130 @@ fn unsupported_ranges_are_warnings_unless_no_included_range_is_supported() {
          them is IPv4, else a refusal; of many ranges the first eight are named",
         results.join("\n")
     );
+}
+
+/// The warnings about these annotations, one line each.
+fn warnings(pairs: &[(&str, &str)]) -> String {
+    let annotations = annotations(pairs);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        ..PodSettings::default()
+    };
+    let resolved = settings.resolve().expect("the values are valid");
+    let lines: Vec<_> = resolved.warnings.iter().map(Warning::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_setting_that_another_makes_useless_is_a_warning() {
+    const INCLUDE_IN: &str = "traffic.sidecar.istio.io/includeInboundPorts";
+    const EXCLUDE_IN: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
+    const PORTS: &str = "traffic.sidecar.istio.io/includeOutboundPorts";
+    const EXCLUDED_PORTS: &str = "traffic.sidecar.istio.io/excludeOutboundPorts";
+    const RANGES: &str = "traffic.sidecar.istio.io/includeOutboundIPRanges";
+    const EXCLUDED: &str = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
+    const OLD: &str = "traffic.sidecar.istio.io/kubevirtInterfaces";
+    const NEW: &str = "istio.io/reroute-virtual-interfaces";
+    let cases: [&[(&str, &str)]; 8] = [
+        &[(INCLUDE_IN, "8080,9102"), (EXCLUDE_IN, "9102")],
+        &[(INCLUDE_IN, ""), (EXCLUDE_IN, "22")],
+        &[(PORTS, "3306")],
+        &[(RANGES, ""), (PORTS, "80"), (EXCLUDED_PORTS, "80,443")],
+        &[(RANGES, ""), (EXCLUDED, "10.0.0.0/8")],
+        &[
+            (RANGES, "10.0.0.0/8,fd00::/8"),
+            (EXCLUDED, "192.168.0.0/16"),
+        ],
+        &[(OLD, "virbr0"), (NEW, "virbr1")],
+        &[(OLD, ""), (NEW, "")],
+    ];
+    let lines: Vec<_> = cases.iter().map(|case| warnings(case)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    annotation traffic.sidecar.istio.io/excludeInboundPorts has no effect: only the listed inbound ports are captured [setting-without-effect]
+    annotation traffic.sidecar.istio.io/excludeInboundPorts has no effect: no inbound port is captured [setting-without-effect]
+    annotation traffic.sidecar.istio.io/includeOutboundPorts has no effect: all outbound ports are captured [setting-without-effect]
+    annotation traffic.sidecar.istio.io/includeOutboundPorts has no effect: all of these ports are excluded too [setting-without-effect]
+    annotation traffic.sidecar.istio.io/excludeOutboundIPRanges has no effect: no captured destination is in these ranges [setting-without-effect]
+    annotation traffic.sidecar.istio.io/excludeOutboundIPRanges has no effect: no captured destination is in these ranges [setting-without-effect]
+    annotation traffic.sidecar.istio.io/kubevirtInterfaces has no effect: istio.io/reroute-virtual-interfaces, its newer name, is set too [setting-without-effect]
+    annotation traffic.sidecar.istio.io/kubevirtInterfaces has no effect: istio.io/reroute-virtual-interfaces, its newer name, is set too [setting-without-effect]
+    ");
+    let with_effect: [&[(&str, &str)]; 7] = [
+        // The injector writes the ports of the proxy's agent in every pod.
+        &[(INCLUDE_IN, "8080"), (EXCLUDE_IN, "15020,15021,15090")],
+        &[(INCLUDE_IN, "*"), (EXCLUDE_IN, "22")],
+        &[(RANGES, ""), (PORTS, "80,81"), (EXCLUDED_PORTS, "80")],
+        &[(RANGES, ""), (PORTS, "80"), (EXCLUDED, "10.0.0.0/8")],
+        &[(RANGES, "10.0.0.0/8"), (EXCLUDED, "10.1.0.0/16")],
+        &[(RANGES, "10.1.0.0/16"), (EXCLUDED, "10.0.0.0/8")],
+        &[(OLD, "virbr0")],
+    ];
+    for case in with_effect {
+        assert_eq!(warnings(case), "", "{case:?}");
+    }
+}
+
+#[test]
+fn a_default_that_the_pod_makes_useless_is_no_warning() {
+    let annotations = annotations(&[("traffic.sidecar.istio.io/includeInboundPorts", "80")]);
+    let defaults = self::annotations(&[("traffic.sidecar.istio.io/excludeInboundPorts", "22")]);
+    let settings = PodSettings {
+        annotations: Some(&annotations),
+        defaults: Some(&defaults),
+        ..PodSettings::default()
+    };
+    assert_eq!(settings.resolve().unwrap().warnings, []);
+}
+
+#[test]
+fn a_misspelt_setting_is_a_warning_with_the_nearest_one() {
+    let misspelt = [
+        "traffic.sidecar.istio.io/excludeOutboundPort",
+        "traffic.sidecar.istio.io/excludeOutboundIpRanges",
+        "traffic.sidecar.istio.io/inculdeInboundPorts",
+        "traffic.sidecar.istio.io/excludePorts",
+        "sidecar.istio.io/excludeInboundPorts",
+        "sidecar.istio.io/interceptionmode",
+        "traffic.istio.io/excludeInterfaces",
+        "status.sidecar.istio.io/ports",
+        "istio.io/reroute-virtual-interface",
+    ];
+    let lines: Vec<_> = misspelt
+        .iter()
+        .map(|key| warnings(&[(key, "80")]))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    annotation `traffic.sidecar.istio.io/excludeOutboundPort` is not a setting and has no effect: the nearest setting is `traffic.sidecar.istio.io/excludeOutboundPorts` [unknown-setting]
+    annotation `traffic.sidecar.istio.io/excludeOutboundIpRanges` is not a setting and has no effect: the nearest setting is `traffic.sidecar.istio.io/excludeOutboundIPRanges` [unknown-setting]
+    annotation `traffic.sidecar.istio.io/inculdeInboundPorts` is not a setting and has no effect: the nearest setting is `traffic.sidecar.istio.io/includeInboundPorts` [unknown-setting]
+    annotation `traffic.sidecar.istio.io/excludePorts` is not a setting and has no effect [unknown-setting]
+    annotation `sidecar.istio.io/excludeInboundPorts` is not a setting and has no effect: the nearest setting is `traffic.sidecar.istio.io/excludeInboundPorts` [unknown-setting]
+    annotation `sidecar.istio.io/interceptionmode` is not a setting and has no effect: the nearest setting is `sidecar.istio.io/interceptionMode` [unknown-setting]
+    annotation `traffic.istio.io/excludeInterfaces` is not a setting and has no effect: the nearest setting is `traffic.sidecar.istio.io/excludeInterfaces` [unknown-setting]
+    annotation `status.sidecar.istio.io/ports` is not a setting and has no effect [unknown-setting]
+    annotation `istio.io/reroute-virtual-interface` is not a setting and has no effect: the nearest setting is `istio.io/reroute-virtual-interfaces` [unknown-setting]
+    ");
+    let others = [
+        "sidecar.istio.io/inject",
+        "sidecar.istio.io/status",
+        "sidecar.istio.io/proxyCPU",
+        "sidecar.istio.io/rewriteAppHTTPProbers",
+        "istio.io/rev",
+        "prometheus.io/port",
+        "prometheus.istio.io/merge-metrics",
+        "example.com/excludeOutboundPorts",
+        "excludeOutboundPorts",
+    ];
+    for key in others {
+        assert_eq!(warnings(&[(key, "80")]), "", "{key}");
+    }
+}
+
+#[test]
+fn the_warnings_about_unknown_settings_are_limited() {
+    let keys: Vec<_> = (0..5000)
+        .map(|n| format!("traffic.sidecar.istio.io/x{n}"))
+        .collect();
+    let pairs: Vec<_> = keys.iter().map(|key| (key.as_str(), "")).collect();
+    assert_eq!(warnings(&pairs).lines().count(), 8);
 }
