@@ -154,6 +154,9 @@ pub(crate) struct ExplainArguments {
     /// A packet to trace; may be repeated
     #[arg(long, value_name = "PACKET", required = true)]
     pub(crate) packet: Vec<String>,
+    /// Print only the rules that match, in at most 100 columns
+    #[arg(long)]
+    pub(crate) matched: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

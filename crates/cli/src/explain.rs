@@ -5,7 +5,8 @@ mod report;
 
 use std::path::Path;
 
-use mesh_cni_netfilter::walk::{NetnsAddresses, Outcome, Walk, walk, walk_in};
+use mesh_cni_netfilter::value::InterfaceName;
+use mesh_cni_netfilter::walk::{Direction, NetnsAddresses, Outcome, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::chains::REJECT_IPV6;
 
@@ -31,8 +32,18 @@ pub(crate) fn run(
         .map(|packet| rules.walk(packet, console))
         .collect();
     match arguments.output {
-        Output::Text => report::text(&walks, console)?,
-        Output::Json => console.result(&report::json(&walks))?,
+        Output::Text => {
+            for assumption in packets.iter().flat_map(|packet| rules.assumptions(packet)) {
+                console.note(assumption);
+            }
+            report::text(&walks, arguments.matched, console)?;
+        }
+        Output::Json => {
+            let walks = walks
+                .iter()
+                .map(|walk| (walk, rules.assumptions(&walk.packet)));
+            console.result(&report::json(walks, arguments.matched))?;
+        }
     }
     let lost = walks
         .iter()
@@ -47,6 +58,29 @@ struct Rules {
 }
 
 impl Rules {
+    /// What the walk of a packet assumes, because neither the packet nor the pod says it.
+    fn assumptions(&self, packet: &Packet) -> Vec<String> {
+        let Direction::Out { owner, .. } = packet.direction else {
+            return Vec::new();
+        };
+        let mut assumed = Vec::new();
+        if owner.is_none() {
+            assumed.push(format!(
+                "`{packet}` has no `uid`: assuming a sender that no rule names, such as the \
+                 application; add `uid 1337` for the proxy"
+            ));
+        }
+        let destination = packet.destination.ip();
+        if self.interfaces.is_none() && !destination.is_loopback() {
+            let lo = packet.interface == Some(InterfaceName::loopback());
+            let whose = if lo { "the pod's own" } else { "not the pod's" };
+            assumed.push(format!(
+                "the manifest has no `status.podIPs`: assuming that {destination} is {whose} address"
+            ));
+        }
+        assumed
+    }
+
     fn walk(&self, packet: &Packet, console: &mut Console<'_>) -> Walk {
         let family = packet.family();
         let none = RuleSet::new(family);

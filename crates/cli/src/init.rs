@@ -1,11 +1,11 @@
 //! `init`: applies rules to a namespace as istio-init does, with the same flags.
 
+mod account_file;
 pub(crate) mod container;
 mod dns;
 mod error;
 pub(crate) mod flags;
 mod go;
-mod group_file;
 mod groups;
 mod interception;
 mod resolv_conf;

@@ -23,6 +23,7 @@ use compare::Comparison;
 use place::Found;
 use pod_source::PodSource;
 use report::Report;
+use wanted::WantedError;
 
 /// Prints the live rules and the verdict; exit code 1 if they are not as wanted.
 pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
@@ -110,33 +111,35 @@ fn find(place: &Place, cache: &Path) -> Result<Found, Failure> {
 /// Only the plugin received the addresses in the runtime's order, which decides about the families,
 /// so rules for either order are as wanted.
 fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Comparison, Failure> {
+    let pod = format!("{}/{}", facts.namespace, facts.name);
     let mut ipv6_first = live.addresses.clone();
     ipv6_first.sort_by_key(IpAddr::is_ipv4);
-    let likely = compare_for(facts, conf, live, &live.addresses)?;
-    if likely.difference.is_none() {
-        return Ok(likely);
+    let mut likely = None;
+    for addresses in [&live.addresses, &ipv6_first] {
+        let all = wanted::wanted(facts, conf, &live.rule_sets, addresses)
+            .map_err(|error| unknown_rules(error, &pod))?;
+        for wanted in all {
+            let comparison = Comparison::new(pod.clone(), wanted, live);
+            if comparison.difference.is_none() {
+                return Ok(comparison);
+            }
+            likely.get_or_insert(comparison);
+        }
     }
-    let other = compare_for(facts, conf, live, &ipv6_first)?;
-    Ok(if other.difference.is_none() {
-        other
-    } else {
-        likely
-    })
+    likely.ok_or_else(|| Failure::environment("there is nothing to compare with").about(pod))
 }
 
-fn compare_for(
-    facts: &PodFacts,
-    conf: &MeshConf,
-    live: &live::Live,
-    addresses: &[IpAddr],
-) -> Result<Comparison, Failure> {
-    let pod = format!("{}/{}", facts.namespace, facts.name);
-    let wanted = wanted::wanted(facts, conf, addresses).map_err(|error| {
-        Failure::wrong(error)
-            .about(format!("pod {pod}"))
-            .hint("the plugin rejects this pod, or the manifest is not that of the running pod")
-    })?;
-    Ok(Comparison::new(pod, wanted, live))
+fn unknown_rules(error: WantedError, pod: &str) -> Failure {
+    let about = format!("pod {pod}");
+    match error {
+        WantedError::Plan(error) => Failure::wrong(error)
+            .about(about)
+            .hint("the plugin rejects this pod, or the manifest is not that of the running pod"),
+        WantedError::OwnInit(_) => Failure::environment(error).about(about).hint(
+            "nothing was compared: verify reads the container's arguments and variables, not its \
+             files; compare the rules above with `kubectl logs POD -c istio-init`",
+        ),
+    }
 }
 
 fn of_that_name(facts: PodFacts, pod: &PodName) -> Result<PodFacts, Failure> {

@@ -26,3 +26,5 @@ mod scratch;
 mod status;
 #[path = "root/verify.rs"]
 mod verify;
+#[path = "root/verify_own_init.rs"]
+mod verify_own_init;

@@ -41,6 +41,7 @@ mod chain_stack;
 mod condition;
 mod counting;
 mod display;
+mod matched;
 mod nat;
 mod netns_addresses;
 mod outcome;
@@ -54,6 +55,7 @@ mod target;
 
 pub use counting::{Counted, PolicyCounters};
 pub use display::{PortNames, WithPortNames};
+pub use matched::Matched;
 pub use netns_addresses::NetnsAddresses;
 pub use outcome::{Location, Outcome, UndecidedReason};
 pub use packet::{Direction, Owner, Packet, Side};
@@ -65,8 +67,8 @@ use simulation::Simulation;
 
 /// Takes a packet through the rules of its family, in a namespace with the packet's own address.
 ///
-/// The only local addresses are those in the packet (the destination of an arriving one, the source
-/// of a sent one) and loopback. [`walk_in`] takes more. Rules of the other family do not apply.
+/// The only local addresses are those in the packet (the destination of an arriving one or of one
+/// that leaves through `lo`, the source of a sent one) and loopback. [`walk_in`] takes more. Rules of the other family do not apply.
 ///
 /// # Examples
 ///

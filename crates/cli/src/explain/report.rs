@@ -8,12 +8,17 @@ use serde_json::{Value, json};
 
 use crate::console::{self, BOLD, Console, DIM, Styled, WARN};
 
-pub(super) fn text(walks: &[Walk], console: &mut Console<'_>) -> io::Result<()> {
+pub(super) fn text(walks: &[Walk], matched: bool, console: &mut Console<'_>) -> io::Result<()> {
     for (walk, number) in walks.iter().zip(0..) {
         if number > 0 {
             console.line("")?;
         }
-        for line in walk.display(PORT_NAMES).to_string().lines() {
+        let text = if matched {
+            walk.display_matched(PORT_NAMES).to_string()
+        } else {
+            walk.display(PORT_NAMES).to_string()
+        };
+        for line in text.lines() {
             console.line(Styled(style(line, walk), line))?;
         }
     }
@@ -32,14 +37,24 @@ fn style(line: &str, walk: &Walk) -> anstyle::Style {
     }
 }
 
-pub(super) fn json(walks: &[Walk]) -> String {
-    console::json(&walks.iter().map(document).collect::<Vec<_>>())
+/// One document for each walk, with what it assumes.
+pub(super) fn json<'walk>(
+    walks: impl Iterator<Item = (&'walk Walk, Vec<String>)>,
+    matched: bool,
+) -> String {
+    let documents = walks.map(|(walk, assumed)| document(walk, &assumed, matched));
+    console::json(&documents.collect::<Vec<_>>())
 }
 
-fn document(walk: &Walk) -> Value {
+fn document(walk: &Walk, assumed: &[String], matched: bool) -> Value {
+    let steps = walk
+        .steps
+        .iter()
+        .filter(|step| !matched || step.is_matched());
     json!({
         "packet": walk.packet.to_string(),
-        "steps": walk.steps.iter().map(step).collect::<Vec<_>>(),
+        "assumed": assumed,
+        "steps": steps.map(step).collect::<Vec<_>>(),
         "fate": fate(&walk.outcome),
         "end": walk.outcome.display(PORT_NAMES).to_string(),
     })

@@ -15,8 +15,8 @@ pub(crate) struct Flag {
     pub(crate) long: &'static str,
     /// The one-letter name.
     pub(crate) short: Option<char>,
-    /// A second environment variable, which Istio reads too.
-    pub(crate) variable: Option<&'static str>,
+    /// Other environment variables that Istio reads, now or in older versions.
+    pub(crate) other_variables: &'static [&'static str],
     /// Its kind of value.
     pub(crate) takes: Takes,
     /// Its value if it is not set.
@@ -45,7 +45,7 @@ impl Flag {
         Self {
             long,
             short: None,
-            variable: None,
+            other_variables: &[],
             takes: Takes::Value(name),
             default: "",
             help: "",
@@ -65,9 +65,11 @@ impl Flag {
         Self { short, ..self }
     }
 
-    const fn variable(self, variable: &'static str) -> Self {
-        let variable = Some(variable);
-        Self { variable, ..self }
+    const fn or_variables(self, other_variables: &'static [&'static str]) -> Self {
+        Self {
+            other_variables,
+            ..self
+        }
     }
 
     const fn default(self, default: &'static str) -> Self {
@@ -81,8 +83,8 @@ impl Flag {
     /// The environment variables that set it; the first that is set and not empty wins.
     pub(crate) fn variables(&self) -> Vec<String> {
         let own = self.long.to_uppercase().replace('-', "_");
-        let second = self.variable.map(str::to_owned);
-        second.into_iter().chain([own]).collect()
+        let others = self.other_variables.iter().copied().map(str::to_owned);
+        others.chain([own]).collect()
     }
 
     fn argument(&'static self) -> Arg {
@@ -121,6 +123,12 @@ impl Flag {
             }
         }
     }
+}
+
+/// Whether a flag reads the environment variable of that name.
+pub(crate) fn is_variable(name: &str) -> bool {
+    let mut flags = FLAGS.iter();
+    flags.any(|flag| flag.variables().iter().any(|variable| variable == name))
 }
 
 /// The arguments of an istio-init container begin with the name of Istio's command.

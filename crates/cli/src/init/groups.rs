@@ -5,9 +5,9 @@ use mesh_cni_netfilter::value::{Gid, network};
 use mesh_cni_rules::interception::OwnerGroups;
 use mesh_cni_rules::value::{InvalidItem, Selected, list, single, wildcard_or_list};
 
+use super::account_file::{self, GROUPS};
 use super::error::{Origin, SettingError};
-use super::group_file;
-use super::settings::{Setting, Settings, expecting, refusal};
+use super::settings::{Setting, Settings, expecting, or_empty, present, refusal};
 
 const INCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS";
 const EXCLUDE: &str = "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE";
@@ -29,10 +29,16 @@ pub(super) fn owner_groups(settings: &Settings<'_>) -> Result<OwnerGroups, Setti
     let group = expecting(EXPECTED_GROUP, |text| {
         text.parse()
             .ok()
-            .or_else(|| group_file::gid_of(&file, text))
+            .or_else(|| account_file::id_of(&file, text))
     });
-    let only = wildcard_or_list(&included, &group).map_err(invalid(INCLUDE, &included))?;
-    let except = list(&excluded, &group).map_err(invalid(EXCLUDE, &excluded))?;
+    let only =
+        wildcard_or_list(&included, or_empty(&group)).map_err(invalid(INCLUDE, &included))?;
+    let only = match only {
+        Selected::All => Selected::All,
+        Selected::Only(groups) => Selected::Only(present(groups)),
+    };
+    let except = list(&excluded, or_empty(&group)).map_err(invalid(EXCLUDE, &excluded))?;
+    let except = present(except);
     match (only, except.is_empty()) {
         (Selected::All, true) => Ok(OwnerGroups::All),
         (Selected::All, false) => Ok(OwnerGroups::Except(except)),
@@ -67,15 +73,15 @@ pub(super) fn ipv4_loopback(settings: &Settings<'_>) -> Result<Option<IpNetwork>
 
 /// Reads the group file if one of the variables contains a name; otherwise returns an empty text.
 fn group_file(settings: &Settings<'_>, set: &[(&str, &str)]) -> Result<String, SettingError> {
-    let has_name = |value: &str| wildcard_or_list(value, str::parse::<Gid>).is_err();
+    let has_name = |value: &str| wildcard_or_list(value, or_empty(str::parse::<Gid>)).is_err();
     let Some((variable, _)) = set.iter().find(|(_, value)| has_name(value)) else {
         return Ok(String::new());
     };
     settings
-        .read_file(group_file::PATH)
+        .read_file(GROUPS)
         .map_err(|source| SettingError::Unreadable {
             origin: Origin::Environment((*variable).to_owned()),
-            path: group_file::PATH,
+            path: GROUPS,
             source,
         })
 }
@@ -129,11 +135,14 @@ mod tests {
             "environment ISTIO_OUTBOUND_OWNER_GROUPS = `7,meshes`: `meshes` at position 3 is not a \
              group: allowed are numbers from 0 to 4294967294 and names in /etc/group"
         );
-        let error = with("*", "root,,7", Ok(FILE)).unwrap_err();
-        assert!(
-            error.contains("_EXCLUDE = `root,,7`: `` at position 6"),
-            "{error}"
-        );
+    }
+
+    #[test]
+    fn empty_items_are_skipped() {
+        let except = OwnerGroups::Except(vec![Gid(0), Gid(7)]);
+        assert_eq!(with("*", ",root,,7, ,", Ok(FILE)), Ok(except));
+        let only = OwnerGroups::Only(vec![Gid(7)]);
+        assert_eq!(with("7,", "", Ok(FILE)), Ok(only));
     }
 
     #[test]

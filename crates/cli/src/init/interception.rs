@@ -2,17 +2,19 @@
 
 use std::str::FromStr;
 
-use mesh_cni_netfilter::value::network;
+use mesh_cni_netfilter::value::{excerpt, network};
 use mesh_cni_netfilter::{Family, Gid, InterfaceName, PolicyRouting, Uid};
 use mesh_cni_netns::{Backend, BackendChoice};
 use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
+use mesh_cni_rules::settings::Annotation;
 use mesh_cni_rules::value::{Selected, UnsupportedRanges};
 use mesh_cni_rules::{Dialect, Interception};
 
-use super::error::SettingError;
+use super::account_file::{self, USERS};
+use super::error::{Origin, SettingError};
 use super::flags::{self, Flag};
 use super::go::decimal;
-use super::settings::{Settings, expecting, refusal};
+use super::settings::{Settings, expecting, refusal, single_port};
 use super::{dns, groups};
 
 type Result<T> = std::result::Result<T, SettingError>;
@@ -32,6 +34,16 @@ pub(super) fn read(settings: &mut Settings<'_>) -> Result<Interception> {
     to.dns = dns::capture(settings)?;
     to.drop_invalid = settings.switch(&flags::DROP_INVALID)?;
     to.dual_stack = settings.switch(&flags::DUAL_STACK)?;
+    let excluded = settings.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
+    for (list, why) in to.without_effect(&excluded) {
+        let flag = match list {
+            Annotation::ExcludeInboundPorts => &flags::EXCLUDE_INBOUND_PORTS,
+            Annotation::IncludeOutboundPorts => &flags::OUTBOUND_PORTS,
+            _ => &flags::EXCLUDE_SERVICE_CIDR,
+        };
+        let origin = settings.origin(flag);
+        settings.warn(format!("{origin} has no effect: {why}"));
+    }
     Ok(to)
 }
 
@@ -85,13 +97,44 @@ pub(super) fn check_families(settings: &Settings<'_>, families: &[Family]) -> Re
     Ok(warnings)
 }
 
-fn read_owners(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
-    to.proxy_uids = settings.list(&flags::PROXY_UID, str::parse::<Uid>)?;
+fn read_owners(settings: &mut Settings<'_>, to: &mut Interception) -> Result<()> {
+    if settings.text(&flags::PROXY_UID).is_empty() {
+        to.proxy_uids = vec![envoy_user(settings)?];
+    } else {
+        to.proxy_uids = settings.list(&flags::PROXY_UID, str::parse::<Uid>)?;
+    }
     to.proxy_gids = settings.list(&flags::PROXY_GID, str::parse::<Gid>)?;
     if to.proxy_gids.is_empty() {
         to.proxy_gids = to.proxy_uids.iter().map(|uid| Gid(uid.0)).collect();
     }
     Ok(())
+}
+
+/// The user of Envoy, which Istio looks up where no user ID is given. The name is `istio-proxy` if
+/// the variable is not set, and 1337 is the ID of that user in Istio's images.
+fn envoy_user(settings: &mut Settings<'_>) -> Result<Uid> {
+    const VARIABLE: &str = "ENVOY_USER";
+    const ISTIO_PROXY: Uid = Uid(1337);
+    let Some(name) = settings
+        .variable(VARIABLE)
+        .filter(|name| name != "istio-proxy")
+    else {
+        return Ok(ISTIO_PROXY);
+    };
+    let file = settings
+        .read_file(USERS)
+        .map_err(|source| SettingError::Unreadable {
+            origin: Origin::Environment(VARIABLE.to_owned()),
+            path: USERS,
+            source,
+        })?;
+    Ok(account_file::id_of(&file, &name).unwrap_or_else(|| {
+        settings.warn(format!(
+            "environment {VARIABLE} = `{}`: no such user in {USERS}, using {ISTIO_PROXY}",
+            excerpt(&name, 1)
+        ));
+        ISTIO_PROXY
+    }))
 }
 
 fn read_inbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
@@ -106,7 +149,7 @@ fn read_inbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
     };
     to.mode = settings.one(&flags::INTERCEPTION_MODE, mode)?;
     let excluded = settings.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
-    let captured = settings.selected(&flags::INBOUND_PORTS, str::parse)?;
+    let captured = settings.selected(&flags::INBOUND_PORTS, single_port)?;
     to.inbound = match captured {
         Selected::All => InboundCapture::AllExcept(excluded),
         Selected::Only(ports) => InboundCapture::only(ports),

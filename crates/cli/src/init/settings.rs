@@ -47,6 +47,12 @@ impl<'env> Settings<'env> {
         self.get(flag).value
     }
 
+    /// Whether the command line or the environment sets it.
+    pub(super) fn is_set(&self, flag: &Flag) -> bool {
+        let mut variables = flag.variables().into_iter();
+        self.given.get(flag).is_some() || variables.any(|name| self.variable(&name).is_some())
+    }
+
     /// Where the value comes from.
     pub(super) fn origin(&self, flag: &Flag) -> Origin {
         self.get(flag).origin
@@ -94,7 +100,7 @@ impl<'env> Settings<'env> {
     }
 
     pub(super) fn ports(&self, flag: &Flag) -> Result<Vec<Port>> {
-        self.list(flag, str::parse)
+        self.list(flag, single_port)
     }
 
     pub(super) fn one<T>(
@@ -112,7 +118,9 @@ impl<'env> Settings<'env> {
         parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
     ) -> Result<Vec<T>> {
         let setting = self.get(flag);
-        list(&setting.value, parse).map_err(refusal(setting))
+        list(&setting.value, or_empty(parse))
+            .map(present)
+            .map_err(refusal(setting))
     }
 
     pub(super) fn selected<T: Ord + Clone>(
@@ -121,7 +129,11 @@ impl<'env> Settings<'env> {
         parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
     ) -> Result<Selected<T>> {
         let setting = self.get(flag);
-        wildcard_or_list(&setting.value, parse).map_err(refusal(setting))
+        match wildcard_or_list(&setting.value, or_empty(parse)) {
+            Ok(Selected::All) => Ok(Selected::All),
+            Ok(Selected::Only(items)) => Ok(Selected::Only(present(items))),
+            Err(problem) => Err(refusal(setting)(problem)),
+        }
     }
 
     pub(super) fn get(&self, flag: &Flag) -> Setting {
@@ -143,6 +155,31 @@ impl<'env> Settings<'env> {
             (_, default) => of_flag(default),
         })
     }
+}
+
+/// A port. Istio's own command also passes ranges on to iptables.
+pub(super) fn single_port(text: &str) -> std::result::Result<Port, InvalidValue> {
+    text.parse().or_else(|error: InvalidValue| {
+        let expected = if text.contains(':') {
+            "a single port: each rule of mesh-cni matches one port, so ranges are not supported; \
+             list the ports, or those to capture instead of those to exclude"
+        } else {
+            error.expected
+        };
+        Err(InvalidValue { expected })
+    })
+}
+
+/// A parser of items that may be empty: Istio skips those, and its injector writes them.
+pub(super) fn or_empty<T>(
+    parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
+) -> impl Fn(&str) -> std::result::Result<Option<T>, InvalidValue> {
+    move |text| (!text.is_empty()).then(|| parse(text)).transpose()
+}
+
+/// The items that are not empty.
+pub(super) fn present<T>(items: Vec<Option<T>>) -> Vec<T> {
+    items.into_iter().flatten().collect()
 }
 
 /// A parser that fails with the description of the valid values.

@@ -123,7 +123,7 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
     }
     if compared.wanted.by == By::OwnInit {
         console
-            .note("the pod's istio-init container applies its rules: comparing with its arguments");
+            .note("the pod's istio-init container applies its rules: comparing with its settings");
     }
     if let [first, others @ ..] = &compared.conflicting[..] {
         // Only one of the sets was read, so the difference means little.
@@ -184,12 +184,17 @@ fn effect(compared: &Comparison, console: &mut Console<'_>) {
 }
 
 fn hint(compared: &Comparison) -> &'static str {
-    match compared.reason_for_none() {
-        Some(_) => {
+    match &compared.wanted.by {
+        By::None(_) => {
             "to remove the rules, run \
              `mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net`"
         }
-        None => {
+        By::OwnInit => {
+            "the rules were compared with those that istio-init writes in current versions, and an \
+             image of another version can write others: see `kubectl logs POD -c istio-init`; if \
+             another program changed the rules, delete the pod so that it is recreated"
+        }
+        By::Plugin => {
             "delete the pod so that it is recreated; if this happens again, another program on the \
              node changes the rules, or the plugin was not in the chain when the pod started: see \
              `mesh-cni-agent status`"

@@ -1,15 +1,15 @@
 //! The rules that a pod should have, from the plugin or from the pod's own `istio-init`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use mesh_cni_netfilter::RuleSet;
-use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, decide};
-use mesh_cni_rules::compile;
+use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
+use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
+use mesh_cni_rules::{Dialect, chains, compile};
 use mesh_cni_selector::PodFacts;
 
 use crate::case::OWN_POD;
-use crate::init::container::{self, OwnInit};
+use crate::init::container::{self, OwnInit, Visible};
 
 /// The rules that a pod should have.
 #[derive(Debug)]
@@ -33,34 +33,39 @@ pub(super) enum By {
     None(String),
 }
 
-/// The rules for a namespace with these addresses.
+/// The rules for a namespace with these addresses. If there are several, each is as wanted.
 pub(super) fn wanted(
     facts: &PodFacts,
     conf: &MeshConf,
+    live: &[RuleSet],
     addresses: &[IpAddr],
-) -> Result<Wanted, WantedError> {
+) -> Result<Vec<Wanted>, WantedError> {
     let facts = PodFacts {
         addresses: addresses.to_vec(),
         ..facts.clone()
     };
     let reason = match decide(&facts, conf)? {
         Decision::Redirect(redirection) => {
-            return Ok(Wanted {
+            return Ok(vec![Wanted {
                 rule_sets: both(&redirection.rule_sets),
                 by: By::Plugin,
                 warnings: redirection.warnings,
-            });
+            }]);
         }
         Decision::Skip(reason) => reason.to_string(),
         Decision::OwnPod => OWN_POD.to_owned(),
     };
-    match container::own_init(&facts)? {
+    let visible = Visible {
+        dns_servers: dns_servers(live),
+        has_rules: live.iter().any(|rules| !rules.tables.is_empty()),
+    };
+    match container::own_init(&facts, &visible)? {
         Some(own) => Ok(of_own_init(&own, addresses)),
-        None => Ok(Wanted {
+        None => Ok(vec![Wanted {
             rule_sets: both(&[]),
             by: By::None(reason),
             warnings: Vec::new(),
-        }),
+        }]),
     }
 }
 
@@ -69,22 +74,51 @@ pub(super) fn wanted(
 pub(super) enum WantedError {
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("its istio-init container: {0}")]
+    #[error("its istio-init container")]
     OwnInit(#[from] container::Unreadable),
 }
 
-fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Wanted {
-    let rule_sets: Vec<_> = own
-        .interception
-        .families(addresses)
-        .into_iter()
-        .map(|family| compile(&own.interception, own.dialect, family))
+fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Vec<Wanted> {
+    let families = own.interception.families(addresses);
+    let warning = |message: &String| Warning::new(WarningCode::UnknownValue, message);
+    let warnings: Vec<_> = own.warnings.iter().map(warning).collect();
+    let of_dialect = |dialect: &Dialect| {
+        let rule_sets: Vec<_> = families
+            .iter()
+            .map(|family| compile(&own.interception, *dialect, *family))
+            .collect();
+        Wanted {
+            rule_sets: both(&rule_sets),
+            by: By::OwnInit,
+            warnings: warnings.clone(),
+        }
+    };
+    own.dialects.iter().map(of_dialect).collect()
+}
+
+/// The servers whose queries these rules capture, in the order of the rules.
+fn dns_servers(live: &[RuleSet]) -> Vec<IpAddr> {
+    let chains: Vec<_> = live
+        .iter()
+        .flat_map(|rules| &rules.tables)
+        .flat_map(|table| &table.chains)
+        .filter(|chain| chain.name == chains::OUTPUT_DNS)
         .collect();
-    Wanted {
-        rule_sets: both(&rule_sets),
-        by: By::OwnInit,
-        warnings: Vec::new(),
+    let rules = chains.iter().flat_map(|chain| &chain.rules);
+    let redirected = rules.filter(|rule| matches!(rule.target, Target::Redirect(_)));
+    let mut servers = Vec::new();
+    for condition in redirected.flat_map(|rule| &rule.matches) {
+        if let Match::Destination(Sense::Is, server) = condition
+            && !servers.contains(&server.ip())
+        {
+            servers.push(server.ip());
+        }
     }
+    if servers.is_empty() && !chains.is_empty() {
+        // All servers are of the family without rules, and any of them changes the others equally.
+        servers.push(Ipv6Addr::UNSPECIFIED.into());
+    }
+    servers
 }
 
 /// One set for each family, IPv4 first.

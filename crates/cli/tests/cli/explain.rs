@@ -1,6 +1,6 @@
 //! `explain`: where packets of the documented pod end, and packets that do not parse.
 
-use crate::support::{PRODUCTPAGE, REVIEWS, assert_snapshot, run};
+use crate::support::{PRODUCTPAGE, REVIEWS, Run, assert_snapshot, run};
 
 const OUT: &str = "out tcp 10.0.0.7:9080 uid 1000";
 
@@ -91,4 +91,53 @@ fn exactly_one_source_of_rules_is_required() {
         OUT,
     ];
     assert_eq!(run(&twice).code, Some(2));
+}
+
+#[test]
+fn only_matching_rules_are_printed_in_100_columns() {
+    let own = "out tcp 10.244.1.17:9080 uid 1337 iface lo";
+    let arguments = [
+        "explain",
+        "--matched",
+        "--pod",
+        PRODUCTPAGE,
+        "--packet",
+        OUT,
+        "--packet",
+        own,
+    ];
+    let ended = run(&arguments);
+    for line in ended.stdout.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert_snapshot!(
+        "explain-matched",
+        "exit 0; only rules with `yes`; the first packet goes to 15001, the second through lo to 15006",
+        ended
+    );
+    let json = [&arguments[..], &["--output", "json"]].concat();
+    let walks: serde_json::Value = serde_json::from_str(&run(&json).result()).unwrap();
+    for walk in walks.as_array().unwrap() {
+        let mut steps = walk["steps"].as_array().unwrap().iter();
+        assert!(steps.all(|step| step["matched"] == true), "{walk:#}");
+    }
+}
+
+#[test]
+fn what_is_assumed_is_said() {
+    let packets = [
+        "out tcp 10.0.0.7:9080",
+        "out udp 10.96.0.10:53 uid 1000 iface lo",
+        "in tcp 10.244.1.17:9080 from 10.0.0.9",
+    ];
+    let pod =
+        "kind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: a}, {name: istio-proxy}]}";
+    let mut arguments = vec!["explain", "--matched", "--pod", "-"];
+    arguments.extend(packets.iter().flat_map(|packet| ["--packet", packet]));
+    assert_snapshot!(
+        "explain-assumed",
+        "exit 0; notes about the missing uid of the first packet and about the destinations of the \
+         first two; what leaves through lo does not leave through eth0",
+        Run::new(&arguments).with_input(pod)
+    );
 }

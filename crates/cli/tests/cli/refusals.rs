@@ -115,7 +115,8 @@ fn flags_of_init() {
          values that are not supported are refused, never ignored",
         refusals(&[
             (&["init", "-n", "-p", "http"], ""),
-            (&["init", "-n", "-b", "80,,443"], ""),
+            (&["init", "-n", "-b", "80,http,443"], ""),
+            (&["init", "-n", "-d", "15020,10000:20000"], ""),
             (&["init", "-n", "-d", "15020,70000"], ""),
             (&["init", "-n", "-i", "10.0.0.0/8,*"], ""),
             (&["init", "-n", "-x", "*"], ""),
@@ -171,7 +172,7 @@ fn settings_that_the_validation_cannot_check() {
         &["-e", "15002"],
         &["-z", "15002"],
         &["-c", "eth1,l+"],
-        &["--proxy-uid="],
+        &["--proxy-uid=,"],
         &[
             "--redirect-dns",
             "--capture-all-dns",

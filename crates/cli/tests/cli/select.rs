@@ -117,7 +117,8 @@ fn pod(metadata: &str) -> String {
     format!(
         "kind: Pod\nmetadata: {{name: web, namespace: default, {metadata}}}\n\
          spec: {{securityContext: {{runAsUser: {user}, runAsGroup: {user}}},\n\
-         containers: [{{name: web}}, {{name: istio-proxy}}]}}\n\
+         containers: [{{securityContext: {{runAsUser: 1000, runAsGroup: 1000}}, name: web}},\n\
+         {{name: istio-proxy}}]}}\n\
          status: {{podIP: 10.0.0.1}}"
     )
 }
@@ -231,4 +232,23 @@ fn control_and_format_characters_are_escaped() {
     let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let reason = report["reason"].as_str().unwrap();
     assert!(reason.contains(r"\u{202e}"), "{reason}");
+}
+
+#[test]
+fn pods_that_bypass_or_redirect_their_proxy_are_warned_about() {
+    let mut text = String::new();
+    for file in [
+        "app-has-the-proxys-uid",
+        "proxy-is-root-without-group",
+        "include-and-exclude-inbound",
+    ] {
+        let ended = run(&["select", "--pod", &format!("tests/pods/{file}.yaml")]);
+        text += &format!("{file}: exit {:?}\n{}", ended.code, ended.stderr);
+    }
+    assert_snapshot!(
+        "select-warnings",
+        "exit 0 each; `app` bypasses the proxy, the proxy as root without a group returns to itself, the \
+         exclusion beside the list has no effect",
+        text
+    );
 }

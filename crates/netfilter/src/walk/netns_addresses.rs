@@ -43,15 +43,25 @@ impl NetnsAddresses {
         self
     }
 
-    /// The addresses that the packet itself contains.
+    /// The addresses that the packet itself contains. What leaves through `lo` arrives through `lo`,
+    /// so its destination is local.
     pub(super) fn of(packet: &Packet) -> Self {
-        let local = match packet.direction {
-            Direction::In { .. } => Some(packet.destination.ip()),
-            Direction::Out { source, .. } => source.map(|source| source.ip()),
-        };
-        let local = local.filter(|address| !address.is_loopback());
         let name = packet.interface.clone().unwrap_or_else(default_interface);
-        let addresses = local.map(IpNetwork::from).into_iter().collect();
+        let destination = Some(packet.destination);
+        let local = match packet.direction {
+            Direction::In { .. } => [destination, None],
+            Direction::Out { source, .. } if name == InterfaceName::loopback() => {
+                [destination, source]
+            }
+            Direction::Out { source, .. } => [source, None],
+        };
+        let addresses = local
+            .into_iter()
+            .flatten()
+            .map(|address| address.ip())
+            .filter(|address| !address.is_loopback())
+            .map(IpNetwork::from)
+            .collect();
         Self::new().with_interface(name, addresses)
     }
 

@@ -212,6 +212,9 @@ proptest! {
         let names = PortNames::default();
         let end = first.outcome.display(names).to_string() + "\n";
         prop_assert!(first.display(names).to_string().ends_with(&end));
+        for line in first.display_matched(names).to_string().lines() {
+            prop_assert!(line.chars().count() <= 100 && !line.contains("  no: "), "{}", line);
+        }
         if let Outcome::Undecided { table, chain, rule, .. } = &first.outcome {
             let found = rules.chain(*table, chain).and_then(|chain| chain.rules.get(rule - 1));
             prop_assert!(found.is_some(), "{:?}", first.outcome);

@@ -40,6 +40,10 @@ pub(crate) const FLAGS: &[&Flag] = &[
     &REDIRECT_DNS,
     &CAPTURE_ALL_DNS,
     &NATIVE_NFTABLES,
+    &RESTORE_FORMAT,
+    &TRACE_LOGGING,
+    &HOST_NSENTER_EXEC,
+    &IPTABLES_VERSION,
     &LOG_OUTPUT_LEVEL,
     &LOG_AS_JSON,
     &LOG_TARGET,
@@ -68,8 +72,7 @@ pub(crate) static INBOUND_TUNNEL_PORT: Flag = Flag::value("inbound-tunnel-port",
 
 pub(crate) static PROXY_UID: Flag = Flag::value("proxy-uid", "UIDS")
     .short('u')
-    .default("1337")
-    .help("User IDs of the proxy, comma-separated");
+    .help("User IDs of the proxy, comma-separated [default: that of user ENVOY_USER, or 1337]");
 
 pub(crate) static PROXY_GID: Flag = Flag::value("proxy-gid", "GIDS")
     .short('g')
@@ -123,11 +126,11 @@ pub(crate) static TPROXY_TABLE: Flag = Flag::value("istio-inbound-tproxy-route-t
     .help("Routing table of mode TPROXY; no effect in mode REDIRECT");
 
 pub(crate) static DROP_INVALID: Flag = Flag::switch("drop-invalid")
-    .variable("INVALID_DROP")
+    .or_variables(&["INVALID_DROP"])
     .help("Drop packets that conntrack considers invalid");
 
 pub(crate) static DUAL_STACK: Flag = Flag::switch("dual-stack")
-    .variable("ISTIO_DUAL_STACK")
+    .or_variables(&["ISTIO_DUAL_STACK", "ISTIO_AGENT_DUAL_STACK"])
     .help("Also apply IPv6 rules if the namespace has an IPv6 address");
 
 pub(crate) static RULESET: Flag = Flag::value("ruleset", "NAME")
@@ -170,6 +173,7 @@ pub(crate) static RUN_VALIDATION: Flag = Flag::switch("run-validation")
     .help("Check with a connection that the rules redirect; exit code 126 if they do not");
 
 pub(crate) static REDIRECT_DNS: Flag = Flag::switch("redirect-dns")
+    .or_variables(&["ISTIO_META_DNS_CAPTURE"])
     .help("Redirect DNS queries for the servers in /etc/resolv.conf to the proxy");
 
 pub(crate) static CAPTURE_ALL_DNS: Flag =
@@ -178,6 +182,20 @@ pub(crate) static CAPTURE_ALL_DNS: Flag =
 pub(crate) static NATIVE_NFTABLES: Flag = Flag::switch("native-nftables").help(
     "Write native nf_tables rules in separate tables, without iptables (back end nft-native)",
 );
+
+// Flags of older versions of Istio, which their injected containers still have.
+static RESTORE_FORMAT: Flag = Flag::switch("restore-format")
+    .short('f')
+    .help("Accepted for compatibility: --dry-run always prints the input of iptables-restore");
+
+static TRACE_LOGGING: Flag = Flag::switch("iptables-trace-logging")
+    .help("Accepted for compatibility, no effect: no rules are written that log packets");
+
+static HOST_NSENTER_EXEC: Flag = Flag::switch("host-nsenter-exec")
+    .help("Accepted for compatibility: namespaces are entered without nsenter");
+
+static IPTABLES_VERSION: Flag = Flag::value("iptables-version", "VERSION")
+    .help("Accepted for compatibility, no effect: versions are not needed");
 
 static LOG_OUTPUT_LEVEL: Flag = Flag::value("log_output_level", "LEVELS").help(ACCEPTED_LOG);
 
