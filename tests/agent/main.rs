@@ -6,6 +6,8 @@
 mod faults;
 mod hostile;
 #[cfg(feature = "root-tests")]
+mod listeners;
+#[cfg(feature = "root-tests")]
 mod memory;
 mod node;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,10 +55,29 @@ impl Agent {
 
     /// As [`Agent::command`], but the caller sets the flags for the installation.
     pub fn installing(kubeconfig: &Path, directory: &Path) -> Command {
+        let mut command = Self::on(kubeconfig, directory);
+        command.args(["--health-addr", "off", "--metrics-addr", "off"]);
+        command
+    }
+
+    /// As [`Agent::command`], with the ports of health and metrics on these addresses.
+    pub fn on_ports(
+        kubeconfig: &Path,
+        directory: &Path,
+        [health, metrics]: [SocketAddr; 2],
+    ) -> Command {
+        let mut command = Self::on(kubeconfig, directory);
+        command
+            .args(["--install", "false"])
+            .args(["--health-addr", &health.to_string()])
+            .args(["--metrics-addr", &metrics.to_string()]);
+        command
+    }
+
+    fn on(kubeconfig: &Path, directory: &Path) -> Command {
         let mut command = Command::new(mesh_cni_agent());
         command
             .args(["run", "--node-name", "node-1"])
-            .args(["--health-addr", "off", "--metrics-addr", "off"])
             .arg("--run-dir")
             .arg(directory.join("run"))
             .arg("--api-kubeconfig")
