@@ -38,6 +38,7 @@ fn a_sandbox_is_found_with_and_without_a_running_container() {
         let verified = verify(&node, &place);
         assert_eq!(verified.code, 0, "{place:?}: {}", verified.stderr);
     }
+    SandboxPod::end_container(&node.isolated_host, &container);
     SandboxPod::end(&node.isolated_host, &sandbox);
     let verified = verify(&node, &["--container", &sandbox]);
     assert_eq!(verified.code, 2, "{}", verified.stderr);

@@ -104,6 +104,12 @@ impl SandboxPod {
         format!("/kubepods/besteffort/pod{}", self.uid)
     }
 
+    /// Kills a container. A kubelet, too, stops the containers before the sandbox.
+    pub fn end_container(isolated_host: &IsolatedHost, container: &str) {
+        let stopped = crictl(isolated_host, &["stop", "--timeout", "0", container]);
+        assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+    }
+
     /// Stops and removes a sandbox.
     pub fn end(isolated_host: &IsolatedHost, sandbox: &str) {
         for command in ["stopp", "rmp"] {

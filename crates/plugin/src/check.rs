@@ -1,9 +1,9 @@
 //! CHECK: compares the live rules of both families with the expected ones.
 
 use mesh_cni_netfilter::{Family, RuleSet, drift_all, only_ours};
-use mesh_cni_netns::{NetNs, read};
+use mesh_cni_netns::{NetNs, ProcessTable, listening_ports, read};
 use mesh_cni_plan::{Decision, Ipv6Mode};
-use mesh_cni_rules::{Interception, OWNERSHIP, incomplete, redirects};
+use mesh_cni_rules::{Interception, OWNERSHIP, PROXY_PORTS, incomplete, redirects};
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::MeshCni;
@@ -12,6 +12,8 @@ use crate::backend;
 use crate::error;
 use crate::invocation::Invocation;
 use crate::pod_source::FactsError;
+
+const PROC: &str = "/proc";
 
 pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniError> {
     let (invocation, lookup) = Invocation::new("CHECK", plugin.stderr, request)?;
@@ -48,7 +50,7 @@ pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniE
 ///
 /// A runtime such as CRI-O calls CHECK for every sandbox when it starts, and replaces the pods for
 /// which it fails. The source of facts may be unavailable at that moment, so a pod passes if its rules
-/// are complete for any settings.
+/// are complete for any settings, or if it has none and runs no proxy.
 fn check_unknown(
     plugin: &MeshCni,
     invocation: &Invocation<'_>,
@@ -57,7 +59,11 @@ fn check_unknown(
 ) -> Result<(), CniError> {
     let found = live_rules(plugin, invocation, netns)?;
     if !found.iter().any(has_ours) {
-        return Err(error::facts(unknown));
+        if !runs_without_proxy(netns)? {
+            return Err(error::facts(unknown));
+        }
+        invocation.log_unknown("the pod has no rules and runs no proxy", unknown);
+        return Ok(());
     }
     let mut required = if invocation.conf.standalone {
         vec![Family::V4]
@@ -80,13 +86,25 @@ fn check_unknown(
     if let Some(difference) = found.iter().filter(is_required).find_map(incomplete) {
         return Err(error::incomplete(&difference, unknown));
     }
-    let error = error::facts(unknown);
-    invocation.log.warn(&format!(
-        "the rules are complete, but were not compared with the pod's settings: {} ({})",
-        error.msg(),
-        error.details()
-    ));
+    invocation.log_unknown(
+        "the rules are complete, but were not compared with the pod's settings",
+        unknown,
+    );
     Ok(())
+}
+
+/// Whether a process of the pod runs, and none listens on a port of a proxy. Where none runs, nothing
+/// shows whether the pod needs rules.
+fn runs_without_proxy(netns: &NetNs) -> Result<bool, CniError> {
+    let processes = ProcessTable::read(PROC.as_ref()).map_err(|e| error::processes(&e))?;
+    if processes.pod_process_in(netns).is_none() {
+        return Ok(false);
+    }
+    let listening = netns
+        .run(listening_ports)
+        .map_err(|e| error::not_entered(&e))?
+        .map_err(|e| error::processes(&e))?;
+    Ok(listening.range(PROXY_PORTS).next().is_none())
 }
 
 fn live_rules(

@@ -163,6 +163,11 @@ pub(crate) fn addresses(error: &io::Error) -> CniError {
         .with_details("run the plugin as root on the node, without a seccomp filter")
 }
 
+pub(crate) fn processes(error: &io::Error) -> CniError {
+    let message = format!("cannot read the processes and sockets of the pod in /proc: {error}");
+    CniError::plugin(codes::NOT_READ, message).with_details("run the plugin as root on the node")
+}
+
 pub(crate) fn no_address() -> CniError {
     CniError::config(
         "the pod has only loopback and link-local addresses, and redirected traffic requires \

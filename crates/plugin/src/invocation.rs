@@ -80,6 +80,13 @@ impl<'request> Invocation<'request> {
         Ok(netns)
     }
 
+    /// Logs why a CHECK without facts passes.
+    pub(crate) fn log_unknown(&self, found: &str, unknown: &FactsError) {
+        let error = error::facts(unknown);
+        let (why, remedy) = (error.msg(), error.details());
+        self.log.warn(&format!("{found}: {why} ({remedy})"));
+    }
+
     /// The container ID of the sandbox.
     pub(crate) fn container_id(&self) -> &str {
         self.request.container_id.as_str()

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use mesh_cni_netfilter::{Family, Ownership, PolicyRouting, PortNames, RuleSet, TableName};
@@ -20,6 +21,9 @@ pub const PORT_NAMES: PortNames = PortNames(&[
     (15006, "Envoy's inbound listener on 15006"),
     (15053, "the sidecar's DNS listener on 15053"),
 ]);
+
+/// The ports on which a sidecar listens, whatever its settings: Envoy, its agent, and their probes.
+pub const PROXY_PORTS: RangeInclusive<u16> = 15000..=15099;
 
 /// The policy routing for TPROXY: mark 1337, table 133.
 pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting {

@@ -31,7 +31,9 @@ mod warning;
 
 pub use compile::{Dialect, UnknownDialect, compile, reject_ipv6};
 pub use complete::incomplete;
-pub use conventions::{OWNERSHIP, PORT_NAMES, TPROXY_ROUTING, inbound_passthrough, redirects};
+pub use conventions::{
+    OWNERSHIP, PORT_NAMES, PROXY_PORTS, TPROXY_ROUTING, inbound_passthrough, redirects,
+};
 pub use interception::Interception;
 pub use settings::PodSettings;
 pub use warning::{Warning, WarningCode};
