@@ -139,7 +139,7 @@ fn assert_clean(node: &Node) {
     let list = node.load();
     let original: Value = serde_json::from_str(LIST).unwrap();
     assert_eq!(
-        serde_json::from_str::<Value>(&list.to_text()).unwrap(),
+        serde_json::from_slice::<Value>(list.text()).unwrap(),
         original
     );
     for binary in ["mesh-cni", "istio-cni"] {
