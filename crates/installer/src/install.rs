@@ -8,7 +8,7 @@ mod own_list;
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 
-use crate::nested::{nested_entries, nests};
+use crate::nested::{nested_entries, nests, stale_copy_of};
 use crate::node_state::{LOOPBACK, is_no_pod_network};
 use crate::uninstall::without_entry;
 use crate::{
@@ -188,6 +188,21 @@ fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(
         return Err(Refusal::IstioCniNotReplaceable { path });
     }
     refuse_nested_istio(paths, conf)
+}
+
+/// Notes that the runtime calls Multus, whose copy of this network has no entry yet.
+fn note_stale_copy(
+    paths: &NodePaths,
+    state: &NodeState,
+    conf: &ConfFile,
+    network: &str,
+    plan: &mut Plan,
+) {
+    plan.notes
+        .extend(stale_copy_of(state, conf, network).map(|first| {
+            let (conf, network) = (paths.conf(&first.name), network.to_owned());
+            Note::StaleNetwork { conf, network }
+        }));
 }
 
 /// Refuses a list with a plugin that calls Istio CNI.

@@ -81,6 +81,18 @@ pub(crate) fn nested_networks(conf: &ConfFile) -> Vec<(String, bool)> {
     networks
 }
 
+/// The configuration that the runtime loads, if it has a copy of this list's network without our entry.
+pub(crate) fn stale_copy_of<'a>(
+    state: &'a NodeState,
+    conf: &ConfFile,
+    network: &str,
+) -> Option<&'a ConfFile> {
+    let first = state.confs.first()?;
+    let is_stale = |(name, ours): &(String, bool)| name == network && !ours;
+    (first.name != conf.name && !first.has_entry() && nested_networks(first).iter().any(is_stale))
+        .then_some(first)
+}
+
 /// Whether the value contains a plugin of this type at any depth.
 pub(crate) fn names(value: &Value, plugin_type: &str) -> bool {
     let mut found = false;

@@ -213,6 +213,13 @@ pub enum Note {
         /// How many there are, if known.
         sandboxes: Sandboxes,
     },
+    /// The runtime calls another plugin, whose copy of the network has no entry yet.
+    StaleNetwork {
+        /// The configuration that the runtime loads.
+        conf: PathBuf,
+        /// The network's name.
+        network: String,
+    },
     /// The binary stays because a configuration that this program does not edit names it.
     BinaryNamed {
         /// The file.

@@ -3,7 +3,9 @@
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 
-use super::{choose_conf, parse, refuse_nested_istio, remove_copies, remove_drop_ins};
+use super::{
+    choose_conf, note_stale_copy, parse, refuse_nested_istio, remove_copies, remove_drop_ins,
+};
 use crate::node_state::is_ours;
 use crate::{
     Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Settings, Step,
@@ -31,6 +33,7 @@ pub(super) fn chain(
             path,
         }),
     }
+    note_stale_copy(paths, state, conf, list.name(), plan);
     remove_copies(paths, state, None, plan);
     remove_drop_ins(paths, state, None, plan);
     Ok(())

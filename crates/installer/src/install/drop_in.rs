@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry};
+use super::{
+    choose_conf, note_stale_copy, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry,
+};
 use crate::{Access, ConfFile, ConfKind, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
 
 pub(super) fn drop_in(
@@ -33,6 +35,7 @@ pub(super) fn drop_in(
             edit: Edit::DropIn,
         });
     }
+    note_stale_copy(paths, state, conf, list.name(), plan);
     // Until the next step the plugin may be called twice for a pod, which is harmless. In the other
     // order it might not be called at all.
     remove_entry(paths, state, conf, plan);

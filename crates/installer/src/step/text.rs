@@ -107,6 +107,12 @@ impl fmt::Display for Note {
             Self::BinaryNeeded { path, sandboxes } => {
                 write!(f, "kept {}: {sandboxes} for DEL", path.display())
             }
+            Self::StaleNetwork { conf, network } => write!(
+                f,
+                "not redirecting: {} has a copy of network `{network}` without mesh-cni; restart Multus, or \
+                 the program that wrote the file",
+                conf.display()
+            ),
             Self::BinaryNamed { path, by } => write!(
                 f,
                 "kept {}: {by}; run uninstall again after Multus, or the program that wrote the file, has written it again",

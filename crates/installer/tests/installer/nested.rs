@@ -7,15 +7,16 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mesh_cni_installer::{
-    Binary, BinaryRemoval, ConfName, Installation, NestedEntry, NodePaths, NodeState, Note,
-    Problem, Progress, Refusal, Sandboxes, Step, UninstallOptions, assess, install,
+    Binary, BinaryRemoval, Chaining, ConfName, Installation, NestedEntry, NodePaths, NodeState,
+    Note, Problem, Progress, Refusal, Sandboxes, Step, UninstallOptions, assess, install,
     plan_binary_repair, plan_install, plan_uninstall, read_sandboxes, status, uninstall,
 };
 use serde_json::{Value, json};
 
 use crate::assert_snapshot;
 use crate::fixture::{
-    CALICO, node, owned_first, settings, uninstalling_as, with_binary, with_drop_in, written,
+    CALICO, dropping_in, node, owned_first, settings, uninstalling_as, with_binary, with_drop_in,
+    written,
 };
 use crate::node::Node;
 
@@ -29,8 +30,12 @@ const CLEAN: &str = r#"{"name": "k8s-pod-network", "cniVersion": "0.3.1",
 
 const ENTRY: &str = r#"{"type": "mesh-cni"}"#;
 
+/// Files that Multus wrote.
+const MULTUS: &str = include_str!("../inputs/multus-nests-our-entry.conf");
+const STALE_MULTUS: &str = include_str!("../inputs/multus-without-our-entry.conf");
+
 /// What a meta-plugin's file contains, and where it names us.
-fn nesting_files() -> [(&'static str, String, Option<&'static str>); 6] {
+fn nesting_files() -> [(&'static str, String, Option<&'static str>); 7] {
     let network: Value = serde_json::from_str(CHAINED).unwrap();
     let multus = json!({"type": "multus", "name": "m", "delegates": [network]});
     let list = json!({"name": "m", "cniVersion": "1.0.0", "plugins": [multus]});
@@ -61,6 +66,11 @@ fn nesting_files() -> [(&'static str, String, Option<&'static str>); 6] {
             "00-twice.conflist",
             twice.to_string(),
             Some("plugins[0].delegates[0].delegates[0].plugins[1]"),
+        ),
+        (
+            "00-real.conf",
+            MULTUS.to_owned(),
+            Some("delegates[0].plugins[2]"),
         ),
         (
             "00-broken.conflist",
@@ -271,6 +281,11 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
         let confs = node(&[("00-multus.conf", first), ("10.conflist", CLEAN)]);
         with_binary(with_drop_in(confs, "k8s-pod-network", Some(ENTRY)))
     };
+    let real = with_binary(node(&[
+        ("00-multus.conf", STALE_MULTUS),
+        ("10.conflist", CHAINED),
+    ]));
+    write_status(&mut text, "a real file with a stale copy", None, &real);
     write_status(
         &mut text,
         "a drop-in beside a stale copy",
@@ -353,5 +368,26 @@ fn a_copy_beside_multus_needs_a_name_that_multus_ignores() {
         let plan = plan_install(&settings, &state);
         // It sorts after this one, so no name is suitable.
         assert_eq!(plan.is_err(), file == "00-multus.conf", "{plan:?}");
+    }
+}
+
+#[test]
+fn an_installation_beside_a_stale_copy_says_that_nothing_is_redirected() {
+    let stale = json!({"name": "m", "type": "multus", "delegates": [
+        {"name": "k8s-pod-network", "plugins": [{"type": "calico"}]}]});
+    let confs = node(&[
+        ("00-multus.conf", &stale.to_string()),
+        ("10-calico.conflist", CLEAN),
+    ]);
+    let mut chained = settings();
+    chained.chaining = Chaining::Chained;
+    for mut settings in [chained, dropping_in()] {
+        settings.conf_name = Some(ConfName::new("10-calico.conflist").unwrap());
+        let plan = plan_install(&settings, &with_binary(confs.clone())).unwrap();
+        let is_stale = |note: &Note| matches!(note, Note::StaleNetwork { .. });
+        assert!(plan.notes.iter().any(is_stale), "{:?}", plan.notes);
+        settings.conf_name = None;
+        let plan = plan_install(&settings, &with_binary(confs.clone()));
+        assert!(!plan.is_ok_and(|plan| plan.notes.iter().any(is_stale)));
     }
 }
