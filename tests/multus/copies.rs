@@ -102,7 +102,12 @@ fn an_entry_after_multus_is_written_again_with_multus_s_file() {
     assert!(node.rules(&chained)[0] > 10);
     node.regenerate_multus();
     assert!(node.agent("status", 1).contains("has no mesh-cni entry"));
-    node.agent("install", 0);
+    // The running agent restores the entry.
+    let agent = node.start_agent();
+    node.wait_for_entry();
+    node.regenerate_multus_unwatched();
+    node.wait_for_entry();
+    drop(agent);
     node.wait_until_loaded();
     let again = node.start_pod("again", "");
     assert!(node.rules(&again)[0] > 10);

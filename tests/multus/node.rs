@@ -10,8 +10,8 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, Xtables, read};
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_tests::{
-    Containerd, Finished, Host, IsolatedHost, KubeApi, SandboxPod, crictl, finish, mesh_cni,
-    mesh_cni_agent, multus, pod_for_api,
+    Containerd, Finished, Host, IsolatedHost, KubeApi, Process, SandboxPod, crictl, finish,
+    mesh_cni, mesh_cni_agent, multus, pod_for_api,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -54,7 +54,7 @@ pub(crate) struct Node {
     _containerd: Containerd,
     pub(crate) api: KubeApi,
     pub(crate) isolated_host: Arc<IsolatedHost>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// A pod with its sandbox.
@@ -77,7 +77,7 @@ impl Node {
             _containerd: Containerd::start(&isolated_host, directory.path()),
             api,
             isolated_host,
-            _directory: directory,
+            directory,
         };
         for path in [PODS, "/etc/cni/net.d", "/etc/cni/multus/net.d"] {
             fs::create_dir_all(node.path(path)).unwrap();
@@ -108,8 +108,14 @@ impl Node {
 
     /// Copies the first list that is not Multus's into Multus's file, as its entrypoint does at each start.
     pub(crate) fn regenerate_multus(&self) {
+        self.regenerate_multus_unwatched();
+        self.wait_until_loaded();
+    }
+
+    /// As [`Node::regenerate_multus`], without a wait for containerd.
+    pub(crate) fn regenerate_multus_unwatched(&self) {
         let network = self.first_list(|name| !name.starts_with("00-multus.conf"));
-        self.write_multus(&json!({"delegates": [network]}));
+        self.replace_multus(&json!({"delegates": [network]}));
     }
 
     /// The first list in name order, of those with such a name.
@@ -123,6 +129,11 @@ impl Node {
 
     /// Writes Multus's file with these fields, and waits until containerd has loaded its first list.
     pub(crate) fn write_multus(&self, fields: &Value) {
+        self.replace_multus(fields);
+        self.wait_until_loaded();
+    }
+
+    fn replace_multus(&self, fields: &Value) {
         let mut plugin = json!({"type": "multus", "kubeconfig": self.api.kubeconfig()});
         let plugin_fields = plugin.as_object_mut().unwrap();
         plugin_fields.extend(fields.as_object().unwrap().clone());
@@ -132,7 +143,6 @@ impl Node {
         let written = self.conf("multus.tmp");
         fs::write(&written, list.to_string()).unwrap();
         fs::rename(written, self.conf(MULTUS)).unwrap();
-        self.wait_until_loaded();
     }
 
     /// Waits until containerd has loaded the first list.
@@ -193,6 +203,38 @@ impl Node {
             command.arg("--plugin-binary").arg(mesh_cni());
         }
         finish(&mut command, "")
+    }
+
+    /// Starts the agent, which keeps the plugin installed.
+    pub(crate) fn start_agent(&self) -> Process {
+        let mut command = self.isolated_host.command(mesh_cni_agent());
+        command
+            .args(["run", "--node-name", "node", "--pod-source", "file"])
+            .args([
+                "--pod-dir",
+                PODS,
+                "--health-addr",
+                "off",
+                "--metrics-addr",
+                "off",
+            ])
+            .arg("--plugin-binary")
+            .arg(mesh_cni());
+        Process::start(&command, &self.directory.path().join("agent.log"))
+    }
+
+    /// Waits until Multus's file has our entry after Multus.
+    pub(crate) fn wait_for_entry(&self) {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let text = fs::read_to_string(self.conf(MULTUS)).unwrap();
+            let list: Value = serde_json::from_str(&text).unwrap();
+            if list["plugins"][1]["type"] == "mesh-cni" {
+                return;
+            }
+            assert!(Instant::now() < end, "no entry in {text}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Creates a pod with a sidecar in the API, and starts its sandbox.
