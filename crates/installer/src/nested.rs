@@ -87,7 +87,7 @@ pub(crate) fn stale_copy_of<'a>(
     conf: &ConfFile,
     network: &str,
 ) -> Option<&'a ConfFile> {
-    let first = state.confs.first()?;
+    let first = state.confs.iter().find(|conf| conf.list().is_ok())?;
     let is_stale = |(name, ours): &(String, bool)| name == network && !ours;
     (first.name != conf.name && !first.has_entry() && nested_networks(first).iter().any(is_stale))
         .then_some(first)

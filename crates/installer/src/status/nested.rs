@@ -22,9 +22,10 @@ pub(super) fn is_called_by_another(state: &NodeState, conf: &ConfFile) -> bool {
 /// A network with our entry of which the first configuration, which the runtime loads, has a copy
 /// without it.
 pub(super) fn stale_network(paths: &NodePaths, state: &NodeState) -> Option<Problem> {
-    let first = state.confs.first().filter(|first| !first.has_entry())?;
+    let mut loaded = state.confs.iter().filter(|conf| conf.list().is_ok());
+    let first = loaded.next().filter(|first| !first.has_entry())?;
     let has_entry_elsewhere = |network: &str| {
-        let mut others = state.confs.iter().skip(1);
+        let mut others = loaded.clone();
         others.any(|other| is_named(other, network) && has_entry(state, other))
     };
     let mut copies = nested_networks(first).into_iter();
