@@ -7,7 +7,7 @@ use mesh_cni_tests::{Agent, KubeApi, MANIFESTS, MemoryGroup, hostile_pod};
 use crate::node::{Node, PLAIN, passed};
 
 /// The number of large pods.
-const PODS: usize = 60;
+const PODS: usize = 40;
 
 /// Half of the chart's limit, in bytes.
 const LIMIT: u64 = 64 << 20;

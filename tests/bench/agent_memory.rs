@@ -8,7 +8,7 @@
 mod process_figures;
 
 use std::path::Path;
-use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mesh_cni_tests::{
@@ -21,6 +21,8 @@ use process_figures::Figures;
 const PODS: usize = 500;
 /// The limit, in bytes.
 const LIMIT: u64 = 64 << 20;
+/// The longest time until the agent is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(1800);
 
 fn main() {
     let count = std::env::args().nth(1).map_or(PODS, |count| {
@@ -32,22 +34,24 @@ fn main() {
         api.create_pod(&hostile_pod(number));
     }
     api.create_pod(&pod_for_api(PRODUCTPAGE_NAME, true));
-    for flags in [&[][..], &["--repair-enabled=true"]] {
-        println!(
-            "{count} pods of 1 MiB, a limit of {} MiB, {flags:?}",
-            LIMIT >> 20
-        );
-        run(&api, count, flags);
-    }
-}
-
-fn run(api: &KubeApi, count: usize, flags: &[&str]) {
+    println!(
+        "{count} pods of 1 MiB, with repair, a limit of {} MiB",
+        LIMIT >> 20
+    );
     let directory = tempfile::tempdir().expect("a temporary directory can be created");
     let group = MemoryGroup::new(LIMIT);
-    let mut agent = start(api, &group, directory.path(), flags);
-    let start = Instant::now();
-    agent.wait_for_pods();
-    let ready = start.elapsed();
+    let start_time = Instant::now();
+    let agent = start(&api, &group, directory.path());
+    while !agent.client().has_received_its_pods() {
+        assert_eq!(group.killed(), 0, "{}", agent.client().log());
+        assert!(
+            start_time.elapsed() < READY_TIMEOUT,
+            "{}",
+            agent.client().log()
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    let ready = start_time.elapsed();
     report(
         &agent,
         &group,
@@ -62,13 +66,12 @@ fn run(api: &KubeApi, count: usize, flags: &[&str]) {
         &group,
         &format!("hostile pods, one by one: {answers}, {slowest:.0?} at most"),
     );
-    println!();
 }
 
-fn start(api: &KubeApi, group: &MemoryGroup, directory: &Path, flags: &[&str]) -> Agent {
+fn start(api: &KubeApi, group: &MemoryGroup, directory: &Path) -> Agent {
     let kubeconfig = api.kubeconfig_of("kube-system", "mesh-cni");
-    let mut command: Command = Agent::command(&kubeconfig, directory);
-    command.args(flags);
+    let mut command = Agent::command(&kubeconfig, directory);
+    command.arg("--repair-enabled=true");
     Agent::spawn(&group.command(&command), directory)
 }
 

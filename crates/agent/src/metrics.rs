@@ -102,6 +102,7 @@ impl Metrics {
             watches: WatchProgress::default(),
         };
         metrics.register();
+        metrics.register_without_labels();
         metrics.create_known_series();
         metrics
     }
@@ -231,11 +232,6 @@ impl Metrics {
             self.installs.clone(),
         );
         registry.register(
-            "contests",
-            "Backoffs because another program rewrites the same file",
-            self.contests.clone(),
-        );
-        registry.register(
             "repairs",
             "Repairs of pods that started without rules",
             self.repairs.clone(),
@@ -261,37 +257,6 @@ impl Metrics {
             "Requests to the API server",
             self.requests.clone(),
         );
-        registry.register(
-            "api_failures",
-            "Failed requests to the API server",
-            self.failures.clone(),
-        );
-        registry.register(
-            "api_objects_skipped",
-            "Objects of the API server that could not be read",
-            self.skipped.clone(),
-        );
-        registry.register(
-            "api_requests_busy",
-            "Requests for an object that were not sent because too many were waiting",
-            self.busy.clone(),
-        );
-        registry.register(
-            "repair_pods_dropped",
-            "Pods that repair does not check because there are too many",
-            self.repair_dropped.clone(),
-        );
-        registry.register("ready", "Whether the agent is ready", self.ready.clone());
-        registry.register(
-            "pods",
-            "Pods of this node that the agent knows",
-            self.pods.clone(),
-        );
-        registry.register(
-            "large_pods",
-            "Pods whose settings are too large to be kept",
-            self.large_pods.clone(),
-        );
         registry.register_with_unit(
             "pod_watch_age",
             "Time since the pod watch last received something; NaN before the first time",
@@ -305,11 +270,6 @@ impl Metrics {
             self.namespace_watch_age.clone(),
         );
         registry.register(
-            "degraded",
-            "Whether a watch has received nothing for five minutes, or a port is in use",
-            self.degraded.clone(),
-        );
-        registry.register(
             "listening",
             "Whether the agent listens on a port",
             self.listening.clone(),
@@ -319,6 +279,55 @@ impl Metrics {
             "The back end that works on this node",
             self.backend.clone(),
         );
+    }
+
+    fn register_without_labels(&mut self) {
+        let registry = &mut self.registry;
+        for (name, help, counter) in [
+            (
+                "contests",
+                "Backoffs because another program rewrites the same file",
+                &self.contests,
+            ),
+            (
+                "api_failures",
+                "Failed requests to the API server",
+                &self.failures,
+            ),
+            (
+                "api_objects_skipped",
+                "Objects of the API server that could not be read",
+                &self.skipped,
+            ),
+            (
+                "api_requests_busy",
+                "Requests for an object that were not sent because too many were waiting",
+                &self.busy,
+            ),
+            (
+                "repair_pods_dropped",
+                "Pods that repair does not check because there are too many",
+                &self.repair_dropped,
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        for (name, help, gauge) in [
+            ("ready", "Whether the agent is ready", &self.ready),
+            ("pods", "Pods of this node that the agent knows", &self.pods),
+            (
+                "large_pods",
+                "Pods whose settings are too large to be kept",
+                &self.large_pods,
+            ),
+            (
+                "degraded",
+                "Whether a watch has received nothing for five minutes, or a port is in use",
+                &self.degraded,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
     }
 
     /// Creates the series whose labels are known with zero, so that a rate includes the first count.

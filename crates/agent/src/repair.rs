@@ -145,12 +145,18 @@ impl Repairer {
 
     async fn check(&self, state: &mut State, due: &Due, pod: Arc<Pod>) {
         let now = Instant::now();
-        let is_large = pod.facts == Err(PodError::TooLarge);
-        if is_large && state.next_request > now {
-            return state.queue.postpone(&due.uid, state.next_request);
+        let by_name = decide_by_name(&self.conf, &pod.name.namespace, &pod.name.name);
+        let is_requested = by_name.is_none() && pod.facts == Err(PodError::TooLarge);
+        if is_requested && state.next_request > now {
+            let until = state.next_request;
+            return if due.waits_for_deletion {
+                state.queue.postpone_deletion(&due.uid, until);
+            } else {
+                state.queue.postpone(&due.uid, until);
+            };
         }
-        let candidate = self.candidate(pod).await;
-        if is_large {
+        let candidate = self.candidate(pod, by_name).await;
+        if is_requested {
             state.next_request = Instant::now() + BETWEEN_REQUESTS;
             state.queue.rest(&due.uid, now + LARGE_POD_REST);
         }
@@ -191,16 +197,17 @@ impl Repairer {
         }
     }
 
-    /// The pod with the decision of an ADD.
-    async fn candidate(&self, pod: Arc<Pod>) -> Result<Candidate, Unknown> {
-        let (mut pod, mut decision) = (pod, None);
-        if let Some(by_name) = decide_by_name(&self.conf, &pod.name.namespace, &pod.name.name) {
-            decision = Some(Ok(by_name));
-        } else if pod.facts == Err(PodError::TooLarge) {
+    /// The pod with the decision of an ADD; `by_name` if its name decides.
+    async fn candidate(
+        &self,
+        mut pod: Arc<Pod>,
+        by_name: Option<Decision>,
+    ) -> Result<Candidate, Unknown> {
+        if by_name.is_none() && pod.facts == Err(PodError::TooLarge) {
             pod = self.lookup.completed(pod).await;
         }
-        let decision = match (decision, &pod.facts) {
-            (Some(decision), _) => decision,
+        let decision = match (by_name, &pod.facts) {
+            (Some(decision), _) => Ok(decision),
             (None, Ok(facts)) => {
                 let facts = self.lookup.store.try_complete(facts);
                 let facts = facts.ok_or(Unknown::NamespaceLabels)?;

@@ -1,10 +1,11 @@
 //! A client of the API server: lists, watches, and requests for one object.
 
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use futures_util::io::{AsyncBufRead, AsyncReadExt as _};
+use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -260,10 +261,10 @@ impl Api {
         request: http::Request<Vec<u8>>,
         max_bytes: u64,
     ) -> Result<Vec<u8>, ApiError> {
-        let mut body = Box::pin(self.open(request).await?).take(max_bytes + 1);
         let mut bytes = Vec::new();
-        body.read_to_end(&mut bytes).await?;
-        if body.limit() == 0 {
+        let body = self.open(request).await?;
+        read_to(body, &mut bytes, max_bytes).await?;
+        if bytes.len() as u64 > max_bytes {
             return Err(ApiError::TooLarge(max_bytes));
         }
         Ok(bytes)
@@ -285,12 +286,7 @@ impl Api {
         }
         let mut bytes = Vec::new();
         // The status counts, also if the rest cannot be read.
-        drop(
-            Box::pin(body)
-                .take(MAX_ERROR_BYTES)
-                .read_to_end(&mut bytes)
-                .await,
-        );
+        drop(read_to(body, &mut bytes, MAX_ERROR_BYTES).await);
         let status = ErrorStatus::from_response(status.as_u16(), &bytes);
         Err(ApiError::Status(status))
     }
@@ -318,6 +314,25 @@ impl Api {
     fn current(&self) -> MutexGuard<'_, Option<Client>> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads to the end of the body, or to a chunk in which it exceeds the limit.
+async fn read_to(
+    body: impl AsyncBufRead,
+    bytes: &mut Vec<u8>,
+    max_bytes: u64,
+) -> std::io::Result<()> {
+    let mut body = pin!(body);
+    while bytes.len() as u64 <= max_bytes {
+        let chunk = body.fill_buf().await?;
+        let length = chunk.len();
+        if length == 0 {
+            break;
+        }
+        bytes.extend_from_slice(chunk);
+        body.consume_unpin(length);
+    }
+    Ok(())
 }
 
 async fn config(access: &ApiAccess) -> Result<Config, ApiError> {

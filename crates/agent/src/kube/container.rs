@@ -66,9 +66,9 @@ impl PodStatus {
         let status = Statuses::deserialize(&pod["status"]).unwrap_or_default();
         let read = |statuses: Vec<ContainerStatus>| statuses.into_iter().map(container).collect();
         Self {
-            phase: status.phase,
-            init_containers: read(status.init_container_statuses),
-            containers: read(status.container_statuses),
+            phase: short(&status.phase),
+            init_containers: read(status.init_containers),
+            containers: read(status.containers),
         }
     }
 }
@@ -89,11 +89,13 @@ pub(super) fn retain_used(containers: &mut Vec<Container>, used: Option<&str>) {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct Statuses {
     phase: String,
-    init_container_statuses: Vec<ContainerStatus>,
-    container_statuses: Vec<ContainerStatus>,
+    #[serde(rename = "initContainerStatuses")]
+    init_containers: Vec<ContainerStatus>,
+    #[serde(rename = "containerStatuses")]
+    containers: Vec<ContainerStatus>,
 }
 
 #[derive(Default, Deserialize)]
@@ -143,13 +145,13 @@ fn container(status: ContainerStatus) -> Container {
         name: short(&status.name),
         id: Some(short(&status.container_id)).filter(|id| !id.is_empty()),
         state: state(status.state),
-        last_termination: status.last_state.terminated.map(termination),
+        last_termination: status.last_state.terminated.as_ref().map(termination),
         restarts: status.restart_count,
     }
 }
 
 fn state(status: StateStatus) -> ContainerState {
-    if let Some(terminated) = status.terminated {
+    if let Some(terminated) = &status.terminated {
         ContainerState::Terminated(termination(terminated))
     } else if status.running.is_some() {
         ContainerState::Running
@@ -160,7 +162,7 @@ fn state(status: StateStatus) -> ContainerState {
     }
 }
 
-fn termination(termination: Termination) -> Termination {
+fn termination(termination: &Termination) -> Termination {
     Termination {
         exit_code: termination.exit_code,
         reason: short(&termination.reason),

@@ -63,6 +63,8 @@ struct Namespace {
 pub(super) struct Due {
     pub(super) uid: String,
     pub(super) name: PodName,
+    /// Whether it waited for its deletion.
+    pub(super) waits_for_deletion: bool,
 }
 
 impl Queue {
@@ -134,21 +136,23 @@ impl Queue {
     /// Takes a pod that is due, of the namespace whose turn was the longest ago. It is not due again
     /// until a later call says so.
     pub(super) fn take(&mut self, now: Instant) -> Option<Due> {
-        let is_due = |due: &&(Instant, String)| due.0 <= now;
-        let due = self
+        let is_due = |due: &(Instant, String)| due.0 <= now;
+        let namespace = self
             .namespaces
             .values_mut()
-            .filter(|namespace| namespace.due.first().filter(is_due).is_some())
+            .filter(|namespace| namespace.due.first().is_some_and(is_due))
             .min_by_key(|namespace| namespace.checked)?;
         self.turns += 1;
-        due.checked = self.turns;
-        let uid = due.due.first()?.1.clone();
-        let name = self.change(&uid, |entry| {
+        namespace.checked = self.turns;
+        let uid = namespace.due.first()?.1.clone();
+        self.change(&uid, |entry| {
             entry.due = None;
-            entry.waits_for_deletion = false;
-            entry.name.clone()
-        })?;
-        Some(Due { uid, name })
+            Due {
+                uid: uid.clone(),
+                name: entry.name.clone(),
+                waits_for_deletion: std::mem::take(&mut entry.waits_for_deletion),
+            }
+        })
     }
 
     /// The history of the pod.

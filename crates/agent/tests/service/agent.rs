@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The time limit of every wait.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+/// The time limit of every wait; long, for busy machines.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running agent with its own directory.
 pub(crate) struct Agent {

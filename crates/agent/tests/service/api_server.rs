@@ -31,6 +31,9 @@ pub(crate) enum Fault {
 /// The value of a field that the server writes without quotes, so that the object is not valid JSON.
 pub(crate) const INVALID: &str = "INVALID";
 
+/// The value of a field for which the server writes 13 MiB.
+pub(crate) const FILLER: &str = "FILLER";
+
 #[derive(Default)]
 struct State {
     pods: Vec<Value>,
@@ -218,7 +221,10 @@ fn respond(
             *item = json!({"metadata": item["metadata"]});
         }
     }
-    let body = body.to_string().replace(&format!("\"{INVALID}\""), INVALID);
+    let mut body = body.to_string().replace(&format!("\"{INVALID}\""), INVALID);
+    if body.contains(FILLER) {
+        body = body.replace(FILLER, &"x".repeat(13 << 20));
+    }
     send(stream, code, &body)
 }
 
@@ -229,7 +235,7 @@ fn send_endless(mut stream: &TcpStream, code: u16) -> std::io::Result<()> {
         "HTTP/1.1 {code} X\r\ncontent-length: 1000000000000\r\n\r\n"
     )?;
     for _ in 0..100 {
-        stream.write_all(&[b'x'; 1_000_000])?;
+        stream.write_all(&vec![b'x'; 1_000_000])?;
     }
     Ok(())
 }
