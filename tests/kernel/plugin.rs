@@ -298,7 +298,7 @@ fn ipv6_is_refused_with_every_back_end_and_each_change_of_the_field_replaces_the
             let checked = call(&attachment, "CHECK", &netns);
             let msg = error(&checked)["msg"].to_string();
             assert!(
-                msg.contains("chain MESH_CNI_REJECT_IPV6 should not be there"),
+                msg.contains("MESH_CNI_REJECT_IPV6") && msg.contains("should not be there"),
                 "{msg}"
             );
         }
@@ -324,6 +324,11 @@ fn an_ipv6_address_without_rules_causes_a_warning() {
     attachment.conf["prevResult"]["ips"] = only_ipv4;
     must(&netns, "ip -6 address add fd00:99::2/128 dev lo nodad");
     assert!(has_warning(&attachment), "only in the namespace");
+    attachment.conf["ipv6"] = json!("redirect");
+    assert!(
+        has_warning(&attachment),
+        "only in the namespace, and not redirected"
+    );
     attachment.conf["ipv6"] = json!("reject");
     assert!(!has_warning(&attachment), "refused");
 }

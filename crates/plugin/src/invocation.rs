@@ -137,7 +137,7 @@ impl<'request> Invocation<'request> {
                 redirection = changed;
             }
         }
-        if self.conf.ipv6 == Ipv6Mode::AsMesh {
+        if self.conf.ipv6 != Ipv6Mode::Reject {
             let warning = ipv6_without_rules(&found.others, &redirection.rule_sets);
             redirection.warnings.extend(warning);
         }

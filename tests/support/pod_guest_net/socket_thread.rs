@@ -104,7 +104,11 @@ fn send_from(protocol: Protocol, probe: &Probe) -> nix::Result<OwnedFd> {
         Err(errno) => return Err(errno),
     }
     if protocol == Protocol::Udp {
-        send(fd.as_raw_fd(), b"?", MsgFlags::empty())?;
+        match send(fd.as_raw_fd(), b"?", MsgFlags::empty()) {
+            // A rule refuses or drops it.
+            Ok(_) | Err(Errno::EPERM) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     Ok(fd)
 }
