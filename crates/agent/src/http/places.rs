@@ -100,20 +100,22 @@ mod tests {
         })
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn one_client_cannot_take_every_place() {
         let places = places();
         let local = ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1"];
-        let taken: Vec<_> = local.map(|client| places.take(address(client))).into();
+        let taken: Vec<_> = local
+            .map(|client| places.take(Some(address(client))))
+            .into();
         assert_eq!(taken.iter().flatten().count(), 2);
-        let other = [0; 3].map(|_| places.take(address("10.0.0.1")));
+        let other = [0; 3].map(|_| places.take(Some(address("10.0.0.1"))));
         assert_eq!(other.iter().flatten().count(), 2);
         drop(taken);
-        assert!(places.take(address("127.0.0.1")).is_some());
+        assert!(places.take(Some(address("127.0.0.1"))).is_some());
         assert!(places.addresses.lock().unwrap().len() == 1, "only 10.0.0.1");
     }
 
@@ -121,7 +123,7 @@ mod tests {
     fn all_clients_together_cannot_take_more_than_every_place() {
         let places = places();
         let taken: Vec<_> = (0..9)
-            .map(|last| places.take(address(&format!("10.0.0.{last}"))))
+            .map(|last| places.take(Some(address(&format!("10.0.0.{last}")))))
             .collect();
         assert_eq!(taken.iter().flatten().count(), 5);
         drop(taken);

@@ -1,6 +1,8 @@
 //! The socket is removed or replaced while the agent runs, or another agent hangs when one starts.
 
 use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -47,7 +49,6 @@ fn is_healthy(agent: &Agent) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(500)))
         .unwrap();
-    use std::io::{Read, Write};
     let request = "GET /readyz/socket HTTP/1.1\r\nhost: agent\r\n\r\n";
     let mut start = [0; 12];
     stream.write_all(request.as_bytes()).is_ok()
@@ -83,7 +84,7 @@ fn a_socket_that_is_removed_or_replaced_is_created_again() {
             fs::remove_file(run_dir.join("agent.lock")).unwrap();
         }),
         ("its lock was removed", &mut || {
-            fs::remove_dir_all(&run_dir).unwrap()
+            fs::remove_dir_all(&run_dir).unwrap();
         }),
     ];
     for (why, remove) in removals {
@@ -104,8 +105,7 @@ fn a_file_that_is_not_a_socket_makes_the_agent_unready_until_it_is_removed() {
     });
     let address = agent.port("health");
     let ready = || {
-        use std::io::Write;
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
         write!(stream, "GET /readyz HTTP/1.1\r\nhost: node\r\n\r\n").unwrap();
         Response::read(&mut stream)
     };
