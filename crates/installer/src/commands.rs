@@ -1,12 +1,13 @@
 //! Install, uninstall and status: read, plan and apply until no step is left.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{
     ConfName, DiskError, NodePaths, NodeState, NodeStatus, Note, Plan, Refusal, Settings, Step,
-    UninstallOptions, apply, assess, plan_binary_repair, plan_install, plan_uninstall,
+    UninstallOptions, apply, assess, error_chain, plan_binary_repair, plan_install, plan_uninstall,
     read_account, read_node, read_sandboxes,
 };
 
@@ -56,13 +57,27 @@ impl Error {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.remedy(),
-            Self::Disk(DiskError::Io { .. }) => {
-                "make sure that the file system is writable and that this user may change it, then \
-                 run the same command again"
-            }
+            Self::Disk(DiskError::Io { source, .. }) => disk_remedy(source.kind()),
             Self::Disk(DiskError::Changed { .. }) => "run the same command again",
-            Self::Contested(_) => "stop the other program, then run the same command again",
+            Self::Contested(_) => {
+                "use --mode owned-first or drop-in, which change no file of another program; if two \
+                 meshes write the same list, uninstall one of them"
+            }
         }
+    }
+}
+
+/// What the operator can do about an error of the system.
+fn disk_remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::PermissionDenied => "run the same command as root",
+        ErrorKind::ReadOnlyFilesystem => {
+            "make the file system writable, or set another directory, then run the same command again"
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free space on the file system, then run the same command again"
+        }
+        _ => "check the file and its directory, then run the same command again",
     }
 }
 
@@ -72,6 +87,7 @@ pub fn install(
     wait: Duration,
     mut report: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, Error> {
+    let settings = &settings.in_host_root();
     if !settings.plugin_binary.is_file() {
         let path = settings.plugin_binary.clone();
         return Err(Refusal::NoPluginBinary { path }.into());
@@ -103,6 +119,7 @@ pub fn uninstall(
     options: &UninstallOptions,
     report: impl FnMut(Progress<'_>),
 ) -> Result<Outcome, Error> {
+    let paths = &paths.in_host_root();
     let read_and_plan = || -> Result<Plan, Error> {
         let mut state = read_node(paths, None)?;
         state.sandboxes = read_sandboxes(&paths.cache_dir)?;
@@ -117,6 +134,7 @@ pub fn status(
     conf_name: Option<&ConfName>,
     plugin_binary: Option<&Path>,
 ) -> Result<NodeStatus, DiskError> {
+    let paths = &paths.in_host_root();
     Ok(assess(paths, conf_name, &read_node(paths, plugin_binary)?))
 }
 
@@ -126,13 +144,14 @@ fn wait_for_conf(
     report: &mut impl FnMut(Progress<'_>),
 ) -> Result<(), Error> {
     let start = Instant::now();
-    let mut reported = false;
+    let mut reported = None;
     loop {
         match read_and_plan() {
             Err(Error::Refused(refusal)) if refusal.is_transient() && start.elapsed() < wait => {
-                if !reported {
+                let reason = Some(error_chain(&refusal));
+                if reason != reported {
                     report(Progress::Waiting(&refusal));
-                    reported = true;
+                    reported = reason;
                 }
                 thread::sleep(POLL.min(wait));
             }

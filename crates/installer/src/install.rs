@@ -214,13 +214,11 @@ fn refuse_nested_istio(paths: &NodePaths, conf: &ConfFile) -> Result<(), Refusal
     Ok(())
 }
 
-/// Removes our entry from the network's own list, after the plugin is called in another way. A list
-/// that was converted from a single plugin's file becomes that file again.
-fn remove_entry(paths: &NodePaths, state: &NodeState, conf: &ConfFile, plan: &mut Plan) {
-    let converted = state
-        .conf(&conf.name.as_list())
-        .filter(|converted| converted.name != conf.name);
-    for conf in [Some(conf), converted].into_iter().flatten() {
+/// Removes our entry from every list except `keep`, after the plugin is called in another way or from
+/// another list. A list that was converted from a single plugin's file becomes that file again.
+fn remove_entries(paths: &NodePaths, state: &NodeState, keep: Option<&ConfName>, plan: &mut Plan) {
+    let others = state.confs.iter().filter(|conf| Some(&conf.name) != keep);
+    for conf in others.filter(|conf| !conf.is_copy()) {
         let Ok(mut list) = conf.list() else {
             continue;
         };

@@ -70,7 +70,10 @@ impl KeepEvent<'_> {
         match self {
             Self::InPlace => Some(Ok(())),
             Self::Done(_) | Self::Warning(_) | Self::Polling(_) => None,
-            Self::Refused(refusal) => Some(Err(format!("{refusal}; {}", refusal.remedy()))),
+            Self::Refused(refusal) => {
+                let why = error_chain(*refusal);
+                Some(Err(format!("{why}; {}", refusal.remedy())))
+            }
             Self::Failed(error, _) => Some(Err(error_chain(*error))),
             Self::Contested { path, pause } => Some(Err(format!(
                 "another program writes {} as well; trying again in {pause:?}",
@@ -126,6 +129,7 @@ fn round(
     start: Instant,
     report: &mut impl FnMut(&KeepEvent<'_>),
 ) -> NextRound {
+    let settings = &settings.in_host_root();
     let state = match read_for_install(settings) {
         Ok(state) => state,
         Err(error) => return failed(&error, backoff, report),
@@ -203,6 +207,7 @@ fn plan(settings: &Settings, state: &NodeState) -> (Plan, Option<Refusal>) {
 
 /// The directories whose changes can require a step.
 fn watched(settings: &Settings) -> Vec<PathBuf> {
+    let settings = settings.in_host_root();
     let paths = &settings.paths;
     let mut directories = vec![paths.conf_dir.clone(), paths.bin_dir.clone()];
     if settings.api_server.is_some() {
@@ -213,9 +218,12 @@ fn watched(settings: &Settings) -> Vec<PathBuf> {
     for entry in entries.flatten() {
         let kind = entry.file_type().ok();
         if kind.is_some_and(|kind| kind.is_symlink()) {
-            // For a symbolic link, the target's directory changes.
-            let target = std::fs::canonicalize(entry.path()).ok();
-            directories.extend(target.and_then(|target| target.parent().map(Path::to_owned)));
+            // For a symbolic link, the target changes: a directory, or a file in one.
+            match std::fs::canonicalize(entry.path()) {
+                Ok(target) if target.is_dir() => directories.push(target),
+                Ok(target) => directories.extend(target.parent().map(Path::to_owned)),
+                Err(_) => {}
+            }
         } else if settings.chaining == Chaining::DropIn && kind.is_some_and(|kind| kind.is_dir()) {
             directories.push(entry.path());
         }

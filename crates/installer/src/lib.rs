@@ -35,6 +35,7 @@ mod commands;
 mod conf_name;
 mod entry;
 mod error_chain;
+mod host_root;
 mod install;
 mod istio;
 mod keep;

@@ -176,12 +176,15 @@ impl Refusal {
             }
             Self::PluginsInDirectory { .. } => "use --mode drop-in",
             Self::NothingToChain { .. } => {
-                "select the network's own configuration with --cni-conf-name, or use --chained=false"
+                "install the cluster's network plugin first: mesh-cni cannot be the only plugin of a list"
             }
             Self::ListExists { .. } => {
-                "remove the file that is not in use, or select the list with --cni-conf-name"
+                "remove or rename the list: runtimes load the other file, which sorts before it"
             }
-            Self::NotOurs { .. } => "select a file that does not exist with --cni-conf-name",
+            Self::NotOurs { .. } => {
+                "choose a file name that does not exist: with --cni-conf-name in mode stand-alone, with \
+                 --owned-cni-config-filename in mode owned-first"
+            }
             Self::NotFirst { .. } => {
                 "set a name that sorts before every other file with --owned-cni-config-filename"
             }

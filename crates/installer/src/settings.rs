@@ -1,10 +1,11 @@
 //! Paths and options of install and uninstall.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_plan::{PLUGIN_TYPE, UNINSTALLED_MARK};
 
+use crate::host_root::resolve;
 use crate::{ApiServer, ConfName, Entry};
 
 /// Name of our file in the directory of a network, where runtimes read `.conf` files.
@@ -24,6 +25,8 @@ pub struct NodePaths {
     pub run_dir: PathBuf,
     /// The runtime's CNI cache, which records the list of each sandbox.
     pub cache_dir: PathBuf,
+    /// Where the host's root is mounted. Links in directories below it are followed as on the host.
+    pub host_root: PathBuf,
 }
 
 /// Options of an installation.
@@ -102,6 +105,23 @@ impl Default for UninstallOptions {
 }
 
 impl NodePaths {
+    /// The directories after following their links as on the host. A link may change while an agent runs.
+    #[must_use]
+    pub fn in_host_root(&self) -> Self {
+        let root = &self.host_root;
+        let resolved = |path: &PathBuf| match path.strip_prefix(root) {
+            Ok(on_host) if root != Path::new("/") => resolve(root, on_host),
+            _ => path.clone(),
+        };
+        Self {
+            bin_dir: resolved(&self.bin_dir),
+            conf_dir: resolved(&self.conf_dir),
+            run_dir: resolved(&self.run_dir),
+            cache_dir: resolved(&self.cache_dir),
+            host_root: root.clone(),
+        }
+    }
+
     /// Path of the plugin's binary.
     pub fn binary(&self) -> PathBuf {
         self.bin_dir.join(PLUGIN_TYPE)
@@ -146,6 +166,7 @@ impl Default for NodePaths {
             conf_dir: PathBuf::from("/etc/cni/net.d"),
             run_dir: PathBuf::from("/run/mesh-cni"),
             cache_dir: PathBuf::from("/var/lib/cni"),
+            host_root: PathBuf::from("/"),
         }
     }
 }
@@ -163,6 +184,14 @@ impl Settings {
             replace_istio_cni: false,
             api_server: None,
             account_dir: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
+        }
+    }
+
+    /// The settings with [`NodePaths::in_host_root`].
+    pub(crate) fn in_host_root(&self) -> Self {
+        Self {
+            paths: self.paths.in_host_root(),
+            ..self.clone()
         }
     }
 

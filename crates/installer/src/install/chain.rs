@@ -5,6 +5,7 @@ use mesh_cni_spec::{Change, ConfList};
 
 use super::{
     choose_conf, note_stale_copy, parse, refuse_nested_istio, remove_copies, remove_drop_ins,
+    remove_entries,
 };
 use crate::node_state::is_ours;
 use crate::{
@@ -34,6 +35,7 @@ pub(super) fn chain(
         }),
     }
     note_stale_copy(paths, state, conf, list.name(), plan);
+    remove_entries(paths, state, Some(&conf.name.as_list()), plan);
     remove_copies(paths, state, None, plan);
     remove_drop_ins(paths, state, None, plan);
     Ok(())

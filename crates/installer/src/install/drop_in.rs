@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    choose_conf, note_stale_copy, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry,
+    choose_conf, note_stale_copy, parse, refuse_istio, remove_copies, remove_drop_ins,
+    remove_entries,
 };
 use crate::{Access, ConfFile, ConfKind, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
 
@@ -38,7 +39,7 @@ pub(super) fn drop_in(
     note_stale_copy(paths, state, conf, list.name(), plan);
     // Until the next step the plugin may be called twice for a pod, which is harmless. In the other
     // order it might not be called at all.
-    remove_entry(paths, state, conf, plan);
+    remove_entries(paths, state, None, plan);
     remove_copies(paths, state, None, plan);
     remove_drop_ins(paths, state, Some(list.name()), plan);
     Ok(())

@@ -5,7 +5,7 @@ use mesh_cni_spec::ConfList;
 use serde_json::{Value, json};
 
 use super::chain::insert_entry;
-use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entry};
+use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entries};
 use crate::nested::{has_delegates, nests};
 use crate::node_state::{COPY_OF, is_ours};
 use crate::{Access, ConfFile, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
@@ -59,7 +59,7 @@ pub(super) fn owned_first(
             edit: Edit::Copied { from },
         });
     }
-    remove_entry(paths, state, primary, plan);
+    remove_entries(paths, state, None, plan);
     remove_copies(paths, state, Some(name), plan);
     remove_drop_ins(paths, state, None, plan);
     Ok(())
@@ -145,9 +145,7 @@ pub(super) fn stand_alone(
         refuse_istio(&settings.paths, primary, &list)?;
     }
     place_own(settings, state, plan)?;
-    if let Some(primary) = primary.filter(|primary| primary.name != settings.own_conf()) {
-        remove_entry(&settings.paths, state, primary, plan);
-    }
+    remove_entries(&settings.paths, state, Some(&settings.own_conf()), plan);
     remove_copies(&settings.paths, state, None, plan);
     remove_drop_ins(&settings.paths, state, None, plan);
     Ok(())

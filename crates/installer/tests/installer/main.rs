@@ -21,6 +21,7 @@ mod node;
 mod own_lists;
 mod preservation;
 mod reload;
+mod runtime_choice;
 mod status;
 mod uninstall;
 

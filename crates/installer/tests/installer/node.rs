@@ -27,6 +27,7 @@ impl Node {
             conf_dir: root.path().join("net.d"),
             run_dir: root.path().join("run"),
             cache_dir: root.path().join("cache"),
+            host_root: "/".into(),
         };
         for directory in [&paths.bin_dir, &paths.conf_dir, &paths.cache_dir] {
             fs::create_dir(directory).unwrap();

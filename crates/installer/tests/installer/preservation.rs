@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use mesh_cni_installer::{BinaryRemoval, UninstallOptions, install, uninstall};
 use proptest::prelude::*;
+use serde_json::json;
 
-use crate::fixture::BRIDGE;
+use crate::fixture::{BRIDGE, entry};
 use crate::node::{Node, mode};
 
 const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
@@ -16,48 +17,65 @@ const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     restore_istio_cni: false,
 };
 
-/// Formatted as the installer writes it, so that white space can be compared.
-const ODD: &str = r#"{
-    "zeta": {
-        "b": 1,
-        "a": 1e+3
-    },
-    "cniVersions": [
-        "0.4.0",
-        "1.1.0"
+/// Keys, numbers, escapes and white space that a new layout would change.
+const ODD: &str = r#"{ "zeta": {"b": 1, "a": 1e3}, "cniVersions": ["0.4.0","1.1.0"],
+    "name"  : "odd", "cniVersion": "0.4.0",
+  "disableCheck": "true",
+    "plugins": [{
+            "mtu": 1.50e+2, "type": "calico", "type": "calico",
+        "big": 123456789012345678901234567890, "text": "\u0007 \u00fc ü \/ \ud800" }
+
     ],
-    "name": "odd",
-    "cniVersion": "0.4.0",
-    "disableCheck": "true",
-    "plugins": [
-        {
-            "mtu": 1.50e+2,
-            "type": "calico",
-            "big": 123456789012345678901234567890,
-            "text": "\u0007 ü \" \\"
-        }
-    ],
-    "after": null
-}
-"#;
+    "after": null}"#;
 
 #[test]
 fn a_list_is_the_same_byte_for_byte_after_install_and_uninstall() {
-    let node = Node::with(&[("10-odd.conflist", ODD)]);
-    install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
-    let installed = node.read("10-odd.conflist");
-    let entry = r#",
-        {
-            "type": "mesh-cni",
-            "exclude_namespaces": [
-                "kube-system"
-            ]
-        }"#;
-    assert_eq!(installed.replacen(entry, "", 1), ODD);
-    assert_ne!(installed, ODD);
+    let tabs = ODD.replace("    ", "\t");
+    let latin =
+        [&b"{\"name\":\"odd\",\"plugins\":[{\"type\":\"calico\",\"x\":\"caf\xe9\"}]}"[..]].concat();
+    for before in [
+        &include_bytes!("../node-files/bytes-aws-10-aws.conflist")[..],
+        include_bytes!("../node-files/bytes-calico-10-calico.conflist"),
+        include_bytes!("../node-files/bytes-crlf-10-flannel.conflist"),
+        ODD.as_bytes(),
+        tabs.as_bytes(),
+        &latin,
+    ] {
+        let node = Node::with(&[]);
+        let path = node.conf("10-a.conflist");
+        fs::write(&path, before).unwrap();
+        install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+        let installed = fs::read(&path).unwrap();
+        let added = installed.len() - before.len();
+        let same =
+            |at: usize| installed[..at] == before[..at] && installed[at + added..] == before[at..];
+        assert!((0..before.len()).any(same), "only our entry is added");
+        let again = install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+        assert_eq!(again.steps, []);
+        let mut other = node.settings();
+        other.entry = entry(json!({"profile": "istio"}));
+        install(&other, Duration::ZERO, |_| ()).unwrap();
+        uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
 
-    uninstall(&node.paths, &UNINSTALL_ALL, |_| ()).unwrap();
-    assert_eq!(node.read("10-odd.conflist"), ODD);
+#[test]
+fn a_replaced_istio_entry_is_restored_byte_for_byte() {
+    let before = ODD.replace(
+        "\n\n    ]",
+        ", {\"type\" :\"istio-cni\",\n\n \"x\":1e3 }\n    ]",
+    );
+    let node = Node::with(&[("10-a.conflist", &before)]);
+    fs::write(node.paths.bin_dir.join("istio-cni"), "").unwrap();
+    let mut settings = node.settings();
+    settings.replace_istio_cni = true;
+    install(&settings, Duration::ZERO, |_| ()).unwrap();
+    assert!(node.load().contains("mesh-cni"));
+    let mut options = UNINSTALL_ALL;
+    options.restore_istio_cni = true;
+    uninstall(&node.paths, &options, |_| ()).unwrap();
+    assert_eq!(node.read("10-a.conflist"), before);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step};
+use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step, error_chain};
 use mesh_cni_text::{escaped_json, escaped_lines};
 use serde_json::{Value, json};
 
@@ -27,7 +27,9 @@ impl StepPrinter {
 
     pub(crate) fn event(&mut self, event: &Progress<'_>) {
         match event {
-            Progress::Waiting(refusal) => print_error(&format!("waiting: {refusal}")),
+            Progress::Waiting(refusal) => {
+                print_error(&format!("waiting: {}", error_chain(*refusal)))
+            }
             Progress::Done(step) if self.format == Format::Text => self.print(&step.to_string()),
             Progress::Done(_) => {}
         }
@@ -82,6 +84,7 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
                 .iter()
                 .map(|entry| format!("  nested: {entry}")),
         )
+        .chain(status.notes.iter().map(|note| format!("  {note}")))
         .chain(agent.repair_lines())
         .chain(agent.warning_line())
         .collect::<Vec<_>>()
@@ -102,6 +105,9 @@ fn status_json(status: &NodeStatus, agent: &AgentState) -> Value {
     });
     if !nested.is_empty() {
         document["nested"] = Value::from(nested);
+    }
+    if !status.notes.is_empty() {
+        document["notes"] = status.notes.iter().map(ToString::to_string).collect();
     }
     if let Some((state, why)) = agent.summary() {
         document["state"] = Value::from(state);

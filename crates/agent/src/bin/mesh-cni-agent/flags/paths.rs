@@ -41,6 +41,7 @@ impl PathFlags {
             conf_dir: self.path(self.cni_conf_dir.as_ref(), || conf_dir),
             run_dir: self.path(self.run_dir.as_ref(), || convention.run_dir),
             cache_dir: self.path(None, || convention.cache_dir),
+            host_root: self.host_root.clone(),
         })
     }
 
@@ -78,10 +79,18 @@ impl PathFlags {
 
     /// The first that exists, or else the first: it differs between releases of the distribution.
     fn first_bin_dir(&self, platform: &Platform) -> PathBuf {
+        let exists = |path: &PathBuf| {
+            let paths = NodePaths {
+                bin_dir: self.on_host(path),
+                host_root: self.host_root.clone(),
+                ..NodePaths::default()
+            };
+            paths.in_host_root().bin_dir.is_dir()
+        };
         let mut known = platform.bin_dirs.iter().map(PathBuf::from);
         known
             .clone()
-            .find(|path| self.on_host(path).is_dir())
+            .find(exists)
             .or_else(|| known.next())
             .unwrap_or_default()
     }
