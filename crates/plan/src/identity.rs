@@ -126,15 +126,15 @@ fn bypassing<'pod>(
 }
 
 fn listed(names: &[&str]) -> String {
-    let named = names.iter().take(MAX_NAMED);
-    let named: Vec<_> = named
+    let first = names.iter().take(MAX_NAMED);
+    let quoted: Vec<_> = first
         .map(|name| format!("`{}`", excerpt(name, 1)))
         .collect();
     let more = match names.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("containers {}{more}", named.join(", "))
+    format!("containers {}{more}", quoted.join(", "))
 }
 
 /// The user that the pod gives a container; `None` if its image decides.

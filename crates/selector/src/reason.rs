@@ -142,10 +142,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HostNetwork => {
-                write!(
-                    f,
-                    "the pod has `hostNetwork: true`, so it shares the node's network"
-                )
+                f.write_str("the pod has `hostNetwork: true`, so it shares the node's network")
             }
             Self::NamespaceExcluded { namespace, pattern } => write!(
                 f,
@@ -213,12 +210,10 @@ impl fmt::Display for SkipReason {
                 "`{PROXY_CONTAINER}` is a proxy of type {}, not `{SIDECAR_TYPE}`",
                 Quoted(proxy_type)
             ),
-            Self::NoStatusAnnotation => {
-                write!(
-                    f,
-                    "the pod has no annotation `{STATUS}`, so no sidecar was injected"
-                )
-            }
+            Self::NoStatusAnnotation => write!(
+                f,
+                "the pod has no annotation `{STATUS}`, so no sidecar was injected"
+            ),
             Self::ModeNone { source } => write!(
                 f,
                 "mode NONE: the pod's {source} asks for a proxy without redirection"

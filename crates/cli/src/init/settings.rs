@@ -159,15 +159,13 @@ impl<'env> Settings<'env> {
 
 /// A port. Istio's own command also passes ranges on to iptables.
 pub(super) fn single_port(text: &str) -> std::result::Result<Port, InvalidValue> {
-    text.parse().or_else(|error: InvalidValue| {
-        let expected = if text.contains(':') {
-            "a single port: each rule of mesh-cni matches one port, so ranges are not supported; \
-             list the ports, or those to capture instead of those to exclude"
-        } else {
-            error.expected
-        };
-        Err(InvalidValue { expected })
-    })
+    match text.parse() {
+        Err(InvalidValue { .. }) if text.contains(':') => Err(InvalidValue {
+            expected: "a single port: each rule of mesh-cni matches one port, so ranges are not \
+                       supported; list the ports, or those to capture instead of those to exclude",
+        }),
+        parsed => parsed,
+    }
 }
 
 /// A parser of items that may be empty: Istio skips those, and its injector writes them.

@@ -236,19 +236,19 @@ fn control_and_format_characters_are_escaped() {
 
 #[test]
 fn pods_that_bypass_or_redirect_their_proxy_are_warned_about() {
-    let mut text = String::new();
-    for file in [
+    let files = [
         "app-has-the-proxys-uid",
         "proxy-is-root-without-group",
         "include-and-exclude-inbound",
-    ] {
+    ];
+    let results = files.map(|file| {
         let ended = run(&["select", "--pod", &format!("tests/pods/{file}.yaml")]);
-        text += &format!("{file}: exit {:?}\n{}", ended.code, ended.stderr);
-    }
+        format!("{file}: exit {:?}\n{}", ended.code, ended.stderr)
+    });
     assert_snapshot!(
         "select-warnings",
         "exit 0 each; `app` bypasses the proxy, the proxy as root without a group returns to itself, the \
          exclusion beside the list has no effect",
-        text
+        results.concat()
     );
 }

@@ -229,7 +229,7 @@ fn the_rules_never_exempt_the_pods_user_and_group() {
         (
             "another user, no group",
             [None, None],
-            [Some(1000640000), None],
+            [Some(1_000_640_000), None],
         ),
         ("root, no group", [None, None], [Some(0), None]),
         ("root and its group", [None, None], [Some(0), Some(0)]),
@@ -297,16 +297,16 @@ fn containers_with_the_proxys_identity_are_a_warning() {
     let cases: [(&str, Change); 9] = [
         ("nobody", |_| {}),
         ("the application's user", |pod| {
-            pod.containers[0].run_as_user = Some(7)
+            pod.containers[0].run_as_user = Some(7);
         }),
         ("the application's group", |pod| {
-            pod.containers[1].run_as_group = Some(7)
+            pod.containers[1].run_as_group = Some(7);
         }),
         ("a native sidecar's user", |pod| {
-            pod.init_containers[2].run_as_user = Some(7)
+            pod.init_containers[2].run_as_user = Some(7);
         }),
         ("an init container's group", |pod| {
-            pod.init_containers[3].run_as_group = Some(7)
+            pod.init_containers[3].run_as_group = Some(7);
         }),
         ("the pod's user", |pod| pod.run_as_user = Some(7)),
         ("the pod's group, and a container with its own", |pod| {

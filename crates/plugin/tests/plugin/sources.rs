@@ -316,18 +316,18 @@ fn annotations_list_the_injected_containers() {
 
 /// The decisions of both profiles for these annotations of a pod with an injected proxy.
 fn decisions(cases: &[(&str, Value)]) -> String {
-    let mut table = String::new();
-    for (situation, annotations) in cases {
-        table += &format!("{situation}\n");
-        for profile in ["asm", "istio"] {
-            let mut annotations = annotations.clone();
-            annotations["sidecar.istio.io/status"] = json!(r#"{"containers": ["istio-proxy"]}"#);
-            let mut fields = with_annotations(&annotations);
-            fields["profile"] = json!(profile);
-            table += &format!("  {profile}: {}", decision(&fields));
-        }
-    }
-    table
+    let of_profile = |profile: &str, annotations: &Value| {
+        let mut annotations = annotations.clone();
+        annotations["sidecar.istio.io/status"] = json!(r#"{"containers": ["istio-proxy"]}"#);
+        let mut fields = with_annotations(&annotations);
+        fields["profile"] = json!(profile);
+        format!("  {profile}: {}", decision(&fields))
+    };
+    let rows = cases.iter().map(|(situation, annotations)| {
+        let [asm, istio] = ["asm", "istio"].map(|profile| of_profile(profile, annotations));
+        format!("{situation}\n{asm}{istio}")
+    });
+    rows.collect()
 }
 
 #[test]

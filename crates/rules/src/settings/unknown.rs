@@ -53,9 +53,8 @@ fn nearest(name: &str) -> Option<&'static str> {
 
 fn warning(key: &str, nearest: Option<&str>) -> Warning {
     let key = excerpt(key, 1);
-    let mut message = format!("annotation `{key}` is not a setting and has no effect");
-    if let Some(nearest) = nearest {
-        message += &format!(": the nearest setting is `{nearest}`");
-    }
+    let nearest = nearest.map(|key| format!(": the nearest setting is `{key}`"));
+    let nearest = nearest.unwrap_or_default();
+    let message = format!("annotation `{key}` is not a setting and has no effect{nearest}");
     Warning::new(WarningCode::UnknownSetting, message)
 }
