@@ -27,7 +27,7 @@ fn with_first(change: impl FnOnce(&mut Value)) -> Node {
     list["name"] = json!("first");
     change(&mut list);
     reloaded(&mut node, |node| {
-        fs::write(node.path(FIRST), list.to_string()).unwrap()
+        fs::write(node.path(FIRST), list.to_string()).unwrap();
     });
     node
 }

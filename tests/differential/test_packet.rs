@@ -70,7 +70,7 @@ impl TestPacket {
         let packet = match self.protocol {
             Protocol::Tcp => Packet::tcp_in(source, self.to),
             Protocol::Udp => Packet::udp_in(source, self.to),
-            other => panic!("no test sends {other}"),
+            Protocol::Icmpv6 => unreachable!("test packets are TCP or UDP"),
         };
         packet.on_interface(link.interface.parse::<InterfaceName>().unwrap())
     }
@@ -79,7 +79,7 @@ impl TestPacket {
         let packet = match self.protocol {
             Protocol::Tcp => Packet::tcp_out(self.to),
             Protocol::Udp => Packet::udp_out(self.to),
-            other => panic!("no test sends {other}"),
+            Protocol::Icmpv6 => unreachable!("test packets are TCP or UDP"),
         };
         let packet = packet.sent_by(Uid(self.sender.user), Gid(self.sender.group));
         match source {

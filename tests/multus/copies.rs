@@ -52,8 +52,8 @@ fn an_uninstallation_while_multus_has_a_copy_with_our_entry() {
     // A new pod calls the binary that was left, and starts without rules.
     let after = node.start_pod("after", "");
     assert_eq!(node.rules(&after), [0, 0]);
-    node.end(running);
-    node.end(after);
+    node.end(&running);
+    node.end(&after);
     assert_eq!(node.leases("pod-network"), Vec::<String>::new());
     assert_eq!(node.leases("second"), Vec::<String>::new());
 
@@ -65,7 +65,7 @@ fn an_uninstallation_while_multus_has_a_copy_with_our_entry() {
     assert!(!node.has_binary());
     assert!(!node.path("/opt/cni/bin/mesh-cni.uninstalled").exists());
     let last = node.start_pod("last", "default/second");
-    node.end(last);
+    node.end(&last);
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn an_entry_after_multus_is_written_again_with_multus_s_file() {
     let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
     let left = fs::read(node.conf(MULTUS)).unwrap();
     assert_eq!(value(&left), value(&original));
-    node.end(chained);
-    node.end(again);
+    node.end(&chained);
+    node.end(&again);
     assert_eq!(node.leases("pod-network"), Vec::<String>::new());
     node.agent("uninstall --grace 0", 0);
     assert!(!node.has_binary());
@@ -151,5 +151,5 @@ fn a_copy_of_ours_beside_multus() {
     node.agent("status", 0);
     let redirected = node.start_pod("redirected", "");
     assert!(node.rules(&redirected)[0] > 10);
-    node.end(redirected);
+    node.end(&redirected);
 }

@@ -283,7 +283,7 @@ impl Node {
     }
 
     /// Stops and removes the sandbox, for which the runtime calls DEL.
-    pub(crate) fn end(&self, pod: Pod) {
+    pub(crate) fn end(&self, pod: &Pod) {
         SandboxPod::end(&self.isolated_host, &pod.sandbox);
     }
 

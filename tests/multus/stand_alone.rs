@@ -47,7 +47,7 @@ fn pods_request_the_network() {
     assert!(report.contains("2 existing sandboxes need it"), "{report}");
     assert!(node.has_binary());
     for pod in [requested, without, elsewhere] {
-        node.end(pod);
+        node.end(&pod);
     }
     assert_eq!(node.leases("pod-network"), Vec::<String>::new());
     node.agent(UNINSTALL, 0);
@@ -67,7 +67,7 @@ fn istio_s_name_works_with_an_inline_configuration() {
     node.define("default", "istio-cni", Some(&list));
     let requested = node.start_pod("requested", "default/istio-cni");
     assert!(node.rules(&requested)[0] > 10);
-    node.end(requested);
+    node.end(&requested);
 }
 
 /// The plugin sees the addresses that exist when it is called, so it is last in the annotation.
@@ -88,6 +88,6 @@ fn a_second_network_brings_the_first_ipv6_address() {
     let first = start("first", "default/mesh-cni,default/six");
     let [four, six] = node.rules(&first);
     assert!(four > 10 && six == 0, "{four} {six}");
-    node.end(last);
-    node.end(first);
+    node.end(&last);
+    node.end(&first);
 }

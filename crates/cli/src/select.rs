@@ -131,7 +131,7 @@ impl Report {
 }
 
 fn serialize_warnings<S: Serializer>(
-    warnings: &Vec<Warning>,
+    warnings: &[Warning],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(warnings_json(warnings))

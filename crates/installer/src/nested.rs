@@ -123,7 +123,7 @@ fn is_own_plugin(kind: ConfKind, at: &str) -> bool {
     }
 }
 
-/// Calls `found` with the path and the fields of each object. serde_json limits the depth of a document.
+/// Calls `found` with the path and the fields of each object. `serde_json` limits the depth of a document.
 fn visit(value: &Value, at: &mut String, found: &mut impl FnMut(&str, &Map<String, Value>)) {
     let length = at.len();
     match value {

@@ -22,10 +22,10 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     let leftovers = state.leftovers.iter().cloned();
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
-    let restored = istio_conf(paths, state, options, &mut plan);
+    let istio_conf = istio_conf(paths, state, options, &mut plan);
     plan.notes.extend(ignored(paths, state));
     for conf in &state.confs {
-        let restores = restored.is_some_and(|restored| restored.name == conf.name);
+        let restores = istio_conf.is_some_and(|restored| restored.name == conf.name);
         edit_conf(paths, state, conf, restores, &mut plan);
     }
     settle_saved_files(paths, state, &mut plan);

@@ -143,7 +143,7 @@ fn open_as(owner: Sender, protocol: Protocol, family_of: SocketAddr) -> nix::Res
     let kind = match protocol {
         Protocol::Tcp => SockType::Stream,
         Protocol::Udp => SockType::Datagram,
-        other => panic!("no test sends {other}"),
+        Protocol::Icmpv6 => panic!("no test opens a socket of {protocol}"),
     };
     setfsgid(Gid::from_raw(owner.group));
     setfsuid(Uid::from_raw(owner.user));

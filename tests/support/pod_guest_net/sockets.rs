@@ -106,7 +106,7 @@ fn both(
             let socket = match protocol {
                 Protocol::Tcp => Socket::Tcp(fd.into()),
                 Protocol::Udp => Socket::Udp(fd.into()),
-                other => panic!("no test sends {other}"),
+                Protocol::Icmpv6 => panic!("no test listens for {protocol}"),
             };
             Listener {
                 side,

@@ -10,7 +10,7 @@ use super::scan::is_space;
 /// end, else on one line.
 pub(super) fn format(value: &Value, space: &[u8], document: &[u8]) -> Vec<u8> {
     let Some(line_end) = space.iter().rposition(|byte| *byte == b'\n') else {
-        return serialized(value, OneLine::default());
+        return serialized(value, OneLine);
     };
     let margin = &space[line_end + 1..];
     let line_end: &[u8] = if space[..line_end].ends_with(b"\r") {

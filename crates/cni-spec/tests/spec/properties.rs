@@ -310,7 +310,7 @@ proptest! {
     fn parsing_lists_never_panics(value in json_value(), text in "\\PC{0,40}") {
         drop(ConfList::parse(&text));
         drop(ConfList::from_conf(&text));
-        drop(ConfList::parse(&value.to_string()));
-        drop(ConfList::from_conf(&value.to_string()));
+        drop(ConfList::parse(value.to_string()));
+        drop(ConfList::from_conf(value.to_string()));
     }
 }

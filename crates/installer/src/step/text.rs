@@ -70,6 +70,7 @@ impl fmt::Display for Edit {
 }
 
 impl fmt::Display for Note {
+    #[expect(clippy::too_many_lines, reason = "one sentence for each note")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BinaryInPlace { path } | Self::KubeconfigInPlace { path } => {
@@ -79,10 +80,10 @@ impl fmt::Display for Note {
                 write!(f, "already up to date: the entry in {}", path.display())
             }
             Self::CopyUpToDate { path } => {
+                let path = path.display();
                 write!(
                     f,
-                    "already up to date: {}, a copy of the network's list",
-                    path.display()
+                    "already up to date: {path}, a copy of the network's list"
                 )
             }
             Self::CopyWithoutOriginal { path } => write!(
@@ -142,11 +143,13 @@ impl fmt::Display for Note {
             Self::NoIstioEntryToRestore => {
                 f.write_str("no istio-cni entry to restore: none was replaced")
             }
-            Self::IstioEntryExists { path } => write!(
-                f,
-                "no istio-cni entry to restore: {} names istio-cni already",
-                path.display()
-            ),
+            Self::IstioEntryExists { path } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "no istio-cni entry to restore: {path} names istio-cni already"
+                )
+            }
             Self::IstioBinaryMissing { path } => write!(
                 f,
                 "warning: istio-cni is not restored in {}, because its binary is missing; Istio CNI's agent \

@@ -112,7 +112,7 @@ fn install_waits_until_the_file_is_the_pods_network() {
     for (name, text, reason) in [
         (
             "10-aws.conflist",
-            &include_str!("../node-files/truncated-10-aws.conflist")[..],
+            include_str!("../node-files/truncated-10-aws.conflist"),
             "EOF while parsing a string at line",
         ),
         ("10-aws.conflist", "", "EOF while parsing a value"),

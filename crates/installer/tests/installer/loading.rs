@@ -1,6 +1,5 @@
 //! Signs that the runtime does not load the chosen list.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +23,7 @@ fn warnings(settings: &Settings, state: &NodeState) -> Vec<String> {
 fn with_binaries(names: &[&str]) -> NodeState {
     let names = names.iter().map(|name| (*name).to_owned());
     NodeState {
-        binaries: Some(BTreeSet::from_iter(names)),
+        binaries: Some(names.collect()),
         ..node(&[("10-calico.conflist", CALICO), ("20-crio.conflist", CALICO)])
     }
 }

@@ -252,7 +252,7 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
         let network: Value = serde_json::from_str(network).unwrap();
         json!({"type": "multus", "name": "m", "delegates": [network]}).to_string()
     };
-    let (nesting, stale, other) = (multus(CHAINED), multus(CLEAN), multus(CALICO));
+    let (nesting, outdated, other) = (multus(CHAINED), multus(CLEAN), multus(CALICO));
     let by_file =
         r#"{"type": "multus", "name": "m", "clusterNetwork": "/host/etc/cni/net.d/10.conflist"}"#;
     let by_name = r#"{"type": "multus", "name": "m", "clusterNetwork": "k8s-pod-network"}"#;
@@ -263,8 +263,12 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
             &nesting,
             CLEAN,
         ),
-        ("Multus has a stale copy", &stale, CHAINED),
-        ("Multus has a stale copy, not ours to update", &other, CLEAN),
+        ("Multus has a outdated copy", &outdated, CHAINED),
+        (
+            "Multus has a outdated copy, not ours to update",
+            &other,
+            CLEAN,
+        ),
         ("Multus reads the list by file", by_file, CHAINED),
         ("Multus reads the list by name", by_name, CHAINED),
     ];
@@ -273,8 +277,8 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
     for (case, first, second) in cases {
         for requested in [None, Some(&named)] {
             let state = with_binary(node(&[("00-multus.conf", first), ("10.conflist", second)]));
-            let asked = requested.map_or("", |_| ", 10.conflist requested");
-            write_status(&mut text, &format!("{case}{asked}"), requested, &state);
+            let suffix = requested.map_or("", |_| ", 10.conflist requested");
+            write_status(&mut text, &format!("{case}{suffix}"), requested, &state);
         }
     }
     let dropped = |first: &str| {

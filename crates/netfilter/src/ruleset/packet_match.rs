@@ -35,7 +35,7 @@ pub enum Match {
     DestinationPort(Sense, Port),
     /// `--syn`: the packet opens a TCP connection: of the flags FIN, SYN, RST and ACK it has SYN.
     TcpSyn(Sense),
-    /// `-m icmp6 --icmpv6-type`: the type of an ICMPv6 message.
+    /// `-m icmp6 --icmpv6-type`: the type of an `ICMPv6` message.
     Icmpv6Type(Sense, u8),
     /// `-m multiport --dports`: any of up to 15 ports.
     DestinationPorts(Sense, Vec<Port>),
@@ -62,7 +62,7 @@ pub enum Protocol {
     Tcp,
     /// UDP, protocol number 17.
     Udp,
-    /// ICMPv6, protocol number 58.
+    /// `ICMPv6`, protocol number 58.
     Icmpv6,
 }
 

@@ -8,7 +8,7 @@ use crate::value::Port;
 pub enum RejectWith {
     /// With a TCP reset: the connection is refused.
     TcpReset,
-    /// With the ICMPv6 error "communication with destination administratively prohibited".
+    /// With the `ICMPv6` error "communication with destination administratively prohibited".
     Icmpv6AdminProhibited,
 }
 

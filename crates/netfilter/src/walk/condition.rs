@@ -36,7 +36,7 @@ pub(super) fn evaluate(rule: &Rule, packet: &PacketState) -> RuleMatch {
     }
 }
 
-/// The text of a condition that this crate cannot evaluate. The type of an ICMPv6 message is not a part
+/// The text of a condition that this crate cannot evaluate. The type of an `ICMPv6` message is not a part
 /// of a packet here.
 fn unknown_condition(condition: &Match, packet: &PacketState) -> Option<String> {
     match condition {

@@ -188,7 +188,7 @@ fn address(family: Family, side: &str, sense: Sense, range: &IpNetwork) -> Strin
     format!("{header} {side} {}{}", not(sense), network(range))
 }
 
-/// The name that `nft` prints for the type of an ICMPv6 message.
+/// The name that `nft` prints for the type of an `ICMPv6` message.
 fn icmpv6_type(number: u8) -> String {
     let name = match number {
         1 => "destination-unreachable",

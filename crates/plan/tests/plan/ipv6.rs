@@ -1,4 +1,5 @@
 //! The field `ipv6`: pods whose first address is IPv4.
+#![expect(clippy::panic, reason = "a test ends where it fails")]
 
 use mesh_cni_netfilter::Family;
 use mesh_cni_plan::{Decision, Ipv6Mode, MeshConf, Redirection, WarningCode, decide};

@@ -14,14 +14,14 @@ use crate::chains::{INPUT, OUTPUT, REJECT_IPV6};
 
 const FILTER: TableName = TableName::Filter;
 
-/// The types of ICMPv6 messages that pass, in ascending order: errors (1 to 4; answers to packets that
+/// The types of `ICMPv6` messages that pass, in ascending order: errors (1 to 4; answers to packets that
 /// passed, and our own), multicast listener discovery (130 to 132 and 143), and neighbour discovery
 /// (133 to 137). RFC 4443, RFC 2710, RFC 3810, RFC 4861.
 const PASSING_TYPES: [u8; 13] = [1, 2, 3, 4, 130, 131, 132, 133, 134, 135, 136, 137, 143];
 
 /// The rules that refuse new inbound and outbound connections over IPv6, except over loopback.
 ///
-/// TCP is answered with a reset, everything else with the ICMPv6 error "administratively prohibited".
+/// TCP is answered with a reset, everything else with the `ICMPv6` error "administratively prohibited".
 pub fn reject_ipv6() -> RuleSet {
     let mut rules = RuleSet::new(Family::V6);
     let lo = InterfaceName::loopback;

@@ -1,4 +1,5 @@
 //! Rules whose settings are not known: complete ones, and those with a missing or another rule.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::{Match, Port, Rule, TableName, Target};

@@ -1,5 +1,4 @@
 //! Rules that refuse IPv6.
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use mesh_cni_netfilter::ruleset::{Family, RejectWith};
 use mesh_cni_netfilter::walk::{Outcome, walk_in};

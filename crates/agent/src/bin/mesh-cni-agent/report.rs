@@ -28,7 +28,7 @@ impl StepPrinter {
     pub(crate) fn event(&mut self, event: &Progress<'_>) {
         match event {
             Progress::Waiting(refusal) => {
-                print_error(&format!("waiting: {}", error_chain(*refusal)))
+                print_error(&format!("waiting: {}", error_chain(*refusal)));
             }
             Progress::Done(step) if self.format == Format::Text => self.print(&step.to_string()),
             Progress::Done(_) => {}
