@@ -263,9 +263,9 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
             &nesting,
             CLEAN,
         ),
-        ("Multus has a outdated copy", &outdated, CHAINED),
+        ("Multus has an outdated copy", &outdated, CHAINED),
         (
-            "Multus has a outdated copy, not ours to update",
+            "Multus has an outdated copy, not ours to update",
             &other,
             CLEAN,
         ),
@@ -294,7 +294,7 @@ fn status_says_whether_the_runtime_reaches_the_entry() {
         &mut text,
         "a drop-in beside a stale copy",
         None,
-        &dropped(&stale),
+        &dropped(&outdated),
     );
     write_status(
         &mut text,
