@@ -85,14 +85,16 @@ fn an_agent_restores_what_was_removed_while_none_ran() {
     until_ready(&agent);
     let (_, directory) = agent.terminate();
     fs::remove_file(directory.path().join("bin/mesh-cni")).unwrap();
-    // The binary of an existing entry is restored although another list cannot be parsed.
+    // A file that no runtime loads is passed over, with a warning.
     fs::write(directory.path().join("net.d/00-broken.conflist"), "{").unwrap();
     let next = Agent::start_in(directory, node_again);
+    next.wait_for_line("net.d/00-broken.conflist, which runtimes do not load");
     next.wait_for_line("bin/mesh-cni");
-    until(&next, 503, "00-broken.conflist");
-    assert!(next.directory().join("bin/mesh-cni").exists());
-    fs::remove_file(next.directory().join("net.d/00-broken.conflist")).unwrap();
     until_ready(&next);
+    assert!(next.directory().join("bin/mesh-cni").exists());
+    // Without another network, the reason has its position.
+    fs::remove_file(next.directory().join("net.d/10-calico.conflist")).unwrap();
+    until(&next, 503, "EOF while parsing an object at line 1 column 1");
 }
 
 /// Only the flags: the node exists.

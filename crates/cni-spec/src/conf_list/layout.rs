@@ -55,7 +55,6 @@ fn serialized(value: &Value, formatter: impl Formatter) -> Vec<u8> {
 }
 
 /// One line, with a space after each comma and colon.
-#[derive(Default)]
 struct OneLine;
 
 impl Formatter for OneLine {
