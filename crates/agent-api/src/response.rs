@@ -66,13 +66,13 @@ impl Response {
         }
     }
 
-    /// The agent's message in a response with another status than 200: the error body, or else the
-    /// first line of the text.
+    /// The agent's message in a response with another status than 200: the beginning of the first
+    /// line of the error body, or else of the text.
     pub fn message(&self) -> String {
-        if let Ok(body) = serde_json::from_slice::<ErrorBody>(&self.body) {
-            return body.error;
-        }
-        let text = String::from_utf8_lossy(&self.body);
+        let text = match serde_json::from_slice::<ErrorBody>(&self.body) {
+            Ok(body) => body.error.into(),
+            Err(_) => String::from_utf8_lossy(&self.body),
+        };
         match text.trim().lines().next() {
             None => "no further details".to_owned(),
             Some(line) => line.chars().take(MAX_MESSAGE_CHARS).collect(),
@@ -161,6 +161,7 @@ mod tests {
         for (body, message) in [
             (r#"{"error": "no such pod"}"#, "status 404: no such pod"),
             ("not found\nhere", "status 404: not found"),
+            (r#"{"error": "no\nsuch pod"}"#, "status 404: no"),
             ("", "status 404: no further details"),
         ] {
             let error = response(404, body).pod_facts().unwrap_err();

@@ -1,9 +1,10 @@
 //! Exchanges over a stream that returns the response in pieces.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use mesh_cni_agent_api::{Bounded, Client, Deadline, HttpError, Response, SetTimeout};
+use mesh_cni_agent_api::{Bounded, Client, Deadline, HttpError, POD_TIMEOUT, Response, SetTimeout};
 
 /// Returns one piece for each read, and accepts every write.
 struct Pieces(Vec<&'static [u8]>);
@@ -88,6 +89,49 @@ fn a_response_above_the_limit_is_refused() {
     let mut pieces: Vec<&[u8]> = vec![b"HTTP/1.1 200 OK\r\n\r\n"];
     pieces.resize(1100, &[b'x'; 4096]);
     assert!(matches!(response(&pieces), Err(HttpError::TooLarge)));
+}
+
+/// A connection that never gets an answer, and records the time limit of each read and write.
+#[derive(Default)]
+struct Silent(RefCell<Vec<Duration>>);
+
+impl SetTimeout for &Silent {
+    fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.0.borrow_mut().push(timeout);
+        Ok(())
+    }
+}
+
+impl Read for &Silent {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for &Silent {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_silent_agent_is_waited_for_five_seconds_at_most() {
+    let silent = Silent::default();
+    let mut client = Client::new(Bounded::new(&silent, Deadline::after(POD_TIMEOUT)));
+    client.get("/v1/pods/shop/cart").unwrap();
+    assert!(matches!(client.receive(), Err(HttpError::Timeout)));
+    let limits = silent.0.into_inner();
+    assert!(limits.len() >= 2, "{limits:?}");
+    // One deadline for the whole exchange: each limit is what is left of it.
+    assert!(
+        limits.is_sorted_by(|earlier, later| earlier >= later),
+        "{limits:?}"
+    );
+    assert!(limits[0] <= Duration::from_secs(5), "{limits:?}");
 }
 
 #[test]

@@ -9,11 +9,12 @@ use crate::ruleset::{
     Chain, ChainName, Counters, Family, InvalidChainName, Policy, PolicyVerdict, Rule, RuleSet,
     Table, TableName,
 };
+use crate::value::excerpt;
 use quoting::{UnbalancedQuote, split};
 
 /// A text that is not the output of `iptables-save`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line} of the saved rules, `{text}`")]
+#[error("line {line} of the saved rules, `{}`", excerpt(text, 1))]
 #[non_exhaustive]
 pub struct InvalidSave {
     /// The number of the line, from 1.
@@ -36,16 +37,16 @@ pub enum Problem {
     #[error("the text ends before the table's COMMIT")]
     NoCommit,
     /// A rule names a chain that the table does not declare.
-    #[error("chain `{0}` is not declared in this table")]
+    #[error("chain `{}` is not declared in this table", excerpt(.0, 1))]
     UnknownChain(String),
     /// The name of the chain is not valid.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
     /// The policy is not valid.
-    #[error("`{0}` is not a valid policy: allowed are ACCEPT, DROP and -")]
+    #[error("`{}` is not a valid policy: allowed are ACCEPT, DROP and -", excerpt(.0, 1))]
     Policy(String),
     /// The counters are not `[packets:bytes]`.
-    #[error("`{0}` is not a valid pair of counters: allowed is [PACKETS:BYTES]")]
+    #[error("`{}` is not a valid pair of counters: allowed is [PACKETS:BYTES]", excerpt(.0, 1))]
     Counters(String),
     /// A quoted word has no end.
     #[error("a quoted word has no end")]

@@ -4,10 +4,11 @@ use thiserror::Error;
 
 use super::{Heading, ListedChain, ListedRule, Listing};
 use crate::ruleset::{Counters, PolicyVerdict};
+use crate::value::excerpt;
 
 /// A text that is not a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line} of the listing, `{text}`: {problem}")]
+#[error("line {line} of the listing, `{}`: {problem}", excerpt(text, 1))]
 #[non_exhaustive]
 pub struct InvalidListing {
     /// The number of the line, from 1.

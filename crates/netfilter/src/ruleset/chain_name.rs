@@ -5,6 +5,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::value::excerpt;
+
 /// The longest chain name: `XT_EXTENSION_MAXNAMELEN` less the final NUL
 /// (`linux/netfilter/x_tables.h`).
 const MAX_LENGTH: usize = 28;
@@ -31,8 +33,9 @@ pub struct ChainName(Cow<'static, str>);
 /// A text that netfilter would refuse as the name of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "`{0}` is not a valid chain name: allowed are 1 to {MAX_LENGTH} printable characters without \
-     spaces, not beginning with `-` or `!`"
+    "`{}` is not a valid chain name: allowed are 1 to {MAX_LENGTH} printable characters without \
+     spaces, not beginning with `-` or `!`",
+    excerpt(.0, 1)
 )]
 pub struct InvalidChainName(String);
 
