@@ -133,6 +133,11 @@ impl<'bytes> Attributes<'bytes> {
         Ok(self.array(kind)?.map(u32::from_be_bytes))
     }
 
+    pub(crate) fn required_u32(self, kind: AttributeType) -> Result<u32, Malformed> {
+        let what = kind.name;
+        self.u32(kind)?.ok_or(Malformed::Missing { what })
+    }
+
     pub(crate) fn u64(self, kind: AttributeType) -> Result<Option<u64>, Malformed> {
         Ok(self.array(kind)?.map(u64::from_be_bytes))
     }

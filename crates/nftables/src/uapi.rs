@@ -8,7 +8,7 @@ pub(crate) mod nfnetlink;
 pub(crate) mod x_tables;
 
 /// The type of a netlink attribute: its number, and its name for error messages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AttributeType {
     pub(crate) number: u16,
     pub(crate) name: &'static str,

@@ -205,7 +205,11 @@ fn extension(
 mod tests {
     use super::super::{Comparison, CtKey, MetaKey, PayloadBase};
     use super::{Expression, Extension, Register, Verdict, decode, encode};
-    use crate::attributes::{Attributes, Writer};
+    use crate::attributes::{Attributes, Malformed, Writer};
+    use crate::uapi::nf_tables::{
+        NFTA_COUNTER_BYTES, NFTA_EXPR_DATA, NFTA_EXPR_NAME, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_DREG,
+        NFTA_PAYLOAD_LEN, NFTA_REDIR_REG_PROTO_MIN, NFTA_TPROXY_REG_PORT,
+    };
 
     fn every_kind() -> Vec<Expression> {
         let (one, two) = (Register::ONE, Register::TWO);
@@ -287,5 +291,41 @@ mod tests {
             let attributes = Attributes::new(&bytes).unwrap();
             assert_eq!(decode(attributes), Ok(expression));
         }
+    }
+
+    #[test]
+    fn a_missing_number_is_an_error_except_one_that_the_kernel_omits() {
+        let decoded = |name: &str, write: &dyn Fn(&mut Writer)| {
+            let mut writer = Writer::default();
+            writer
+                .text(NFTA_EXPR_NAME, name)
+                .nested(NFTA_EXPR_DATA, |to| write(to));
+            decode(Attributes::new(&writer.into_bytes()).unwrap())
+        };
+        let one = Register::ONE.0;
+        let payload = decoded("payload", &|to| {
+            to.u32(NFTA_PAYLOAD_DREG, one)
+                .u32(NFTA_PAYLOAD_BASE, 1)
+                .u32(NFTA_PAYLOAD_LEN, 4);
+        });
+        let counter = decoded("counter", &|to| {
+            to.u64(NFTA_COUNTER_BYTES, 9);
+        });
+        let tproxy = decoded("tproxy", &|to| {
+            to.u32(NFTA_TPROXY_REG_PORT, one);
+        });
+        for (found, what) in [
+            (payload, "NFTA_PAYLOAD_OFFSET"),
+            (counter, "NFTA_COUNTER_PACKETS"),
+            (tproxy, "NFTA_TPROXY_FAMILY"),
+        ] {
+            assert_eq!(found, Err(Malformed::Missing { what }));
+        }
+        let redirect = decoded("redir", &|to| {
+            to.u32(NFTA_REDIR_REG_PROTO_MIN, one);
+        });
+        let flags = 0;
+        let port = Some(Register::ONE);
+        assert_eq!(redirect, Ok(Expression::Redirect { port, flags }));
     }
 }

@@ -4,8 +4,12 @@ use super::{Comparison, CtKey, MetaKey, PayloadBase, Register, Verdict};
 use crate::attributes::{Attributes, Malformed, Writer};
 use crate::uapi::AttributeType;
 use crate::uapi::nf_tables::{
-    NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
+    NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_LOOKUP_SET_ID, NFTA_REDIR_FLAGS,
+    NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
 };
+
+/// Numbers that the kernel omits: the id of a set is used only in a batch, and flags may be zero.
+const OMITTED_NUMBERS: [AttributeType; 2] = [NFTA_LOOKUP_SET_ID, NFTA_REDIR_FLAGS];
 
 /// A value that is one attribute.
 pub(super) trait AttributeValue: Sized {
@@ -14,7 +18,8 @@ pub(super) trait AttributeValue: Sized {
     fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed>;
 }
 
-/// Implements [`AttributeValue`] for numbers, which the kernel may omit if they are zero.
+/// Implements [`AttributeValue`] for numbers. Without one of them the expression has another meaning,
+/// so a missing number is an error.
 macro_rules! number_fields {
     ($($type:ident)+) => {$(
         impl AttributeValue for $type {
@@ -23,7 +28,11 @@ macro_rules! number_fields {
             }
 
             fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
-                Ok(Some(from.$type(kind)?.unwrap_or_default()))
+                match from.$type(kind)? {
+                    None if OMITTED_NUMBERS.contains(&kind) => Ok(Some(0)),
+                    None => Err(Malformed::Missing { what: kind.name }),
+                    number => Ok(number),
+                }
             }
         }
     )+};

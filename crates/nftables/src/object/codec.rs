@@ -206,19 +206,19 @@ impl Set {
 
 /// Decodes a set without its elements, which the kernel sends in messages of their own.
 pub(crate) fn decode_set(family: Family, from: Attributes<'_>) -> Result<Set, Malformed> {
-    let number = |kind| Ok(from.u32(kind)?.unwrap_or_default());
     let counting = [NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS]
         .into_iter()
         .any(|kind| from.bytes(kind).is_some());
     Ok(Set {
         table: Table::new(family, from.required_text(NFTA_SET_TABLE)?),
         name: from.required_text(NFTA_SET_NAME)?.to_owned(),
-        id: number(NFTA_SET_ID)?,
+        // The kernel omits the id, which is used only in a batch, and flags that are zero.
+        id: from.u32(NFTA_SET_ID)?.unwrap_or_default(),
         kind: SetKind {
-            datatype: number(NFTA_SET_KEY_TYPE)?,
-            length: number(NFTA_SET_KEY_LEN)?,
+            datatype: from.required_u32(NFTA_SET_KEY_TYPE)?,
+            length: from.required_u32(NFTA_SET_KEY_LEN)?,
         },
-        interval: number(NFTA_SET_FLAGS)? & NFT_SET_INTERVAL != 0,
+        interval: from.u32(NFTA_SET_FLAGS)?.unwrap_or_default() & NFT_SET_INTERVAL != 0,
         counting,
         elements: Vec::new(),
     })
