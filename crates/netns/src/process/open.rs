@@ -4,6 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::addresses::interface_addresses;
 use crate::netns::{NetNs, OpenError};
 use crate::process::{ContainerProcess, ProcessTable};
 use crate::user_ns::Owner;
@@ -65,7 +66,9 @@ impl ProcessTable {
     /// - A namespace that the node's user namespace owns comes before one that the pod's owns.
     /// - Only processes with the fewest groups between them and the container's group count, since
     ///   nested groups are containers that a privileged container started.
-    /// - If these processes are in several namespaces, that is an error.
+    /// - A namespace without an address does not count beside one with an address: gVisor's `gofer`
+    ///   runs in an empty one beside the sandbox.
+    /// - If these processes are still in several namespaces, that is an error.
     ///
     /// Each process ran in the same pod and container when its namespace was open already, so a
     /// reused PID never leads to another pod's namespace.
@@ -127,17 +130,25 @@ fn add<'table>(
     netns: NetNs,
     process: &'table ContainerProcess,
 ) {
-    match candidate {
-        None => {
-            *candidate = Some(Candidate {
-                netns,
-                process,
-                is_ambiguous: false,
-            });
+    if let Some(known) = candidate {
+        if known.process.depth < process.depth || known.netns.is_same(&netns) {
+            return;
         }
-        Some(known) => {
-            known.is_ambiguous |=
-                known.process.depth == process.depth && !known.netns.is_same(&netns);
+        let counts = [&known.netns, &netns].map(has_address);
+        if counts != [false, true] {
+            known.is_ambiguous |= counts[0] == counts[1];
+            return;
         }
     }
+    *candidate = Some(Candidate {
+        netns,
+        process,
+        is_ambiguous: false,
+    });
+}
+
+/// Whether an interface other than loopback has an address, as far as that can be determined.
+fn has_address(netns: &NetNs) -> bool {
+    let addresses = netns.run(interface_addresses);
+    addresses.is_ok_and(|addresses| addresses.map_or(true, |addresses| !addresses.is_empty()))
 }

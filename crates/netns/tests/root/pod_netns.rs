@@ -25,12 +25,22 @@ struct Process {
 }
 
 impl Process {
-    /// Starts it with a prefix such as `unshare --net`, in these groups of the pod.
+    /// Starts it with a prefix such as `unshare --net`, in these groups of the pod, and adds the pod's
+    /// address.
     fn start(uid: &str, groups: &[&str], prefix: &[&str]) -> Self {
         let script = format!(
-            "ip link add eth0 type bridge; ip address add {ADDRESS}/24 dev eth0; \
-             ip link set eth0 up; echo ready; exec cat >/dev/null"
+            "ip link add eth0 type bridge; ip address add {ADDRESS}/24 dev eth0; ip link set eth0 up"
         );
+        let process = Self::run(uid, groups, prefix, &script);
+        let addresses = process.netns().run(interface_addresses).unwrap().unwrap();
+        let address = ADDRESS.parse().unwrap();
+        assert!(addresses.contains(&address), "{prefix:?}: {addresses:?}");
+        process
+    }
+
+    /// The same, with a script that sets up the namespace.
+    fn run(uid: &str, groups: &[&str], prefix: &[&str], script: &str) -> Self {
+        let script = format!("{script}; echo ready; exec cat >/dev/null");
         let mut words = prefix.to_vec();
         words.extend(["sh", "-c", &script]);
         let mut child = Command::new(words[0])
@@ -49,14 +59,20 @@ impl Process {
             .chain(groups.iter().copied())
             .collect();
         let group = ControlGroup::of(child.id(), &path);
-        let process = Self {
+        Self {
             child,
             _group: group,
-        };
-        let addresses = process.netns().run(interface_addresses).unwrap().unwrap();
-        let address = ADDRESS.parse().unwrap();
-        assert!(addresses.contains(&address), "{words:?}: {addresses:?}");
-        process
+        }
+    }
+
+    /// A process that isolates itself from the network beside the sandbox, as gVisor's `gofer` does.
+    fn isolated(uid: &str) -> Self {
+        Self::run(
+            uid,
+            &["sandbox"],
+            &["unshare", "--net"],
+            "ip link set lo up",
+        )
     }
 
     /// The sandbox of a pod that uses the users of the node.
@@ -158,4 +174,32 @@ fn several_namespaces_of_the_node_are_ambiguous_unless_one_is_nested() {
             .unwrap()
             .is_same(&sandbox.netns())
     );
+}
+
+#[test]
+fn a_namespace_without_an_address_is_not_the_pods_beside_one_with_an_address() {
+    let uid = "11111111-0000-4000-8000-000000000004";
+    let before = Process::isolated(uid);
+    let sandbox = Process::sandbox(uid);
+    let _after = Process::isolated(uid);
+    let netns = found(uid, NetnsOwner::Node).unwrap();
+    assert!(netns.is_same(&sandbox.netns()));
+    let _second = Process::sandbox(uid);
+    let error = found(uid, NetnsOwner::Node).unwrap_err();
+    assert!(matches!(error, ProcessError::Ambiguous), "{error:?}");
+    drop((sandbox, before));
+}
+
+#[test]
+fn a_pod_without_an_address_has_the_only_namespace_of_its_processes() {
+    let uid = "11111111-0000-4000-8000-000000000005";
+    let first = Process::isolated(uid);
+    assert!(
+        found(uid, NetnsOwner::Node)
+            .unwrap()
+            .is_same(&first.netns())
+    );
+    let _second = Process::isolated(uid);
+    let error = found(uid, NetnsOwner::Node).unwrap_err();
+    assert!(matches!(error, ProcessError::Ambiguous), "{error:?}");
 }
