@@ -26,7 +26,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test manifests image differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test manifests image reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,13 +77,21 @@ manifests: ## render the chart into deploy/manifests
 	scripts/setup helm
 	scripts/manifests
 
+# Messages of panics contain paths. They must not depend on the directories of the build.
+REMAPPED := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/mesh-cni
+
 image: ## build the agent's image, an OCI archive, and its SBOM: target/image/mesh-cni.tar, .cdx.json
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build $(CARGOFLAGS) --release \
+	scripts/setup image
+	RUSTFLAGS="-C target-feature=+crt-static $(REMAPPED)" $(CARGO) build $(CARGOFLAGS) --release \
 		--target $(IMAGE_TARGET) -p mesh-cni-agent --bin mesh-cni-agent
-	scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
+	RUSTFLAGS="$(REMAPPED)" scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
 	mkdir -p $(TARGET_DIR)/image
 	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
 	scripts/sbom $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.cdx.json $(IMAGE_TARGET)
+
+reproducible: ## build the image in two directories, and fail if the bytes differ
+	scripts/setup image
+	scripts/reproducible
 
 differential: ## compare simulation and kernel: SEED=1 SETTINGS=1000 PACKETS=15
 	scripts/setup test
@@ -132,12 +140,9 @@ bench: ## run the benchmarks (needs root)
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent-memory
 
-# The fuzzing engine needs instrumented code; RUSTC_BOOTSTRAP enables that in a stable compiler.
-fuzz: ## send random bytes to the netlink parser: SECONDS_TO_FUZZ=60
+fuzz: ## send random input to the parsers: TARGET=pod SECONDS_TO_FUZZ=60
 	scripts/setup fuzz
-	mkdir -p crates/nftables/fuzz/corpus/answers
-	cd crates/nftables && RUSTC_BOOTSTRAP=1 cargo-fuzz run answers fuzz/corpus/answers fuzz/seeds/answers \
-		-- -max_total_time=$(or $(SECONDS_TO_FUZZ),60) -timeout=20 -rss_limit_mb=1024
+	scripts/fuzz $(or $(SECONDS_TO_FUZZ),60) $(TARGET)
 
 clean: ## remove target and .cache
 	$(CARGO) clean

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+/// Packages that depend on every crate.
+pub(crate) const UNPUBLISHED: [&str; 2] = ["mesh-cni-fuzz", "mesh-cni-tests"];
+
 /// The part of `cargo metadata` that the rules need.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
@@ -88,10 +91,10 @@ impl Workspace {
         members
     }
 
-    /// Our packages that are published: all but the tests.
+    /// Our packages that are published: all but the tests and the fuzz targets.
     pub(crate) fn crates(&self) -> Vec<&Package> {
         let mut crates = self.members();
-        crates.retain(|package| package.name != "mesh-cni-tests");
+        crates.retain(|package| !UNPUBLISHED.contains(&package.name.as_str()));
         crates
     }
 

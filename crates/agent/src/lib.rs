@@ -15,6 +15,8 @@
 #![forbid(unsafe_code)]
 
 mod decide;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod install;
 mod kube;

@@ -37,6 +37,17 @@ use serde_json::Value;
 
 pub use error::codes;
 
+/// Parsers of this crate for its fuzz targets; not part of the interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::net::IpAddr;
+
+    /// Address, port and prefix of the API server in a kubeconfig.
+    pub fn server(kubeconfig: &str) -> Option<(IpAddr, u16, String)> {
+        crate::pod_source::current_server(kubeconfig)
+    }
+}
+
 use log::StderrLog;
 
 /// The plugin, with the iptables programs of the host.

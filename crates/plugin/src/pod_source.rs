@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::agent_socket;
 pub(crate) use error::{Category, FactsError};
+pub(crate) use kubeconfig::current_server;
 
 /// A request for the facts about a pod. If the agent answers it, it is already sent.
 pub(crate) struct FactsRequest {

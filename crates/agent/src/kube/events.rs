@@ -71,7 +71,7 @@ impl<B: AsyncBufRead> EventStream<B> {
 }
 
 /// An event of type `ERROR` is an error.
-fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
+pub(crate) fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
     let decoded = decode(line, O::EVENT).map_err(invalid)?;
     let (event, is_cut) = (decoded.value, decoded.is_cut);
     let object = &event["object"];

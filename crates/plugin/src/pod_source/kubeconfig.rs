@@ -123,20 +123,31 @@ impl Access {
     /// Reads the kubeconfig; paths in it are relative to it.
     pub(crate) fn read(path: &Path) -> Result<Self, KubeconfigError> {
         let text = read(path)?;
-        let text = String::from_utf8_lossy(&text);
-        let config: Kubeconfig = serde_saphyr::from_str(&text)
-            .map_err(|error| KubeconfigError::Syntax(Box::new(error)))?;
-        let named = |list: Vec<Named>, field, name: &str| {
-            let mut list = list.into_iter();
-            let name = name.to_owned();
-            list.find(|entry| entry.name == name)
-                .ok_or(KubeconfigError::Dangling { field, name })
-        };
-        let context = named(config.contexts, "current-context", &config.current_context)?.context;
-        let cluster = named(config.clusters, "cluster", &context.cluster)?.cluster;
-        let user = named(config.users, "user", &context.user)?.user;
+        let (cluster, user) = current(&String::from_utf8_lossy(&text))?;
         access(cluster, user, path.parent().unwrap_or(Path::new("/")))
     }
+}
+
+/// Cluster and user of the current context.
+fn current(text: &str) -> Result<(Cluster, User), KubeconfigError> {
+    let config: Kubeconfig =
+        serde_saphyr::from_str(text).map_err(|error| KubeconfigError::Syntax(Box::new(error)))?;
+    let named = |list: Vec<Named>, field, name: &str| {
+        let mut list = list.into_iter();
+        let name = name.to_owned();
+        list.find(|entry| entry.name == name)
+            .ok_or(KubeconfigError::Dangling { field, name })
+    };
+    let context = named(config.contexts, "current-context", &config.current_context)?.context;
+    let cluster = named(config.clusters, "cluster", &context.cluster)?.cluster;
+    let user = named(config.users, "user", &context.user)?.user;
+    Ok((cluster, user))
+}
+
+/// Address, port and prefix of the current server, if the text is valid that far.
+pub(crate) fn current_server(text: &str) -> Option<(IpAddr, u16, String)> {
+    let (cluster, _user) = current(text).ok()?;
+    server(&cluster.server).ok()
 }
 
 fn access(cluster: Cluster, user: User, base: &Path) -> Result<Access, KubeconfigError> {

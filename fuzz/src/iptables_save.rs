@@ -1,0 +1,65 @@
+//! The output of `iptables-save` and of `iptables -L`.
+
+use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::{Family, Listing, RuleSet, drift, parse, render};
+use mesh_cni_rules::OWNERSHIP;
+
+use crate::property::assert_bounded_error;
+
+pub(crate) fn run(input: &[u8]) {
+    let Ok(text) = str::from_utf8(input) else {
+        return;
+    };
+    for family in Family::ALL {
+        match parse::save(text, family) {
+            Ok(rules) => check(text, &rules),
+            Err(error) => assert_bounded_error(&error),
+        }
+    }
+    match Listing::parse(text) {
+        Ok(listing) => {
+            let printed = listing.print(Layout::Folded);
+            let read = Listing::parse(&printed).expect("a printed listing is a listing");
+            assert_eq!(read, listing);
+        }
+        Err(error) => assert_bounded_error(&error),
+    }
+}
+
+/// No rule is lost, and the rules are the same after they are written and read again.
+fn check(text: &str, rules: &RuleSet) {
+    assert!(rules.rule_count() <= text.lines().count());
+    assert_eq!(drift(rules, rules, &OWNERSHIP), None);
+    let saved = saved(rules);
+    let read = parse::save(&saved, rules.family).expect("rendered rules can be parsed");
+    for (table, again) in rules.tables.iter().zip(&read.tables) {
+        for (chain, again) in table.chains.iter().zip(&again.chains) {
+            assert_eq!(chain.rules.len(), again.rules.len(), "{saved}");
+            for (rule, again) in chain.rules.iter().zip(&again.rules) {
+                assert!(rule.is_equivalent(again), "{rule:?}\n{again:?}\n{saved}");
+            }
+        }
+        let listing = Listing::of(rules, table.name, &OWNERSHIP);
+        assert!(listing.chains.len() >= table.chains.len());
+        let _text = listing.print(Layout::Aligned);
+    }
+    let _json = render::json(std::slice::from_ref(rules));
+}
+
+/// The output of `iptables-save`, which declares every chain.
+pub(crate) fn saved(rules: &RuleSet) -> String {
+    let mut text = String::new();
+    for table in &rules.tables {
+        text += &format!("*{}\n", table.name);
+        for chain in &table.chains {
+            text += &format!(":{} - [0:0]\n", chain.name);
+        }
+        for chain in &table.chains {
+            for rule in &chain.rules {
+                text += &format!("-A {} {}\n", chain.name, render::rule_spec(rule));
+            }
+        }
+        text += "COMMIT\n";
+    }
+    text
+}
