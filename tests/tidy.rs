@@ -22,6 +22,8 @@ mod plain_words;
 mod quotes;
 #[path = "tidy/reviewed.rs"]
 mod reviewed;
+#[path = "tidy/security.rs"]
+mod security;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/subjects.rs"]
