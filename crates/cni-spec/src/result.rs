@@ -15,7 +15,7 @@ use crate::{CniError, SpecVersion};
 /// The result of an ADD, in the shape of 1.1.0.
 ///
 /// At each level, `extra` contains the keys that the result's own version does not define. A
-/// conversion keeps them if the target version has that level.
+/// conversion keeps them if the target version has that level and does not define them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CniResult {
     /// The interfaces that plugins created in the container and on the host.
@@ -130,7 +130,8 @@ impl CniResult {
     /// - before 1.1.0: `mtu`, `socketPath` and `pciID` of interfaces; `mtu`, `advmss`,
     ///   `priority`, `table` and `scope` of routes;
     /// - before 0.3.0 also: every interface, the `interface` of an address, all but the first
-    ///   address of a family, and routes of a family without an address.
+    ///   address of a family, and routes of a family without an address;
+    /// - an unknown key of the result's own version that this version defines.
     pub fn losses(&self, version: SpecVersion) -> Vec<String> {
         encode::result(self, version).1
     }

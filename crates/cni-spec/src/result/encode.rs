@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{CniResult, Dns, Interface, IpConfig, Route};
 use crate::SpecVersion;
+use crate::json;
 use crate::version::ResultShape;
 
 /// The result in the version's shape, and the paths of what is left out.
@@ -20,10 +21,20 @@ pub(super) fn result(result: &CniResult, version: SpecVersion) -> (Value, Vec<St
         ResultShape::VersionedIps | ResultShape::PlainIps => encoder.lists(result, &mut out),
     }
     if !result.dns.is_empty() {
-        put(&mut out, "dns", Some(dns(&result.dns)));
+        let dns = encoder.dns(&result.dns);
+        put(&mut out, "dns", Some(dns));
     }
-    (with_extra(out, &result.extra), encoder.losses)
+    let defined = match version.shape() {
+        ResultShape::PerFamily => ["cniVersion", "dns", "ip4", "ip6"].as_slice(),
+        _ => &["cniVersion", "dns", "interfaces", "ips", "routes"],
+    };
+    let out = encoder.with_extra("", out, &result.extra, defined);
+    (out, encoder.losses)
 }
+
+/// The keys of 1.1.0, which earlier versions do not define.
+const INTERFACE_SINCE_1_1: [&str; 3] = ["mtu", "socketPath", "pciID"];
+const ROUTE_SINCE_1_1: [&str; 5] = ["mtu", "advmss", "priority", "table", "scope"];
 
 /// The target version, and the paths of what it cannot represent.
 struct Encoder {
@@ -36,11 +47,9 @@ impl Encoder {
         let interfaces = result.interfaces.iter().enumerate();
         let interfaces = list(interfaces.map(|(index, item)| self.interface(index, item)));
         put(out, "interfaces", interfaces);
-        put(
-            out,
-            "ips",
-            list(result.ips.iter().map(|item| self.ip(item))),
-        );
+        let ips = result.ips.iter().enumerate();
+        let ips = list(ips.map(|(index, item)| self.ip(index, item)));
+        put(out, "ips", ips);
         let routes = result.routes.iter().enumerate();
         let routes = list(routes.map(|(index, item)| self.route(index, item)));
         put(out, "routes", routes);
@@ -59,7 +68,7 @@ impl Encoder {
             if ip.interface.is_some() {
                 self.losses.push(format!("ips[{index}].interface"));
             }
-            let family = self.family(ip, &result.routes);
+            let family = self.family(index, ip, &result.routes);
             put(out, key, Some(family));
         }
         // This shape has no place for routes of a family without an address.
@@ -74,7 +83,7 @@ impl Encoder {
         }
     }
 
-    fn family(&mut self, ip: &IpConfig, routes: &[Route]) -> Value {
+    fn family(&mut self, index: usize, ip: &IpConfig, routes: &[Route]) -> Value {
         let routes = routes
             .iter()
             .enumerate()
@@ -88,7 +97,8 @@ impl Encoder {
             ip.gateway.map(|address| address.to_string()),
         );
         put(&mut out, "routes", list(routes));
-        with_extra(out, &ip.extra)
+        let defined = &["ip", "gateway", "routes"];
+        self.with_extra(&format!("ips[{index}]"), out, &ip.extra, defined)
     }
 
     fn interface(&mut self, index: usize, interface: &Interface) -> Value {
@@ -101,12 +111,16 @@ impl Encoder {
         let socket_path = interface.socket_path.as_deref();
         self.since_1_1(&mut out, &path, "socketPath", socket_path);
         self.since_1_1(&mut out, &path, "pciID", interface.pci_id.as_deref());
-        with_extra(out, &interface.extra)
+        let mut defined = vec!["name", "mac", "sandbox"];
+        defined.extend(self.defined_since_1_1(&INTERFACE_SINCE_1_1));
+        self.with_extra(&path, out, &interface.extra, &defined)
     }
 
-    fn ip(&self, ip: &IpConfig) -> Value {
+    fn ip(&mut self, index: usize, ip: &IpConfig) -> Value {
         let mut out = Map::new();
+        let mut defined = vec!["interface", "address", "gateway"];
         if self.version.shape() == ResultShape::VersionedIps {
+            defined.push("version");
             let version = if ip.address.is_ipv4() { "4" } else { "6" };
             put(&mut out, "version", Some(version));
         }
@@ -117,7 +131,7 @@ impl Encoder {
             "gateway",
             ip.gateway.map(|address| address.to_string()),
         );
-        with_extra(out, &ip.extra)
+        self.with_extra(&format!("ips[{index}]"), out, &ip.extra, &defined)
     }
 
     fn route(&mut self, index: usize, route: &Route) -> Value {
@@ -125,16 +139,58 @@ impl Encoder {
         let mut out = Map::new();
         put(&mut out, "dst", Some(route.dst.to_string()));
         put(&mut out, "gw", route.gw.map(|address| address.to_string()));
-        for (key, number) in [
-            ("mtu", route.mtu),
-            ("advmss", route.advmss),
-            ("priority", route.priority),
-            ("table", route.table),
-            ("scope", route.scope),
-        ] {
+        let numbers = [
+            route.mtu,
+            route.advmss,
+            route.priority,
+            route.table,
+            route.scope,
+        ];
+        for (key, number) in ROUTE_SINCE_1_1.into_iter().zip(numbers) {
             self.since_1_1(&mut out, &path, key, number);
         }
-        with_extra(out, &route.extra)
+        let mut defined = vec!["dst", "gw"];
+        defined.extend(self.defined_since_1_1(&ROUTE_SINCE_1_1));
+        self.with_extra(&path, out, &route.extra, &defined)
+    }
+
+    fn dns(&mut self, dns: &Dns) -> Value {
+        let texts = |texts: &[String]| list(texts.iter().map(|text| text.as_str().into()));
+        let mut out = Map::new();
+        put(&mut out, "nameservers", texts(&dns.nameservers));
+        put(&mut out, "domain", dns.domain.as_deref());
+        put(&mut out, "search", texts(&dns.search));
+        put(&mut out, "options", texts(&dns.options));
+        let defined = &["nameservers", "domain", "search", "options"];
+        self.with_extra("dns", out, &dns.extra, defined)
+    }
+
+    /// Appends the unknown keys. A key that the target version defines would be read as its field there,
+    /// so it is left out.
+    fn with_extra(
+        &mut self,
+        path: &str,
+        mut out: Map<String, Value>,
+        extra: &Map<String, Value>,
+        defined: &[&str],
+    ) -> Value {
+        for (key, value) in extra {
+            if defined.contains(&key.as_str()) {
+                self.losses.push(json::join(path, key));
+            } else {
+                out.insert(key.clone(), value.clone());
+            }
+        }
+        Value::Object(out)
+    }
+
+    /// The keys, if the target version defines them.
+    fn defined_since_1_1<'a>(&self, keys: &'a [&'static str]) -> &'a [&'static str] {
+        if self.version >= SpecVersion::V1_1_0 {
+            keys
+        } else {
+            &[]
+        }
     }
 
     /// Writes a field of 1.1.0, or records its loss.
@@ -153,16 +209,6 @@ impl Encoder {
     }
 }
 
-fn dns(dns: &Dns) -> Value {
-    let texts = |texts: &[String]| list(texts.iter().map(|text| text.as_str().into()));
-    let mut out = Map::new();
-    put(&mut out, "nameservers", texts(&dns.nameservers));
-    put(&mut out, "domain", dns.domain.as_deref());
-    put(&mut out, "search", texts(&dns.search));
-    put(&mut out, "options", texts(&dns.options));
-    with_extra(out, &dns.extra)
-}
-
 fn is_same_family(route: &Route, address: &IpNetwork) -> bool {
     route.dst.is_ipv4() == address.is_ipv4()
 }
@@ -171,14 +217,6 @@ fn put(out: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>)
     if let Some(value) = value {
         out.insert(key.to_owned(), value.into());
     }
-}
-
-/// Appends the unknown keys; a key that the target version defines is not overwritten.
-fn with_extra(mut out: Map<String, Value>, extra: &Map<String, Value>) -> Value {
-    for (key, value) in extra {
-        out.entry(key.as_str()).or_insert_with(|| value.clone());
-    }
-    Value::Object(out)
 }
 
 /// `None` if there are no items.

@@ -131,10 +131,29 @@ fn newer_keys_in_older_results_are_unknown_keys() {
     let result = CniResult::from_value(&old).unwrap();
     assert_eq!(result.interfaces[0].mtu, None);
     assert_eq!(result.to_value(SpecVersion::V0_4_0), old);
-    assert_eq!(
-        result.to_value(SpecVersion::V1_1_0)["routes"][0]["scope"],
-        "link"
-    );
+}
+
+/// Otherwise a version that defines the key would read the value as its own, or refuse it.
+#[test]
+fn unknown_keys_that_a_version_defines_are_left_out_of_it() {
+    let old = json!({
+        "cniVersion": "0.2.0",
+        "interfaces": [{"name": 7}],
+        "later": 1,
+        "ip4": {"ip": "10.0.0.2/24", "address": 1, "routes": [{"dst": "0.0.0.0/0", "scope": "link"}]},
+        "dns": {"domain": "a", "later": 2},
+    });
+    let result = CniResult::from_value(&old).unwrap();
+    assert_eq!(result.losses(SpecVersion::V0_2_0), Vec::<String>::new());
+    let written = result.to_value(SpecVersion::V1_1_0);
+    assert_eq!(written["later"], 1);
+    assert_eq!(written["dns"]["later"], 2);
+    assert_eq!(written.get("interfaces"), None);
+    assert_eq!(written["ips"][0]["address"], "10.0.0.2/24");
+    let mut losses = result.losses(SpecVersion::V1_1_0);
+    losses.sort();
+    assert_eq!(losses, ["interfaces", "ips[0].address", "routes[0].scope"]);
+    assert!(CniResult::from_value(&written).is_ok(), "{written}");
 }
 
 #[test]
