@@ -39,6 +39,9 @@ pub enum Problem {
     /// A rule names a chain that the table does not declare.
     #[error("chain `{}` is not declared in this table", excerpt(.0, 1))]
     UnknownChain(String),
+    /// The table declares the chain twice.
+    #[error("chain `{0}` is declared twice in this table")]
+    Twice(ChainName),
     /// The name of the chain is not valid.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
@@ -151,6 +154,9 @@ fn declare(table: &mut Table, declaration: &str) -> Result<(), Problem> {
     };
     let counters = brackets.map_or(Ok(Counters::ZERO), counters)?;
     let mut chain = Chain::new(ChainName::new(name)?);
+    if table.chain(&chain.name).is_some() {
+        return Err(Problem::Twice(chain.name));
+    }
     chain.policy = verdict.map(|verdict| Policy { verdict, counters });
     table.chains.push(chain);
     Ok(())

@@ -50,6 +50,8 @@ fn an_invalid_text_is_refused_with_its_line() {
         "*nat\n:A_NAME_THAT_IS_LONGER_THAN_ALLOWED - [0:0]\nCOMMIT",
         "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m comment --comment \"half\nCOMMIT",
         "*nat\nwhat is this\nCOMMIT",
+        "*nat\n:A - [0:0]\n:A - [0:0]\nCOMMIT",
+        "*nat\n:A - [0:0]\n-A A -m comment --comment \"a\u{202e}b\nCOMMIT",
     ];
     let refusals: Vec<_> = texts
         .iter()
