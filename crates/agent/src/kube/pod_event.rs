@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mesh_cni_text::truncated;
+use mesh_cni_text::{escaped, truncated};
 use serde_json::{Value, json};
 
 use super::api::Api;
@@ -68,7 +68,8 @@ impl PodEvent<'_> {
             "action": self.action,
             "reason": self.reason,
             "type": if self.is_warning { "Warning" } else { "Normal" },
-            "note": truncated(self.note, MAX_NOTE_BYTES),
+            // It may quote what the owner of the pod wrote.
+            "note": truncated(&escaped(self.note), MAX_NOTE_BYTES),
             "regarding": {
                 "apiVersion": "v1",
                 "kind": "Pod",
@@ -79,5 +80,31 @@ impl PodEvent<'_> {
         });
         event["metadata"]["namespace"] = json!(pod.name.namespace);
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mesh_cni_text::is_printable;
+
+    use super::*;
+
+    #[test]
+    fn control_and_format_characters_in_a_note_are_escaped() {
+        let pod = json!({"metadata": {"namespace": "shop", "name": "cart", "uid": "u-1"}});
+        let pod = Pod::from_object(&pod).unwrap();
+        for note in ["a\u{202e}b", "a\u{1b}[8m\n\u{200b}", "\u{e0041}"] {
+            let event = PodEvent {
+                key: None,
+                is_warning: true,
+                reason: "RepairFailed",
+                action: "RepairInPlace",
+                note,
+            };
+            let event = event.to_object(&pod, "n1", SystemTime::UNIX_EPOCH);
+            let shown = event["note"].as_str().unwrap();
+            assert!(shown.chars().all(is_printable), "{shown:?}");
+            assert!(shown.contains("\\u{"), "{shown:?}");
+        }
     }
 }
