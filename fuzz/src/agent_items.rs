@@ -64,7 +64,10 @@ fn texts(container: &Container) -> Vec<&str> {
         ContainerState::Terminated(termination) => Some(termination),
         _ => None,
     };
-    for Termination { reason, message, .. } in terminated.into_iter().chain(&container.last_termination) {
+    for Termination {
+        reason, message, ..
+    } in terminated.into_iter().chain(&container.last_termination)
+    {
         texts.extend([&**reason, &**message]);
     }
     texts

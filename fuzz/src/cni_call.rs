@@ -49,7 +49,11 @@ pub(crate) fn run(input: &[u8]) {
     let stdout = String::from_utf8(stdout).expect("a result is UTF-8");
     // Escapes of JSON take six bytes for a byte.
     assert!(stdout.len() <= 8 * text.len() + 1024, "{stdout}");
-    assert_one_line(stdout.strip_suffix('\n').unwrap_or(&stdout));
+    assert_eq!(
+        stdout.lines().count(),
+        usize::from(!stdout.is_empty()),
+        "{stdout:?}"
+    );
     if stdout.is_empty() {
         assert_eq!(code, 0);
         return;
@@ -57,6 +61,7 @@ pub(crate) fn run(input: &[u8]) {
     let document: Value = serde_json::from_str(&stdout).expect("a result is one document");
     assert!(document["cniVersion"].is_string(), "{stdout}");
     if code == 1 {
+        assert_one_line(stdout.trim_end_matches('\n'));
         assert!(
             document["code"].is_u64() && document["msg"].is_string(),
             "{stdout}"

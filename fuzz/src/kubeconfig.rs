@@ -13,11 +13,18 @@ pub(crate) fn run(input: &[u8]) {
     };
     assert!(prefix.is_empty() || prefix.starts_with('/'), "{prefix:?}");
     assert!(!prefix.ends_with('/'), "{prefix:?}");
-    assert!(prefix.bytes().all(|byte| byte.is_ascii_graphic()), "{prefix:?}");
+    assert!(
+        prefix.bytes().all(|byte| byte.is_ascii_graphic()),
+        "{prefix:?}"
+    );
     let url = format!("https://{}{prefix}", SocketAddr::new(host, port));
     let again = format!(
         "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
          clusters: [{{name: k, cluster: {{server: {url:?}}}}}]\nusers: [{{name: u}}]\n"
     );
-    assert_eq!(fuzzing::server(&again), Some((host, port, prefix)), "{again}");
+    assert_eq!(
+        fuzzing::server(&again),
+        Some((host, port, prefix)),
+        "{again}"
+    );
 }

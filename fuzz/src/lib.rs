@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod agent_answer;
+mod agent_items;
 mod cni_args;
 mod cni_call;
 mod iptables_save;
 mod kernel_answers;
+mod kubeconfig;
 mod network_config;
 mod pod;
 mod prev_result;
@@ -28,10 +30,12 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     target("agent_answer", agent_answer::run),
+    target("agent_items", agent_items::run),
     target("cni_args", cni_args::run),
     target("cni_call", cni_call::run),
     target("iptables_save", iptables_save::run),
     target("kernel_answers", kernel_answers::run),
+    target("kubeconfig", kubeconfig::run),
     target("network_config", network_config::run),
     target("pod", pod::run),
     target("prev_result", prev_result::run),

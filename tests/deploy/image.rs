@@ -85,6 +85,22 @@ fn a_dynamically_linked_program_is_refused() {
     );
 }
 
+#[test]
+fn a_program_that_cannot_be_examined_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script");
+    fs::write(&script, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let programs = with_programs(&script);
+    let refused = make(programs.path(), &folder.path().join("image.tar"));
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("readelf cannot read"),
+        "{}",
+        refused.stderr
+    );
+}
+
 pub(crate) fn with_programs(program: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in ["mesh-cni", "mesh-cni-agent"] {

@@ -1,15 +1,15 @@
 //! Parsers of this crate for its fuzz targets; not part of the interface.
 
 use crate::Pod;
-use crate::kube::api;
 use crate::kube::events::{self, ApiChange};
+use crate::kube::object::Page;
 
 /// A pod, or why it cannot be read.
 pub type Item = Result<Pod, String>;
 
 /// The pods in one page of a list, and whether it has more values than are decoded.
 pub fn page(body: &[u8]) -> Option<(Vec<Item>, bool)> {
-    let (page, is_cut) = api::page(body, 1).ok()?;
+    let (page, is_cut) = Page::from_body(body).ok()?;
     Some((page.items, is_cut))
 }
 

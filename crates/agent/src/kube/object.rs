@@ -65,7 +65,7 @@ impl Object for NameOnly {
 
 impl<O: Object> Page<O> {
     /// Reads a page. Also returns whether values are missing in it because there are too many.
-    pub(super) fn from_body(body: &[u8]) -> Result<(Self, bool), ApiError> {
+    pub(crate) fn from_body(body: &[u8]) -> Result<(Self, bool), ApiError> {
         let Decoded { value, is_cut } = decode(body, O::LIST).map_err(invalid)?;
         let mut list = value;
         let metadata = |field: &str| list["metadata"][field].as_str().unwrap_or_default();
