@@ -110,7 +110,11 @@ impl Dump {
     pub fn take(&mut self, content: Content) {
         match content {
             Content::Table(table) => self.tables.push(table),
-            Content::Chain(chain) => self.chains.push(chain),
+            Content::Chain(chain) => {
+                // Otherwise each copy would have all rules of the chain.
+                self.chains.retain(|known| known.id != chain.id);
+                self.chains.push(chain);
+            }
             Content::Rule(rule) => self.rules.push(rule),
             Content::Set(set) => self.sets.push(set),
             Content::Elements {
