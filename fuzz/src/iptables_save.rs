@@ -48,18 +48,16 @@ fn check(text: &str, rules: &RuleSet) {
 
 /// The output of `iptables-save`, which declares every chain.
 pub(crate) fn saved(rules: &RuleSet) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for table in &rules.tables {
-        text += &format!("*{}\n", table.name);
+        lines.push(format!("*{}", table.name));
+        let declared = table.chains.iter();
+        lines.extend(declared.map(|chain| format!(":{} - [0:0]", chain.name)));
         for chain in &table.chains {
-            text += &format!(":{} - [0:0]\n", chain.name);
+            let rules = chain.rules.iter().map(render::rule_spec);
+            lines.extend(rules.map(|rule| format!("-A {} {rule}", chain.name)));
         }
-        for chain in &table.chains {
-            for rule in &chain.rules {
-                text += &format!("-A {} {}\n", chain.name, render::rule_spec(rule));
-            }
-        }
-        text += "COMMIT\n";
+        lines.push("COMMIT".to_owned());
     }
-    text
+    lines.join("\n") + "\n"
 }

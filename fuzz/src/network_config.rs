@@ -9,9 +9,9 @@ use crate::property::assert_one_line;
 pub(crate) fn run(input: &[u8]) {
     if let Ok((conf, errors)) = NetConf::parse_tolerant(input) {
         assert_eq!(NetConf::parse(input).is_ok(), errors.is_empty());
-        errors
-            .iter()
-            .for_each(|error| assert_one_line(&error.to_string()));
+        for error in &errors {
+            assert_one_line(&error.to_string());
+        }
         if let Ok(decoded) = MeshConf::decode(&conf.raw) {
             check(&decoded, conf.raw.keys());
         }

@@ -30,7 +30,7 @@ pub(crate) fn run(input: &[u8]) {
                 assert!(rules.sum::<usize>() <= MAX_RULES);
                 redirection.rule_sets.iter().for_each(check);
             }
-            Ok(decision) => panic!("{decision:?}"),
+            Ok(decision) => unreachable!("the pod has a proxy, but {decision:?}"),
             Err(error) => assert_bounded_error(&error),
         }
     }
