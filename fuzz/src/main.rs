@@ -30,7 +30,10 @@ mod engine {
 }
 
 #[cfg(not(fuzzing))]
-#[expect(clippy::print_stdout, reason = "names the file that a failure concerns")]
+#[expect(
+    clippy::print_stdout,
+    reason = "names the file that a failure concerns"
+)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();

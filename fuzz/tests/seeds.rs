@@ -6,6 +6,7 @@ use std::path::Path;
 use mesh_cni_fuzz::TARGETS;
 
 #[test]
+#[expect(clippy::print_stdout, reason = "names the seed that fails")]
 fn every_target_runs_its_seeds() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     let mut folders: Vec<_> = fs::read_dir(&seeds)
