@@ -1,5 +1,7 @@
 //! The threat model: each promise names tests that exist.
 
+use std::path::Path;
+
 use crate::tree::{File, files};
 use crate::violation::{Violation, assert_no_violations};
 
@@ -46,7 +48,10 @@ fn missing<'a>(files: &'a [File], line: &'a str) -> impl Iterator<Item = String>
     let mut source: Option<&File> = None;
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter_map(move |word| {
-        if word.ends_with(".rs") {
+        if Path::new(word)
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+        {
             source = files.iter().find(|file| file.path == word);
             return source.is_none().then(|| format!("no file `{word}`"));
         }
