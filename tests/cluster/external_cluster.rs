@@ -169,8 +169,11 @@ impl ExternalCluster {
             let name = name_of(pod);
             let verdict = format!("as wanted: {NAMESPACE}/{name}: all ");
             assert!(told.contains(&verdict), "{name}: {told}");
-            let is_word = |line: &&str| line.starts_with("note: ") || line.contains("as wanted: ");
-            let dump: Vec<_> = told.lines().filter(|line| !is_word(line)).collect();
+            let is_message = |line: &&str| {
+                let starts = ["note: ", "warning: "];
+                starts.iter().any(|start| line.starts_with(start)) || line.contains("as wanted: ")
+            };
+            let dump: Vec<_> = told.lines().filter(|line| !is_message(line)).collect();
             assert_eq!(
                 rules_of(&dump.join("\n")),
                 rules_of(DOCUMENTED),
