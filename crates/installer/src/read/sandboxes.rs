@@ -40,7 +40,7 @@ pub fn read_sandboxes(cache_dir: &Path) -> Result<Sandboxes, DiskError> {
 }
 
 /// Collects the sandboxes of attachments that name the plugin. Files that are not JSON, such as those of
-/// IPAM plugins, are ignored.
+/// IPAM plugins, are ignored. A file that cannot be read counts: its sandbox may need the plugin for DEL.
 fn read_attachments(
     directory: &Path,
     sandboxes: &mut BTreeSet<String>,
@@ -49,7 +49,11 @@ fn read_attachments(
         if is_directory {
             return Ok(());
         }
-        let content = read_bytes(&path).ok().flatten().unwrap_or_default();
+        let Ok(content) = read_bytes(&path) else {
+            sandboxes.insert(name.to_owned());
+            return Ok(());
+        };
+        let content = content.unwrap_or_default();
         let attachment = serde_json::from_slice::<Value>(&content).unwrap_or_default();
         if names_us(&attachment) {
             // The file's own name is the sandbox's in Multus's directory.

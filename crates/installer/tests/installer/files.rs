@@ -1,6 +1,7 @@
 //! Files that uninstall keeps or removes, and the sandboxes that need the binary.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use base64::Engine;
@@ -70,6 +71,13 @@ fn sandboxes_are_counted_in_the_runtimes_cache() {
     fs::write(results.join("k8s-pod-network-b-eth0"), attachment(CALICO)).unwrap();
     fs::write(results.join("odd"), "mesh-cni").unwrap();
     assert_eq!(read_sandboxes(cache).unwrap(), Sandboxes::Counted(1));
+    // Whether a file that cannot be read is of a sandbox with the plugin is not known.
+    let (large, circular) = (results.join("large"), results.join("circular"));
+    fs::write(&large, vec![b' '; (2 << 20) + 1]).unwrap();
+    symlink(&circular, &circular).unwrap();
+    assert_eq!(read_sandboxes(cache).unwrap(), Sandboxes::Counted(3));
+    fs::remove_file(large).unwrap();
+    fs::remove_file(circular).unwrap();
 
     let outcome = uninstall(&node.paths, &WHEN_UNUSED, |_| ()).unwrap();
     assert!(node.paths.binary().exists());
