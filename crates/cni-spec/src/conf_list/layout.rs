@@ -71,7 +71,7 @@ impl Formatter for OneLine {
         writer: &mut W,
         first: bool,
     ) -> std::io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
+        self.begin_array_value(writer, first)
     }
 
     fn begin_object_value<W: std::io::Write + ?Sized>(
