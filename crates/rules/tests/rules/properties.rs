@@ -7,7 +7,7 @@ use mesh_cni_netfilter::ruleset::{Chain, Family, TableName, Target};
 use mesh_cni_netfilter::{Listing, drift, only_ours, parse, render, routing_mark, transaction};
 use mesh_cni_rules::interception::Mode;
 use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, chains, compile, incomplete};
+use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, PodSettings, chains, compile, incomplete};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -85,6 +85,19 @@ fn family() -> impl Strategy<Value = Family> {
     select(vec![Family::V4, Family::V6])
 }
 
+#[expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+fn resolved(
+    annotations: &BTreeMap<String, String>,
+    environment: &BTreeMap<String, String>,
+) -> Interception {
+    let settings = PodSettings {
+        annotations: Some(annotations),
+        proxy_env: Some(environment),
+        ..PodSettings::default()
+    };
+    settings.resolve().unwrap().interception
+}
+
 proptest! {
     #[test]
     fn written_rules_are_parsed_without_drift(
@@ -93,12 +106,7 @@ proptest! {
         dialect in dialect(),
         family in family(),
     ) {
-        let settings = PodSettings {
-            annotations: Some(&annotations),
-            proxy_env: Some(&environment),
-            ..PodSettings::default()
-        };
-        let interception = settings.resolve().unwrap().interception;
+        let interception = resolved(&annotations, &environment);
         let rules = compile(&interception, dialect, family);
         let mut found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
         // The programs of iptables do not know the routing.
@@ -115,12 +123,7 @@ proptest! {
         dialect in dialect(),
         family in family(),
     ) {
-        let settings = PodSettings {
-            annotations: Some(&annotations),
-            proxy_env: Some(&environment),
-            ..PodSettings::default()
-        };
-        let interception = settings.resolve().unwrap().interception;
+        let interception = resolved(&annotations, &environment);
         let rules = compile(&interception, dialect, family);
         let captures = |chain: &Chain| {
             let mut targets = chain.rules.iter().map(|rule| &rule.target);
