@@ -4,7 +4,6 @@ mod atomic;
 mod reload;
 
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::thread;
 
@@ -31,12 +30,12 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
     match step {
         Step::WriteBinary { from, path } => {
             let content = fs::read(from).map_err(DiskError::io("read", from))?;
-            atomic::write(path, &content, atomic::Mode::Executable, || Ok(()))
+            atomic::write(path, &content, atomic::Mode::Executable)
         }
         Step::WriteKubeconfig { path, text } => {
             atomic::create_parent(path, 0o700)?;
             let text = text.expose().as_bytes();
-            atomic::write(path, text, atomic::Mode::Private, || Ok(()))
+            atomic::write(path, text, atomic::Mode::Private)
         }
         Step::WriteList {
             path,
@@ -54,19 +53,19 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
             }
         }
         Step::SetAside { from, to, was } => {
-            check_unchanged(from, Some(was))?;
+            atomic::check_unchanged(from, Some(was))?;
             atomic::rename(from, to)
         }
         Step::Restore { from, to } => {
-            check_unchanged(to, None)?;
+            atomic::check_unchanged(to, None)?;
             atomic::rename(from, to)
         }
         Step::RemoveList { path, was } => {
-            check_unchanged(path, Some(was))?;
+            atomic::check_unchanged(path, Some(was))?;
             atomic::remove(path)
         }
         Step::RemoveDropIn { path, was } => reload::and_then_reload(conf_dir(path), || {
-            check_unchanged(path, Some(was))?;
+            atomic::check_unchanged(path, Some(was))?;
             atomic::remove(path)
         }),
         Step::RemoveLeftover { path } => {
@@ -77,9 +76,7 @@ fn carry_out(step: &Step) -> Result<(), DiskError> {
         | Step::RemoveRunFile { path }
         | Step::RemoveMark { path }
         | Step::RemoveBinary { path } => atomic::remove(path),
-        Step::WriteMark { path } => {
-            atomic::write(path, MARK.as_bytes(), atomic::Mode::Readable, || Ok(()))
-        }
+        Step::WriteMark { path } => atomic::write(path, MARK.as_bytes(), atomic::Mode::Readable),
         Step::RemoveDirectory { path } => atomic::remove_empty(path),
         Step::AwaitReload { pause } => {
             thread::sleep(*pause);
@@ -108,18 +105,5 @@ fn write_list(
     };
     // For a symbolic link, its target is written.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    atomic::write(&target, text, mode, || check_unchanged(path, was))
-}
-
-/// Checks that the file still has the content that the plan is based on.
-fn check_unchanged(path: &Path, was: Option<&[u8]>) -> Result<(), DiskError> {
-    let now = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        content => Some(content.map_err(DiskError::io("read", path))?),
-    };
-    if now.as_deref() == was {
-        return Ok(());
-    }
-    let path = path.to_owned();
-    Err(DiskError::Changed { path })
+    atomic::replace(&target, was, text, mode)
 }

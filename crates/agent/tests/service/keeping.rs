@@ -58,6 +58,8 @@ fn it_restores_what_others_remove_and_leaves_everything_at_its_end() {
     let directory = agent.directory().to_owned();
     let list = directory.join("net.d/10-calico.conflist");
     let binary = directory.join("bin/mesh-cni");
+    // The lines of the installation, so that the next ones are those of the repairs.
+    agent.wait_for_line("10-calico.conflist: mesh-cni is its last plugin");
     until_ready(&agent);
     assert!(fs::read_to_string(&list).unwrap().contains("mesh-cni"));
 
