@@ -77,22 +77,27 @@ pub enum Drift {
     },
 }
 
-/// Compares what is ours in the rules of one family.
+/// Compares what is ours in the rules of one family, and returns the first difference.
 ///
 /// Ignores counters, the rules of others, and the order of interchangeable rules
 /// ([`interchange`](crate::interchange)). All rules in our chains are ours; see [`Ownership`] for
 /// those in the built-in chains.
 pub fn drift(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Option<Drift> {
-    let in_tables = TableName::ALL.into_iter().find_map(|name| {
+    differences(wanted, found, ownership).into_iter().next()
+}
+
+/// Compares as [`drift`] does, and returns every difference. Rules after one that is missing or
+/// added are not differences.
+pub fn differences(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> Vec<Drift> {
+    let in_tables = TableName::ALL.into_iter().flat_map(|name| {
         let empty = Table::new(name);
         let wanted = wanted.table(name).unwrap_or(&empty);
         let found = found.table(name).unwrap_or(&empty);
         table_drift(wanted, found, ownership)
     });
-    in_tables.or_else(|| {
-        let (wanted, found) = (wanted.routing, found.routing);
-        (wanted != found).then_some(Drift::Routing { wanted, found })
-    })
+    let (wanted, found) = (wanted.routing, found.routing);
+    let routing = (wanted != found).then_some(Drift::Routing { wanted, found });
+    in_tables.chain(routing).collect()
 }
 
 /// Compares what is ours in the rules of all families.
@@ -137,49 +142,47 @@ fn routing_text(routing: Option<PolicyRouting>) -> String {
     }
 }
 
-fn table_drift(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
-    let mut chains = wanted.chains.iter();
-    let in_wanted = chains.find_map(|chain| chain_drift(chain, wanted, found, ownership));
-    in_wanted.or_else(|| unexpected(wanted, found, ownership))
+fn table_drift(wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift> {
+    let chains = wanted.chains.iter();
+    let in_wanted = chains.flat_map(|chain| chain_drift(chain, wanted, found, ownership));
+    in_wanted
+        .chain(unexpected(wanted, found, ownership))
+        .collect()
 }
 
 /// What is ours in chains that the wanted table does not have.
-fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Option<Drift> {
-    found.chains.iter().find_map(|chain| {
-        if wanted.chain(&chain.name).is_some() {
-            return None;
-        }
-        if ownership.has_chain(&chain.name) {
-            return Some(Drift::UnexpectedChain {
-                table: found.name,
-                chain: chain.name.clone(),
-            });
-        }
-        chain.name.builtin()?;
-        rules_drift(
-            found.name,
-            &chain.name,
-            &[],
-            &ours(chain, found, wanted, ownership),
-        )
-    })
+fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift> {
+    let added = found
+        .chains
+        .iter()
+        .filter(|chain| wanted.chain(&chain.name).is_none());
+    added
+        .flat_map(|chain| {
+            if ownership.has_chain(&chain.name) {
+                return vec![Drift::UnexpectedChain {
+                    table: found.name,
+                    chain: chain.name.clone(),
+                }];
+            }
+            if chain.name.builtin().is_none() {
+                return Vec::new();
+            }
+            let rules = ours(chain, found, wanted, ownership);
+            rules_drift(found.name, &chain.name, &[], &rules)
+        })
+        .collect()
 }
 
-fn chain_drift(
-    chain: &Chain,
-    wanted: &Table,
-    found: &Table,
-    ownership: &Ownership,
-) -> Option<Drift> {
+fn chain_drift(chain: &Chain, wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift> {
     let found_rules = match (found.chain(&chain.name), chain.name.builtin()) {
         (Some(chain), Some(_)) => ours(chain, found, wanted, ownership),
         (Some(chain), None) => all(chain),
         (None, Some(_)) => Vec::new(),
         (None, None) => {
-            return Some(Drift::MissingChain {
+            return vec![Drift::MissingChain {
                 table: found.name,
                 chain: chain.name.clone(),
-            });
+            }];
         }
     };
     rules_drift(found.name, &chain.name, &all(chain), &found_rules)
@@ -194,13 +197,22 @@ fn rules_drift(
     chain: &ChainName,
     wanted: &[&Rule],
     found: &[&Rule],
-) -> Option<Drift> {
+) -> Vec<Drift> {
     if are_equivalent(wanted, found) {
-        return None;
+        return Vec::new();
     }
+    let equal = |(wanted, found): &(&&Rule, &&Rule)| wanted.is_equivalent(found);
+    let before = wanted.iter().zip(found).take_while(equal).count();
+    let (wanted, found) = (&wanted[before..], &found[before..]);
+    let after = wanted.iter().rev().zip(found.iter().rev());
+    let after = after.take_while(equal).count();
+    let (wanted, found) = (
+        &wanted[..wanted.len() - after],
+        &found[..found.len() - after],
+    );
     let longest = wanted.len().max(found.len());
-    (0..longest).find_map(|index| {
-        let (chain, number) = (chain.clone(), index + 1);
+    let difference = |index: usize| {
+        let (chain, number) = (chain.clone(), before + index + 1);
         match (wanted.get(index), found.get(index)) {
             (Some(wanted), Some(found)) if wanted.is_equivalent(found) => None,
             (Some(wanted), Some(found)) => Some(Drift::DifferentRule {
@@ -224,5 +236,6 @@ fn rules_drift(
             }),
             (None, None) => None,
         }
-    })
+    };
+    (0..longest).filter_map(difference).collect()
 }

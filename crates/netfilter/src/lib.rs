@@ -15,7 +15,7 @@ pub mod walk;
 
 mod ownership;
 
-pub use drift::{Drift, drift, drift_all};
+pub use drift::{Drift, differences, drift, drift_all};
 pub use listing::Listing;
 pub use ownership::{Ownership, only_ours, routing_mark};
 pub use ruleset::{

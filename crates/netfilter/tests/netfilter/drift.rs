@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::{
     BuiltinChain, ChainName, Family, Match, PolicyRouting, Protocol, Rule, RuleSet, Sense,
-    TableName, Target, drift, drift_all, parse,
+    TableName, Target, differences, drift, drift_all, parse,
 };
 
 use crate::support::{DROP, OUTPUT_RULES, OWNERSHIP, REDIRECT, SIDECAR, saved};
@@ -87,6 +87,17 @@ fn a_changed_rule_is_reported_with_both_texts() {
         .rules;
     rules.swap(4, 5);
     insta::assert_snapshot!(difference(&found), @"table nat, chain ISTIO_OUTPUT: rule 5 differs, wanted `-m owner --uid-owner 1337 -j RETURN`, found `-o lo ! -d 127.0.0.1/32 -m owner --gid-owner 1337 -j ISTIO_IN_REDIRECT`");
+}
+
+#[test]
+fn a_removed_and_an_added_rule_are_two_differences() {
+    let mut found = wanted();
+    let nat = found.table_mut(TableName::Nat);
+    nat.chain_mut(OUTPUT_RULES).rules.remove(1);
+    nat.chain_mut(REDIRECT).rules.insert(0, foreign_rule());
+    let all = differences(&wanted(), &found, &OWNERSHIP);
+    let all: Vec<_> = all.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(all.join("\n"));
 }
 
 #[test]
