@@ -87,7 +87,7 @@ pub(crate) fn it_explains_the_first_difference(cluster: &mut TestCluster) {
     let json = verify_with(cluster, place, &["--output", "json"]);
     let json: Value = serde_json::from_str(&json.stdout).expect("it prints JSON");
     assert_eq!(json["verdict"], "not-as-wanted");
-    assert_eq!(json["stray"]["packet"], packet);
+    assert_eq!(json["misrouted"]["packet"], packet);
     cluster.kubectl.must("delete pod changed --wait");
     // A pod that no longer exists is not found. Its sandbox may exist for a moment longer.
     let mut last = verify(cluster, place);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The state of a node, as `GET /v1/status` returns it. Later versions may add fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct AgentStatus {
     /// Whether every check passes.
@@ -37,6 +38,7 @@ pub struct AgentStatus {
 
 /// Whether the plugin is enabled on the node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
     /// Every check passes.
@@ -48,6 +50,7 @@ pub enum AgentState {
 
 /// The result of one check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckStatus {
     /// `install`, `watch` or `socket`.
     pub name: String,
@@ -59,6 +62,7 @@ pub struct CheckStatus {
 
 /// The back end that the agent found when it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct BackendStatus {
     /// Its name; absent if none works.
@@ -70,6 +74,7 @@ pub struct BackendStatus {
 
 /// The state of repair.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RepairStatus {
     /// What the agent does with broken pods: `repair`, `delete`, `label`.
@@ -86,6 +91,7 @@ pub struct RepairStatus {
 
 /// A pod that runs without its rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BrokenPod {
     /// `NAMESPACE/NAME`.
     pub pod: String,

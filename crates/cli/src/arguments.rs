@@ -203,6 +203,9 @@ pub(crate) struct VerifyArguments {
     /// sandbox
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
     pub(crate) cni_cache_dir: PathBuf,
+    /// Print only the verdict, not the live rules
+    #[arg(long)]
+    pub(crate) quiet: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

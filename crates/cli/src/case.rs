@@ -1,8 +1,10 @@
 //! A pod and the plugin's configuration, and the plugin's decision for them.
 
+use std::fmt;
+
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
 use mesh_cni_selector::PodFacts;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::arguments::Subject;
 use crate::console::Console;
@@ -78,11 +80,30 @@ impl Case {
     }
 }
 
-/// Warnings as they are printed in JSON.
-pub(crate) fn warnings_json(warnings: &[Warning]) -> Vec<Value> {
-    let warning =
-        |warning: &Warning| json!({"code": warning.code.as_str(), "message": warning.message});
-    warnings.iter().map(warning).collect()
+/// A problem of a pod's settings that does not refuse the pod.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ShownWarning {
+    /// Its stable name.
+    code: &'static str,
+    /// What is wrong.
+    message: String,
+}
+
+impl ShownWarning {
+    pub(crate) fn all(warnings: &[Warning]) -> Vec<Self> {
+        let shown = |warning: &Warning| Self {
+            code: warning.code.as_str(),
+            message: warning.message.clone(),
+        };
+        warnings.iter().map(shown).collect()
+    }
+}
+
+impl fmt::Display for ShownWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.message, self.code)
+    }
 }
 
 fn read_conf(subject: &Subject, console: &mut Console<'_>) -> Result<MeshConf, Failure> {

@@ -1,7 +1,7 @@
 //! `explain`: traces a packet through the rules that a pod would get, or through the live rules of
 //! a namespace: one line for each rule, then where the packet ends.
 
-mod report;
+pub(crate) mod report;
 
 use std::path::Path;
 

@@ -14,6 +14,8 @@ mod init;
 mod input;
 mod live;
 mod render;
+#[cfg(all(test, feature = "schema"))]
+mod schemas;
 mod select;
 mod status;
 mod verify;

@@ -1,35 +1,61 @@
 //! `select`: the plugin's decision for a pod, and each condition with its fact.
 
-use mesh_cni_plan::{Decision, Warning};
+use mesh_cni_plan::Decision;
 use mesh_cni_selector::{Condition, Selection, SelectionMode, SidecarKind, conditions};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::arguments::{Output, SelectArguments};
-use crate::case::{Case, OWN_POD, warnings_json};
+use crate::case::{Case, OWN_POD, ShownWarning};
 use crate::console::{BAD, BOLD, Console, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
+/// The decision for one pod; a list of pods gives an array of these.
 #[derive(Serialize)]
-struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
+    /// The pod's namespace.
     namespace: String,
+    /// The pod's name.
     name: String,
+    /// The set of conditions: `asm`, `asm-literal` or `istio`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     selection: SelectionMode,
     #[serde(flatten)]
     decision: Shown,
-    conditions: Vec<Condition>,
+    /// Each condition of the selection, in its order.
+    conditions: Vec<ShownCondition>,
 }
 
-/// The decision as it is printed.
+/// A condition that a redirected pod meets.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ShownCondition {
+    /// What must hold, the same for every pod.
+    name: &'static str,
+    /// Whether it holds.
+    holds: bool,
+    /// The fact that decides it.
+    fact: String,
+}
+
+/// What the plugin does with the pod.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "decision", rename_all = "snake_case")]
 enum Shown {
+    /// It redirects the pod's traffic.
     Redirect {
+        /// The kind of container that runs the proxy: `container` or `native`.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
         sidecar: SidecarKind,
-        #[serde(serialize_with = "serialize_warnings")]
-        warnings: Vec<Warning>,
+        /// Problems of the pod's settings that do not refuse the pod.
+        warnings: Vec<ShownWarning>,
     },
+    /// It leaves the pod as it is.
     Skip {
+        /// The reason's stable name.
         code: &'static str,
+        /// The reason.
         reason: String,
     },
 }
@@ -73,7 +99,10 @@ impl Report {
         Ok(Self {
             decision: case.decide()?.into(),
             selection: policy.selection,
-            conditions: conditions(&case.facts, &policy),
+            conditions: conditions(&case.facts, &policy)
+                .into_iter()
+                .map(ShownCondition::from)
+                .collect(),
             namespace: case.facts.namespace,
             name: case.facts.name,
         })
@@ -130,11 +159,10 @@ impl Report {
     }
 }
 
-fn serialize_warnings<S: Serializer>(
-    warnings: &[Warning],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(warnings_json(warnings))
+impl From<Condition> for ShownCondition {
+    fn from(Condition { name, holds, fact }: Condition) -> Self {
+        Self { name, holds, fact }
+    }
 }
 
 impl From<Decision> for Shown {
@@ -142,7 +170,7 @@ impl From<Decision> for Shown {
         match decision {
             Decision::Redirect(redirection) => Self::Redirect {
                 sidecar: redirection.sidecar,
-                warnings: redirection.warnings,
+                warnings: ShownWarning::all(&redirection.warnings),
             },
             Decision::Skip(reason) => Self::Skip {
                 code: reason.code(),

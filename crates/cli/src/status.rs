@@ -14,7 +14,8 @@ use crate::console::{BAD, BOLD, Console, DIM, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
 #[derive(Serialize)]
-struct Report {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Report {
     kernel: String,
     backends: Vec<Verdict>,
     auto: Auto,
@@ -23,6 +24,7 @@ struct Report {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Verdict {
     backend: &'static str,
     works: bool,
@@ -32,31 +34,34 @@ struct Verdict {
 
 /// Which back end an ADD with `auto` tries first, and why.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Auto {
     backend: Option<&'static str>,
     reason: String,
     /// The file that caches the choice, if it exists.
-    remembered_in: Option<String>,
+    cached_in: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Plugin {
     installation: String,
     installed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     configuration: Option<String>,
-    #[serde(rename = "ailments")]
     problems: Vec<String>,
 }
 
 /// The state of the agent.
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Agent {
     state: State,
     why: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 enum State {
     /// No agent has run here. The plugin needs none if its pod source is not the agent.
@@ -209,7 +214,7 @@ impl Auto {
         Self {
             backend: first.map(Backend::as_str),
             reason: format!("{why}; {source}"),
-            remembered_in: cached.map(|_| file),
+            cached_in: cached.map(|_| file),
         }
     }
 }

@@ -4,7 +4,7 @@ mod compare;
 mod node_conf;
 mod place;
 mod pod_source;
-mod report;
+pub(crate) mod report;
 mod wanted;
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
 
 use crate::arguments::{Output, Place, PodName, VerifyArguments};
-use crate::console::Console;
+use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
 use crate::input;
 use crate::live;
@@ -44,13 +44,13 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
     let report = Report {
         pid: found.pid,
         uid: found.uid,
-        namespace: found.netns.path(),
+        netns: found.netns.path(),
         live: &live,
         compared: compared.as_ref().ok(),
     };
     match arguments.output {
-        Output::Text => report.text(console)?,
-        Output::Json => console.result(&report.json())?,
+        Output::Text => report.text(arguments.quiet, console)?,
+        Output::Json => console.result(&json(&report.document()))?,
     }
     Ok(if compared?.is_as_wanted() {
         Exit::Done
@@ -119,8 +119,8 @@ fn compare(facts: &PodFacts, conf: &MeshConf, live: &live::Live) -> Result<Compa
         let all = wanted::wanted(facts, conf, &live.rule_sets, addresses)
             .map_err(|error| unknown_rules(error, &pod))?;
         for wanted in all {
-            let comparison = Comparison::new(pod.clone(), wanted, live);
-            if comparison.difference.is_none() {
+            let comparison = Comparison::new(facts, wanted, live);
+            if comparison.differences.is_empty() {
                 return Ok(comparison);
             }
             likely.get_or_insert(comparison);

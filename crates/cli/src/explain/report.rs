@@ -2,9 +2,10 @@
 
 use std::io;
 
+use mesh_cni_netfilter::ruleset::{ChainName, TableName};
 use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
 use mesh_cni_rules::PORT_NAMES;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::console::{self, BOLD, Console, DIM, Styled, WARN};
 
@@ -42,81 +43,186 @@ pub(super) fn json<'walk>(
     walks: impl Iterator<Item = (&'walk Walk, Vec<String>)>,
     matched: bool,
 ) -> String {
-    let documents = walks.map(|(walk, assumed)| document(walk, &assumed, matched));
+    let documents = walks.map(|(walk, assumed)| Document::new(walk, assumed, matched));
     console::json(&documents.collect::<Vec<_>>())
 }
 
-fn document(walk: &Walk, assumed: &[String], matched: bool) -> Value {
-    let steps = walk
-        .steps
-        .iter()
-        .filter(|step| !matched || step.is_matched());
-    json!({
-        "packet": walk.packet.to_string(),
-        "assumed": assumed,
-        "steps": steps.map(step).collect::<Vec<_>>(),
-        "fate": fate(&walk.outcome),
-        "end": walk.outcome.display(PORT_NAMES).to_string(),
-    })
+/// The walk of one packet.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document {
+    /// The packet, as it was given.
+    packet: String,
+    /// What the walk assumes, because neither the packet nor the pod says it.
+    assumptions: Vec<String>,
+    /// The rules that the packet meets, in order.
+    steps: Vec<ShownStep>,
+    /// Where the packet ends.
+    outcome: Option<ShownOutcome>,
+    /// The outcome for people.
+    summary: String,
 }
 
-fn step(step: &Step) -> Value {
-    let matched = match &step.event {
-        Event::Rule { result, .. } => match result {
-            RuleResult::Matched(_) => json!(true),
-            RuleResult::NotMatched(_) => json!(false),
-            _ => Value::Null,
-        },
-        _ => Value::Null,
-    };
-    let number = match &step.event {
-        Event::Rule { number, .. } => json!(number),
-        _ => Value::Null,
-    };
-    json!({
-        "pass": match step.pass { Pass::First => "first", Pass::Loopback => "loopback" },
-        "table": step.table.as_str(),
-        "chain": step.chain.as_str(),
-        "number": number,
-        "rule": step.rule(),
-        "matched": matched,
-        "outcome": step.result(),
-    })
+/// A rule that the packet meets, or the end of a chain.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ShownStep {
+    /// `first`, or `loopback` for a packet that was redirected to the pod itself.
+    pass: &'static str,
+    /// The table, such as `nat`.
+    table: &'static str,
+    /// The chain.
+    chain: String,
+    /// The number of the rule in its chain, from 1; null at the end of a chain.
+    number: Option<usize>,
+    /// The rule, as options of the iptables command line.
+    rule: String,
+    /// Whether the rule matches; null if that is not known, and at the end of a chain.
+    matched: Option<bool>,
+    /// Why, and what happens next.
+    result: String,
 }
 
-fn fate(fate: &Outcome) -> Value {
-    match fate {
-        Outcome::Redirected { port, original, .. } => {
-            json!({ "redirected": { "port": port.get(), "original": original.to_string() } })
+/// Where a packet ends.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum ShownOutcome {
+    /// At a port of the proxy, by a redirection.
+    Redirected {
+        /// The port.
+        port: u16,
+        /// The address and port that the packet was sent to.
+        original: String,
+    },
+    /// At a port of the proxy, by TPROXY.
+    Tproxied {
+        /// The port.
+        port: u16,
+        /// The sender's address.
+        source: String,
+        /// The receiver's address.
+        destination: String,
+        /// The address and port that the packet was sent to.
+        original: String,
+    },
+    /// Where it was sent to.
+    NotRedirected {
+        /// The address and port.
+        to: String,
+    },
+    /// Nowhere: a rule drops it.
+    Dropped(Place),
+    /// Nowhere: a rule refuses it.
+    Rejected {
+        #[serde(flatten)]
+        place: Place,
+        /// The reply to the sender.
+        with: &'static str,
+    },
+    /// Not known: a rule uses a match or target that the simulation does not know.
+    Undecided(Place),
+}
+
+/// A rule.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Place {
+    /// The table.
+    table: &'static str,
+    /// The chain.
+    chain: String,
+    /// The number of the rule in its chain, from 1; null for the policy of the chain.
+    rule: Option<usize>,
+}
+
+impl Place {
+    fn new(table: TableName, chain: &ChainName, rule: Option<usize>) -> Self {
+        Self {
+            table: table.as_str(),
+            chain: chain.to_string(),
+            rule,
         }
+    }
+}
+
+impl Document {
+    fn new(walk: &Walk, assumptions: Vec<String>, matched: bool) -> Self {
+        let steps = walk
+            .steps
+            .iter()
+            .filter(|step| !matched || step.is_matched());
+        Self {
+            packet: walk.packet.to_string(),
+            assumptions,
+            steps: steps.map(ShownStep::from).collect(),
+            outcome: outcome(&walk.outcome),
+            summary: walk.outcome.display(PORT_NAMES).to_string(),
+        }
+    }
+}
+
+impl From<&Step> for ShownStep {
+    fn from(step: &Step) -> Self {
+        let (number, matched) = match &step.event {
+            Event::Rule { number, result, .. } => {
+                let matched = match result {
+                    RuleResult::Matched(_) => Some(true),
+                    RuleResult::NotMatched(_) => Some(false),
+                    _ => None,
+                };
+                (Some(*number), matched)
+            }
+            _ => (None, None),
+        };
+        Self {
+            pass: match step.pass {
+                Pass::First => "first",
+                Pass::Loopback => "loopback",
+            },
+            table: step.table.as_str(),
+            chain: step.chain.to_string(),
+            number,
+            rule: step.rule(),
+            matched,
+            result: step.result(),
+        }
+    }
+}
+
+fn outcome(outcome: &Outcome) -> Option<ShownOutcome> {
+    Some(match outcome {
+        Outcome::Redirected { port, original, .. } => ShownOutcome::Redirected {
+            port: port.get(),
+            original: original.to_string(),
+        },
         Outcome::Tproxied {
             port,
             source,
             destination,
             original,
-        } => json!({ "tproxied": {
-            "port": port.get(),
-            "source": source.to_string(),
-            "destination": destination.to_string(),
-            "original": original.to_string(),
-        } }),
-        Outcome::NotRedirected { to, .. } => json!({ "as_addressed": { "to": to.to_string() } }),
-        Outcome::Dropped { table, chain, rule } => json!({ "dropped": {
-            "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
-        } }),
+        } => ShownOutcome::Tproxied {
+            port: port.get(),
+            source: source.to_string(),
+            destination: destination.to_string(),
+            original: original.to_string(),
+        },
+        Outcome::NotRedirected { to, .. } => ShownOutcome::NotRedirected { to: to.to_string() },
+        Outcome::Dropped { table, chain, rule } => {
+            ShownOutcome::Dropped(Place::new(*table, chain, *rule))
+        }
         Outcome::Rejected {
             table,
             chain,
             rule,
             with,
-        } => json!({ "rejected": {
-            "table": table.as_str(), "chain": chain.as_str(), "rule": rule, "with": with.as_str(),
-        } }),
+        } => ShownOutcome::Rejected {
+            place: Place::new(*table, chain, Some(*rule)),
+            with: with.as_str(),
+        },
         Outcome::Undecided {
             table, chain, rule, ..
-        } => json!({ "undecided": {
-            "table": table.as_str(), "chain": chain.as_str(), "rule": rule,
-        } }),
-        _ => Value::Null,
-    }
+        } => ShownOutcome::Undecided(Place::new(*table, chain, Some(*rule))),
+        _ => return None,
+    })
 }

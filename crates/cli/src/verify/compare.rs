@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::walk::{Outcome, walk_in};
-use mesh_cni_netfilter::{Drift, Packet, RuleSet, drift};
+use mesh_cni_netfilter::{Drift, Packet, RuleSet, differences};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::OWNERSHIP;
 use mesh_cni_rules::interception::is_usable;
+use mesh_cni_selector::PodFacts;
 
 use super::wanted::{By, Wanted};
 use crate::live::Live;
@@ -15,14 +16,16 @@ use crate::live::Live;
 /// The result of a comparison.
 #[derive(Debug)]
 pub(super) struct Comparison {
-    /// `namespace/name`.
-    pub(super) pod: String,
+    /// The pod's namespace.
+    pub(super) namespace: String,
+    /// The pod's name.
+    pub(super) name: String,
     /// The rules that the pod should have.
     pub(super) wanted: Wanted,
     /// The back ends that hold rules of ours, if there are several.
     pub(super) conflicting: Vec<Backend>,
-    /// The first difference.
-    pub(super) difference: Option<(Family, Drift)>,
+    /// The differences, in the order of the rules.
+    pub(super) differences: Vec<(Family, Drift)>,
     /// A packet that ends elsewhere than it should.
     pub(super) misrouted: Option<Misrouted>,
 }
@@ -36,28 +39,36 @@ pub(super) struct Misrouted {
 }
 
 impl Comparison {
-    pub(super) fn new(pod: String, wanted: Wanted, live: &Live) -> Self {
+    pub(super) fn new(facts: &PodFacts, wanted: Wanted, live: &Live) -> Self {
         let pairs = || wanted.rule_sets.iter().zip(&live.rule_sets);
-        let difference = pairs().find_map(|(wanted, found)| {
-            let difference = drift(wanted, found, &OWNERSHIP)?;
-            Some((wanted.family, difference))
+        let differences = pairs().flat_map(|(wanted, found)| {
+            let differences = differences(wanted, found, &OWNERSHIP);
+            let of_family = |difference| (wanted.family, difference);
+            differences.into_iter().map(of_family)
         });
+        let differences = differences.collect();
         let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live));
         let conflicting = match &live.holders[..] {
             [] | [_] => Vec::new(),
             several => several.to_vec(),
         };
         Self {
-            pod,
+            namespace: facts.namespace.clone(),
+            name: facts.name.clone(),
             wanted,
             conflicting,
-            difference,
+            differences,
             misrouted,
         }
     }
 
+    /// `namespace/name`.
+    pub(super) fn pod(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
     pub(super) fn is_as_wanted(&self) -> bool {
-        self.difference.is_none() && self.conflicting.is_empty()
+        self.differences.is_empty() && self.conflicting.is_empty()
     }
 
     /// The number of rules that the pod should have, for all families.

@@ -1,74 +1,142 @@
 //! Prints the result of `verify`, as text and as JSON.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use mesh_cni_netfilter::ruleset::{Family, TableName};
-use mesh_cni_netfilter::{Listing, RuleSet};
+use mesh_cni_netfilter::{Drift, Listing, RuleSet};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::compare::Comparison;
 use super::wanted::By;
-use crate::case::warnings_json;
-use crate::console::{BAD, Console, DIM, GOOD, json};
+use crate::case::ShownWarning;
+use crate::console::{BAD, Console, DIM, GOOD};
 use crate::live::Live;
+
+/// The result for one pod; with `--all`, an array of these.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct Document {
+    /// The pod's namespace; null if the pod is not known.
+    namespace: Option<String>,
+    /// The pod's name; null if the pod is not known.
+    name: Option<String>,
+    /// The pod's UID.
+    uid: Option<String>,
+    /// The path of its network namespace.
+    netns: String,
+    /// A process in it.
+    pid: Option<u32>,
+    /// `as-wanted`, `not-as-wanted` or `not-compared`.
+    verdict: &'static str,
+    /// What applies the wanted rules; null if they are not known.
+    wanted: Option<ShownWanted>,
+    /// Problems of the pod's settings that do not refuse the pod.
+    warnings: Vec<ShownWarning>,
+    /// The differences, in the order of the rules.
+    differences: Vec<Difference>,
+    /// A packet that ends elsewhere than it should.
+    misrouted: Option<ShownMisrouted>,
+    /// The back end that holds the rules.
+    backend: &'static str,
+    /// Every back end that holds rules of ours.
+    backends_with_rules: Vec<&'static str>,
+    /// The live rules by family and table, as `iptables -L -n -v --line-numbers -x` prints them.
+    listings: BTreeMap<String, BTreeMap<&'static str, String>>,
+}
+
+/// What applies the rules that a pod should have.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ShownWanted {
+    /// `plugin` or `istio-init`; null if the pod should have no rules.
+    by: Option<&'static str>,
+    /// Why the pod should have no rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// A difference between the live and the wanted rules.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Difference {
+    /// `IPv4` or `IPv6`.
+    family: String,
+    /// What differs, and where.
+    message: String,
+}
+
+/// A packet that ends elsewhere than it should.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ShownMisrouted {
+    /// The packet, as `explain --packet` reads it.
+    packet: String,
+    /// Where it ends with the wanted rules.
+    wanted: String,
+    /// Where it ends with the live rules.
+    live: String,
+}
 
 /// The result to print.
 pub(super) struct Report<'run> {
     pub(super) pid: Option<u32>,
     pub(super) uid: Option<String>,
-    pub(super) namespace: &'run Path,
+    pub(super) netns: &'run Path,
     pub(super) live: &'run Live,
     /// None if there was nothing to compare with.
     pub(super) compared: Option<&'run Comparison>,
 }
 
 impl Report<'_> {
-    /// Prints the live rules to stdout and the verdict to stderr.
-    pub(super) fn text(&self, console: &mut Console<'_>) -> io::Result<()> {
-        console.result(&self.dump())?;
+    /// Prints the verdict to stderr, then the live rules to stdout unless `quiet`.
+    pub(super) fn text(&self, quiet: bool, console: &mut Console<'_>) -> io::Result<()> {
+        if let Some(compared) = self.compared {
+            verdict(compared, console);
+        }
+        if quiet {
+            return Ok(());
+        }
         let backend = self.live.backend;
         let process = self
             .pid
             .map(|pid| format!("process {pid}, "))
             .unwrap_or_default();
         console.note(format_args!("{process}rules read by {backend}"));
-        if let Some(compared) = self.compared {
-            verdict(compared, console);
-        }
-        Ok(())
+        console.result(&self.dump())
     }
 
-    pub(super) fn json(&self) -> String {
-        let dump: Map<_, _> = self
-            .live
-            .rule_sets
-            .iter()
-            .map(|rules| {
-                let tables: Map<_, _> = shown(rules)
-                    .into_iter()
-                    .map(|table| (table.as_str().to_owned(), json!(list(rules, table))))
-                    .collect();
-                (rules.family.to_string(), Value::from(tables))
-            })
-            .collect();
-        let document = json!({
-            "namespace": self.namespace.display().to_string(),
-            "pid": self.pid,
-            "uid": self.uid,
-            "backend": self.live.backend.as_str(),
-            "holders": names(&self.live.holders),
-            "verdict": self.verdict(),
-            "pod": self.compared.map(|compared| &compared.pod),
-            "wanted": self.compared.map(wanted),
-            "warnings": self.compared.map(|compared| warnings_json(&compared.wanted.warnings)),
-            "difference": self.compared.and_then(difference),
-            "stray": self.compared.and_then(misrouted),
-            "dump": dump,
-        });
-        json(&document)
+    pub(super) fn document(&self) -> Document {
+        let compared = self.compared;
+        Document {
+            namespace: compared.map(|compared| compared.namespace.clone()),
+            name: compared.map(|compared| compared.name.clone()),
+            uid: self.uid.clone(),
+            netns: self.netns.display().to_string(),
+            pid: self.pid,
+            verdict: self.verdict(),
+            wanted: compared.map(ShownWanted::from),
+            warnings: compared
+                .map(|compared| ShownWarning::all(&compared.wanted.warnings))
+                .unwrap_or_default(),
+            differences: compared.map(differences).unwrap_or_default(),
+            misrouted: compared.and_then(misrouted),
+            backend: self.live.backend.as_str(),
+            backends_with_rules: names(&self.live.holders),
+            listings: self.listings(),
+        }
+    }
+
+    fn listings(&self) -> BTreeMap<String, BTreeMap<&'static str, String>> {
+        let of_family = |rules: &RuleSet| {
+            let tables = shown(rules).into_iter();
+            let tables = tables.map(|table| (table.as_str(), list(rules, table)));
+            (rules.family.to_string(), tables.collect())
+        };
+        self.live.rule_sets.iter().map(of_family).collect()
     }
 
     fn verdict(&self) -> &'static str {
@@ -117,7 +185,7 @@ fn shown(rules: &RuleSet) -> Vec<TableName> {
 }
 
 fn verdict(compared: &Comparison, console: &mut Console<'_>) {
-    let pod = &compared.pod;
+    let pod = compared.pod();
     for warning in &compared.wanted.warnings {
         console.warn(warning);
     }
@@ -138,7 +206,7 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
         return;
     }
     let none = compared.reason_for_none();
-    match (&compared.difference, none) {
+    match (compared.differences.first(), none) {
         (None, None) => {
             let families = compared.families_wanted().join(" and ");
             let rules = compared.rules_wanted();
@@ -150,14 +218,27 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
             console.message("as wanted", GOOD, line);
         }
         (Some((family, drift)), None) => {
-            console.message("not as wanted", BAD, format!("{pod}: {family}, {drift}"));
+            let line = format!("{pod}: {family}, {drift}{}", further(compared));
+            console.message("not as wanted", BAD, line);
         }
         (Some((family, drift)), Some(reason)) => {
-            let line = format!("{pod} should have no rules ({reason}), but {family}, {drift}");
+            let line = format!(
+                "{pod} should have no rules ({reason}), but {family}, {drift}{}",
+                further(compared)
+            );
             console.message("not as wanted", BAD, line);
         }
     }
     effect(compared, console);
+}
+
+/// For example `; 3 further differences`.
+fn further(compared: &Comparison) -> String {
+    match compared.differences.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => "; 1 further difference".to_owned(),
+        count => format!("; {count} further differences"),
+    }
 }
 
 /// Prints the effect on a packet, and the remedy.
@@ -206,24 +287,30 @@ fn names(backends: &[Backend]) -> Vec<&'static str> {
     backends.iter().map(|backend| backend.as_str()).collect()
 }
 
-fn wanted(compared: &Comparison) -> Value {
-    match &compared.wanted.by {
-        By::Plugin => json!({"by": "plugin"}),
-        By::OwnInit => json!({"by": "istio-init"}),
-        By::None(reason) => json!({"by": null, "reason": reason}),
+impl From<&Comparison> for ShownWanted {
+    fn from(compared: &Comparison) -> Self {
+        let (by, reason) = match &compared.wanted.by {
+            By::Plugin => (Some("plugin"), None),
+            By::OwnInit => (Some("istio-init"), None),
+            By::None(reason) => (None, Some(reason.clone())),
+        };
+        Self { by, reason }
     }
 }
 
-fn difference(compared: &Comparison) -> Option<Value> {
-    let (family, drift) = compared.difference.as_ref()?;
-    Some(json!({"family": family.to_string(), "text": drift.to_string()}))
+fn differences(compared: &Comparison) -> Vec<Difference> {
+    let difference = |(family, drift): &(Family, Drift)| Difference {
+        family: family.to_string(),
+        message: drift.to_string(),
+    };
+    compared.differences.iter().map(difference).collect()
 }
 
-fn misrouted(compared: &Comparison) -> Option<Value> {
+fn misrouted(compared: &Comparison) -> Option<ShownMisrouted> {
     let misrouted = compared.misrouted.as_ref()?;
-    Some(json!({
-        "packet": misrouted.packet,
-        "wanted": misrouted.wanted.display(PORT_NAMES).to_string(),
-        "live": misrouted.live.display(PORT_NAMES).to_string(),
-    }))
+    Some(ShownMisrouted {
+        packet: misrouted.packet.clone(),
+        wanted: misrouted.wanted.display(PORT_NAMES).to_string(),
+        live: misrouted.live.display(PORT_NAMES).to_string(),
+    })
 }

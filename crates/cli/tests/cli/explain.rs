@@ -45,8 +45,11 @@ fn json_is_one_document() {
         "json",
     ];
     let walks: serde_json::Value = serde_json::from_str(&run(&arguments).result()).unwrap();
-    assert_eq!(walks[0]["fate"]["redirected"]["port"], 15001);
-    assert_eq!(walks[0]["fate"]["redirected"]["original"], "10.0.0.7:9080");
+    assert_eq!(walks[0]["outcome"]["redirected"]["port"], 15001);
+    assert_eq!(
+        walks[0]["outcome"]["redirected"]["original"],
+        "10.0.0.7:9080"
+    );
     assert_eq!(walks[0]["steps"][0]["matched"], true);
 }
 

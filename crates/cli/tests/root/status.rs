@@ -96,7 +96,7 @@ fn a_node_without_the_plugin() {
     let (code, report) = node.json();
     assert_eq!(code, Some(1));
     assert_eq!(report["plugin"]["installation"], "not installed");
-    assert_ne!(report["plugin"]["ailments"][0], Value::Null);
+    assert_ne!(report["plugin"]["problems"][0], Value::Null);
 }
 
 #[test]
