@@ -1,19 +1,24 @@
 //! What the API server sends the agent: a page of a list, or an event of a watch.
 
-use mesh_cni_agent::fuzzing::{Item, event, page};
-use mesh_cni_agent::{Container, ContainerState, Pod, Termination};
+use mesh_cni_kube::container::{Container, ContainerState, Termination};
+use mesh_cni_kube::events::{self, ApiChange};
+use mesh_cni_kube::object::Page;
+use mesh_cni_kube::pod::Pod;
 use serde_json::Value;
 
 use crate::property::assert_one_line;
 
-/// What is kept of one pod, as in the agent's `kube/pod.rs`.
+/// What is kept of one pod, as in `crates/kube/src/pod.rs`.
 const MAX_FACTS_BYTES: usize = 32 << 10;
 const MAX_STATUS_TEXT: usize = 1 << 10;
 const MAX_CONTAINERS: usize = 64;
 
+/// A pod, or why it cannot be read.
+type Item = Result<Pod, String>;
+
 pub(crate) fn run(input: &[u8]) {
     let whole: Option<Value> = serde_json::from_slice(input).ok();
-    if let Some((items, is_cut)) = page(input) {
+    if let Ok((Page { items, .. }, is_cut)) = Page::from_body(input) {
         items.iter().for_each(check);
         let objects = whole.as_ref().and_then(|list| list["items"].as_array());
         if let (Some(objects), false) = (objects, is_cut) {
@@ -26,6 +31,15 @@ pub(crate) fn run(input: &[u8]) {
         if let (Some(whole), Ok(_)) = (&whole, &item) {
             same((&item, &whole["object"]));
         }
+    }
+}
+
+/// The pod in an event of a watch.
+fn event(line: &[u8]) -> Option<Item> {
+    match events::event(line).ok()?.change {
+        ApiChange::Apply(pod) | ApiChange::Delete(pod) => Some(Ok(pod)),
+        ApiChange::Bookmark => None,
+        ApiChange::Invalid(reason) => Some(Err(reason)),
     }
 }
 

@@ -39,11 +39,13 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("mesh-cni-installer", &["mesh-cni-plan", "mesh-cni-spec"]),
+    ("mesh-cni-kube", &["mesh-cni-selector", "mesh-cni-text"]),
     (
         "mesh-cni-agent",
         &[
             "mesh-cni-agent-api",
             "mesh-cni-installer",
+            "mesh-cni-kube",
             "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-plan",
@@ -57,6 +59,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &[
             "mesh-cni-agent-api",
             "mesh-cni-installer",
+            "mesh-cni-kube",
             "mesh-cni-netfilter",
             "mesh-cni-netns",
             "mesh-cni-nftables",

@@ -3,7 +3,7 @@
 use mesh_cni_plan::{Decision, MeshConf, decide_by_name};
 
 use crate::error_chain;
-use crate::kube::pod::Pod;
+use mesh_cni_kube::pod::Pod;
 
 /// The decision for a pod, or in one line why an ADD would fail.
 pub(crate) fn decide(pod: &Pod, conf: &MeshConf) -> Result<Decision, String> {

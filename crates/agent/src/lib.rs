@@ -15,8 +15,6 @@
 #![forbid(unsafe_code)]
 
 mod decide;
-#[doc(hidden)]
-pub mod fuzzing;
 mod http;
 mod install;
 mod kube;
@@ -41,13 +39,15 @@ struct Readme;
 
 pub use http::limits::{Limits, Places};
 pub use http::socket::ListenError;
-pub use kube::api_error::{ApiError, ErrorStatus};
-pub use kube::container::{Container, ContainerState, Termination};
 pub use kube::lookup::FactsError;
-pub use kube::pod::{Pod, PodError, PodName};
-pub use kube::pods::{Changes, Labels, Lookup, Namespace, Pods, UsedFields, WatchEvent};
+pub use kube::pods::{Changes, Lookup, Pods, UsedFields, WatchEvent};
 pub use kube::store::{PodStore, Subscription};
 pub use log::LogFormat;
+pub use mesh_cni_kube::access::ApiAccess;
+pub use mesh_cni_kube::api_error::{ApiError, ErrorStatus};
+pub use mesh_cni_kube::container::{Container, ContainerState, Termination};
+pub use mesh_cni_kube::namespace::{Labels, Namespace};
+pub use mesh_cni_kube::pod::{Pod, PodError, PodName};
 pub use metrics::{InstallResult, Metrics, RepairResult};
 pub use readiness::{Check, CheckState, Readiness};
 pub use repair::{
@@ -55,5 +55,5 @@ pub use repair::{
     RepairSettings, diagnose,
 };
 pub use run::{ServiceError, run};
-pub use settings::{ApiAccess, ServiceSettings};
+pub use settings::ServiceSettings;
 pub use watch_progress::{STALE_AFTER, WatchKind, WatchProgress};

@@ -11,9 +11,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::error_chain;
-use crate::kube::pod::Pod;
 use crate::kube::store::PodStore;
 use crate::pod_netns::{self, PodNetnsError};
+use mesh_cni_kube::pod::Pod;
 
 /// The time limit for reading, which may start programs of the host.
 const TIMEOUT: Duration = Duration::from_secs(5);

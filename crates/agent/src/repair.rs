@@ -29,11 +29,11 @@ pub use settings::{RepairMethod, RepairSettings};
 
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
-use crate::kube::pod::{Pod, PodError};
 use crate::kube::pods::{Changes, Lookup};
 use crate::readiness::Readiness;
 use action::ActionResult;
 pub(crate) use counters::RepairCounters;
+use mesh_cni_kube::pod::{Pod, PodError};
 pub(crate) use namespaces::PodNamespaces;
 use queue::{Due, Queue};
 

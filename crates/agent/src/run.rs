@@ -16,10 +16,8 @@ use crate::http::limits::Limits;
 use crate::http::port;
 use crate::http::routes::{Agent, Listener};
 use crate::http::socket::{ListenError, Socket};
-use crate::kube::api::Api;
 use crate::kube::lookup::FactsLookup;
-use crate::kube::pod::Pod;
-use crate::kube::pods::{Namespace, Pods, UsedFields};
+use crate::kube::pods::{Pods, UsedFields};
 use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
@@ -29,6 +27,9 @@ use crate::repair::{PodNamespaces, RepairCounters, Repairer};
 use crate::settings::ServiceSettings;
 use crate::watch_progress::WatchKind;
 use crate::{error_chain, install, log, shutdown, taint, warnings};
+use mesh_cni_kube::api::Api;
+use mesh_cni_kube::namespace::Namespace;
+use mesh_cni_kube::pod::Pod;
 
 /// Why the agent did not start.
 #[derive(Debug, Error)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use mesh_cni_installer::Settings;
+use mesh_cni_kube::access::ApiAccess;
 use mesh_cni_plan::MeshConf;
 
 use crate::http::limits::Limits;
@@ -39,15 +40,6 @@ pub struct ServiceSettings {
     pub taint: Option<String>,
     /// The limits of the socket and the ports.
     pub limits: Limits,
-}
-
-/// How to connect to the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ApiAccess {
-    /// With the environment and the mounted service account of a pod.
-    InCluster,
-    /// With a kubeconfig.
-    Kubeconfig(PathBuf),
 }
 
 impl ServiceSettings {

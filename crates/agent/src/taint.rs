@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::http::routes::Agent;
-use crate::kube::api_error::ApiError;
-use crate::kube::decode::Keep;
-use crate::kube::object::Object;
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::decode::Keep;
+use mesh_cni_kube::object::Object;
 
 /// The path of nodes.
 const NODES: &str = "/api/v1/nodes";

@@ -14,8 +14,8 @@ use tracing::{debug, warn};
 
 use crate::error_chain;
 use crate::http::routes::Agent;
-use crate::kube::pod::PodName;
 use crate::kube::pod_event::PodEvent;
+use mesh_cni_kube::pod::PodName;
 use queue::{Queue, Waiting};
 
 /// The time between two Events, so that pods with warnings cause few requests.

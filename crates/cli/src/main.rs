@@ -5,6 +5,8 @@
 mod agent;
 mod arguments;
 mod case;
+#[allow(dead_code, reason = "the commands that use it follow")]
+mod cluster;
 mod console;
 mod demo;
 mod documents;

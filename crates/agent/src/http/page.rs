@@ -13,7 +13,7 @@ use mesh_cni_agent_api::{AgentStatus, CheckStatus, RepairStatus};
 use mesh_cni_plan::{Decision, MeshConf, rule_counts};
 
 use crate::decide::decide;
-use crate::kube::pod::{Pod, PodError};
+use mesh_cni_kube::pod::{Pod, PodError};
 
 pub(crate) use pod::page as pod;
 pub(crate) use walk::{WalkQuery, page as walk};

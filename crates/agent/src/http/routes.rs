@@ -18,7 +18,6 @@ use super::host;
 use super::page::{self, WalkQuery};
 use super::server::{Handler, HttpRequest, HttpResponse, busy, plain, response};
 use crate::kube::lookup::{FactsError, FactsLookup};
-use crate::kube::pod::PodName;
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
 use crate::log;
@@ -27,6 +26,7 @@ use crate::readiness::{Check, Readiness, stale_watch, summary};
 use crate::repair::RepairCounters;
 use crate::warnings::Warnings;
 use crate::watch_progress::WatchKind;
+use mesh_cni_kube::pod::PodName;
 
 /// The size of the largest page, in bytes. The parts of a page are limited too, so that this is enough
 /// for each pod that a node can run.

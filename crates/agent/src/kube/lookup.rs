@@ -8,14 +8,14 @@ use mesh_cni_agent_api::POD_TIMEOUT;
 use mesh_cni_selector::PodFacts;
 use tokio::time::timeout;
 
-use super::api::Api;
-use super::api_error::ApiError;
-use super::object::{Object, Versioned};
-use super::pod::{CompletePod, Pod, PodError, PodName};
-use super::pods::Namespace;
 use super::store::PodStore;
 use crate::error_chain;
 use crate::metrics::Metrics;
+use mesh_cni_kube::api::Api;
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::namespace::Namespace;
+use mesh_cni_kube::object::{Object, Versioned};
+use mesh_cni_kube::pod::{CompletePod, Pod, PodError, PodName};
 
 /// How long to wait for a pod before it is requested. The kubelet that started the sandbox knows the
 /// pod from a watch like ours, so ours is at most milliseconds behind.
@@ -77,13 +77,12 @@ impl FactsLookup {
     pub(crate) async fn completed(&self, pod: Arc<Pod>) -> Arc<Pod> {
         let facts = timeout(ANSWER_TIMEOUT, self.complete(&pod)).await;
         let facts = facts.unwrap_or_else(|_elapsed| Err(no_answer()));
-        Arc::new(Pod {
-            facts: facts.map_err(|error| match error {
-                FactsError::Unreadable(why) => PodError::Unreadable(why),
-                error => PodError::Request(error.to_string()),
-            }),
-            ..Pod::clone(&pod)
-        })
+        let mut completed = Pod::clone(&pod);
+        completed.facts = facts.map_err(|error| match error {
+            FactsError::Unreadable(why) => PodError::Unreadable(why),
+            error => PodError::Request(error.to_string()),
+        });
+        Arc::new(completed)
     }
 
     async fn complete(&self, pod: &Pod) -> Result<PodFacts, FactsError> {

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use mesh_cni_text::{escaped, truncated};
 use serde_json::{Value, json};
 
-use super::api::Api;
-use super::api_error::ApiError;
-use super::pod::Pod;
 use crate::metrics::Metrics;
+use mesh_cni_kube::api::Api;
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::pod::Pod;
 
 /// The controller that reports the Event.
 const CONTROLLER: &str = "mesh-cni/agent";

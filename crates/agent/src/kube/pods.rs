@@ -5,14 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh_cni_selector::PodFacts;
-use serde_json::Value;
 
-use super::decode::Keep;
-use super::object::Object;
-use super::pod::{Pod, PodError, PodName};
-
-/// The labels of an object.
-pub type Labels = BTreeMap<String, String>;
+use mesh_cni_kube::namespace::{Labels, Namespace};
+use mesh_cni_kube::object::Object as _;
+use mesh_cni_kube::pod::{Pod, PodError, PodName};
 
 /// The facts of pods are kept if they take at most this many bytes.
 const SMALL_FACTS_BYTES: usize = 8 << 10;
@@ -44,42 +40,6 @@ pub enum WatchEvent<O> {
     Apply(O),
     /// An object was deleted; this is its last known state.
     Delete(O),
-}
-
-/// A namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Namespace {
-    /// `metadata.name`.
-    pub name: String,
-    /// `metadata.labels`.
-    pub labels: Labels,
-}
-
-impl Object for Namespace {
-    const KEEP: &'static Keep = &Keep::Fields(&[(
-        "metadata",
-        &Keep::Fields(&[
-            ("name", &Keep::All),
-            ("labels", &Keep::All),
-            ("resourceVersion", &Keep::All),
-        ]),
-    )]);
-
-    fn from_object(object: &Value) -> Result<Self, &'static str> {
-        let metadata = &object["metadata"];
-        Ok(Self {
-            name: metadata["name"]
-                .as_str()
-                .ok_or("a namespace without `metadata.name`")?
-                .to_owned(),
-            labels: metadata["labels"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
-        })
-    }
 }
 
 /// The pods of this node.

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::api::{Api, PageSize};
-use super::api_error::{ApiError, invalid};
-use super::events::{ApiChange, ApiEvent};
-use super::object::Object;
 use super::pods::WatchEvent;
 use crate::metrics::Metrics;
+use mesh_cni_kube::api::Api;
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::events::{ApiChange, ApiEvent};
+use mesh_cni_kube::list::{List, Selector};
+use mesh_cni_kube::object::Object;
 
 /// The backoff after the first failure; each further one is twice as long, up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
@@ -25,9 +26,6 @@ const MAX_SILENCE: Duration = Duration::from_secs(150);
 /// How often in a row an invalid response may follow the same version. Then a list skips the objects
 /// that cannot be read.
 const MAX_INVALID: u32 = 3;
-
-/// The largest number of pages in a list, so that a list ends whatever the API server returns.
-const MAX_PAGES: usize = 10_000;
 
 /// A list and watch of one kind of object.
 pub(crate) struct Reflector<F> {
@@ -125,11 +123,14 @@ impl<F> Reflector<F> {
         F: Fn(Update<O>),
     {
         self.event(WatchEvent::Init);
-        let (mut next, mut size) = (String::new(), PageSize::default());
-        for _ in 0..MAX_PAGES {
+        let selector = Selector {
+            fields: self.field_selector.as_deref(),
+            labels: None,
+        };
+        let mut list = List::new(&self.api, self.path, selector);
+        loop {
             self.metrics.api_request("list");
-            let fields = self.field_selector.as_deref();
-            let page = self.api.list(self.path, fields, &next, &mut size).await?;
+            let page = list.next_page().await?;
             for item in page.items {
                 match item {
                     Ok(object) => self.event(WatchEvent::InitApply(object)),
@@ -142,12 +143,7 @@ impl<F> Reflector<F> {
                 info!(path = self.path, version = page.version, "watch: listed");
                 return Ok(page.version);
             }
-            if page.next == next {
-                return Err(invalid("a list that repeats `continue`"));
-            }
-            next = page.next;
         }
-        Err(invalid("a list that does not end"))
     }
 
     /// Follows the changes until the connection ends, and advances `version`.

@@ -8,8 +8,9 @@ use mesh_cni_selector::PodFacts;
 use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
-use super::pod::{Pod, PodName};
-use super::pods::{Changes, Labels, Lookup, Namespace, Pods, WatchEvent};
+use super::pods::{Changes, Lookup, Pods, WatchEvent};
+use mesh_cni_kube::namespace::{Labels, Namespace};
+use mesh_cni_kube::pod::{Pod, PodName};
 
 /// How many changes a subscriber may fall behind before it receives every pod again.
 const BACKLOG: usize = 64;
@@ -129,11 +130,9 @@ impl PodStore {
         let pods = self.pods();
         let complete = |pod: &Arc<Pod>| {
             let facts = pods.complete(pod.facts.as_ref().ok()?)?;
-            let facts = Ok(facts);
-            Some(Arc::new(Pod {
-                facts,
-                ..Pod::clone(pod)
-            }))
+            let mut completed = Pod::clone(pod);
+            completed.facts = Ok(facts);
+            Some(Arc::new(completed))
         };
         pods.iter()
             .map(|pod| complete(pod).unwrap_or_else(|| Arc::clone(pod)))

@@ -12,11 +12,11 @@ use tracing::{info, warn};
 use super::diagnosis::{Action, Diagnosis, History, ObservedRules, diagnose};
 use super::{Candidate, Processes, Repairer, event};
 use crate::error_chain;
-use crate::kube::api_error::ApiError;
-use crate::kube::object::Versioned;
-use crate::kube::pod::{CompletePod, Pod, PodName};
 use crate::kube::pod_event::PodEvent;
 use crate::metrics::RepairResult;
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::object::Versioned;
+use mesh_cni_kube::pod::{CompletePod, Pod, PodName};
 
 /// The result of an action, with details for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

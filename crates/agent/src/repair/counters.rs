@@ -7,7 +7,7 @@ use mesh_cni_agent_api::{BrokenPod, RepairStatus};
 
 use super::diagnosis::Action;
 use super::settings::{RepairMethod, RepairSettings};
-use crate::kube::pod::{Pod, PodName};
+use mesh_cni_kube::pod::{Pod, PodName};
 
 /// How many broken pods the status contains.
 const MAX_PODS: usize = 10;

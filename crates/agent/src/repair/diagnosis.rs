@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::settings::{RepairMethod, RepairSettings};
-use crate::kube::container::{Container, ContainerState, Termination};
-use crate::kube::pod::Pod;
+use mesh_cni_kube::container::{Container, ContainerState, Termination};
+use mesh_cni_kube::pod::Pod;
 
 /// The exit code of a validation that found that the rules do not redirect.
 const VALIDATION_FAILED: i32 = 126;

@@ -13,9 +13,9 @@ use mesh_cni_rules::OWNERSHIP;
 use thiserror::Error;
 
 use super::diagnosis::ObservedRules;
-use crate::kube::pod::Pod;
 use crate::kube::store::PodStore;
 use crate::pod_netns::{self, PodNetnsError};
+use mesh_cni_kube::pod::Pod;
 
 /// Why the rules of a pod were not observed or applied.
 #[derive(Debug, Error)]

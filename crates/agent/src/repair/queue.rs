@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::diagnosis::History;
-use crate::kube::pod::{Pod, PodName};
+use mesh_cni_kube::pod::{Pod, PodName};
 
 /// The largest number of pods, which is more than a kubelet runs.
 const MAX_PODS: usize = 2048;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::kube::pod::PodName;
+use mesh_cni_kube::pod::PodName;
 
 /// The most warnings that wait. One takes about 1 KiB.
 const MAX_WAITING: usize = 256;

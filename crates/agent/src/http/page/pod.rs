@@ -9,8 +9,8 @@ use mesh_cni_selector::{PodFacts, conditions};
 use super::walk::{self, WalkQuery};
 use super::{MAX_CELL_BYTES, MAX_LISTING_BYTES, describe, document, shortened, table, yes_or_no};
 use crate::decide::decide;
-use crate::kube::pod::Pod;
 use crate::live_rules::LiveRules;
+use mesh_cni_kube::pod::Pod;
 
 /// The page of that pod.
 pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {

@@ -9,7 +9,7 @@ use mesh_cni_rules::PORT_NAMES;
 use super::{MAX_CELL_BYTES, MAX_LISTING_BYTES, document, shortened};
 use crate::decide::decide;
 use crate::error_chain;
-use crate::kube::pod::{Pod, PodName};
+use mesh_cni_kube::pod::{Pod, PodName};
 
 /// The packet in an empty form.
 const EXAMPLE: &str = "out tcp 10.0.0.7:9080 uid 1000";

@@ -2,27 +2,27 @@
 
 use std::pin::Pin;
 
-use super::api::MAX_OBJECT_BYTES;
-use super::api_error::{ApiError, ErrorStatus, invalid};
-use super::decode::{Keep, decode};
-use super::object::{Object, read};
+use crate::api::MAX_OBJECT_BYTES;
+use crate::api_error::{ApiError, ErrorStatus, invalid};
+use crate::decode::{Keep, decode};
+use crate::object::{Object, read};
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 /// A watch that is open.
-pub(crate) struct EventStream<B> {
+pub struct EventStream<B> {
     body: Pin<Box<B>>,
 }
 
 /// One event.
-pub(crate) struct ApiEvent<O> {
+pub struct ApiEvent<O> {
     /// The version after the event; `None` if the event has none.
-    pub(crate) version: Option<String>,
+    pub version: Option<String>,
     /// What happened.
-    pub(crate) change: ApiChange<O>,
+    pub change: ApiChange<O>,
 }
 
 /// The content of an event.
-pub(crate) enum ApiChange<O> {
+pub enum ApiChange<O> {
     /// `ADDED` or `MODIFIED`.
     Apply(O),
     /// `DELETED`.
@@ -34,14 +34,15 @@ pub(crate) enum ApiChange<O> {
 }
 
 impl<B: AsyncBufRead> EventStream<B> {
-    pub(crate) fn new(body: B) -> Self {
+    /// Reads the events from the body of a response.
+    pub fn new(body: B) -> Self {
         Self {
             body: Box::pin(body),
         }
     }
 
     /// The next event; `None` at the end of the watch.
-    pub(crate) async fn next<O: Object>(&mut self) -> Result<Option<ApiEvent<O>>, ApiError> {
+    pub async fn next<O: Object>(&mut self) -> Result<Option<ApiEvent<O>>, ApiError> {
         match self.line().await? {
             Some(line) => event(&line).map(Some),
             None => Ok(None),
@@ -71,7 +72,7 @@ impl<B: AsyncBufRead> EventStream<B> {
 }
 
 /// An event of type `ERROR` is an error.
-pub(crate) fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
+pub fn event<O: Object>(line: &[u8]) -> Result<ApiEvent<O>, ApiError> {
     let decoded = decode(line, O::EVENT).map_err(invalid)?;
     let (event, is_cut) = (decoded.value, decoded.is_cut);
     let object = &event["object"];

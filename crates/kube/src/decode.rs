@@ -21,7 +21,7 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// The parts of a value that are decoded.
 #[derive(Debug)]
-pub(crate) enum Keep {
+pub enum Keep {
     /// Everything.
     All,
     /// These fields of an object. Without any, an object shows only that it is there.
@@ -32,15 +32,15 @@ pub(crate) enum Keep {
 
 /// A decoded document.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Decoded {
+pub struct Decoded {
     /// Its used fields.
-    pub(crate) value: Value,
+    pub value: Value,
     /// Whether it has more values than are decoded. Then the last ones are missing.
-    pub(crate) is_cut: bool,
+    pub is_cut: bool,
 }
 
 /// Decodes one JSON document, and nothing after it.
-pub(crate) fn decode(json: &[u8], keep: &'static Keep) -> Result<Decoded, serde_json::Error> {
+pub fn decode(json: &[u8], keep: &'static Keep) -> Result<Decoded, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let left = Cell::new(MAX_VALUES);
     let seed = Seed {

@@ -1,4 +1,4 @@
-//! A client of the API server: lists, watches, and requests for one object.
+//! A client of the API server: watches, and requests for one object.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,29 +7,27 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
 use http_body_util::BodyExt as _;
+use kube::Client;
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::params::{
-    DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
+    DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
 };
 use kube::core::request::Request;
-use kube::{Client, Config};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::warn;
 
-use super::api_error::{ApiError, ErrorStatus, MAX_ERROR_BYTES, invalid};
-use super::decode::{Decoded, decode};
-use super::events::EventStream;
-use super::object::{Object, Page, Versioned, read};
-use crate::settings::ApiAccess;
+use crate::access::ApiAccess;
+use crate::api_error::{ApiError, ErrorStatus, MAX_ERROR_BYTES, invalid};
+use crate::decode::{Decoded, Keep, decode};
+use crate::events::EventStream;
+use crate::object::{Object, Versioned, read};
 
 /// The time limit for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time limit for one page of a list.
-const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit for one page of a list, or for the start of a watch.
+pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time limit for one object. An ADD waits for it.
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,16 +35,9 @@ const GET_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit for a change of one object.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most objects in one page of a list. A complete pod is about 15 KB of JSON.
-const MAX_PAGE_SIZE: u32 = 50;
-
-/// The largest page, in bytes. A page that is larger, or that has too many values, is requested again
-/// with half as many objects.
-const MAX_PAGE_BYTES: u64 = 4 << 20;
-
 /// The largest object, in bytes of JSON. The API server stores 1.5 MiB, of which JSON can make six
 /// times as much by escaping control characters.
-pub(super) const MAX_OBJECT_BYTES: u64 = 12 << 20;
+pub(crate) const MAX_OBJECT_BYTES: u64 = 12 << 20;
 
 /// How many objects are requested at the same time, because each may be large. Others wait.
 const MAX_GETS: usize = 2;
@@ -58,50 +49,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 const WATCH_SECONDS: u32 = 280;
 
 /// The client. It connects with the first request.
-pub(crate) struct Api {
+pub struct Api {
     access: ApiAccess,
     client: Mutex<Option<Client>>,
     gets: Semaphore,
 }
 
-/// How many objects to request in a page: fewer after a page that was too large, and more after small
-/// ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PageSize(u32);
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(MAX_PAGE_SIZE)
-    }
-}
-
-impl PageSize {
-    fn max_bytes(self) -> u64 {
-        if self.is_one() {
-            MAX_OBJECT_BYTES
-        } else {
-            MAX_PAGE_BYTES
-        }
-    }
-
-    fn is_one(self) -> bool {
-        self.0 == 1
-    }
-
-    fn shrink(&mut self) {
-        self.0 = 1.max(self.0 / 2);
-    }
-
-    /// Grows if twice as many objects of the same size still fit.
-    fn grow_after(&mut self, bytes: usize) {
-        if (bytes as u64) < MAX_PAGE_BYTES / 4 {
-            self.0 = MAX_PAGE_SIZE.min(self.0 * 2);
-        }
-    }
-}
-
 impl Api {
-    pub(crate) fn new(access: ApiAccess) -> Self {
+    /// A client with that access.
+    pub fn new(access: ApiAccess) -> Self {
         Self {
             access,
             client: Mutex::new(None),
@@ -109,52 +65,8 @@ impl Api {
         }
     }
 
-    /// One page of a list, and the size for the next one; `next` is empty for the first. An object that
-    /// is too large or not valid JSON is in a page of its own, as an item that cannot be read.
-    pub(crate) async fn list<O: Object>(
-        &self,
-        path: &str,
-        fields: Option<&str>,
-        next: &str,
-        size: &mut PageSize,
-    ) -> Result<Page<O>, ApiError> {
-        loop {
-            let mut params = ListParams::default().limit(size.0);
-            params.field_selector = fields.map(str::to_owned);
-            if !next.is_empty() {
-                params = params.continue_token(next);
-            }
-            let list = Request::new(path);
-            let request = list.list(&params).map_err(build_error)?;
-            let body = self.request(request, LIST_TIMEOUT, size.max_bytes()).await;
-            let error = match body.and_then(|body| Ok((Page::from_body(&body)?, body.len()))) {
-                Ok(((_, true), _)) if !size.is_one() => {
-                    size.shrink();
-                    continue;
-                }
-                Ok(((page, _), bytes)) => {
-                    size.grow_after(bytes);
-                    return Ok(page);
-                }
-                Err(error) if error.is_invalid() => error,
-                Err(error) => return Err(error),
-            };
-            if matches!(error, ApiError::Invalid(_)) {
-                warn!(path, objects = size.0, "watch: {error}");
-            }
-            if size.is_one() {
-                let request = list.list_metadata(&params).map_err(build_error)?;
-                let body = self.request(request, LIST_TIMEOUT, MAX_OBJECT_BYTES).await;
-                let page = body.and_then(|body| Page::from_metadata(&body));
-                // An error of the first request says more.
-                return page.map_err(|_second| error);
-            }
-            size.shrink();
-        }
-    }
-
     /// Watches the changes after that version, until the connection ends.
-    pub(crate) async fn watch(
+    pub async fn watch(
         &self,
         path: &str,
         fields: Option<&str>,
@@ -171,7 +83,7 @@ impl Api {
     }
 
     /// One object; `None` if it does not exist.
-    pub(crate) async fn get<O: Object>(
+    pub async fn get<O: Object>(
         &self,
         path: &str,
         name: &str,
@@ -195,8 +107,24 @@ impl Api {
         }
     }
 
+    /// Asks the API server to review what an object describes, such as a right, and returns these
+    /// fields of the response.
+    pub async fn review(
+        &self,
+        path: &str,
+        object: &Value,
+        keep: &'static Keep,
+    ) -> Result<Value, ApiError> {
+        let text = object.to_string().into_bytes();
+        let request = Request::new(path)
+            .create(&PostParams::default(), text)
+            .map_err(build_error)?;
+        let body = self.request(request, GET_TIMEOUT, MAX_OBJECT_BYTES).await?;
+        Ok(decode(&body, keep).map_err(invalid)?.value)
+    }
+
     /// Creates an object.
-    pub(crate) async fn create(&self, path: &str, object: &Value) -> Result<(), ApiError> {
+    pub async fn create(&self, path: &str, object: &Value) -> Result<(), ApiError> {
         let text = object.to_string().into_bytes();
         let request = Request::new(path).create(&PostParams::default(), text);
         self.change(request).await
@@ -204,12 +132,7 @@ impl Api {
 
     /// Changes an object with a merge patch. If the patch contains `metadata.uid` or
     /// `metadata.resourceVersion` and the object has another one, the API server returns 409.
-    pub(crate) async fn merge(
-        &self,
-        path: &str,
-        name: &str,
-        change: &Value,
-    ) -> Result<(), ApiError> {
+    pub async fn merge(&self, path: &str, name: &str, change: &Value) -> Result<(), ApiError> {
         let params = PatchParams::default();
         let request = Request::new(path).patch(name, &params, &Patch::Merge(change));
         self.change(request).await
@@ -217,7 +140,7 @@ impl Api {
 
     /// Deletes an object with its grace period. If it does not match the preconditions, the API server
     /// returns 409.
-    pub(crate) async fn delete(
+    pub async fn delete(
         &self,
         path: &str,
         name: &str,
@@ -231,13 +154,13 @@ impl Api {
     }
 
     /// Reads the credentials again with the next request: a token or a certificate may have changed.
-    pub(crate) fn reconnect(&self) {
+    pub fn reconnect(&self) {
         *self.current() = None;
     }
 
     /// The body of the response. If the token is refused, it is read again once: `kube` caches a
     /// token for a minute by the clock, which may have been set back since.
-    async fn request(
+    pub(crate) async fn request(
         &self,
         request: http::Request<Vec<u8>>,
         time_limit: Duration,
@@ -301,11 +224,12 @@ impl Api {
             .map(drop)
     }
 
-    async fn client(&self) -> Result<Client, ApiError> {
+    /// The client, for requests that this type does not have. It connects with the first request.
+    pub async fn client(&self) -> Result<Client, ApiError> {
         if let Some(client) = &*self.current() {
             return Ok(client.clone());
         }
-        let mut config = config(&self.access).await?;
+        let mut config = self.access.config().await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let client = Client::try_from(config).map_err(Box::new)?;
         Ok(self.current().insert(client).clone())
@@ -335,19 +259,6 @@ async fn read_to(
     Ok(())
 }
 
-async fn config(access: &ApiAccess) -> Result<Config, ApiError> {
-    match access {
-        ApiAccess::InCluster => Config::incluster().map_err(|error| ApiError::Access(error.into())),
-        ApiAccess::Kubeconfig(path) => {
-            let kubeconfig =
-                Kubeconfig::read_from(path).map_err(|error| ApiError::Access(error.into()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(|error| ApiError::Access(error.into()))
-        }
-    }
-}
-
-fn build_error(error: kube::core::request::Error) -> ApiError {
+pub(crate) fn build_error(error: kube::core::request::Error) -> ApiError {
     Box::new(kube::Error::BuildRequest(error)).into()
 }

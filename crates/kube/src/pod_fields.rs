@@ -1,9 +1,9 @@
 //! The fields of a Pod that are decoded: those that `PodFacts` and `Pod` are read from.
 
-use super::decode::Keep;
+use crate::decode::Keep;
 
 /// A `v1` Pod.
-pub(super) const POD: Keep = Keep::Fields(&[
+pub(crate) const POD: Keep = Keep::Fields(&[
     ("metadata", &METADATA),
     ("spec", &SPEC),
     ("status", &STATUS),

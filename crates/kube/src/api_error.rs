@@ -8,10 +8,10 @@ use std::time::Duration;
 use mesh_cni_text::{escaped, truncated};
 use serde_json::Value;
 
-use super::decode::{Keep, decode};
+use crate::decode::{Keep, decode};
 
 /// The most that is read of an error response, in bytes.
-pub(super) const MAX_ERROR_BYTES: u64 = 64 << 10;
+pub(crate) const MAX_ERROR_BYTES: u64 = 64 << 10;
 
 /// The most that is kept of a text in it, in bytes.
 const MAX_TEXT: usize = 1 << 10;
@@ -61,7 +61,7 @@ pub struct ErrorStatus {
 
 impl ApiError {
     /// The HTTP status, if the API server returned an error.
-    pub(crate) fn code(&self) -> Option<u16> {
+    pub fn code(&self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status.code),
             _ => None,
@@ -69,12 +69,12 @@ impl ApiError {
     }
 
     /// Whether the response itself is at fault, so that the same request would fail again.
-    pub(crate) fn is_invalid(&self) -> bool {
+    pub fn is_invalid(&self) -> bool {
         matches!(self, Self::Invalid(_) | Self::TooLarge(_))
     }
 
     /// Whether the agent's role lacks a right. An admission policy also returns 403.
-    pub(crate) fn lacks_right(&self) -> bool {
+    pub fn lacks_right(&self) -> bool {
         match self {
             Self::Status(status) if status.code == 401 => true,
             Self::Status(status) => {
@@ -86,20 +86,20 @@ impl ApiError {
 
     /// Whether the API server refused a change although the agent has the right, as an admission
     /// policy or a webhook does.
-    pub(crate) fn is_refused_change(&self) -> bool {
+    pub fn is_refused_change(&self) -> bool {
         matches!(self.code(), Some(403 | 422)) && !self.lacks_right()
     }
 }
 
 impl ErrorStatus {
-    pub(super) const KEEP: &'static Keep = &Keep::Fields(&[
+    pub(crate) const KEEP: &'static Keep = &Keep::Fields(&[
         ("code", &Keep::All),
         ("reason", &Keep::All),
         ("message", &Keep::All),
     ]);
 
     /// Reads a `Status` object.
-    pub(super) fn from_object(object: &Value) -> Self {
+    pub(crate) fn from_object(object: &Value) -> Self {
         let text = |field: &str| short(object[field].as_str().unwrap_or_default());
         let code = object["code"]
             .as_u64()
@@ -113,7 +113,7 @@ impl ErrorStatus {
 
     /// Reads the beginning of a response with that HTTP status. Something between agent and API server
     /// may have returned it, so it may be any text.
-    pub(super) fn from_response(code: u16, body: &[u8]) -> Self {
+    pub(crate) fn from_response(code: u16, body: &[u8]) -> Self {
         match decode(body, Self::KEEP) {
             Ok(status) if status.value.is_object() => Self {
                 code,
@@ -152,7 +152,7 @@ impl From<Box<kube::Error>> for ApiError {
     clippy::needless_pass_by_value,
     reason = "`map_err` passes errors by value"
 )]
-pub(super) fn invalid(reason: impl ToString) -> ApiError {
+pub(crate) fn invalid(reason: impl ToString) -> ApiError {
     ApiError::Invalid(short(&reason.to_string()))
 }
 

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use mesh_cni_netns::ContainerProcess;
 use mesh_cni_selector::{ManifestError, PodFacts};
 use mesh_cni_text::truncated;
 use serde_json::Value;
 
-use super::container::{self, Container, PodStatus};
-use super::decode::Keep;
-use super::object::Object;
-use super::pod_fields::POD;
+use crate::container::{self, Container, PodStatus};
+use crate::decode::Keep;
+use crate::object::Object;
+use crate::pod_fields::POD;
 
 /// The most that is kept of the facts of one pod, in bytes. A pod with the settings of Istio's injector
 /// has about 6 KiB.
@@ -89,14 +88,14 @@ impl Pod {
     }
 
     /// About how many bytes its facts take in memory.
-    pub(super) fn facts_bytes(&self) -> usize {
+    pub fn facts_bytes(&self) -> usize {
         self.facts.as_ref().map_or(0, PodFacts::memory_bytes)
     }
 
     /// The pod without what nothing reads of the statuses of its containers. Repair reads those of this
     /// init container.
     #[must_use]
-    pub(super) fn only_used_statuses(mut self, init_container: Option<&str>) -> Self {
+    pub fn only_used_statuses(mut self, init_container: Option<&str>) -> Self {
         for containers in [&mut self.init_containers, &mut self.containers] {
             container::retain_used(containers, init_container);
         }
@@ -129,20 +128,8 @@ impl Pod {
         })
     }
 
-    /// Whether that process runs in the pod, whose second UID is `static_uid`. Only a process whose
-    /// control group names no pod is recognized by the ID of its container.
-    pub(crate) fn has(&self, process: &ContainerProcess, static_uid: Option<&str>) -> bool {
-        if let Some(uid) = &process.pod_uid {
-            return *uid == self.uid || Some(uid.as_str()) == static_uid;
-        }
-        let container_id = process.container_id.as_deref();
-        self.all_containers()
-            .filter_map(|container| container.id.as_deref()?.split_once("://"))
-            .any(|(_runtime, id)| container_id == Some(id))
-    }
-
     /// Whether all of its containers have ended and none starts again.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         matches!(self.phase.as_str(), "Succeeded" | "Failed")
     }
 
@@ -168,7 +155,7 @@ impl PodName {
 }
 
 /// A pod with its facts, whatever their size, for one request.
-pub(crate) struct CompletePod(pub(crate) Pod);
+pub struct CompletePod(pub Pod);
 
 impl Object for Pod {
     const KEEP: &'static Keep = &POD;
@@ -207,71 +194,4 @@ fn is_controlled(metadata: &Value) -> bool {
     metadata["ownerReferences"]
         .as_array()
         .is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use mesh_cni_netns::ProcessTable;
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_process_is_in_the_pod_by_pod_uid_or_container_id() {
-        let id = "0a1b2c3d4e5f6071".repeat(4);
-        let pod = |container: &str, uid: &str| {
-            Pod::from_object(&json!({
-                "metadata": {"namespace": "a", "name": "b", "uid": uid},
-                "spec": {"containers": [{"name": "x", "image": "none"}]},
-                "status": {"containerStatuses": [{"name": "x", "containerID": container}]},
-            }))
-            .unwrap()
-        };
-        let proc = tempfile::tempdir().unwrap();
-        for (pid, group) in [
-            ("3", format!("system.slice/docker-{id}.scope")),
-            (
-                "4",
-                "kubepods/pod5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11/0a".to_owned(),
-            ),
-            (
-                "5",
-                "kubepods/pod6c1a9d527a554f0e9b0a2f1f4d3c8e11/0a".to_owned(),
-            ),
-            (
-                "6",
-                format!("kubepods/pod0000000e-0a3e-4a52-9d43-2f1a0c7b9e11/{id}"),
-            ),
-        ] {
-            let directory = proc.path().join(pid);
-            fs::create_dir(&directory).unwrap();
-            fs::write(directory.join("cgroup"), format!("0::/{group}")).unwrap();
-            fs::write(
-                directory.join("stat"),
-                format!("{pid} (x) S{}", " 1".repeat(20)),
-            )
-            .unwrap();
-        }
-        let processes = ProcessTable::read(proc.path()).unwrap();
-        let of = |pod: &Pod, static_uid: Option<&str>| -> Vec<u32> {
-            processes
-                .iter()
-                .filter(|process| pod.has(process, static_uid))
-                .map(|process| process.pid)
-                .collect()
-        };
-        let uid = "5f6c1f7e-0a3e-4a52-9d43-2f1a0c7b9e11";
-        let static_uid = Some("6c1a9d527a554f0e9b0a2f1f4d3c8e11");
-        let runtime_id = format!("containerd://{id}");
-        // The control group of process 6 names another pod.
-        assert_eq!(of(&pod(&runtime_id, "c"), None), [3]);
-        assert_eq!(of(&pod(&runtime_id, uid), static_uid), [3, 4, 5]);
-        assert_eq!(of(&pod("", uid), None), [4]);
-        assert_eq!(of(&pod("", "c"), static_uid), [5]);
-        for container in ["containerd://", "containerd://0a1b2c3d4e5f6071", &id] {
-            assert!(of(&pod(container, "c"), None).is_empty(), "{container}");
-        }
-    }
 }

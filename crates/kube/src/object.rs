@@ -3,14 +3,14 @@
 use mesh_cni_text::truncated;
 use serde_json::Value;
 
-use super::api_error::{ApiError, invalid};
-use super::decode::{Decoded, Keep, decode};
+use crate::api_error::{ApiError, invalid};
+use crate::decode::{Decoded, Keep, decode};
 
 /// The most that a message repeats of an object's name, in bytes. Valid names are shorter.
 const MAX_NAME: usize = 253;
 
 /// A kind of object that the agent reads.
-pub(crate) trait Object: Sized + Send + 'static {
+pub trait Object: Sized + Send + 'static {
     /// The fields that are used, `metadata.resourceVersion` among them.
     const KEEP: &'static Keep;
 
@@ -34,19 +34,21 @@ pub(crate) trait Object: Sized + Send + 'static {
 }
 
 /// An object with its `resourceVersion`.
-pub(crate) struct Versioned<O> {
-    pub(crate) version: String,
-    pub(crate) object: O,
+pub struct Versioned<O> {
+    /// `metadata.resourceVersion`.
+    pub version: String,
+    /// The object.
+    pub object: O,
 }
 
 /// One page of a list.
-pub(crate) struct Page<O> {
+pub struct Page<O> {
     /// The version of the list.
-    pub(crate) version: String,
+    pub version: String,
     /// The token for the next page; empty for the last page.
-    pub(crate) next: String,
+    pub next: String,
     /// The objects, or why one cannot be read.
-    pub(crate) items: Vec<Result<O, String>>,
+    pub items: Vec<Result<O, String>>,
 }
 
 /// The names of the objects in a page, when nothing else of it can be read.
@@ -65,7 +67,7 @@ impl Object for NameOnly {
 
 impl<O: Object> Page<O> {
     /// Reads a page. Also returns whether values are missing in it because there are too many.
-    pub(crate) fn from_body(body: &[u8]) -> Result<(Self, bool), ApiError> {
+    pub fn from_body(body: &[u8]) -> Result<(Self, bool), ApiError> {
         let Decoded { value, is_cut } = decode(body, O::LIST).map_err(invalid)?;
         let mut list = value;
         let metadata = |field: &str| list["metadata"][field].as_str().unwrap_or_default();
@@ -89,7 +91,7 @@ impl<O: Object> Page<O> {
     }
 
     /// Reads a page of which only the metadata was requested. None of its objects can be read.
-    pub(super) fn from_metadata(body: &[u8]) -> Result<Self, ApiError> {
+    pub(crate) fn from_metadata(body: &[u8]) -> Result<Self, ApiError> {
         let (page, _is_cut) = Page::<NameOnly>::from_body(body)?;
         Ok(Self {
             version: page.version,
@@ -105,7 +107,7 @@ impl<O: Object> Page<O> {
 }
 
 /// The object, or what is wrong with which one.
-pub(super) fn read<O: Object>(object: &Value, is_cut: bool) -> Result<O, String> {
+pub(crate) fn read<O: Object>(object: &Value, is_cut: bool) -> Result<O, String> {
     match O::from_object(object) {
         Ok(object) if is_cut => Ok(object.too_large()),
         Ok(object) => Ok(object),

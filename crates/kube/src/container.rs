@@ -53,16 +53,16 @@ pub struct Termination {
 }
 
 /// The part of a pod's status that repair uses.
-pub(super) struct PodStatus {
-    pub(super) phase: String,
-    pub(super) init_containers: Vec<Container>,
-    pub(super) containers: Vec<Container>,
+pub(crate) struct PodStatus {
+    pub(crate) phase: String,
+    pub(crate) init_containers: Vec<Container>,
+    pub(crate) containers: Vec<Container>,
 }
 
 impl PodStatus {
     /// Reads it from a `v1` Pod. Redirection does not depend on it, so a status that cannot be decoded
     /// counts as empty.
-    pub(super) fn from_object(pod: &Value) -> Self {
+    pub(crate) fn from_object(pod: &Value) -> Self {
         let status = Statuses::deserialize(&pod["status"]).unwrap_or_default();
         let read = |statuses: Vec<ContainerStatus>| statuses.into_iter().map(container).collect();
         Self {
@@ -75,7 +75,7 @@ impl PodStatus {
 
 /// Removes what nothing reads: the texts of all containers but this one, and the statuses of containers
 /// after the first ones.
-pub(super) fn retain_used(containers: &mut Vec<Container>, used: Option<&str>) {
+pub(crate) fn retain_used(containers: &mut Vec<Container>, used: Option<&str>) {
     let is_used = |container: &Container| Some(container.name.as_str()) == used;
     let mut number = 0;
     containers.retain_mut(|container| {
