@@ -89,7 +89,7 @@ fn a_kernel_without_nat() {
             .contains("Table does not exist"),
         "{error}"
     );
-    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and xt_tcpudp on the node (for iptables-legacy, iptable_nat instead of the first two), or set `backend` to one that its kernel supports");
+    insta::assert_snapshot!(error["details"].as_str().unwrap(), @"load kernel modules with `modprobe -a` on the node (iptables-nft needs nf_tables, nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner, xt_tcpudp), or set `backend` to one that its kernel supports");
 }
 
 #[test]

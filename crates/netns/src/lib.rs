@@ -49,6 +49,7 @@ mod backend_error;
 mod change;
 mod enter;
 mod listening;
+mod modules;
 mod netns;
 mod nf_tables;
 mod nfnetlink;

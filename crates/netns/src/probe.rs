@@ -2,8 +2,9 @@
 
 use crate::backend::{Backend, BackendChoice};
 use crate::backend_error::BackendError;
+use crate::modules::missing_legacy;
 use crate::nf_tables;
-use crate::xtables::Xtables;
+use crate::xtables::{Xtables, XtablesError};
 
 /// The first of the chosen back ends that can work, or the first error if none can.
 pub fn available(xtables: &Xtables, choice: BackendChoice) -> Result<Backend, BackendError> {
@@ -23,7 +24,20 @@ pub(crate) fn probe(xtables: &Xtables, backend: Backend) -> Result<(), BackendEr
     match backend {
         Backend::Netlink => nf_tables::check_extensions(),
         Backend::NftNative => nf_tables::check(),
-        Backend::IptablesNft | Backend::IptablesLegacy => return Ok(xtables.has(backend)?),
+        // Programs also need what they ask the kernel for.
+        Backend::IptablesNft => {
+            xtables.has(backend)?;
+            nf_tables::check_extensions()
+        }
+        Backend::IptablesLegacy => {
+            xtables.has(backend)?;
+            return match missing_legacy() {
+                Some(modules) if !modules.is_empty() => {
+                    Err(XtablesError::NoKernel { backend, modules }.into())
+                }
+                _ => Ok(()),
+            };
+        }
     }
     .map_err(|source| BackendError::NfTables { backend, source })
 }

@@ -40,6 +40,14 @@ pub enum XtablesError {
         /// The searched directories, separated by `:`.
         searched: String,
     },
+    /// The kernel has no such modules.
+    #[error("{backend}: the kernel has no module {}", modules.join(", "))]
+    NoKernel {
+        /// The back end that needs them.
+        backend: Backend,
+        /// The modules.
+        modules: Vec<String>,
+    },
     /// The program did not run to its end.
     #[error("{backend}")]
     Program {
@@ -81,6 +89,20 @@ pub enum XtablesError {
         #[source]
         source: InvalidSave,
     },
+}
+
+impl XtablesError {
+    /// The back end that failed.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::NoProgram { backend, .. }
+            | Self::NoKernel { backend, .. }
+            | Self::Program { backend, .. }
+            | Self::Refused { backend, .. }
+            | Self::Routing { backend, .. }
+            | Self::Unreadable { backend, .. } => *backend,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -148,12 +170,24 @@ impl Xtables {
         let mut command = self.command(backend, family, Role::Restore)?;
         command.arg("--noflush");
         if let Some(user_ns) = &self.user_ns {
+            if backend == Backend::IptablesLegacy && !has_ip_tables(family) {
+                self.load_ip_tables(family)?;
+            }
             user_ns.enter_before_exec(&mut command);
         }
         if backend == Backend::IptablesLegacy {
             command.args(["--wait", "5"]).env("XTABLES_LOCKFILE", lock);
         }
         self.run(backend, command, input).map(|_| ())
+    }
+
+    /// Reads a table as root of the node, so that the program loads `ip_tables`: the kernel does not
+    /// load it by itself, and root of the pod's user namespace may not.
+    fn load_ip_tables(&self, family: Family) -> Result<(), XtablesError> {
+        let backend = Backend::IptablesLegacy;
+        let mut command = self.command(backend, family, Role::Save)?;
+        command.args(["--table", "nat"]);
+        self.run(backend, command, "").map(|_| ())
     }
 
     /// Every rule of the family in the calling thread's namespace, with counters.
@@ -257,11 +291,20 @@ impl Xtables {
 /// Whether `x_tables` has any table of that family in the calling thread's namespace. Running the
 /// programs to find out would create the tables.
 pub(crate) fn has_legacy_tables(family: Family) -> bool {
-    let names = match family {
+    fs::read_to_string(table_names(family)).is_ok_and(|names| !names.trim().is_empty())
+}
+
+/// Whether the kernel has loaded `ip_tables`, or `ip6_tables`.
+fn has_ip_tables(family: Family) -> bool {
+    Path::new(table_names(family)).exists()
+}
+
+/// The file with the names of the tables of the calling thread's namespace.
+fn table_names(family: Family) -> &'static str {
+    match family {
         Family::V4 => "/proc/thread-self/net/ip_tables_names",
         Family::V6 => "/proc/thread-self/net/ip6_tables_names",
-    };
-    fs::read_to_string(names).is_ok_and(|names| !names.trim().is_empty())
+    }
 }
 
 /// The name of a program; `kind` is empty, `-nft` or `-legacy`.
@@ -297,7 +340,16 @@ fn named_line<'input>(stderr: &str, input: &'input str) -> Option<&'input str> {
         .take_while(char::is_ascii_digit)
         .collect();
     let number: usize = digits.parse().ok()?;
-    input.lines().nth(number.checked_sub(1)?)
+    let last = number.checked_sub(1)?;
+    match input.lines().nth(last)? {
+        // What was refused is the table.
+        "COMMIT" => {
+            let before: Vec<_> = input.lines().take(last).collect();
+            let mut tables = before.into_iter().rev();
+            tables.find(|line| line.starts_with('*'))
+        }
+        line => Some(line),
+    }
 }
 
 fn at(rule: Option<&str>) -> String {
@@ -305,11 +357,13 @@ fn at(rule: Option<&str>) -> String {
 }
 
 fn one_line(stderr: &str, code: Option<i32>) -> String {
-    let lines: Vec<_> = stderr
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let mut lines = Vec::new();
+    for line in stderr.lines().map(str::trim) {
+        // Programs repeat a warning for each rule.
+        if !line.is_empty() && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     match (lines.is_empty(), code) {
         (false, _) => lines.join("; "),
         (true, Some(code)) => format!("exited with code {code} and no output"),
@@ -330,6 +384,7 @@ mod tests {
             named_line("Error occurred at line: 1\n", input),
             Some("*nat")
         );
+        assert_eq!(named_line("line 3 failed", input), Some("*nat"));
         assert_eq!(named_line("line 9 failed", input), None);
         assert_eq!(named_line("line 0 failed", input), None);
         assert_eq!(named_line("no number", input), None);
@@ -338,6 +393,7 @@ mod tests {
     #[test]
     fn error_output_is_joined_to_one_line() {
         assert_eq!(one_line("a\n\n  b \n", Some(1)), "a; b");
+        assert_eq!(one_line("a\nb\na\na\n", Some(1)), "a; b");
         assert_eq!(one_line("", Some(3)), "exited with code 3 and no output");
         assert_eq!(one_line(" \n", None), "killed by a signal");
     }

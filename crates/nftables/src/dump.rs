@@ -1,5 +1,8 @@
 //! Queries for what exists in `nf_tables`, and the objects collected from their answers.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use mesh_cni_netfilter::ruleset::Family;
 
 use crate::answer::Content;
@@ -110,11 +113,7 @@ impl Dump {
     pub fn take(&mut self, content: Content) {
         match content {
             Content::Table(table) => self.tables.push(table),
-            Content::Chain(chain) => {
-                // Otherwise each copy would have all rules of the chain.
-                self.chains.retain(|known| known.id != chain.id);
-                self.chains.push(chain);
-            }
+            Content::Chain(chain) => self.chains.push(chain),
             Content::Rule(rule) => self.rules.push(rule),
             Content::Set(set) => self.sets.push(set),
             Content::Elements {
@@ -124,6 +123,26 @@ impl Dump {
             } => self.add_elements(&table, &set, elements),
             _ => {}
         }
+    }
+
+    /// Whether an object is contained twice.
+    ///
+    /// While a commit ends, the kernel lists the objects that it removes beside those that replace
+    /// them, and does not report that the dump was interrupted: the dump must be repeated.
+    pub fn has_repeated_objects(&self) -> bool {
+        let elements = |set: &Set| {
+            let keys = set.elements.iter();
+            is_repeated(keys.map(|element| (&element.key, element.interval_end)))
+        };
+        is_repeated(&self.tables)
+            || is_repeated(self.chains.iter().map(|chain| &chain.id))
+            || is_repeated(
+                self.rules
+                    .iter()
+                    .map(|rule| (&rule.chain.table, rule.handle)),
+            )
+            || is_repeated(self.sets.iter().map(|set| (&set.table, &set.name)))
+            || self.sets.iter().any(elements)
     }
 
     /// The rules of a chain, in their order.
@@ -140,4 +159,9 @@ impl Dump {
             set.elements.extend(elements);
         }
     }
+}
+
+fn is_repeated<T: Eq + Hash>(objects: impl IntoIterator<Item = T>) -> bool {
+    let mut known = HashSet::new();
+    !objects.into_iter().all(|object| known.insert(object))
 }

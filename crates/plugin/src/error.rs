@@ -1,5 +1,6 @@
 //! The CNI code, message and remedy of each error.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::io;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use error_reporter::Report;
 use mesh_cni_netfilter::Drift;
 use mesh_cni_netns::{
-    ApplyError, Attempt, BackendError, EnterError, NfTablesError, OpenError, ReadError,
+    ApplyError, Backend, BackendError, EnterError, NfTablesError, OpenError, ReadError,
     XtablesError,
 };
 use mesh_cni_plan::{ConfError, PlanError};
@@ -32,9 +33,8 @@ pub mod codes {
 
 const NO_PROGRAM: &str = "install the distribution's package iptables on the node, which contains \
     iptables-restore and ip6tables-restore, or set `backend` to one that works on the node";
-const KERNEL: &str = "load the kernel modules nft_compat, nft_chain_nat, xt_REDIRECT, xt_owner and \
-    xt_tcpudp on the node (for iptables-legacy, iptable_nat instead of the first two), or set \
-    `backend` to one that its kernel supports";
+const OTHER_CAUSE: &str = "the message names what the kernel or the program refused; `backend` selects \
+    another way to write the rules";
 const READING: &str = "netlink and nft-native require nf_tables in the node's kernel, the other \
     back ends the distribution's package iptables";
 const ROUTING: &str = "TPROXY requires policy routing in the node's kernel: \
@@ -127,14 +127,21 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
              `mesh-cnictl init --cleanup-only` in the namespace",
         ),
         ApplyError::PassthroughAddress(_) => (codes::NOT_PROGRAMMED, NO_IPV6_LOOPBACK),
-        ApplyError::NoneWorks(attempts) => (codes::NOT_PROGRAMMED, remedy_of(attempts)),
-        _ => (codes::NOT_PROGRAMMED, KERNEL),
+        ApplyError::NoneWorks(attempts) => {
+            let errors = attempts
+                .iter()
+                .map(|attempt| (attempt.backend, &attempt.error));
+            let remedy = remedy_of(&errors.collect::<Vec<_>>());
+            return refused(codes::NOT_PROGRAMMED, error).with_details(remedy);
+        }
+        _ => (codes::NOT_PROGRAMMED, OTHER_CAUSE),
     };
-    CniError::plugin(
-        code,
-        format!("traffic is not redirected: {}", error_chain(error)),
-    )
-    .with_details(remedy)
+    refused(code, error).with_details(remedy)
+}
+
+fn refused(code: u32, error: &ApplyError) -> CniError {
+    let message = format!("traffic is not redirected: {}", error_chain(error));
+    CniError::plugin(code, message)
 }
 
 pub(crate) fn not_read(error: &ReadError) -> CniError {
@@ -146,15 +153,29 @@ pub(crate) fn not_read(error: &ReadError) -> CniError {
 }
 
 /// The remedy if every back end failed.
-fn remedy_of(attempts: &[Attempt]) -> &'static str {
-    let all = |is: fn(&BackendError) -> bool| attempts.iter().all(|attempt| is(&attempt.error));
+fn remedy_of(failed: &[(Backend, &BackendError)]) -> Cow<'static, str> {
+    let all = |is: fn(&BackendError) -> bool| failed.iter().all(|(_, error)| is(error));
     if all(lacks_program) {
-        NO_PROGRAM
-    } else if all(|error| lacks_program(error) || is_routing(error)) {
-        ROUTING
-    } else {
-        KERNEL
+        return NO_PROGRAM.into();
     }
+    if all(|error| lacks_program(error) || is_routing(error)) {
+        return ROUTING.into();
+    }
+    let needs: Vec<_> = failed
+        .iter()
+        .map(|(backend, error)| (backend, error.needed_modules()))
+        .filter(|(_, modules)| !modules.is_empty())
+        .map(|(backend, modules)| format!("{backend} needs {}", modules.join(", ")))
+        .collect();
+    if needs.is_empty() {
+        return OTHER_CAUSE.into();
+    }
+    let needs = needs.join("; ");
+    format!(
+        "load kernel modules with `modprobe -a` on the node ({needs}), or set `backend` to one that \
+         its kernel supports"
+    )
+    .into()
 }
 
 pub(crate) fn addresses(error: &io::Error) -> CniError {
@@ -197,11 +218,7 @@ pub(crate) fn drift(drift: &Drift) -> CniError {
 }
 
 pub(crate) fn no_backend(error: &BackendError) -> CniError {
-    let remedy = if lacks_program(error) {
-        NO_PROGRAM
-    } else {
-        KERNEL
-    };
+    let remedy = remedy_of(&[(error.backend(), error)]);
     CniError::not_available(error_chain(error)).with_details(remedy)
 }
 

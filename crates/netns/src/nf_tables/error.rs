@@ -6,6 +6,7 @@ use mesh_cni_nftables::{Change, Malformed, Query, Refusal, Unwritable};
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::modules;
 use crate::nfnetlink::QueryError;
 
 /// How often another program may change the rules between the snapshot and the commit.
@@ -36,6 +37,8 @@ pub enum NfTablesError {
         name: String,
         /// The kernel's error.
         reason: String,
+        /// The kernel modules that have it.
+        modules: Vec<String>,
     },
     /// The kernel's answer cannot be decoded.
     #[error("the kernel sent an invalid netlink message")]
@@ -92,6 +95,7 @@ impl NfTablesError {
             kind,
             name: name.to_owned(),
             reason: reason(&refusal),
+            modules: modules::of_extension(query),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Snapshot {
                 netlink.dump(&Query::Sets, &mut dump)?;
                 dump_elements(netlink, &mut dump)?;
             }
-            if netlink.generation()? != generation {
+            if netlink.generation()? != generation || dump.has_repeated_objects() {
                 return Err(QueryError::Interrupted.into());
             }
         }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod large;
+mod repeated;
 mod round_trip;
 mod settings;
 mod snapshots;
