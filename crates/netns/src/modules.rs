@@ -140,12 +140,13 @@ mod tests {
 
     #[test]
     fn a_refused_request_names_its_modules() {
+        use Backend::{IptablesLegacy, IptablesNft, Netlink, NftNative};
+
         let tproxy = "add rule ip mangle ISTIO_TPROXY -p tcp -m tcp ! -d 127.0.0.1/32 -j TPROXY";
         let zone = "-A ISTIO_OUTPUT -p udp --dport 53 -m owner --uid-owner 1337 -j CT --zone 1";
         let reject = "add rule ip6 filter MESH_CNI_REJECT_IPV6 -p tcp --syn -j REJECT";
         let jump = "-A PREROUTING -p tcp -j ISTIO_INBOUND";
         let chain = "add chain ip nat OUTPUT { type nat hook output priority -100; }";
-        use Backend::{IptablesLegacy, IptablesNft, Netlink, NftNative};
         for (backend, text, modules) in [
             (Netlink, tproxy, "nft_compat xt_TPROXY xt_tcpudp"),
             (NftNative, tproxy, "nft_tproxy"),
