@@ -20,7 +20,7 @@ pub(crate) fn kubelet_restarts(cluster: &mut TestCluster) {
 }
 
 pub(crate) fn containerd_restarts(cluster: &mut TestCluster) {
-    cluster.node.restart_containerd();
+    cluster.node.restart_runtime();
     assert_works(cluster, "after-containerd");
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mesh_cni_tests::{Containerd, Image, Node, bookinfo, envoy, mesh_cni, mesh_cni_agent};
+use mesh_cni_tests::{Image, Node, bookinfo, envoy, istio_cni, mesh_cni, mesh_cni_agent};
 use mesh_cni_tests::{mesh_cnictl, udp_echo};
 
 /// Services of the bookinfo sample.
@@ -15,14 +15,28 @@ pub(crate) const INIT: &str = "mesh-cni.test/mesh-cnictl:1";
 /// The image of the node agent, with the name in the manifests.
 pub(crate) const AGENT: &str = "localhost/mesh-cni:0.1.0";
 
-/// Builds the images and imports them on the node.
+/// The substitute for Istio CNI's node agent.
+pub(crate) const ISTIO_CNI: &str = "mesh-cni.test/istio-cni:1";
+
+/// Builds all images and imports them on the node.
 pub(crate) fn import(node: &Node) {
+    each(|image| import_one(node, image));
+}
+
+/// Builds the images with these names and imports them on the node.
+pub(crate) fn import_named(node: &Node, names: &[&str]) {
     each(|image| {
-        let archive = node.directory().join(file_name(image));
-        image.write(&archive);
-        Containerd::import(node.isolated_host(), &archive);
-        fs::remove_file(&archive).expect("the archive was written");
+        if names.contains(&image.name) {
+            import_one(node, image);
+        }
     });
+}
+
+fn import_one(node: &Node, image: &Image<'_>) {
+    let archive = node.directory().join(file_name(image));
+    image.write(&archive);
+    node.import(image.name, &archive);
+    fs::remove_file(&archive).expect("the archive was written");
 }
 
 /// Writes the images as archives to the target folder, for nodes of other clusters.
@@ -46,6 +60,7 @@ fn file_name(image: &Image<'_>) -> String {
 fn each(mut make: impl FnMut(&Image<'_>)) {
     let (bookinfo, envoy, echo) = (bookinfo(), envoy(), udp_echo());
     let (agent, plugin, cli) = (mesh_cni_agent(), mesh_cni(), mesh_cnictl());
+    let istio = istio_cni();
     let images = [
         Image {
             name: BOOKINFO,
@@ -65,6 +80,11 @@ fn each(mut make: impl FnMut(&Image<'_>)) {
             name: INIT,
             programs: &[(&cli, "/bin/mesh-cnictl")],
             entrypoint: &["/bin/mesh-cnictl", "init"],
+        },
+        Image {
+            name: ISTIO_CNI,
+            programs: &[(&istio, "/bin/istio-cni")],
+            entrypoint: &["/bin/istio-cni"],
         },
         Image {
             name: AGENT,

@@ -3,6 +3,7 @@
 //!     make cluster-test                        all stages, in order
 //!     make cluster-test ARGS=--keep            then waits until standard input is closed
 //!     make cluster-test ARGS=--bare            only the node and its images
+//!     make cluster-test ARGS=--crio            only the stages on a node with CRI-O
 //!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster, the stages that need only a kubeconfig
 //!     make cluster-test ARGS=--images          writes the images that its nodes need first
 //!
@@ -16,10 +17,12 @@
     reason = "a person who runs the stages follows the progress"
 )]
 
+mod crio;
 mod external_cluster;
 mod failures;
 mod images;
 mod mesh;
+mod migration;
 mod pod_kinds;
 mod repair;
 mod supervisor;
@@ -33,6 +36,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
+
+use mesh_cni_tests::NodeRuntime;
 
 use self::external_cluster::ExternalCluster;
 use self::test_cluster::TestCluster;
@@ -114,6 +119,42 @@ const STAGES: &[Stage] = &[
         "repair: pods that started before the plugin",
         repair::in_place,
     ),
+    (
+        "migration: Istio CNI beside ours",
+        migration::both_are_in_the_list,
+    ),
+    (
+        "migration: both agents write the list",
+        migration::both_agents_write_the_list,
+    ),
+    (
+        "migration: Istio CNI leaves first",
+        migration::istio_leaves_first,
+    ),
+    (
+        "migration back: ours leaves first",
+        migration::ours_leaves_first,
+    ),
+    (
+        "migration back: Istio CNI is only stopped",
+        migration::istio_is_only_stopped,
+    ),
+    (
+        "migration back: nothing can be restored",
+        migration::a_refused_restoration_leaves_a_working_node,
+    ),
+];
+
+/// The stages on a node with CRI-O.
+const CRIO_STAGES: &[Stage] = &[
+    ("images are built and imported", crio::import),
+    ("the plugin is enabled", mesh::enable),
+    ("a pod is redirected", crio::a_pod_is_redirected),
+    ("uninstalled", mesh::remove),
+    (
+        "a pod starts without rules",
+        crio::a_pod_starts_without_rules,
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -128,7 +169,9 @@ fn run() -> ExitCode {
         run_on(&external_cluster)
     } else {
         let stages = if asked("--bare") { 1 } else { STAGES.len() };
-        run_on_own_node(&STAGES[..stages], asked("--keep") || asked("--bare"))
+        let keep = asked("--keep") || asked("--bare");
+        let passed = asked("--crio") || run_on_own_node(&STAGES[..stages], keep);
+        passed && (keep || run_on_crio())
     };
     if passed {
         ExitCode::SUCCESS
@@ -140,7 +183,9 @@ fn run() -> ExitCode {
 /// Runs these stages on a new node, and removes the node.
 fn run_on_own_node(stages: &[Stage], keep: bool) -> bool {
     let mut started = None;
-    let up = stage("the node starts", || started = Some(TestCluster::start()));
+    let up = stage("the node starts", || {
+        started = Some(TestCluster::start(NodeRuntime::Containerd));
+    });
     let Some(mut cluster) = started.filter(|_| up) else {
         return false;
     };
@@ -165,6 +210,26 @@ fn run_on_own_node(stages: &[Stage], keep: bool) -> bool {
         drop(io::read_to_string(io::stdin()));
     }
     let gone = stage("the node is removed", || drop(cluster));
+    passed && gone
+}
+
+/// Runs the short stages on a new node with CRI-O, and removes the node.
+fn run_on_crio() -> bool {
+    let named = |name: &str| format!("CRI-O: {name}");
+    let mut started = None;
+    let up = stage(&named("the node starts"), || {
+        started = Some(TestCluster::start(NodeRuntime::Crio));
+    });
+    let Some(mut cluster) = started.filter(|_| up) else {
+        return false;
+    };
+    let passed = CRIO_STAGES
+        .iter()
+        .all(|(name, run)| stage(&named(name), || run(&mut cluster)));
+    if !passed {
+        println!("{}", cluster.report());
+    }
+    let gone = stage(&named("the node is removed"), || drop(cluster));
     passed && gone
 }
 

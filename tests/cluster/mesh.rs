@@ -19,26 +19,53 @@ pub(crate) const EXCLUDED: &str = "by-init";
 /// The agent's pods.
 pub(crate) const AGENT: &str = "daemonset/mesh-cni-agent --namespace=kube-system";
 
-/// Applies the manifests with a second excluded namespace, and waits until every agent is ready.
+/// Installs mesh-cni, and waits until every agent is ready.
 pub(crate) fn enable(cluster: &mut TestCluster) {
-    let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
-    assert!(
-        INSTALL.contains(kube_system),
-        "the manifest has another form"
-    );
-    let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
-    cluster
-        .kubectl
-        .apply(&INSTALL.replace(kube_system, &excluded));
+    install(cluster, &[]);
     rolled_out(cluster);
     assert!(is_listed(cluster), "{}", list(cluster));
 }
 
+/// Applies the manifests with a second excluded namespace, and with flags for the agent.
+pub(crate) fn install(cluster: &TestCluster, flags: &[&str]) {
+    let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
+    let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
+    let manifest = replaced(INSTALL, kube_system, &excluded);
+    cluster
+        .kubectl
+        .apply(&with_flags(&manifest, "--mode=chained", flags));
+}
+
 /// Uninstalls mesh-cni from the node as operators do. The remaining `DaemonSet` does nothing.
 pub(crate) fn disable(cluster: &TestCluster) {
-    cluster.kubectl.apply(UNINSTALL);
+    uninstall(cluster, &[]);
+}
+
+/// As [`disable`], with flags for the uninstallation.
+pub(crate) fn uninstall(cluster: &TestCluster, flags: &[&str]) {
+    cluster
+        .kubectl
+        .apply(&with_flags(UNINSTALL, "--run-dir=/run/mesh-cni", flags));
     rolled_out(cluster);
     assert!(!is_listed(cluster), "{}", list(cluster));
+}
+
+/// The manifest with flags after the argument, an item of a list.
+fn with_flags(manifest: &str, argument: &str, flags: &[&str]) -> String {
+    let item = |flag: &str| format!("\n            - {flag}");
+    let item_before = item(argument) + "\n";
+    let more: String = flags.iter().map(|flag| item(flag)).collect();
+    let items = item(argument) + &more + "\n";
+    replaced(manifest, &item_before, &items)
+}
+
+fn replaced(manifest: &str, old: &str, new: &str) -> String {
+    assert_eq!(
+        manifest.matches(old).count(),
+        1,
+        "the manifest has another form"
+    );
+    manifest.replace(old, new)
 }
 
 /// Removes mesh-cni from the cluster, as operators do.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_tests::{Kubectl, Node, cluster_binary, crictl};
+use mesh_cni_tests::{Kubectl, Node, NodeRuntime, cluster_binary, crictl};
 use serde_json::{Value, json};
 
 /// How long a stage waits for a rollout.
@@ -55,7 +55,7 @@ impl Requests {
 
 impl TestCluster {
     /// Starts a node with a main plugin and without mesh-cni.
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(runtime: NodeRuntime) -> Self {
         let ipam = json!({
             "type": "host-local",
             "ranges": [[{"subnet": "10.244.0.0/16"}], [{"subnet": "fd00:244::/64"}]],
@@ -69,7 +69,7 @@ impl TestCluster {
                 {"type": "portmap", "capabilities": {"portMappings": true}},
             ],
         });
-        let node = Node::start(&list.to_string());
+        let node = Node::start(runtime, &list.to_string());
         let kubectl = node.kubectl();
         Self { node, kubectl }
     }
@@ -170,8 +170,10 @@ impl TestCluster {
             .flatten();
         let mut ids = statuses.filter(|status| status["name"] == *container);
         let id = ids.next().and_then(|status| status["containerID"].as_str());
-        let id = id.and_then(|id| id.strip_prefix("containerd://"));
-        let id = id.unwrap_or_else(|| panic!("no container {container} in {pod:#}"));
+        // For example, `containerd://` and the ID.
+        let (_runtime, id) = id
+            .and_then(|id| id.split_once("://"))
+            .unwrap_or_else(|| panic!("no container {container} in {pod:#}"));
         let inspected = crictl(
             self.node.isolated_host(),
             &["inspect", "--output", "json", id],

@@ -7,8 +7,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
 
-use mesh_cni_tests::Process;
-use serde_json::{Value, json};
+use mesh_cni_tests::{IstioCni, Process};
+use serde_json::Value;
 
 use crate::node::Node;
 
@@ -29,64 +29,6 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// How often Istio's agent looks at the list here. It reacts to changes within a second.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// What Istio's node agent does with a node's files.
-#[derive(Clone, Debug)]
-struct Istio {
-    conf: PathBuf,
-    binary: PathBuf,
-}
-
-impl Istio {
-    fn of(node: &Node) -> Self {
-        Self {
-            conf: node.conf(FILE),
-            binary: node.path().join("bin/istio-cni"),
-        }
-    }
-
-    /// Writes the binary, and the entry at the end of the list in place of an older one. Unknown fields
-    /// stay, as its maps keep them.
-    fn install(&self) {
-        fs::copy(self.binary.with_file_name("calico"), &self.binary).unwrap();
-        let mut list = self.list();
-        let plugins = list["plugins"].as_array_mut().unwrap();
-        remove_first(plugins);
-        plugins.push(json!({"type": "istio-cni", "plugin_log_level": "info"}));
-        self.write(&list);
-    }
-
-    /// Removes the first entry of its type, then the binary.
-    fn uninstall(&self) {
-        let mut list = self.list();
-        remove_first(list["plugins"].as_array_mut().unwrap());
-        self.write(&list);
-        fs::remove_file(&self.binary).unwrap();
-    }
-
-    fn is_installed(&self) -> bool {
-        let list = self.list();
-        let mut plugins = list["plugins"].as_array().unwrap().iter();
-        plugins.any(|plugin| plugin["type"] == "istio-cni")
-    }
-
-    fn list(&self) -> Value {
-        serde_json::from_str(&fs::read_to_string(&self.conf).unwrap()).unwrap()
-    }
-
-    fn write(&self, list: &Value) {
-        let new = self.conf.with_file_name("istio-cni.tmp");
-        fs::write(&new, format!("{list:#}")).unwrap();
-        fs::rename(&new, &self.conf).unwrap();
-    }
-}
-
-fn remove_first(plugins: &mut Vec<Value>) {
-    let first = plugins
-        .iter()
-        .position(|plugin| plugin["type"] == "istio-cni");
-    first.map(|first| plugins.remove(first));
-}
-
 /// Istio's agent, which adds its entry again whenever it is missing.
 struct RunningIstio {
     stop: Sender<()>,
@@ -95,14 +37,14 @@ struct RunningIstio {
 }
 
 impl RunningIstio {
-    fn start(istio: &Istio) -> Self {
+    fn start(istio: &IstioCni) -> Self {
         let istio = istio.clone();
         let (stop, stopped) = channel();
         let thread = spawn(move || {
             let mut times = 0;
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 if !istio.is_installed() {
-                    istio.install();
+                    install(&istio);
                     times += 1;
                 }
             }
@@ -118,11 +60,16 @@ impl RunningIstio {
 }
 
 /// A node with Istio CNI.
-fn with_istio() -> (Node, Istio) {
+fn with_istio() -> (Node, IstioCni) {
     let node = Node::with(&[(FILE, LIST)]);
-    let istio = Istio::of(&node);
-    istio.install();
+    let istio = IstioCni::of(node.conf(FILE), &node.path().join("bin"));
+    install(&istio);
     (node, istio)
+}
+
+/// Installs Istio CNI with a plugin that records its calls.
+fn install(istio: &IstioCni) {
+    istio.install(&istio.binary().with_file_name("calico"));
 }
 
 /// The plugins that redirect a new pod.
@@ -154,7 +101,7 @@ fn istio_leaves_first() {
     node.must("install", REPLACE);
     assert_eq!(redirecting(&node), ["mesh-cni"]);
     // Istio's agent still runs, so both are in the list until ours replaces it again.
-    istio.install();
+    install(&istio);
     assert_eq!(redirecting(&node), ["mesh-cni", "istio-cni"]);
     node.must("install", REPLACE);
     assert_eq!(redirecting(&node), ["mesh-cni"]);
@@ -167,7 +114,7 @@ fn istio_leaves_first() {
         "{report}"
     );
     assert_clean(&node);
-    istio.install();
+    install(&istio);
     assert_eq!(redirecting(&node), ["istio-cni"]);
 }
 
@@ -175,7 +122,7 @@ fn istio_leaves_first() {
 fn both_run_and_ours_leaves_first() {
     let (node, istio) = with_istio();
     node.must("install", REPLACE);
-    istio.install();
+    install(&istio);
     let report = node.must("uninstall", &[RESTORE, &["--remove-binary"]].concat());
     assert!(report.contains("names istio-cni already"), "{report}");
     assert_eq!(redirecting(&node), ["istio-cni"]);
@@ -190,7 +137,7 @@ fn ours_leaves_and_istio_was_only_stopped() {
     node.must("uninstall", &[RESTORE, &["--remove-binary"]].concat());
     assert_eq!(redirecting(&node), ["istio-cni"]);
     // Its agent starts, and replaces the restored entry by its own.
-    istio.install();
+    install(&istio);
     assert_eq!(redirecting(&node), ["istio-cni"]);
     istio.uninstall();
     assert_clean(&node);
@@ -200,7 +147,7 @@ fn ours_leaves_and_istio_was_only_stopped() {
 fn without_the_option_istio_keeps_its_own_entry() {
     let (node, istio) = with_istio();
     node.must("install", REPLACE);
-    istio.install();
+    install(&istio);
     node.must("uninstall", &["--remove-binary"]);
     assert_eq!(redirecting(&node), ["istio-cni"]);
     istio.uninstall();
@@ -213,7 +160,7 @@ fn a_copy_leaves_istio_in_its_own_list() {
     let (node, istio) = with_istio();
     node.must("install", &owned);
     assert_eq!(redirecting(&node), ["mesh-cni"]);
-    istio.install();
+    install(&istio);
     assert_eq!(redirecting(&node), ["mesh-cni"]);
     node.must("uninstall", &[RESTORE, &["--remove-binary"]].concat());
     assert_eq!(redirecting(&node), ["istio-cni"]);
@@ -291,7 +238,7 @@ fn in_an_overlap_ours_can_be_uninstalled_while_istio_runs() {
     node.load();
     theirs.stop();
     if !istio.is_installed() {
-        istio.install();
+        install(&istio);
     }
     assert_eq!(redirecting(&node), ["istio-cni"]);
     istio.uninstall();

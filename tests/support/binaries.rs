@@ -33,6 +33,11 @@ pub fn bookinfo() -> PathBuf {
     sibling("bookinfo")
 }
 
+/// The substitute for Istio CNI on the test cluster.
+pub fn istio_cni() -> PathBuf {
+    sibling("istio-cni")
+}
+
 /// Envoy, which `scripts/setup cluster` downloads.
 pub fn envoy() -> PathBuf {
     let named = env::var_os("ENVOY").map(PathBuf::from);

@@ -18,6 +18,9 @@ pub struct Containerd {
 }
 
 impl Containerd {
+    /// Its socket in the isolated host.
+    pub(crate) const SOCKET: &str = "/run/containerd/containerd.sock";
+
     /// Starts it with its log in `state`, and imports the image of the sandboxes.
     pub fn start(isolated_host: &IsolatedHost, state: &Path) -> Self {
         let config = isolated_host.path("/etc/mesh-cni-tests.containerd.toml");

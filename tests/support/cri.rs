@@ -10,10 +10,12 @@ use mesh_cni_netns::NetNs;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::{Finished, Image, IsolatedHost, cluster_binary, finish, reference_plugins};
+use crate::{
+    Containerd, Crio, Finished, Image, IsolatedHost, cluster_binary, finish, reference_plugins,
+};
 
 /// The sockets of the runtimes in the isolated host.
-const SOCKETS: [&str; 2] = ["/run/crio/crio.sock", "/run/containerd/containerd.sock"];
+const SOCKETS: [&str; 2] = [Crio::SOCKET, Containerd::SOCKET];
 
 /// The image of the sandboxes, which also runs as a container.
 pub(crate) const PAUSE: &str = "mesh-cni.test/pause:1";

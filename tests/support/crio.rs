@@ -1,6 +1,7 @@
 //! CRI-O in an isolated host, with conmon and runc.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +15,22 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 const STORE: &str =
     "containers-storage:[overlay@/var/lib/containers/storage+/run/containers/storage]";
 
+/// runc, without what a container cannot have here: control of huge pages, and an OOM score below that
+/// of its parent. containerd leaves both out if they are missing.
+const RUNC: &str = r#"#!/bin/sh
+bundle=
+previous=
+for argument; do
+  [ "$previous" != --bundle ] || bundle=$argument
+  previous=$argument
+done
+if [ -n "$bundle" ]; then
+  sed -i -z -e 's/"hugepageLimits": *\[[^]]*\]/"hugepageLimits": []/g' \
+    -e 's/"oomScoreAdj": *-[0-9]*/"oomScoreAdj": 0/' "$bundle/config.json"
+fi
+exec /usr/sbin/runc "$@"
+"#;
+
 /// CRI-O with the reference CNI plugins in `/opt/cni/bin`, without a network configuration. It reads
 /// `/etc/crio.conf` and then the files in `/etc/crio.conf.d`.
 #[derive(Debug)]
@@ -22,6 +39,9 @@ pub struct Crio {
 }
 
 impl Crio {
+    /// Its socket in the isolated host.
+    pub(crate) const SOCKET: &str = "/run/crio/crio.sock";
+
     /// Stores the image of the sandboxes, and starts it with its log in `state`.
     pub fn start(isolated_host: &IsolatedHost, state: &Path) -> Self {
         let etc = isolated_host.path("/etc");
@@ -30,12 +50,19 @@ impl Crio {
         let policy = r#"{"default": [{"type": "insecureAcceptAnything"}]}"#;
         fs::write(etc.join("policy.json"), policy).expect("/etc can be written");
         install_reference_plugins(isolated_host);
-        let pause = write_pause(state);
-        isolated_host.must(&format!(
-            "skopeo --policy /etc/policy.json copy --quiet oci-archive:{} {STORE}{PAUSE}",
-            pause.display()
-        ));
+        let runc = etc.join("runc-for-crio");
+        fs::write(&runc, RUNC).expect("/etc can be written");
+        fs::set_permissions(&runc, Permissions::from_mode(0o755)).expect("the file exists");
+        Self::import(isolated_host, PAUSE, &write_pause(state));
         Self::run(isolated_host, state)
+    }
+
+    /// Stores an image under this name.
+    pub fn import(isolated_host: &IsolatedHost, name: &str, archive: &Path) {
+        let archive = archive.display();
+        isolated_host.must(&format!(
+            "skopeo --policy /etc/policy.json copy --quiet oci-archive:{archive} {STORE}{name}"
+        ));
     }
 
     /// Starts it again with the files of an earlier run; containers keep running.
@@ -94,7 +121,7 @@ conmon_cgroup = "pod"
 pinns_path = "{pinns}"
 seccomp_profile = "unconfined"
 [crio.runtime.runtimes.runc]
-runtime_path = "/usr/sbin/runc"
+runtime_path = "/etc/runc-for-crio"
 monitor_path = "/usr/bin/conmon"
 monitor_cgroup = "pod"
 [crio.image]

@@ -13,6 +13,7 @@ mod host;
 mod hostile_pods;
 mod image;
 mod isolated_host;
+mod istio_cni;
 mod kube;
 mod kubectl;
 mod memory_group;
@@ -30,8 +31,8 @@ mod user_ns;
 
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
-    bookinfo, cluster_binary, cnitool, crio, envoy, helm, mesh_cni, mesh_cni_agent, mesh_cnictl,
-    multus, newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
+    bookinfo, cluster_binary, cnitool, crio, envoy, helm, istio_cni, mesh_cni, mesh_cni_agent,
+    mesh_cnictl, multus, newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
 };
 pub use containerd::Containerd;
 pub use cri::{SandboxPod, crictl};
@@ -41,10 +42,11 @@ pub use host::Host;
 pub use hostile_pods::hostile_pod;
 pub use image::Image;
 pub use isolated_host::IsolatedHost;
+pub use istio_cni::IstioCni;
 pub use kube::KubeApi;
 pub use kubectl::{Kubectl, Watch};
 pub use memory_group::MemoryGroup;
-pub use node::Node;
+pub use node::{Node, NodeRuntime};
 pub use pod::{
     PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, productpage_rules, rules_with_annotation,
     rules_with_annotations, rules_with_proxy_env,

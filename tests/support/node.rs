@@ -3,6 +3,7 @@
 
 mod parts;
 
+use std::fmt::Debug;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::kube::{authority, kubeconfig, private_file, random_token, server::Serving};
 use crate::kube::{start_etcd, start_server};
-use crate::{Containerd, Host, IsolatedHost, Kubectl, Process};
+use crate::{Containerd, Crio, Host, IsolatedHost, Kubectl, Process};
 
 /// The timeout for every wait; long, for slow and busy machines.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -30,10 +31,37 @@ const USERS: &[(&str, &str, &str)] = &[
     ("kube-proxy", "system:kube-proxy", ""),
 ];
 
+/// The container runtime of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRuntime {
+    /// containerd.
+    Containerd,
+    /// CRI-O.
+    Crio,
+}
+
+impl NodeRuntime {
+    /// Starts it; dropping the value stops it.
+    fn start(self, isolated_host: &IsolatedHost, state: &Path) -> Box<dyn Debug> {
+        match self {
+            Self::Containerd => Box::new(Containerd::start(isolated_host, state)),
+            Self::Crio => Box::new(Crio::start(isolated_host, state)),
+        }
+    }
+
+    fn socket(self) -> &'static str {
+        match self {
+            Self::Containerd => Containerd::SOCKET,
+            Self::Crio => Crio::SOCKET,
+        }
+    }
+}
+
 /// A node named `node`. Dropping the value stops it and removes its files.
 #[derive(Debug)]
 pub struct Node {
     running: Option<Running>,
+    runtime: NodeRuntime,
     directory: TempDir,
 }
 
@@ -46,13 +74,13 @@ struct Running {
     _controllers: Process,
     _server: Process,
     _etcd: Process,
-    containerd: Option<Containerd>,
+    runtime: Option<Box<dyn Debug>>,
     isolated_host: Arc<IsolatedHost>,
 }
 
 impl Node {
     /// Starts the node with a network configuration list, and waits until it is ready.
-    pub fn start(list: &str) -> Self {
+    pub fn start(runtime: NodeRuntime, list: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be created");
         let names = [
             "127.0.0.1",
@@ -64,6 +92,7 @@ impl Node {
         authority::create_in(directory.path(), &names);
         let mut node = Self {
             running: None,
+            runtime,
             directory,
         };
         node.create_users();
@@ -91,16 +120,25 @@ impl Node {
         let host = self.host();
         let running = self.running_mut();
         drop(running.kubelet.take());
-        let kubelet = parts::kubelet(&host, self.directory.path());
+        let kubelet = parts::kubelet(&host, self.directory.path(), self.runtime.socket());
         self.running_mut().kubelet = Some(kubelet);
     }
 
-    /// Kills containerd and starts it again; containers keep running.
-    pub fn restart_containerd(&mut self) {
-        let running = self.running_mut();
-        drop(running.containerd.take());
-        let containerd = Containerd::start(&running.isolated_host.clone(), self.directory.path());
-        self.running_mut().containerd = Some(containerd);
+    /// Kills the container runtime and starts it again; containers keep running.
+    pub fn restart_runtime(&mut self) {
+        drop(self.running_mut().runtime.take());
+        let runtime = self
+            .runtime
+            .start(self.isolated_host(), self.directory.path());
+        self.running_mut().runtime = Some(runtime);
+    }
+
+    /// Imports an image with this name.
+    pub fn import(&self, name: &str, archive: &Path) {
+        match self.runtime {
+            NodeRuntime::Containerd => Containerd::import(self.isolated_host(), archive),
+            NodeRuntime::Crio => Crio::import(self.isolated_host(), name, archive),
+        }
     }
 
     /// Kills everything at once, as a power failure does, and boots with the same disk.
@@ -118,7 +156,7 @@ impl Node {
             fs::create_dir_all(&lists).expect("the isolated host's /etc can be written");
             fs::write(lists.join("10-node.conflist"), list).expect("a list can be written");
         }
-        let containerd = Containerd::start(&isolated_host, directory);
+        let runtime = self.runtime.start(&isolated_host, directory);
         let etcd = start_etcd(&host, directory);
         let admin = Kubectl::new(host.clone(), self.path("admin.kubeconfig"));
         let serving = Serving {
@@ -128,13 +166,13 @@ impl Node {
         };
         let server = start_server(&admin, &host, directory, &serving);
         self.running = Some(Running {
-            kubelet: Some(parts::kubelet(&host, directory)),
+            kubelet: Some(parts::kubelet(&host, directory, self.runtime.socket())),
             kube_proxy: parts::kube_proxy(&host, directory),
             _scheduler: parts::scheduler(&host, directory),
             _controllers: parts::controllers(&host, directory),
             _server: server,
             _etcd: etcd,
-            containerd: Some(containerd),
+            runtime: Some(runtime),
             isolated_host,
         });
         self.wait_ready();

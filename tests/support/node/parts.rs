@@ -53,7 +53,7 @@ pub(super) fn scheduler(host: &Host, directory: &Path) -> Process {
     Process::start(&command, &directory.join("scheduler.log"))
 }
 
-pub(super) fn kubelet(host: &Host, directory: &Path) -> Process {
+pub(super) fn kubelet(host: &Host, directory: &Path, runtime_socket: &str) -> Process {
     let file = directory.join("kubelet.json");
     let text = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -62,7 +62,7 @@ pub(super) fn kubelet(host: &Host, directory: &Path) -> Process {
         "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
         "authorization": {"mode": "AlwaysAllow"},
         "cgroupDriver": "cgroupfs",
-        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "containerRuntimeEndpoint": format!("unix://{runtime_socket}"),
         "failSwapOn": false,
         // There is no DNS server; pods do not need one.
         "clusterDNS": ["10.96.0.10"],
