@@ -14,4 +14,5 @@ mod deleting;
 mod hostile;
 mod in_place;
 mod labelling;
+mod listing;
 mod taint;

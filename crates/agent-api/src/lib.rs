@@ -7,12 +7,16 @@ use std::time::Duration;
 mod client;
 pub mod path;
 mod pod;
+mod pod_list;
 mod report;
 mod response;
 mod status;
 
 pub use client::{Bounded, Client, Deadline, HttpError, SetTimeout};
 pub use pod::{PROTOCOL_VERSION, PodAnswer, PodAnswerError};
+pub use pod_list::{
+    ListedPod, MAX_LISTED_PODS, PodDecision, PodList, PodListSource, Refusals, RulesApplied,
+};
 pub use report::{
     AddOutcome, LogLine, MAX_REPORT_BYTES, MAX_WARNINGS, Report, ReportError, ReportedWarning,
 };

@@ -1,7 +1,8 @@
 //! The request paths of the agent.
 
-/// `GET`: the facts about one pod, as a [`PodAnswer`](crate::PodAnswer). Followed by
-/// `/{namespace}/{name}`, or by `?uid=UID` for the pod with that UID.
+/// `GET`: a page of the node's pods, as a [`PodList`](crate::PodList). Followed by
+/// `/{namespace}/{name}` or `?uid=UID`: the facts about one pod, as a
+/// [`PodAnswer`](crate::PodAnswer).
 pub const PODS: &str = "/v1/pods";
 
 /// `GET`: the state of the node, as an [`AgentStatus`](crate::AgentStatus).
@@ -36,6 +37,15 @@ pub fn pod(namespace: &str, name: &str, uid: Option<&str>) -> String {
 /// The path of the pod with that UID: `/v1/pods?uid={uid}`.
 pub fn pod_by_uid(uid: &str) -> String {
     format!("{PODS}?uid={uid}")
+}
+
+/// The path of a page of the node's pods: those after `after`, a
+/// [`PodList::next`](crate::PodList::next), or the first ones.
+pub fn pods(after: Option<&str>) -> String {
+    match after {
+        Some(after) => format!("{PODS}?after={after}"),
+        None => PODS.to_owned(),
+    }
 }
 
 fn is_plain(uid: &str) -> bool {

@@ -61,6 +61,13 @@ pub(crate) fn open(
     Ok(netns)
 }
 
+/// Whether one of these processes runs in the pod.
+pub(crate) fn is_visible(processes: &ProcessTable, pod: &Pod, store: &PodStore) -> bool {
+    let static_uid = store.static_uid(pod);
+    let mut processes = processes.iter();
+    processes.any(|process| is_in(pod, process, static_uid.as_deref()))
+}
+
 fn join(addresses: &[IpAddr]) -> String {
     let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     addresses.join(", ")

@@ -267,8 +267,8 @@ impl Repairer {
         if let Some((_, processes)) = processes.as_mut().filter(is_new) {
             return Arc::clone(processes);
         }
-        let proc = self.namespaces.proc.clone();
-        let table = spawn_blocking(move || ProcessTable::read(&proc).unwrap_or_default())
+        let namespaces = Arc::clone(&self.namespaces);
+        let table = spawn_blocking(move || namespaces.processes())
             .await
             .unwrap_or_default();
         let (_, table) = processes.insert((Instant::now(), Arc::new(table)));

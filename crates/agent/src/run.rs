@@ -24,6 +24,7 @@ use crate::live_rules::LiveRulesReader;
 use crate::metrics::Metrics;
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, Repairer};
+use crate::reported::ReportedPods;
 use crate::settings::ServiceSettings;
 use crate::watch_progress::WatchKind;
 use crate::{error_chain, install, log, shutdown, taint, warnings};
@@ -141,10 +142,7 @@ fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {
         lookup: agent.lookup.clone(),
         readiness: Arc::clone(&agent.readiness),
         counters: Arc::clone(agent.repair.as_ref()?),
-        namespaces: Arc::new(PodNamespaces::new(
-            settings.proc.clone(),
-            Arc::clone(&agent.store),
-        )),
+        namespaces: Arc::clone(&agent.namespaces),
     })
 }
 
@@ -155,6 +153,8 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
     if let Some(name) = &backend.name {
         metrics.backend(name);
     }
+    let namespaces = PodNamespaces::new(settings.proc.clone(), Arc::clone(&store));
+    let namespaces = Arc::new(namespaces);
     Agent {
         node: settings.node_name.clone(),
         readiness: Arc::new(readiness),
@@ -167,7 +167,10 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
         metrics,
         backend,
         conf: settings.conf.clone(),
-        live_rules: LiveRulesReader::new(settings.proc.clone()),
+        live_rules: LiveRulesReader::new(Arc::clone(&namespaces)),
+        namespaces,
+        reported: ReportedPods::new(!needs_pods(settings)),
+        watches_pods: needs_pods(settings),
         repair: settings
             .repair
             .as_ref()

@@ -6,14 +6,12 @@ mod walk;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use mesh_cni_agent_api::{AgentStatus, CheckStatus, RepairStatus};
-use mesh_cni_plan::{Decision, MeshConf, rule_counts};
-
-use crate::decide::decide;
-use mesh_cni_kube::pod::{Pod, PodError};
+use mesh_cni_agent_api::{
+    AgentStatus, CheckStatus, ListedPod, PodDecision, PodList, PodListSource, RepairStatus,
+    RulesApplied,
+};
 
 pub(crate) use pod::page as pod;
 pub(crate) use walk::{WalkQuery, page as walk};
@@ -21,11 +19,11 @@ pub(crate) use walk::{WalkQuery, page as walk};
 /// What a browser may do with the page: show it with its one style sheet, and send its form to the
 /// agent.
 pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; \
-     style-src 'sha256-41ejvYupL51l/zNKC4YJgYObpmyb2O32qXLUM5G+Ocg='; \
+     style-src 'sha256-DYHLpdpDPkETiEdOCmuzO5Cpp2+We3Klpyn4Q7NovPY='; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How many pods the start page shows at a time.
-const PODS: usize = 200;
+pub(crate) const PODS: usize = 200;
 
 /// The longest text in one cell of a table, in bytes. A tenant's annotation can be part of it.
 const MAX_CELL_BYTES: usize = 500;
@@ -33,38 +31,44 @@ const MAX_CELL_BYTES: usize = 500;
 /// The longest listing, in bytes.
 const MAX_LISTING_BYTES: usize = 64 * 1024;
 
-/// Readable on a phone, in both color schemes, and without color.
+/// Readable on a phone, in both color schemes, and without color. On a narrow screen each row of a
+/// table is a block of lines with the titles of its columns.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:0 auto;padding:1rem}\
-table{border-collapse:collapse;display:block;overflow-x:auto}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}\
+table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8886}\
-pre{overflow-x:auto;padding:.75rem;border:1px solid #8886;border-radius:.25rem}\
-input,select,button{font:inherit;padding:.25rem .5rem;max-width:100%}\
+code,pre{font:.85em/1.5 ui-monospace,monospace}\
+pre{white-space:pre-wrap;padding:.75rem;border:1px solid #8886;border-radius:.25rem}\
+input,select,button{font:inherit;padding:.25rem .5rem;max-width:100%;box-sizing:border-box}\
 form input{width:34rem}\
 label{display:block;margin:.5rem 0}\
+small{display:block}\
+.word{font-weight:bold;overflow-wrap:normal}\
 .state{border-left:.4rem solid;padding-left:.75rem}\
 .running{border-color:#2a7}\
-.running,tr.redirect td:nth-child(4){color:light-dark(#064,#6da)}\
-.updating,.error{border-color:#c60;color:light-dark(#930,#fb7)}\
+.running,.good{color:light-dark(#064,#6da)}\
+.updating,.error,.bad{border-color:#c60;color:light-dark(#930,#fb7)}\
+@media(max-width:48rem){\
+thead{display:none}\
+tr{display:block;padding:.5rem 0;border-bottom:1px solid #8886}\
+td{display:block;padding:0;border:0}\
+td[data-title]:before{content:attr(data-title) ': ';opacity:.75}\
+td small{display:inline}\
+}\
 ";
 
-/// The start page, with the pods from that number on.
-pub(crate) fn node(
-    status: &AgentStatus,
-    pods: &[Arc<Pod>],
-    first: usize,
-    conf: &MeshConf,
-) -> Markup {
+/// The start page with a part of the list of pods, of which `first` come before it.
+pub(crate) fn node(status: &AgentStatus, first: usize, pods: &PodList) -> Markup {
     let state = status.state.as_str();
     let backend = status.backend.name.as_deref().unwrap_or("none");
     document(
         &format!("mesh-cni on {}", status.node),
         &html! {
-            p.state.(state) { strong { (state) } " " (status.why) }
+            p.state.(state) { strong { (state) } " " (prose(&status.why)) }
             (checks(&status.checks))
             p {
-                "Back end: " (backend) " (" (status.backend.detail) ")."
+                "Back end: " (backend) " (" (prose(&status.backend.detail)) ")."
                 @if let Some(age) = status.watch_age_seconds {
                     " The API server last sent something " (format!("{age:.0}")) " s ago."
                 }
@@ -73,7 +77,7 @@ pub(crate) fn node(
             @if let Some(status) = &status.repair { (repair(status)) }
             @if !status.warnings.is_empty() { (warnings(&status.warnings)) }
             (walk::form(&WalkQuery::default()))
-            (pod_table(pods, first, conf))
+            (pod_table(first, pods))
         },
     )
 }
@@ -94,96 +98,143 @@ fn document(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// A table. Each row has its cells.
-fn table<const N: usize>(header: [&str; N], rows: &Markup) -> Markup {
+/// A table. Each row is a list of cells.
+fn table<const N: usize>(titles: [&str; N], rows: &[[Markup; N]]) -> Markup {
     html! {
         table {
-            thead { tr { @for title in header { th { (title) } } } }
-            tbody { (rows) }
+            thead { tr { @for title in titles { th { (title) } } } }
+            tbody {
+                @for cells in rows {
+                    tr { @for (title, cell) in titles.iter().zip(cells) { td data-title=(title) { (cell) } } }
+                }
+            }
         }
     }
 }
 
-fn checks(checks: &[CheckStatus]) -> Markup {
-    let rows = html! {
-        @for check in checks {
-            tr { td { (check.name) } td { (yes_or_no(check.ready)) } td { (shortened(&check.detail, MAX_CELL_BYTES)) } }
-        }
+/// Text of at most [`MAX_CELL_BYTES`], with what is in back-ticks as code.
+fn prose(text: &str) -> Markup {
+    let text = shortened(text, MAX_CELL_BYTES);
+    let parts: Vec<_> = text.split('`').collect();
+    // Without its partner, the last back-tick is a character like any other.
+    let (parts, rest) = match parts.as_slice() {
+        [parts @ .., before, after] if parts.len() % 2 == 0 => (parts, Some((before, after))),
+        parts => (parts, None),
     };
+    html! {
+        @for (index, part) in parts.iter().enumerate() {
+            @if index % 2 == 0 { (part) } @else { code { (part) } }
+        }
+        @if let Some((before, after)) = rest { (before) "`" (after) }
+    }
+}
+
+fn text(text: impl maud::Render) -> Markup {
+    text.render()
+}
+
+fn checks(checks: &[CheckStatus]) -> Markup {
+    let row = |check: &CheckStatus| {
+        let ready = yes_or_no(check.ready);
+        [text(&check.name), text(ready), prose(&check.detail)]
+    };
+    let rows: Vec<_> = checks.iter().map(row).collect();
     html! { h2 { "Checks" } (table(["Check", "Ready", "Details"], &rows)) }
 }
 
 fn repair(status: &RepairStatus) -> Markup {
-    let rows = html! {
-        @for broken in &status.pods {
-            tr { td { (broken.pod) } td { (shortened(&broken.why, MAX_CELL_BYTES)) } }
-        }
-    };
+    let pods = status.pods.iter();
+    let rows: Vec<_> = pods
+        .map(|broken| [text(&broken.pod), prose(&broken.why)])
+        .collect();
     html! {
         h2 { "Repair" }
         p {
             "Actions for broken pods: " (status.remedies.join(", ")) ". "
             (status.done) " done, " (status.failed) " failed, " (status.broken) " broken now."
         }
-        @if !status.pods.is_empty() { (table(["Pod", "Why it is broken"], &rows)) }
+        @if !rows.is_empty() { (table(["Pod", "Why it is broken"], &rows)) }
     }
 }
 
 fn warnings(counts: &BTreeMap<String, u64>) -> Markup {
-    let rows = html! {
-        @for (code, count) in counts { tr { td { (code) } td { (count) } } }
-    };
+    let rows: Vec<_> = counts
+        .iter()
+        .map(|(code, count)| [text(code), text(count)])
+        .collect();
     html! { h2 { "Warnings about redirected pods" } (table(["Code", "Reports"], &rows)) }
 }
 
-fn pod_table(pods: &[Arc<Pod>], first: usize, conf: &MeshConf) -> Markup {
-    let first = first.min(pods.len());
-    let next = pods.len().min(first + PODS);
-    let rows = html! {
-        @for pod in &pods[first..next] {
-            @let (namespace, name) = (&pod.name.namespace, &pod.name.name);
-            @let (decision, reason) = describe_row(pod, conf);
-            tr.(decision) {
-                td { (namespace) }
-                td { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
-                td { (pod.phase) }
-                td { (decision) }
-                td { (shortened(&reason, MAX_CELL_BYTES)) }
-            }
-        }
-    };
+fn pod_table(first: usize, list: &PodList) -> Markup {
+    let next = first + list.pods.len();
+    let rows: Vec<_> = list
+        .pods
+        .iter()
+        .map(|pod| pod_row(pod, list.source))
+        .collect();
+    let titles = [
+        "Namespace",
+        "Pod",
+        "Phase",
+        "Decision",
+        "Rules applied?",
+        "Reason",
+    ];
     html! {
-        h2 { "Pods of this node (" (pods.len()) ")" }
-        @if pods.is_empty() {
+        h2 { "Pods of this node (" (list.total) ")" }
+        @if let Some(note) = &list.note { p { "Note: " (prose(note)) "." } }
+        @if list.total == 0 {
             p { "No pods are known." }
         } @else {
-            @if next - first < pods.len() { p { "Pods " (first + 1) " to " (next) "." } }
-            (table(["Namespace", "Pod", "Phase", "Decision", "Reason"], &rows))
+            @if rows.len() < list.total { p { "Pods " (first + 1) " to " (next) "." } }
+            (table(titles, &rows))
             @if first > 0 { p { a href={ "/?from=" (first.saturating_sub(PODS)) } { "previous" } } }
-            @if next < pods.len() { p { a href={ "/?from=" (next) } { "next" } } }
+            @if next < list.total { p { a href={ "/?from=" (next) } { "next" } } }
         }
     }
 }
 
-/// The same as [`describe`] for the table, which requests nothing.
-fn describe_row(pod: &Pod, conf: &MeshConf) -> (&'static str, String) {
-    match &pod.facts {
-        Err(PodError::TooLarge) => (
-            "large",
-            "its settings are not kept in memory; its page requests them".to_owned(),
-        ),
-        _ => describe(&decide(pod, conf)),
-    }
-}
-
-/// A decision in one word, and its reason.
-fn describe(decision: &Result<Decision, String>) -> (&'static str, String) {
-    match decision {
-        Ok(Decision::OwnPod) => ("skip", "it is the agent's own pod".to_owned()),
-        Ok(Decision::Skip(reason)) => ("skip", reason.to_string()),
-        Ok(Decision::Redirect(redirection)) => ("redirect", rule_counts(&redirection.rule_sets)),
-        Err(error) => ("error", error.clone()),
-    }
+fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 6] {
+    let (namespace, name) = (&pod.namespace, &pod.name);
+    let name = if source == PodListSource::Watch {
+        html! { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
+    } else {
+        text(name)
+    };
+    let decision = match pod.decision {
+        PodDecision::Redirect => "good",
+        PodDecision::Refuse => "bad",
+        PodDecision::Skip | PodDecision::Unknown => "",
+    };
+    let rules = match (pod.rules, pod.decision) {
+        (RulesApplied::Yes, _) => "good",
+        (RulesApplied::Drifted, _) | (RulesApplied::No, PodDecision::Redirect) => "bad",
+        (RulesApplied::No | RulesApplied::Unknown, _) => "",
+    };
+    [
+        text(namespace),
+        name,
+        text(if pod.phase.is_empty() {
+            "unknown"
+        } else {
+            &pod.phase
+        }),
+        html! { span.word.(decision) { (pod.decision.as_str()) } },
+        html! {
+            span.word.(rules) { (pod.rules.as_str()) }
+            @if let Some(detail) = &pod.rules_detail { small { " " (prose(detail)) } }
+        },
+        html! {
+            (prose(&pod.reason))
+            @if let Some(refusals) = &pod.refusals {
+                small {
+                    " Failed ADDs: " (refusals.count) ", the last with code " (refusals.code)
+                    @if !refusals.message.is_empty() { ": " (prose(&refusals.message)) }
+                    "."
+                }
+            }
+        },
+    ]
 }
 
 /// The text, or its start if it is longer than that many bytes.
@@ -214,6 +265,19 @@ mod tests {
             SECURITY_POLICY.contains(&format!("style-src 'sha256-{sum}';")),
             "{sum}"
         );
+    }
+
+    #[test]
+    fn text_in_back_ticks_is_code() {
+        for (text, html) in [
+            ("a `b` c `<d>`", "a <code>b</code> c <code>&lt;d&gt;</code>"),
+            ("`a` b` c", "<code>a</code> b` c"),
+            ("no code", "no code"),
+            ("`", "`"),
+            ("", ""),
+        ] {
+            assert_eq!(prose(text).0, html);
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRA
 use hyper::{Method, StatusCode, Uri};
 use maud::Markup;
 use mesh_cni_agent_api::{
-    AgentStatus, BackendStatus, ErrorBody, MAX_REPORT_BYTES, PodAnswer, Report, path,
+    AgentStatus, BackendStatus, ErrorBody, MAX_LISTED_PODS, MAX_REPORT_BYTES, PodAnswer, Report,
+    path,
 };
 use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::is_dns_subdomain;
@@ -22,8 +23,10 @@ use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
 use crate::log;
 use crate::metrics::{METRICS_TYPE, Metrics};
+use crate::pod_list::Start;
 use crate::readiness::{Check, Readiness, stale_watch, summary};
-use crate::repair::RepairCounters;
+use crate::repair::{PodNamespaces, RepairCounters};
+use crate::reported::ReportedPods;
 use crate::warnings::Warnings;
 use crate::watch_progress::WatchKind;
 use mesh_cni_kube::pod::PodName;
@@ -42,7 +45,12 @@ pub(crate) struct Agent {
     pub(crate) backend: BackendStatus,
     /// The plugin's configuration, with which the page decides like an ADD.
     pub(crate) conf: MeshConf,
+    pub(crate) namespaces: Arc<PodNamespaces>,
     pub(crate) live_rules: LiveRulesReader,
+    /// The ADDs that plugins reported.
+    pub(crate) reported: ReportedPods,
+    /// Whether this agent watches pods. Otherwise it knows them only from reports.
+    pub(crate) watches_pods: bool,
     /// The results of repair; `None` if this agent does not repair.
     pub(crate) repair: Option<Arc<RepairCounters>>,
     /// Warnings that wait for their Events; `None` if this agent does not watch pods.
@@ -122,8 +130,8 @@ impl Agent {
                     let name = PodName::new(namespace, name);
                     self.pod(&name, parameter(uri, "uid")).await
                 }
-                ["v1", "pods"] => self.pod_by_uid(parameter(uri, "uid")).await,
-                [""] => self.node_page(uri),
+                ["v1", "pods"] => self.pods(uri).await,
+                [""] => self.node_page(uri).await,
                 ["pods", namespace, name] => self.pod_page(&PodName::new(namespace, name)).await,
                 ["walk"] => self.walk_page(uri).await,
                 _ => not_found(),
@@ -153,15 +161,11 @@ impl Agent {
         }
     }
 
-    fn node_page(&self, uri: &Uri) -> HttpResponse {
+    async fn node_page(&self, uri: &Uri) -> HttpResponse {
         let first = parameter(uri, "from").and_then(|from| from.parse().ok());
-        let first = first.unwrap_or_default();
-        html(&page::node(
-            &self.status(),
-            &self.store.all_complete(),
-            first,
-            &self.conf,
-        ))
+        let first = Start::Index(first.unwrap_or_default());
+        let (first, pods) = self.list(first, page::PODS).await;
+        html(&page::node(&self.status(), first, &pods))
     }
 
     async fn pod_page(&self, name: &PodName) -> HttpResponse {
@@ -169,7 +173,7 @@ impl Agent {
             return plain(StatusCode::NOT_FOUND, "no such pod on this node");
         };
         let pod = self.lookup.completed(pod).await;
-        match self.live_rules.read(&self.store, &pod).await {
+        match self.live_rules.read(&pod).await {
             Some(live) => html(&page::pod(&pod, &self.conf, &live)),
             None => busy("the live rules of another pod are being read"),
         }
@@ -256,12 +260,33 @@ impl Agent {
         failure(status, &message)
     }
 
-    /// Responds to a request by UID, which is all that the control group of a process contains.
-    async fn pod_by_uid(&self, uid: Option<&str>) -> HttpResponse {
-        let Some(uid) = uid else {
-            let message = "the parameter `?uid=UID` is missing";
+    /// Responds to a request for a part of the list, or for the pod with a UID, which is all that the
+    /// control group of a process contains.
+    async fn pods(&self, uri: &Uri) -> HttpResponse {
+        let mut start = None;
+        let query = uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "uid" => return self.pod_by_uid(&value).await,
+                "after" => {
+                    let Some((namespace, name)) = value.split_once('/') else {
+                        let message = "the parameter `after` is not NAMESPACE/NAME";
+                        return failure(StatusCode::BAD_REQUEST, message);
+                    };
+                    start = Some(PodName::new(namespace, name));
+                }
+                _ => {}
+            }
+        }
+        let start = start.as_ref().map_or(Start::Index(0), Start::After);
+        json(StatusCode::OK, &self.list(start, MAX_LISTED_PODS).await.1)
+    }
+
+    async fn pod_by_uid(&self, uid: &str) -> HttpResponse {
+        if uid.is_empty() {
+            let message = "the parameter `uid` is empty";
             return failure(StatusCode::BAD_REQUEST, message);
-        };
+        }
         match self.store.by_uid(uid) {
             Some(pod) => self.pod(&pod.name, Some(uid)).await,
             None => failure(
@@ -276,6 +301,7 @@ impl Agent {
             Ok(report) => {
                 self.metrics.added(&report);
                 log::forward(&report);
+                self.reported.add(&report);
                 if let Some(warnings) = &self.warnings {
                     warnings.add(&report);
                 }

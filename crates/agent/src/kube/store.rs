@@ -125,8 +125,8 @@ impl PodStore {
         self.pods().iter().map(Arc::clone).collect()
     }
 
-    /// The same with the labels of namespaces that are known.
-    pub(crate) fn all_complete(&self) -> Vec<Arc<Pod>> {
+    /// These pods with the labels of namespaces that are known.
+    pub(crate) fn with_namespace_labels(&self, listed: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
         let pods = self.pods();
         let complete = |pod: &Arc<Pod>| {
             let facts = pods.complete(pod.facts.as_ref().ok()?)?;
@@ -134,7 +134,8 @@ impl PodStore {
             completed.facts = Ok(facts);
             Some(Arc::new(completed))
         };
-        pods.iter()
+        listed
+            .iter()
             .map(|pod| complete(pod).unwrap_or_else(|| Arc::clone(pod)))
             .collect()
     }

@@ -1,4 +1,4 @@
-//! Kernel access for repair: the rules in a pod's network namespace are observed, applied and read
+//! Kernel access for repair, the page and the list of pods: the rules in a pod's network namespace are observed, applied and read
 //! back.
 
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::diagnosis::ObservedRules;
 use crate::kube::store::PodStore;
+use crate::live_rules::LiveRules;
 use crate::pod_netns::{self, PodNetnsError};
 use mesh_cni_kube::pod::Pod;
 
@@ -91,7 +92,7 @@ pub(crate) struct PodNamespaces {
     xtables: Xtables,
     store: Arc<PodStore>,
     /// The directory where the processes of the node are visible.
-    pub(super) proc: PathBuf,
+    proc: PathBuf,
 }
 
 impl PodNamespaces {
@@ -103,8 +104,34 @@ impl PodNamespaces {
         }
     }
 
+    /// The container processes of the node; none if they cannot be read.
+    pub(crate) fn processes(&self) -> ProcessTable {
+        ProcessTable::read(&self.proc).unwrap_or_default()
+    }
+
+    /// Whether one of these processes is the pod's.
+    pub(crate) fn is_visible(&self, processes: &ProcessTable, pod: &Pod) -> bool {
+        pod_netns::is_visible(processes, pod, &self.store)
+    }
+
+    /// The live rules of a pod, or in one sentence why they cannot be read.
+    pub(crate) fn live_rules(&self, pod: &Pod) -> LiveRules {
+        let live = pod_netns::open(&self.processes(), pod, &self.store)
+            .map_err(NamespaceError::from)
+            .and_then(|netns| self.read(&netns));
+        live.map_err(|error| match error {
+            NamespaceError::Netns(PodNetnsError::Process(ProcessError::NotFound)) => {
+                "No process of the pod is visible, so its live rules cannot be read.".to_owned()
+            }
+            NamespaceError::Netns(PodNetnsError::Process(ProcessError::HostNetwork)) => {
+                "The pod is on the node's network, which has no rules of ours.".to_owned()
+            }
+            error => crate::error_chain(&error),
+        })
+    }
+
     /// Compares the rules in the pod's namespace with the expected ones.
-    pub(super) fn observe(
+    pub(crate) fn observe(
         &self,
         processes: &ProcessTable,
         pod: &Pod,

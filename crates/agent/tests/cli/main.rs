@@ -88,12 +88,13 @@ fn transcript(output: &Output) -> String {
 
 #[test]
 fn help() {
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["--help"],
         &["install", "--help"],
         &["run", "--help"],
         &["uninstall", "--help"],
         &["status", "--help"],
+        &["pods", "--help"],
     ];
     let helps = commands.map(|arguments| {
         let output = agent(arguments).output().unwrap();

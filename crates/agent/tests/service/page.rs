@@ -81,6 +81,7 @@ fn it_is_served_only_on_the_socket() {
             "/pods/shop/cart",
             "/walk",
             "/v1/status",
+            "/v1/pods",
             "/v1/pods?uid=c-1",
         ] {
             assert_eq!(get(path), 404, "{path}");
@@ -102,7 +103,10 @@ fn it_shows_each_pods_decision_and_reason() {
         "<strong>running</strong>",
         "<a href=\"/pods/shop/cart\">cart</a>",
         "IPv4 rules",
-        "none of the pod's containers is named `istio-proxy`",
+        "none of the pod's containers is named <code>istio-proxy</code>",
+        "<th>Rules applied?</th>",
+        "<span class=\"word \">unknown</span>",
+        "no process of the pod is visible",
     ] {
         assert!(page.body.contains(part), "{part} is not in {}", page.body);
     }
@@ -139,7 +143,7 @@ fn it_simulates_a_packet() {
         ),
         (
             "pod=shop%2Ftill&packet=out+tcp+10.0.0.9%3A80",
-            "this node has no pod `shop/till`",
+            "this node has no pod <code>shop/till</code>",
         ),
         (
             "pod=shop%2Fodd&packet=out+tcp+10.0.0.9%3A80",
@@ -156,7 +160,10 @@ fn it_simulates_a_packet() {
 fn a_browser_shows_it_without_policy_violations() {
     let (_server, agent) = node();
     for (path, wanted) in [
-        ("/", "none of the pod's containers is named `istio-proxy`"),
+        (
+            "/",
+            "none of the pod's containers is named <code>istio-proxy</code>",
+        ),
         ("/pods/shop/cart", "Chain ISTIO_IN_REDIRECT"),
         (
             "/walk?pod=shop%2Fcart&packet=out+tcp+10.0.0.9%3A80+uid+1000",

@@ -48,7 +48,7 @@ fn a_pod_is_found_by_its_uid() {
     let none = agent.get("/v1/pods?uid=c-2");
     assert_eq!(none.code, 404, "{none:?}");
     assert!(none.body.contains("no pod of this node has UID c-2"));
-    assert_eq!(agent.get("/v1/pods").code, 400);
+    assert_eq!(agent.get("/v1/pods?uid=").code, 400);
 }
 
 #[test]

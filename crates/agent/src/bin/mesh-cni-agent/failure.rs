@@ -50,6 +50,12 @@ impl Failure {
         }
     }
 
+    /// Puts what failed before the message.
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The result cannot be printed.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         Self {

@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Run(Box<Run>),
     Uninstall(Uninstall),
     Status(StatusFlags),
+    Pods(PodsFlags),
 }
 
 /// Install the binary and the entry, and exit
@@ -125,6 +126,19 @@ pub(crate) struct StatusFlags {
     /// Only ask the agent of this container on its socket: exit code 0 if it is `live` or `ready`
     #[arg(long, value_enum, value_name = "STATE")]
     pub(crate) probe: Option<Probe>,
+    #[command(flatten)]
+    pub(crate) output: OutputFlag,
+}
+
+/// List the pods of this node: the decision for each, whether its rules are applied, failed ADDs
+///
+/// Asks the agent on its socket. If the agent does not watch pods, the list has those whose ADD plugins
+/// reported since the agent started.
+#[derive(Args)]
+#[command(after_help = "Example: mesh-cni-agent pods --output json")]
+pub(crate) struct PodsFlags {
+    #[command(flatten)]
+    pub(crate) paths: PathFlags,
     #[command(flatten)]
     pub(crate) output: OutputFlag,
 }

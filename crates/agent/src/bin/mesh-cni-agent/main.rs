@@ -5,6 +5,7 @@
 mod agent_state;
 mod failure;
 mod flags;
+mod pods;
 mod probe;
 mod report;
 
@@ -15,7 +16,7 @@ use mesh_cni_installer::{Installation, Settings, install, status, uninstall};
 
 use agent_state::AgentState;
 use failure::Failure;
-use flags::{Arguments, Command, Install, Run, StatusFlags, Uninstall};
+use flags::{Arguments, Command, Install, PodsFlags, Run, StatusFlags, Uninstall};
 use report::StepPrinter;
 
 /// The exit code of `status` if something is wrong.
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Run(flags) => run_service(&flags),
         Command::Uninstall(flags) => run_uninstall(&flags),
         Command::Status(flags) => run_status(&flags),
+        Command::Pods(flags) => run_pods(&flags),
     };
     result.unwrap_or_else(|failure| failure.print())
 }
@@ -85,4 +87,10 @@ fn run_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
         Installation::Installed if agent.is_good() => ExitCode::SUCCESS,
         _ => ExitCode::from(NO),
     })
+}
+
+fn run_pods(flags: &PodsFlags) -> Result<ExitCode, Failure> {
+    let list = pods::request(&flags.paths.paths()?.run_dir)?;
+    report::print_pods(flags.output.output, &list)?;
+    Ok(ExitCode::SUCCESS)
 }

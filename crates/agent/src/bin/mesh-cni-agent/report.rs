@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use mesh_cni_agent_api::{PodList, Refusals};
 use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step, error_chain};
 use mesh_cni_text::{escaped_json, escaped_lines};
 use serde_json::{Value, json};
@@ -69,6 +70,42 @@ pub(crate) fn print_status(
     };
     writeln!(io::stdout().lock(), "{}", escaped_lines(&text))
         .map_err(|error| Failure::stdout(&error))
+}
+
+/// Prints the pods of this node.
+pub(crate) fn print_pods(format: Format, list: &PodList) -> Result<(), Failure> {
+    let text = match format {
+        Format::Text => pods_text(list),
+        Format::Json => escaped_json(&json!(list).to_string()).into_owned(),
+    };
+    writeln!(io::stdout().lock(), "{}", escaped_lines(&text))
+        .map_err(|error| Failure::stdout(&error))
+}
+
+fn pods_text(list: &PodList) -> String {
+    let names: Vec<_> = list
+        .pods
+        .iter()
+        .map(|pod| format!("{}/{}", pod.namespace, pod.name))
+        .collect();
+    let width = names.iter().map(String::len).max().unwrap_or_default();
+    let note = list.note.iter().map(|note| format!("note: {note}"));
+    let title = format!("{:width$}  DECISION  RULES    REASON", "POD");
+    let rows = list.pods.iter().zip(&names).map(|(pod, name)| {
+        let (decision, rules) = (pod.decision.as_str(), pod.rules.as_str());
+        let detail = pod.rules_detail.as_ref().filter(|it| **it != pod.reason);
+        let detail = detail.map(|detail| format!("; rules: {detail}"));
+        let refusals = pod.refusals.as_ref().map(|Refusals { count, code, .. }| {
+            format!("; {count} failed ADDs, the last with code {code}")
+        });
+        let (detail, refusals) = (detail.unwrap_or_default(), refusals.unwrap_or_default());
+        let reason = &pod.reason;
+        format!("{name:width$}  {decision:8}  {rules:7}  {reason}{detail}{refusals}")
+    });
+    note.chain([title])
+        .chain(rows)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn status_text(status: &NodeStatus, agent: &AgentState) -> String {

@@ -4,11 +4,11 @@ use maud::{Markup, html};
 use mesh_cni_netfilter::{Listing, RuleSet, drift_all};
 use mesh_cni_plan::{Decision, MeshConf};
 use mesh_cni_rules::OWNERSHIP;
-use mesh_cni_selector::{PodFacts, conditions};
+use mesh_cni_selector::{Condition, PodFacts, conditions};
 
 use super::walk::{self, WalkQuery};
-use super::{MAX_CELL_BYTES, MAX_LISTING_BYTES, describe, document, shortened, table, yes_or_no};
-use crate::decide::decide;
+use super::{MAX_LISTING_BYTES, document, prose, shortened, table, text, yes_or_no};
+use crate::decide::{decide, describe};
 use crate::live_rules::LiveRules;
 use mesh_cni_kube::pod::Pod;
 
@@ -28,9 +28,9 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
         &format!("Pod {}", pod.name),
         &html! {
             p { a href="/" { "the node" } }
-            p { (word) ": " (shortened(&reason, MAX_CELL_BYTES)) }
+            p { (word.as_str()) ": " (prose(&reason)) }
             p { "UID " (pod.uid) ", phase " (pod.phase) "." }
-            @for warning in &warnings { p { "Warning: " (warning) } }
+            @for warning in &warnings { p { "Warning: " (prose(&warning.to_string())) } }
             @if let Ok(facts) = &pod.facts {
                 (condition_table(facts, conf))
                 (rules(&expected, live))
@@ -41,15 +41,12 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
 }
 
 fn condition_table(facts: &PodFacts, conf: &MeshConf) -> Markup {
-    let rows = html! {
-        @for condition in conditions(facts, &conf.policy()) {
-            tr {
-                td { (condition.name) }
-                td { (yes_or_no(condition.holds)) }
-                td { (shortened(&condition.fact, MAX_CELL_BYTES)) }
-            }
-        }
+    let row = |condition: Condition| {
+        let holds = yes_or_no(condition.holds);
+        [prose(condition.name), text(holds), prose(&condition.fact)]
     };
+    let conditions = conditions(facts, &conf.policy());
+    let rows: Vec<_> = conditions.into_iter().map(row).collect();
     html! { h2 { "Conditions" } (table(["Condition", "Holds", "Fact"], &rows)) }
 }
 
@@ -57,11 +54,11 @@ fn rules(expected: &[RuleSet], live: &LiveRules) -> Markup {
     match live {
         Ok(live) => html! {
             h2 { "Live rules, with counters" }
-            p { (shortened(&comparison(expected, live), MAX_CELL_BYTES)) }
+            p { (prose(&comparison(expected, live))) }
             (listings(live))
         },
-        Err(reason) if expected.is_empty() => html! { p { (reason) } },
-        Err(reason) => html! { h2 { "Expected rules" } p { (reason) } (listings(expected)) },
+        Err(reason) if expected.is_empty() => html! { p { (prose(reason)) } },
+        Err(reason) => html! { h2 { "Expected rules" } p { (prose(reason)) } (listings(expected)) },
     }
 }
 

@@ -6,7 +6,7 @@ use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf};
 use mesh_cni_rules::PORT_NAMES;
 
-use super::{MAX_CELL_BYTES, MAX_LISTING_BYTES, document, shortened};
+use super::{MAX_LISTING_BYTES, document, prose, shortened};
 use crate::decide::decide;
 use crate::error_chain;
 use mesh_cni_kube::pod::{Pod, PodName};
@@ -53,7 +53,7 @@ pub(crate) fn page(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Mar
             (form(query))
             @match simulate(query, pod, conf) {
                 Ok(walk) => { h2 { "The walk" } pre { (shortened(&walk, MAX_LISTING_BYTES)) } }
-                Err(error) => p.error { (shortened(&error, MAX_CELL_BYTES)) }
+                Err(error) => p.error { (prose(&error)) }
             }
         },
     )
