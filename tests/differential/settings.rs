@@ -4,13 +4,25 @@ use std::fmt::Debug;
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::PolicyRouting;
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid, network};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, PortRange, Uid, network};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};
 use mesh_cni_rules::{Interception, TPROXY_ROUTING};
 
 use crate::random::Random;
 
-const PORTS: [u16; 7] = [22, 53, 80, 3306, 9080, 15020, 15008];
+const PORTS: [&str; 11] = [
+    "22",
+    "53",
+    "80",
+    "3306",
+    "9080",
+    "15020",
+    "15008",
+    "9000:9100",
+    ":80",
+    "15000:",
+    "3306:9080",
+];
 
 const RANGES: [&str; 16] = [
     "10.99.0.0/24",
@@ -45,9 +57,8 @@ fn each<T, E: Debug>(texts: &[&str], parse: impl Fn(&str) -> Result<T, E>) -> Ve
     parsed.map(Result::unwrap).collect()
 }
 
-fn ports(random: &mut Random) -> Vec<Port> {
-    let some = random.some(&PORTS, 3).into_iter();
-    some.map(|port| Port::new(port).unwrap()).collect()
+fn ports(random: &mut Random) -> Vec<PortRange> {
+    each(&random.some(&PORTS, 4), str::parse)
 }
 
 fn port(random: &mut Random, usual: u16) -> Port {
@@ -111,7 +122,7 @@ pub(super) fn random(random: &mut Random) -> Interception {
     to.outbound_ports = ports(random);
     to.exclude_outbound_ports = random.some(&to.outbound_ports.clone(), 3);
     to.exclude_outbound_ports
-        .extend(random.some(&[Port::new(9080).unwrap()], 4));
+        .extend(each(&random.some(&["9080"], 4), str::parse::<PortRange>));
     to.exclude_interfaces = interfaces(random, &["net1", "docker0", "eth0", "net+"]);
     to.reroute_interfaces = interfaces(random, &["docker0", "docker0", "net1", "docker+"]);
     to.reroute_interfaces.dedup();

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::{Family, Protocol, RuleSet};
-use mesh_cni_netfilter::value::Port;
 use mesh_cni_netns::{Backend, BackendChoice, apply, remove};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
 use mesh_cni_rules::{Dialect, Interception, compile, inbound_passthrough};
@@ -31,7 +30,7 @@ struct Row {
 fn settings(mode: &str) -> Interception {
     let mut interception = Interception::pod_default();
     interception.mode = mode.parse::<Mode>().unwrap();
-    let excluded = [22, 15020, 15021, 15090].map(|port| Port::new(port).unwrap());
+    let excluded = ["22", "15020", "15021", "15090"].map(|port| port.parse().unwrap());
     interception.inbound = InboundCapture::AllExcept(excluded.to_vec());
     let ranges = Family::ALL.map(|family| far_address(family).into());
     interception.exclude_outbound_ranges = ranges.to_vec();

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{Gid, Port, Uid, network};
+use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
 use mesh_cni_netfilter::{Packet, RuleSet};
-use mesh_cni_rules::interception::{DnsCapture, Mode, OwnerGroups};
+use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
 use mesh_cni_rules::{Dialect, Interception, PodSettings, compile, reject_ipv6};
 use serde::Deserialize;
 
@@ -36,6 +36,9 @@ struct Input {
     proxy_uids: Vec<u32>,
     #[serde(default)]
     proxy_gids: Vec<u32>,
+    /// Ports and ranges, which replace those of annotations: an annotation has no ranges.
+    #[serde(default)]
+    ports: PortLists,
     owner_groups: Option<Groups>,
     #[serde(default)]
     dns_servers: Vec<IpAddr>,
@@ -51,6 +54,15 @@ struct Input {
     #[serde(default)]
     reject_ipv6: bool,
     packets: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PortLists {
+    include_inbound: Vec<String>,
+    exclude_inbound: Vec<String>,
+    include_outbound: Vec<String>,
+    exclude_outbound: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,6 +144,7 @@ impl Scenario {
         if !input.proxy_gids.is_empty() {
             interception.proxy_gids = input.proxy_gids.iter().copied().map(Gid).collect();
         }
+        input.ports.set_in(&mut interception);
         if let Some(groups) = &input.owner_groups {
             let ids = |ids: &[u32]| ids.iter().copied().map(Gid).collect();
             interception.owner_groups = match groups {
@@ -159,6 +172,27 @@ impl Scenario {
             interception.ipv4_loopback = network(loopback).expect("a valid range");
         }
         interception
+    }
+}
+
+impl PortLists {
+    fn set_in(&self, interception: &mut Interception) {
+        let parsed = |list: &[String]| -> Vec<PortRange> {
+            let ports = list.iter().map(|ports| ports.parse());
+            ports.collect::<Result<_, _>>().expect("valid ports")
+        };
+        if !self.exclude_inbound.is_empty() {
+            interception.inbound = InboundCapture::AllExcept(parsed(&self.exclude_inbound));
+        }
+        if !self.include_inbound.is_empty() {
+            interception.inbound = InboundCapture::Only(parsed(&self.include_inbound));
+        }
+        if !self.include_outbound.is_empty() {
+            interception.outbound_ports = parsed(&self.include_outbound);
+        }
+        if !self.exclude_outbound.is_empty() {
+            interception.exclude_outbound_ports = parsed(&self.exclude_outbound);
+        }
     }
 }
 

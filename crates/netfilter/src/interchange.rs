@@ -27,7 +27,7 @@ fn sorted_runs<'rules>(rules: &[&'rules Rule]) -> Vec<&'rules Rule> {
     for run in rules.chunk_by(|one, next| are_interchangeable(one, next)) {
         let start = sorted.len();
         sorted.extend_from_slice(run);
-        sorted[start..].sort_by_cached_key(|rule: &&Rule| rule.sorted_matches());
+        sorted[start..].sort_by_cached_key(|rule: &&Rule| rule.canonical_matches());
     }
     sorted
 }

@@ -4,12 +4,14 @@ mod excerpt;
 mod interface_name;
 mod network;
 mod number;
+mod port_range;
 
 pub use excerpt::excerpt;
 pub use interface_name::InterfaceName;
 pub use network::network;
 pub(crate) use network::network_or_address;
 pub use number::{Gid, Port, Uid};
+pub use port_range::PortRange;
 
 use thiserror::Error;
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Protocol, Sense};
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, PortRange, Uid};
 
 use crate::expression::{Comparison, Expression, Register};
 use crate::field::Field;
@@ -71,9 +71,11 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
                 vec![protocol_number(*protocol)],
             );
         }
-        Match::SourcePort(sense, port) => push(Field::SourcePort, None, *sense, port_key(*port)),
-        Match::DestinationPort(sense, port) => {
-            push(Field::DestinationPort, None, *sense, port_key(*port));
+        Match::SourcePort(sense, ports) => {
+            write_ports(Field::SourcePort.load(family), *sense, *ports, to);
+        }
+        Match::DestinationPort(sense, ports) => {
+            write_ports(Field::DestinationPort.load(family), *sense, *ports, to);
         }
         Match::TcpSyn(sense) => {
             push(
@@ -120,7 +122,15 @@ pub(crate) fn read(
     let sense = match comparison {
         Comparison::Equal => Sense::Is,
         Comparison::NotEqual => Sense::IsNot,
-        Comparison::Other(_) => return None,
+        Comparison::LessOrEqual if mask.is_none() => {
+            return ports(field, Comparison::Equal, &[0, 0], data);
+        }
+        // Like iptables, which writes this for `! --dport 0:LAST` too.
+        Comparison::Greater if mask.is_none() => {
+            let first = port_number(data)?.checked_add(1)?.to_be_bytes();
+            return ports(field, Comparison::Equal, &first, &[u8::MAX; 2]);
+        }
+        _ => return None,
     };
     Some(match (field, mask) {
         (Field::Mark, mask) => Match::Mark(sense, mark(data, mask)?),
@@ -133,8 +143,7 @@ pub(crate) fn read(
         (Field::InInterface, None) => Match::InInterface(sense, interface(data)?),
         (Field::OutInterface, None) => Match::OutInterface(sense, interface(data)?),
         (Field::Protocol, None) => Match::Protocol(sense, protocol(data)?),
-        (Field::SourcePort, None) => Match::SourcePort(sense, port(data)?),
-        (Field::DestinationPort, None) => Match::DestinationPort(sense, port(data)?),
+        (Field::SourcePort | Field::DestinationPort, None) => ports(field, comparison, data, data)?,
         (Field::TcpFlags, Some([OPENING_FLAGS])) if data == [TCPHDR_SYN] => Match::TcpSyn(sense),
         (Field::Icmpv6Type, None) if family == Family::V6 => {
             Match::Icmpv6Type(sense, *data.first()?)
@@ -143,6 +152,26 @@ pub(crate) fn read(
         (Field::SocketGid, None) => Match::OwnerGid(sense, Gid(number(data)?)),
         _ => return None,
     })
+}
+
+/// The condition that a port is between two ports in network byte order, or outside.
+pub(crate) fn ports(
+    field: Field,
+    comparison: Comparison,
+    first: &[u8],
+    last: &[u8],
+) -> Option<Match> {
+    let sense = match comparison {
+        Comparison::Equal => Sense::Is,
+        Comparison::NotEqual => Sense::IsNot,
+        _ => return None,
+    };
+    let ports = PortRange::new(port_number(first)?, port_number(last)?)?;
+    match field {
+        Field::SourcePort => Some(Match::SourcePort(sense, ports)),
+        Field::DestinationPort => Some(Match::DestinationPort(sense, ports)),
+        _ => None,
+    }
 }
 
 /// Bits of the conntrack states, as in `ct state` and in `struct xt_conntrack_mtinfo3`.
@@ -196,6 +225,39 @@ fn write_address(field: Field, sense: Sense, network: &IpNetwork, to: &mut Vec<E
     to.push(load);
     to.extend((!whole).then(|| masked(mask)));
     to.push(compare(sense, address));
+}
+
+/// Compares with a port, or with the bounds of a range.
+fn write_ports(load: Expression, sense: Sense, ports: PortRange, to: &mut Vec<Expression>) {
+    let register = Register::ONE;
+    let [first, last] = [ports.first(), ports.last()].map(|port| port.to_be_bytes().to_vec());
+    let condition = if (ports, sense) == (PortRange::ALL, Sense::Is) {
+        return;
+    } else if first == last {
+        compare(sense, first)
+    } else if has_only_upper_bound(ports) {
+        Expression::Compare {
+            register,
+            comparison: match sense {
+                Sense::Is => Comparison::LessOrEqual,
+                Sense::IsNot => Comparison::Greater,
+            },
+            data: last,
+        }
+    } else {
+        Expression::Range {
+            register,
+            comparison: equality(sense),
+            first,
+            last,
+        }
+    };
+    to.extend([load, condition]);
+}
+
+/// Whether a range of ports is compared with its last one only, as iptables does from port 0 on.
+pub(crate) fn has_only_upper_bound(ports: PortRange) -> bool {
+    ports.first() == 0 && (1..u16::MAX).contains(&ports.last())
 }
 
 /// The network of compared bytes: without a mask the number of bytes is the prefix.
@@ -253,7 +315,12 @@ pub(crate) fn port_key(port: Port) -> Vec<u8> {
 
 /// The port of bytes in network byte order.
 pub(crate) fn port(data: &[u8]) -> Option<Port> {
-    Port::new(u16::from_be_bytes(data.try_into().ok()?))
+    port_number(data).and_then(Port::new)
+}
+
+/// The same, or 0.
+pub(crate) fn port_number(data: &[u8]) -> Option<u16> {
+    data.try_into().ok().map(u16::from_be_bytes)
 }
 
 fn mask_of(mark: Mark) -> Option<Vec<u8>> {
@@ -303,11 +370,15 @@ fn masked(mask: Vec<u8>) -> Expression {
 fn compare(sense: Sense, data: Vec<u8>) -> Expression {
     Expression::Compare {
         register: Register::ONE,
-        comparison: match sense {
-            Sense::Is => Comparison::Equal,
-            Sense::IsNot => Comparison::NotEqual,
-        },
+        comparison: equality(sense),
         data,
+    }
+}
+
+fn equality(sense: Sense) -> Comparison {
+    match sense {
+        Sense::Is => Comparison::Equal,
+        Sense::IsNot => Comparison::NotEqual,
     }
 }
 

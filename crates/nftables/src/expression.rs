@@ -64,6 +64,17 @@ pub enum Expression {
         /// The data, in the byte order of the register.
         data: Vec<u8>,
     },
+    /// `range`: ends the rule unless the register is, or is not, between two values.
+    Range {
+        /// The register.
+        register: Register,
+        /// `Equal` for inside, `NotEqual` for outside.
+        comparison: Comparison,
+        /// The first value inside, in the byte order of the register.
+        first: Vec<u8>,
+        /// The last value inside.
+        last: Vec<u8>,
+    },
     /// `lookup`: ends the rule unless the register is, or is not, an element of a set.
     Lookup {
         /// The register with the key.

@@ -3,7 +3,7 @@
 //! Numbers are in host byte order. Ports of packets are in network byte order.
 
 use mesh_cni_netfilter::ruleset::{Family, Mark, Match, RejectWith, Sense, Target};
-use mesh_cni_netfilter::value::{Gid, Port, Uid};
+use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid};
 
 use crate::condition::{OPENING_FLAGS, state_bits, states};
 use crate::expression::Extension;
@@ -84,21 +84,45 @@ fn owner(sense: Sense, flag: u8, range: [usize; 2], id: u32) -> Extension {
         .with(xt_owner::INVERT, [inverted(sense) * flag])
 }
 
-/// `None` for more ports than the structure holds.
-fn multiport(sense: Sense, ports: &[Port]) -> Option<Extension> {
+/// `None` for more ports than the structure holds: a range takes two slots, and a flag marks the
+/// first.
+fn multiport(sense: Sense, ports: &[PortRange]) -> Option<Extension> {
     use xt_multiport::{XT_MULTI_PORTS, XT_MULTIPORT_DESTINATION};
-    let count = u8::try_from(ports.len()).ok()?;
-    let ports: Vec<u8> = ports
-        .iter()
-        .flat_map(|port| port.get().to_ne_bytes())
-        .collect();
-    (ports.len() <= 2 * XT_MULTI_PORTS).then(|| {
+    let (mut slots, mut flags) = (Vec::new(), Vec::new());
+    for range in ports {
+        let (first, last) = (range.first(), range.last());
+        slots.push(first);
+        flags.push(u8::from(first != last));
+        if first != last {
+            slots.push(last);
+            flags.push(0);
+        }
+    }
+    let count = u8::try_from(slots.len()).ok()?;
+    let slots: Vec<u8> = slots.into_iter().flat_map(u16::to_ne_bytes).collect();
+    (flags.len() <= XT_MULTI_PORTS).then(|| {
         Extension::zeroed(xt_multiport::MULTIPORT)
             .with(xt_multiport::FLAGS, [XT_MULTIPORT_DESTINATION])
             .with(xt_multiport::COUNT, [count])
-            .with(xt_multiport::PORTS, ports)
+            .with(xt_multiport::PORTS, slots)
+            .with(xt_multiport::PFLAGS, flags)
             .with(xt_multiport::INVERT, [inverted(sense)])
     })
+}
+
+/// The ports and ranges in the slots of a structure.
+fn slots(extension: &Extension) -> Option<Vec<PortRange>> {
+    use xt_multiport::{COUNT, PFLAGS, PORTS, XT_MULTI_PORTS};
+    let count = usize::from(extension.u8(COUNT)?).min(XT_MULTI_PORTS);
+    let port = |slot| extension.u16(PORTS + 2 * slot);
+    let (mut ranges, mut slot) = (Vec::new(), 0);
+    while slot < count {
+        let first = port(slot)?;
+        slot += usize::from(extension.u8(PFLAGS + slot)? != 0);
+        ranges.push(PortRange::new(first, port(slot)?)?);
+        slot += 1;
+    }
+    Some(ranges)
 }
 
 /// A port, no address.
@@ -148,11 +172,19 @@ fn sense(inverted: u8) -> Sense {
     }
 }
 
+/// The matches that a structure describes, if they are known.
+pub(crate) fn to_matches(extension: &Extension) -> Option<Vec<Match>> {
+    match written_match(extension) {
+        Some(condition) => Some(vec![condition]),
+        None => older_matches(extension),
+    }
+}
+
 /// The match that a structure describes, if it is one that this module writes.
 ///
 /// The structure must equal the one that is written for the match, because fields that are not
 /// read here could add conditions.
-pub(crate) fn to_match(extension: &Extension) -> Option<Match> {
+fn written_match(extension: &Extension) -> Option<Match> {
     let condition = match extension.name.as_str() {
         "owner" => {
             use xt_owner::{GID_MIN, INVERT, MATCH, UID_MIN, XT_OWNER_UID};
@@ -163,12 +195,8 @@ pub(crate) fn to_match(extension: &Extension) -> Option<Match> {
             }
         }
         "multiport" => {
-            use xt_multiport::{COUNT, INVERT, PORTS, XT_MULTI_PORTS};
-            let count = usize::from(extension.u8(COUNT)?).min(XT_MULTI_PORTS);
-            let ports: Option<Vec<_>> = (0..count)
-                .map(|slot| Port::new(extension.u16(PORTS + 2 * slot)?))
-                .collect();
-            Match::DestinationPorts(sense(extension.u8(INVERT)?), ports?)
+            let sense = sense(extension.u8(xt_multiport::INVERT)?);
+            Match::DestinationPorts(sense, slots(extension)?)
         }
         "connmark" => {
             let sense = sense(extension.u8(xt_connmark::INVERT)?);
@@ -187,60 +215,47 @@ pub(crate) fn to_match(extension: &Extension) -> Option<Match> {
             let text = extension.info.split(|byte| *byte == 0).next()?;
             Match::Comment(std::str::from_utf8(text).ok()?.to_owned())
         }
-        _ => return older_match(extension),
+        _ => return None,
     };
     (of_match(&condition).as_ref() == Some(extension)).then_some(condition)
 }
 
 /// Matches that older versions of iptables write as extensions instead of native expressions.
-fn older_match(extension: &Extension) -> Option<Match> {
+fn older_matches(extension: &Extension) -> Option<Vec<Match>> {
     match (extension.name.as_str(), extension.revision) {
         ("mark", xt_mark::MARK_MATCH_REVISION) => {
             let sense = sense(extension.u8(xt_mark::INVERT)?);
-            Some(Match::Mark(
-                sense,
-                extension.mark(xt_mark::MARK, xt_mark::MASK)?,
-            ))
+            let mark = extension.mark(xt_mark::MARK, xt_mark::MASK)?;
+            Some(vec![Match::Mark(sense, mark)])
         }
-        ("tcp", 0) if extension.info.get(xt_tcpudp::TCP_FLAGS)? == [0; 3] => {
-            ports(extension, xt_tcpudp::TCP_INVFLAGS)
+        ("tcp", 0) => {
+            // The option of the header, the flags that are compared, those that are set.
+            let is_syn = match extension.info.get(xt_tcpudp::TCP_FLAGS)? {
+                [0, 0, 0] => false,
+                [0, OPENING_FLAGS, TCPHDR_SYN] => true,
+                _ => return None,
+            };
+            in_header(extension, xt_tcpudp::TCP_INVFLAGS, is_syn)
         }
-        ("tcp", 0) => opens_tcp_connection(extension),
-        ("udp", 0) => ports(extension, xt_tcpudp::UDP_INVFLAGS),
+        ("udp", 0) => in_header(extension, xt_tcpudp::UDP_INVFLAGS, false),
         _ => None,
     }
 }
 
-/// `--syn` as the only condition of `struct xt_tcp`.
-fn opens_tcp_connection(extension: &Extension) -> Option<Match> {
-    use xt_tcpudp::{DPTS, SPTS, TCP_FLAGS, TCP_INVFLAGS, XT_TCP_INV_FLAGS};
-    let all = |at| Some((extension.u16(at)?, extension.u16(at + 2)?) == (0, u16::MAX));
-    let inverted = extension.u8(TCP_INVFLAGS)?;
-    // The option of the header, the flags that are compared, those that are set.
-    let is_syn = extension.info.get(TCP_FLAGS)? == [0, OPENING_FLAGS, TCPHDR_SYN]
-        && all(SPTS)?
-        && all(DPTS)?
-        && inverted & !XT_TCP_INV_FLAGS == 0;
-    is_syn.then(|| Match::TcpSyn(sense(inverted)))
-}
-
-/// A single source or destination port of `struct xt_tcp` or `struct xt_udp`.
-fn ports(extension: &Extension, invflags: usize) -> Option<Match> {
-    use xt_tcpudp::{DPTS, SPTS, XT_TCP_INV_DSTPT, XT_TCP_INV_SRCPT};
-    const ALL: (u16, u16) = (0, u16::MAX);
+/// The ports of `struct xt_tcp` or `struct xt_udp`, and `--syn`.
+fn in_header(extension: &Extension, invflags: usize, is_syn: bool) -> Option<Vec<Match>> {
+    use xt_tcpudp::{DPTS, SPTS, XT_TCP_INV_DSTPT, XT_TCP_INV_FLAGS, XT_TCP_INV_SRCPT};
     let inverted = extension.u8(invflags)?;
-    let range = |at| Some((extension.u16(at)?, extension.u16(at + 2)?));
-    match (range(SPTS)?, range(DPTS)?) {
-        (ALL, (from, to)) if from == to => {
-            let sense = sense(inverted & XT_TCP_INV_DSTPT);
-            Some(Match::DestinationPort(sense, Port::new(from)?))
-        }
-        ((from, to), ALL) if from == to => {
-            let sense = sense(inverted & XT_TCP_INV_SRCPT);
-            Some(Match::SourcePort(sense, Port::new(from)?))
-        }
-        _ => None,
-    }
+    let ports = |at| PortRange::new(extension.u16(at)?, extension.u16(at + 2)?);
+    let syn = is_syn.then(|| Match::TcpSyn(sense(inverted & XT_TCP_INV_FLAGS)));
+    let mut matches = vec![
+        Match::SourcePort(sense(inverted & XT_TCP_INV_SRCPT), ports(SPTS)?),
+        Match::DestinationPort(sense(inverted & XT_TCP_INV_DSTPT), ports(DPTS)?),
+    ];
+    matches.retain(|condition| !condition.always_holds());
+    matches.extend(syn);
+    let known = XT_TCP_INV_SRCPT | XT_TCP_INV_DSTPT | (u8::from(is_syn) * XT_TCP_INV_FLAGS);
+    (inverted & !known == 0).then_some(matches)
 }
 
 /// The target that a structure describes, if it is one that this module writes.

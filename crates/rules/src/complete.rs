@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{
-    ChainName, Drift, Family, Gid, InterfaceName, Match, Port, Protocol, Rule, RuleSet, Sense,
+    ChainName, Drift, Family, Gid, InterfaceName, Match, PortRange, Protocol, Rule, RuleSet, Sense,
     TableName, Target, drift, only_ours,
 };
 
@@ -77,7 +77,7 @@ fn read_redirects(found: &RuleSet, shown: &mut Interception) {
 
 fn read_inbound(found: &RuleSet, shown: &mut Interception) {
     let mut returned = ports(nat(found, &INBOUND), &Target::Return);
-    if let Some(tunnel) = returned.next() {
+    if let Some(tunnel) = returned.next().and_then(PortRange::single) {
         shown.tunnel_port = tunnel;
     }
     let (table, action) = match shown.mode {
@@ -237,16 +237,16 @@ fn jumps_to(rule: &Rule, chain: &ChainName) -> bool {
     matches!(&rule.target, Target::Jump(to) if to == chain)
 }
 
-/// The ports of the rules for TCP to one port and with that target.
+/// The ports of the rules for TCP to one port or range of ports and with that target.
 fn ports<'found>(
     rules: impl Iterator<Item = &'found Rule>,
     target: &Target,
-) -> impl Iterator<Item = Port> {
+) -> impl Iterator<Item = PortRange> {
     rules.filter_map(move |rule| match conditions(rule)[..] {
         [
             Match::Protocol(Sense::Is, Protocol::Tcp),
-            Match::DestinationPort(Sense::Is, port),
-        ] => (rule.target == *target).then_some(*port),
+            Match::DestinationPort(Sense::Is, ports),
+        ] => (rule.target == *target).then_some(*ports),
         _ => None,
     })
 }

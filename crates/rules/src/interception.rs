@@ -8,7 +8,7 @@ pub use selection::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroup
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, PortRange, Uid};
 
 use crate::conventions::inbound_passthrough;
 
@@ -35,9 +35,9 @@ pub struct Interception {
     /// Outbound destinations that are not captured.
     pub exclude_outbound_ranges: Vec<IpNetwork>,
     /// Outbound ports that are captured whatever their destination.
-    pub outbound_ports: Vec<Port>,
+    pub outbound_ports: Vec<PortRange>,
     /// Outbound ports that are not captured.
-    pub exclude_outbound_ports: Vec<Port>,
+    pub exclude_outbound_ports: Vec<PortRange>,
     /// Interfaces whose traffic is not redirected.
     pub exclude_interfaces: Vec<InterfaceName>,
     /// Virtual interfaces whose inbound traffic is treated as outbound traffic of the pod.
@@ -60,7 +60,7 @@ impl Interception {
         Self {
             inbound: InboundCapture::AllExcept(agent_ports()),
             outbound_ranges: OutboundRanges::All,
-            exclude_outbound_ports: vec![STATUS_PORT],
+            exclude_outbound_ports: vec![STATUS_PORT.into()],
             ..Self::command_default()
         }
     }
@@ -121,8 +121,9 @@ pub(crate) const STATUS_PORT: Port = Port::constant(15020);
 
 /// Ports of the proxy's agent for status, health and metrics, which are never captured inbound:
 /// kubelet and Prometheus connect to them.
-pub(crate) fn agent_ports() -> Vec<Port> {
-    vec![STATUS_PORT, Port::constant(15021), Port::constant(15090)]
+pub(crate) fn agent_ports() -> Vec<PortRange> {
+    let ports = [STATUS_PORT, Port::constant(15021), Port::constant(15090)];
+    ports.map(PortRange::from).to_vec()
 }
 
 /// Whether other pods can reach the address: not loopback, not link-local, and not the proxy's

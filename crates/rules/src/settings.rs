@@ -13,14 +13,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::value::{InvalidValue, network};
-use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, Uid};
+use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, PortRange, Uid};
 
 use crate::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
 use crate::value::Selected;
 use crate::warning::{Warning, WarningCode};
-use reader::{Reader, Setting, owner};
+use reader::{Reader, Setting, owner, single_port};
 
 /// A pod in mode `NONE` gets no rules, so its settings are not read.
 const EXPECTED_MODE: &str =
@@ -135,7 +135,10 @@ impl PodSettings<'_> {
 }
 
 /// Returns the excluded ports as they are set.
-fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<Vec<Port>, InvalidSetting> {
+fn read_inbound(
+    reader: &Reader<'_>,
+    to: &mut Interception,
+) -> Result<Vec<PortRange>, InvalidSetting> {
     let annotation = Annotation::InterceptionMode;
     let expected = match reader.find(annotation).map(|found| found.setting) {
         // A default for all pods would leave no pod to redirect.
@@ -157,7 +160,7 @@ fn read_inbound(reader: &Reader<'_>, to: &mut Interception) -> Result<Vec<Port>,
     }
 
     let included = Annotation::IncludeInboundPorts;
-    to.inbound = match reader.wildcard_or_list(included, str::parse)? {
+    to.inbound = match reader.wildcard_or_list(included, single_port)? {
         None | Some(Selected::All) => InboundCapture::AllExcept(excluded),
         Some(Selected::Only(ports)) => InboundCapture::only(ports),
     };
@@ -219,7 +222,7 @@ fn read_interfaces(reader: &Reader<'_>, to: &mut Interception) -> Result<(), Inv
 fn without_effect(
     reader: &Reader<'_>,
     interception: &Interception,
-    excluded_inbound: &[Port],
+    excluded_inbound: &[PortRange],
 ) -> Vec<Warning> {
     let mut found = interception.without_effect(excluded_inbound);
     if reader.find(Annotation::RerouteVirtualInterfaces).is_some() {

@@ -14,7 +14,7 @@ use super::account_file::{self, USERS};
 use super::error::{Origin, SettingError};
 use super::flags::{self, Flag};
 use super::go::decimal;
-use super::settings::{Settings, expecting, refusal, single_port};
+use super::settings::{Settings, expecting, refusal};
 use super::{dns, groups};
 
 type Result<T> = std::result::Result<T, SettingError>;
@@ -149,7 +149,7 @@ fn read_inbound(settings: &Settings<'_>, to: &mut Interception) -> Result<()> {
     };
     to.mode = settings.one(&flags::INTERCEPTION_MODE, mode)?;
     let excluded = settings.ports(&flags::EXCLUDE_INBOUND_PORTS)?;
-    let captured = settings.selected(&flags::INBOUND_PORTS, single_port)?;
+    let captured = settings.selected(&flags::INBOUND_PORTS, str::parse)?;
     to.inbound = match captured {
         Selected::All => InboundCapture::AllExcept(excluded),
         Selected::Only(ports) => InboundCapture::only(ports),

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use mesh_cni_netfilter::Port;
 use mesh_cni_netfilter::value::{InvalidValue, excerpt};
+use mesh_cni_netfilter::{Port, PortRange};
 use mesh_cni_rules::value::{InvalidItem, Selected, boolean, list, single, wildcard_or_list};
 
 use super::error::{Origin, SettingError};
@@ -99,8 +99,8 @@ impl<'env> Settings<'env> {
         self.one(flag, str::parse)
     }
 
-    pub(super) fn ports(&self, flag: &Flag) -> Result<Vec<Port>> {
-        self.list(flag, single_port)
+    pub(super) fn ports(&self, flag: &Flag) -> Result<Vec<PortRange>> {
+        self.list(flag, str::parse)
     }
 
     pub(super) fn one<T>(
@@ -154,17 +154,6 @@ impl<'env> Settings<'env> {
             (Takes::Switch, "") => of_flag("false"),
             (_, default) => of_flag(default),
         })
-    }
-}
-
-/// A port. Istio's own command also passes ranges on to iptables.
-pub(super) fn single_port(text: &str) -> std::result::Result<Port, InvalidValue> {
-    match text.parse() {
-        Err(InvalidValue { .. }) if text.contains(':') => Err(InvalidValue {
-            expected: "a single port: each rule of mesh-cni matches one port, so ranges are not \
-                       supported; list the ports, or those to capture instead of those to exclude",
-        }),
-        parsed => parsed,
     }
 }
 

@@ -109,7 +109,8 @@ fn check(
     let port_and = |flag: &Flag| format!("{probe_port} and {}", with_value(flag));
     let captures_dns = interception.dns != DnsCapture::Off && port.get() == 53;
     let is_loopback = |interface: &InterfaceName| covers_loopback(interface.as_str());
-    let (other, why) = if interception.exclude_outbound_ports.contains(&port) {
+    let mut excluded = interception.exclude_outbound_ports.iter();
+    let (other, why) = if excluded.any(|ports| ports.contains(port.get())) {
         (
             port_and(&flags::EXCLUDE_OUTBOUND_PORTS),
             "the port is excluded",

@@ -1,5 +1,7 @@
 //! `init` in its own namespace: creates, keeps, replaces and removes rules.
 
+use std::process::Command;
+
 use crate::machine::exclusive;
 use crate::scratch::Scratch;
 
@@ -66,6 +68,57 @@ fn ipv6_ranges_without_ipv6_rules_are_a_warning_or_an_error_if_no_range_is_left(
         assert!(stderr.contains(error), "{stderr}");
     }
     assert_eq!(four.inside(&["nft", "list", "ruleset"]), "");
+}
+
+#[test]
+fn ranges_of_ports_are_those_of_iptables() {
+    let _lock = exclusive();
+    let ranges = ["10000:20000", ":1024", "1024:", "80:80", "0:0", ":"];
+    for suffix in ["nft", "legacy"] {
+        let iptables = format!("iptables-{suffix}");
+        // What istio-iptables runs for each item of a list.
+        let theirs = Scratch::new();
+        theirs.inside(&[&iptables, "-t", "nat", "-N", "ISTIO_OUTPUT"]);
+        for ports in ranges {
+            let rule = [
+                "-A",
+                "ISTIO_OUTPUT",
+                "-p",
+                "tcp",
+                "--dport",
+                ports,
+                "-j",
+                "RETURN",
+            ];
+            theirs.inside(&[&[iptables.as_str(), "-t", "nat"], &rule[..]].concat());
+        }
+        let ours = Scratch::with_addresses(&["10.9.9.9/32"]);
+        let list = ranges.join(",");
+        let flags = ["-o", &list, "--force-iptables-binary", suffix];
+        ours.done(&flags);
+        let returns = |scratch: &Scratch| {
+            let saved = scratch.inside(&[&format!("{iptables}-save"), "-t", "nat"]);
+            let excluded = |line: &&str| line.starts_with("-A ISTIO_OUTPUT -p tcp");
+            let lines: Vec<_> = saved.lines().filter(excluded).map(str::to_owned).collect();
+            lines
+        };
+        assert_eq!(returns(&ours), returns(&theirs), "{suffix}");
+        assert_eq!(returns(&ours).len(), ranges.len(), "{suffix}");
+        assert_eq!(
+            ours.done(&flags),
+            format!("IPv4 rules unchanged by {iptables}\n")
+        );
+        for ports in ["20000:10000", "1:2:3", "1:65536"] {
+            let ended = Command::new(&iptables)
+                .args(["-t", "nat", "-C", "OUTPUT", "-p", "tcp", "--dport", ports])
+                .output()
+                .unwrap();
+            assert_eq!(ended.status.code(), Some(2), "iptables refuses {ports}");
+            let (code, _, stderr) = ours.init(&["-o", ports]);
+            assert_eq!(code, Some(2), "{stderr}");
+            assert!(stderr.contains("is not a"), "{stderr}");
+        }
+    }
 }
 
 #[test]

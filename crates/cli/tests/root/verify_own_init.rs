@@ -82,6 +82,29 @@ fn lists_with_empty_items_are_those_without() {
 }
 
 #[test]
+fn ranges_of_ports_are_compared() {
+    let _lock = exclusive();
+    let manifest = TRAILING_COMMA.replace("15090,15021,", "15090,15021,10000:20000");
+    let manifest = manifest.replace("-q, \"8080\"", "-q, \"8080:8090\"");
+    let mut ranges = usual();
+    let ports = ["15090", "15021", "10000:20000"].map(|port| port.parse().unwrap());
+    ranges.inbound = InboundCapture::AllExcept(ports.into());
+    ranges.outbound_ranges = OutboundRanges::Only(Vec::new());
+    ranges.outbound_ports = vec!["8080:8090".parse().unwrap()];
+    for dialect in [Dialect::Istio, Dialect::Asm] {
+        let scratch = namespace_with(&ranges, dialect);
+        let (code, text) = verify(&scratch, &manifest);
+        assert_eq!(code, Some(0), "{dialect}: {text}");
+        let rule = ["-p", "tcp", "--dport", "10000:20000", "-j", "RETURN"];
+        let delete = ["iptables-nft", "-t", "nat", "-D", "ISTIO_INBOUND"];
+        scratch.inside(&[&delete[..], &rule[..]].concat());
+        let (code, text) = verify(&scratch, &manifest);
+        assert_eq!(code, Some(1), "{dialect}: {text}");
+        assert!(text.contains("--dport 10000:20000"), "{text}");
+    }
+}
+
+#[test]
 fn a_container_that_cannot_be_judged_is_not_called_broken() {
     let _lock = exclusive();
     let group = "{name: ISTIO_OUTBOUND_OWNER_GROUPS, value: java}";

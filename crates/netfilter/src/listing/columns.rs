@@ -4,6 +4,7 @@ use ipnetwork::IpNetwork;
 
 use crate::render::{joined, rule_spec};
 use crate::ruleset::{Family, Match, Protocol, Rule, Sense, Target};
+use crate::value::PortRange;
 
 /// The `target` column.
 pub(super) fn target(target: &Target) -> String {
@@ -28,26 +29,43 @@ pub(super) fn details(rule: &Rule, family: Family) -> String {
         Match::Protocol(Sense::Is, protocol) => Some(*protocol),
         _ => None,
     });
-    let matches = rule.sorted_matches().into_iter();
-    let texts = matches
-        .filter_map(|condition| match_text(condition, protocol))
-        .chain(target_options(&rule.target, family));
+    let transport = protocol.map_or("", Protocol::as_str);
+    let mut texts = Vec::new();
+    let mut in_header = false;
+    for condition in rule.sorted_matches() {
+        let Some(text) = match_text(condition) else {
+            continue;
+        };
+        let was_in_header = in_header;
+        in_header = is_in_header(condition);
+        if in_header && !was_in_header {
+            texts.push(transport.to_owned());
+        }
+        texts.push(text);
+    }
+    texts.extend(target_options(&rule.target, family));
     joined(texts, " ")
 }
 
-fn match_text(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
-    let transport = protocol.map_or("", Protocol::as_str);
+/// Whether this is a condition on the transport header: one match of iptables prints all of them,
+/// after the name of the protocol.
+fn is_in_header(condition: &Match) -> bool {
+    matches!(
+        condition,
+        Match::SourcePort(..) | Match::DestinationPort(..) | Match::TcpSyn(..)
+    )
+}
+
+fn match_text(condition: &Match) -> Option<String> {
     let text = match condition {
         Match::Source(..)
         | Match::Destination(..)
         | Match::InInterface(..)
         | Match::OutInterface(..)
         | Match::Protocol(..) => return None,
-        Match::SourcePort(sense, port) => format!("{transport} spt:{}{port}", negation(*sense)),
-        Match::DestinationPort(sense, port) => {
-            format!("{transport} dpt:{}{port}", negation(*sense))
-        }
-        Match::TcpSyn(sense) => format!("{transport} flags:{}0x17/0x02", negation(*sense)),
+        Match::SourcePort(sense, range) => ports("spt", *sense, *range),
+        Match::DestinationPort(sense, range) => ports("dpt", *sense, *range),
+        Match::TcpSyn(sense) => format!("flags:{}0x17/0x02", negation(*sense)),
         Match::Icmpv6Type(sense, number) => format!("ipv6-icmptype {}{number}", negation(*sense)),
         // Negated, iptables prints two spaces.
         Match::DestinationPorts(Sense::IsNot, ports) => {
@@ -74,6 +92,16 @@ fn match_text(condition: &Match, protocol: Option<Protocol>) -> Option<String> {
         Match::Opaque(text) => text.clone(),
     };
     Some(text)
+}
+
+/// `dpt:80` or `dpts:8000:8100`.
+fn ports(option: &str, sense: Sense, range: PortRange) -> String {
+    let plural = if range.first() == range.last() {
+        ""
+    } else {
+        "s"
+    };
+    format!("{option}{plural}:{}{range}", negation(sense))
 }
 
 fn target_options(target: &Target, family: Family) -> Option<String> {

@@ -3,7 +3,7 @@
 use super::quoting::join;
 use crate::render::TCP_SYN;
 use crate::ruleset::{ChainName, ConntrackState, Mark, Match, Protocol, RejectWith, Sense, Target};
-use crate::value::{Port, network_or_address};
+use crate::value::{PortRange, network_or_address};
 
 /// The matches and the target; `is_chain` returns whether the table has a chain of that name.
 pub(super) fn parse(words: &[String], is_chain: impl Fn(&str) -> bool) -> (Vec<Match>, Target) {
@@ -135,7 +135,7 @@ fn reject_with(name: &str) -> Option<RejectWith> {
     known.find(|with| with.as_str() == name)
 }
 
-fn ports(text: &str) -> Option<Vec<Port>> {
+fn ports(text: &str) -> Option<Vec<PortRange>> {
     text.split(',').map(|port| port.parse().ok()).collect()
 }
 

@@ -6,6 +6,7 @@ use crate::render::rule_spec;
 use crate::ruleset::{
     Chain, Counters, Mark, Match, Policy, PolicyRouting, Rule, RuleSet, Sense, Table, Target,
 };
+use crate::value::PortRange;
 
 /// Rule sets as an indented JSON array with a final newline.
 ///
@@ -63,13 +64,13 @@ fn condition(condition: &Match) -> Value {
         Match::InInterface(sense, name) => ("in_interface", *sense, json!(name.as_str())),
         Match::OutInterface(sense, name) => ("out_interface", *sense, json!(name.as_str())),
         Match::Protocol(sense, protocol) => ("protocol", *sense, json!(protocol.as_str())),
-        Match::SourcePort(sense, port) => ("source_port", *sense, json!(port.get())),
-        Match::DestinationPort(sense, port) => ("destination_port", *sense, json!(port.get())),
+        Match::SourcePort(sense, range) => ("source_port", *sense, ports(*range)),
+        Match::DestinationPort(sense, range) => ("destination_port", *sense, ports(*range)),
         Match::TcpSyn(sense) => ("tcp_syn", *sense, json!(true)),
         Match::Icmpv6Type(sense, number) => ("icmpv6_type", *sense, json!(number)),
-        Match::DestinationPorts(sense, ports) => {
-            let ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
-            ("destination_ports", *sense, json!(ports))
+        Match::DestinationPorts(sense, ranges) => {
+            let list: Value = ranges.iter().copied().map(ports).collect();
+            ("destination_ports", *sense, list)
         }
         Match::OwnerUid(sense, user) => ("owner_uid", *sense, json!(user.0)),
         Match::OwnerGid(sense, group) => ("owner_gid", *sense, json!(group.0)),
@@ -85,6 +86,16 @@ fn condition(condition: &Match) -> Value {
     match sense {
         Sense::Is => json!({ name: value }),
         Sense::IsNot => json!({ "not": { name: value } }),
+    }
+}
+
+/// A single port as a number, a range as an object.
+fn ports(range: PortRange) -> Value {
+    let (first, last) = (range.first(), range.last());
+    if first == last {
+        json!(first)
+    } else {
+        json!({ "first": first, "last": last })
     }
 }
 

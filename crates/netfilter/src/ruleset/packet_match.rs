@@ -1,8 +1,9 @@
 //! The conditions of a rule.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::value::{Gid, InterfaceName, Port, Uid};
+use crate::value::{Gid, InterfaceName, PortRange, Uid};
 use ipnetwork::IpNetwork;
 
 /// Whether a condition requires a value or excludes it (`!`).
@@ -30,15 +31,15 @@ pub enum Match {
     /// `-p`: the transport protocol.
     Protocol(Sense, Protocol),
     /// `--sport` of `-m tcp` or `-m udp`.
-    SourcePort(Sense, Port),
+    SourcePort(Sense, PortRange),
     /// `--dport` of `-m tcp` or `-m udp`.
-    DestinationPort(Sense, Port),
+    DestinationPort(Sense, PortRange),
     /// `--syn`: the packet opens a TCP connection: of the flags FIN, SYN, RST and ACK it has SYN.
     TcpSyn(Sense),
     /// `-m icmp6 --icmpv6-type`: the type of an `ICMPv6` message.
     Icmpv6Type(Sense, u8),
-    /// `-m multiport --dports`: any of up to 15 ports.
-    DestinationPorts(Sense, Vec<Port>),
+    /// `-m multiport --dports`: any of up to 15 ports; a range counts as two.
+    DestinationPorts(Sense, Vec<PortRange>),
     /// `-m owner --uid-owner`: the user whose process sent it.
     OwnerUid(Sense, Uid),
     /// `-m owner --gid-owner`: the group whose process sent it.
@@ -89,14 +90,37 @@ pub enum ConntrackState {
 }
 
 impl Match {
-    /// Whether this matches all addresses. Programs do not return such a condition.
-    pub fn is_anywhere(&self) -> bool {
+    /// Whether this holds for all addresses or all ports. Programs do not return such a condition.
+    pub fn always_holds(&self) -> bool {
         match self {
             Self::Source(Sense::Is, network) | Self::Destination(Sense::Is, network) => {
                 network.prefix() == 0
             }
+            Self::SourcePort(Sense::Is, ports) | Self::DestinationPort(Sense::Is, ports) => {
+                *ports == PortRange::ALL
+            }
             _ => false,
         }
+    }
+
+    /// The form in which conditions with the same effect are equal.
+    ///
+    /// Lists of ports are sorted, and ranges in them that overlap or adjoin are one. What is not in
+    /// the first or the last ports is in the others: `! 0:1024` is `1025:65535`.
+    pub fn canonical(&self) -> Cow<'_, Self> {
+        let canonical = match self {
+            Self::SourcePort(Sense::IsNot, ports) => ports
+                .others()
+                .map(|others| Self::SourcePort(Sense::Is, others)),
+            Self::DestinationPort(Sense::IsNot, ports) => ports
+                .others()
+                .map(|others| Self::DestinationPort(Sense::Is, others)),
+            Self::DestinationPorts(sense, ports) => {
+                Some(Self::DestinationPorts(*sense, PortRange::merged(ports)))
+            }
+            _ => None,
+        };
+        canonical.map_or(Cow::Borrowed(self), Cow::Owned)
     }
 }
 

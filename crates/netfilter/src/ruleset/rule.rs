@@ -1,5 +1,7 @@
 //! One rule: its conditions, its target and its counters.
 
+use std::borrow::Cow;
+
 use super::{Match, Target};
 
 /// Packets and bytes that matched a rule.
@@ -44,15 +46,24 @@ impl Rule {
         }
     }
 
-    /// Whether both rules have the same effect. Ignores the order of matches, and counters.
+    /// Whether both rules have the same effect. Ignores the order of matches and of the ports in a
+    /// list, and counters.
     pub fn is_equivalent(&self, other: &Self) -> bool {
-        self.target == other.target && self.sorted_matches() == other.sorted_matches()
+        self.target == other.target && self.canonical_matches() == other.canonical_matches()
     }
 
-    /// The matches in the order in which `iptables-save` writes them, without those for all
-    /// addresses.
+    /// The matches in their [canonical](Match::canonical) forms, sorted.
+    pub(crate) fn canonical_matches(&self) -> Vec<Cow<'_, Match>> {
+        let restricting = self.matches.iter().filter(|each| !each.always_holds());
+        let mut matches: Vec<_> = restricting.map(Match::canonical).collect();
+        matches.sort();
+        matches
+    }
+
+    /// The matches in the order in which `iptables-save` writes them, without those that
+    /// [always hold](Match::always_holds).
     pub fn sorted_matches(&self) -> Vec<&Match> {
-        let restricts = |condition: &&Match| !condition.is_anywhere();
+        let restricts = |condition: &&Match| !condition.always_holds();
         let mut matches: Vec<_> = self.matches.iter().filter(restricts).collect();
         matches.sort();
         matches

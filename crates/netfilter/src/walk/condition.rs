@@ -77,12 +77,12 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         Match::SourcePort(sense, wanted) => {
             let found = packet.source.port();
             let value = PacketValue::SourcePort(found);
-            (sense, found == wanted.get(), value)
+            (sense, wanted.contains(found), value)
         }
         Match::DestinationPort(sense, wanted) => {
             let found = packet.destination.port();
             let value = PacketValue::DestinationPort(found);
-            (sense, found == wanted.get(), value)
+            (sense, wanted.contains(found), value)
         }
         Match::TcpSyn(sense) => {
             let found = packet.opens_tcp_connection();
@@ -91,7 +91,7 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         Match::Icmpv6Type(..) => return Some(PacketValue::Protocol(packet.protocol)),
         Match::DestinationPorts(sense, wanted) => {
             let found = packet.destination.port();
-            let equal = wanted.iter().any(|port| port.get() == found);
+            let equal = wanted.iter().any(|ports| ports.contains(found));
             (sense, equal, PacketValue::DestinationPort(found))
         }
         Match::OwnerUid(sense, wanted) => {

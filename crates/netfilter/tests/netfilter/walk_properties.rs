@@ -8,8 +8,8 @@ use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict, RejectWith};
 use mesh_cni_netfilter::walk::{Event, PolicyCounters, Side, replay};
 use mesh_cni_netfilter::{
     BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, InterfaceName, Mark, Match,
-    Outcome, Packet, PolicyRouting, Port, PortNames, Protocol, Rule, RuleSet, Sense, TableName,
-    Target, Uid, Walk, walk_in,
+    Outcome, Packet, PolicyRouting, Port, PortNames, PortRange, Protocol, Rule, RuleSet, Sense,
+    TableName, Target, Uid, Walk, walk_in,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,6 +33,18 @@ fn port() -> impl Strategy<Value = Port> {
             .map(|number| Port::new(number).unwrap())
             .to_vec(),
     )
+}
+
+fn ports() -> impl Strategy<Value = PortRange> {
+    let range = (port(), port()).prop_map(|(one, other)| {
+        let (one, other) = (one.get(), other.get());
+        PortRange::new(one.min(other), one.max(other)).unwrap()
+    });
+    prop_oneof![
+        2 => port().prop_map(PortRange::from),
+        2 => range,
+        1 => select(vec![PortRange::ALL, PortRange::new(0, 0).unwrap()]),
+    ]
 }
 
 fn mark() -> impl Strategy<Value = Mark> {
@@ -77,11 +89,11 @@ fn condition() -> impl Strategy<Value = Match> {
         (sense(), interface()).prop_map(|(sense, name)| Match::InInterface(sense, name)),
         (sense(), interface()).prop_map(|(sense, name)| Match::OutInterface(sense, name)),
         (sense(), protocol()).prop_map(|(sense, protocol)| Match::Protocol(sense, protocol)),
-        (sense(), port()).prop_map(|(sense, port)| Match::SourcePort(sense, port)),
-        (sense(), port()).prop_map(|(sense, port)| Match::DestinationPort(sense, port)),
+        (sense(), ports()).prop_map(|(sense, ports)| Match::SourcePort(sense, ports)),
+        (sense(), ports()).prop_map(|(sense, ports)| Match::DestinationPort(sense, ports)),
         sense().prop_map(Match::TcpSyn),
         (sense(), 1_u8..=255).prop_map(|(sense, number)| Match::Icmpv6Type(sense, number)),
-        (sense(), prop::collection::vec(port(), 0..3))
+        (sense(), prop::collection::vec(ports(), 0..3))
             .prop_map(|(sense, ports)| Match::DestinationPorts(sense, ports)),
         (sense(), 0_u32..3).prop_map(|(sense, id)| Match::OwnerUid(sense, Uid(id))),
         (sense(), 0_u32..3).prop_map(|(sense, id)| Match::OwnerGid(sense, Gid(id))),

@@ -17,3 +17,4 @@ mod reject_ipv6;
 mod rivals;
 mod support;
 mod tproxy;
+mod words;

@@ -78,6 +78,10 @@ expressions! {
         length: NFTA_PAYLOAD_LEN
     }
     "cmp" Compare { register: NFTA_CMP_SREG, comparison: NFTA_CMP_OP, data: NFTA_CMP_DATA }
+    "range" Range {
+        register: NFTA_RANGE_SREG, comparison: NFTA_RANGE_OP, first: NFTA_RANGE_FROM_DATA,
+        last: NFTA_RANGE_TO_DATA
+    }
     "lookup" Lookup {
         set: NFTA_LOOKUP_SET, key: NFTA_LOOKUP_SREG, value: NFTA_LOOKUP_DREG,
         set_id: NFTA_LOOKUP_SET_ID, inverted: NFTA_LOOKUP_FLAGS
@@ -238,6 +242,12 @@ mod tests {
                 register: one,
                 comparison: Comparison::NotEqual,
                 data: vec![0, 53],
+            },
+            Expression::Range {
+                register: one,
+                comparison: Comparison::Equal,
+                first: vec![0, 53],
+                last: vec![1, 0],
             },
             Expression::Lookup {
                 key: one,

@@ -31,6 +31,15 @@ impl fmt::Display for Expression {
                 comparison,
                 data,
             } => write!(f, "{comparison} {register} {}", words(data)),
+            Self::Range {
+                register,
+                comparison,
+                first,
+                last,
+            } => {
+                let (first, last) = (words(first), words(last));
+                write!(f, "{comparison} {register} {first} {last}")
+            }
             Self::Lookup {
                 key,
                 set,

@@ -2,8 +2,9 @@
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Family, Match, Sense};
+use mesh_cni_netfilter::value::PortRange;
 
-use crate::condition::{network, port};
+use crate::condition::{network, port_number};
 use crate::field::Field;
 use crate::object::{Element, Set};
 
@@ -16,50 +17,65 @@ pub(super) struct UnfoldedElement {
 
 /// One condition for each element, in ascending order.
 pub(super) fn unfold(set: &Set, field: Field, family: Family) -> Option<Vec<UnfoldedElement>> {
-    let mut elements: Vec<_> = set.elements.iter().collect();
-    // Where one range ends and the next starts, the end comes first.
-    elements.sort_by_key(|element| (&element.key, !element.interval_end));
-    elements
-        .iter()
-        .enumerate()
-        .filter(|(_, element)| !element.interval_end)
-        .map(|(at, element)| {
-            let next = elements.get(at + 1).copied();
-            Some(UnfoldedElement {
-                condition: condition(element, next, field, family)?,
-                counter: element.counter,
-                place: element.place,
-            })
+    let elements = in_pairs(set).into_iter().map(|(element, next)| {
+        Some(UnfoldedElement {
+            condition: condition(element, next, set.interval, field, family)?,
+            counter: element.counter,
+            place: element.place,
         })
-        .collect()
+    });
+    elements.collect()
 }
 
 /// One condition for all elements, in the order of the list that the set was made from.
 pub(super) fn list(set: &Set, field: Field, inverted: bool) -> Option<Match> {
-    let mut elements: Vec<_> = set.elements.iter().collect();
-    elements.sort_by_key(|element| (element.place, &element.key));
+    let mut elements = in_pairs(set);
+    elements.sort_by_key(|(element, _)| (element.place, &element.key));
     let ports = elements
         .into_iter()
-        .map(|element| port(&element.key))
+        .map(|(element, next)| ports(element, next, set.interval))
         .collect::<Option<_>>()?;
     let sense = if inverted { Sense::IsNot } else { Sense::Is };
     (field == Field::DestinationPort).then_some(Match::DestinationPorts(sense, ports))
 }
 
+/// The elements that are not the end of a range, in ascending order, each with the one after it.
+fn in_pairs(set: &Set) -> Vec<(&Element, Option<&Element>)> {
+    let mut elements: Vec<_> = set.elements.iter().collect();
+    // Where one range ends and the next starts, the end comes first.
+    elements.sort_by_key(|element| (&element.key, !element.interval_end));
+    let next = elements.iter().copied().map(Some).skip(1).chain([None]);
+    let pairs = elements.iter().copied().zip(next);
+    pairs.filter(|(element, _)| !element.interval_end).collect()
+}
+
 fn condition(
     element: &Element,
     next: Option<&Element>,
+    interval: bool,
     field: Field,
     family: Family,
 ) -> Option<Match> {
-    let range = || between(&element.key, next.map(|next| next.key.as_slice()), family);
+    let network = || between(&element.key, next.map(|next| next.key.as_slice()), family);
+    let ports = || ports(element, next, interval);
     Some(match field {
-        Field::SourcePort => Match::SourcePort(Sense::Is, port(&element.key)?),
-        Field::DestinationPort => Match::DestinationPort(Sense::Is, port(&element.key)?),
-        Field::Source => Match::Source(Sense::Is, range()?),
-        Field::Destination => Match::Destination(Sense::Is, range()?),
+        Field::SourcePort => Match::SourcePort(Sense::Is, ports()?),
+        Field::DestinationPort => Match::DestinationPort(Sense::Is, ports()?),
+        Field::Source => Match::Source(Sense::Is, network()?),
+        Field::Destination => Match::Destination(Sense::Is, network()?),
         _ => return None,
     })
+}
+
+/// The ports of an element: one, or in a set of ranges those before the next element.
+fn ports(element: &Element, next: Option<&Element>, interval: bool) -> Option<PortRange> {
+    let first = port_number(&element.key)?;
+    let last = match next {
+        _ if !interval => first,
+        Some(next) => port_number(&next.key)?.checked_sub(1)?,
+        None => u16::MAX,
+    };
+    PortRange::new(first, last)
 }
 
 /// The network that starts at one address and ends before another, or with the address space.

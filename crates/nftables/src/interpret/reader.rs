@@ -110,9 +110,20 @@ impl<'sets> Reader<'sets> {
                 self.matches.push(condition);
                 Some(())
             }
+            Expression::Range {
+                register,
+                comparison,
+                first,
+                last,
+            } => {
+                let (field, mask) = self.take_field(*register)?;
+                let condition = condition::ports(field, *comparison, first, last)?;
+                self.matches.push(condition);
+                mask.is_none().then_some(())
+            }
             Expression::Lookup { .. } => self.look_up(expression),
             Expression::Match(called) => {
-                self.matches.push(extension::to_match(called)?);
+                self.matches.extend(extension::to_matches(called)?);
                 Some(())
             }
             Expression::Tproxy { port, .. } => {

@@ -1,7 +1,7 @@
 //! Conditions and targets as native expressions.
 
-use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Family, Mark, Match, RejectWith, Sense, Target};
+use mesh_cni_netfilter::value::PortRange;
 
 use super::fold::{Value, Values};
 use crate::change::Change;
@@ -28,7 +28,7 @@ impl SetBuilder<'_> {
         &mut self,
         kind: SetKind,
         counting: bool,
-        elements: Vec<Element>,
+        (interval, elements): (bool, Vec<Element>),
         inverted: bool,
     ) -> Expression {
         /// The kernel replaces `%d` by a number.
@@ -39,7 +39,7 @@ impl SetBuilder<'_> {
             name: NAME.to_owned(),
             id: *self.last,
             kind,
-            interval: kind != SetKind::PORT,
+            interval,
             counting,
             elements,
         }));
@@ -62,10 +62,7 @@ pub(super) fn conditions<'rule>(
 ) -> Option<()> {
     for condition in in_order(matches) {
         if let Match::DestinationPorts(sense, ports) = condition {
-            let elements = (0..)
-                .zip(ports)
-                .map(|(place, port)| element(port_key(*port), Some(place)))
-                .collect();
+            let elements = elements(&ports_of_list(ports));
             to.push(Field::DestinationPort.load(family));
             to.push(sets.add(SetKind::PORT, false, elements, *sense == Sense::IsNot));
         } else {
@@ -87,14 +84,7 @@ pub(super) fn lookup_values(
         (_, Family::V4) => SetKind::IPV4_ADDRESS,
         (_, Family::V6) => SetKind::IPV6_ADDRESS,
     };
-    let elements = values
-        .values
-        .iter()
-        .flat_map(|(place, value)| match value {
-            Value::Port(port) => vec![element(port_key(*port), Some(*place))],
-            Value::Network(network) => interval(network, *place),
-        })
-        .collect();
+    let elements = elements(&values.values);
     to.push(values.field.load(family));
     to.push(sets.add(kind, true, elements, false));
 }
@@ -173,23 +163,62 @@ fn constant(data: Vec<u8>) -> Expression {
     Expression::Immediate { to, data }
 }
 
-/// The first address of a range and, unless the range ends the address space, the one after it.
-fn interval(network: &IpNetwork, place: u16) -> Vec<Element> {
-    let end = successor(octets(network.broadcast())).map(|key| Element {
+/// The ports of a list; those that overlap are merged, because elements of a set must not overlap.
+fn ports_of_list(ports: &[PortRange]) -> Vec<(u16, Value)> {
+    let count = |ports: &[PortRange]| {
+        let sizes = ports.iter().map(|range| range.last() - range.first());
+        sizes.map(|size| u32::from(size) + 1).sum::<u32>()
+    };
+    let merged = PortRange::merged(ports);
+    let ports = if count(&merged) == count(ports) {
+        ports
+    } else {
+        &merged
+    };
+    (0..)
+        .zip(ports)
+        .map(|(place, ports)| (place, Value::Ports(*ports)))
+        .collect()
+}
+
+/// The elements of a set, and whether they are the bounds of ranges: single ports are not.
+fn elements(values: &[(u16, Value)]) -> (bool, Vec<Element>) {
+    let single = |(place, value): &(u16, Value)| match value {
+        Value::Ports(ports) => Some(element(port_key(ports.single()?), Some(*place))),
+        Value::Network(_) => None,
+    };
+    if let Some(elements) = values.iter().map(single).collect() {
+        return (false, elements);
+    }
+    let bounds = |(place, value): &(u16, Value)| match value {
+        Value::Ports(ports) => {
+            let [first, last] = [ports.first(), ports.last()].map(u16::to_be_bytes);
+            interval(first.to_vec(), last.to_vec(), *place)
+        }
+        Value::Network(network) => {
+            let first = octets(network.network());
+            interval(first, octets(network.broadcast()), *place)
+        }
+    };
+    (true, values.iter().flat_map(bounds).collect())
+}
+
+/// The first key of a range and, unless the last one is the largest of all, the one after that.
+fn interval(first: Vec<u8>, last: Vec<u8>, place: u16) -> impl Iterator<Item = Element> {
+    let end = successor(last).map(|key| Element {
         interval_end: true,
         ..element(key, None)
     });
-    let start = element(octets(network.network()), Some(place));
-    std::iter::once(start).chain(end).collect()
+    std::iter::once(element(first, Some(place))).chain(end)
 }
 
-/// The next address; `None` after the last one.
-fn successor(mut address: Vec<u8>) -> Option<Vec<u8>> {
-    for byte in address.iter_mut().rev() {
+/// The next key; `None` after the largest one.
+fn successor(mut key: Vec<u8>) -> Option<Vec<u8>> {
+    for byte in key.iter_mut().rev() {
         let (sum, carry) = byte.overflowing_add(1);
         *byte = sum;
         if !carry {
-            return Some(address);
+            return Some(key);
         }
     }
     None

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::interchange::runs;
 use mesh_cni_netfilter::ruleset::{Match, Rule, Sense};
-use mesh_cni_netfilter::value::Port;
+use mesh_cni_netfilter::value::PortRange;
 
 use crate::field::Field;
 
@@ -31,18 +31,24 @@ pub(super) struct Values {
 /// A value of a field.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Value {
-    Port(Port),
+    Ports(PortRange),
     Network(IpNetwork),
 }
 
 impl Value {
     fn of(condition: &Match, field: Field) -> Option<Self> {
         Some(match (field, condition) {
-            (Field::DestinationPort, Match::DestinationPort(Sense::Is, port)) => Self::Port(*port),
+            (Field::DestinationPort, Match::DestinationPort(Sense::Is, ports)) => {
+                Self::Ports(*ports)
+            }
             (Field::Destination, Match::Destination(Sense::Is, network))
             | (Field::Source, Match::Source(Sense::Is, network)) => Self::Network(*network),
             _ => return None,
         })
+    }
+
+    fn is_port_range(self) -> bool {
+        matches!(self, Self::Ports(ports) if ports.first() != ports.last())
     }
 
     /// The first and the last port or address.
@@ -52,7 +58,7 @@ impl Value {
             IpAddr::V6(address) => address.to_bits(),
         };
         match self {
-            Self::Port(port) => (port.get().into(), port.get().into()),
+            Self::Ports(ports) => (ports.first().into(), ports.last().into()),
             Self::Network(network) => (number(network.network()), number(network.broadcast())),
         }
     }
@@ -109,6 +115,9 @@ fn fold_stretch(rules: &[Rule]) -> Vec<Folded<'_>> {
 struct Common<'rules> {
     /// The index of the field in [`FIELDS`].
     preference: usize,
+    /// Ranges of ports have a set of their own: the kernel finds single ports faster, and `nft`
+    /// joins adjacent elements of a set with ranges.
+    has_port_ranges: bool,
     others: Vec<&'rules Match>,
 }
 
@@ -126,7 +135,13 @@ fn candidates(rule: &Rule) -> impl Iterator<Item = (Common<'_>, Value)> {
             let [only] = of_field.as_slice() else {
                 return None;
             };
-            Some((Common { preference, others }, Value::of(only, field)?))
+            let value = Value::of(only, field)?;
+            let common = Common {
+                preference,
+                has_port_ranges: value.is_port_range(),
+                others,
+            };
+            Some((common, value))
         })
 }
 

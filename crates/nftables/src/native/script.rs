@@ -14,8 +14,8 @@ use crate::object::Hook;
 
 /// The tables of a rule set as input for `nft -f`, with counters of zero.
 ///
-/// They equal what [`create`](super::create) makes over netlink. The policy routing of TPROXY is not
-/// included.
+/// They equal what [`create`](super::create) makes over netlink, except that `nft` joins adjacent
+/// ranges of a set. The policy routing of TPROXY is not included.
 pub fn script(rules: &RuleSet) -> Result<String, Unwritable> {
     rules
         .tables
@@ -92,7 +92,7 @@ fn lookup(family: Family, values: &Values, transport: Transport) -> String {
     let elements: Vec<_> = elements
         .into_iter()
         .map(|value| match value {
-            Value::Port(port) => format!("{port} counter"),
+            Value::Ports(range) => format!("{} counter", statement::ports(range)),
             Value::Network(network) => format!("{} counter", statement::network(&network)),
         })
         .collect();

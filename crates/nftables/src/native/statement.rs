@@ -6,9 +6,9 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{
     BuiltinChain, ConntrackState, Family, Mark, Match, Protocol, RejectWith, Sense, Target,
 };
-use mesh_cni_netfilter::value::{InterfaceName, Port};
+use mesh_cni_netfilter::value::{InterfaceName, PortRange};
 
-use crate::condition::{NO_INTERFACE, in_order, state_bits};
+use crate::condition::{NO_INTERFACE, has_only_upper_bound, in_order, state_bits};
 use crate::object::Hook;
 use crate::uapi::netfilter::ipv4::{
     NF_IP_PRI_FILTER, NF_IP_PRI_MANGLE, NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC, NF_IP_PRI_RAW,
@@ -30,7 +30,8 @@ impl Transport {
             Match::Protocol(Sense::Is, protocol) => Some(*protocol),
             _ => None,
         });
-        let compares_header = matches.iter().any(|condition| {
+        let conditions = matches.iter().filter(|condition| !condition.always_holds());
+        let compares_header = conditions.into_iter().any(|condition| {
             matches!(
                 condition,
                 Match::SourcePort(..)
@@ -135,7 +136,7 @@ pub(super) fn network(network: &IpNetwork) -> String {
 
 /// Empty for a condition that always holds, or that another one implies.
 fn condition(family: Family, condition: &Match, transport: Transport) -> Option<String> {
-    if condition.is_anywhere() {
+    if condition.always_holds() {
         return Some(String::new());
     }
     let text = match condition {
@@ -147,8 +148,12 @@ fn condition(family: Family, condition: &Match, transport: Transport) -> Option<
         }
         Match::Source(sense, range) => address(family, "saddr", *sense, range),
         Match::Destination(sense, range) => address(family, "daddr", *sense, range),
-        Match::SourcePort(sense, port) => format!("{transport} sport {}{port}", not(*sense)),
-        Match::DestinationPort(sense, port) => format!("{transport} dport {}{port}", not(*sense)),
+        Match::SourcePort(sense, ports) => {
+            format!("{transport} sport {}", compared(*sense, *ports))
+        }
+        Match::DestinationPort(sense, ports) => {
+            format!("{transport} dport {}", compared(*sense, *ports))
+        }
         Match::DestinationPorts(sense, ports) => {
             format!("{transport} dport {}{}", not(*sense), port_set(ports))
         }
@@ -209,11 +214,27 @@ fn icmpv6_type(number: u8) -> String {
     name.to_owned()
 }
 
-fn port_set(ports: &[Port]) -> String {
-    let mut ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
-    ports.sort_unstable();
-    let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
-    format!("{{ {} }}", ports.join(", "))
+/// A port, or a range of ports.
+pub(super) fn ports(range: PortRange) -> String {
+    range.to_string().replace(':', "-")
+}
+
+fn compared(sense: Sense, range: PortRange) -> String {
+    if !has_only_upper_bound(range) {
+        return format!("{}{}", not(sense), ports(range));
+    }
+    let operator = match sense {
+        Sense::Is => "<=",
+        Sense::IsNot => ">",
+    };
+    format!("{operator} {}", range.last())
+}
+
+fn port_set(list: &[PortRange]) -> String {
+    let mut list = list.to_vec();
+    list.sort_unstable();
+    let list: Vec<_> = list.into_iter().map(ports).collect();
+    format!("{{ {} }}", list.join(", "))
 }
 
 fn masked(key: &str, sense: Sense, mark: Mark) -> String {

@@ -65,8 +65,13 @@ attributes! {
     NFTA_BITWISE_XOR = 5, NFTA_BITWISE_OP = 6,
 }
 
-constants! { u32: NFT_CMP_EQ = 0, NFT_CMP_NEQ = 1 }
+constants! { u32: NFT_CMP_EQ = 0, NFT_CMP_NEQ = 1, NFT_CMP_LTE = 3, NFT_CMP_GT = 4 }
 attributes! { NFTA_CMP_SREG = 1, NFTA_CMP_OP = 2, NFTA_CMP_DATA = 3 }
+
+// `enum nft_range_ops`: as NFT_CMP_EQ and NFT_CMP_NEQ
+attributes! {
+    NFTA_RANGE_SREG = 1, NFTA_RANGE_OP = 2, NFTA_RANGE_FROM_DATA = 3, NFTA_RANGE_TO_DATA = 4,
+}
 
 constants! { u32: NFT_LOOKUP_F_INV = 1 << 0 }
 attributes! {

@@ -21,7 +21,7 @@ pub(crate) mod xt_multiport {
     pub(crate) const MULTIPORT: super::Layout = ("multiport", 1, 48);
     pub(crate) const XT_MULTIPORT_DESTINATION: u8 = 1;
     pub(crate) const XT_MULTI_PORTS: usize = 15;
-    super::constants! { usize: FLAGS = 0, COUNT = 1, PORTS = 2, INVERT = 47 }
+    super::constants! { usize: FLAGS = 0, COUNT = 1, PORTS = 2, PFLAGS = 32, INVERT = 47 }
 }
 
 pub(crate) mod xt_connmark {

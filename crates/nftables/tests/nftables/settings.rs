@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mesh_cni_netfilter::value::PortRange;
 use mesh_cni_rules::{Interception, PodSettings};
 use proptest::prelude::*;
 
@@ -73,11 +74,19 @@ fn ranges() -> impl Strategy<Value = String> {
     prop::collection::vec(prop_oneof![four, six], 0..20).prop_map(|ranges| ranges.join(","))
 }
 
+fn port_ranges() -> impl Strategy<Value = Vec<PortRange>> {
+    let range = (any::<u16>(), any::<u16>()).prop_map(|(one, other)| {
+        PortRange::new(one.min(other), one.max(other)).expect("the smaller port comes first")
+    });
+    prop::collection::vec(range, 0..6)
+}
+
 /// Random settings with lists of any length.
 pub(crate) fn any_interception() -> impl Strategy<Value = Interception> {
     let mode = prop::sample::select(vec!["REDIRECT", "TPROXY"]);
     let lists = (ports(), ports(), ports(), ranges(), ranges());
-    (mode, lists, any::<(bool, bool)>()).prop_map(|(mode, lists, (dns, invalid))| {
+    let settings = (mode, lists, any::<(bool, bool)>(), port_ranges());
+    settings.prop_map(|(mode, lists, (dns, invalid), port_ranges)| {
         let (inbound, outbound, include, exclude, cidrs) = lists;
         let key = |name| format!("traffic.sidecar.istio.io/{name}");
         let annotations = [
@@ -98,6 +107,9 @@ pub(crate) fn any_interception() -> impl Strategy<Value = Interception> {
             ("ISTIO_META_DNS_CAPTURE", env_value(dns)),
             ("INVALID_DROP", env_value(invalid)),
         ];
-        interception(&annotations, &env)
+        let mut interception = interception(&annotations, &env);
+        // Only `init` takes ranges.
+        interception.exclude_outbound_ports.extend(port_ranges);
+        interception
     })
 }

@@ -74,7 +74,7 @@ fn tcp_to_itself(interception: &Interception, dialect: Dialect, owner: OwnerKind
         (Dialect::Asm, false, _) => vec![],
         (Dialect::Asm, true, _) => vec![tcp(), not_to_port(dns::QUERIES)],
         (Dialect::Istio, true, OwnerKind::User) => {
-            let ports = vec![dns::QUERIES, tunnel];
+            let ports = vec![dns::QUERIES.into(), tunnel.into()];
             vec![tcp(), Match::DestinationPorts(Sense::IsNot, ports)]
         }
         (Dialect::Istio, ..) => vec![tcp(), not_to_port(tunnel)],

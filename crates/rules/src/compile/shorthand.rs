@@ -1,7 +1,7 @@
 //! Short names for the conditions of interception rules.
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::{Gid, InterfaceName, Match, Port, Protocol, Sense, Uid};
+use mesh_cni_netfilter::{Gid, InterfaceName, Match, Port, PortRange, Protocol, Sense, Uid};
 
 use crate::interception::Interception;
 
@@ -13,12 +13,12 @@ pub(super) fn udp() -> Match {
     Match::Protocol(Sense::Is, Protocol::Udp)
 }
 
-pub(super) fn to_port(port: Port) -> Match {
-    Match::DestinationPort(Sense::Is, port)
+pub(super) fn to_port(ports: impl Into<PortRange>) -> Match {
+    Match::DestinationPort(Sense::Is, ports.into())
 }
 
 pub(super) fn not_to_port(port: Port) -> Match {
-    Match::DestinationPort(Sense::IsNot, port)
+    Match::DestinationPort(Sense::IsNot, port.into())
 }
 
 pub(super) fn from(network: IpNetwork) -> Match {
@@ -54,7 +54,7 @@ pub(super) fn by_group(sense: Sense, group: Gid) -> Match {
 }
 
 pub(super) fn from_port(port: Port) -> Match {
-    Match::SourcePort(Sense::Is, port)
+    Match::SourcePort(Sense::Is, port.into())
 }
 
 /// One condition for each user of the proxy, then one for each group.

@@ -1,7 +1,7 @@
 //! Lists of an interception that change nothing, because of another list.
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::Port;
+use mesh_cni_netfilter::PortRange;
 
 use super::{InboundCapture, Interception, OutboundRanges, agent_ports};
 use crate::settings::Annotation;
@@ -11,7 +11,10 @@ impl Interception {
     ///
     /// `excluded_inbound` are the excluded inbound ports as they were set. The ports of the proxy's
     /// agent do not count: the injector writes them in every pod.
-    pub fn without_effect(&self, excluded_inbound: &[Port]) -> Vec<(Annotation, &'static str)> {
+    pub fn without_effect(
+        &self,
+        excluded_inbound: &[PortRange],
+    ) -> Vec<(Annotation, &'static str)> {
         let mut found = Vec::new();
         let mut excludes = excluded_inbound.iter();
         let why = match &self.inbound {
@@ -34,10 +37,11 @@ impl Interception {
     }
 
     fn outbound_ports_without_effect(&self) -> Option<&'static str> {
-        let mut ports = self.outbound_ports.iter();
+        let excluded = PortRange::merged(&self.exclude_outbound_ports);
+        let is_excluded = |ports: &PortRange| excluded.iter().any(|range| range.covers(*ports));
         if self.outbound_ranges == OutboundRanges::All {
             Some("all outbound ports are captured")
-        } else if ports.all(|port| self.exclude_outbound_ports.contains(port)) {
+        } else if self.outbound_ports.iter().all(is_excluded) {
             Some("all of these ports are excluded too")
         } else {
             None

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::value::InvalidValue;
-use mesh_cni_netfilter::{Gid, PolicyRouting, Port};
+use mesh_cni_netfilter::{Gid, PolicyRouting, PortRange};
 
 use crate::conventions::TPROXY_ROUTING;
 
@@ -24,9 +24,9 @@ pub enum InboundCapture {
     /// None.
     None,
     /// All ports but these.
-    AllExcept(Vec<Port>),
+    AllExcept(Vec<PortRange>),
     /// Only these; excluded ports are ignored.
-    Only(Vec<Port>),
+    Only(Vec<PortRange>),
 }
 
 /// Which outbound destinations are captured.
@@ -82,7 +82,7 @@ impl FromStr for Mode {
 
 impl InboundCapture {
     /// These ports; [`None`](Self::None) if there are none.
-    pub fn only(ports: Vec<Port>) -> Self {
+    pub fn only(ports: Vec<PortRange>) -> Self {
         if ports.is_empty() {
             Self::None
         } else {

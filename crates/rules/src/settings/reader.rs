@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use mesh_cni_netfilter::value::{InvalidValue, excerpt};
-use mesh_cni_netfilter::{Family, Port};
+use mesh_cni_netfilter::{Family, Port, PortRange};
 use thiserror::Error;
 
 use super::{Annotation, PodSettings};
@@ -107,8 +107,8 @@ impl<'pod> Reader<'pod> {
     pub(super) fn ports(
         &self,
         annotation: Annotation,
-    ) -> Result<Option<Vec<Port>>, InvalidSetting> {
-        self.list(annotation, str::parse)
+    ) -> Result<Option<Vec<PortRange>>, InvalidSetting> {
+        self.list(annotation, single_port)
     }
 
     /// A boolean in the proxy's environment, in the syntax of Go's `strconv.ParseBool`. An invalid
@@ -165,6 +165,23 @@ impl<'pod> Reader<'pod> {
         found(self.settings.annotations, SettingName::Annotation(key))
             .or_else(|| found(self.settings.defaults, SettingName::Default(key)))
     }
+}
+
+/// A port of an annotation.
+pub(super) fn single_port(text: &str) -> Result<PortRange, InvalidValue> {
+    match text.parse::<Port>() {
+        Err(_) if is_range(text) => Err(InvalidValue {
+            expected: "a single port: Istio accepts no ranges of ports in annotations; list the \
+                       ports, or those to capture instead of those to exclude",
+        }),
+        parsed => parsed.map(PortRange::from),
+    }
+}
+
+/// Whether the text is meant as a range of ports.
+fn is_range(text: &str) -> bool {
+    let is_in_range = |byte: u8| byte.is_ascii_digit() || b":-".contains(&byte);
+    text.contains([':', '-']) && !text.starts_with('-') && text.bytes().all(is_in_range)
 }
 
 /// A user or group id from the container's security context.

@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port};
+use mesh_cni_netfilter::value::{Gid, InterfaceName};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
 use mesh_cni_rules::{Dialect, Interception, TPROXY_ROUTING, compile};
 
@@ -142,7 +142,8 @@ fn tproxy_does_not_change_connections() {
          jump from PREROUTING",
         render::restore(&rules)
     );
-    tproxy.inbound = InboundCapture::Only(vec![Port::new(9080).unwrap(), Port::new(9443).unwrap()]);
+    tproxy.inbound =
+        InboundCapture::Only(["9080", "9443"].map(|port| port.parse().unwrap()).to_vec());
     assert_snapshot!(
         "tproxy-include-ports.istio.v6.restore",
         "one rule for known connections and one for new ones for each of the two ports; ::1 and ::6 \

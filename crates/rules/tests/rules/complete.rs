@@ -70,7 +70,7 @@ fn a_missing_rule_is_noticed() {
                 mesh_cni_netfilter::Sense::Is,
                 mesh_cni_netfilter::Protocol::Tcp,
             ),
-            Match::DestinationPort(mesh_cni_netfilter::Sense::Is, Port::constant(15020)),
+            Match::DestinationPort(mesh_cni_netfilter::Sense::Is, Port::constant(15020).into()),
         ],
         Target::Return,
     );

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Chain, Family, TableName, Target};
-use mesh_cni_netfilter::{Listing, drift, only_ours, parse, render, routing_mark, transaction};
-use mesh_cni_rules::interception::Mode;
+use mesh_cni_netfilter::{
+    Listing, Port, PortRange, drift, only_ours, parse, render, routing_mark, transaction,
+};
+use mesh_cni_rules::interception::{InboundCapture, Mode};
 use mesh_cni_rules::settings::Annotation;
 use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, PodSettings, chains, compile, incomplete};
 use proptest::prelude::*;
@@ -22,6 +24,16 @@ fn ports() -> impl Strategy<Value = String> {
             .collect::<Vec<_>>()
             .join(",")
     })
+}
+
+/// Ranges of ports, which only `init` takes.
+fn port_ranges() -> impl Strategy<Value = Vec<PortRange>> {
+    let range = (any::<u16>(), any::<u16>())
+        .prop_map(|(one, other)| PortRange::new(one.min(other), one.max(other)))
+        .prop_filter_map("not all ports", |range| {
+            range.filter(|range| *range != PortRange::ALL)
+        });
+    prop::collection::vec(range, 0..4)
 }
 
 fn ranges() -> impl Strategy<Value = String> {
@@ -98,15 +110,32 @@ fn resolved(
     settings.resolve().unwrap().interception
 }
 
+fn any_interception() -> impl Strategy<Value = Interception> {
+    let ranges = (port_ranges(), port_ranges(), port_ranges());
+    let settings = (valid_annotations(), proxy_environment(), ranges);
+    settings.prop_map(
+        |(annotations, environment, (inbound, outbound, excluded))| {
+            let mut interception = resolved(&annotations, &environment);
+            match &mut interception.inbound {
+                InboundCapture::AllExcept(ports) | InboundCapture::Only(ports) => {
+                    ports.extend(inbound)
+                }
+                InboundCapture::None => {}
+            }
+            interception.outbound_ports.extend(outbound);
+            interception.exclude_outbound_ports.extend(excluded);
+            interception
+        },
+    )
+}
+
 proptest! {
     #[test]
     fn written_rules_are_parsed_without_drift(
-        annotations in valid_annotations(),
-        environment in proxy_environment(),
+        interception in any_interception(),
         dialect in dialect(),
         family in family(),
     ) {
-        let interception = resolved(&annotations, &environment);
         let rules = compile(&interception, dialect, family);
         let mut found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();
         // The programs of iptables do not know the routing.
@@ -118,12 +147,10 @@ proptest! {
 
     #[test]
     fn written_rules_are_complete(
-        annotations in valid_annotations(),
-        environment in proxy_environment(),
+        interception in any_interception(),
         dialect in dialect(),
         family in family(),
     ) {
-        let interception = resolved(&annotations, &environment);
         let rules = compile(&interception, dialect, family);
         let captures = |chain: &Chain| {
             let mut targets = chain.rules.iter().map(|rule| &rule.target);
@@ -188,7 +215,7 @@ proptest! {
             let asked = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             for item in asked {
                 let number: u16 = item.parse().unwrap();
-                prop_assert!(ports.iter().any(|port| port.get() == number));
+                prop_assert!(ports.iter().any(|port| port.single().map(Port::get) == Some(number)));
             }
         }
     }

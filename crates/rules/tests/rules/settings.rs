@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::value::{Gid, Uid};
+use mesh_cni_netfilter::value::{Gid, Port, Uid};
 use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
 use mesh_cni_rules::settings::Annotation;
 use mesh_cni_rules::{PodSettings, Warning};
@@ -80,10 +80,7 @@ fn a_default_applies_without_annotation_and_is_reported_as_a_default() {
         .unwrap()
         .interception
         .exclude_outbound_ports;
-    assert_eq!(
-        ports.iter().map(|port| port.get()).collect::<Vec<_>>(),
-        [3306]
-    );
+    assert_eq!(ports, [Port::constant(3306).into()]);
 }
 
 #[test]
@@ -126,8 +123,32 @@ fn the_agent_ports_are_excluded_once() {
     let InboundCapture::AllExcept(ports) = settings.resolve().unwrap().interception.inbound else {
         panic!("all ports are captured");
     };
-    let ports: Vec<_> = ports.iter().map(|port| port.get()).collect();
+    let ports: Vec<_> = ports.iter().map(|port| port.first()).collect();
     assert_eq!(ports, [15090, 22, 15020, 15021]);
+}
+
+#[test]
+fn ranges_of_ports_are_refused_as_istio_refuses_them() {
+    for ports in ["10000:20000", "8080-8090", ":1024", "1024:"] {
+        for annotation in [
+            Annotation::IncludeInboundPorts,
+            Annotation::ExcludeInboundPorts,
+            Annotation::IncludeOutboundPorts,
+            Annotation::ExcludeOutboundPorts,
+        ] {
+            let key = annotation.key();
+            assert_eq!(
+                refusal(key, &format!("22,{ports}")),
+                format!(
+                    "annotation {key} = `22,{ports}`: `{ports}` at position 4 is not a single \
+                     port: Istio accepts no ranges of ports in annotations; list the ports, or \
+                     those to capture instead of those to exclude"
+                )
+            );
+        }
+    }
+    let key = Annotation::ExcludeOutboundPorts.key();
+    assert!(refusal(key, "-1").contains("is not a port: allowed are whole numbers"));
 }
 
 #[test]

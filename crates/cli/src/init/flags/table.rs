@@ -80,11 +80,11 @@ pub(crate) static PROXY_GID: Flag = Flag::value("proxy-gid", "GIDS")
 
 pub(crate) static INBOUND_PORTS: Flag = Flag::value("istio-inbound-ports", "PORTS")
     .short('b')
-    .help("Inbound ports to redirect, comma-separated, or `*`; empty: none");
+    .help("Inbound ports and ranges such as 8000:8100 to redirect, comma-separated, or `*`; empty: none");
 
 pub(crate) static EXCLUDE_INBOUND_PORTS: Flag = Flag::value("istio-local-exclude-ports", "PORTS")
     .short('d')
-    .help("Inbound ports to exclude, comma-separated, if all are redirected");
+    .help("Inbound ports and ranges to exclude, comma-separated, if all are redirected");
 
 pub(crate) static SERVICE_CIDR: Flag = Flag::value("istio-service-cidr", "CIDRS")
     .short('i')
@@ -97,11 +97,11 @@ pub(crate) static EXCLUDE_SERVICE_CIDR: Flag = Flag::value("istio-service-exclud
 pub(crate) static EXCLUDE_OUTBOUND_PORTS: Flag =
     Flag::value("istio-local-outbound-ports-exclude", "PORTS")
         .short('o')
-        .help("Outbound ports to exclude, comma-separated");
+        .help("Outbound ports and ranges to exclude, comma-separated");
 
 pub(crate) static OUTBOUND_PORTS: Flag = Flag::value("istio-outbound-ports", "PORTS")
     .short('q')
-    .help("Outbound ports to redirect, comma-separated, for any destination");
+    .help("Outbound ports and ranges to redirect, comma-separated, for any destination");
 
 pub(crate) static EXCLUDE_INTERFACES: Flag = Flag::value("istio-exclude-interfaces", "NAMES")
     .short('c')
