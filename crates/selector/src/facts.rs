@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::istio;
-use crate::manifest::{self, ManifestError};
+use crate::manifest::{self, InvalidItem, ManifestError};
 
 /// The longest value of a variable that is a setting, in bytes. The injector also copies whole
 /// objects into variables, which no setting is read from.
@@ -144,9 +144,9 @@ impl PodFacts {
         manifest::read(text)
     }
 
-    /// Reads all Pods of a `List`, or one Pod, as [`from_manifest`](Self::from_manifest) does. An
-    /// invalid Pod does not affect the others.
-    pub fn from_manifests(text: &str) -> Result<Vec<Result<Self, ManifestError>>, ManifestError> {
+    /// Reads all Pods in `text`: a Pod, a `List`, or several YAML or JSON documents of these, of at
+    /// most [`MAX_LIST_BYTES`](crate::MAX_LIST_BYTES). Other objects are left out, and an invalid Pod does not affect the others.
+    pub fn from_manifests(text: &str) -> Result<Vec<Result<Self, InvalidItem>>, ManifestError> {
         manifest::read_all(text)
     }
 

@@ -63,7 +63,8 @@ mod select;
 pub use facts::{ContainerFacts, PodFacts, Proxy, RestartPolicy, SidecarKind};
 pub use labels::{LabelSelector, LabelSelectorError};
 pub use manifest::{
-    MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason, proxy_variables,
+    InvalidItem, MAX_LIST_BYTES, MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason,
+    proxy_variables,
 };
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};

@@ -8,42 +8,64 @@ mod proxy_config;
 
 use serde_json::Value;
 
-pub use self::error::{ManifestError, ManifestFormat, SyntaxReason};
+use self::document::Limits;
+pub use self::error::{InvalidItem, ManifestError, ManifestFormat, SyntaxReason};
 use self::node::Node;
 pub use self::proxy_config::proxy_variables;
 use crate::facts::PodFacts;
 
-/// The maximum length of a manifest in bytes; etcd limits objects to about 1.5 MiB.
+/// The maximum length of one pod's manifest in bytes; etcd limits objects to about 1.5 MiB.
 pub const MAX_MANIFEST_BYTES: usize = 2 * 1024 * 1024;
+
+/// The maximum length of the text of several pods in bytes.
+pub const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
+
+const ONE_POD: Limits = Limits {
+    bytes: MAX_MANIFEST_BYTES,
+    nodes: 100_000,
+};
+
+const SEVERAL_PODS: Limits = Limits {
+    bytes: MAX_LIST_BYTES,
+    nodes: 4_000_000,
+};
 
 /// The remedy for text that is not a manifest of one pod.
 const HOW_TO_GET_ONE: &str = "`kubectl get pod NAME -o yaml` prints one";
 
 /// Reads the only pod in `text`.
 pub(crate) fn read(text: &str) -> Result<PodFacts, ManifestError> {
-    let mut pods = read_all(text)?;
-    match pods.pop() {
-        Some(facts) if pods.is_empty() => facts,
-        _ => Err(ManifestError::PodCount {
-            count: pods.len() + 1,
-        }),
-    }
+    let document = document::single(text, ONE_POD)?;
+    let [pod] = <[FoundPod; 1]>::try_from(pods(&document)?)
+        .map_err(|pods| ManifestError::PodCount { count: pods.len() })?;
+    pod.facts
 }
 
-/// Reads the pod in `text`, or the pods of a list, which may contain other objects too.
-pub(crate) fn read_all(text: &str) -> Result<Vec<Result<PodFacts, ManifestError>>, ManifestError> {
-    if text.len() > MAX_MANIFEST_BYTES {
-        return Err(ManifestError::TooLarge { bytes: text.len() });
+/// Reads the pods in `text`, at least one: those of each document, which can be a Pod or a list.
+/// Other objects are left out.
+pub(crate) fn read_all(text: &str) -> Result<Vec<Result<PodFacts, InvalidItem>>, ManifestError> {
+    let documents = document::all(text, SEVERAL_PODS)?;
+    let mut all = Vec::new();
+    let mut objects = 0;
+    for document in &documents {
+        let pods = match pods(document) {
+            Err(ManifestError::Kind { .. }) if documents.len() > 1 => Vec::new(),
+            pods => pods?,
+        };
+        all.extend(pods.into_iter().map(|pod| {
+            pod.facts.map_err(|error| InvalidItem {
+                position: objects + pod.index + 1,
+                name: pod.name,
+                error,
+            })
+        }));
+        let items = document["items"].as_array();
+        objects += items.map_or(1, Vec::len);
     }
-    let document = document::single(text)?;
-    let root = Node::root(&document);
-    match kind(&root)?.as_str() {
-        "Pod" => Ok(vec![pod::facts(&root)]),
-        "List" | "PodList" => list(&root),
-        other => Err(ManifestError::Kind {
-            kind: other.to_owned(),
-        }),
+    if all.is_empty() {
+        return Err(ManifestError::PodCount { count: 0 });
     }
+    Ok(all)
 }
 
 /// Reads a decoded Pod.
@@ -51,20 +73,59 @@ pub(crate) fn object(pod: &Value) -> Result<PodFacts, ManifestError> {
     pod::facts(&Node::root(pod))
 }
 
-/// Reads the Pods of a list, at least one.
-fn list(list: &Node<'_, '_>) -> Result<Vec<Result<PodFacts, ManifestError>>, ManifestError> {
-    let items = list.require("items")?;
-    let mut pods = Vec::new();
-    for item in items.items()? {
-        // The items of a PodList have no `kind`.
-        if item.text("kind")?.is_none() || kind(&item)? == "Pod" {
-            pods.push(pod::facts(&item));
+/// A pod in a document.
+struct FoundPod {
+    /// Its index among the objects of the document.
+    index: usize,
+    name: Option<String>,
+    facts: Result<PodFacts, ManifestError>,
+}
+
+impl FoundPod {
+    fn new(index: usize, pod: &Node<'_, '_>) -> Self {
+        let metadata = &pod.value()["metadata"];
+        let name = metadata["name"].as_str().map(|name| {
+            let namespace = metadata["namespace"].as_str();
+            namespace.map_or_else(
+                || name.to_owned(),
+                |namespace| format!("{namespace}/{name}"),
+            )
+        });
+        Self {
+            index,
+            name,
+            facts: pod.text("kind").and_then(|_kind| pod::facts(pod)),
         }
     }
-    if pods.is_empty() {
-        return Err(ManifestError::PodCount { count: 0 });
+}
+
+/// The pod in a document, or the pods of a list.
+fn pods(document: &Value) -> Result<Vec<FoundPod>, ManifestError> {
+    let root = Node::root(document);
+    match kind(&root)?.as_str() {
+        "Pod" => Ok(vec![FoundPod::new(0, &root)]),
+        "List" | "PodList" => {
+            let items = root.require("items")?;
+            let items = items.items()?.enumerate();
+            let pods = items.filter(|(_, item)| is_pod(item.value()));
+            Ok(pods
+                .map(|(index, item)| FoundPod::new(index, &item))
+                .collect())
+        }
+        other => Err(ManifestError::Kind {
+            kind: other.to_owned(),
+        }),
     }
-    Ok(pods)
+}
+
+/// Whether an item of a list is a Pod, or is to be one: the items of a `PodList` have no `kind`, and an
+/// invalid one is an error, not another object.
+fn is_pod(item: &Value) -> bool {
+    let is = |field: &str, wanted: &str| match &item[field] {
+        Value::String(text) => text == wanted,
+        _ => true,
+    };
+    is("kind", "Pod") && is("apiVersion", "v1")
 }
 
 /// The kind, after its `apiVersion` unless that is `v1`.

@@ -1,6 +1,6 @@
 //! Errors in a manifest.
 
-use super::{HOW_TO_GET_ONE, MAX_MANIFEST_BYTES};
+use super::HOW_TO_GET_ONE;
 use crate::quoted::Quoted;
 
 /// Why a text is not the manifest of one pod.
@@ -8,10 +8,12 @@ use crate::quoted::Quoted;
 #[non_exhaustive]
 pub enum ManifestError {
     /// The text is too long.
-    #[error("manifest has {bytes} bytes, at most {MAX_MANIFEST_BYTES} are allowed")]
+    #[error("manifest has {bytes} bytes, at most {limit} are allowed")]
     TooLarge {
         /// The length in bytes.
         bytes: usize,
+        /// The maximum.
+        limit: usize,
     },
     /// The text contains no document.
     #[error("manifest is empty, expected a Pod: {HOW_TO_GET_ONE}")]
@@ -63,6 +65,19 @@ pub enum ManifestError {
         /// The expected type.
         expected: &'static str,
     },
+}
+
+/// An invalid pod among others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("item {position}{}", name.as_ref().map(|name| format!(", pod {}", Quoted(name))).unwrap_or_default())]
+pub struct InvalidItem {
+    /// Its position among all objects of the text, from 1.
+    pub position: usize,
+    /// Its name, after its namespace and `/` if it has one.
+    pub name: Option<String>,
+    /// What is wrong with it.
+    #[source]
+    pub error: ManifestError,
 }
 
 /// The format of a manifest.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ONE_POD;
 use super::document;
 use super::error::ManifestError;
 use super::node::Node;
@@ -20,7 +21,7 @@ const INTERCEPTION_MODE: FieldNames = ["interceptionMode", "interception_mode"];
 ///
 /// If the text is not YAML, is too large, or if one of the fields has another type than in Istio.
 pub fn proxy_variables(config: &str) -> Result<BTreeMap<String, String>, ManifestError> {
-    let document = match document::single(config) {
+    let document = match document::single(config, ONE_POD) {
         Err(ManifestError::Empty) => return Ok(BTreeMap::new()),
         document => document?,
     };

@@ -210,12 +210,40 @@ fn errors() {
 }
 
 #[test]
+fn several_documents_and_lists_are_read_together() {
+    let one = |name: &str| {
+        format!("kind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: a}}]}}\n")
+    };
+    let list = "kind: List\nitems:\n- {kind: Service}\n- 7\n- kind: Pod\n  metadata: {name: c, namespace: shop}\n";
+    let text = [&one("a"), list, "kind: Deployment\n", &one("b")].map(|text| (*text).to_owned());
+    let pods = PodFacts::from_manifests(&text.join("---\n")).unwrap();
+    let lines = pods.iter().map(|pod| match pod {
+        Ok(facts) => format!("{}/{}", facts.namespace, facts.name),
+        Err(invalid) => format!("{invalid}: {}", invalid.error),
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+    let none = PodFacts::from_manifests("kind: Service\n---\nkind: Deployment\n");
+    assert_eq!(none, Err(ManifestError::PodCount { count: 0 }));
+}
+
+#[test]
+fn a_list_may_be_longer_than_one_manifest() {
+    let item =
+        pod(r#"{"containers":[{"name":"a","image":"0123456789012345678901234567890123456789"}]}"#);
+    let items = vec![item; 2 * MAX_MANIFEST_BYTES / 100];
+    let text = format!(r#"{{"kind":"List","items":[{}]}}"#, items.join(","));
+    assert!(text.len() > MAX_MANIFEST_BYTES);
+    assert_eq!(PodFacts::from_manifests(&text).unwrap().len(), items.len());
+}
+
+#[test]
 fn too_large_manifests_are_not_parsed() {
     let text = " ".repeat(MAX_MANIFEST_BYTES + 1);
     assert_eq!(
         PodFacts::from_manifest(&text),
         Err(ManifestError::TooLarge {
-            bytes: MAX_MANIFEST_BYTES + 1
+            bytes: MAX_MANIFEST_BYTES + 1,
+            limit: MAX_MANIFEST_BYTES
         })
     );
     assert_eq!(
