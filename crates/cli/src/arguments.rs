@@ -1,14 +1,16 @@
 //! The commands, their flags and their help, as clap's derive reads them.
 
+mod subject;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use mesh_cni_selector::is_dns_subdomain;
 
 use crate::init::flags::GivenFlags;
+use subject::CONF_DIR;
+pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -64,6 +66,7 @@ pub(crate) enum Command {
     /// difference and its effect on traffic. Reads the pod's facts from this node's agent, from the
     /// manifest directory of the configuration, or from --manifest. Needs root. Exit code 1: the
     /// rules differ. 3: the environment failed, or there is nothing to compare with.
+    /// With --all, one line for each pod with a network namespace of its own.
     #[command(
         after_help = "Example: mesh-cnictl verify --pod default/productpage-v1-5c7b6d9f4-abcde"
     )]
@@ -109,17 +112,6 @@ pub(crate) enum Command {
     Man,
 }
 
-/// A pod, and the plugin's configuration.
-#[derive(Debug, Args)]
-pub(crate) struct Subject {
-    /// The pod's manifest, YAML or JSON; `-` reads stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) pod: PathBuf,
-    /// The plugin's configuration: its entry, or a network configuration list with it; `-` reads stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) conf: Option<PathBuf>,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct SelectArguments {
     #[command(flatten)]
@@ -148,9 +140,8 @@ pub(crate) struct RenderArguments {
 pub(crate) struct ExplainArguments {
     #[command(flatten)]
     pub(crate) whose: Whose,
-    /// The plugin's configuration: its entry, or a network configuration list with it; `-` reads stdin
-    #[arg(long, value_name = "FILE", requires = "pod")]
-    pub(crate) conf: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) conf: ConfArguments,
     /// A packet to trace; may be repeated
     #[arg(long, value_name = "PACKET", required = true)]
     pub(crate) packet: Vec<String>,
@@ -166,9 +157,10 @@ pub(crate) struct ExplainArguments {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Whose {
-    /// Use the rules that this pod would get: its manifest, YAML or JSON; `-` reads stdin
-    #[arg(long, value_name = "FILE")]
-    pub(crate) pod: Option<PathBuf>,
+    /// Use the rules that this pod would get: its manifest or a list of manifests, YAML or JSON,
+    /// where `-` reads stdin; or the namespace and name of a pod of this node
+    #[arg(long, value_name = "FILE|NAMESPACE/NAME")]
+    pub(crate) pod: Option<PodArgument>,
     /// Use the live rules of this network namespace, such as /run/netns/NAME
     #[arg(long, value_name = "PATH")]
     pub(crate) netns: Option<PathBuf>,
@@ -192,13 +184,8 @@ pub(crate) struct VerifyArguments {
     /// The pod's manifest, YAML or JSON; `-` reads stdin [default: from the node's pod source]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
-    /// The plugin's configuration: its entry, or a network configuration list with it; `-` reads stdin
-    /// [default: the first in --cni-conf-dir]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) conf: Option<PathBuf>,
-    /// Directory of this node's network configurations
-    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
-    pub(crate) cni_conf_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) conf: ConfArguments,
     /// Directory of the container runtime's CNI cache, which records the network namespace of each
     /// sandbox
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
@@ -228,28 +215,9 @@ pub(crate) struct Place {
     /// Pod that runs on this node
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub(crate) pod: Option<PodName>,
-}
-
-/// A pod's namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct PodName {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl FromStr for PodName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (namespace, name) = text
-            .split_once('/')
-            .filter(|(namespace, name)| is_dns_subdomain(namespace) && is_dns_subdomain(name))
-            .ok_or("expected NAMESPACE/NAME; to give a manifest, use --manifest")?;
-        Ok(Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        })
-    }
+    /// Every pod of this node: one line each, then the differences
+    #[arg(long, conflicts_with = "manifest")]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -274,7 +242,7 @@ pub(crate) struct StatusArguments {
     #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
     pub(crate) cni_bin_dir: PathBuf,
     /// Directory of its network configurations
-    #[arg(long, value_name = "DIR", default_value = "/etc/cni/net.d")]
+    #[arg(long, value_name = "DIR", default_value = CONF_DIR)]
     pub(crate) cni_conf_dir: PathBuf,
     /// Directory of the agent's socket and the plugin's files
     #[arg(long, value_name = "DIR", default_value = "/run/mesh-cni")]

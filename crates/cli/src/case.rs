@@ -2,44 +2,85 @@
 
 use std::fmt;
 
+use mesh_cni_netns::has_ipv6;
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
 use mesh_cni_selector::PodFacts;
 use serde::Serialize;
 
-use crate::arguments::Subject;
+use crate::arguments::{ConfArguments, PodArgument};
 use crate::console::Console;
-use crate::failure::Failure;
-use crate::input;
+use crate::failure::{Exit, Failure};
+use crate::pod_source::{PodSource, SourceError};
+use crate::{input, node_conf};
 
 /// Why the agent's own pod gets no rules.
 pub(crate) const OWN_POD: &str = "the pod belongs to the agent, which the plugin never redirects";
+
+/// The pods of a command.
+pub(crate) struct Cases {
+    /// Whether there are several.
+    pub(crate) are_several: bool,
+    cases: Vec<Result<Case, Failure>>,
+}
 
 pub(crate) struct Case {
     pub(crate) facts: PodFacts,
     pub(crate) conf: MeshConf,
 }
 
-impl Case {
-    pub(crate) fn read(subject: &Subject, console: &mut Console<'_>) -> Result<Self, Failure> {
-        let conf = read_conf(subject, console)?;
-        let facts = input::facts(&subject.pod)?;
-        Ok(Self { facts, conf })
-    }
-
-    /// One case for each pod of a list, or for the only pod.
-    pub(crate) fn read_all(
-        subject: &Subject,
+impl Cases {
+    pub(crate) fn read(
+        pod: &PodArgument,
+        conf: &ConfArguments,
         console: &mut Console<'_>,
-    ) -> Result<Vec<Result<Self, Failure>>, Failure> {
-        let conf = read_conf(subject, console)?;
-        let case = |facts| Self {
+    ) -> Result<Self, Failure> {
+        input::check_stdin([("--pod", pod.manifest()), ("--conf", conf.conf.as_deref())])?;
+        let (pods, conf) = match pod {
+            PodArgument::Manifest(path) => {
+                let conf = conf.conf.as_deref().map(|path| input::conf(path, console));
+                let conf = conf.transpose()?.unwrap_or_default();
+                (input::all_facts(path)?, conf)
+            }
+            PodArgument::Named(name) => {
+                let conf = node_conf::read(conf, console)?.on_kernel(has_ipv6);
+                let facts = PodSource::of(&conf).by_name(name);
+                (vec![Ok(facts.map_err(SourceError::failure)?)], conf)
+            }
+        };
+        let case = |facts| Case {
             facts,
             conf: conf.clone(),
         };
-        let pods = input::all_facts(&subject.pod)?;
-        Ok(pods.into_iter().map(|facts| facts.map(case)).collect())
+        let cases: Vec<_> = pods.into_iter().map(|facts| facts.map(case)).collect();
+        Ok(Self {
+            are_several: cases.len() > 1,
+            cases,
+        })
     }
 
+    /// Does the work for each pod. If there are several, one that fails does not stop the others. The
+    /// exit code is the highest of all.
+    pub(crate) fn each(
+        self,
+        console: &mut Console<'_>,
+        mut work: impl FnMut(Case, &mut Console<'_>) -> Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
+        let mut exit = Exit::Done;
+        for case in self.cases {
+            match case.and_then(|case| work(case, console)) {
+                Ok(of_pod) => exit = exit.max(of_pod),
+                Err(failure) if self.are_several && !failure.is_about_output() => {
+                    exit = exit.max(failure.exit());
+                    failure.print(console);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(exit)
+    }
+}
+
+impl Case {
     /// `namespace/name`.
     pub(crate) fn pod(&self) -> String {
         format!("{}/{}", self.facts.namespace, self.facts.name)
@@ -103,16 +144,5 @@ impl ShownWarning {
 impl fmt::Display for ShownWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", self.message, self.code)
-    }
-}
-
-fn read_conf(subject: &Subject, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
-    input::check_stdin([
-        ("--pod", Some(&subject.pod)),
-        ("--conf", subject.conf.as_deref()),
-    ])?;
-    match &subject.conf {
-        Some(path) => input::conf(path, console),
-        None => Ok(MeshConf::default()),
     }
 }

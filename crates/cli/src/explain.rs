@@ -10,11 +10,12 @@ use mesh_cni_netfilter::walk::{Direction, NetnsAddresses, Outcome, Walk, walk, w
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::chains::REJECT_IPV6;
 
-use crate::arguments::{ExplainArguments, Output, Subject};
-use crate::case::Case;
-use crate::console::Console;
+use crate::arguments::{ExplainArguments, Output, PodName};
+use crate::case::{Case, Cases};
+use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
 use crate::live;
+use report::Document;
 
 /// Prints a walk for each packet; exit code 1 if one could not be traced to its end.
 pub(crate) fn run(
@@ -26,7 +27,46 @@ pub(crate) fn run(
         .iter()
         .map(|text| packet(text))
         .collect::<Result<_, _>>()?;
-    let rules = rules(arguments, console)?;
+    let mut documents = Vec::new();
+    let exit = match (&arguments.whose.pod, arguments.whose.namespace()) {
+        (Some(pod), _) => {
+            let cases = Cases::read(pod, &arguments.conf, console)?;
+            let has_headings = cases.are_several && arguments.output == Output::Text;
+            cases.each(console, |case, console| {
+                let rules = Rules::of_pod(&case, console)?;
+                if has_headings {
+                    console.line(format_args!("# pod {}", case.pod()))?;
+                }
+                trace(&rules, &packets, arguments, &mut documents, console)
+            })?
+        }
+        (None, Some(_)) if arguments.conf.conf.is_some() => {
+            let error = "--conf requires --pod: live rules depend on no configuration";
+            return Err(Failure::wrong(error).hint("remove --conf"));
+        }
+        (None, Some(path)) => {
+            let rules = Rules::of_namespace(&path)?;
+            trace(&rules, &packets, arguments, &mut documents, console)?
+        }
+        (None, None) => {
+            let error = "one of --pod, --netns and --pid is required";
+            return Err(Failure::wrong(error));
+        }
+    };
+    if arguments.output == Output::Json {
+        console.result(&json(&documents))?;
+    }
+    Ok(exit)
+}
+
+/// Prints the walks of the packets through these rules, or collects their documents.
+fn trace(
+    rules: &Rules,
+    packets: &[Packet],
+    arguments: &ExplainArguments,
+    documents: &mut Vec<Document>,
+    console: &mut Console<'_>,
+) -> Result<Exit, Failure> {
     let walks: Vec<_> = packets
         .iter()
         .map(|packet| rules.walk(packet, console))
@@ -38,12 +78,10 @@ pub(crate) fn run(
             }
             report::text(&walks, arguments.matched, console)?;
         }
-        Output::Json => {
-            let walks = walks
-                .iter()
-                .map(|walk| (walk, rules.assumptions(&walk.packet)));
-            console.result(&report::json(walks, arguments.matched))?;
-        }
+        Output::Json => documents.extend(walks.iter().map(|walk| {
+            let assumptions = rules.assumptions(&walk.packet);
+            Document::new(rules.pod.as_ref(), walk, assumptions, arguments.matched)
+        })),
     }
     let lost = walks
         .iter()
@@ -53,11 +91,36 @@ pub(crate) fn run(
 
 /// The rules of each family, and the addresses of the namespace if they are known.
 struct Rules {
+    /// The pod that would get them.
+    pod: Option<PodName>,
     rule_sets: Vec<RuleSet>,
     interfaces: Option<NetnsAddresses>,
 }
 
 impl Rules {
+    fn of_namespace(path: &Path) -> Result<Self, Failure> {
+        let live = live::state(&live::open(path)?)?;
+        Ok(Self {
+            pod: None,
+            rule_sets: live.rule_sets,
+            interfaces: Some(live.interfaces),
+        })
+    }
+
+    fn of_pod(case: &Case, console: &mut Console<'_>) -> Result<Self, Failure> {
+        let redirection = case.redirection(console)?;
+        let rule_sets = redirection.map(|redirection| redirection.rule_sets);
+        let addresses = &case.facts.addresses;
+        Ok(Self {
+            pod: Some(PodName {
+                namespace: case.facts.namespace.clone(),
+                name: case.facts.name.clone(),
+            }),
+            rule_sets: rule_sets.unwrap_or_default(),
+            interfaces: (!addresses.is_empty()).then(|| NetnsAddresses::pod(addresses)),
+        })
+    }
+
     /// What the walk of a packet assumes, because neither the packet nor the pod says it.
     fn assumptions(&self, packet: &Packet) -> Vec<String> {
         let Direction::Out { owner, .. } = packet.direction else {
@@ -115,41 +178,5 @@ fn packet(text: &str) -> Result<Packet, Failure> {
             .about("--packet")
             .showing(text, position)
             .hint("for example `out tcp 10.0.0.7:9080 uid 1000` or `in tcp 10.244.1.17:9080 from 10.0.0.9`")
-    })
-}
-
-fn rules(arguments: &ExplainArguments, console: &mut Console<'_>) -> Result<Rules, Failure> {
-    match (&arguments.whose.pod, arguments.whose.namespace()) {
-        (Some(pod), _) => {
-            let subject = Subject {
-                pod: pod.clone(),
-                conf: arguments.conf.clone(),
-            };
-            of_manifest(&subject, console)
-        }
-        (None, Some(path)) => of_namespace(&path),
-        (None, None) => Err(Failure::wrong(
-            "one of --pod, --netns and --pid is required",
-        )),
-    }
-}
-
-fn of_namespace(path: &Path) -> Result<Rules, Failure> {
-    let live = live::state(&live::open(path)?)?;
-    Ok(Rules {
-        rule_sets: live.rule_sets,
-        interfaces: Some(live.interfaces),
-    })
-}
-
-fn of_manifest(subject: &Subject, console: &mut Console<'_>) -> Result<Rules, Failure> {
-    let case = Case::read(subject, console)?;
-    let redirection = case.redirection(console)?;
-    let rule_sets = redirection.map(|redirection| redirection.rule_sets);
-    let interfaces =
-        (!case.facts.addresses.is_empty()).then(|| NetnsAddresses::pod(&case.facts.addresses));
-    Ok(Rules {
-        rule_sets: rule_sets.unwrap_or_default(),
-        interfaces,
     })
 }

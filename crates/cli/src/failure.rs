@@ -8,6 +8,8 @@ use error_reporter::Report;
 
 use crate::console::{BAD, Console, DIM};
 
+const OUTPUT: &str = "cannot write the result to stdout";
+
 /// The exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -109,6 +111,11 @@ impl Failure {
         }
     }
 
+    /// Whether the result cannot be written, so that nothing more can.
+    pub(crate) fn is_about_output(&self) -> bool {
+        self.subject.as_deref() == Some(OUTPUT)
+    }
+
     /// The reader closed the pipe early, as `head` does: not an error.
     fn is_broken_pipe(&self) -> bool {
         let error = self.error.downcast_ref::<io::Error>();
@@ -119,7 +126,7 @@ impl Failure {
 impl From<io::Error> for Failure {
     /// The result cannot be written.
     fn from(error: io::Error) -> Self {
-        Self::environment(error).about("cannot write the result to stdout")
+        Self::environment(error).about(OUTPUT)
     }
 }
 

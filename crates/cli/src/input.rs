@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
-use mesh_cni_selector::{ManifestError, PodFacts};
+use mesh_cni_selector::{InvalidItem, MAX_LIST_BYTES, ManifestError, PodFacts};
 use mesh_cni_spec::{ConfList, ConfListError};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -14,8 +14,8 @@ use thiserror::Error;
 use crate::console::Console;
 use crate::failure::Failure;
 
-/// The largest file that is read, in bytes.
-const LIMIT: u64 = 16 << 20;
+/// The largest file of one pod or one configuration that is read, in bytes.
+const LIMIT: usize = 16 << 20;
 
 /// A file that cannot be used.
 #[derive(Debug, Error)]
@@ -26,8 +26,8 @@ pub(crate) enum InputError {
         #[source]
         source: io::Error,
     },
-    #[error("`{}` is longer than {LIMIT} bytes", path.display())]
-    TooLong { path: PathBuf },
+    #[error("`{}` is longer than {limit} bytes", path.display())]
+    TooLong { path: PathBuf, limit: usize },
     #[error("`{}` is not valid UTF-8: invalid byte at position {position}", path.display())]
     NotText { path: PathBuf, position: usize },
     #[error("pod manifest `{}`", path.display())]
@@ -35,6 +35,12 @@ pub(crate) enum InputError {
         path: PathBuf,
         #[source]
         source: ManifestError,
+    },
+    #[error("pod manifest `{}`", path.display())]
+    Item {
+        path: PathBuf,
+        #[source]
+        invalid: InvalidItem,
     },
     #[error("configuration `{}` is not JSON", path.display())]
     NotJson {
@@ -60,14 +66,22 @@ pub(crate) enum InputError {
 
 /// Reads the facts from the manifest of one pod.
 pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
-    PodFacts::from_manifest(&text(path)?).map_err(|source| invalid_manifest(path, source))
+    PodFacts::from_manifest(&text(path, LIMIT)?).map_err(|source| invalid_manifest(path, source))
 }
 
-/// Reads the facts of each pod from a manifest, which may be a list.
+/// Reads the facts of each pod from a manifest, which may be a list, or several documents.
 pub(crate) fn all_facts(path: &Path) -> Result<Vec<Result<PodFacts, Failure>>, Failure> {
-    let invalid = |source| invalid_manifest(path, source);
-    let pods = PodFacts::from_manifests(&text(path)?).map_err(invalid)?;
-    Ok(pods.into_iter().map(|pod| pod.map_err(invalid)).collect())
+    let text = text(path, MAX_LIST_BYTES)?;
+    let pods = PodFacts::from_manifests(&text).map_err(|source| invalid_manifest(path, source))?;
+    let are_several = pods.len() > 1;
+    let failure = |invalid: InvalidItem| {
+        if !are_several {
+            return invalid_manifest(path, invalid.error);
+        }
+        let path = path.to_owned();
+        Failure::wrong(InputError::Item { path, invalid })
+    };
+    Ok(pods.into_iter().map(|pod| pod.map_err(failure)).collect())
 }
 
 fn invalid_manifest(path: &Path, source: ManifestError) -> Failure {
@@ -89,20 +103,21 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn text(path: &Path) -> Result<String, Failure> {
+fn text(path: &Path, limit: usize) -> Result<String, Failure> {
     let mut bytes = Vec::new();
+    let most = limit as u64 + 1;
     let read = if is_stdin(path) {
-        io::stdin().lock().take(LIMIT + 1).read_to_end(&mut bytes)
+        io::stdin().lock().take(most).read_to_end(&mut bytes)
     } else {
-        fs::File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+        fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
     };
     let length = read.map_err(|source| {
         let path = path.to_owned();
         Failure::wrong(InputError::Unreadable { path, source })
     })?;
-    if u64::try_from(length).is_ok_and(|length| length > LIMIT) {
+    if length > limit {
         let path = path.to_owned();
-        return Err(Failure::wrong(InputError::TooLong { path }));
+        return Err(Failure::wrong(InputError::TooLong { path, limit }));
     }
     String::from_utf8(bytes).map_err(|error| not_text(path, &error))
 }
@@ -123,7 +138,7 @@ fn not_text(path: &Path, error: &FromUtf8Error) -> Failure {
 
 /// Reads the plugin's configuration, from its entry or from a list that contains it.
 pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, Failure> {
-    let text = text(path)?;
+    let text = text(path, LIMIT)?;
     let document: Value = serde_json::from_str(&text).map_err(|source| {
         let path = path.to_owned();
         Failure::wrong(InputError::NotJson { path, source })

@@ -15,6 +15,9 @@ mod failure;
 mod init;
 mod input;
 mod live;
+mod nearest;
+mod node_conf;
+mod pod_source;
 mod render;
 #[cfg(all(test, feature = "schema"))]
 mod schemas;

@@ -5,10 +5,12 @@ use mesh_cni_netfilter::{Listing, RuleSet, render};
 use mesh_cni_nftables::native;
 use mesh_cni_plan::Redirection;
 use mesh_cni_rules::{OWNERSHIP, compile, redirects};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
-use crate::case::Case;
-use crate::console::Console;
+use crate::case::{Case, Cases};
+use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
 
 /// Prints the rules, or the reason on stderr if the pod gets none.
@@ -17,19 +19,53 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
         let error = "--table requires `--format list`: the other formats print all tables";
         return Err(Failure::wrong(error).hint("remove --table"));
     }
-    let case = Case::read(&arguments.subject, console)?;
-    let Some(redirection) = case.redirection(console)? else {
-        return Ok(Exit::No);
-    };
-    let rule_sets = rule_sets(&case, redirection, arguments.family);
-    let text = match arguments.format {
-        Format::List => list(&rule_sets, arguments.table),
-        Format::Restore => rule_sets.iter().map(render::restore).collect(),
-        Format::Nft => nft(&rule_sets)?,
-        Format::Json => render::json(&rule_sets),
-    };
-    console.result(&text)?;
-    Ok(Exit::Done)
+    let cases = Cases::read(&arguments.subject.pod, &arguments.subject.conf, console)?;
+    let are_several = cases.are_several;
+    let mut documents = Vec::new();
+    let exit = cases.each(console, |case, console| {
+        let Some(redirection) = case.redirection(console)? else {
+            return Ok(Exit::No);
+        };
+        let rule_sets = rule_sets(&case, redirection, arguments.family);
+        let text = match arguments.format {
+            Format::List => list(&rule_sets, arguments.table),
+            Format::Restore => rule_sets.iter().map(render::restore).collect(),
+            Format::Nft => nft(&rule_sets)?,
+            Format::Json if are_several => {
+                documents.push(Document::new(&case, &rule_sets));
+                return Ok(Exit::Done);
+            }
+            Format::Json => render::json(&rule_sets),
+        };
+        if are_several {
+            console.line(format_args!("# pod {}", case.pod()))?;
+        }
+        console.result(&text)?;
+        Ok(Exit::Done)
+    })?;
+    if are_several && arguments.format == Format::Json {
+        console.result(&json(&documents))?;
+    }
+    Ok(exit)
+}
+
+/// The rules of one of several pods.
+#[derive(Serialize)]
+struct Document {
+    namespace: String,
+    name: String,
+    rule_sets: Value,
+}
+
+impl Document {
+    fn new(case: &Case, rule_sets: &[RuleSet]) -> Self {
+        let rule_sets = serde_json::from_str(&render::json(rule_sets));
+        Self {
+            namespace: case.facts.namespace.clone(),
+            name: case.facts.name.clone(),
+            rule_sets: rule_sets.expect("rules are rendered as JSON"),
+        }
+    }
 }
 
 fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>) -> Vec<RuleSet> {

@@ -74,10 +74,25 @@ fn keys_are_in_snake_case() {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
     };
     for (name, schema) in all() {
-        for key in check::properties(schema.as_value()) {
+        for key in properties(schema.as_value()) {
             assert!(is_snake(&key), "{name}: {key}");
         }
     }
+}
+
+/// The names of all properties.
+fn properties(schema: &Value) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    match schema {
+        Value::Object(fields) => {
+            let own = fields.get("properties").and_then(Value::as_object);
+            names.extend(own.into_iter().flat_map(|own| own.keys().cloned()));
+            names.extend(fields.values().flat_map(properties));
+        }
+        Value::Array(items) => names.extend(items.iter().flat_map(properties)),
+        _ => {}
+    }
+    names
 }
 
 /// What a command prints in JSON.

@@ -5,7 +5,7 @@ use mesh_cni_selector::{Condition, Selection, SelectionMode, SidecarKind, condit
 use serde::Serialize;
 
 use crate::arguments::{Output, SelectArguments};
-use crate::case::{Case, OWN_POD, ShownWarning};
+use crate::case::{Case, Cases, OWN_POD, ShownWarning};
 use crate::console::{BAD, BOLD, Console, GOOD, Styled, json};
 use crate::failure::{Exit, Failure};
 
@@ -63,30 +63,22 @@ enum Shown {
 /// Prints the decision for each pod; exit code 1 if one is not redirected, 2 if the plugin rejects
 /// one.
 pub(crate) fn run(arguments: &SelectArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
-    let cases = Case::read_all(&arguments.subject, console)?;
-    let is_list = cases.len() > 1;
+    let cases = Cases::read(&arguments.subject.pod, &arguments.subject.conf, console)?;
+    let are_several = cases.are_several;
     let mut reports = Vec::new();
-    let mut exit = Exit::Done;
-    for case in cases {
-        match case.and_then(Report::new) {
-            Ok(report) => {
-                if arguments.output == Output::Text {
-                    report.warn(console);
-                }
-                exit = exit.max(report.exit());
-                reports.push(report);
-            }
-            Err(failure) if is_list => {
-                exit = exit.max(failure.exit());
-                failure.print(console);
-            }
-            Err(failure) => return Err(failure),
+    let exit = cases.each(console, |case, console| {
+        let report = Report::new(case)?;
+        if arguments.output == Output::Text {
+            report.warn(console);
         }
-    }
+        let exit = report.exit();
+        reports.push(report);
+        Ok(exit)
+    })?;
     let text = match (arguments.output, reports.as_slice()) {
-        (Output::Text, [report]) if !is_list => report.text(),
+        (Output::Text, [report]) if !are_several => report.text(),
         (Output::Text, reports) => reports.iter().map(Report::line).collect(),
-        (Output::Json, [report]) if !is_list => json(report),
+        (Output::Json, [report]) if !are_several => json(report),
         (Output::Json, reports) => json(&reports),
     };
     console.result(&text)?;

@@ -1,12 +1,12 @@
 //! `verify`: compares the live rules of a pod with the rules that it should have.
 
+mod all;
 mod compare;
-mod node_conf;
 mod place;
-mod pod_source;
 pub(crate) mod report;
 mod wanted;
 
+use std::error::Error;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -17,22 +17,26 @@ use mesh_cni_selector::PodFacts;
 use crate::arguments::{Output, Place, PodName, VerifyArguments};
 use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
-use crate::input;
-use crate::live;
+use crate::pod_source::{PodSource, SourceError};
+use crate::{input, live, node_conf};
 use compare::Comparison;
-use place::Found;
-use pod_source::PodSource;
+use place::{Found, Machine};
 use report::Report;
 use wanted::WantedError;
 
-/// Prints the live rules and the verdict; exit code 1 if they are not as wanted.
+const GIVE_MANIFEST: &str =
+    "pass the pod's manifest: kubectl get pod NAME -o yaml | mesh-cnictl verify … --manifest -";
+
+/// Prints the verdict and the live rules; exit code 1 if they are not as wanted.
 pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     input::check_stdin([
         ("--manifest", arguments.manifest.as_deref()),
-        ("--conf", arguments.conf.as_deref()),
+        ("--conf", arguments.conf.conf.as_deref()),
     ])?;
-    let conf = node_conf::read(arguments.conf.as_deref(), &arguments.cni_conf_dir, console)?;
-    let conf = conf.on_kernel(has_ipv6);
+    let conf = node_conf::read(&arguments.conf, console)?.on_kernel(has_ipv6);
+    if arguments.place.all {
+        return all::run(arguments, &conf, console);
+    }
     let manifest = arguments
         .manifest
         .as_deref()
@@ -42,21 +46,15 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
     let live = live::state(&found.netns)?;
     let compared = facts.and_then(|facts| compare(&facts, &conf, &live));
     let report = Report {
-        pid: found.pid,
-        uid: found.uid,
-        netns: found.netns.path(),
+        found: &found,
         live: &live,
-        compared: compared.as_ref().ok(),
+        compared: compared.as_ref(),
     };
     match arguments.output {
         Output::Text => report.text(arguments.quiet, console)?,
         Output::Json => console.result(&json(&report.document()))?,
     }
-    Ok(if compared?.is_as_wanted() {
-        Exit::Done
-    } else {
-        Exit::No
-    })
+    Ok(compared?.exit())
 }
 
 /// A namespace, and the facts of its pod, or why they are not known.
@@ -79,9 +77,9 @@ fn subject(
     if let Some(pod) = &place.pod {
         let facts = match manifest {
             Some(facts) => of_that_name(facts, pod)?,
-            None => source.by_name(pod)?,
+            None => source.by_name(pod).map_err(unknown)?,
         };
-        let found = place::of_pod(&format!("{}/{}", pod.namespace, pod.name), &facts, cache)?;
+        let found = place::of_pod(&pod.to_string(), &facts, &Machine::read(cache)?)?;
         return Ok(Subject {
             found,
             facts: Ok(facts),
@@ -91,8 +89,8 @@ fn subject(
     let facts = match (manifest, &found.uid) {
         (Some(facts), Some(uid)) if !facts.is_of(uid) => return Err(other_pod(&facts, uid)),
         (Some(facts), _) => Ok(facts),
-        (None, Some(uid)) => source.by_uid(uid),
-        (None, None) => Err(pod_source::unknown_pod()),
+        (None, Some(uid)) => source.by_uid(uid).map_err(unknown),
+        (None, None) => Err(unknown_pod()),
     };
     Ok(Subject { found, facts })
 }
@@ -101,9 +99,9 @@ fn find(place: &Place, cache: &Path) -> Result<Found, Failure> {
     match (&place.netns, place.pid, &place.container) {
         (Some(path), _, _) => place::at(path),
         (_, Some(pid), _) => place::of_process(pid),
-        (_, _, Some(id)) => place::of_container(id, cache),
+        (_, _, Some(id)) => place::of_container(id, &Machine::read(cache)?),
         _ => Err(Failure::wrong(
-            "one of --netns, --pid, --container and --pod is required",
+            "one of --netns, --pid, --container, --pod and --all is required",
         )),
     }
 }
@@ -142,15 +140,30 @@ fn unknown_rules(error: WantedError, pod: &str) -> Failure {
     }
 }
 
+fn unknown(error: SourceError) -> Failure {
+    match error {
+        SourceError::NoPod { .. } => error.failure(),
+        _ => nothing_to_compare(error),
+    }
+}
+
+/// The namespace has no process whose control group names a pod.
+fn unknown_pod() -> Failure {
+    nothing_to_compare("cannot determine the pod from its processes")
+}
+
+fn nothing_to_compare(error: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    Failure::environment(error)
+        .about("nothing to compare with")
+        .hint(GIVE_MANIFEST)
+}
+
 fn of_that_name(facts: PodFacts, pod: &PodName) -> Result<PodFacts, Failure> {
     if (&facts.namespace, &facts.name) == (&pod.namespace, &pod.name) {
         return Ok(facts);
     }
     let found = format!("{}/{}", facts.namespace, facts.name);
-    let error = format!(
-        "--manifest contains pod {found}, but --pod is {}/{}",
-        pod.namespace, pod.name
-    );
+    let error = format!("--manifest contains pod {found}, but --pod is {pod}");
     Err(Failure::wrong(error).hint("remove one of them"))
 }
 

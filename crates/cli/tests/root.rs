@@ -20,6 +20,8 @@ mod init_validation;
 mod machine;
 #[path = "root/node.rs"]
 mod node;
+#[path = "../src/schemas/check.rs"]
+mod schema;
 #[path = "root/scratch.rs"]
 mod scratch;
 #[path = "root/status.rs"]

@@ -7,7 +7,8 @@ use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
 use mesh_cni_rules::PORT_NAMES;
 use serde::Serialize;
 
-use crate::console::{self, BOLD, Console, DIM, Styled, WARN};
+use crate::arguments::PodName;
+use crate::console::{BOLD, Console, DIM, Styled, WARN};
 
 pub(super) fn text(walks: &[Walk], matched: bool, console: &mut Console<'_>) -> io::Result<()> {
     for (walk, number) in walks.iter().zip(0..) {
@@ -38,19 +39,14 @@ fn style(line: &str, walk: &Walk) -> anstyle::Style {
     }
 }
 
-/// One document for each walk, with what it assumes.
-pub(super) fn json<'walk>(
-    walks: impl Iterator<Item = (&'walk Walk, Vec<String>)>,
-    matched: bool,
-) -> String {
-    let documents = walks.map(|(walk, assumed)| Document::new(walk, assumed, matched));
-    console::json(&documents.collect::<Vec<_>>())
-}
-
 /// The walk of one packet.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Document {
+    /// The namespace of the pod whose rules these are; null for the live rules of a namespace.
+    namespace: Option<String>,
+    /// The pod's name.
+    name: Option<String>,
     /// The packet, as it was given.
     packet: String,
     /// What the walk assumes, because neither the packet nor the pod says it.
@@ -147,12 +143,19 @@ impl Place {
 }
 
 impl Document {
-    fn new(walk: &Walk, assumptions: Vec<String>, matched: bool) -> Self {
+    pub(super) fn new(
+        pod: Option<&PodName>,
+        walk: &Walk,
+        assumptions: Vec<String>,
+        matched: bool,
+    ) -> Self {
         let steps = walk
             .steps
             .iter()
             .filter(|step| !matched || step.is_matched());
         Self {
+            namespace: pod.map(|pod| pod.namespace.clone()),
+            name: pod.map(|pod| pod.name.clone()),
             packet: walk.packet.to_string(),
             assumptions,
             steps: steps.map(ShownStep::from).collect(),

@@ -17,21 +17,6 @@ pub(crate) fn assert_valid(name: &str, document: &Value) {
     assert_eq!(result, Ok(()), "{name}: {document:#}");
 }
 
-/// The names of all properties.
-pub(crate) fn properties(schema: &Value) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    match schema {
-        Value::Object(fields) => {
-            let own = fields.get("properties").and_then(Value::as_object);
-            names.extend(own.into_iter().flat_map(|own| own.keys().cloned()));
-            names.extend(fields.values().flat_map(properties));
-        }
-        Value::Array(items) => names.extend(items.iter().flat_map(properties)),
-        _ => {}
-    }
-    names
-}
-
 /// Whether the value has the form of the schema and every key is known.
 fn valid(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let known = keys(root, schema, value)?;

@@ -11,6 +11,7 @@ use mesh_cni_rules::interception::is_usable;
 use mesh_cni_selector::PodFacts;
 
 use super::wanted::{By, Wanted};
+use crate::failure::Exit;
 use crate::live::Live;
 
 /// The result of a comparison.
@@ -65,6 +66,14 @@ impl Comparison {
     /// `namespace/name`.
     pub(super) fn pod(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        if self.is_as_wanted() {
+            Exit::Done
+        } else {
+            Exit::No
+        }
     }
 
     pub(super) fn is_as_wanted(&self) -> bool {

@@ -42,8 +42,47 @@ pub(super) fn of_process(pid: u32) -> Result<Found, Failure> {
     })
 }
 
+/// The processes and sandboxes of this machine.
+pub(super) struct Machine {
+    processes: ProcessTable,
+    /// The newest first.
+    sandboxes: Vec<Attachment>,
+}
+
+impl Machine {
+    /// Reads `/proc` and the runtime's CNI cache.
+    pub(super) fn read(cache: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            processes: processes()?,
+            sandboxes: read_attachments(cache).map_err(Failure::environment)?,
+        })
+    }
+
+    /// The UIDs of the pods that have a process or a sandbox.
+    pub(super) fn pod_uids(&self) -> BTreeSet<&str> {
+        let of_processes = self.processes.iter().map(|process| &process.pod_uid);
+        let of_sandboxes = self.sandboxes.iter().map(|sandbox| &sandbox.pod_uid);
+        of_processes
+            .chain(of_sandboxes)
+            .filter_map(Option::as_deref)
+            .collect()
+    }
+
+    /// Whether a process of the pod runs.
+    pub(super) fn has_process(&self, uid: &str) -> bool {
+        let mut processes = self.processes.iter();
+        processes.any(|process| process.pod_uid.as_deref() == Some(uid))
+    }
+
+    /// The matching sandboxes.
+    fn sandboxes(&self, is_of: impl Fn(&Attachment) -> bool) -> Vec<&Attachment> {
+        let matching = self.sandboxes.iter().filter(|sandbox| is_of(sandbox));
+        matching.collect()
+    }
+}
+
 /// The namespace of the container or sandbox whose ID starts with that text.
-pub(super) fn of_container(text: &str, cache: &Path) -> Result<Found, Failure> {
+pub(super) fn of_container(text: &str, machine: &Machine) -> Result<Found, Failure> {
     let id = text.split_once("://").map_or(text, |(_runtime, id)| id);
     let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
@@ -54,13 +93,13 @@ pub(super) fn of_container(text: &str, cache: &Path) -> Result<Found, Failure> {
         );
     }
     let id = id.to_ascii_lowercase();
-    let processes = processes()?;
+    let processes = &machine.processes;
     let container = |process: &ContainerProcess| {
         let found = process.container_id.clone();
         found.filter(|found| found.starts_with(&id))
     };
     let is_sandbox = |attachment: &Attachment| attachment.sandbox.starts_with(&id);
-    let sandboxes = sandboxes(cache, is_sandbox)?;
+    let sandboxes = machine.sandboxes(is_sandbox);
     let mut ids: BTreeSet<_> = processes.iter().filter_map(container).collect();
     ids.extend(sandboxes.iter().map(|sandbox| sandbox.sandbox.clone()));
     if ids.len() > 1 {
@@ -72,7 +111,7 @@ pub(super) fn of_container(text: &str, cache: &Path) -> Result<Found, Failure> {
     // Whether its pod has users of its own is not known.
     first(
         &format!("container {id}"),
-        &processes,
+        processes,
         is_of,
         NetnsOwner::NodeOrPod,
         &sandboxes,
@@ -80,7 +119,7 @@ pub(super) fn of_container(text: &str, cache: &Path) -> Result<Found, Failure> {
 }
 
 /// The namespace of that pod.
-pub(super) fn of_pod(pod: &str, facts: &PodFacts, cache: &Path) -> Result<Found, Failure> {
+pub(super) fn of_pod(pod: &str, facts: &PodFacts, machine: &Machine) -> Result<Found, Failure> {
     if facts.uid.is_none() {
         return Err(
             Failure::wrong(format!("pod {pod}: `metadata.uid` is missing")).hint(
@@ -96,7 +135,7 @@ pub(super) fn of_pod(pod: &str, facts: &PodFacts, cache: &Path) -> Result<Found,
     } else {
         NetnsOwner::Node
     };
-    let processes = processes()?;
+    let processes = &machine.processes;
     // The pod's own UID comes before that of a static pod, which a pod that is none can claim.
     let has = |process: &ContainerProcess, uid: &Option<String>| {
         process.pod_uid.is_some() && process.pod_uid == *uid
@@ -112,18 +151,8 @@ pub(super) fn of_pod(pod: &str, facts: &PodFacts, cache: &Path) -> Result<Found,
         attachment.pod_uid.is_some()
             && [&facts.uid, &facts.static_pod_uid].contains(&&attachment.pod_uid)
     };
-    let sandboxes = sandboxes(cache, is_sandbox)?;
-    first(&format!("pod {pod}"), &processes, is_of, owner, &sandboxes)
-}
-
-/// The matching attachments in the runtime's cache, the newest first.
-fn sandboxes(
-    cache: &Path,
-    is_of: impl Fn(&Attachment) -> bool,
-) -> Result<Vec<Attachment>, Failure> {
-    let mut attachments = read_attachments(cache).map_err(Failure::environment)?;
-    attachments.retain(is_of);
-    Ok(attachments)
+    let sandboxes = machine.sandboxes(is_sandbox);
+    first(&format!("pod {pod}"), processes, is_of, owner, &sandboxes)
 }
 
 fn first(
@@ -131,7 +160,7 @@ fn first(
     processes: &ProcessTable,
     is_of: impl Fn(&ContainerProcess) -> bool,
     owner: NetnsOwner,
-    sandboxes: &[Attachment],
+    sandboxes: &[&Attachment],
 ) -> Result<Found, Failure> {
     let opened = processes.open_netns(is_of, owner);
     if let (Err(ProcessError::NotFound), Some(pinned)) = (&opened, pinned(sandboxes)) {
@@ -158,7 +187,7 @@ fn first(
 }
 
 /// The namespace of the newest sandbox that has one. The runtime keeps it also while no process runs.
-fn pinned(sandboxes: &[Attachment]) -> Option<Found> {
+fn pinned(sandboxes: &[&Attachment]) -> Option<Found> {
     sandboxes.iter().find_map(|sandbox| {
         let netns = NetNs::open(sandbox.netns.as_deref()?).ok()?;
         let uid = sandbox.pod_uid.clone();

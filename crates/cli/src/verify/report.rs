@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
+use anstyle::Style;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Drift, Listing, RuleSet};
 use mesh_cni_netns::Backend;
 use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_selector::PodFacts;
 use serde::Serialize;
 
 use super::compare::Comparison;
+use super::place::Found;
 use super::wanted::By;
 use crate::case::ShownWarning;
 use crate::console::{BAD, Console, DIM, GOOD};
+use crate::failure::Failure;
 use crate::live::Live;
 
 /// The result for one pod; with `--all`, an array of these.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Document {
     /// The pod's namespace; null if the pod is not known.
@@ -27,11 +30,14 @@ pub(crate) struct Document {
     /// The pod's UID.
     uid: Option<String>,
     /// The path of its network namespace.
-    netns: String,
+    netns: Option<String>,
     /// A process in it.
     pid: Option<u32>,
-    /// `as-wanted`, `not-as-wanted` or `not-compared`.
-    verdict: &'static str,
+    /// Whether the live rules are as wanted.
+    verdict: Verdict,
+    /// Why nothing was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// What applies the wanted rules; null if they are not known.
     wanted: Option<ShownWanted>,
     /// Problems of the pod's settings that do not refuse the pod.
@@ -41,11 +47,22 @@ pub(crate) struct Document {
     /// A packet that ends elsewhere than it should.
     misrouted: Option<ShownMisrouted>,
     /// The back end that holds the rules.
-    backend: &'static str,
+    backend: Option<&'static str>,
     /// Every back end that holds rules of ours.
     backends_with_rules: Vec<&'static str>,
     /// The live rules by family and table, as `iptables -L -n -v --line-numbers -x` prints them.
     listings: BTreeMap<String, BTreeMap<&'static str, String>>,
+}
+
+/// Whether the live rules are as wanted.
+#[derive(Clone, Copy, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    AsWanted,
+    NotAsWanted,
+    #[default]
+    NotCompared,
 }
 
 /// What applies the rules that a pod should have.
@@ -83,26 +100,24 @@ struct ShownMisrouted {
 
 /// The result to print.
 pub(super) struct Report<'run> {
-    pub(super) pid: Option<u32>,
-    pub(super) uid: Option<String>,
-    pub(super) netns: &'run Path,
+    pub(super) found: &'run Found,
     pub(super) live: &'run Live,
-    /// None if there was nothing to compare with.
-    pub(super) compared: Option<&'run Comparison>,
+    /// An error if there was nothing to compare with.
+    pub(super) compared: Result<&'run Comparison, &'run Failure>,
 }
 
 impl Report<'_> {
     /// Prints the verdict to stderr, then the live rules to stdout unless `quiet`.
     pub(super) fn text(&self, quiet: bool, console: &mut Console<'_>) -> io::Result<()> {
-        if let Some(compared) = self.compared {
+        if let Ok(compared) = self.compared {
             verdict(compared, console);
         }
         if quiet {
             return Ok(());
         }
         let backend = self.live.backend;
-        let process = self
-            .pid
+        let pid = self.found.pid;
+        let process = pid
             .map(|pid| format!("process {pid}, "))
             .unwrap_or_default();
         console.note(format_args!("{process}rules read by {backend}"));
@@ -110,23 +125,34 @@ impl Report<'_> {
     }
 
     pub(super) fn document(&self) -> Document {
-        let compared = self.compared;
-        Document {
-            namespace: compared.map(|compared| compared.namespace.clone()),
-            name: compared.map(|compared| compared.name.clone()),
-            uid: self.uid.clone(),
-            netns: self.netns.display().to_string(),
-            pid: self.pid,
-            verdict: self.verdict(),
-            wanted: compared.map(ShownWanted::from),
-            warnings: compared
-                .map(|compared| ShownWarning::all(&compared.wanted.warnings))
-                .unwrap_or_default(),
-            differences: compared.map(differences).unwrap_or_default(),
-            misrouted: compared.and_then(misrouted),
-            backend: self.live.backend.as_str(),
+        let found = Document {
+            uid: self.found.uid.clone(),
+            netns: Some(self.found.netns.path().display().to_string()),
+            pid: self.found.pid,
+            backend: Some(self.live.backend.as_str()),
             backends_with_rules: names(&self.live.holders),
             listings: self.listings(),
+            ..Document::default()
+        };
+        match self.compared {
+            Ok(compared) => Document {
+                namespace: Some(compared.namespace.clone()),
+                name: Some(compared.name.clone()),
+                verdict: if compared.is_as_wanted() {
+                    Verdict::AsWanted
+                } else {
+                    Verdict::NotAsWanted
+                },
+                wanted: Some(compared.into()),
+                warnings: ShownWarning::all(&compared.wanted.warnings),
+                differences: differences(compared),
+                misrouted: misrouted(compared),
+                ..found
+            },
+            Err(failure) => Document {
+                reason: Some(failure.message()),
+                ..found
+            },
         }
     }
 
@@ -137,14 +163,6 @@ impl Report<'_> {
             (rules.family.to_string(), tables.collect())
         };
         self.live.rule_sets.iter().map(of_family).collect()
-    }
-
-    fn verdict(&self) -> &'static str {
-        match self.compared.map(Comparison::is_as_wanted) {
-            Some(true) => "as-wanted",
-            Some(false) => "not-as-wanted",
-            None => "not-compared",
-        }
     }
 
     /// The tables of each family that have rules, and always IPv4's nat table first.
@@ -184,8 +202,21 @@ fn shown(rules: &RuleSet) -> Vec<TableName> {
     .collect()
 }
 
-fn verdict(compared: &Comparison, console: &mut Console<'_>) {
-    let pod = compared.pod();
+impl Document {
+    /// A pod of the node whose rules were not compared.
+    pub(super) fn not_compared(uid: &str, facts: Option<&PodFacts>, failure: &Failure) -> Self {
+        Self {
+            namespace: facts.map(|facts| facts.namespace.clone()),
+            name: facts.map(|facts| facts.name.clone()),
+            uid: Some(uid.to_owned()),
+            reason: Some(failure.message()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Prints the verdict, its effect, and the remedy.
+pub(super) fn verdict(compared: &Comparison, console: &mut Console<'_>) {
     for warning in &compared.wanted.warnings {
         console.warn(warning);
     }
@@ -193,43 +224,56 @@ fn verdict(compared: &Comparison, console: &mut Console<'_>) {
         console
             .note("the pod's istio-init container applies its rules: comparing with its settings");
     }
-    if let [first, others @ ..] = &compared.conflicting[..] {
-        // Only one of the sets was read, so the difference means little.
-        let others = names(others).join(" and ");
-        let line = format!(
-            "{pod}: both {first} and {others} hold rules of ours, and packets traverse all of them"
-        );
-        console.message("not as wanted", BAD, line);
+    let (kind, style) = kind(compared);
+    console.message(kind, style, finding(compared));
+    if compared.conflicting.is_empty() {
+        effect(compared, console);
+    } else {
         let hint =
             "let only one program set up the pod, then delete the pod so that it is recreated";
         console.message("hint", DIM, hint);
-        return;
     }
-    let none = compared.reason_for_none();
-    match (compared.differences.first(), none) {
+}
+
+/// The verdict as one line of the result.
+pub(super) fn line(compared: &Comparison) -> String {
+    let (kind, style) = kind(compared);
+    format!("{style}{kind}:{style:#} {}", finding(compared))
+}
+
+fn kind(compared: &Comparison) -> (&'static str, Style) {
+    if compared.is_as_wanted() {
+        ("as wanted", GOOD)
+    } else {
+        ("not as wanted", BAD)
+    }
+}
+
+/// What was found, after the pod's name.
+fn finding(compared: &Comparison) -> String {
+    let pod = compared.pod();
+    if let [first, others @ ..] = &compared.conflicting[..] {
+        // Only one of the sets was read, so the differences mean little.
+        let others = names(others).join(" and ");
+        return format!(
+            "{pod}: both {first} and {others} hold rules of ours, and packets traverse all of them"
+        );
+    }
+    match (compared.differences.first(), compared.reason_for_none()) {
         (None, None) => {
             let families = compared.families_wanted().join(" and ");
             let rules = compared.rules_wanted();
-            let line = format!("{pod}: all {rules} rules of {families} are installed");
-            console.message("as wanted", GOOD, line);
+            format!("{pod}: all {rules} rules of {families} are installed")
         }
-        (None, Some(reason)) => {
-            let line = format!("{pod} gets no rules, and has none: {reason}");
-            console.message("as wanted", GOOD, line);
-        }
+        (None, Some(reason)) => format!("{pod} gets no rules, and has none: {reason}"),
         (Some((family, drift)), None) => {
-            let line = format!("{pod}: {family}, {drift}{}", further(compared));
-            console.message("not as wanted", BAD, line);
+            format!("{pod}: {family}, {drift}{}", further(compared))
         }
-        (Some((family, drift)), Some(reason)) => {
-            let line = format!(
-                "{pod} should have no rules ({reason}), but {family}, {drift}{}",
-                further(compared)
-            );
-            console.message("not as wanted", BAD, line);
-        }
+        (Some((family, drift)), Some(reason)) => format!(
+            "{pod} should have no rules ({reason}), but {family}, {drift}{}",
+            further(compared)
+        ),
     }
-    effect(compared, console);
 }
 
 /// For example `; 3 further differences`.

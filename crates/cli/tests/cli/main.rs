@@ -7,5 +7,6 @@ mod init;
 mod refusals;
 mod render;
 mod select;
+mod several_pods;
 mod support;
 mod verify;

@@ -13,6 +13,7 @@ use mesh_cni_netns::NetNs;
 use crate::control_group::ControlGroup;
 use crate::machine::{exclusive, mesh_cnictl, output, stderr, stdout};
 use crate::node::{Families, Node, POD, UID};
+use crate::schema;
 use crate::scratch::Scratch;
 
 const CONTAINER: &str = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9";
@@ -387,6 +388,42 @@ fn a_container_and_a_pod_are_found_by_their_control_group() {
         docker.stderr
     );
     assert!(docker.stdout.starts_with("Chain PREROUTING"));
+}
+
+#[test]
+fn all_pods_of_the_node_are_compared() {
+    let _lock = exclusive();
+    let (node, scratch) = (Node::new(), pod());
+    let _group = ControlGroup::of(scratch.pid(), &[&format!("pod{UID}"), CONTAINER]);
+    let unknown = Scratch::new();
+    let uid = UID.replace('6', "7");
+    let _unknown = ControlGroup::of(unknown.pid(), &[&format!("pod{uid}"), OTHER]);
+    let all = |flags: &[&str]| verify(&node, &[&["--all"], flags].concat());
+    let equal = all(&[]);
+    assert_eq!(equal.code, Some(3), "{}", equal.stderr);
+    insta::assert_snapshot!(equal.stdout.replace(&node.root(), "NODE"), @r"
+    not compared: the pod with UID 7c1a9d52-7a55-4f0e-9b0a-2f1f4d3c8e11: nothing to compare with: no manifest of the pod with UID 7c1a9d52-7a55-4f0e-9b0a-2f1f4d3c8e11 in `NODE/pods`
+    as wanted: shop/cart: all 38 rules of IPv4 and IPv6 are installed
+    ");
+    scratch.inside(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"]);
+    let drifted = all(&[]);
+    assert!(drifted.stdout.contains("not as wanted: shop/cart: IPv4"));
+    assert!(
+        drifted
+            .stderr
+            .contains("2 pods: 0 as wanted, 1 not as wanted, 1 not compared")
+    );
+    assert!(
+        drifted.stderr.contains("effect: `out tcp"),
+        "{}",
+        drifted.stderr
+    );
+    assert!(!all(&["--quiet"]).stderr.contains("effect: "));
+    let documents: serde_json::Value =
+        serde_json::from_str(&all(&["--output", "json"]).stdout).unwrap();
+    let verdicts = [&documents[0]["verdict"], &documents[1]["verdict"]];
+    assert_eq!(verdicts, ["not-compared", "not-as-wanted"]);
+    schema::assert_valid("verify", &documents[1]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mesh_cni_plan::MeshConf;
 use serde_json::Value;
 
+use crate::arguments::ConfArguments;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::input::{conf, is_ours};
@@ -14,14 +15,14 @@ use crate::input::{conf, is_ours};
 const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
 /// The configuration at the given path, else in the directory, else the defaults.
-pub(super) fn read(
-    named: Option<&Path>,
-    directory: &Path,
+pub(crate) fn read(
+    arguments: &ConfArguments,
     console: &mut Console<'_>,
 ) -> Result<MeshConf, Failure> {
-    if let Some(path) = named {
+    if let Some(path) = &arguments.conf {
         return conf(path, console);
     }
+    let directory = &arguments.cni_conf_dir;
     if let Some(path) = find(directory) {
         console.note(format_args!("configuration: `{}`", path.display()));
         return conf(&path, console);
