@@ -8,6 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::check::CheckArguments;
 use crate::init::flags::GivenFlags;
 use subject::CONF_DIR;
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
@@ -99,6 +100,15 @@ pub(crate) enum Command {
     /// node cannot be inspected. A node on which no agent has run can still exit with 0.
     #[command(after_help = "Example: sudo mesh-cnictl status --output json")]
     Status(StatusArguments),
+    /// Check the whole cluster, before or after the installation
+    ///
+    /// Reaches the cluster with a kubeconfig, and the agents through the API server. With --pre: may the
+    /// user install, what are the nodes and which values does the chart need, what else redirects pods,
+    /// and what would happen to each pod. Without: is an agent ready on each node, are the plugin and its
+    /// entry in place, which pods lack their rules or are refused. docs/checks.md explains each check.
+    /// Exit code 1: a check failed. 3: the cluster cannot be reached.
+    #[command(after_help = "Example: mesh-cnictl check --wait --timeout 2m")]
+    Check(Box<CheckArguments>),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example: mesh-cnictl completions bash > /etc/bash_completion.d/mesh-cnictl"

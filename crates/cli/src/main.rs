@@ -5,7 +5,7 @@
 mod agent;
 mod arguments;
 mod case;
-#[allow(dead_code, reason = "the commands that use it follow")]
+mod check;
 mod cluster;
 mod console;
 mod demo;
@@ -72,6 +72,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Verify(arguments) => verify::run(arguments, console),
         Command::Init(flags) => init::run(flags, console),
         Command::Status(arguments) => status::run(arguments, console),
+        Command::Check(arguments) => check::run(arguments, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),
         Command::Man => documents::man(console),

@@ -14,12 +14,14 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::arguments::Arguments;
+use crate::check as check_command;
 use crate::console::Console;
 use crate::{explain, select, status, verify};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
+        ("check", of::<check_command::report::Report>()),
         ("explain", of::<Vec<explain::report::Document>>()),
         ("select", of::<select::Report>()),
         ("status", of::<status::Report>()),

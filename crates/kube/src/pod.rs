@@ -20,7 +20,7 @@ const MAX_FACTS_BYTES: usize = 32 << 10;
 const MAX_UID: usize = 253;
 
 /// Namespace and name of a pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodName {
     /// `metadata.namespace`.
     pub namespace: String,

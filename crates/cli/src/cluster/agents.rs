@@ -18,20 +18,26 @@ pub(crate) const CONTAINER: &str = "agent";
 /// Which pods are agents.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AgentArguments {
-    /// The namespace of the agent's DaemonSet
+    /// The namespace of the agent
     #[arg(long, value_name = "NAMESPACE", default_value = "kube-system")]
     pub(crate) agent_namespace: String,
     /// The label selector of the agent's pods
     #[arg(
         long,
         value_name = "LABELS",
-        default_value = "app.kubernetes.io/name=mesh-cni,app.kubernetes.io/component=agent"
+        default_value = AgentArguments::SELECTOR
     )]
     pub(crate) agent_selector: String,
 }
 
+impl AgentArguments {
+    /// The labels of the chart.
+    pub(crate) const SELECTOR: &str =
+        "app.kubernetes.io/name=mesh-cni,app.kubernetes.io/component=agent";
+}
+
 /// A pod of the agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AgentPod {
     pub(crate) name: PodName,
     /// `spec.nodeName`; empty before the pod is scheduled.
@@ -48,6 +54,13 @@ pub(crate) struct AgentPod {
     pub(crate) waits_for: Option<String>,
     /// `status.phase`.
     pub(crate) phase: String,
+    /// The directories of the host that it was given, plugins and configurations.
+    pub(crate) bin_dir: Option<String>,
+    pub(crate) conf_dir: Option<String>,
+    /// Where the run directory is mounted.
+    pub(crate) run_dir: Option<String>,
+    /// The arguments of the agent's container.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Cluster {
@@ -82,6 +95,37 @@ impl Listed<AgentPod> {
     }
 }
 
+impl AgentPod {
+    /// The command that prints the node's state, with the directories of this agent.
+    pub(crate) fn status_command(&self) -> Vec<String> {
+        let flags = ["--cni-bin-dir=", "--cni-conf-dir=", "--cni-conf-name="];
+        let is_used = |argument: &&String| flags.iter().any(|flag| argument.starts_with(flag));
+        let run_dir = self
+            .run_dir
+            .as_ref()
+            .map(|path| format!("--run-dir={path}"));
+        ["/bin/mesh-cni-agent", "status", "--output=json"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(self.arguments.iter().filter(is_used).cloned())
+            .chain(run_dir)
+            .collect()
+    }
+}
+
+const VOLUME: Keep = Keep::Fields(&[
+    ("name", &Keep::All),
+    ("hostPath", &Keep::Fields(&[("path", &Keep::All)])),
+]);
+
+/// The item of a list that has that name.
+fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
+    let mut items = list.as_array().into_iter().flatten();
+    items
+        .find(|item| item["name"] == name)
+        .unwrap_or(&Value::Null)
+}
+
 impl Object for AgentPod {
     const KEEP: &'static Keep = &Keep::Fields(&[
         (
@@ -102,8 +146,11 @@ impl Object for AgentPod {
                     &Keep::Items(&Keep::Fields(&[
                         ("name", &Keep::All),
                         ("image", &Keep::All),
+                        ("args", &Keep::All),
+                        ("volumeMounts", &Keep::All),
                     ])),
                 ),
+                ("volumes", &Keep::Items(&VOLUME)),
             ]),
         ),
         (
@@ -122,10 +169,10 @@ impl Object for AgentPod {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = metadata["name"].as_str();
         let namespace = metadata["namespace"].as_str();
-        let agent = |list: &Value| {
-            let items = list.as_array().into_iter().flatten();
-            let mut items = items.filter(|item| item["name"] == CONTAINER);
-            items.next().cloned().unwrap_or_default()
+        let agent = named(&spec["containers"], CONTAINER);
+        let host_path = |volume: &str| {
+            let path = named(&spec["volumes"], volume)["hostPath"]["path"].as_str();
+            path.map(str::to_owned)
         };
         let statuses = ["initContainerStatuses", "containerStatuses"];
         let mut statuses = statuses
@@ -144,14 +191,26 @@ impl Object for AgentPod {
                     .any(|each| each["type"] == "Ready" && each["status"] == "True")
             }),
             is_deleted: !metadata["deletionTimestamp"].is_null(),
-            image: text(&agent(&spec["containers"])["image"]),
-            restarts: agent(&status["containerStatuses"])["restartCount"]
+            image: text(&agent["image"]),
+            restarts: named(&status["containerStatuses"], CONTAINER)["restartCount"]
                 .as_u64()
                 .unwrap_or_default(),
             waits_for: statuses
                 .find_map(|each| each["state"]["waiting"]["reason"].as_str())
                 .map(str::to_owned),
             phase: text(&status["phase"]),
+            bin_dir: host_path("cni-bin"),
+            conf_dir: host_path("cni-conf"),
+            run_dir: named(&agent["volumeMounts"], "run")["mountPath"]
+                .as_str()
+                .map(str::to_owned),
+            arguments: agent["args"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 }

@@ -1,0 +1,215 @@
+//! Collects what is known of a cluster. One list that fails does not end the others.
+
+use mesh_cni_kube::api_error::ApiError;
+use mesh_cni_kube::list::Selector;
+use mesh_cni_kube::namespace::Namespace;
+use mesh_cni_kube::object::Object;
+use mesh_cni_kube::pod::CompletePod;
+use mesh_cni_plan::MeshConf;
+use std::collections::BTreeMap;
+
+use super::objects::{ConfigMap, DaemonSet};
+use super::observed::{AgentAnswer, Observed, ObservedAfter, ObservedBefore};
+use super::pods::PodDecisions;
+use super::{CheckArguments, rights};
+use crate::cluster::Cluster;
+use crate::cluster::agents::AgentPod;
+use crate::cluster::exec::{ExecError, ExecLimits, ExecOutput};
+use crate::failure::Failure;
+
+/// The `ConfigMap` in which the chart keeps the plugin's entry.
+const ENTRY: &str = "mesh-cni";
+
+/// The most Events that are read.
+const SANDBOX_EVENTS: Selector<'static> = Selector {
+    fields: Some("reason=FailedCreatePodSandBox,type=Warning"),
+    labels: None,
+};
+
+/// Everything for the judgement before the installation, with the configuration that would be
+/// installed.
+pub(crate) async fn before(
+    cluster: &Cluster,
+    arguments: &CheckArguments,
+    conf: &MeshConf,
+) -> Result<ObservedBefore, Failure> {
+    let mut common = Observed::of(cluster, arguments);
+    common.read_all(cluster, conf).await;
+    let rights = rights::review(cluster, &arguments.namespace).await;
+    let namespace = cluster.get::<Namespace>("/api/v1/namespaces", &arguments.namespace);
+    let namespace = namespace.await;
+    let path = format!(
+        "/api/v1/namespaces/{}/configmaps",
+        arguments.istio_namespace
+    );
+    let istio = common.list::<ConfigMap>(cluster, &path, Selector::default());
+    let istio = istio.await;
+    Ok(ObservedBefore {
+        rights: common
+            .known("the user's rights", rights)
+            .unwrap_or_default(),
+        namespace_labels: common
+            .known("the namespace", namespace)
+            .flatten()
+            .map(|found| found.labels),
+        istio,
+        istio_namespace: arguments.istio_namespace.clone(),
+        common,
+    })
+}
+
+/// Everything for the judgement after the installation.
+pub(crate) async fn after(
+    cluster: &Cluster,
+    arguments: &CheckArguments,
+    conf: Option<&MeshConf>,
+) -> Result<ObservedAfter, Failure> {
+    let mut common = Observed::of(cluster, arguments);
+    let installed = installed_conf(cluster, arguments, &mut common).await;
+    let conf = conf.cloned().or(installed).unwrap_or_default();
+    common.read_all(cluster, &conf).await;
+    let agents = cluster.agents(&arguments.agents()).await?;
+    common.unreadable.extend(agents.unreadable.iter().cloned());
+    let agents: BTreeMap<_, _> = agents
+        .by_node()
+        .into_iter()
+        .map(|(node, pod)| (node.to_owned(), pod.clone()))
+        .collect();
+    let events = common.list(cluster, "/api/v1/events", SANDBOX_EVENTS).await;
+    Ok(ObservedAfter {
+        answers: answers(cluster, &agents).await,
+        agents,
+        events,
+        common,
+    })
+}
+
+/// The configuration in the chart's `ConfigMap`.
+async fn installed_conf(
+    cluster: &Cluster,
+    arguments: &CheckArguments,
+    common: &mut Observed,
+) -> Option<MeshConf> {
+    let path = format!("/api/v1/namespaces/{}/configmaps", arguments.namespace);
+    let map = cluster.get::<ConfigMap>(&path, ENTRY).await;
+    let what = format!("ConfigMap {}/{ENTRY}", arguments.namespace);
+    let entry = common.known(&what, map)??.entry?;
+    let entry = serde_json::from_str(&entry).map_err(|error| error.to_string());
+    let conf = entry.and_then(|entry| MeshConf::decode(&entry).map_err(|error| error.to_string()));
+    match conf {
+        Ok(decoded) => Some(decoded.conf),
+        Err(error) => {
+            common.unreadable.push(format!("{what}: {error}"));
+            None
+        }
+    }
+}
+
+/// Asks every agent whose container may run.
+async fn answers(
+    cluster: &Cluster,
+    agents: &BTreeMap<String, AgentPod>,
+) -> BTreeMap<String, Result<AgentAnswer, String>> {
+    let mut answers = BTreeMap::new();
+    let asked = agents
+        .values()
+        .filter(|pod| pod.waits_for.is_none() && pod.phase == "Running");
+    let mut directories = BTreeMap::<_, Vec<_>>::new();
+    for pod in asked {
+        directories
+            .entry(pod.status_command())
+            .or_default()
+            .push(pod);
+    }
+    for (command, pods) in directories {
+        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        cluster
+            .exec_each(pods, &command, ExecLimits::default(), |pod, output| {
+                answers.insert(pod.node.clone(), answer(output));
+            })
+            .await;
+    }
+    answers
+}
+
+fn answer(output: Result<ExecOutput, ExecError>) -> Result<AgentAnswer, String> {
+    let output = output.map_err(|error| error_reporter::Report::new(error).to_string())?;
+    serde_json::from_slice(&output.stdout).map_err(|error| match output.stderr.as_str() {
+        "" => format!("its answer cannot be read: {error}"),
+        stderr => format!("exit code {}: {stderr}", output.exit_code),
+    })
+}
+
+impl Observed {
+    fn of(cluster: &Cluster, arguments: &CheckArguments) -> Self {
+        Self {
+            server: cluster.version.text.clone(),
+            namespace: arguments.namespace.clone(),
+            ..Self::default()
+        }
+    }
+
+    async fn read_all(&mut self, cluster: &Cluster, conf: &MeshConf) {
+        self.nodes = self
+            .list(cluster, "/api/v1/nodes", Selector::default())
+            .await;
+        self.daemon_sets = self
+            .list::<DaemonSet>(cluster, "/apis/apps/v1/daemonsets", Selector::default())
+            .await;
+        self.pods = self.decisions(cluster, conf).await;
+    }
+
+    /// The decisions for all pods, page by page: their facts are not kept.
+    async fn decisions(&mut self, cluster: &Cluster, conf: &MeshConf) -> PodDecisions {
+        let mut decisions = PodDecisions::default();
+        let mut unreadable = Vec::new();
+        let labels: BTreeMap<_, _> = if conf.exclude_namespace_selector.is_some() {
+            let namespaces =
+                self.list::<Namespace>(cluster, "/api/v1/namespaces", Selector::default());
+            let namespaces = namespaces.await.into_iter();
+            namespaces.map(|each| (each.name, each.labels)).collect()
+        } else {
+            BTreeMap::new()
+        };
+        let pods = cluster.each_page("/api/v1/pods", Selector::default(), |pods| {
+            for pod in pods {
+                match pod {
+                    Ok(CompletePod(mut pod)) => {
+                        if let Ok(facts) = &mut pod.facts {
+                            facts.namespace_labels = labels.get(&facts.namespace).cloned();
+                        }
+                        decisions.add(&pod, conf);
+                    }
+                    Err(reason) => unreadable.push(format!("pod {reason}")),
+                }
+            }
+        });
+        let pods = pods.await;
+        self.known("pods", pods);
+        self.unreadable.extend(unreadable);
+        decisions
+    }
+
+    async fn list<O: Object>(
+        &mut self,
+        cluster: &Cluster,
+        path: &str,
+        selector: Selector<'_>,
+    ) -> Vec<O> {
+        let what = path.rsplit('/').next().unwrap_or(path);
+        let listed = self.known(what, cluster.list(path, selector).await);
+        let listed = listed.unwrap_or_default();
+        self.unreadable.extend(listed.unreadable);
+        listed.objects
+    }
+
+    /// The result of a request; a failed one is a finding.
+    fn known<T>(&mut self, what: &str, result: Result<T, ApiError>) -> Option<T> {
+        result
+            .map_err(|error| {
+                let error = error_reporter::Report::new(error);
+                self.unlisted.push(format!("cannot read {what}: {error}"));
+            })
+            .ok()
+    }
+}
