@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use mesh_cni_agent_api::AddOutcome;
+
 use crate::tree::{File, files};
 use crate::violation::{Violation, assert_no_violations};
 
@@ -53,6 +55,32 @@ fn every_error_code_of_our_own_is_documented() {
         )
     });
     assert_no_violations("Every error code of our own is documented.", violations);
+}
+
+/// The codes of STATUS, of CHECK, and of a configuration that is refused before an ADD starts.
+const NOT_OF_ADD: [&str; 3] = ["1", "50", "102"];
+
+#[test]
+fn every_error_code_of_an_add_is_a_series_of_the_agent() {
+    let files = files();
+    let document = found(&files, CODES[1]);
+    let rows = document
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "));
+    let codes = rows
+        .filter_map(|row| row.split_once(" |"))
+        .map(|(code, _)| code);
+    let mut codes: Vec<_> = codes.filter(|code| code.parse::<u32>().is_ok()).collect();
+    assert!(!codes.is_empty(), "{} documents no code", document.path);
+    codes.retain(|code| !NOT_OF_ADD.contains(code));
+    let violations = codes.into_iter().filter_map(|code| {
+        let fix = "add it to the codes in crates/agent-api/src/report.rs";
+        let is_missing = AddOutcome::Error.known_reason(code) != code;
+        is_missing
+            .then(|| Violation::new(CODES[1], format!("code {code} is counted as `other`"), fix))
+    });
+    assert_no_violations("The first refusal with a code is counted.", violations);
 }
 
 fn is_snapshot(file: &File) -> bool {

@@ -1,5 +1,6 @@
 //! The report that the plugin sends to the agent after an ADD.
 
+use mesh_cni_selector::SkipReason;
 use mesh_cni_text::truncated;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -14,6 +15,15 @@ pub const MAX_WARNINGS: usize = 8;
 
 /// The longest reason that the agent uses as a metric label, in bytes.
 const MAX_REASON_BYTES: usize = 40;
+
+/// The reason that replaces those of later versions.
+const OTHER_REASON: &str = "other";
+
+/// Reasons of skips apart from those of [`SkipReason`].
+const OWN_POD: &str = "own-pod";
+
+/// CNI error codes of an ADD.
+const ERROR_CODES: [&str; 10] = ["4", "5", "6", "7", "11", "100", "101", "103", "104", "999"];
 
 /// The longest message of a warning, in bytes: what fits into an Event beside the code.
 const MAX_WARNING_BYTES: usize = 900;
@@ -101,7 +111,7 @@ impl Report {
         let mut report: Self = serde_json::from_slice(json)?;
         let is_code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if report.reason.len() > MAX_REASON_BYTES || !report.reason.bytes().all(is_code) {
-            "other".clone_into(&mut report.reason);
+            OTHER_REASON.clone_into(&mut report.reason);
         }
         report.warnings.truncate(MAX_WARNINGS);
         for warning in &mut report.warnings {
@@ -146,6 +156,23 @@ impl AddOutcome {
             Self::Error => "error",
         }
     }
+
+    /// The reasons of this outcome that this version knows, and `other` for those of later versions.
+    pub fn reasons(self) -> impl Iterator<Item = &'static str> {
+        let (few, many): (&[&str], &[&str]) = match self {
+            Self::Redirect => (&["container", "native"], &[]),
+            Self::Skip => (&[OWN_POD], &SkipReason::CODES),
+            Self::NoPod => (&[""], &[]),
+            Self::Error => (&[], &ERROR_CODES),
+        };
+        few.iter().chain(many).copied().chain([OTHER_REASON])
+    }
+
+    /// The reason, if this version knows it, else `other`.
+    pub fn known_reason(self, reason: &str) -> &'static str {
+        let known = self.reasons().find(|known| *known == reason);
+        known.unwrap_or(OTHER_REASON)
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +206,16 @@ mod tests {
             let report = Report::from_json(json.as_bytes()).unwrap();
             assert_eq!(report.reason, expected);
         }
+    }
+
+    #[test]
+    fn a_reason_belongs_to_its_outcome() {
+        let known = |outcome: AddOutcome, reason| outcome.known_reason(reason);
+        assert_eq!(known(AddOutcome::Error, "103"), "103");
+        assert_eq!(known(AddOutcome::Skip, "103"), "other");
+        assert_eq!(known(AddOutcome::Skip, "mode-none"), "mode-none");
+        assert_eq!(known(AddOutcome::NoPod, ""), "");
+        assert_eq!(known(AddOutcome::Redirect, "later"), "other");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use mesh_cni_kube::api_error::{ApiError, ErrorStatus};
 pub use mesh_cni_kube::container::{Container, ContainerState, Termination};
 pub use mesh_cni_kube::namespace::{Labels, Namespace};
 pub use mesh_cni_kube::pod::{Pod, PodError, PodName};
-pub use metrics::{InstallResult, Metrics, RepairResult};
+pub use metrics::{CurrentState, InstallResult, Metrics, RepairResult};
 pub use readiness::{Check, CheckState, Readiness};
 pub use repair::{
     Action, Diagnosis, Expected, History, Observation, ObservedRules, Reason, RepairMethod,

@@ -1,15 +1,18 @@
 //! The agent's metrics, with names and units by the conventions of Prometheus.
 
+mod known_series;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use mesh_cni_agent_api::{AddOutcome, Report};
+use mesh_cni_agent_api::Report;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::warnings::{known_code, known_codes};
@@ -48,6 +51,21 @@ pub enum RepairResult {
     Skip,
 }
 
+/// What the metrics read from other parts of the agent when they are requested.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CurrentState {
+    /// Whether all checks pass.
+    pub ready: bool,
+    /// Whether a check passes although a part does not work. A stale watch counts without it.
+    pub degraded: bool,
+    /// The number of known pods.
+    pub pods: usize,
+    /// How many of them are too large to be kept.
+    pub large_pods: usize,
+    /// The number of broken pods; `None` if repair is off.
+    pub broken_pods: Option<usize>,
+}
+
 /// The metrics of one agent.
 #[derive(Debug)]
 pub struct Metrics {
@@ -66,6 +84,7 @@ pub struct Metrics {
     ready: Gauge,
     pods: Gauge,
     large_pods: Gauge,
+    broken_pods: Gauge<f64, AtomicU64>,
     watch_age: Gauge<f64, AtomicU64>,
     backend: Family<Label, Gauge>,
     degraded: Gauge,
@@ -94,6 +113,7 @@ impl Metrics {
             ready: Gauge::default(),
             pods: Gauge::default(),
             large_pods: Gauge::default(),
+            broken_pods: Gauge::default(),
             watch_age: Gauge::default(),
             backend: Family::default(),
             degraded: Gauge::default(),
@@ -119,16 +139,6 @@ impl Metrics {
         self.contests.inc();
     }
 
-    /// Creates the series of these kinds of repair with zero.
-    pub(crate) fn expect_repairs(&self, kinds: &[&'static str]) {
-        for kind in kinds {
-            for result in [RepairResult::Success, RepairResult::Failure] {
-                let labels = [("type", (*kind).to_owned()), ("result", result.label())];
-                drop(self.repairs.get_or_create(&labels));
-            }
-        }
-    }
-
     /// A repair ended; `kind` is `repair`, `delete`, `label` or `unlabel`.
     pub fn repaired(&self, kind: &'static str, result: RepairResult) {
         let labels = [("type", kind.to_owned()), ("result", result.label())];
@@ -138,7 +148,8 @@ impl Metrics {
     /// An ADD ended.
     pub fn added(&self, report: &Report) {
         let decision = || ("decision", report.decision.as_str().to_owned());
-        let labels = [decision(), ("reason", report.reason.clone())];
+        let reason = report.decision.known_reason(&report.reason).to_owned();
+        let labels = [decision(), ("reason", reason)];
         self.adds.get_or_create(&labels).inc();
         let seconds = Duration::from_micros(report.duration_us).as_secs_f64();
         self.durations.get_or_create(&[decision()]).observe(seconds);
@@ -203,15 +214,21 @@ impl Metrics {
             .set(listens.into());
     }
 
-    /// The metrics in `OpenMetrics` text format, with the current values of these gauges. A stale watch
-    /// is degraded without `degraded`.
-    pub fn text(&self, ready: bool, degraded: bool, pods: usize, large_pods: usize) -> String {
-        self.ready.set(ready.into());
-        for (count, gauge) in [(pods, &self.pods), (large_pods, &self.large_pods)] {
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// The metrics in `OpenMetrics` text format.
+    pub fn text(&self, now: CurrentState) -> String {
+        let degraded = now.degraded || self.watches.stale().is_some();
+        for (value, gauge) in [
+            (now.ready.into(), &self.ready),
+            (degraded.into(), &self.degraded),
+            (now.pods, &self.pods),
+            (now.large_pods, &self.large_pods),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
-        let degraded = degraded || self.watches.stale().is_some();
-        self.degraded.set(degraded.into());
+        let broken = now
+            .broken_pods
+            .map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        self.broken_pods.set(broken.map_or(f64::NAN, f64::from));
         for (kind, gauge) in [
             (WatchKind::Pods, &self.watch_age),
             (WatchKind::Namespaces, &self.namespace_watch_age),
@@ -256,6 +273,16 @@ impl Metrics {
             "api_requests",
             "Requests to the API server",
             self.requests.clone(),
+        );
+        registry.register(
+            "build",
+            "The agent's version",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "broken_pods",
+            "Pods that should be redirected and are not; NaN without repair",
+            self.broken_pods.clone(),
         );
         registry.register_with_unit(
             "pod_watch_age",
@@ -327,21 +354,6 @@ impl Metrics {
             ),
         ] {
             registry.register(name, help, gauge.clone());
-        }
-    }
-
-    /// Creates the series whose labels are known with zero, so that a rate includes the first count.
-    fn create_known_series(&self) {
-        for result in [InstallResult::Success, InstallResult::Failure] {
-            drop(self.installs.get_or_create(&[("result", result.label())]));
-        }
-        for outcome in AddOutcome::ALL {
-            let decision = [("decision", outcome.as_str().to_owned())];
-            drop(self.durations.get_or_create(&decision));
-        }
-        for code in known_codes() {
-            let reason = [("reason", code.to_owned())];
-            drop(self.add_warnings.get_or_create(&reason));
         }
     }
 }

@@ -98,7 +98,6 @@ enum Unknown {
 impl Repairer {
     /// Repairs until the task is dropped.
     pub(crate) async fn run(self) {
-        self.lookup.metrics.expect_repairs(self.counters.actions());
         let mut changes = self.lookup.store.subscribe();
         let mut state = State {
             queue: Queue::default(),

@@ -65,7 +65,7 @@ impl WatchProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::metrics::{CurrentState, Metrics};
 
     #[test]
     fn a_watch_without_events_becomes_stale() {
@@ -78,15 +78,11 @@ mod tests {
         set(WatchKind::Pods, Duration::from_secs(1));
         set(WatchKind::Namespaces, STALE_AFTER / 2);
         assert_eq!(watches.stale(), None);
-        assert!(
-            metrics
-                .text(true, false, 0, 0)
-                .contains("mesh_cni_degraded 0")
-        );
+        let text = || metrics.text(CurrentState::default());
+        assert!(text().contains("mesh_cni_degraded 0"));
         set(WatchKind::Namespaces, STALE_AFTER * 2);
         assert!(watches.stale() >= Some(STALE_AFTER * 2));
-        let text = metrics.text(true, false, 0, 0);
-        assert!(text.contains("mesh_cni_degraded 1"), "{text}");
+        assert!(text().contains("mesh_cni_degraded 1"), "{}", text());
     }
 
     #[test]

@@ -118,6 +118,23 @@ pub enum ContainerList {
 }
 
 impl SkipReason {
+    /// Every [`code`](Self::code).
+    pub const CODES: [&str; 13] = [
+        "host-network",
+        "namespace-excluded",
+        "namespace-not-included",
+        "namespace-labels-excluded",
+        "no-istio-proxy",
+        "single-container",
+        "injection-disabled",
+        "inject-annotation-true",
+        "istio-init-present",
+        "envoy-disabled",
+        "not-a-sidecar-proxy",
+        "no-status-annotation",
+        "mode-none",
+    ];
+
     /// A stable name in kebab case, for metrics, logs and JSON.
     pub fn code(&self) -> &'static str {
         match self {

@@ -22,7 +22,7 @@ use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
 use crate::log;
-use crate::metrics::{METRICS_TYPE, Metrics};
+use crate::metrics::{CurrentState, METRICS_TYPE, Metrics};
 use crate::pod_list::Start;
 use crate::readiness::{Check, Readiness, stale_watch, summary};
 use crate::repair::{PodNamespaces, RepairCounters};
@@ -219,10 +219,13 @@ impl Agent {
     }
 
     fn metrics(&self) -> HttpResponse {
-        let ready = self.readiness.is_ready();
-        let degraded = !self.readiness.degradations().is_empty();
-        let (pods, large) = (self.store.count(), self.store.large());
-        let text = self.metrics.text(ready, degraded, pods, large);
+        let text = self.metrics.text(CurrentState {
+            ready: self.readiness.is_ready(),
+            degraded: !self.readiness.degradations().is_empty(),
+            pods: self.store.count(),
+            large_pods: self.store.large(),
+            broken_pods: self.repair.as_ref().map(|repair| repair.broken()),
+        });
         response(StatusCode::OK, METRICS_TYPE, text)
     }
 

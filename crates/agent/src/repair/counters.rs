@@ -45,8 +45,9 @@ impl RepairCounters {
         }
     }
 
-    pub(super) fn actions(&self) -> &[&'static str] {
-        &self.actions
+    /// The number of broken pods.
+    pub(crate) fn broken(&self) -> usize {
+        self.results().broken.len()
     }
 
     pub(crate) fn status(&self) -> RepairStatus {

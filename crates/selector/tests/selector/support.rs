@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_selector::{
-    ContainerFacts, PodFacts, Policy, RestartPolicy, Selection, SelectionMode,
+    ContainerFacts, PodFacts, Policy, RestartPolicy, Selection, SelectionMode, SkipReason,
 };
 use mesh_cni_selector::{conditions, select};
 
@@ -109,6 +109,7 @@ pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
         }
         Selection::Skip(reason) => {
             assert_eq!(failed.unwrap().fact, reason.to_string());
+            assert!(SkipReason::CODES.contains(&reason.code()), "{reason:?}");
             reason.code()
         }
     }
