@@ -33,9 +33,15 @@ pub(crate) fn try_render(options: &[&str]) -> Finished {
 
 /// Renders the chart for a cluster of this Kubernetes version.
 pub(crate) fn try_render_for(version: &str, options: &[&str]) -> Finished {
+    try_render_with(&["--kube-version", version], options)
+}
+
+/// Renders the chart with these flags and these values.
+pub(crate) fn try_render_with(flags: &[&str], options: &[&str]) -> Finished {
     let folder = folder();
     let mut words = vec!["template", "mesh-cni", folder.to_str().unwrap()];
-    words.extend(["--namespace", "kube-system", "--kube-version", version]);
+    words.extend(["--namespace", "kube-system"]);
+    words.extend(flags);
     for option in options {
         words.extend(["--set-json", option]);
     }

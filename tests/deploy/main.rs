@@ -5,8 +5,12 @@
 mod agent;
 mod chart;
 mod image;
+mod istio_values;
 mod manifests;
+mod monitoring;
 mod own_node;
+mod platforms;
+mod readme;
 mod refusals;
 mod renders;
 mod rights;

@@ -15,7 +15,7 @@ const BAD: &[(&str, &str)] = &[
     (r#"cniAgentRunDir="""#, "cniAgentRunDir"),
     (r#"chained="yes""#, "chained"),
     (r#"provider="cilium""#, "provider"),
-    (r#"platform="eks""#, "platform"),
+    (r#"platform="aks""#, "platform"),
     (r#"mode="first""#, "mode"),
     (r#"profile="linkerd""#, "profile"),
     (r#"selection="all""#, "selection"),
@@ -59,7 +59,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (r#"pullPolicy="Sometimes""#, "pullPolicy"),
     (r#"uninstall.enabled="true""#, "enabled"),
-    (r#"global.platform="eks""#, "platform"),
+    (r#"global.platform="aks""#, "platform"),
 ];
 
 #[test]

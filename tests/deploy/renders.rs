@@ -34,7 +34,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "gke",
-        "the binary's directory is in /home; a quota for the priority class",
+        "the binary's directory is in /home; no quota, because kube-system has one",
         &[r#"platform="gke""#],
     ),
     (
@@ -137,20 +137,15 @@ const SETS: &[(&str, &str, &[&str])] = &[
 
 #[test]
 fn each_set_of_values_changes_only_what_it_names() {
-    let folder = tempfile::tempdir().unwrap();
-    let (plain, changed) = (folder.path().join("default"), folder.path().join("changed"));
-    fs::write(&plain, render(&[])).unwrap();
+    let plain = render(&[]);
     for (name, description, options) in SETS {
-        fs::write(&changed, render(options)).unwrap();
-        let mut diff = Command::new("diff");
-        diff.args(["--unified=2", "--label=default", "--label=changed"]);
-        let difference = finish(diff.arg(&plain).arg(&changed), "");
+        let difference = unified_diff(&plain, &render(options));
         insta::with_settings!({
             snapshot_path => "snapshots",
             prepend_module_to_snapshot => false,
             omit_expression => true,
             description => *description,
-        }, { insta::assert_snapshot!(*name, difference.stdout) });
+        }, { insta::assert_snapshot!(*name, difference) });
     }
 }
 
@@ -206,19 +201,7 @@ fn the_chart_passes_the_lint() {
 fn chart_and_agent_agree_on_each_platform() {
     for platform in PLATFORMS {
         let option = format!("platform=\"{}\"", platform.name);
-        let daemon_set = object(&[&option], "DaemonSet");
-        let volume = |name: &str| {
-            let volumes = daemon_set["spec"]["template"]["spec"]["volumes"].as_array();
-            let volume = volumes.unwrap().iter().find(|it| it["name"] == name);
-            volume.unwrap()["hostPath"]["path"].clone()
-        };
-        assert_eq!(volume("cni-bin"), platform.bin_dirs[0], "{}", platform.name);
-        assert_eq!(volume("cni-conf"), platform.conf_dir, "{}", platform.name);
-        assert!(
-            has_argument(&daemon_set, mode(platform)),
-            "{}",
-            platform.name
-        );
+        assert_platform(&object(&[&option], "DaemonSet"), platform);
     }
 }
 
@@ -238,6 +221,35 @@ fn no_container_is_privileged_and_every_right_is_named() {
             }
         }
     }
+}
+
+/// What differs between two renderings, as lines of `diff --unified`.
+pub(crate) fn unified_diff(before: &str, after: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = [("default", before), ("changed", after)].map(|(name, text)| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    });
+    let mut diff = Command::new("diff");
+    diff.args(["--unified=2", "--label=default", "--label=changed"]);
+    finish(diff.args([old, new]), "").stdout
+}
+
+/// Checks that the `DaemonSet` has directories and mode of the platform.
+pub(crate) fn assert_platform(daemon_set: &Value, platform: &Platform) {
+    let volume = |name: &str| {
+        let volumes = daemon_set["spec"]["template"]["spec"]["volumes"].as_array();
+        let volume = volumes.unwrap().iter().find(|it| it["name"] == name);
+        volume.unwrap()["hostPath"]["path"].clone()
+    };
+    assert_eq!(volume("cni-bin"), platform.bin_dirs[0], "{}", platform.name);
+    assert_eq!(volume("cni-conf"), platform.conf_dir, "{}", platform.name);
+    assert!(
+        has_argument(daemon_set, mode(platform)),
+        "{}",
+        platform.name
+    );
 }
 
 fn mode(platform: &Platform) -> &'static str {

@@ -8,7 +8,7 @@ use crate::agent::Mounted;
 use crate::chart::render;
 
 /// The custom resource definition of Multus.
-const ATTACHMENTS: &str = "
+pub(crate) const ATTACHMENTS: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: network-attachment-definitions.k8s.cni.cncf.io}

@@ -61,6 +61,12 @@ pub fn helm() -> PathBuf {
     existing(named.unwrap_or_else(|| repository().join(".cache/bin/helm")))
 }
 
+/// promtool, which checks rules of Prometheus; `scripts/setup promtool` installs it.
+pub fn promtool() -> PathBuf {
+    let named = env::var_os("PROMTOOL").map(PathBuf::from);
+    existing(named.unwrap_or_else(|| repository().join(".cache/bin/promtool")))
+}
+
 /// containerd 2, which supports CNI 1.1; `scripts/setup` builds it.
 pub fn newer_containerd() -> PathBuf {
     existing(repository().join(".cache/bin/containerd-2"))

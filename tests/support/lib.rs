@@ -32,7 +32,8 @@ mod user_ns;
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, crio, envoy, helm, istio_cni, mesh_cni, mesh_cni_agent,
-    mesh_cnictl, multus, newer_containerd, pinns, reference_plugins, static_programs, udp_echo,
+    mesh_cnictl, multus, newer_containerd, pinns, promtool, reference_plugins, static_programs,
+    udp_echo,
 };
 pub use containerd::Containerd;
 pub use cri::{SandboxPod, crictl};

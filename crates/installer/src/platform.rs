@@ -13,6 +13,12 @@ pub struct Platform {
     pub conf_dir: &'static str,
     /// How the runtime calls the plugin.
     pub chaining: Chaining,
+    /// The part of the API server's version by which a cluster shows that it is this distribution.
+    pub version_mark: Option<&'static str>,
+    /// The API that only this distribution serves, as GROUP/VERSION.
+    pub api_version: Option<&'static str>,
+    /// The distribution of which this one is a form: its clusters show that they are the other one.
+    pub form_of: Option<&'static str>,
     /// What operators should know.
     pub note: &'static str,
 }
@@ -20,19 +26,28 @@ pub struct Platform {
 /// All known distributions.
 pub const PLATFORMS: &[Platform] = &[
     Platform {
+        form_of: Some("eks"),
         note: "the usual CNI directories; the root file system is read-only, both directories are \
                writable",
         ..at("bottlerocket", CONVENTION_BIN, CONVENTION_CONF)
     },
     Platform {
+        version_mark: Some("-eks-"),
+        note: "the usual CNI directories",
+        ..at("eks", CONVENTION_BIN, CONVENTION_CONF)
+    },
+    Platform {
+        version_mark: Some("-gke."),
         note: "plugins are in /home, because the root file system is read-only",
         ..at("gke", &["/home/kubernetes/bin"], CONVENTION_CONF)
     },
     Platform {
+        form_of: Some("k3s"),
         note: "k3s in containers",
         ..at("k3d", &["/var/lib/rancher/k3s/data/cni", "/bin"], K3S_CONF)
     },
     Platform {
+        version_mark: Some("+k3s"),
         note: "older releases keep plugins in a directory of the release; after an upgrade the agent \
                installs the plugin again",
         ..at(
@@ -58,11 +73,13 @@ pub const PLATFORMS: &[Platform] = &[
     },
     Platform {
         chaining: Chaining::StandAlone,
+        api_version: Some("config.openshift.io/v1"),
         note: "Multus attaches networks one by one; pods request the plugin with a \
                NetworkAttachmentDefinition named mesh-cni",
         ..at("openshift", &["/var/lib/cni/bin"], "/etc/cni/multus/net.d")
     },
     Platform {
+        version_mark: Some("+rke2"),
         note: "the usual CNI directories",
         ..at("rke2", CONVENTION_BIN, CONVENTION_CONF)
     },
@@ -82,6 +99,16 @@ impl Platform {
     pub fn named(name: &str) -> Option<&'static Self> {
         PLATFORMS.iter().find(|platform| platform.name == name)
     }
+
+    /// The distribution that the API server's version shows, such as gke for `v1.33.1-gke.100`. Many
+    /// distributions do not change the version.
+    pub fn of_version(version: &str) -> Option<&'static Self> {
+        PLATFORMS.iter().find(|platform| {
+            platform
+                .version_mark
+                .is_some_and(|mark| version.contains(mark))
+        })
+    }
 }
 
 const fn at(
@@ -94,6 +121,29 @@ const fn at(
         bin_dirs,
         conf_dir,
         chaining: Chaining::Chained,
+        version_mark: None,
+        api_version: None,
+        form_of: None,
         note: "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_api_servers_show_their_distribution() {
+        for (version, name) in [
+            ("v1.33.1-gke.100", Some("gke")),
+            ("v1.33.5-eks-113cf36", Some("eks")),
+            ("v1.33.1+k3s1", Some("k3s")),
+            ("v1.33.1-rc1+rke2r1", Some("rke2")),
+            ("v1.33.1", None),
+            ("v1.33.1-alpha.0", None),
+        ] {
+            let found = Platform::of_version(version).map(|platform| platform.name);
+            assert_eq!(found, name, "{version}");
+        }
     }
 }

@@ -1,45 +1,3 @@
-{{/*
-What each distribution needs apart from the defaults. `mesh-cni-agent --platform` has the same table; a
-test compares them.
-*/}}
-{{- define "mesh-cni.platforms" -}}
-bottlerocket: {}
-gke: {cniBinDir: /home/kubernetes/bin, resourceQuotas: true}
-k3d: {cniBinDir: /var/lib/rancher/k3s/data/cni, cniConfDir: /var/lib/rancher/k3s/agent/etc/cni/net.d}
-k3s: {cniBinDir: /var/lib/rancher/k3s/data/cni, cniConfDir: /var/lib/rancher/k3s/agent/etc/cni/net.d}
-microk8s: {cniBinDir: /var/snap/microk8s/current/opt/cni/bin, cniConfDir: /var/snap/microk8s/current/args/cni-network}
-minikube: {}
-openshift: {cniBinDir: /var/lib/cni/bin, cniConfDir: /etc/cni/multus/net.d, provider: multus, seLinuxOptions: {type: spc_t}}
-rke2: {}
-talos: {}
-{{- end }}
-
-{{- define "mesh-cni.platform" -}}
-{{- $name := .Values.platform | default (.Values.global).platform -}}
-{{- $all := include "mesh-cni.platforms" . | fromYaml -}}
-{{- if $name -}}
-{{- if not (hasKey $all $name) -}}
-{{- fail (printf "unknown platform `%s`, expected one of %s: remove it, and set cniBinDir and cniConfDir" $name (keys $all | sortAlpha | join ", ")) -}}
-{{- end -}}
-{{- get $all $name | toJson -}}
-{{- else -}}
-{}
-{{- end -}}
-{{- end }}
-
-{{- define "mesh-cni.binDir" -}}
-{{- $platform := include "mesh-cni.platform" . | fromJson -}}
-{{- .Values.cniBinDir | default $platform.cniBinDir | default "/opt/cni/bin" -}}
-{{- end }}
-
-{{- define "mesh-cni.confDir" -}}
-{{- $platform := include "mesh-cni.platform" . | fromJson -}}
-{{- /* Multus reads the networks that pods request from a directory of its own. */ -}}
-{{- $beside := and (eq (include "mesh-cni.provider" .) "multus") (eq (include "mesh-cni.mode" .) "stand-alone") -}}
-{{- $default := ternary "/etc/cni/multus/net.d" "/etc/cni/net.d" $beside -}}
-{{- .Values.cniConfDir | default $platform.cniConfDir | default $default -}}
-{{- end }}
-
 {{- define "mesh-cni.provider" -}}
 {{- $platform := include "mesh-cni.platform" . | fromJson -}}
 {{- if eq .Values.provider "multus" -}}multus{{- else -}}{{- $platform.provider | default "default" -}}{{- end -}}
@@ -97,16 +55,17 @@ kinds.
 {{- if kindIs "bool" .Values.resourceQuotas.enabled -}}
 {{- ternary "yes" "" .Values.resourceQuotas.enabled -}}
 {{- else -}}
-{{- ternary "yes" "" ($platform.resourceQuotas | default false) -}}
+{{- ternary "yes" "" (and ($platform.resourceQuotas | default false) (ne .Release.Namespace "kube-system")) -}}
 {{- end -}}
 {{- end }}
 
+{{- define "mesh-cni.hub" -}}
+{{- .Values.hub | default (.Values.global).hub | default "localhost" -}}
+{{- end }}
+
 {{- define "mesh-cni.image" -}}
-{{- $hub := .Values.hub | default "localhost" -}}
+{{- $hub := include "mesh-cni.hub" . -}}
 {{- $tag := .Values.tag | default (.Values.global).tag | default .Chart.AppVersion -}}
-{{- if and (eq $hub "localhost") (.Values.global).hub -}}
-{{- $hub = .Values.global.hub -}}
-{{- end -}}
 {{- $complete := contains "/" .Values.image -}}
 {{- $name := ternary .Values.image (printf "%s/%s" $hub .Values.image) $complete -}}
 {{- if and .Values.digest (contains "@" $name) -}}
@@ -117,6 +76,50 @@ kinds.
 {{- else -}}
 {{- ternary $name (printf "%s:%s" $name (toString $tag)) $complete -}}
 {{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.pullPolicy" -}}
+{{- .Values.pullPolicy | default (.Values.global).imagePullPolicy | default "IfNotPresent" -}}
+{{- end }}
+
+{{/* Istio's global list contains names, ours contains references. */}}
+{{- define "mesh-cni.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range .Values.imagePullSecrets | default (.Values.global).imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $secrets }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
+{{- define "mesh-cni.logLevel" -}}
+{{- .Values.logging.level | default ((.Values.global).logging).level | default "info" -}}
+{{- end }}
+
+{{- define "mesh-cni.resources" -}}
+{{- .Values.resources | default (.Values.global).defaultResources | toYaml -}}
+{{- end }}
+
+{{/* The port of /metrics, or nothing if other machines cannot read it. */}}
+{{- define "mesh-cni.metricsPort" -}}
+{{- $isLocal := regexMatch "^(off$|127\\.|\\[::1\\])" .Values.metricsAddress -}}
+{{- if not (or $isLocal .Values.uninstall.enabled) -}}
+{{- regexFind "[0-9]+$" .Values.metricsAddress -}}
+{{- end -}}
+{{- end }}
+
+{{- define "mesh-cni.podAnnotations" -}}
+{{- $annotations := dict -}}
+{{- with include "mesh-cni.metricsPort" . -}}
+{{- $annotations = dict "prometheus.io/scrape" "true" "prometheus.io/port" . "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- if .Values.useAppArmorAnnotation -}}
+{{- range ternary (list "agent" "uninstall") (list "agent") .Values.uninstall.enabled -}}
+{{- $_ := set $annotations (printf "container.apparmor.security.beta.kubernetes.io/%s" .) "unconfined" -}}
+{{- end -}}
+{{- end -}}
+{{- with mergeOverwrite $annotations .Values.podAnnotations }}
+{{- toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "mesh-cni.selectorLabels" -}}
@@ -139,7 +142,7 @@ and values that the plugin must have.
 {{- define "mesh-cni.entry" -}}
 {{- $entry := dict "exclude_namespaces" .Values.excludeNamespaces "pod_namespace" .Release.Namespace -}}
 {{- $_ := set $entry "cni_agent_run_dir" .Values.cniAgentRunDir -}}
-{{- $_ := set $entry "plugin_log_level" .Values.logging.level -}}
+{{- $_ := set $entry "plugin_log_level" (include "mesh-cni.logLevel" .) -}}
 {{- $_ := set $entry "profile" .Values.profile -}}
 {{- $_ := set $entry "backend" .Values.backend -}}
 {{- $_ := set $entry "pod_source" .Values.podSource -}}

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 #[derive(Args)]
 pub(crate) struct PathFlags {
     /// The distribution of this node, which sets the defaults of both directories and the mode:
-    /// bottlerocket, gke, k3d, k3s, microk8s, minikube, openshift, rke2 or talos
+    /// bottlerocket, eks, gke, k3d, k3s, microk8s, minikube, openshift, rke2 or talos
     #[arg(long, env = "CNI_PLATFORM", value_name = "NAME")]
     platform: Option<String>,
     /// Where the host's root is mounted; applies to directories without a flag
