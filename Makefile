@@ -10,8 +10,8 @@ TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-cli/schema
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
 # Features whose tests need a Kubernetes node: `make cluster-test` runs them.
 CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
-# Rust target of the image's programs.
-IMAGE_TARGET ?= x86_64-unknown-linux-gnu
+# Rust targets of the image's programs.
+IMAGE_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 # The oldest supported Rust version, as rustup names it.
 MSRV       := $(shell sed -n 's/^rust-version *= *"\(.*\)"$$/\1/p' Cargo.toml).0
 # Arguments of the demo and the cluster tests: `make demo ARGS=--keep`.
@@ -26,24 +26,23 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test manifests image reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test manifests image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The plugin runs on hosts with unknown libraries, so it is static.
-build-plugin = $(CARGO) rustc $(CARGOFLAGS) --release -p mesh-cni-plugin --bin mesh-cni -- -C target-feature=+crt-static
+# mesh-cnictl finds the plugin beside it: the one that nodes get.
+build-demo = scripts/program mesh-cni $(TARGET_DIR)/release/mesh-cni \
+	&& $(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
 
 demo: ## run a pod with traffic on this machine and compare its rules (needs root)
 	scripts/setup demo
-	$(build-plugin)
-	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
+	$(build-demo)
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
 
 recording: ## draw a run of the demo to docs/demo.svg (needs root)
 	scripts/setup demo
-	$(build-plugin)
-	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-cli --bin mesh-cnictl
+	$(build-demo)
 	scripts/recording $(TARGET_DIR)/release/mesh-cnictl docs/demo.svg
 
 test: ## run all tests, also those that need root
@@ -53,17 +52,12 @@ test: ## run all tests, also those that need root
 	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
 	$(MAKE) --no-print-directory test-root
 
-# Static programs for the tests of the image. Only the last step of the agent's build differs from the
-# ordinary one.
+# Static programs for the tests of the image.
 STATIC := $(TARGET_DIR)/debug/static
-build-static-agent = $(CARGO) rustc $(CARGOFLAGS) -p mesh-cni-agent --bin mesh-cni-agent \
-	-- -C target-feature=+crt-static -C strip=symbols \
-	&& mkdir -p $(STATIC) && rm -f $(STATIC)/mesh-cni-agent \
-	&& mv $(TARGET_DIR)/debug/mesh-cni-agent $(STATIC)/
+PROGRAMS := mesh-cni mesh-cni-agent mesh-cnictl
 
 test-root: ## run only the tests that need root
-	scripts/plugin $(STATIC)/mesh-cni '' dev
-	$(build-static-agent)
+	set -e; for program in $(PROGRAMS); do scripts/program $$program $(STATIC)/$$program '' dev; done
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
 
@@ -80,14 +74,21 @@ manifests: ## render the chart into deploy/manifests
 # Messages of panics contain paths. They must not depend on the directories of the build.
 REMAPPED := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/mesh-cni
 
-image: ## build the agent's image, an OCI archive, and its SBOM: target/image/mesh-cni.tar, .cdx.json
+image: ## build the image of all architectures, an OCI archive, and an SBOM for each: target/image
 	scripts/setup image
-	RUSTFLAGS="-C target-feature=+crt-static $(REMAPPED)" $(CARGO) build $(CARGOFLAGS) --release \
-		--target $(IMAGE_TARGET) -p mesh-cni-agent --bin mesh-cni-agent
-	RUSTFLAGS="$(REMAPPED)" scripts/plugin $(TARGET_DIR)/$(IMAGE_TARGET)/release/mesh-cni $(IMAGE_TARGET)
 	mkdir -p $(TARGET_DIR)/image
-	scripts/image $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.tar
-	scripts/sbom $(TARGET_DIR)/$(IMAGE_TARGET)/release $(TARGET_DIR)/image/mesh-cni.cdx.json $(IMAGE_TARGET)
+	set -e; for target in $(IMAGE_TARGETS); do \
+		for program in $(PROGRAMS); do \
+			RUSTFLAGS="$(REMAPPED)" scripts/program $$program $(TARGET_DIR)/image/$$target/$$program $$target; \
+		done; \
+		scripts/sbom $(TARGET_DIR)/image/$$target $(TARGET_DIR)/image/mesh-cni.$${target%%-*}.cdx.json $$target; \
+	done
+	scripts/image $(TARGET_DIR)/image/mesh-cni.tar $(addprefix $(TARGET_DIR)/image/,$(IMAGE_TARGETS))
+
+image-test: image ## build the image, and start its programs for both architectures
+	scripts/setup image-test
+	IMAGE_ARCHIVE=$(abspath $(TARGET_DIR)/image/mesh-cni.tar) $(CARGO) test $(CARGOFLAGS) \
+		-p mesh-cni-tests --features image-tests --test deploy -- architectures
 
 reproducible: ## build the image in two directories, and fail if the bytes differ
 	scripts/setup image
@@ -134,7 +135,7 @@ audit: ## check for known vulnerabilities (downloads the advisory database)
 bench: ## run the benchmarks (needs root)
 	scripts/setup test
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
-	scripts/plugin $(TARGET_DIR)/release/mesh-cni
+	scripts/program mesh-cni $(TARGET_DIR)/release/mesh-cni
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent

@@ -88,7 +88,11 @@ fn each(mut make: impl FnMut(&Image<'_>)) {
         },
         Image {
             name: AGENT,
-            programs: &[(&agent, "/bin/mesh-cni-agent"), (&plugin, "/bin/mesh-cni")],
+            programs: &[
+                (&agent, "/bin/mesh-cni-agent"),
+                (&plugin, "/bin/mesh-cni"),
+                (&cli, "/bin/mesh-cnictl"),
+            ],
             entrypoint: &["/bin/mesh-cni-agent"],
         },
     ];

@@ -8,7 +8,7 @@ use mesh_cni_netfilter::Listing;
 use mesh_cni_tests::{Finished, finish, mesh_cnictl, must};
 use serde_json::Value;
 
-use crate::mesh::EXCLUDED;
+use crate::mesh::{AGENT, EXCLUDED};
 use crate::test_cluster::{TestCluster, address_of, name_of};
 use crate::workload;
 
@@ -17,7 +17,8 @@ pub(crate) const DOCUMENTED: &str =
     include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
 
 /// Finds the pod by its name, by its proxy's container ID as Kubernetes prints it, by the first digits of
-/// that ID, and by a process. Each prints the documented rules and confirms them.
+/// that ID, and by a process. Each prints the documented rules and confirms them. In the agent's pod it does so
+/// without flags for the node's directories.
 pub(crate) fn one_command_instead_of_four_steps(cluster: &mut TestCluster) {
     let documented = rules_of(DOCUMENTED);
     let rules: usize = documented.values().map(Vec::len).sum();
@@ -43,7 +44,12 @@ pub(crate) fn one_command_instead_of_four_steps(cluster: &mut TestCluster) {
             );
             assert_eq!(rules_of(&told.stdout), documented, "{place:?}");
         }
+        let confirmed = in_agents_pod(cluster, &format!("verify --pod {}", full_name(&pod)));
+        assert_eq!(confirmed.code, 0, "{}", confirmed.stderr);
+        assert_eq!(rules_of(&confirmed.stdout), documented);
     }
+    let status = in_agents_pod(cluster, "status");
+    assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
 }
 
 /// A request to the pod increases the counter of the rule that redirects it.
@@ -122,6 +128,12 @@ pub(crate) fn it_knows_what_programs_a_pod(cluster: &mut TestCluster) {
 pub(crate) fn assert_as_wanted(cluster: &TestCluster, pod: &Value) {
     let told = verify(cluster, ["--pod", &full_name(pod)]);
     assert_eq!(told.code, 0, "{}", told.stderr);
+}
+
+/// Runs `mesh-cnictl` in the agent's pod.
+fn in_agents_pod(cluster: &TestCluster, words: &str) -> Finished {
+    let words = format!("exec {AGENT} -- mesh-cnictl {words}");
+    cluster.kubectl.run(words.split(' '), "")
 }
 
 /// Runs the command on the node.

@@ -29,7 +29,7 @@ pub(crate) fn import_image(node: &Node) {
     let archive = folder.path().join("mesh-cni.tar");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/image");
     let mut image = Command::new(script);
-    let made = finish(image.arg(static_programs()).arg(&archive), "");
+    let made = finish(image.arg(&archive).arg(static_programs()), "");
     assert_eq!(made.code, 0, "{}", made.stderr);
     Containerd::import(&node.isolated_host, &archive);
 }
@@ -166,7 +166,7 @@ fn container_config(spec: &Value, container: &Value) -> Value {
         "image": {"image": container["image"]},
         "command": container["command"],
         "args": expanded(&container["args"]),
-        "envs": [{"key": "NODE_NAME", "value": "node"}],
+        "envs": variables(container),
         "mounts": mounts(spec, container),
         "log_path": "agent.log",
         "linux": {"security_context": {
@@ -190,6 +190,17 @@ fn expanded(arguments: &Value) -> Vec<String> {
     let texts = arguments.map(|argument| argument.as_str().unwrap());
     texts
         .map(|text| text.replace("$(POD_IP)", "127.0.0.1"))
+        .collect()
+}
+
+/// The variables, with the node's name for the one that a kubelet sets.
+fn variables(container: &Value) -> Vec<Value> {
+    let variables = container["env"].as_array().unwrap().iter();
+    variables
+        .map(|variable| {
+            let value = variable["value"].as_str().unwrap_or("node");
+            json!({"key": variable["name"], "value": value})
+        })
         .collect()
 }
 

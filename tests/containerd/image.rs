@@ -28,12 +28,7 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     );
     let plugin = fs::metadata(node.path(PLUGIN)).unwrap();
     assert_eq!((plugin.mode() & 0o7777, plugin.uid()), (0o755, 0));
-    let words = ["/bin/mesh-cni-agent", "status"];
-    let paths = [
-        "--cni-bin-dir=/host/cni-bin",
-        "--cni-conf-dir=/host/cni-conf",
-    ];
-    let status = agent.exec(&[&words[..], &paths].concat());
+    let status = agent.exec(&["mesh-cni-agent", "status"]);
     assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
     assert!(status.stdout.starts_with("running"), "{}", status.stdout);
 
@@ -42,6 +37,20 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     let plain = plain.start(&node.isolated_host).unwrap();
     assert_eq!(difference(&node, &meshed), None);
     assert_eq!(node.live_rules(&plain).tables.len(), 0);
+    let status = agent.exec(&["mesh-cnictl", "status"]);
+    assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
+    // It finds the sandbox in the node's /proc and reads its rules; this agent knows no pods to compare with.
+    let listed = agent.exec(&["mesh-cnictl", "verify", "--container", &meshed]);
+    assert!(
+        listed.stdout.contains("Chain ISTIO_INBOUND"),
+        "{}",
+        listed.stderr
+    );
+    assert!(
+        listed.stderr.contains("nothing to compare with"),
+        "{}",
+        listed.stderr
+    );
     let metrics = agent.ready("/metrics");
     for decided in [
         r#"{decision="redirect",reason="container"} 1"#,

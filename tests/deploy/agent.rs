@@ -66,9 +66,17 @@ impl Mounted {
                 _ => command.arg(argument),
             };
         }
-        command
-            .env("NODE_NAME", "node")
-            .current_dir(self.root.path());
+        let variables = self.pod[list][0]["env"].as_array();
+        for variable in variables.into_iter().flatten() {
+            let name = variable["name"].as_str().unwrap();
+            match variable["value"].as_str() {
+                Some(path) if path.starts_with('/') => command.env(name, self.at(path)),
+                Some(value) => command.env(name, value),
+                // The kubelet sets it.
+                None => command.env(name, "node"),
+            };
+        }
+        command.current_dir(self.root.path());
         command
     }
 

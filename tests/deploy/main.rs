@@ -3,6 +3,8 @@
 #![expect(clippy::panic, reason = "a failed assertion ends the test")]
 
 mod agent;
+#[cfg(feature = "image-tests")]
+mod architectures;
 mod chart;
 mod image;
 mod istio_values;

@@ -1,4 +1,4 @@
-//! The software bill of materials of `scripts/sbom`: both programs, and every crate that they are
+//! The software bill of materials of `scripts/sbom`: the programs, and every crate that they are
 //! built from.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +12,16 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::chart::repository;
-use crate::image::{json, with_programs};
+use crate::image::{PROGRAMS, json, with_programs};
 
 /// The platform of the image's programs.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
 /// The programs' packages, with the platforms that each is built for: the plugin is linked with musl
 /// where the toolchain has it.
-const BUILDS: [(&str, &str); 3] = [
+const BUILDS: [(&str, &str); 4] = [
     ("mesh-cni-agent", PLATFORM),
+    ("mesh-cni-cli", PLATFORM),
     ("mesh-cni-plugin", PLATFORM),
     ("mesh-cni-plugin", "x86_64-unknown-linux-musl"),
 ];
@@ -61,7 +62,7 @@ fn every_crate_is_listed_with_version_licence_and_checksum() {
         .iter()
         .map(|it| it["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["mesh-cni", "mesh-cni-agent"]);
+    assert_eq!(names, PROGRAMS);
     let digits = Sha256::digest(fs::read(cnitool()).unwrap()).into_iter();
     let sum = digits.fold(String::new(), |sum, byte| sum + &format!("{byte:02x}"));
     for program in &programs {

@@ -13,7 +13,7 @@ pub fn mesh_cni_agent() -> PathBuf {
     sibling("mesh-cni-agent")
 }
 
-/// The directory with the plugin and the agent of this build as static programs, for an image.
+/// The directory with the programs of this build for an image, which are static.
 pub fn static_programs() -> PathBuf {
     let plugin = mesh_cni();
     let profile = plugin.parent().expect("a program is in a directory");

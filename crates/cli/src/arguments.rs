@@ -2,7 +2,7 @@
 
 mod subject;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -13,6 +13,9 @@ use crate::init::flags::GivenFlags;
 use subject::CONF_DIR;
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 
+/// The program's name.
+pub(crate) const NAME: &str = "mesh-cnictl";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -22,7 +25,7 @@ const STYLES: Styles = Styles::styled()
 /// Inspect, apply and verify the rules that redirect a pod's traffic to its sidecar proxy
 #[derive(Debug, Parser)]
 #[command(
-    name = "mesh-cnictl",
+    name = NAME,
     version,
     styles = STYLES,
     subcommand_required = true,
@@ -109,6 +112,9 @@ pub(crate) enum Command {
     /// Exit code 1: a check failed. 3: the cluster cannot be reached.
     #[command(after_help = "Example: mesh-cnictl check --wait --timeout 2m")]
     Check(Box<CheckArguments>),
+    /// Print the versions of this program and of the interfaces that it supports
+    #[command(after_help = "Example: mesh-cnictl version --output json")]
+    Version(VersionArguments),
     /// Print a completion script for a shell
     #[command(
         after_help = "Example: mesh-cnictl completions bash > /etc/bash_completion.d/mesh-cnictl"
@@ -117,9 +123,13 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    #[command(after_help = "Example: mesh-cnictl man > /usr/share/man/man1/mesh-cnictl.1")]
-    Man,
+    /// Print the manual page of the program, or write the pages of all commands
+    #[command(after_help = "Example: mesh-cnictl man --dir /usr/local/share/man/man1")]
+    Man {
+        /// Write a page for the program and one for each command to this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +161,8 @@ pub(crate) struct ExplainArguments {
     #[command(flatten)]
     pub(crate) whose: Whose,
     #[command(flatten)]
+    pub(crate) proc: ProcDir,
+    #[command(flatten)]
     pub(crate) conf: ConfArguments,
     /// A packet to trace; may be repeated
     #[arg(long, value_name = "PACKET", required = true)]
@@ -181,16 +193,32 @@ pub(crate) struct Whose {
 
 impl Whose {
     /// The path of the namespace, if one is named.
-    pub(crate) fn namespace(&self) -> Option<PathBuf> {
-        let of_process = |pid| PathBuf::from(format!("/proc/{pid}/ns/net"));
+    pub(crate) fn namespace(&self, proc: &Path) -> Option<PathBuf> {
+        let of_process = |pid: u32| proc.join(pid.to_string()).join("ns/net");
         self.netns.clone().or_else(|| self.pid.map(of_process))
     }
+}
+
+/// Where the processes of this node are visible.
+#[derive(Debug, Args)]
+pub(crate) struct ProcDir {
+    /// The node's /proc, as this program sees it
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "HOST_PROC",
+        hide_env_values = true,
+        default_value = "/proc"
+    )]
+    pub(crate) proc_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) proc: ProcDir,
     /// The pod's manifest, YAML or JSON; `-` reads stdin [default: from the node's pod source]
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
@@ -249,14 +277,33 @@ pub(crate) struct DemoArguments {
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// Directory of the container runtime's plugins
-    #[arg(long, value_name = "DIR", default_value = "/opt/cni/bin")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CNI_BIN_DIR",
+        hide_env_values = true,
+        default_value = "/opt/cni/bin"
+    )]
     pub(crate) cni_bin_dir: PathBuf,
     /// Directory of its network configurations
-    #[arg(long, value_name = "DIR", default_value = CONF_DIR)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MOUNTED_CNI_NET_DIR",
+        hide_env_values = true,
+        default_value = CONF_DIR
+    )]
     pub(crate) cni_conf_dir: PathBuf,
     /// Directory of the agent's socket and the plugin's files
     #[arg(long, value_name = "DIR", default_value = "/run/mesh-cni")]
     pub(crate) run_dir: PathBuf,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionArguments {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -1,29 +1,41 @@
-//! Shell completions and the manual page, generated from the commands.
+//! Shell completions and manual pages, generated from the commands.
+
+use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, NAME};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "mesh-cnictl", &mut script);
-    console.result(&String::from_utf8_lossy(&script))?;
+    clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    console.result(&match shell {
+        // The generator writes the program's hyphen in two ways, so that no command would be found.
+        Shell::Bash => script
+            .replace("mesh__subcmd__cnictl", "mesh__cnictl")
+            .into(),
+        _ => script,
+    })?;
     Ok(Exit::Done)
 }
 
-/// Prints the manual: a page for the program, and one for each command.
-pub(crate) fn man(console: &mut Console<'_>) -> Result<Exit, Failure> {
-    let mut command = Arguments::command().disable_help_subcommand(true);
-    command.build();
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for shown in command.get_subcommands().filter(|each| !each.is_hide_set()) {
-        clap_mangen::Man::new(shown.clone()).render(&mut page)?;
+/// Prints the program's manual page, or writes one for the program and one for each command.
+pub(crate) fn man(directory: Option<&Path>, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    if let Some(directory) = directory {
+        clap_mangen::generate_to(Arguments::command(), directory).map_err(|error| {
+            Failure::environment(error)
+                .about(format!("cannot write to `{}`", directory.display()))
+                .hint("give --dir an existing directory, such as /usr/local/share/man/man1")
+        })?;
+        return Ok(Exit::Done);
     }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command().disable_help_subcommand(true)).render(&mut page)?;
     console.result(&String::from_utf8_lossy(&page))?;
     Ok(Exit::Done)
 }

@@ -28,7 +28,10 @@ pub(crate) fn run(
         .map(|text| packet(text))
         .collect::<Result<_, _>>()?;
     let mut documents = Vec::new();
-    let exit = match (&arguments.whose.pod, arguments.whose.namespace()) {
+    let exit = match (
+        &arguments.whose.pod,
+        arguments.whose.namespace(&arguments.proc.proc_dir),
+    ) {
         (Some(pod), _) => {
             let cases = Cases::read(pod, &arguments.conf, console)?;
             let has_headings = cases.are_several && arguments.output == Output::Text;

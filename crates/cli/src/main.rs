@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod init;
 mod input;
+mod kubectl_plugin;
 mod live;
 mod nearest;
 mod node_conf;
@@ -24,13 +25,14 @@ mod schemas;
 mod select;
 mod status;
 mod verify;
+mod version;
 
 use std::env;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::Command;
 use console::Console;
 use demo::workload::{self, COMMAND, Workload};
 use failure::{Exit, Failure};
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
         let workload = Workload::try_parse_from(env::args_os().skip(1));
         return with(workload, workload::run);
     }
-    with(Arguments::try_parse(), |arguments, console| {
+    with(kubectl_plugin::arguments(), |arguments, console| {
         run(&arguments.command, console)
     })
 }
@@ -75,7 +77,8 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Check(arguments) => check::run(arguments, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),
-        Command::Man => documents::man(console),
+        Command::Version(arguments) => version::run(arguments, console),
+        Command::Man { dir } => documents::man(dir.as_deref(), console),
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{explain, select, status, verify};
+use crate::{explain, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
@@ -26,6 +26,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("select", of::<select::Report>()),
         ("status", of::<status::Report>()),
         ("verify", of::<verify::report::Document>()),
+        ("version", of::<version::Report>()),
     ]
 }
 

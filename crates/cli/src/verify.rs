@@ -68,24 +68,21 @@ fn subject(
     manifest: Option<PodFacts>,
     conf: &MeshConf,
 ) -> Result<Subject, Failure> {
-    let VerifyArguments {
-        place,
-        cni_cache_dir: cache,
-        ..
-    } = arguments;
+    let place = &arguments.place;
+    let (proc, cache) = (&arguments.proc.proc_dir, &arguments.cni_cache_dir);
     let source = PodSource::of(conf);
     if let Some(pod) = &place.pod {
         let facts = match manifest {
             Some(facts) => of_that_name(facts, pod)?,
             None => source.by_name(pod).map_err(unknown)?,
         };
-        let found = place::of_pod(&pod.to_string(), &facts, &Machine::read(cache)?)?;
+        let found = place::of_pod(&pod.to_string(), &facts, &Machine::read(proc, cache)?)?;
         return Ok(Subject {
             found,
             facts: Ok(facts),
         });
     }
-    let found = find(place, cache)?;
+    let found = find(place, proc, cache)?;
     let facts = match (manifest, &found.uid) {
         (Some(facts), Some(uid)) if !facts.is_of(uid) => return Err(other_pod(&facts, uid)),
         (Some(facts), _) => Ok(facts),
@@ -95,11 +92,11 @@ fn subject(
     Ok(Subject { found, facts })
 }
 
-fn find(place: &Place, cache: &Path) -> Result<Found, Failure> {
+fn find(place: &Place, proc: &Path, cache: &Path) -> Result<Found, Failure> {
     match (&place.netns, place.pid, &place.container) {
-        (Some(path), _, _) => place::at(path),
-        (_, Some(pid), _) => place::of_process(pid),
-        (_, _, Some(id)) => place::of_container(id, &Machine::read(cache)?),
+        (Some(path), _, _) => place::at(path, proc),
+        (_, Some(pid), _) => place::of_process(pid, proc),
+        (_, _, Some(id)) => place::of_container(id, &Machine::read(proc, cache)?),
         _ => Err(Failure::wrong(
             "one of --netns, --pid, --container, --pod and --all is required",
         )),

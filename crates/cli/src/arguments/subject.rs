@@ -30,7 +30,13 @@ pub(crate) struct ConfArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) conf: Option<PathBuf>,
     /// Directory of this node's network configurations
-    #[arg(long, value_name = "DIR", default_value = CONF_DIR)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "MOUNTED_CNI_NET_DIR",
+        hide_env_values = true,
+        default_value = CONF_DIR
+    )]
     pub(crate) cni_conf_dir: PathBuf,
 }
 

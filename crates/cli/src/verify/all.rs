@@ -29,7 +29,7 @@ pub(super) fn run(
     conf: &MeshConf,
     console: &mut Console<'_>,
 ) -> Result<Exit, Failure> {
-    let machine = Machine::read(&arguments.cni_cache_dir)?;
+    let machine = Machine::read(&arguments.proc.proc_dir, &arguments.cni_cache_dir)?;
     let source = PodSource::of(conf);
     // Sorted by name; a static pod has two UIDs.
     let mut pods = BTreeMap::new();

@@ -10,8 +10,6 @@ use mesh_cni_selector::PodFacts;
 use crate::failure::Failure;
 use crate::live;
 
-const PROC: &str = "/proc";
-
 /// A namespace, with a process and the pod in it if they are known.
 pub(super) struct Found {
     pub(super) netns: NetNs,
@@ -21,10 +19,10 @@ pub(super) struct Found {
     pub(super) uid: Option<String>,
 }
 
-/// The namespace at that path.
-pub(super) fn at(path: &Path) -> Result<Found, Failure> {
+/// The namespace at that path. The node's processes are in `proc`.
+pub(super) fn at(path: &Path, proc: &Path) -> Result<Found, Failure> {
     let netns = live::open(path)?;
-    let processes = processes()?;
+    let processes = processes(proc)?;
     let process = processes.pod_process_in(&netns);
     Ok(Found {
         pid: process.map(|process| process.pid),
@@ -33,12 +31,12 @@ pub(super) fn at(path: &Path) -> Result<Found, Failure> {
     })
 }
 
-/// The namespace of that process.
-pub(super) fn of_process(pid: u32) -> Result<Found, Failure> {
+/// The namespace of that process in `proc`.
+pub(super) fn of_process(pid: u32, proc: &Path) -> Result<Found, Failure> {
     Ok(Found {
-        netns: live::open(format!("{PROC}/{pid}/ns/net").as_ref())?,
+        netns: live::open(&proc.join(pid.to_string()).join("ns/net"))?,
         pid: Some(pid),
-        uid: ContainerProcess::read(PROC.as_ref(), pid).and_then(|process| process.pod_uid),
+        uid: ContainerProcess::read(proc, pid).and_then(|process| process.pod_uid),
     })
 }
 
@@ -50,10 +48,10 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Reads `/proc` and the runtime's CNI cache.
-    pub(super) fn read(cache: &Path) -> Result<Self, Failure> {
+    /// Reads the node's `/proc` and the runtime's CNI cache.
+    pub(super) fn read(proc: &Path, cache: &Path) -> Result<Self, Failure> {
         Ok(Self {
-            processes: processes()?,
+            processes: processes(proc)?,
             sandboxes: read_attachments(cache).map_err(Failure::environment)?,
         })
     }
@@ -176,7 +174,8 @@ fn first(
         _ => Failure::wrong(format!("no process of {whose} runs on this machine")).hint(
             "run it on the pod's node, which `kubectl get pod NAME -o wide` shows; for a sandbox \
              without a running container, give the path of its network namespace, which `crictl \
-             inspectp ID` shows, with --netns",
+             inspectp ID` shows, with --netns; in the agent's container the node's processes are \
+             visible only with `repair.repairPods`",
         ),
     })?;
     Ok(Found {
@@ -204,7 +203,8 @@ fn on_the_host(whose: &str) -> Failure {
         .hint("pods in the node's network namespace (`hostNetwork: true`) are never redirected")
 }
 
-fn processes() -> Result<ProcessTable, Failure> {
-    ProcessTable::read(PROC.as_ref())
-        .map_err(|error| Failure::environment(error).about("cannot read /proc"))
+fn processes(proc: &Path) -> Result<ProcessTable, Failure> {
+    ProcessTable::read(proc).map_err(|error| {
+        Failure::environment(error).about(format!("cannot read `{}`", proc.display()))
+    })
 }

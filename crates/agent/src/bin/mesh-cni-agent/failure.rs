@@ -56,6 +56,15 @@ impl Failure {
         self
     }
 
+    /// The manual cannot be written.
+    pub(crate) fn manual(directory: &Path, error: &io::Error) -> Self {
+        Self {
+            code: 3,
+            message: format!("cannot write to `{}`: {error}", directory.display()),
+            hint: "give --dir an existing directory, such as /usr/local/share/man/man1",
+        }
+    }
+
     /// The result cannot be printed.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         Self {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use mesh_cni_installer::{BinaryRemoval, ConfName, Entry, NodePaths, Settings, UninstallOptions};
 
 use crate::failure::Failure;
@@ -20,11 +21,14 @@ use mode::ModeFlags;
 pub(crate) use paths::PathFlags;
 pub(crate) use run::Run;
 
+/// The program's name.
+pub(crate) const NAME: &str = "mesh-cni-agent";
+
 /// The node agent of mesh-cni: installs the plugin and its entry on a node, and removes them. If a
 /// command is killed at any point, the runtime can still load its network configuration, and running
 /// the command again completes the work.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(name = NAME, version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 success, 1 `status` found a problem, 2 wrong use or bad input, 3 the \
                         environment failed."
@@ -41,6 +45,21 @@ pub(crate) enum Command {
     Uninstall(Uninstall),
     Status(StatusFlags),
     Pods(PodsFlags),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example: mesh-cni-agent completions bash > /etc/bash_completion.d/mesh-cni-agent"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page of the program, or write the pages of all commands
+    #[command(after_help = "Example: mesh-cni-agent man --dir /usr/local/share/man/man1")]
+    Man {
+        /// Write a page for the program and one for each command to this directory
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Install the binary and the entry, and exit

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod agent_state;
+mod documents;
 mod failure;
 mod flags;
 mod pods;
@@ -29,6 +30,8 @@ fn main() -> ExitCode {
         Command::Uninstall(flags) => run_uninstall(&flags),
         Command::Status(flags) => run_status(&flags),
         Command::Pods(flags) => run_pods(&flags),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Man { dir } => documents::man(dir.as_deref()),
     };
     result.unwrap_or_else(|failure| failure.print())
 }

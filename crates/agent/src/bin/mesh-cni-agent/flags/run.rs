@@ -51,7 +51,7 @@ struct ServiceFlags {
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFlag::Text)]
     log_format: LogFlag,
     /// The host's /proc, as this process sees it
-    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    #[arg(long, env = "HOST_PROC", value_name = "DIR", default_value = "/proc")]
     proc_dir: PathBuf,
     /// Remove the taint with this key from this node whenever the agent is ready [without a key:
     /// mesh-cni/not-ready]

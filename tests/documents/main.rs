@@ -1,0 +1,6 @@
+//! What the programs generate from their commands: completions and manual pages.
+
+#![forbid(unsafe_code)]
+
+mod completions;
+mod manual;
