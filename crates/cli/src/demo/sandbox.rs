@@ -35,9 +35,7 @@ impl Sandbox {
     pub(crate) fn start(spec: PodSpec, node: &Node, wait: Wait<'_>) -> Result<Self, DemoError> {
         let facts = PodFacts::from_manifest(spec.manifest)
             .expect("the manifests of the demo are valid, which the root tests check");
-        let path = node
-            .pod_dir()
-            .join(format!("{}_{}.yaml", facts.namespace, facts.name));
+        let path = manifest_path(&facts, node);
         fs::write(&path, spec.manifest)
             .map_err(DemoError::system(format!("write `{}`", path.display())))?;
         let pause = Process::start(&node.netns, User::ROOT, &["pause"], wait)?;
@@ -49,6 +47,11 @@ impl Sandbox {
             pause,
             address: spec.address,
         })
+    }
+
+    /// The path of the pod's manifest on the demo's node.
+    pub(crate) fn manifest_path(&self, node: &Node) -> PathBuf {
+        manifest_path(&self.facts, node)
     }
 
     /// The value of `CNI_NETNS`.
@@ -68,6 +71,11 @@ impl Sandbox {
             self.address,
         )
     }
+}
+
+fn manifest_path(facts: &PodFacts, node: &Node) -> PathBuf {
+    let name = format!("{}_{}.yaml", facts.namespace, facts.name);
+    node.pod_dir().join(name)
 }
 
 fn netns_path(pause: &Process) -> PathBuf {

@@ -78,7 +78,7 @@ impl Demo<'_> {
         self.start_containers(report)?;
         self.send_requests(report)?;
         let printed = self.print_dump(report)?;
-        let listed = self.print_listing(report)?;
+        let listed = self.list_rules(report)?;
         checks::count(&listed, report)?;
         checks::compare(printed, listed, report)
     }

@@ -16,8 +16,8 @@ use crate::machine::{Traces, demo_processes, exclusive, mesh_cnictl, output, std
 const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
 /// The starts of the lines of the steps. In the last one everything is removed.
-const STEPS: [&str; 7] = ["1  ", "2  ", "3  ", "4  ", "5  ", "6  ", "7  "];
-const LAST: &str = "8  ";
+const STEPS: [&str; 6] = ["1  ", "2  ", "3  ", "4  ", "5  ", "6  "];
+const LAST: &str = "7  ";
 
 #[test]
 fn all_checks_pass_and_everything_is_removed() {
@@ -29,6 +29,8 @@ fn all_checks_pass_and_everything_is_removed() {
     assert!(text.ends_with("\nAll checks passed.\n"), "{text}");
     assert!(!text.contains("\n no "), "{text}");
     assert!(text.contains(" -n iptables -L -t nat -n -v --line-numbers -x\n"));
+    let chains = text.matches("Chain ISTIO_IN_REDIRECT ").count();
+    assert_eq!(chains, 1, "the rules are printed once: {text}");
     assert_eq!(stderr(&ended), "");
     before.assert_restored();
 }
@@ -139,15 +141,42 @@ fn a_kept_demo_runs_until_the_cleanup() {
         .lines()
         .filter_map(|line| line.strip_prefix("     nsenter "))
         .collect();
-    assert_eq!(commands.len(), 4, "{text}");
-    assert!(nsenter(commands[0]).contains("ISTIO_IN_REDIRECT"));
-    let page = nsenter(commands[1]);
+    let [dump, break_rule, ask_pod, ask_reviews, links] = commands[..] else {
+        panic!("{text}");
+    };
+    assert!(nsenter(dump).contains("ISTIO_IN_REDIRECT"));
+    let own = |command: &str| {
+        let start = format!("     {} {command} ", env!("CARGO_BIN_EXE_mesh-cnictl"));
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix(&start));
+        let line = lines.next().unwrap_or_else(|| panic!("{text}"));
+        let mut words = vec![command];
+        for (index, part) in line.split('\'').enumerate() {
+            match index % 2 {
+                0 => words.extend(part.split_whitespace()),
+                _ => words.push(part),
+            }
+        }
+        output(&mut mesh_cnictl(&words))
+    };
+    let verified = own("verify");
+    assert!(verified.status.success(), "{}", stderr(&verified));
+    let explained = stdout(&own("explain"));
+    assert!(
+        explained.contains("outbound listener on 15001"),
+        "{explained}"
+    );
+    let page = nsenter(ask_pod);
     assert!(
         page.contains(r#""who":"productpage""#) && page.contains("127.0.0.6"),
         "{page}"
     );
-    assert!(nsenter(commands[2]).contains(r#""who":"reviews""#));
-    assert!(nsenter(commands[3]).contains("mesh0"));
+    assert!(nsenter(ask_reviews).contains(r#""who":"reviews""#));
+    assert!(nsenter(links).contains("mesh0"));
+    nsenter(break_rule);
+    let broken = own("verify");
+    assert_eq!(broken.status.code(), Some(1));
+    let missing = "chain ISTIO_INBOUND: rule 6 is missing";
+    assert!(stderr(&broken).contains(missing), "{}", stderr(&broken));
 
     let second = output(&mut mesh_cnictl(&["demo", "--keep"]));
     assert_eq!(second.status.code(), Some(3));

@@ -1,11 +1,14 @@
-//! Prints the rules with the documented command and with our own listing, and compares both with
-//! the documented dump.
+//! Prints the rules with the documented command, and compares them and our own listing with the
+//! documented dump.
+
+use std::env;
 
 use mesh_cni_netfilter::Listing;
 use nix::unistd::Pid;
 use serde_json::json;
 
 use super::{Demo, START_LIMIT};
+use crate::arguments::NAME;
 use crate::console::{BOLD, Styled};
 use crate::demo::dump::{self, difference, documented_command};
 use crate::demo::error::DemoError;
@@ -57,11 +60,9 @@ impl Demo<'_> {
     }
 
     /// Lists the same rules without the documented command.
-    pub(super) fn print_listing(&self, report: &mut Report<'_, '_>) -> Result<Listing, DemoError> {
-        report.step("The same rules, printed by mesh-cnictl")?;
+    pub(super) fn list_rules(&self, report: &mut Report<'_, '_>) -> Result<Listing, DemoError> {
         let listing =
             dump::listing(&self.productpage.sandbox.netns, self.tools)?.unwrap_or_else(dump::empty);
-        report.block(&listing.to_string())?;
         report.record("listing", json!(listing.to_string()));
         Ok(listing)
     }
@@ -76,21 +77,51 @@ impl Demo<'_> {
         let pod = self.productpage.container("proxy")?.pid();
         let page = self.productpage.at(9080);
         let reviews = self.reviews.at(9080);
-        report.line("print the rules with counters:")?;
-        report.line(format_args!("  {}", documented_command(pod)))?;
-        report.line("send a request to the pod, from the node, as through a NodePort:")?;
-        report.line(format_args!(
-            "  nsenter -t {node} -n curl -s http://{page}/productpage"
-        ))?;
-        report.line("send a request from the pod, as the application:")?;
-        report.line(format_args!(
-            "  nsenter -t {pod} -n setpriv --reuid 1000 --regid 1000 --clear-groups \
-             curl -s http://{reviews}/"
-        ))?;
-        report.line("print the node's links:")?;
-        report.line(format_args!("  nsenter -t {node} -n ip -brief address"))?;
-        report.line("remove the pods:")?;
-        report.line("  mesh-cnictl demo --cleanup")?;
+        // As this program was started.
+        let own = env::args().next().unwrap_or_else(|| NAME.to_owned());
+        let manifest = self.productpage.sandbox.manifest_path(self.node);
+        let verify = format!(
+            "{own} verify --pid {pod} --manifest /proc/{node}/root{}",
+            manifest.display()
+        );
+        let commands = [
+            ("print the rules with counters:", documented_command(pod)),
+            (
+                "compare them with the rules that the pod should have:",
+                verify.clone(),
+            ),
+            (
+                "show which rules a packet meets, and where it ends:",
+                format!(
+                    "{own} explain --pid {pod} --matched --packet 'out tcp {reviews} uid 1000'"
+                ),
+            ),
+            (
+                "break a rule:",
+                format!("nsenter -t {pod} -n iptables -t nat -D ISTIO_INBOUND 6"),
+            ),
+            ("and compare again:", verify),
+            (
+                "send a request to the pod, from the node, as through a NodePort:",
+                format!("nsenter -t {node} -n curl -s http://{page}/productpage"),
+            ),
+            (
+                "send a request from the pod, as the application:",
+                format!(
+                    "nsenter -t {pod} -n setpriv --reuid 1000 --regid 1000 --clear-groups \
+                     curl -s http://{reviews}/"
+                ),
+            ),
+            (
+                "print the node's links:",
+                format!("nsenter -t {node} -n ip -brief address"),
+            ),
+            ("remove the pods:", format!("{own} demo --cleanup")),
+        ];
+        for (purpose, command) in commands {
+            report.line(purpose)?;
+            report.line(format_args!("  {command}"))?;
+        }
         Ok(())
     }
 }
