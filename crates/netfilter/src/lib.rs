@@ -22,5 +22,5 @@ pub use ruleset::{
     BuiltinChain, Chain, ChainName, ConntrackState, Counters, Family, Mark, Match, PolicyRouting,
     Protocol, Rule, RuleSet, Sense, Table, TableName, Target,
 };
-pub use value::{Gid, InterfaceName, Port, PortRange, Uid};
+pub use value::{Gid, IdRange, InterfaceName, Port, PortRange, Uid};
 pub use walk::{NetnsAddresses, Outcome, Packet, PortNames, Walk, walk, walk_in};

@@ -1,12 +1,14 @@
 //! Single values of rules: ports, user and group ids, interface names, address ranges.
 
 mod excerpt;
+mod id_range;
 mod interface_name;
 mod network;
 mod number;
 mod port_range;
 
 pub use excerpt::excerpt;
+pub use id_range::IdRange;
 pub use interface_name::InterfaceName;
 pub use network::network;
 pub(crate) use network::network_or_address;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Protocol, Sense};
-use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, PortRange, Uid};
+use mesh_cni_netfilter::value::{Gid, IdRange, InterfaceName, Port, PortRange, Uid};
 
 use crate::expression::{Comparison, Expression, Register};
 use crate::field::Field;
@@ -13,6 +13,7 @@ use crate::uapi::netfilter::nf_conntrack_common::{
     IP_CT_ESTABLISHED, IP_CT_NEW, IP_CT_RELATED, NF_CT_STATE_INVALID_BIT, nf_ct_state_bit,
 };
 use crate::uapi::netfilter::tcp::{TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN};
+use crate::uapi::nf_tables::NFT_BYTEORDER_HTON;
 
 /// The flags that `--syn` compares.
 pub(crate) const OPENING_FLAGS: u8 = TCPHDR_FIN | TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
@@ -88,8 +89,14 @@ pub(crate) fn write(condition: &Match, family: Family, to: &mut Vec<Expression>)
         Match::Icmpv6Type(sense, number) if family == Family::V6 => {
             push(Field::Icmpv6Type, None, *sense, vec![*number]);
         }
-        Match::OwnerUid(sense, uid) => push(Field::SocketUid, None, *sense, host_order(uid.0)),
-        Match::OwnerGid(sense, gid) => push(Field::SocketGid, None, *sense, host_order(gid.0)),
+        Match::OwnerUid(sense, users) => {
+            let ids = (users.first().0, users.last().0);
+            write_ids(Field::SocketUid.load(family), *sense, ids, to);
+        }
+        Match::OwnerGid(sense, groups) => {
+            let ids = (groups.first().0, groups.last().0);
+            write_ids(Field::SocketGid.load(family), *sense, ids, to);
+        }
         Match::Mark(sense, mark) => {
             push(Field::Mark, mask_of(*mark), *sense, host_order(mark.value));
         }
@@ -148,10 +155,41 @@ pub(crate) fn read(
         (Field::Icmpv6Type, None) if family == Family::V6 => {
             Match::Icmpv6Type(sense, *data.first()?)
         }
-        (Field::SocketUid, None) => Match::OwnerUid(sense, Uid(number(data)?)),
-        (Field::SocketGid, None) => Match::OwnerGid(sense, Gid(number(data)?)),
+        (Field::SocketUid, None) => Match::OwnerUid(sense, Uid(number(data)?).into()),
+        (Field::SocketGid, None) => Match::OwnerGid(sense, Gid(number(data)?).into()),
         _ => return None,
     })
+}
+
+/// The condition that an id is between two ids in network byte order, or outside.
+pub(crate) fn ids(
+    field: Field,
+    comparison: Comparison,
+    first: &[u8],
+    last: &[u8],
+) -> Option<Match> {
+    let sense = sense(comparison)?;
+    let id = |data: &[u8]| data.try_into().ok().map(u32::from_be_bytes);
+    let (first, last) = (id(first)?, id(last)?);
+    match field {
+        Field::SocketUid => {
+            let users = IdRange::new(Uid(first), Uid(last))?;
+            Some(Match::OwnerUid(sense, users))
+        }
+        Field::SocketGid => {
+            let groups = IdRange::new(Gid(first), Gid(last))?;
+            Some(Match::OwnerGid(sense, groups))
+        }
+        _ => None,
+    }
+}
+
+fn sense(comparison: Comparison) -> Option<Sense> {
+    match comparison {
+        Comparison::Equal => Some(Sense::Is),
+        Comparison::NotEqual => Some(Sense::IsNot),
+        _ => None,
+    }
 }
 
 /// The condition that a port is between two ports in network byte order, or outside.
@@ -161,11 +199,7 @@ pub(crate) fn ports(
     first: &[u8],
     last: &[u8],
 ) -> Option<Match> {
-    let sense = match comparison {
-        Comparison::Equal => Sense::Is,
-        Comparison::NotEqual => Sense::IsNot,
-        _ => return None,
-    };
+    let sense = sense(comparison)?;
     let ports = PortRange::new(port_number(first)?, port_number(last)?)?;
     match field {
         Field::SourcePort => Some(Match::SourcePort(sense, ports)),
@@ -225,6 +259,30 @@ fn write_address(field: Field, sense: Sense, network: &IpNetwork, to: &mut Vec<E
     to.push(load);
     to.extend((!whole).then(|| masked(mask)));
     to.push(compare(sense, address));
+}
+
+/// Compares with an id, or with the bounds of a range: for that the kernel compares bytes, so the
+/// most significant one must be the first.
+fn write_ids(load: Expression, sense: Sense, (first, last): (u32, u32), to: &mut Vec<Expression>) {
+    to.push(load);
+    if first == last {
+        to.push(compare(sense, host_order(first)));
+        return;
+    }
+    let register = Register::ONE;
+    to.push(Expression::ByteOrder {
+        from: register,
+        to: register,
+        direction: NFT_BYTEORDER_HTON,
+        length: 4,
+        size: 4,
+    });
+    to.push(Expression::Range {
+        register,
+        comparison: equality(sense),
+        first: first.to_be_bytes().to_vec(),
+        last: last.to_be_bytes().to_vec(),
+    });
 }
 
 /// Compares with a port, or with the bounds of a range.

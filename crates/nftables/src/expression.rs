@@ -64,6 +64,19 @@ pub enum Expression {
         /// The data, in the byte order of the register.
         data: Vec<u8>,
     },
+    /// `byteorder`: changes the byte order of numbers.
+    ByteOrder {
+        /// The source register.
+        from: Register,
+        /// The destination register.
+        to: Register,
+        /// The direction: `NFT_BYTEORDER_*`.
+        direction: u32,
+        /// The number of bytes.
+        length: u32,
+        /// The size of each number in bytes.
+        size: u32,
+    },
     /// `range`: ends the rule unless the register is, or is not, between two values.
     Range {
         /// The register.

@@ -3,7 +3,7 @@
 //! Numbers are in host byte order. Ports of packets are in network byte order.
 
 use mesh_cni_netfilter::ruleset::{Family, Mark, Match, RejectWith, Sense, Target};
-use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid};
+use mesh_cni_netfilter::value::{Gid, IdRange, Port, PortRange, Uid};
 
 use crate::condition::{OPENING_FLAGS, state_bits, states};
 use crate::expression::Extension;
@@ -17,13 +17,15 @@ use crate::uapi::x_tables::{
 /// The extension for a match; `None` for a match that iptables writes as native expressions.
 pub(crate) fn of_match(condition: &Match) -> Option<Extension> {
     Some(match condition {
-        Match::OwnerUid(sense, uid) => {
+        Match::OwnerUid(sense, users) => {
             use xt_owner::{UID_MAX, UID_MIN, XT_OWNER_UID};
-            owner(*sense, XT_OWNER_UID, [UID_MIN, UID_MAX], uid.0)
+            let ids = [(UID_MIN, users.first().0), (UID_MAX, users.last().0)];
+            owner(*sense, XT_OWNER_UID, ids)
         }
-        Match::OwnerGid(sense, gid) => {
+        Match::OwnerGid(sense, groups) => {
             use xt_owner::{GID_MAX, GID_MIN, XT_OWNER_GID};
-            owner(*sense, XT_OWNER_GID, [GID_MIN, GID_MAX], gid.0)
+            let ids = [(GID_MIN, groups.first().0), (GID_MAX, groups.last().0)];
+            owner(*sense, XT_OWNER_GID, ids)
         }
         Match::DestinationPorts(sense, ports) => multiport(*sense, ports)?,
         Match::Connmark(sense, mark) => Extension::zeroed(xt_connmark::CONNMARK_MATCH)
@@ -75,11 +77,11 @@ pub(crate) fn of_target(target: &Target, family: Family) -> Option<Extension> {
     })
 }
 
-/// A range of ids that is one id.
-fn owner(sense: Sense, flag: u8, range: [usize; 2], id: u32) -> Extension {
+/// The first and the last id, each with its offset.
+fn owner(sense: Sense, flag: u8, [first, last]: [(usize, u32); 2]) -> Extension {
     Extension::zeroed(xt_owner::OWNER)
-        .with(range[0], id.to_ne_bytes())
-        .with(range[1], id.to_ne_bytes())
+        .with(first.0, first.1.to_ne_bytes())
+        .with(last.0, last.1.to_ne_bytes())
         .with(xt_owner::MATCH, [flag])
         .with(xt_owner::INVERT, [inverted(sense) * flag])
 }
@@ -174,10 +176,35 @@ fn sense(inverted: u8) -> Sense {
 
 /// The matches that a structure describes, if they are known.
 pub(crate) fn to_matches(extension: &Extension) -> Option<Vec<Match>> {
+    if extension.name == xt_owner::OWNER.0 {
+        return owners(extension);
+    }
     match written_match(extension) {
         Some(condition) => Some(vec![condition]),
         None => older_matches(extension),
     }
+}
+
+/// The users and groups of `struct xt_owner_match_info`, which may have both.
+fn owners(extension: &Extension) -> Option<Vec<Match>> {
+    use xt_owner::{
+        GID_MAX, GID_MIN, INVERT, MATCH, OWNER, UID_MAX, UID_MIN, XT_OWNER_GID, XT_OWNER_UID,
+    };
+    let (flags, inverted) = (extension.u8(MATCH)?, extension.u8(INVERT)?);
+    let id = |at| extension.u32(at);
+    let mut matches = Vec::new();
+    if flags & XT_OWNER_UID != 0 {
+        let users = IdRange::new(Uid(id(UID_MIN)?), Uid(id(UID_MAX)?))?;
+        matches.push(Match::OwnerUid(sense(inverted & XT_OWNER_UID), users));
+    }
+    if flags & XT_OWNER_GID != 0 {
+        let groups = IdRange::new(Gid(id(GID_MIN)?), Gid(id(GID_MAX)?))?;
+        matches.push(Match::OwnerGid(sense(inverted & XT_OWNER_GID), groups));
+    }
+    let is_known = extension.revision == OWNER.1
+        && flags & !(XT_OWNER_UID | XT_OWNER_GID) == 0
+        && inverted & !flags == 0;
+    (is_known && !matches.is_empty()).then_some(matches)
 }
 
 /// The match that a structure describes, if it is one that this module writes.
@@ -186,14 +213,6 @@ pub(crate) fn to_matches(extension: &Extension) -> Option<Vec<Match>> {
 /// read here could add conditions.
 fn written_match(extension: &Extension) -> Option<Match> {
     let condition = match extension.name.as_str() {
-        "owner" => {
-            use xt_owner::{GID_MIN, INVERT, MATCH, UID_MIN, XT_OWNER_UID};
-            let sense = sense(extension.u8(INVERT)?);
-            match extension.u8(MATCH)? {
-                XT_OWNER_UID => Match::OwnerUid(sense, Uid(extension.u32(UID_MIN)?)),
-                _ => Match::OwnerGid(sense, Gid(extension.u32(GID_MIN)?)),
-            }
-        }
         "multiport" => {
             let sense = sense(extension.u8(xt_multiport::INVERT)?);
             Match::DestinationPorts(sense, slots(extension)?)

@@ -115,14 +115,14 @@ fn read_outbound(found: &RuleSet, shown: &mut Interception) {
             ([.., Match::OwnerUid(Sense::Is, user)], Target::Jump(chain))
                 if *chain == IN_REDIRECT =>
             {
-                shown.proxy_uids.push(*user);
+                shown.proxy_uids.extend(user.single());
             }
             ([.., Match::OwnerGid(Sense::Is, group)], Target::Jump(chain))
                 if *chain == IN_REDIRECT =>
             {
-                shown.proxy_gids.push(*group);
+                shown.proxy_gids.extend(group.single());
             }
-            ([Match::OwnerGid(Sense::Is, group)], Target::Return) => groups.push(*group),
+            ([Match::OwnerGid(Sense::Is, group)], Target::Return) => groups.extend(group.single()),
             ([Match::Destination(Sense::Is, range)], Target::Return) => excluded.push(*range),
             ([Match::Destination(Sense::Is, range)], Target::Jump(chain)) if *chain == REDIRECT => {
                 ranges.push(*range);
@@ -167,7 +167,7 @@ fn all_addresses(family: Family) -> IpNetwork {
 /// The groups in the conditions of a rule for processes of none of them.
 fn in_none_of(conditions: &[&Match]) -> Option<Vec<Gid>> {
     let group = |condition: &&Match| match condition {
-        Match::OwnerGid(Sense::IsNot, group) => Some(*group),
+        Match::OwnerGid(Sense::IsNot, group) => group.single(),
         _ => None,
     };
     conditions.iter().map(group).collect()

@@ -72,8 +72,14 @@ fn condition(condition: &Match) -> Value {
             let list: Value = ranges.iter().copied().map(ports).collect();
             ("destination_ports", *sense, list)
         }
-        Match::OwnerUid(sense, user) => ("owner_uid", *sense, json!(user.0)),
-        Match::OwnerGid(sense, group) => ("owner_gid", *sense, json!(group.0)),
+        Match::OwnerUid(sense, users) => {
+            let ids = range(users.first().0, users.last().0);
+            ("owner_uid", *sense, ids)
+        }
+        Match::OwnerGid(sense, groups) => {
+            let ids = range(groups.first().0, groups.last().0);
+            ("owner_gid", *sense, ids)
+        }
         Match::Mark(sense, value) => ("mark", *sense, mark(*value)),
         Match::Connmark(sense, value) => ("connmark", *sense, mark(*value)),
         Match::ConntrackState(sense, states) => {
@@ -89,9 +95,12 @@ fn condition(condition: &Match) -> Value {
     }
 }
 
-/// A single port as a number, a range as an object.
-fn ports(range: PortRange) -> Value {
-    let (first, last) = (range.first(), range.last());
+fn ports(ports: PortRange) -> Value {
+    range(ports.first().into(), ports.last().into())
+}
+
+/// A single port or id as a number, a range as an object.
+fn range(first: u32, last: u32) -> Value {
     if first == last {
         json!(first)
     } else {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::value::{Gid, InterfaceName, PortRange, Uid};
+use crate::value::{Gid, IdRange, InterfaceName, PortRange, Uid};
 use ipnetwork::IpNetwork;
 
 /// Whether a condition requires a value or excludes it (`!`).
@@ -40,10 +40,10 @@ pub enum Match {
     Icmpv6Type(Sense, u8),
     /// `-m multiport --dports`: any of up to 15 ports; a range counts as two.
     DestinationPorts(Sense, Vec<PortRange>),
-    /// `-m owner --uid-owner`: the user whose process sent it.
-    OwnerUid(Sense, Uid),
-    /// `-m owner --gid-owner`: the group whose process sent it.
-    OwnerGid(Sense, Gid),
+    /// `-m owner --uid-owner`: the user whose process sent it is one of these.
+    OwnerUid(Sense, IdRange<Uid>),
+    /// `-m owner --gid-owner`: the group whose process sent it is one of these.
+    OwnerGid(Sense, IdRange<Gid>),
     /// `-m mark`: the packet's mark.
     Mark(Sense, Mark),
     /// `-m connmark`: the connection's mark.

@@ -96,11 +96,13 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         }
         Match::OwnerUid(sense, wanted) => {
             let found = packet.owner.map(|owner| owner.uid);
-            (sense, found == Some(*wanted), PacketValue::OwnerUid(found))
+            let equal = found.is_some_and(|uid| wanted.contains(uid));
+            (sense, equal, PacketValue::OwnerUid(found))
         }
         Match::OwnerGid(sense, wanted) => {
             let found = packet.owner.map(|owner| owner.gid);
-            (sense, found == Some(*wanted), PacketValue::OwnerGid(found))
+            let equal = found.is_some_and(|gid| wanted.contains(gid));
+            (sense, equal, PacketValue::OwnerGid(found))
         }
         Match::Mark(sense, wanted) => {
             let found = packet.mark;

@@ -7,9 +7,9 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Policy, PolicyVerdict, RejectWith};
 use mesh_cni_netfilter::walk::{Event, PolicyCounters, Side, replay};
 use mesh_cni_netfilter::{
-    BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, InterfaceName, Mark, Match,
-    Outcome, Packet, PolicyRouting, Port, PortNames, PortRange, Protocol, Rule, RuleSet, Sense,
-    TableName, Target, Uid, Walk, walk_in,
+    BuiltinChain, Chain, ChainName, ConntrackState, Family, Gid, IdRange, InterfaceName, Mark,
+    Match, Outcome, Packet, PolicyRouting, Port, PortNames, PortRange, Protocol, Rule, RuleSet,
+    Sense, TableName, Target, Uid, Walk, walk_in,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -95,8 +95,14 @@ fn condition() -> impl Strategy<Value = Match> {
         (sense(), 1_u8..=255).prop_map(|(sense, number)| Match::Icmpv6Type(sense, number)),
         (sense(), prop::collection::vec(ports(), 0..3))
             .prop_map(|(sense, ports)| Match::DestinationPorts(sense, ports)),
-        (sense(), 0_u32..3).prop_map(|(sense, id)| Match::OwnerUid(sense, Uid(id))),
-        (sense(), 0_u32..3).prop_map(|(sense, id)| Match::OwnerGid(sense, Gid(id))),
+        (sense(), 0_u32..3, 0_u32..2).prop_map(|(sense, first, more)| {
+            let users = IdRange::new(Uid(first), Uid(first + more)).unwrap();
+            Match::OwnerUid(sense, users)
+        }),
+        (sense(), 0_u32..3, 0_u32..2).prop_map(|(sense, first, more)| {
+            let groups = IdRange::new(Gid(first), Gid(first + more)).unwrap();
+            Match::OwnerGid(sense, groups)
+        }),
         (sense(), mark()).prop_map(|(sense, mark)| Match::Mark(sense, mark)),
         (sense(), mark()).prop_map(|(sense, mark)| Match::Connmark(sense, mark)),
         (sense(), prop::collection::vec(state(), 0..3))

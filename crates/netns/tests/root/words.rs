@@ -23,6 +23,11 @@ const WORDS: &str = "*nat\n:ISTIO_OUTPUT - [0:0]\n\
     -A ISTIO_OUTPUT -p tcp -m multiport --dports 80,10000:20000,0 -j ACCEPT\n\
     -A ISTIO_OUTPUT -p tcp -m multiport ! --dports 3:4,1:2,5 -j RETURN\n\
     -A ISTIO_OUTPUT -p tcp -m multiport --dports 1,2,3,4,5,6,7,8,9,10,11,12,13,14:15 -j ACCEPT\n\
+    -A ISTIO_OUTPUT -m owner --uid-owner 1000-2000 -j RETURN\n\
+    -A ISTIO_OUTPUT -m owner ! --uid-owner 0-999 -j ACCEPT\n\
+    -A ISTIO_OUTPUT -m owner ! --gid-owner 1337-1338 -j RETURN\n\
+    -A ISTIO_OUTPUT -p tcp --dport 5:6 -m owner --uid-owner 5 -m owner --gid-owner 0-4294967294 \
+    -j ACCEPT\n\
     COMMIT\n";
 
 /// Rules that a list in a set merges: ranges that overlap, a port twice.

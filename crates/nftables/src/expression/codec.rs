@@ -78,6 +78,10 @@ expressions! {
         length: NFTA_PAYLOAD_LEN
     }
     "cmp" Compare { register: NFTA_CMP_SREG, comparison: NFTA_CMP_OP, data: NFTA_CMP_DATA }
+    "byteorder" ByteOrder {
+        from: NFTA_BYTEORDER_SREG, to: NFTA_BYTEORDER_DREG, direction: NFTA_BYTEORDER_OP,
+        length: NFTA_BYTEORDER_LEN, size: NFTA_BYTEORDER_SIZE
+    }
     "range" Range {
         register: NFTA_RANGE_SREG, comparison: NFTA_RANGE_OP, first: NFTA_RANGE_FROM_DATA,
         last: NFTA_RANGE_TO_DATA
@@ -242,6 +246,13 @@ mod tests {
                 register: one,
                 comparison: Comparison::NotEqual,
                 data: vec![0, 53],
+            },
+            Expression::ByteOrder {
+                from: one,
+                to: two,
+                direction: 1,
+                length: 4,
+                size: 4,
             },
             Expression::Range {
                 register: one,

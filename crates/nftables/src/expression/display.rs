@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Expression, Extension};
 use crate::uapi::netfilter::NFPROTO_IPV6;
+use crate::uapi::nf_tables::NFT_BYTEORDER_HTON;
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +32,17 @@ impl fmt::Display for Expression {
                 comparison,
                 data,
             } => write!(f, "{comparison} {register} {}", words(data)),
+            Self::ByteOrder {
+                from,
+                to,
+                direction,
+                length,
+                size,
+            } => {
+                let is_to_network = *direction == NFT_BYTEORDER_HTON;
+                let operation = if is_to_network { "hton" } else { "ntoh" };
+                write!(f, "{to} = {operation}({from}, {size}, {length})")
+            }
             Self::Range {
                 register,
                 comparison,

@@ -10,7 +10,7 @@ use crate::extension;
 use crate::field::Field;
 use crate::object::Set;
 use crate::uapi::netfilter::icmpv6::ICMPV6_ADM_PROHIBITED;
-use crate::uapi::nf_tables::{NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST};
+use crate::uapi::nf_tables::{NFT_BYTEORDER_HTON, NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST};
 
 /// A rule, with its position among the rules that were folded into one.
 pub(crate) struct PlacedRule {
@@ -26,6 +26,8 @@ enum Loaded {
         mask: Option<Vec<u8>>,
         xor: Vec<u8>,
     },
+    /// A number of the packet in network byte order.
+    Swapped(Field),
     /// A constant.
     Value(Vec<u8>),
 }
@@ -116,11 +118,26 @@ impl<'sets> Reader<'sets> {
                 first,
                 last,
             } => {
-                let (field, mask) = self.take_field(*register)?;
-                let condition = condition::ports(field, *comparison, first, last)?;
-                self.matches.push(condition);
-                mask.is_none().then_some(())
+                let read = match self.take_register(*register)? {
+                    Loaded::Swapped(field) => condition::ids(field, *comparison, first, last),
+                    Loaded::Field {
+                        field, mask: None, ..
+                    } => condition::ports(field, *comparison, first, last),
+                    Loaded::Field { .. } | Loaded::Value(_) => None,
+                };
+                self.matches.push(read?);
+                Some(())
             }
+            Expression::ByteOrder {
+                from,
+                to,
+                direction: NFT_BYTEORDER_HTON,
+                length: 4,
+                size: 4,
+            } => match self.take_field(*from)? {
+                (field, None) => self.load(*to, Loaded::Swapped(field)),
+                _ => None,
+            },
             Expression::Lookup { .. } => self.look_up(expression),
             Expression::Match(called) => {
                 self.matches.extend(extension::to_matches(called)?);
@@ -192,7 +209,7 @@ impl<'sets> Reader<'sets> {
                 mask: None,
                 ..
             } => Target::RestoreMark,
-            Loaded::Field { .. } => return None,
+            Loaded::Field { .. } | Loaded::Swapped(_) => return None,
         })
     }
 
@@ -271,14 +288,14 @@ impl<'sets> Reader<'sets> {
             Loaded::Field { field, mask, xor } => {
                 xor.iter().all(|byte| *byte == 0).then_some((field, mask))
             }
-            Loaded::Value(_) => None,
+            Loaded::Value(_) | Loaded::Swapped(_) => None,
         }
     }
 
     fn take_port(&mut self, register: Register) -> Option<Port> {
         match self.take_register(register)? {
             Loaded::Value(value) => condition::port(value.get(..2)?),
-            Loaded::Field { .. } => None,
+            Loaded::Field { .. } | Loaded::Swapped(_) => None,
         }
     }
 

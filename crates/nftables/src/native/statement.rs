@@ -161,8 +161,8 @@ fn condition(family: Family, condition: &Match, transport: Transport) -> Option<
         Match::Icmpv6Type(sense, number) => {
             format!("icmpv6 type {}{}", not(*sense), icmpv6_type(*number))
         }
-        Match::OwnerUid(sense, uid) => format!("meta skuid {}{}", not(*sense), uid.0),
-        Match::OwnerGid(sense, gid) => format!("meta skgid {}{}", not(*sense), gid.0),
+        Match::OwnerUid(sense, users) => format!("meta skuid {}{users}", not(*sense)),
+        Match::OwnerGid(sense, groups) => format!("meta skgid {}{groups}", not(*sense)),
         Match::Mark(sense, mark) => masked("meta mark", *sense, *mark),
         Match::Connmark(sense, mark) => masked("ct mark", *sense, *mark),
         Match::ConntrackState(sense, states) => conntrack_state(*sense, states),

@@ -46,11 +46,11 @@ pub(super) fn over_loopback() -> Match {
 }
 
 pub(super) fn by_user(sense: Sense, user: Uid) -> Match {
-    Match::OwnerUid(sense, user)
+    Match::OwnerUid(sense, user.into())
 }
 
 pub(super) fn by_group(sense: Sense, group: Gid) -> Match {
-    Match::OwnerGid(sense, group)
+    Match::OwnerGid(sense, group.into())
 }
 
 pub(super) fn from_port(port: Port) -> Match {
