@@ -26,7 +26,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test manifests image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 manifests: ## render the chart into deploy/manifests
 	scripts/setup helm
 	scripts/manifests
+
+chart: ## pack the chart: target/chart/mesh-cni-VERSION.tgz
+	scripts/setup helm
+	scripts/chart
 
 # Messages of panics contain paths. They must not depend on the directories of the build.
 REMAPPED := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo --remap-path-prefix=$(CURDIR)=/mesh-cni

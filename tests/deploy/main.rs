@@ -11,6 +11,7 @@ mod istio_values;
 mod manifests;
 mod monitoring;
 mod own_node;
+mod package;
 mod platforms;
 mod readme;
 mod refusals;

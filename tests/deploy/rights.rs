@@ -84,6 +84,8 @@ fn the_api_server_accepts_every_object_and_field() {
         &[
             r#"platform="gke""#,
             "hostNetwork=false",
+            "networkPolicy.enabled=true",
+            "grafanaDashboard.enabled=true",
             r#"appArmorProfile={"type":"Unconfined"}"#,
         ],
         &["uninstall.enabled=true"],
