@@ -10,7 +10,6 @@ use clap_complete::Shell;
 
 use crate::check::CheckArguments;
 use crate::init::flags::GivenFlags;
-use subject::CONF_DIR;
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 
 /// The program's name.
@@ -98,9 +97,9 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Show the state of this node: kernel, back ends, the choice of `auto`, plugin, agent
     ///
-    /// Needs root. Exit code 0: an ADD would work. 1: an ADD would fail: no back end works, the
-    /// plugin is not installed, or the agent is not ready or does not answer. 2: wrong use. 3: the
-    /// node cannot be inspected. A node on which no agent has run can still exit with 0.
+    /// Asks the installed plugin, with the entry that the runtime passes, whether an ADD would work: CNI's
+    /// STATUS. Needs root. Exit code 0: an ADD would work. 1: an ADD would fail; each problem is listed
+    /// with its remedy. 2: wrong use. 3: the node cannot be inspected.
     #[command(after_help = "Example: sudo mesh-cnictl status --output json")]
     Status(StatusArguments),
     /// Check the whole cluster, before or after the installation
@@ -276,27 +275,25 @@ pub(crate) struct DemoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// Directory of the container runtime's plugins
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "CNI_BIN_DIR",
-        hide_env_values = true,
-        default_value = "/opt/cni/bin"
-    )]
-    pub(crate) cni_bin_dir: PathBuf,
-    /// Directory of its network configurations
+    /// The distribution of this node, which sets the defaults of both directories: bottlerocket, gke,
+    /// k3d, k3s, microk8s, minikube, openshift, rke2 or talos
+    #[arg(long, value_name = "NAME")]
+    pub(crate) platform: Option<String>,
+    /// Directory of the container runtime's plugins [default: /opt/cni/bin]
+    #[arg(long, value_name = "DIR", env = "CNI_BIN_DIR", hide_env_values = true)]
+    pub(crate) cni_bin_dir: Option<PathBuf>,
+    /// Directory of its network configurations [default: /etc/cni/net.d]
     #[arg(
         long,
         value_name = "DIR",
         env = "MOUNTED_CNI_NET_DIR",
-        hide_env_values = true,
-        default_value = CONF_DIR
+        hide_env_values = true
     )]
-    pub(crate) cni_conf_dir: PathBuf,
-    /// Directory of the agent's socket and the plugin's files
-    #[arg(long, value_name = "DIR", default_value = "/run/mesh-cni")]
-    pub(crate) run_dir: PathBuf,
+    pub(crate) cni_conf_dir: Option<PathBuf>,
+    /// Directory of the agent's socket and the plugin's files [default: that of the plugin's entry, or
+    /// /run/mesh-cni]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

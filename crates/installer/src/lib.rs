@@ -63,7 +63,7 @@ pub use nested::NestedEntry;
 pub use node_state::{
     Binary, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes, UnreadableConf,
 };
-pub use platform::{PLATFORMS, Platform};
+pub use platform::{PLATFORMS, Platform, UnknownPlatform};
 pub use read::{DiskError, read_account, read_node, read_sandboxes};
 pub use refusal::Refusal;
 pub use settings::{BinaryRemoval, Chaining, KUBECONFIG, NodePaths, Settings, UninstallOptions};

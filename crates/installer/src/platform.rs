@@ -1,6 +1,8 @@
 //! CNI directories of Kubernetes distributions.
 
-use crate::Chaining;
+use std::path::{Path, PathBuf};
+
+use crate::{Chaining, NodePaths};
 
 /// A Kubernetes distribution, with its CNI directories and mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +96,22 @@ const CONVENTION_BIN: &[&str] = &["/opt/cni/bin"];
 const CONVENTION_CONF: &str = "/etc/cni/net.d";
 const K3S_CONF: &str = "/var/lib/rancher/k3s/agent/etc/cni/net.d";
 
+/// A name that is not that of a known distribution.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a known platform; known are {}", names())]
+pub struct UnknownPlatform {
+    /// The name.
+    pub name: String,
+}
+
 impl Platform {
     /// The distribution with this name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        PLATFORMS.iter().find(|platform| platform.name == name)
+    pub fn named(name: &str) -> Result<&'static Self, UnknownPlatform> {
+        let mut platforms = PLATFORMS.iter();
+        let known = platforms.find(|platform| platform.name == name);
+        known.ok_or_else(|| UnknownPlatform {
+            name: name.to_owned(),
+        })
     }
 
     /// The distribution that the API server's version shows, such as gke for `v1.33.1-gke.100`. Many
@@ -109,6 +123,27 @@ impl Platform {
                 .is_some_and(|mark| version.contains(mark))
         })
     }
+
+    /// Its directory of plugin binaries, as the host sees it: the first that exists below that root,
+    /// or else the first. It differs between releases of the distribution.
+    pub fn bin_dir(&self, host_root: &Path) -> PathBuf {
+        let exists = |path: &&&str| {
+            let paths = NodePaths {
+                bin_dir: host_root.join(path.trim_start_matches('/')),
+                host_root: host_root.to_owned(),
+                ..NodePaths::default()
+            };
+            paths.in_host_root().bin_dir.is_dir()
+        };
+        let mut known = self.bin_dirs.iter();
+        let found = known.clone().find(exists).or_else(|| known.next());
+        found.map(PathBuf::from).unwrap_or_default()
+    }
+}
+
+fn names() -> String {
+    let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
+    names.join(", ")
 }
 
 const fn at(

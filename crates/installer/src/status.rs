@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
 use mesh_cni_spec::ConfList;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::install::{choose_conf, ignored, loading};
 use crate::nested::{nested_entries, nests};
@@ -26,6 +26,8 @@ pub struct NodeStatus {
     pub installation: Installation,
     /// The configuration that has our entry, or should have it.
     pub conf: Option<PathBuf>,
+    /// The entry that the runtime passes to the plugin.
+    pub entry: Option<Map<String, Value>>,
     /// Why the plugin is not called or does not work; empty if it is installed.
     pub problems: Vec<Problem>,
     /// Entries in the configurations of other plugins, which call the plugin too.
@@ -141,6 +143,7 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
     };
     NodeStatus {
         installation,
+        entry: conf.as_ref().ok().and_then(|conf| entry(state, conf)),
         notes: conf.as_ref().map_or(Vec::new(), |_| ignored(paths, state)),
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
         problems,
@@ -149,6 +152,48 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
 }
 
 impl Problem {
+    /// What the operator can do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::BinaryMissing(_) | Self::BinaryDiffers(_) | Self::BinaryMode(..) => {
+                "let the agent of this node install its plugin, or run `mesh-cni-agent install`; if the \
+                 runtime looks for plugins in another directory, set --cni-bin-dir"
+            }
+            Self::ConfMissing(_) => {
+                "install the cluster's network plugin first; if the runtime looks for network \
+                 configurations in another directory, set --cni-conf-dir"
+            }
+            Self::ConfUnreadable(..) => {
+                "fix or remove the file, because runtimes do not load it either"
+            }
+            Self::EntryMissing(_) => {
+                "let the agent of this node install the entry, or run `mesh-cni-agent install`"
+            }
+            Self::StaleNetwork { .. } => "restart Multus, or the program that wrote the file",
+            Self::Uninstalled(_) => {
+                "run `mesh-cni-agent install` to use the plugin again; otherwise remove it from the \
+                 configuration that still names it"
+            }
+            Self::EntryTwice(_) | Self::EntryAndDropIn(..) => {
+                "run `mesh-cni-agent install`, which leaves one entry"
+            }
+            Self::EntryFirst(_) => {
+                "put the entry after the cluster's network plugin, as `mesh-cni-agent install` does"
+            }
+            Self::CopyStale(..) => "run `mesh-cni-agent install`, which writes the copy again",
+            Self::ListUnused { .. } => {
+                "restart the container runtime, or remove the configuration that it uses instead"
+            }
+            Self::IstioCni(_) => {
+                "uninstall Istio CNI, or replace it with `mesh-cni-agent install --replace-istio-cni`"
+            }
+            Self::EntryRefused(..) => {
+                "fix the field in the agent's flags or the chart's values, so that the agent writes the \
+                 entry again"
+            }
+        }
+    }
+
     /// Why no configuration can have the entry.
     fn from_refusal(refusal: &Refusal) -> Self {
         match refusal {
@@ -222,6 +267,16 @@ fn entry_conf<'a>(
 fn has_entry(state: &NodeState, conf: &ConfFile) -> bool {
     let dropped_in = |list: ConfList| state.drop_in(list.name()).is_some();
     conf.has_entry() || conf.list().is_ok_and(dropped_in)
+}
+
+/// Our entry of the list, or the one that its network's directory appends.
+fn entry(state: &NodeState, conf: &ConfFile) -> Option<Map<String, Value>> {
+    let list = conf.list().ok()?;
+    if let Some(text) = state.drop_in(list.name()) {
+        return serde_json::from_slice(text).ok();
+    }
+    let mut plugins = list.plugins().iter();
+    plugins.find(|plugin| is_ours(plugin))?.as_object().cloned()
 }
 
 fn entry_problems(paths: &NodePaths, state: &NodeState, conf: &ConfFile) -> Vec<Problem> {

@@ -9,7 +9,7 @@ use clap::Args;
 use mesh_cni_selector::is_dns_subdomain;
 
 /// Where most runtimes look for network configurations.
-pub(super) const CONF_DIR: &str = "/etc/cni/net.d";
+const CONF_DIR: &str = "/etc/cni/net.d";
 
 /// Pods, and the plugin's configuration.
 #[derive(Debug, Args)]

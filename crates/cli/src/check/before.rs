@@ -170,7 +170,7 @@ fn platforms(nodes: &[Node]) -> Vec<Finding> {
         .map(|(((bin_dirs, conf_dir), platform), names)| {
             let nodes = count(names.len(), "node");
             let bin_dir = bin_dirs.first().copied().unwrap_or_default();
-            let known = platform.filter(|name| mesh_cni_installer::Platform::named(name).is_some());
+            let known = platform.filter(|name| mesh_cni_installer::Platform::named(name).is_ok());
             let value = known.map_or_else(
                 || "the chart's defaults fit".to_owned(),
                 |name| format!("install with `--set platform={name}`"),

@@ -106,7 +106,7 @@ impl Node {
 
     /// What the installer knows of its distribution; `None` for one with the usual directories.
     pub(crate) fn known_platform(&self) -> Option<&'static Platform> {
-        Platform::named(self.platform()?)
+        Platform::named(self.platform()?).ok()
     }
 
     /// Whether a kubelet runs pods there: a virtual node has no CNI chain.

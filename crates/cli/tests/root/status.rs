@@ -1,16 +1,19 @@
 //! `status`: back ends, the choice of `auto`, plugin and agent, with each exit code.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use mesh_cni_netns::{BackendProbeCache, Xtables};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::machine::{mesh_cnictl, output, stdout};
+use crate::machine::{mesh_cnictl, output, stderr, stdout};
+use crate::schema;
 
 /// A node with its three directories.
 struct Node(tempfile::TempDir);
@@ -28,23 +31,49 @@ impl Node {
         self.0.path().join(name)
     }
 
-    fn install(&self) {
+    /// Installs the plugin, which is built beside `mesh-cnictl`, with these fields in its entry.
+    fn install(&self, fields: &Value) {
+        let program = Path::new(env!("CARGO_BIN_EXE_mesh-cnictl"));
         let binary = self.path("bin/mesh-cni");
-        fs::write(&binary, "#!/bin/sh\n").unwrap();
+        fs::copy(program.with_file_name("mesh-cni"), &binary).unwrap();
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
-        let list = r#"{"cniVersion": "1.0.0", "name": "n",
-            "plugins": [{"type": "bridge"}, {"type": "mesh-cni"}]}"#;
-        fs::write(self.path("net.d/10-n.conflist"), list).unwrap();
+        let mut entry = json!({"type": "mesh-cni", "cni_agent_run_dir": self.path("run")});
+        let fields = fields.as_object().unwrap().clone();
+        entry.as_object_mut().unwrap().extend(fields);
+        let plugins = json!([{"type": "bridge"}, entry]);
+        let list = json!({"cniVersion": "1.0.0", "name": "n", "plugins": plugins});
+        fs::write(self.path("net.d/10-n.conflist"), list.to_string()).unwrap();
+    }
+
+    /// Installs the plugin with a pod source that needs no agent.
+    fn install_without_agent(&self) {
+        self.install(&json!({"pod_source": "runtime"}));
+    }
+
+    /// The error of the plugin's STATUS for that list's entry: its message and details.
+    fn plugin_status(&self) -> (String, String) {
+        let list = fs::read(self.path("net.d/10-n.conflist")).unwrap();
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        let mut entry = list["plugins"][1].clone();
+        entry["cniVersion"] = "1.1.0".into();
+        entry["name"] = "n".into();
+        let input = self.path("entry");
+        fs::write(&input, entry.to_string()).unwrap();
+        let ended = Command::new(self.path("bin/mesh-cni"))
+            .env("CNI_COMMAND", "STATUS")
+            .env("CNI_PATH", self.path("bin"))
+            .stdin(File::open(input).unwrap())
+            .output()
+            .unwrap();
+        let error: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        let text = |key: &str| error[key].as_str().unwrap().to_owned();
+        (text("msg"), text("details"))
     }
 
     /// The exit code, and the report as text or JSON.
     fn status(&self, format: &str) -> (Option<i32>, String) {
         let mut command = mesh_cnictl(&["status", "--output", format]);
-        let directories = [
-            ("--cni-bin-dir", "bin"),
-            ("--cni-conf-dir", "net.d"),
-            ("--run-dir", "run"),
-        ];
+        let directories = [("--cni-bin-dir", "bin"), ("--cni-conf-dir", "net.d")];
         for (flag, name) in directories {
             command.arg(flag).arg(self.path(name));
         }
@@ -55,7 +84,9 @@ impl Node {
 
     fn json(&self) -> (Option<i32>, Value) {
         let (code, text) = self.status("json");
-        (code, serde_json::from_str(&text).unwrap())
+        let report = serde_json::from_str(&text).unwrap();
+        schema::assert_valid("status", &report);
+        (code, report)
     }
 }
 
@@ -68,7 +99,7 @@ fn without_kernel(text: &str) -> String {
 #[test]
 fn a_node_that_is_ready() {
     let node = Node::new();
-    node.install();
+    node.install_without_agent();
     let (code, text) = node.status("text");
     assert_eq!(code, Some(0), "{text}");
     insta::assert_snapshot!(without_kernel(&text), @r"
@@ -86,7 +117,8 @@ fn a_node_that_is_ready() {
     assert_eq!(report["kernel"], release.trim());
     assert_eq!(report["backends"][0]["works"], true);
     assert_eq!(report["auto"]["backend"], "netlink");
-    assert_eq!(report["plugin"]["installed"], true);
+    assert_eq!(report["plugin"]["installation"], "installed");
+    assert_eq!(report["plugin"]["pod_source"], "runtime");
     assert_eq!(report["agent"]["state"], "none");
 }
 
@@ -95,14 +127,99 @@ fn a_node_without_the_plugin() {
     let node = Node::new();
     let (code, report) = node.json();
     assert_eq!(code, Some(1));
-    assert_eq!(report["plugin"]["installation"], "not installed");
-    assert_ne!(report["plugin"]["problems"][0], Value::Null);
+    assert_eq!(report["plugin"]["installation"], "not-installed");
+    let problems = report["problems"].as_array().unwrap();
+    assert!(problems.iter().all(|problem| problem["remedy"] != ""));
+    assert_eq!(problems.len(), 2, "{report:#}");
+}
+
+/// Entries with which no ADD works on a node without an agent.
+fn broken_entries() -> [Value; 4] {
+    [
+        json!({}),
+        json!({"pod_source": "auto", "kubeconfig": "/no/such/kubeconfig"}),
+        json!({"pod_source": "api", "kubeconfig": "/no/such/kubeconfig"}),
+        json!({"pod_source": "file", "pod_dir": "/no/such/directory"}),
+    ]
+}
+
+#[test]
+fn the_answer_is_that_of_the_plugins_own_status() {
+    for fields in broken_entries() {
+        let node = Node::new();
+        node.install(&fields);
+        let (code, report) = node.json();
+        assert_eq!(code, Some(1), "{fields}");
+        assert_eq!(report["works"], false);
+        assert_eq!(report["plugin"]["installation"], "installed");
+        let (message, remedy) = node.plugin_status();
+        let problems = report["problems"].as_array().unwrap();
+        assert_eq!(problems.len(), 1, "{report:#}");
+        let shown = problems[0]["message"].as_str().unwrap();
+        let message = message.replace(&node.0.path().display().to_string(), "NODE");
+        assert_eq!(shown, format!("the plugin's STATUS, code 50: {message}"));
+        assert_eq!(problems[0]["remedy"], remedy);
+    }
+}
+
+#[test]
+fn a_node_whose_plugin_needs_an_agent_that_does_not_run() {
+    let node = Node::new();
+    node.install(&json!({}));
+    let (code, text) = node.status("text");
+    assert_eq!(code, Some(1));
+    let from_plugin = text.lines().skip_while(|line| !line.starts_with("plugin"));
+    insta::assert_snapshot!(from_plugin.collect::<Vec<_>>().join("\n"), @r"
+    plugin    installed in NODE/net.d/10-n.conflist
+    agent     none             no agent has run here: `NODE/run/agent.sock` does not exist
+    problem   the plugin's STATUS, code 50: the agent does not answer on `NODE/run/agent.sock`: the connection failed: No such file or directory (os error 2)
+              remedy: check the agent on this node, a pod of the mesh-cni DaemonSet: it is starting or stopped, or its run directory is not `cni_agent_run_dir`; the runtime tries again
+    ");
+}
+
+#[test]
+fn a_program_that_is_not_the_plugin_is_a_problem() {
+    let node = Node::new();
+    node.install_without_agent();
+    fs::write(node.path("bin/mesh-cni"), "#!/bin/sh\nexit 7\n").unwrap();
+    let (code, report) = node.json();
+    assert_eq!(code, Some(1));
+    let message = report["problems"][0]["message"].as_str().unwrap();
+    assert_eq!(message, "the plugin's STATUS ended with exit status: 7");
+}
+
+#[test]
+fn status_needs_root() {
+    let ended = output(mesh_cnictl(&["status"]).uid(65534).current_dir("/"));
+    assert_eq!(ended.status.code(), Some(3), "{}", stderr(&ended));
+    assert_eq!(stdout(&ended), "");
+    insta::assert_snapshot!(stderr(&ended), @r"
+    error: status needs root: without CAP_NET_ADMIN it cannot tell which back ends work
+    hint: run it as root
+    ");
+}
+
+#[test]
+fn a_platform_sets_the_directories() {
+    let ended = output(&mut mesh_cnictl(&["status", "--platform", "k3s"]));
+    assert_eq!(ended.status.code(), Some(1), "{}", stderr(&ended));
+    let text = stdout(&ended);
+    assert!(
+        text.contains("/var/lib/rancher/k3s/data/cni/mesh-cni"),
+        "{text}"
+    );
+    let unknown = output(&mut mesh_cnictl(&["status", "--platform", "k8s"]));
+    assert_eq!(unknown.status.code(), Some(2));
+    insta::assert_snapshot!(stderr(&unknown), @r"
+    error: `k8s` is not a known platform; known are bottlerocket, gke, k3d, k3s, microk8s, minikube, openshift, rke2, talos
+    hint: set the directories with --cni-bin-dir and --cni-conf-dir
+    ");
 }
 
 #[test]
 fn the_cached_choice_of_auto_is_shown_with_its_reason() {
     let node = Node::new();
-    node.install();
+    node.install_without_agent();
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let mut cache = BackendProbeCache::probe(&xtables);
     cache.results[0].1 = Err("no nft_compat".to_owned());
@@ -113,18 +230,24 @@ fn the_cached_choice_of_auto_is_shown_with_its_reason() {
     insta::assert_snapshot!(report["auto"]["reason"].as_str().unwrap(), @"the first that works: netlink does not; cached in `NODE/run/backends`; a probe now gives a different result");
 }
 
-/// The node's status with an agent that sends this response.
+/// The status of a node with an agent that knows its pods, and that sends this as its status.
 fn with_agent(answer: &str) -> (Option<i32>, Value) {
     let node = Node::new();
-    node.install();
+    node.install(&json!({}));
     let listener = UnixListener::bind(node.path("run/agent.sock")).unwrap();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            let size = stream.read(&mut request).unwrap();
-            assert!(request[..size].starts_with(b"GET /v1/status HTTP/1."));
-            stream.write_all(answer.as_bytes()).unwrap();
+            let answers = [
+                ("GET /v1/status ", answer),
+                ("GET /readyz/watch ", "HTTP/1.1 200 OK\r\n\r\nok\n"),
+            ];
+            for (path, answer) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 1024];
+                let size = stream.read(&mut request).unwrap();
+                assert!(request[..size].starts_with(path.as_bytes()));
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
         });
         node.json()
     })
@@ -137,7 +260,7 @@ fn a_node_whose_agent_is_running() {
     );
     assert_eq!(code, Some(0));
     assert_eq!(report["agent"]["state"], "running");
-    assert_eq!(report["agent"]["why"], "every check passes");
+    assert_eq!(report["agent"]["reason"], "every check passes");
 }
 
 #[test]
@@ -146,9 +269,9 @@ fn a_node_whose_agent_is_not_ready() {
         "HTTP/1.1 200 OK\r\n\r\n{\"state\": \"updating\", \"why\": \"watch: not heard yet\"}",
     );
     assert_eq!(code, Some(1));
-    assert_eq!(report["plugin"]["installed"], true);
+    assert_eq!(report["plugin"]["installation"], "installed");
     assert_eq!(report["agent"]["state"], "updating");
-    assert_eq!(report["agent"]["why"], "watch: not heard yet");
+    assert_eq!(report["agent"]["reason"], "watch: not heard yet");
 }
 
 #[test]
@@ -156,19 +279,20 @@ fn a_node_whose_agent_sends_an_invalid_response() {
     let (code, report) = with_agent("HTTP/1.1 200 OK\r\n\r\nwell");
     assert_eq!(code, Some(1));
     assert_eq!(report["agent"]["state"], "silent");
-    let why = report["agent"]["why"].as_str().unwrap();
+    let why = report["agent"]["reason"].as_str().unwrap();
     assert!(why.contains("cannot parse the response"), "{why}");
 }
 
 #[test]
 fn a_node_whose_agent_does_not_answer() {
     let node = Node::new();
-    node.install();
+    node.install(&json!({}));
     drop(UnixListener::bind(node.path("run/agent.sock")).unwrap());
-    let (code, text) = node.status("text");
+    let (code, report) = node.json();
     assert_eq!(code, Some(1));
-    let last = text.lines().last().unwrap();
-    insta::assert_snapshot!(last, @"agent     no answer        no agent answers at `NODE/run/agent.sock`: the connection failed: Connection refused (os error 111)");
+    assert_eq!(report["agent"]["state"], "silent");
+    insta::assert_snapshot!(report["agent"]["reason"].as_str().unwrap(), @"no agent answers at `NODE/run/agent.sock`: the connection failed: Connection refused (os error 111)");
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -181,7 +305,7 @@ fn wrong_use() {
 #[test]
 fn a_node_that_cannot_be_inspected() {
     let node = Node::new();
-    node.install();
+    node.install_without_agent();
     let folder = node.path("net.d");
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "a file in place of the directory").unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use mesh_cni_installer::{NodePaths, PLATFORMS, Platform};
+use mesh_cni_installer::{NodePaths, Platform};
 
 use crate::failure::Failure;
 
@@ -36,7 +36,7 @@ impl PathFlags {
         Ok(NodePaths {
             bin_dir: self.path(self.cni_bin_dir.as_ref(), || match platform {
                 None => convention.bin_dir,
-                Some(platform) => self.first_bin_dir(platform),
+                Some(platform) => platform.bin_dir(&self.host_root),
             }),
             conf_dir: self.path(self.cni_conf_dir.as_ref(), || conf_dir),
             run_dir: self.path(self.run_dir.as_ref(), || convention.run_dir),
@@ -49,15 +49,9 @@ impl PathFlags {
     pub(super) fn platform(&self) -> Result<Option<&'static Platform>, Failure> {
         let name = self.platform.as_deref().filter(|name| !name.is_empty());
         name.map(|name| {
-            Platform::named(name).ok_or_else(|| {
-                let names: Vec<_> = PLATFORMS.iter().map(|platform| platform.name).collect();
-                Failure::wrong(
-                    format!(
-                        "`{name}` is not a known platform; known are {}",
-                        names.join(", ")
-                    ),
-                    "set the directories with --cni-bin-dir and --cni-conf-dir",
-                )
+            Platform::named(name).map_err(|error| {
+                let hint = "set the directories with --cni-bin-dir and --cni-conf-dir";
+                Failure::wrong_use(&error, hint)
             })
         })
         .transpose()
@@ -75,23 +69,5 @@ impl PathFlags {
 
     fn on_host(&self, path: &Path) -> PathBuf {
         self.host_root.join(path.strip_prefix("/").unwrap_or(path))
-    }
-
-    /// The first that exists, or else the first: it differs between releases of the distribution.
-    fn first_bin_dir(&self, platform: &Platform) -> PathBuf {
-        let exists = |path: &PathBuf| {
-            let paths = NodePaths {
-                bin_dir: self.on_host(path),
-                host_root: self.host_root.clone(),
-                ..NodePaths::default()
-            };
-            paths.in_host_root().bin_dir.is_dir()
-        };
-        let mut known = platform.bin_dirs.iter().map(PathBuf::from);
-        known
-            .clone()
-            .find(exists)
-            .or_else(|| known.next())
-            .unwrap_or_default()
     }
 }
