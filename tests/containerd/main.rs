@@ -7,6 +7,7 @@
 
 mod agent_pod;
 mod asks_status;
+mod first_file;
 mod from_agent;
 mod image;
 mod node;

@@ -91,3 +91,53 @@ fn a_second_network_brings_the_first_ipv6_address() {
     node.end(&last);
     node.end(&first);
 }
+
+/// Multus reads the files of its directory in name order, up to the requested network.
+#[test]
+fn a_broken_file_that_sorts_before_ours_stops_pods() {
+    let node = Node::start();
+    node.define("default", "mesh-cni", None);
+    let broken = node.path("/etc/cni/multus/net.d/05-old.conflist");
+    std::fs::write(&broken, "{").unwrap();
+    let report = node.agent(INSTALL, 0);
+    let warning = "pods that request that network do not start";
+    assert!(
+        report.contains("05-old.conflist") && report.contains(warning),
+        "{report}"
+    );
+    let error = node
+        .try_start(&pod("early", "default/mesh-cni"))
+        .err()
+        .unwrap();
+    assert!(error.contains("05-old.conflist"), "{error}");
+    // As the warning says.
+    std::fs::remove_file(broken).unwrap();
+    std::fs::write(node.path("/etc/cni/multus/net.d/ZZZ.conflist"), "{").unwrap();
+    assert!(!node.agent(INSTALL, 0).contains(warning));
+    let started = node.start_pod("started", "default/mesh-cni");
+    assert!(node.rules(&started)[0] > 10);
+    node.end(&started);
+}
+
+/// With `namespaceIsolation`, a pod of another namespace may use our network only if `default` is global.
+#[test]
+fn isolated_namespaces_need_default_as_a_global_one() {
+    let node = Node::start();
+    node.agent(INSTALL, 0);
+    node.define("default", "mesh-cni", None);
+    node.api.must("create namespace other");
+    let start = |name, global| {
+        node.write_multus(&json!({
+            "namespaceIsolation": true, "globalNamespaces": global,
+            "clusterNetwork": "/etc/cni/net.d/10-pod-network.conflist"
+        }));
+        let mut pod = pod(name, "default/mesh-cni");
+        pod["metadata"]["namespace"] = "other".into();
+        node.try_start(&pod)
+    };
+    let error = start("isolated", "kube-system").err().unwrap();
+    assert!(error.contains("namespace isolation enabled"), "{error}");
+    let allowed = start("allowed", "kube-system,default").unwrap();
+    assert!(node.rules(&allowed)[0] > 10);
+    node.end(&allowed);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mesh_cni_installer::{KeepEvent, Settings, error_chain, stop_channel};
+use mesh_cni_installer::{KeepEvent, Note, Settings, error_chain, stop_channel};
 use tracing::{info, warn};
 
 use crate::metrics::{InstallResult, Metrics};
@@ -52,7 +52,7 @@ impl Observer {
             KeepEvent::Polling(error) => {
                 warn!("install: no watches, polling twice a second instead: {error}");
             }
-            KeepEvent::Warning(note) => warn!("install: {note}"),
+            KeepEvent::Warnings(notes) => self.warn(notes),
             KeepEvent::Contested { .. } => self.metrics.contested(),
             _ => {}
         }
@@ -71,6 +71,21 @@ impl Observer {
                 }
                 set(&self.readiness, CheckState::not_ready(detail));
             }
+        }
+    }
+}
+
+impl Observer {
+    /// Logs why the runtime may not call the plugin, and reports it as a degradation.
+    fn warn(&self, notes: &[Note]) {
+        let why = |note: &Note| note.to_string().trim_start_matches("warning: ").to_owned();
+        let reasons: Vec<_> = notes.iter().map(why).collect();
+        for reason in &reasons {
+            warn!("install: degraded: {reason}");
+        }
+        let reasons = Some(reasons.join("; ")).filter(|reasons| !reasons.is_empty());
+        if self.readiness.set_degraded("install", reasons.as_deref()) && reasons.is_none() {
+            info!("install: no longer degraded");
         }
     }
 }

@@ -39,7 +39,13 @@ pub enum Change {
 pub enum ConfListError {
     /// The text is not JSON.
     #[error("configuration list is not JSON")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
+    /// The text is JSON that libcni loads, but its values are nested too deeply for this crate.
+    #[error(
+        "configuration list is nested deeper than {} levels",
+        decode::MAX_DEPTH
+    )]
+    TooDeep,
     /// A field is missing or has the wrong type.
     #[error("field `{path}` is {found}, expected {expected}")]
     Field {
@@ -53,12 +59,13 @@ pub enum ConfListError {
 }
 
 impl ConfList {
-    /// Reads the content of a `.conflist` file. Fails if libcni would not load it.
+    /// Reads the content of a `.conflist` file. Fails if libcni would not load it, or with
+    /// [`ConfListError::TooDeep`].
     ///
     /// A list without `plugins` is valid: libcni reads its plugins from the network's directory.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ConfListError> {
         let text = text.as_ref().to_vec();
-        let document = object(decode::decode(&text)?)?;
+        let document = object(decode::document(&text)?)?;
         load::check_list(&document)?;
         Ok(Self { text, document })
     }
@@ -68,7 +75,7 @@ impl ConfList {
     /// if libcni would not load it.
     pub fn from_conf(text: impl AsRef<[u8]>) -> Result<Self, ConfListError> {
         let text = text.as_ref();
-        let plugin = decode::decode(text)?;
+        let plugin = decode::document(text)?;
         load::check_plugin("", &plugin)?;
         let fields = object(plugin)?;
         let version = load::get(&fields, "cniVersion");
@@ -324,7 +331,7 @@ impl ConfList {
     fn splice(&mut self, range: Range<usize>, with: &[u8]) {
         self.text.splice(range, with.iter().copied());
         self.document = decode::decode(&self.text)
-            .map_err(ConfListError::from)
+            .map_err(ConfListError::Json)
             .and_then(object)
             .expect("an edit replaces whole values by whole values");
     }

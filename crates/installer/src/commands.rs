@@ -60,8 +60,9 @@ impl Error {
             Self::Disk(DiskError::Io { source, .. }) => disk_remedy(source.kind()),
             Self::Disk(DiskError::Changed { .. }) => "run the same command again",
             Self::Contested(_) => {
-                "use --mode owned-first or drop-in, which change no file of another program; if two \
-                 meshes write the same list, uninstall one of them"
+                "use a mode that changes no file of another program: owned-first, except with Cilium's \
+                 cni.exclusive=true, or drop-in, only if the runtime has libcni 1.3 or newer; if two meshes \
+                 write the same list, uninstall one of them"
             }
         }
     }
@@ -70,7 +71,10 @@ impl Error {
 /// What the operator can do about an error of the system.
 fn disk_remedy(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::PermissionDenied => "run the same command as root",
+        ErrorKind::PermissionDenied => {
+            "run the same command as root: for files of another user with the capabilities DAC_OVERRIDE, \
+             CHOWN and FOWNER, and without the immutable attribute of the file (lsattr)"
+        }
         ErrorKind::ReadOnlyFilesystem => {
             "make the file system writable, or set another directory, then run the same command again"
         }

@@ -12,8 +12,8 @@ use crate::nested::{nested_entries, nests, stale_copy_of};
 use crate::node_state::{LOOPBACK, is_no_pod_network};
 use crate::uninstall::without_entry;
 use crate::{
-    Binary, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note, Plan,
-    Refusal, Settings, Step, error_chain, istio,
+    Binary, Blocked, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note,
+    Plan, Refusal, Settings, Step, error_chain, istio,
 };
 
 /// Plans the steps after which the node has the binary and exactly one entry.
@@ -28,7 +28,9 @@ pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refu
         let path = settings.paths.conf_dir.clone();
         return Err(Refusal::NoConfDir { path });
     }
-    plan.notes.extend(ignored(&settings.paths, state));
+    let own = (settings.chaining == Chaining::StandAlone).then(|| settings.own_conf());
+    plan.notes
+        .extend(ignored(&settings.paths, state, own.as_ref()));
     match settings.chaining {
         Chaining::Chained => chain::chain(settings, state, &mut plan)?,
         Chaining::StandAlone => own_list::stand_alone(settings, state, &mut plan)?,
@@ -71,9 +73,22 @@ pub(crate) fn choose_conf<'a>(
     requested: Option<&ConfName>,
     state: &'a NodeState,
 ) -> Result<&'a ConfFile, Refusal> {
-    let Some(name) = requested else {
-        return first_loaded(state).ok_or_else(|| nothing_loaded(paths, state));
-    };
+    let conf = match requested {
+        None => first_loaded(state).ok_or_else(|| nothing_loaded(paths, state)),
+        Some(name) => requested_conf(paths, name, state),
+    }?;
+    if conf.is_too_deep() {
+        let path = paths.conf(&conf.name);
+        return Err(Refusal::TooDeep { path });
+    }
+    Ok(conf)
+}
+
+fn requested_conf<'a>(
+    paths: &NodePaths,
+    name: &ConfName,
+    state: &'a NodeState,
+) -> Result<&'a ConfFile, Refusal> {
     if let Some(unreadable) = state.unreadable.iter().find(|conf| conf.name == *name) {
         return Err(Refusal::unreadable(paths, unreadable));
     }
@@ -86,7 +101,10 @@ pub(crate) fn choose_conf<'a>(
 /// The first configuration that a runtime loads, if it is the network of pods.
 fn first_loaded(state: &NodeState) -> Option<&ConfFile> {
     let mut confs = state.confs.iter().filter(|conf| !conf.is_copy());
-    confs.find(|conf| conf.list().is_ok_and(|list| !is_no_pod_network(&list)))
+    confs.find(|conf| match conf.list() {
+        Ok(list) => !is_no_pod_network(&list),
+        Err(_) => conf.is_too_deep(),
+    })
 }
 
 /// Why no configuration is the network of pods.
@@ -111,19 +129,26 @@ fn nothing_loaded(paths: &NodePaths, state: &NodeState) -> Refusal {
         .unwrap_or(Refusal::NoConf { path })
 }
 
-/// Notes on the files that a runtime would not load.
-pub(crate) fn ignored(paths: &NodePaths, state: &NodeState) -> Vec<Note> {
+/// Notes on the files that a runtime would not load; `own` is the file of mode stand-alone.
+pub(crate) fn ignored(paths: &NodePaths, state: &NodeState, own: Option<&ConfName>) -> Vec<Note> {
     let loaded = first_loaded(state).map(|conf| &conf.name);
+    let blocks = |name: &ConfName| {
+        let sorts_before = |other: Option<&ConfName>| other.is_some_and(|other| name < other);
+        if sorts_before(loaded) {
+            Some(Blocked::EveryNetwork)
+        } else {
+            sorts_before(own).then_some(Blocked::OwnNetwork)
+        }
+    };
     let note = |name: &ConfName, why: String| Note::Ignored {
         path: paths.conf(name),
         why,
-        first: loaded.is_some_and(|loaded| name < loaded),
+        blocks: blocks(name),
     };
     let invalid = |conf: &ConfFile| Some(note(&conf.name, error_chain(&conf.list().err()?)));
     let unreadable = state.unreadable.iter();
-    state
-        .confs
-        .iter()
+    let confs = state.confs.iter().filter(|conf| !conf.is_too_deep());
+    confs
         .filter_map(invalid)
         .chain(unreadable.map(|conf| note(&conf.name, conf.why.clone())))
         .collect()

@@ -53,8 +53,11 @@ pub enum KeepEvent<'a> {
         /// How long.
         pause: Duration,
     },
-    /// The runtime may not call the plugin.
-    Warning(&'a Note),
+    /// Binary and entry are in place, but the runtime calls another plugin, whose copy of the network has no
+    /// entry.
+    NotCalled(&'a Note),
+    /// Why the runtime may not call the plugin, or start no pod; empty once there is no reason any more.
+    Warnings(&'a [Note]),
     /// inotify failed, so the directories are polled twice a second.
     Polling(&'a io::Error),
 }
@@ -69,7 +72,8 @@ impl KeepEvent<'_> {
     pub fn readiness(&self) -> Option<Result<(), String>> {
         match self {
             Self::InPlace => Some(Ok(())),
-            Self::Done(_) | Self::Warning(_) | Self::Polling(_) => None,
+            Self::Done(_) | Self::Warnings(_) | Self::Polling(_) => None,
+            Self::NotCalled(note) => Some(Err(note.to_string())),
             Self::Refused(refusal) => {
                 let why = error_chain(*refusal);
                 Some(Err(format!("{why}; {}", refusal.remedy())))
@@ -136,19 +140,18 @@ fn round(
     };
     let (mut plan, refusal) = plan(settings, &state);
     plan.notes.retain(Note::is_warning);
-    for warning in &plan.notes {
-        if !warnings.contains(warning) {
-            report(&KeepEvent::Warning(warning));
-        }
+    let (not_called, notes): (Vec<_>, _) = std::mem::take(&mut plan.notes)
+        .into_iter()
+        .partition(|note| matches!(note, Note::StaleNetwork { .. }));
+    if *warnings != notes {
+        report(&KeepEvent::Warnings(&notes));
+        *warnings = notes;
     }
-    *warnings = std::mem::take(&mut plan.notes);
     match backoff.next_action(start.elapsed(), &plan.steps) {
         NextAction::None => {
-            report(
-                &refusal
-                    .as_ref()
-                    .map_or(KeepEvent::InPlace, KeepEvent::Refused),
-            );
+            let not_called = not_called.first().map(KeepEvent::NotCalled);
+            let refused = refusal.as_ref().map(KeepEvent::Refused);
+            report(&refused.or(not_called).unwrap_or(KeepEvent::InPlace));
             NextRound::OnChange
         }
         NextAction::BackOff { path, pause } => {

@@ -30,7 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
-mod attachments;
+mod cache;
 mod commands;
 mod conf_name;
 mod entry;
@@ -51,7 +51,7 @@ mod step;
 mod uninstall;
 
 pub use apply::apply;
-pub use attachments::{Attachment, read_attachments};
+pub use cache::{Attachment, read_attachments, read_sandboxes};
 pub use commands::{Error, Outcome, Progress, install, read_for_install, status, uninstall};
 pub use conf_name::{ConfKind, ConfName, ConfNameError};
 pub use entry::{Entry, EntryError};
@@ -61,14 +61,15 @@ pub use keep::{Backoff, KeepEvent, NextAction, StopSignal, Stopper, keep, stop_c
 pub use kubeconfig::{Account, ApiServer, Secret};
 pub use nested::NestedEntry;
 pub use node_state::{
-    Binary, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes, UnreadableConf,
+    Binary, BrokenDropIn, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes,
+    UnreadableConf,
 };
 pub use platform::{PLATFORMS, Platform, UnknownPlatform};
-pub use read::{DiskError, read_account, read_node, read_sandboxes};
+pub use read::{DiskError, read_account, read_node};
 pub use refusal::Refusal;
 pub use settings::{BinaryRemoval, Chaining, KUBECONFIG, NodePaths, Settings, UninstallOptions};
 pub use status::{Installation, NodeStatus, Problem, assess};
-pub use step::{Access, Edit, Note, Plan, Step};
+pub use step::{Access, Blocked, Edit, Note, Plan, Step};
 pub use uninstall::plan_uninstall;
 
 #[cfg(doctest)]

@@ -102,6 +102,12 @@ pub(crate) fn names(value: &Value, plugin_type: &str) -> bool {
     found
 }
 
+/// Whether the text contains the plugin's type.
+pub(crate) fn mentions_us(text: &[u8]) -> bool {
+    let name = PLUGIN_TYPE.as_bytes();
+    text.windows(name.len()).any(|part| part == name)
+}
+
 fn positions(kind: ConfKind, document: &Value, plugin_type: &str) -> Vec<String> {
     let mut positions = Vec::new();
     visit(document, &mut String::new(), &mut |at, fields| {

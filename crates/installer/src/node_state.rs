@@ -7,6 +7,7 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{ConfList, ConfListError, plugin_type};
 use serde_json::Value;
 
+use crate::nested::mentions_us;
 use crate::{Account, ConfKind, ConfName, Secret};
 
 /// The field that marks a list as our copy and names the original file. Runtimes ignore unknown
@@ -35,6 +36,8 @@ pub struct NodeState {
     pub saved: Vec<ConfFile>,
     /// Network directories that contain our plugin, or nothing.
     pub drop_ins: Vec<DropIn>,
+    /// Files that newer runtimes would append to a list, but cannot load.
+    pub broken_drop_ins: Vec<BrokenDropIn>,
     /// Temporary files of an interrupted run.
     pub leftovers: Vec<PathBuf>,
     /// Whether Istio CNI's binary is in the directory of plugin binaries.
@@ -62,6 +65,18 @@ pub struct DropIn {
     pub text: Option<Vec<u8>>,
     /// Whether others need the directory: it contains other files, or it is a link.
     pub shared: bool,
+}
+
+/// A file in a network's directory that a runtime cannot append, or such a directory that cannot be
+/// listed. Newer runtimes do not load the network's list then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenDropIn {
+    /// The network's name.
+    pub network: String,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// Why a runtime cannot load it.
+    pub why: String,
 }
 
 /// Existing sandboxes that were created with the plugin, according to the runtime's CNI cache.
@@ -134,6 +149,11 @@ impl ConfFile {
         }
     }
 
+    /// Whether runtimes load it, although this program cannot.
+    pub(crate) fn is_too_deep(&self) -> bool {
+        matches!(self.list(), Err(ConfListError::TooDeep))
+    }
+
     /// Whether this is our copy of another list.
     pub(crate) fn is_copy(&self) -> bool {
         self.list().is_ok_and(|list| list.field(COPY_OF).is_some())
@@ -146,8 +166,7 @@ impl ConfFile {
 
     /// Whether its text contains the plugin's type.
     pub(crate) fn mentions_us(&self) -> bool {
-        let name = PLUGIN_TYPE.as_bytes();
-        self.text.windows(name.len()).any(|part| part == name)
+        mentions_us(&self.text)
     }
 
     /// Whether it has a plugin of this type.

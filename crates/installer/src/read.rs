@@ -1,8 +1,6 @@
 //! Reads the files of a node.
 
-mod sandboxes;
-
-pub use sandboxes::read_sandboxes;
+mod broken_drop_ins;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +8,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::attachments::read_attachments;
+use crate::cache::read_attachments;
 use crate::istio::ISTIO_CNI;
 use crate::settings::{DROP_IN, KUBECONFIG};
 use crate::{
@@ -83,6 +81,7 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
     state.binaries = Some(binaries);
     read_confs(paths, &mut state)?;
     read_run_dir(paths, &mut state)?;
+    state.broken_drop_ins = broken_drop_ins::read(paths, &state.confs);
     state.used_network = read_used_network(paths)?;
     state.leftovers.sort();
     Ok(state)
@@ -219,7 +218,7 @@ fn read_binary(path: &Path, wanted: Option<&Path>) -> Result<Binary, DiskError> 
 }
 
 /// Visits the entries of a directory with path, name and whether they are directories.
-fn each_entry(
+pub(crate) fn each_entry(
     directory: &Path,
     mut visit: impl FnMut(PathBuf, &str, bool) -> Result<(), DiskError>,
 ) -> Result<DirectoryState, DiskError> {
@@ -249,7 +248,7 @@ fn read_conf(path: &Path, name: ConfName, state: &mut NodeState) {
 }
 
 /// Reads a regular file of limited length. Reading another file might not end.
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(ErrorKind::IsADirectory.into());

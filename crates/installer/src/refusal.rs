@@ -48,6 +48,14 @@ pub enum Refusal {
         /// The parse error.
         source: ConfListError,
     },
+    /// Runtimes load the configuration, but this program does not edit it.
+    #[error(
+        "network configuration `{path}` is nested deeper than mesh-cni can edit, although runtimes load it"
+    )]
+    TooDeep {
+        /// The file.
+        path: PathBuf,
+    },
     /// The configuration cannot be read.
     #[error("cannot read network configuration `{path}`: {why}")]
     UnreadableConf {
@@ -171,6 +179,7 @@ impl Refusal {
                 "fix or remove the file, because runtimes do not load it either; if the network plugin \
                  is still writing it, wait with --wait"
             }
+            Self::TooDeep { .. } => "remove the deeply nested value from the file",
             Self::Nameless { .. } => {
                 "set `name` in the file, because containerd starts no pod without a network name"
             }

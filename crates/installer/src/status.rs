@@ -66,6 +66,9 @@ pub enum Problem {
     /// The configuration that the runtime loads is invalid.
     #[error("{0} cannot be loaded: {1}")]
     ConfUnreadable(PathBuf, String),
+    /// The configuration that the runtime loads is nested too deeply to look for an entry.
+    #[error("{0} is nested deeper than mesh-cni reads, although runtimes load it")]
+    ConfTooDeep(PathBuf),
     /// The configuration that the runtime loads has no entry.
     #[error("{0} has no mesh-cni entry")]
     EntryMissing(PathBuf),
@@ -105,6 +108,18 @@ pub enum Problem {
         /// The network of the pod.
         used: String,
     },
+    /// A file that newer runtimes append to the list cannot be loaded, so neither is the list.
+    #[error(
+        "runtimes with libcni 1.3 or newer do not load {list}, because they cannot load {path}: {why}"
+    )]
+    DropInBroken {
+        /// The list.
+        list: PathBuf,
+        /// The file, or the network's directory.
+        path: PathBuf,
+        /// Why a runtime cannot load it.
+        why: String,
+    },
     /// Istio CNI also redirects the pods.
     #[error("{0} names istio-cni, which redirects the same pods")]
     IstioCni(PathBuf),
@@ -125,13 +140,14 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
         Ok(conf) => {
             problems.extend(entry_problems(paths, state, conf));
             let signs = loading::signs(paths, requested, state);
-            problems.extend(signs.into_iter().filter_map(unused));
+            problems.extend(signs.into_iter().filter_map(Problem::from_sign));
         }
     }
     if let Some(stale) = stale_network(paths, state) {
         problems.retain(|problem| !matches!(problem, Problem::EntryMissing(_)));
         problems.push(stale);
     }
+    let own = own_conf(state).map(|conf| conf.name.clone());
     let nested = nested_entries(paths, state);
     let named = !nested.is_empty() || state.confs.iter().any(|conf| has_entry(state, conf));
     let installation = if problems.is_empty() {
@@ -144,7 +160,9 @@ pub fn assess(paths: &NodePaths, requested: Option<&ConfName>, state: &NodeState
     NodeStatus {
         installation,
         entry: conf.as_ref().ok().and_then(|conf| entry(state, conf)),
-        notes: conf.as_ref().map_or(Vec::new(), |_| ignored(paths, state)),
+        notes: conf
+            .as_ref()
+            .map_or(Vec::new(), |_| ignored(paths, state, own.as_ref())),
         conf: conf.ok().map(|conf| paths.conf(&conf.name)),
         problems,
         nested,
@@ -182,8 +200,10 @@ impl Problem {
             }
             Self::CopyStale(..) => "run `mesh-cni-agent install`, which writes the copy again",
             Self::ListUnused { .. } => {
-                "restart the container runtime, or remove the configuration that it uses instead"
+                "select the file of the network that the runtime uses with --cni-conf-name"
             }
+            Self::ConfTooDeep(_) => "remove the deeply nested value from the file",
+            Self::DropInBroken { .. } => "fix or remove the file in the network's directory",
             Self::IstioCni(_) => {
                 "uninstall Istio CNI, or replace it with `mesh-cni-agent install --replace-istio-cni`"
             }
@@ -203,7 +223,25 @@ impl Problem {
             Refusal::UnreadableConf { path, why } => {
                 Self::ConfUnreadable(path.clone(), why.clone())
             }
+            Refusal::TooDeep { path } => Self::ConfTooDeep(path.clone()),
             other => Self::ConfMissing(other.to_string()),
+        }
+    }
+
+    /// Why a runtime does not load the list, according to a sign.
+    fn from_sign(sign: Note) -> Option<Self> {
+        match sign {
+            Note::ListUnused {
+                path,
+                network,
+                used,
+            } => Some(Self::ListUnused {
+                path,
+                network,
+                used,
+            }),
+            Note::DropInBroken { list, path, why } => Some(Self::DropInBroken { list, path, why }),
+            _ => None,
         }
     }
 }
@@ -215,21 +253,6 @@ impl fmt::Display for Installation {
             Self::NotInstalled => "not installed",
             Self::Partly => "partly installed",
         })
-    }
-}
-
-fn unused(sign: Note) -> Option<Problem> {
-    match sign {
-        Note::ListUnused {
-            path,
-            network,
-            used,
-        } => Some(Problem::ListUnused {
-            path,
-            network,
-            used,
-        }),
-        _ => None,
     }
 }
 
@@ -253,14 +276,18 @@ fn entry_conf<'a>(
     if let Some(copy) = state.confs.first().filter(|first| first.is_copy()) {
         return Ok(copy);
     }
-    let is_own = |conf: &&ConfFile| conf.list().is_ok_and(|list| is_own(&list));
-    let own = state.confs.iter().find(is_own);
-    match (choose_conf(paths, requested, state), own) {
+    match (choose_conf(paths, requested, state), own_conf(state)) {
         (Ok(chosen), Some(own)) if requested.is_none() && !has_entry(state, chosen) => Ok(own),
         (Ok(chosen), _) => Ok(chosen),
         (Err(_), Some(own)) if requested.is_none() => Ok(own),
         (Err(refusal), _) => Err(refusal),
     }
+}
+
+/// Our own network.
+fn own_conf(state: &NodeState) -> Option<&ConfFile> {
+    let is_own = |conf: &&ConfFile| conf.list().is_ok_and(|list| is_own(&list));
+    state.confs.iter().find(is_own)
 }
 
 /// Whether our entry is in the list, or in its network's directory.

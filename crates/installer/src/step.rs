@@ -198,8 +198,8 @@ pub enum Note {
         path: PathBuf,
         /// Why a runtime would not load it.
         why: String,
-        /// Whether it sorts before every file that a runtime would load. containerd stops at it.
-        first: bool,
+        /// What does not work because of its place in the order of names.
+        blocks: Option<Blocked>,
     },
     /// The binary stays, as requested.
     BinaryKept {
@@ -236,6 +236,15 @@ pub enum Note {
         /// The directory of plugin binaries.
         bin_dir: PathBuf,
     },
+    /// Newer runtimes append a file to the list that they cannot load, so they do not load the list.
+    DropInBroken {
+        /// The list.
+        list: PathBuf,
+        /// The file, or the network's directory.
+        path: PathBuf,
+        /// Why a runtime cannot load it.
+        why: String,
+    },
     /// The runtime attached the newest pod to another network.
     ListUnused {
         /// The list.
@@ -261,14 +270,28 @@ pub enum Note {
     NothingInstalled,
 }
 
+/// What does not work while a file cannot be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// It sorts before every file that a runtime would load, and containerd stops at it.
+    EveryNetwork,
+    /// It sorts before our own network, and Multus stops at it when a pod requests ours.
+    OwnNetwork,
+}
+
 impl Note {
     /// Whether the runtime may not call the plugin, or start no pod, because of it.
     pub fn is_warning(&self) -> bool {
         matches!(
             self,
             Self::PluginMissing { .. }
+                | Self::DropInBroken { .. }
+                | Self::StaleNetwork { .. }
                 | Self::ListUnused { .. }
-                | Self::Ignored { first: true, .. }
+                | Self::Ignored {
+                    blocks: Some(_),
+                    ..
+                }
         )
     }
 }

@@ -23,7 +23,7 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
     let istio_conf = istio_conf(paths, state, options, &mut plan);
-    plan.notes.extend(ignored(paths, state));
+    plan.notes.extend(ignored(paths, state, None));
     for conf in &state.confs {
         let restores = istio_conf.is_some_and(|restored| restored.name == conf.name);
         edit_conf(paths, state, conf, restores, &mut plan);

@@ -145,3 +145,29 @@ fn contests(agent: &Agent) -> u32 {
     let count = lines.find_map(|line| line.strip_prefix("mesh_cni_contests_total "));
     count.unwrap().parse().unwrap()
 }
+
+/// A degraded agent stays ready; one whose entry the runtime does not reach is not ready.
+#[test]
+fn it_says_when_the_runtime_may_not_call_the_plugin() {
+    let multus = format!(r#"{{"name": "m", "type": "multus", "delegates": [{CALICO}]}}"#);
+    let agent = Agent::start_on_node(|directory| {
+        let flags = node(directory).into_iter();
+        let named = ["--cni-conf-name", "10-calico.conflist"].map(str::to_owned);
+        flags.chain(named).collect()
+    });
+    until_ready(&agent);
+    let directory = agent.directory().join("net.d");
+    fs::write(directory.join("00-multus.conf"), &multus).unwrap();
+    until(&agent, 503, "not redirecting: ");
+    until(&agent, 503, "has a copy of network `k8s` without mesh-cni");
+    fs::remove_file(directory.join("00-multus.conf")).unwrap();
+    until_ready(&agent);
+
+    let why = "degraded: plugin `calico` of ";
+    until(&agent, 200, why);
+    agent.wait_for_line(&format!("install: {why}"));
+    until_response(&agent, "/v1/status", 200, why);
+    fs::write(agent.directory().join("bin/calico"), "").unwrap();
+    agent.wait_for_line("no longer degraded");
+    assert!(!agent.get("/readyz").body.contains("degraded"));
+}

@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+use super::{ConfListError, scan};
+
+/// The most levels of nested values that are decoded; `serde_json` bounds its recursion with it.
+pub(super) const MAX_DEPTH: usize = 127;
 
 /// The escape of U+FFFD, which replaces what is not a character.
 const REPLACEMENT: &str = "\\ufffd";
@@ -10,10 +16,33 @@ const REPLACEMENT: &str = "\\ufffd";
 /// Length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;
 
+/// Decodes a configuration.
+pub(super) fn document(text: &[u8]) -> Result<Value, ConfListError> {
+    decode(text).map_err(|error| {
+        if is_deep(text) {
+            ConfListError::TooDeep
+        } else {
+            ConfListError::Json(error)
+        }
+    })
+}
+
 /// Decodes a document. In strings, bytes that are not UTF-8 and surrogates without their other half
 /// become U+FFFD, as in Go.
 pub(super) fn decode(text: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&paired(&String::from_utf8_lossy(text)))
+}
+
+/// The most levels of nested values that Go decodes.
+const MAX_DEPTH_IN_GO: usize = 10_000;
+
+/// Whether libcni decodes the document, although its values are nested too deeply for [`decode`].
+fn is_deep(text: &[u8]) -> bool {
+    let depth = scan::depth(text);
+    // Ignoring values needs no recursion.
+    depth > MAX_DEPTH
+        && depth <= MAX_DEPTH_IN_GO
+        && serde_json::from_str::<IgnoredAny>(&paired(&String::from_utf8_lossy(text))).is_ok()
 }
 
 fn paired(text: &str) -> Cow<'_, str> {
@@ -72,6 +101,26 @@ mod tests {
             (b"\"\\\\ud800\"", "\\ud800"),
         ] {
             assert_eq!(decode(text).unwrap(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn deep_values_are_those_that_go_decodes_and_we_do_not() {
+        let nested = |open: &str, inner: &str, close: &str, depth: usize| {
+            open.repeat(depth) + inner + &close.repeat(depth)
+        };
+        for (text, deep) in [
+            (nested("[", "1", "]", 127), false),
+            (nested("[", "1", "]", 128), true),
+            (nested("{\"a\":", "[]", "}", 127), true),
+            (nested("[", "\"[[\"", "]", 10_000), true),
+            (nested("[", "1", "]", 10_001), false),
+            (nested("[", "1", "]", 500) + "]", false),
+            (nested("[", "1,", "]", 500), false),
+            (format!("[\"{}\"]", "[".repeat(500)), false),
+        ] {
+            assert_eq!(is_deep(text.as_bytes()), deep, "{}", &text[..20]);
+            assert!(!deep || decode(text.as_bytes()).is_err());
         }
     }
 

@@ -47,6 +47,26 @@ pub(super) fn elements(text: &[u8], list: &Range<usize>) -> Vec<Range<usize>> {
     elements
 }
 
+/// The most brackets that are open at once. The text may be anything.
+pub(super) fn depth(text: &[u8]) -> usize {
+    let mut scanner = Scanner { text, at: 0 };
+    let (mut depth, mut deepest) = (0_usize, 0);
+    while let Some(byte) = scanner.peek() {
+        match byte {
+            b'"' => {
+                scanner.skip_string();
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        scanner.at += 1;
+    }
+    deepest
+}
+
 fn decoded(key: &[u8]) -> String {
     super::decode::decode(key)
         .ok()

@@ -7,7 +7,7 @@ use mesh_cni_spec::plugin_type;
 
 use super::choose_conf;
 use crate::node_state::is_ours;
-use crate::{ConfName, NodePaths, NodeState, Note};
+use crate::{ConfKind, ConfName, NodePaths, NodeState, Note};
 
 /// The signs, for the list that is chosen if none is requested.
 pub(crate) fn signs(
@@ -31,6 +31,16 @@ pub(crate) fn signs(
         plugin: plugin.to_owned(),
         bin_dir: paths.bin_dir.clone(),
     });
+    let broken = state
+        .broken_drop_ins
+        .iter()
+        .filter(|broken| conf.name.kind() == ConfKind::List && broken.network == list.name())
+        .filter(|_| !list.loads_only_inlined())
+        .map(|broken| Note::DropInBroken {
+            list: path.clone(),
+            path: broken.path.clone(),
+            why: broken.why.clone(),
+        });
     let used = state.used_network.as_deref();
     let used = used.filter(|used| requested.is_none() && *used != list.name());
     let unused = used.map(|used| Note::ListUnused {
@@ -38,5 +48,5 @@ pub(crate) fn signs(
         network: list.name().to_owned(),
         used: used.to_owned(),
     });
-    missing.chain(unused).collect()
+    missing.chain(broken).chain(unused).collect()
 }

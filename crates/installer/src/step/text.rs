@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Edit, Note, Step};
+use super::{Blocked, Edit, Note, Step};
 use crate::Sandboxes;
 
 impl fmt::Display for Step {
@@ -96,13 +96,19 @@ impl fmt::Display for Note {
                 "kept {}: another program changed or removed the list that replaced it",
                 path.display()
             ),
-            Self::Ignored { path, why, first } => {
+            Self::Ignored { path, why, blocks } => {
                 let path = path.display();
                 write!(f, "ignored {path}, which runtimes do not load: {why}")?;
-                if *first {
-                    f.write_str("; containerd loads no network while this file is the first")?;
-                }
-                Ok(())
+                f.write_str(match blocks {
+                    None => "",
+                    Some(Blocked::EveryNetwork) => {
+                        "; containerd loads no network while this file is the first"
+                    }
+                    Some(Blocked::OwnNetwork) => {
+                        "; while it sorts before the network of mesh-cni, pods that request that network do \
+                         not start; fix or remove it"
+                    }
+                })
             }
             Self::BinaryKept { path } => write!(f, "kept {}", path.display()),
             Self::BinaryNeeded { path, sandboxes } => {
@@ -129,6 +135,13 @@ impl fmt::Display for Note {
                  the plugin or remove the file, or select the network's file with --cni-conf-name",
                 path.display(),
                 bin_dir.display()
+            ),
+            Self::DropInBroken { list, path, why } => write!(
+                f,
+                "warning: {} cannot be loaded, so runtimes that append such files, with libcni 1.3 or newer, \
+                 do not load {} either: {why}; fix or remove it",
+                path.display(),
+                list.display()
             ),
             Self::ListUnused {
                 path,

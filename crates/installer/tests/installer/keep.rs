@@ -4,7 +4,7 @@ use std::fs;
 
 use mesh_cni_installer::ApiServer;
 
-use crate::fixture::{CALICO, dropping_in, owned_first};
+use crate::fixture::{CALICO, dropping_in, name_of, owned_first};
 use crate::keeper::Keeper;
 use crate::node::{Node, PLUGIN};
 
@@ -169,4 +169,42 @@ fn a_new_token_is_written_to_the_kubeconfig() {
         !events.iter().any(|line| line.contains("..two")),
         "{events:?}"
     );
+}
+
+/// Multus has a copy of the network without our entry: it calls the plugin only after it has read the
+/// list again.
+#[test]
+fn a_stale_copy_of_multus_is_reported_until_it_is_written_again() {
+    let multus =
+        |network: &str| format!(r#"{{"name": "m", "type": "multus", "delegates": [{network}]}}"#);
+    let node = Node::with(&[
+        ("00-multus.conf", &multus(CALICO)),
+        ("10-calico.conflist", CALICO),
+    ]);
+    let mut settings = node.settings();
+    settings.conf_name = Some(name_of("10-calico.conflist"));
+    let keeper = Keeper::of(settings);
+    let seen = keeper.until("not called");
+    assert!(!seen.contains(&"in place".to_owned()), "{seen:?}");
+    let current = multus(&node.read("10-calico.conflist"));
+    fs::write(node.conf("00-multus.conf"), current).unwrap();
+    keeper.until("in place");
+    fs::write(node.conf("00-multus.conf"), multus(CALICO)).unwrap();
+    keeper.until("not called");
+    keeper.stop();
+}
+
+#[test]
+fn warnings_are_reported_when_they_change() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let keeper = Keeper::of(node.settings());
+    keeper.until("in place");
+    fs::write(node.conf("05-old.conflist"), "{").unwrap();
+    keeper.until("1 warnings");
+    fs::remove_file(node.paths.bin_dir.join("portmap")).unwrap();
+    keeper.until("2 warnings");
+    fs::write(node.paths.bin_dir.join("portmap"), "").unwrap();
+    fs::remove_file(node.conf("05-old.conflist")).unwrap();
+    keeper.until("0 warnings");
+    keeper.stop();
 }

@@ -58,6 +58,8 @@ fn text_of(event: &KeepEvent<'_>) -> String {
         KeepEvent::Refused(refusal) => format!("refused: {refusal}"),
         KeepEvent::Failed(error, _) => format!("failed: {error}"),
         KeepEvent::Contested { path, .. } => format!("contested: {}", path.display()),
+        KeepEvent::NotCalled(note) => format!("not called: {note}"),
+        KeepEvent::Warnings(notes) => format!("{} warnings", notes.len()),
         other => format!("{other:?}"),
     }
 }

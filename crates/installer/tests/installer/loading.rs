@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
 use mesh_cni_installer::{
-    Chaining, ConfName, Installation, NodePaths, NodeState, Settings, assess, plan_install,
-    read_attachments, read_node,
+    Chaining, ConfName, Installation, NodePaths, NodeState, Problem, Settings, assess,
+    plan_install, read_attachments, read_node,
 };
 use serde_json::json;
 
@@ -143,4 +143,73 @@ fn files_of_another_format_are_not_attachments() {
     assert_eq!(found[0].sandbox, "k8s-id");
     assert_eq!(found[0].pod_uid.as_deref(), Some("u-1"));
     assert_eq!(found[0].netns.as_deref(), Some("/var/run/netns/x".as_ref()));
+}
+
+/// The signs and problems of a node with this file in the network's directory.
+fn with_file(name: &str, content: &[u8]) -> (Vec<String>, Vec<String>) {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let directory = node.paths.drop_in_dir("k8s-pod-network");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join(name), content).unwrap();
+    let state = read_node(&node.paths, None).unwrap();
+    let status = assess(&node.paths, None, &state);
+    let is_broken = |problem: &&Problem| matches!(problem, Problem::DropInBroken { .. });
+    let problems = status.problems.iter().filter(is_broken);
+    (
+        warnings(&node.settings(), &state),
+        problems.map(ToString::to_string).collect(),
+    )
+}
+
+#[test]
+fn a_file_that_newer_runtimes_cannot_append_is_a_warning_and_a_problem() {
+    let deep = format!(
+        r#"{{"type": "a", "x": {}{}}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    let broken = [
+        ("50-tuning.conf", &b"{\"type\": \"tun"[..]),
+        ("50-tuning.conf", br#"{"plugin": "tuning"}"#),
+        (
+            "50-tuning.conf",
+            br#"{"type": "tuning", "cniVersion": 1.0}"#,
+        ),
+        ("50-tuning.conf", b""),
+    ];
+    for (name, content) in broken {
+        let (warnings, problems) = with_file(name, content);
+        assert!(
+            warnings[0].contains("50-tuning.conf cannot be loaded"),
+            "{warnings:?}"
+        );
+        assert!(problems[0].contains("do not load"), "{problems:?}");
+    }
+    for (name, content) in [
+        ("50-tuning.conf", &br#"{"type": "tuning"}"#[..]),
+        ("50-tuning.conf", b"{\"type\": \"tuning\", \"x\": \"\xe9\"}"),
+        ("50-tuning.conf", deep.as_bytes()),
+        ("50-tuning.conf.bak", b"{"),
+        ("50-tuning.conflist", b"{"),
+    ] {
+        assert_eq!(with_file(name, content), (vec![], vec![]), "{name}");
+    }
+}
+
+#[test]
+fn what_takes_the_place_of_a_network_s_directory_is_a_warning() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    let sees = || warnings(&node.settings(), &read_node(&node.paths, None).unwrap());
+    assert_eq!(sees(), [""; 0]);
+    let place = node.paths.drop_in_dir("k8s-pod-network");
+    fs::write(&place, "").unwrap();
+    assert!(sees()[0].contains("k8s-pod-network cannot be loaded"));
+    fs::remove_file(&place).unwrap();
+    fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink("gone", place.join("50-tuning.conf")).unwrap();
+    assert!(sees()[0].contains("50-tuning.conf cannot be loaded"));
+    // A list that is closed to files is loaded.
+    let closed = CALICO.replacen('{', "{\"loadOnlyInlinedPlugins\": true,", 1);
+    fs::write(node.conf("10-calico.conflist"), closed).unwrap();
+    assert_eq!(sees(), [""; 0]);
 }

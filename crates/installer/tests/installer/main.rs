@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod backoff;
+mod cache;
 mod commands;
 mod contention;
 mod credentials;
@@ -21,6 +22,7 @@ mod node;
 mod own_lists;
 mod preservation;
 mod reload;
+mod remedies;
 mod runtime_choice;
 mod status;
 mod uninstall;

@@ -4,12 +4,10 @@ use std::fmt::Write;
 use std::fs;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use mesh_cni_installer::{
     Binary, BinaryRemoval, Chaining, ConfName, Installation, NestedEntry, NodePaths, NodeState,
     Note, Problem, Progress, Refusal, Sandboxes, Step, UninstallOptions, assess, install,
-    plan_binary_repair, plan_install, plan_uninstall, read_sandboxes, status, uninstall,
+    plan_binary_repair, plan_install, plan_uninstall, status, uninstall,
 };
 use serde_json::{Value, json};
 
@@ -21,21 +19,21 @@ use crate::fixture::{
 use crate::node::Node;
 
 /// The network's list with our entry.
-const CHAINED: &str = r#"{"name": "k8s-pod-network", "cniVersion": "0.3.1",
+pub(crate) const CHAINED: &str = r#"{"name": "k8s-pod-network", "cniVersion": "0.3.1",
   "plugins": [{"type": "calico"}, {"type": "mesh-cni"}]}"#;
 
 /// As [`CHAINED`], without our entry.
-const CLEAN: &str = r#"{"name": "k8s-pod-network", "cniVersion": "0.3.1",
+pub(crate) const CLEAN: &str = r#"{"name": "k8s-pod-network", "cniVersion": "0.3.1",
   "plugins": [{"type": "calico"}]}"#;
 
-const ENTRY: &str = r#"{"type": "mesh-cni"}"#;
+pub(crate) const ENTRY: &str = r#"{"type": "mesh-cni"}"#;
 
 /// Files that Multus wrote.
 const MULTUS: &str = include_str!("../inputs/multus-nests-our-entry.conf");
 const STALE_MULTUS: &str = include_str!("../inputs/multus-without-our-entry.conf");
 
 /// What a meta-plugin's file contains, and where it names us.
-fn nesting_files() -> [(&'static str, String, Option<&'static str>); 7] {
+pub(crate) fn nesting_files() -> [(&'static str, String, Option<&'static str>); 7] {
     let network: Value = serde_json::from_str(CHAINED).unwrap();
     let multus = json!({"type": "multus", "name": "m", "delegates": [network]});
     let list = json!({"name": "m", "cniVersion": "1.0.0", "plugins": [multus]});
@@ -205,45 +203,6 @@ fn installing_again_ends_the_pass_through() {
     fs::create_dir(node.paths.cache_dir.join("results")).unwrap();
     uninstall(&node.paths, &options, |_| ()).unwrap();
     assert!(!mark.exists() && !node.paths.binary().exists());
-}
-
-/// A cached attachment of libcni.
-fn attachment(sandbox: &str, conf: &str) -> String {
-    let config = STANDARD.encode(conf);
-    json!({"kind": "cniCacheV1", "containerId": sandbox, "config": config}).to_string()
-}
-
-#[test]
-fn sandboxes_are_found_in_every_cache() {
-    let [(_, multus, _), ..] = nesting_files();
-    let scratch = json!([{"Conf": {"name": "x"}, "Bytes": STANDARD.encode(CHAINED)}]).to_string();
-    let files = [
-        // The same sandbox in all of them counts once.
-        ("results/m-one-eth0", attachment("one", &multus)),
-        ("multus/results/k8s-one-eth0", attachment("one", CHAINED)),
-        ("multus/one", scratch.clone()),
-        // Only Multus knows this one, and this one only its directory of sandboxes.
-        ("multus/results/k8s-two-net1", attachment("two", ENTRY)),
-        ("multus/three", scratch),
-        ("results/k8s-four-eth0", attachment("four", CHAINED)),
-        ("results/k8s-other-eth0", attachment("other", CLEAN)),
-        ("multus/results/k8s-other-eth0", attachment("other", CLEAN)),
-        ("networks/last_reserved_ip.0", "10.0.0.1".to_owned()),
-        ("results/half", "{".to_owned()),
-    ];
-    for (expected, count) in [(1, 3), (2, 4), (3, 5), (4, 6), (4, 10)] {
-        let node = Node::new();
-        for (name, text) in &files[..count] {
-            let path = node.paths.cache_dir.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        fs::create_dir_all(node.paths.cache_dir.join("results")).unwrap();
-        let not_text = node.paths.cache_dir.join("results/not-text");
-        fs::write(not_text, b"\xff\xfe").unwrap();
-        let found = read_sandboxes(&node.paths.cache_dir).unwrap();
-        assert_eq!(found, Sandboxes::Counted(expected), "{count}");
-    }
 }
 
 #[test]

@@ -227,3 +227,78 @@ fn following_a_remedy_installs_the_plugin() {
         plan_install(&mode, &single).unwrap();
     }
 }
+
+/// A list with this many levels of nested values.
+pub(crate) fn nested(depth: usize) -> String {
+    let inner = depth - 3;
+    let deep = format!("{}{}", "[".repeat(inner), "]".repeat(inner));
+    format!(r#"{{"name":"deep","plugins":[{{"type":"a","x":{deep}}}]}}"#)
+}
+
+/// Runtimes load it, so the entry must not go into a later file.
+#[test]
+fn a_first_list_that_is_nested_too_deeply_is_refused() {
+    for depth in [128, 1000, 10_000] {
+        let node = Node::with(&[
+            ("05-deep.conflist", &nested(depth)),
+            ("10-calico.conflist", CALICO),
+        ]);
+        let refusal = install(&node.settings(), Duration::ZERO, |_| ()).unwrap_err();
+        let text = refusal.to_string();
+        assert!(
+            text.contains("05-deep.conflist` is nested deeper"),
+            "{text}"
+        );
+        assert_eq!(
+            refusal.remedy(),
+            "remove the deeply nested value from the file"
+        );
+        assert_eq!(node.read("10-calico.conflist"), CALICO);
+        let plugin = node.plugin_binary();
+        let status = status(&node.paths, None, Some(&plugin)).unwrap();
+        assert_ne!(status.installation, Installation::Installed);
+        assert!(
+            status.problems[1].to_string().contains("nested deeper"),
+            "{status:?}"
+        );
+        assert_eq!(status.notes, []);
+    }
+    // Neither a deeper one nor a later one concerns the runtime's choice.
+    for (name, depth) in [
+        ("05-deep.conflist", 10_001),
+        ("20-deep.conflist", 128),
+        ("05-flat.conflist", 127),
+    ] {
+        let node = Node::with(&[(name, &nested(depth)), ("10-calico.conflist", CALICO)]);
+        install(&node.settings(), Duration::ZERO, |_| ()).unwrap();
+        let edited = if depth == 127 {
+            name
+        } else {
+            "10-calico.conflist"
+        };
+        assert!(node.read(edited).contains("mesh-cni"), "{name} {depth}");
+    }
+}
+
+/// Multus reads the files of its directory in name order, up to the requested network.
+#[test]
+fn a_broken_file_before_a_network_of_our_own_is_a_warning() {
+    let broken = include_str!("../node-files/truncated-10-aws.conflist");
+    for (name, warned) in [("10-aws.conflist", true), ("ZZZ.conflist", false)] {
+        let node = Node::with(&[(name, broken)]);
+        let mut settings = node.settings();
+        settings.chaining = Chaining::StandAlone;
+        let installed = install(&settings, Duration::ZERO, |_| ()).unwrap();
+        let notes = installed.notes.into_iter();
+        let notes = notes.chain(status(&node.paths, None, None).unwrap().notes);
+        let warnings: Vec<_> = notes.filter(Note::is_warning).collect();
+        assert_eq!(warnings.len(), if warned { 2 } else { 0 }, "{warnings:?}");
+        for warning in warnings {
+            let text = warning.to_string();
+            assert!(
+                text.contains("pods that request that network do not start"),
+                "{text}"
+            );
+        }
+    }
+}
