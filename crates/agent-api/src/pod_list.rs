@@ -9,6 +9,7 @@ pub const MAX_LISTED_PODS: usize = 200;
 
 /// One page of the pods of a node, as [`GET /v1/pods`](crate::path::pods) returns it, ordered by
 /// namespace and name. Later versions may add fields.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodList {
     /// The protocol version of the writer.
@@ -31,6 +32,7 @@ pub struct PodList {
 }
 
 /// How an agent knows the pods of its node.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PodListSource {
@@ -44,6 +46,7 @@ pub enum PodListSource {
 }
 
 /// A pod of a node.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListedPod {
@@ -72,6 +75,7 @@ pub struct ListedPod {
 }
 
 /// What an ADD of a pod does.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -90,6 +94,7 @@ pub enum PodDecision {
 }
 
 /// Whether the rules that a pod needs are applied in its network namespace.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -108,6 +113,7 @@ pub enum RulesApplied {
 }
 
 /// The failed ADDs of a pod.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
     /// How many failed.

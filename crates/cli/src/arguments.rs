@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use crate::check::CheckArguments;
 use crate::init::flags::GivenFlags;
+use crate::pods::PodsArguments;
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 
 /// The program's name.
@@ -111,6 +112,16 @@ pub(crate) enum Command {
     /// Exit code 1: a check failed. 3: the cluster cannot be reached.
     #[command(after_help = "Example: mesh-cnictl check --wait --timeout 2m")]
     Check(Box<CheckArguments>),
+    /// List the pods of a cluster: node, mesh, decision, reason, whether the rules are applied
+    ///
+    /// The decisions are those of the installed configuration. Whether the rules are applied is asked
+    /// of the agent of each node, through the API server; if an agent does not answer, it is `unknown`,
+    /// with the reason. Pods that have ended are left out. Needs the rights to list pods, and to
+    /// execute programs in the agent's pods.
+    #[command(
+        after_help = "Example: mesh-cnictl pods -A --rules drifted --rules no --decision redirect"
+    )]
+    Pods(Box<PodsArguments>),
     /// Print the versions of this program and of the interfaces that it supports
     #[command(after_help = "Example: mesh-cnictl version --output json")]
     Version(VersionArguments),

@@ -3,6 +3,7 @@
 
 mod access;
 pub(crate) mod agents;
+pub(crate) mod conf;
 pub(crate) mod exec;
 
 use std::future::Future;
@@ -16,6 +17,8 @@ use mesh_cni_kube::decode::Keep;
 use mesh_cni_kube::list::{List, Selector};
 use mesh_cni_kube::object::Object;
 use serde_json::Value;
+
+pub(crate) use access::request_failure;
 
 use crate::failure::Failure;
 

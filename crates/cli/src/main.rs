@@ -19,6 +19,7 @@ mod live;
 mod nearest;
 mod node_conf;
 mod pod_source;
+mod pods;
 mod render;
 #[cfg(all(test, feature = "schema"))]
 mod schemas;
@@ -75,6 +76,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Init(flags) => init::run(flags, console),
         Command::Status(arguments) => status::run(arguments, console),
         Command::Check(arguments) => check::run(arguments, console),
+        Command::Pods(arguments) => pods::run(arguments, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),
         Command::Version(arguments) => version::run(arguments, console),

@@ -16,13 +16,14 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{explain, select, status, verify, version};
+use crate::{explain, pods, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("check", of::<check_command::report::Report>()),
         ("explain", of::<Vec<explain::report::Document>>()),
+        ("pods", of::<pods::document::Document>()),
         ("select", of::<select::Report>()),
         ("status", of::<status::Report>()),
         ("verify", of::<verify::report::Document>()),
