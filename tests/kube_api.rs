@@ -3,8 +3,9 @@
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
+use std::process::Command;
 
-use mesh_cni_tests::KubeApi;
+use mesh_cni_tests::{Finished, KubeApi, finish, mesh_cnictl};
 
 const READER: &str = "
 apiVersion: v1
@@ -87,6 +88,111 @@ fn a_panicking_test_leaves_no_processes() {
     let directory = directory.expect("the server had started");
     assert!(!directory.exists(), "{}", directory.display());
     assert_eq!(processes_that_name(&directory), Vec::<String>::new());
+}
+
+const NODES_AND_PODS: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: node-1, labels: {cloud.google.com/gke-nodepool: pool}}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  {name: meshed, namespace: default, annotations: {sidecar.istio.io/status: '{}'}}
+spec:
+  containers: [{name: main, image: none}, {name: istio-proxy, image: none}]
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: refused
+  namespace: default
+  annotations:
+    sidecar.istio.io/status: '{}'
+    traffic.sidecar.istio.io/excludeInboundPorts: http
+spec:
+  containers: [{name: main, image: none}, {name: istio-proxy, image: none}]
+";
+
+fn check(kubeconfig: &Path, flags: &[&str]) -> Finished {
+    let mut command = Command::new(mesh_cnictl());
+    let command = command.arg("check").arg("--kubeconfig").arg(kubeconfig);
+    finish(command.args(flags).env_remove("KUBECONFIG"), "")
+}
+
+#[test]
+fn a_cluster_is_checked_before_and_after_an_installation() {
+    let api = KubeApi::start();
+    api.apply(NODES_AND_PODS);
+    // More than one page.
+    for n in 0..60 {
+        let pod = POD.replace("without-sidecar", &format!("without-sidecar-{n}"));
+        api.create_pod(&serde_saphyr::from_str(&pod).expect("YAML"));
+    }
+    let before = check(&api.kubeconfig(), &["--pre"]);
+    assert_eq!(before.code, 1, "{}{}", before.stdout, before.stderr);
+    for line in [
+        "the user may do what an installation needs (12 rights)",
+        "namespace `kube-system` does not restrict pods",
+        "1 pod would be redirected, 60 skipped (60 no-istio-proxy)",
+        "1 pod would be refused: annotation traffic.sidecar.istio.io/excludeInboundPorts",
+        "default/refused",
+    ] {
+        assert!(before.stdout.contains(line), "{line}: {}", before.stdout);
+    }
+    let after = check(&api.kubeconfig(), &[]);
+    assert_eq!(after.code, 1, "{}", after.stderr);
+    assert!(
+        after
+            .stdout
+            .contains("namespace `kube-system` has no DaemonSet `mesh-cni-agent`"),
+        "{}",
+        after.stdout
+    );
+}
+
+/// Lists that the user may not read are findings, and the others are read all the same.
+#[test]
+fn a_user_with_few_rights_gets_what_it_may_read() {
+    let api = KubeApi::start();
+    api.apply(READER);
+    api.apply(NODES_AND_PODS);
+    let kubeconfig = api.kubeconfig_of("default", "reader");
+    let before = check(&kubeconfig, &["--pre"]);
+    assert_eq!(before.code, 1, "{}{}", before.stdout, before.stderr);
+    for wrong in ["does not exist", "has no nodes", "no other CNI plugin"] {
+        assert!(!before.stdout.contains(wrong), "{wrong}: {}", before.stdout);
+    }
+    for line in [
+        "the user lacks 12 rights",
+        "cannot read nodes: the API server answered 403",
+        "1 pod would be redirected",
+    ] {
+        assert!(before.stdout.contains(line), "{line}: {}", before.stdout);
+    }
+}
+
+#[test]
+fn a_cluster_that_is_not_reached_is_explained() {
+    let mut api = KubeApi::start();
+    let context = check(&api.kubeconfig(), &["--context", "other"]);
+    assert_eq!(context.code, 3, "{}", context.stderr);
+    assert!(
+        context.stderr.contains("context `other`") && context.stderr.contains("--context"),
+        "{}",
+        context.stderr
+    );
+    let missing = check(Path::new("/none"), &[]);
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+    api.stop_server();
+    let refused = check(&api.kubeconfig(), &["--pre"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("the API server did not answer")
+            && refused.stderr.contains("kubectl version"),
+        "{}",
+        refused.stderr
+    );
 }
 
 /// The command lines of processes that contain this path.

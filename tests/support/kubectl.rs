@@ -1,6 +1,7 @@
 //! Runs `kubectl`, as operators of a cluster do.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -75,7 +76,12 @@ impl Kubectl {
 
     /// The command without arguments.
     pub fn command(&self) -> Command {
-        let mut command = self.host.command(cluster_binary("kubectl"));
+        self.command_of(cluster_binary("kubectl"))
+    }
+
+    /// Another program that uses the same kubeconfig on the same host.
+    pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.host.command(program);
         command
             .env("KUBECONFIG", &self.kubeconfig)
             // Cached discovery results of other servers at the same address are not valid here.

@@ -2,6 +2,7 @@
 
 mod agents;
 mod node_files;
+mod rules;
 
 use std::collections::BTreeSet;
 
@@ -22,7 +23,12 @@ const OWN_ERROR: &str = "plugin type=\"mesh-cni\"";
 pub(crate) fn judge(observed: &ObservedAfter) -> Vec<Finding> {
     let common = &observed.common;
     let mut findings = vec![common::api_server(common)];
-    let Some(daemon_set) = daemon_set(observed) else {
+    let Some(daemon_sets) = &common.daemon_sets else {
+        findings.extend(common::objects(common));
+        return findings;
+    };
+    let is_ours = |set: &&DaemonSet| set.name == DAEMON_SET && set.namespace == common.namespace;
+    let Some(daemon_set) = daemon_sets.iter().find(is_ours) else {
         let text = format!(
             "namespace `{}` has no DaemonSet `{DAEMON_SET}`",
             common.namespace
@@ -36,32 +42,29 @@ pub(crate) fn judge(observed: &ObservedAfter) -> Vec<Finding> {
     };
     let text = format!("DaemonSet {} is installed", daemon_set.full_name());
     findings.push(Finding::ok(CheckId::AgentInstalled, text));
-    let nodes = wanted_nodes(&common.nodes, daemon_set);
-    findings.extend(agents::missing(observed, &nodes, daemon_set));
-    findings.extend(agents::ready(observed, &nodes));
+    let nodes = common.nodes.as_deref();
+    let nodes = nodes.map(|nodes| wanted_nodes(nodes, daemon_set));
+    if let Some(nodes) = &nodes {
+        findings.extend(agents::missing(observed, nodes, daemon_set));
+        findings.extend(agents::ready(observed, nodes));
+    }
     findings.extend(agents::answers(observed));
     findings.extend(node_files::plugin(observed));
-    findings.extend(node_files::directories(observed, &nodes));
+    if let Some(nodes) = &nodes {
+        findings.extend(node_files::directories(observed, nodes));
+    }
     findings.extend(versions(observed, daemon_set));
     findings.extend(back_ends(observed));
-    findings.extend(rules(observed));
+    findings.extend(rules::judge(observed));
     findings.extend(common::pods(
         common,
         ["should be redirected", "would be refused"],
     ));
     findings.extend(refused(observed));
     findings.extend(ipv6(observed));
-    findings.extend(taint(&nodes, daemon_set));
+    findings.extend(nodes.and_then(|nodes| taint(&nodes, daemon_set)));
     findings.extend(common::objects(common));
     findings
-}
-
-fn daemon_set(observed: &ObservedAfter) -> Option<&DaemonSet> {
-    observed
-        .common
-        .daemon_sets
-        .iter()
-        .find(|set| set.name == DAEMON_SET && set.namespace == observed.common.namespace)
 }
 
 /// The nodes that the `DaemonSet` selects.
@@ -132,72 +135,14 @@ fn back_ends(observed: &ObservedAfter) -> Vec<Finding> {
         .collect()
 }
 
-/// Pods that run without the rules that they should have.
-fn rules(observed: &ObservedAfter) -> Vec<Finding> {
-    let mut broken = Vec::new();
-    let mut more = 0;
-    let mut unchecked = Vec::new();
-    for (node, answer) in &observed.answers {
-        let Some(status) = answer
-            .as_ref()
-            .ok()
-            .and_then(|answer| answer.agent.as_ref())
-        else {
-            continue;
-        };
-        let Some(repair) = &status.repair else {
-            unchecked.push(node.clone());
-            continue;
-        };
-        more += repair.broken.saturating_sub(repair.pods.len());
-        let pods = repair.pods.iter();
-        broken.extend(pods.map(|pod| (pod.why.clone(), pod.pod.clone())));
-    }
-    let mut findings: Vec<_> = grouped(broken)
-        .into_iter()
-        .map(|(why, pods)| {
-            let text = format!("{} without the right rules: {why}", count(pods.len(), "pod"));
-            Finding::failed(CheckId::Rules, text)
-                .hint(
-                    "restart the pod; on its node, `mesh-cnictl verify --pod NAMESPACE/NAME` names the difference",
-                )
-                .names(pods)
-        })
-        .collect();
-    if more > 0 {
-        let text = format!("{} without the right rules", count(more, "more pod"));
-        findings.push(
-            Finding::failed(CheckId::Rules, text)
-                .hint("`mesh-cni-agent status` on the node counts them"),
-        );
-    }
-    if !unchecked.is_empty() {
-        let text = format!(
-            "{} where nothing looks for pods without rules",
-            count(unchecked.len(), "node")
-        );
-        findings.push(
-            Finding::warning(CheckId::Rules, text)
-                .hint("set the chart's value `repair.enabled=true`")
-                .names(unchecked),
-        );
-    }
-    if findings.is_empty() && observed.answers.values().any(Result::is_ok) {
-        let text = "no agent knows a pod without its rules";
-        findings.push(Finding::ok(CheckId::Rules, text));
-    }
-    findings
-}
-
 /// Pods that do not start because the plugin returned an error, with the message of the Event.
 fn refused(observed: &ObservedAfter) -> Vec<Finding> {
-    let pending = &observed.common.pods.pending;
-    let errors: BTreeSet<_> = observed
-        .events
-        .iter()
+    let pending = observed.common.pods.as_ref().map(|pods| &pods.pending);
+    let events = observed.events.iter().flatten();
+    let errors: BTreeSet<_> = events
         .filter_map(|event| {
             let (_, message) = event.message.split_once(OWN_ERROR)?;
-            let pod = pending.get(&event.uid)?;
+            let pod = pending?.get(&event.uid)?;
             let message = message.strip_prefix(" failed (add): ").unwrap_or(message);
             Some((message.trim().to_owned(), pod.clone()))
         })
@@ -214,7 +159,7 @@ fn refused(observed: &ObservedAfter) -> Vec<Finding> {
 }
 
 fn ipv6(observed: &ObservedAfter) -> Option<Finding> {
-    let open = &observed.common.pods.ipv6_open;
+    let open = &observed.common.pods.as_ref()?.ipv6_open;
     (!open.is_empty()).then(|| {
         let text = format!(
             "the IPv6 traffic of {} passes the proxy by",

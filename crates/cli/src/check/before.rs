@@ -6,8 +6,8 @@ use super::common;
 use super::finding::{CheckId, Finding};
 use super::groups::{count, grouped};
 use super::node::Node;
-use super::objects::DaemonSet;
-use super::observed::ObservedBefore;
+use super::objects::{ConfigMap, DaemonSet};
+use super::observed::{Installation, ObservedBefore, Right};
 
 /// `DaemonSet`s of other CNI plugins that redirect pods, by the beginning of their names.
 const OTHERS: &[(&str, &str)] = &[
@@ -31,16 +31,21 @@ const INJECTOR: &str = "istio-sidecar-injector";
 /// Judges a cluster.
 pub(crate) fn judge(observed: &ObservedBefore) -> Vec<Finding> {
     let common = &observed.common;
-    let mut findings = vec![
-        common::api_server(common),
-        rights(observed),
-        pod_security(observed),
-    ];
-    findings.extend(node_systems(&common.nodes));
-    findings.extend(runtimes(&common.nodes));
-    findings.extend(platforms(&common.nodes));
-    findings.extend(other_mesh_cni(&common.daemon_sets));
-    findings.extend(injectors(observed));
+    let mut findings = vec![common::api_server(common)];
+    findings.extend(observed.rights.as_deref().map(rights));
+    let installation = observed.installation.as_ref();
+    findings.extend(installation.map(|found| pod_security(&common.namespace, found)));
+    if let Some(nodes) = &common.nodes {
+        findings.extend(node_systems(nodes));
+        findings.extend(runtimes(nodes));
+        findings.extend(platforms(nodes));
+    }
+    if let Some(daemon_sets) = &common.daemon_sets {
+        findings.extend(other_mesh_cni(daemon_sets));
+    }
+    if let Some(istio) = &observed.istio {
+        findings.extend(injectors(istio, &observed.istio_namespace));
+    }
     findings.extend(common::pods(
         common,
         ["would be redirected", "would be refused"],
@@ -49,15 +54,14 @@ pub(crate) fn judge(observed: &ObservedBefore) -> Vec<Finding> {
     findings
 }
 
-fn rights(observed: &ObservedBefore) -> Finding {
-    let missing: Vec<_> = observed
-        .rights
+fn rights(rights: &[Right]) -> Finding {
+    let missing: Vec<_> = rights
         .iter()
         .filter(|right| !right.is_allowed)
         .map(|right| right.what.clone())
         .collect();
     if missing.is_empty() {
-        let number = observed.rights.len();
+        let number = rights.len();
         let text = format!("the user may do what an installation needs ({number} rights)");
         return Finding::ok(CheckId::Rights, text);
     }
@@ -67,9 +71,8 @@ fn rights(observed: &ObservedBefore) -> Finding {
         .names(missing)
 }
 
-fn pod_security(observed: &ObservedBefore) -> Finding {
-    let namespace = &observed.common.namespace;
-    let Some(labels) = &observed.namespace_labels else {
+fn pod_security(namespace: &str, found: &Installation) -> Finding {
+    let Installation::Namespace(labels) = found else {
         let text = format!("namespace `{namespace}` does not exist");
         return Finding::warning(CheckId::PodSecurity, text).hint(format!(
             "create it with `kubectl create namespace {namespace}`"
@@ -225,10 +228,8 @@ fn other_mesh_cni(daemon_sets: &[DaemonSet]) -> Vec<Finding> {
     findings
 }
 
-fn injectors(observed: &ObservedBefore) -> Vec<Finding> {
-    let namespace = &observed.istio_namespace;
-    let findings: Vec<_> = observed
-        .istio
+fn injectors(maps: &[ConfigMap], namespace: &str) -> Vec<Finding> {
+    let findings: Vec<_> = maps
         .iter()
         .filter(|map| map.name.starts_with(INJECTOR))
         .map(|map| {

@@ -9,12 +9,12 @@ use mesh_cni_plan::MeshConf;
 use std::collections::BTreeMap;
 
 use super::objects::{ConfigMap, DaemonSet};
-use super::observed::{AgentAnswer, Observed, ObservedAfter, ObservedBefore};
+use super::observed::{AgentAnswer, Installation, Observed, ObservedAfter, ObservedBefore};
 use super::pods::PodDecisions;
 use super::{CheckArguments, rights};
-use crate::cluster::Cluster;
 use crate::cluster::agents::AgentPod;
 use crate::cluster::exec::{ExecError, ExecLimits, ExecOutput};
+use crate::cluster::{Cluster, Listed};
 use crate::failure::Failure;
 
 /// The `ConfigMap` in which the chart keeps the plugin's entry.
@@ -45,13 +45,12 @@ pub(crate) async fn before(
     let istio = common.list::<ConfigMap>(cluster, &path, Selector::default());
     let istio = istio.await;
     Ok(ObservedBefore {
-        rights: common
-            .known("the user's rights", rights)
-            .unwrap_or_default(),
-        namespace_labels: common
-            .known("the namespace", namespace)
-            .flatten()
-            .map(|found| found.labels),
+        rights: common.known("the user's rights", rights),
+        installation: common.known("the namespace", namespace).map(|found| {
+            found.map_or(Installation::NoNamespace, |found| {
+                Installation::Namespace(found.labels)
+            })
+        }),
         istio,
         istio_namespace: arguments.istio_namespace.clone(),
         common,
@@ -76,11 +75,24 @@ pub(crate) async fn after(
         .map(|(node, pod)| (node.to_owned(), pod.clone()))
         .collect();
     let events = common.list(cluster, "/api/v1/events", SANDBOX_EVENTS).await;
+    let (mut answers, mut lists) = (BTreeMap::new(), BTreeMap::new());
+    exec(cluster, &agents, AgentPod::status_command, |pod, output| {
+        answers.insert(pod.node.clone(), answer(output));
+    })
+    .await;
+    // An agent of an earlier version has no such command; the answer above says less then.
+    exec(cluster, &agents, AgentPod::pods_command, |pod, output| {
+        let list = output.ok().filter(|output| output.exit_code == 0);
+        let list = list.and_then(|output| serde_json::from_slice(&output.stdout).ok());
+        lists.extend(list.map(|list| (pod.node.clone(), list)));
+    })
+    .await;
     Ok(ObservedAfter {
-        answers: answers(cluster, &agents).await,
-        agents,
-        events,
         common,
+        agents,
+        answers,
+        lists,
+        events,
     })
 }
 
@@ -105,31 +117,23 @@ async fn installed_conf(
     }
 }
 
-/// Asks every agent whose container may run.
-async fn answers(
+/// Runs a command in every agent whose container runs.
+async fn exec(
     cluster: &Cluster,
     agents: &BTreeMap<String, AgentPod>,
-) -> BTreeMap<String, Result<AgentAnswer, String>> {
-    let mut answers = BTreeMap::new();
-    let asked = agents
-        .values()
-        .filter(|pod| pod.waits_for.is_none() && pod.phase == "Running");
-    let mut directories = BTreeMap::<_, Vec<_>>::new();
-    for pod in asked {
-        directories
-            .entry(pod.status_command())
-            .or_default()
-            .push(pod);
+    command: impl Fn(&AgentPod) -> Vec<String>,
+    mut on_end: impl FnMut(&AgentPod, Result<ExecOutput, ExecError>),
+) {
+    let runs = |pod: &&AgentPod| pod.waits_for.is_none() && pod.phase == "Running";
+    let mut same = BTreeMap::<_, Vec<_>>::new();
+    for pod in agents.values().filter(runs) {
+        same.entry(command(pod)).or_default().push(pod);
     }
-    for (command, pods) in directories {
+    for (command, pods) in same {
         let command: Vec<_> = command.iter().map(String::as_str).collect();
-        cluster
-            .exec_each(pods, &command, ExecLimits::default(), |pod, output| {
-                answers.insert(pod.node.clone(), answer(output));
-            })
-            .await;
+        let limits = ExecLimits::default();
+        cluster.exec_each(pods, &command, limits, &mut on_end).await;
     }
-    answers
 }
 
 fn answer(output: Result<ExecOutput, ExecError>) -> Result<AgentAnswer, String> {
@@ -160,13 +164,13 @@ impl Observed {
     }
 
     /// The decisions for all pods, page by page: their facts are not kept.
-    async fn decisions(&mut self, cluster: &Cluster, conf: &MeshConf) -> PodDecisions {
+    async fn decisions(&mut self, cluster: &Cluster, conf: &MeshConf) -> Option<PodDecisions> {
         let mut decisions = PodDecisions::default();
         let mut unreadable = Vec::new();
         let labels: BTreeMap<_, _> = if conf.exclude_namespace_selector.is_some() {
             let namespaces =
                 self.list::<Namespace>(cluster, "/api/v1/namespaces", Selector::default());
-            let namespaces = namespaces.await.into_iter();
+            let namespaces = namespaces.await.into_iter().flatten();
             namespaces.map(|each| (each.name, each.labels)).collect()
         } else {
             BTreeMap::new()
@@ -185,9 +189,9 @@ impl Observed {
             }
         });
         let pods = pods.await;
-        self.known("pods", pods);
+        let known = self.known("pods", pods);
         self.unreadable.extend(unreadable);
-        decisions
+        known.map(|()| decisions)
     }
 
     async fn list<O: Object>(
@@ -195,12 +199,15 @@ impl Observed {
         cluster: &Cluster,
         path: &str,
         selector: Selector<'_>,
-    ) -> Vec<O> {
+    ) -> Option<Vec<O>> {
         let what = path.rsplit('/').next().unwrap_or(path);
         let listed = self.known(what, cluster.list(path, selector).await);
-        let listed = listed.unwrap_or_default();
-        self.unreadable.extend(listed.unreadable);
-        listed.objects
+        let Listed {
+            objects,
+            unreadable,
+        } = listed?;
+        self.unreadable.extend(unreadable);
+        Some(objects)
     }
 
     /// The result of a request; a failed one is a finding.

@@ -36,7 +36,9 @@ pub(super) fn directories(node: &Node) -> (&'static [&'static str], &'static str
 
 /// How many pods are redirected and skipped, and which are refused.
 pub(super) fn pods(observed: &Observed, verbs: [&str; 2]) -> Vec<Finding> {
-    let pods = &observed.pods;
+    let Some(pods) = &observed.pods else {
+        return Vec::new();
+    };
     let [redirected, refused] = verbs;
     let skipped: usize = pods.skipped.values().sum();
     let reasons = pods.skipped.iter().map(|(code, number)| (*code, *number));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_agent_api::AgentStatus;
+use mesh_cni_agent_api::{AgentStatus, PodList};
 use mesh_cni_kube::namespace::Labels;
 use serde::Deserialize;
 
@@ -11,16 +11,16 @@ use super::objects::{ConfigMap, DaemonSet, PodEvent};
 use super::pods::PodDecisions;
 use crate::cluster::agents::AgentPod;
 
-/// What both judgements need.
+/// What both judgements need. What is `None` cannot be read, and nothing is judged by it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     /// The version of the API server.
     pub(crate) server: String,
     /// The namespace of mesh-cni.
     pub(crate) namespace: String,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) daemon_sets: Vec<DaemonSet>,
-    pub(crate) pods: PodDecisions,
+    pub(crate) nodes: Option<Vec<Node>>,
+    pub(crate) daemon_sets: Option<Vec<DaemonSet>>,
+    pub(crate) pods: Option<PodDecisions>,
     /// What cannot be listed, and why.
     pub(crate) unlisted: Vec<String>,
     /// Objects that cannot be read, and why.
@@ -31,13 +31,21 @@ pub(crate) struct Observed {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ObservedBefore {
     pub(crate) common: Observed,
-    /// What who installs may do, or why that is not known.
-    pub(crate) rights: Vec<Right>,
-    /// The labels of the namespace; `None` if it does not exist.
-    pub(crate) namespace_labels: Option<Labels>,
+    /// What who installs may do; `None` if it is not known.
+    pub(crate) rights: Option<Vec<Right>>,
+    /// The namespace; `None` if it is not known.
+    pub(crate) installation: Option<Installation>,
     /// The `ConfigMap`s of the injector's namespace.
-    pub(crate) istio: Vec<ConfigMap>,
+    pub(crate) istio: Option<Vec<ConfigMap>>,
     pub(crate) istio_namespace: String,
+}
+
+/// The namespace in which mesh-cni would be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Installation {
+    /// It has these labels.
+    Namespace(Labels),
+    NoNamespace,
 }
 
 /// Whether a request would be allowed.
@@ -56,8 +64,10 @@ pub(crate) struct ObservedAfter {
     pub(crate) agents: BTreeMap<String, AgentPod>,
     /// What each agent answers, or why it does not.
     pub(crate) answers: BTreeMap<String, Result<AgentAnswer, String>>,
+    /// The pods of each node whose agent lists them.
+    pub(crate) lists: BTreeMap<String, PodList>,
     /// Events about sandboxes that were not created.
-    pub(crate) events: Vec<PodEvent>,
+    pub(crate) events: Option<Vec<PodEvent>>,
 }
 
 /// What `mesh-cni-agent status --output json` prints.

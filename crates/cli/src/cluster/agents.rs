@@ -100,16 +100,20 @@ impl AgentPod {
     pub(crate) fn status_command(&self) -> Vec<String> {
         let flags = ["--cni-bin-dir=", "--cni-conf-dir=", "--cni-conf-name="];
         let is_used = |argument: &&String| flags.iter().any(|flag| argument.starts_with(flag));
-        let run_dir = self
-            .run_dir
-            .as_ref()
-            .map(|path| format!("--run-dir={path}"));
-        ["/bin/mesh-cni-agent", "status", "--output=json"]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(self.arguments.iter().filter(is_used).cloned())
-            .chain(run_dir)
-            .collect()
+        let mut command = self.command("status");
+        command.extend(self.arguments.iter().filter(is_used).cloned());
+        command
+    }
+
+    /// The command that lists the node's pods.
+    pub(crate) fn pods_command(&self) -> Vec<String> {
+        self.command("pods")
+    }
+
+    fn command(&self, name: &str) -> Vec<String> {
+        let run_dir = self.run_dir.iter().map(|path| format!("--run-dir={path}"));
+        let command = ["/bin/mesh-cni-agent", name, "--output=json"].map(str::to_owned);
+        command.into_iter().chain(run_dir).collect()
     }
 }
 

@@ -94,6 +94,11 @@ fn hint(why: &str, namespace: &str) -> String {
                 "`kubectl -n {namespace} describe pod` of the agent has the error in its Events"
             )
         }
+        _ if why.contains("no network configuration") => {
+            "the agent looks in a directory that the runtime does not use: set the chart's value `platform`, or \
+             `cniConfDir`; see `cni-directories`"
+                .to_owned()
+        }
         _ => format!("read the agent's log: `kubectl -n {namespace} logs POD`"),
     }
 }

@@ -36,6 +36,8 @@ fn hint(reasons: &str) -> &'static str {
         "the plugin on the host has another version than the agent, which replaces it while it runs: read its log"
     } else if reasons.contains("cannot be loaded") {
         "correct the network configuration, which the runtime cannot load either"
+    } else if reasons.contains("no network configuration") {
+        "the agent looks in a directory that the runtime does not use: set the chart's value `platform`, or `cniConfDir`"
     } else {
         "check the directories in `cni-directories`, and read the agent's log"
     }
