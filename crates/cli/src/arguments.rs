@@ -1,5 +1,6 @@
 //! The commands, their flags and their help, as clap's derive reads them.
 
+mod diff;
 mod subject;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 use crate::check::CheckArguments;
 use crate::init::flags::GivenFlags;
 use crate::pods::PodsArguments;
+pub(crate) use diff::DiffArguments;
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 
 /// The program's name.
@@ -75,6 +77,15 @@ pub(crate) enum Command {
         after_help = "Example: mesh-cnictl verify --pod default/productpage-v1-5c7b6d9f4-abcde"
     )]
     Verify(VerifyArguments),
+    /// Show which pods a changed configuration would treat differently
+    ///
+    /// Pods with the same change are one group, with the rules that are removed (`-`) and added (`+`).
+    /// Exit code 0: no pod is treated differently. 1: some are, or the answer depends on labels of
+    /// namespaces, which the pods do not contain.
+    #[command(
+        after_help = "Example: kubectl get pods -A -o yaml | mesh-cnictl diff --conf new.conflist --pods -"
+    )]
+    Diff(DiffArguments),
     /// Apply the rules, as istio-init does in its pod
     ///
     /// Flags, environment variables and defaults are those of Istio's istio-iptables command. A flag

@@ -1,7 +1,7 @@
 //! The cluster, reached with a kubeconfig: lists of objects, the agents, and programs in their
 //! containers.
 
-mod access;
+pub(crate) mod access;
 pub(crate) mod agents;
 pub(crate) mod conf;
 pub(crate) mod exec;

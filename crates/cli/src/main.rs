@@ -9,6 +9,7 @@ mod check;
 mod cluster;
 mod console;
 mod demo;
+mod diff;
 mod documents;
 mod explain;
 mod failure;
@@ -73,6 +74,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Render(arguments) => render::run(arguments, console),
         Command::Explain(arguments) => explain::run(arguments, console),
         Command::Verify(arguments) => verify::run(arguments, console),
+        Command::Diff(arguments) => diff::run(arguments, console),
         Command::Init(flags) => init::run(flags, console),
         Command::Status(arguments) => status::run(arguments, console),
         Command::Check(arguments) => check::run(arguments, console),

@@ -22,7 +22,14 @@ pub(crate) fn read(
     if let Some(path) = &arguments.conf {
         return conf(path, console);
     }
-    let directory = &arguments.cni_conf_dir;
+    of_directory(&arguments.cni_conf_dir, console)
+}
+
+/// The configuration in the directory, else the defaults.
+pub(crate) fn of_directory(
+    directory: &Path,
+    console: &mut Console<'_>,
+) -> Result<MeshConf, Failure> {
     if let Some(path) = find(directory) {
         console.note(format_args!("configuration: `{}`", path.display()));
         return conf(&path, console);

@@ -16,12 +16,13 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{explain, pods, select, status, verify, version};
+use crate::{diff, explain, pods, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
         ("check", of::<check_command::report::Report>()),
+        ("diff", of::<diff::report::Document>()),
         ("explain", of::<Vec<explain::report::Document>>()),
         ("pods", of::<pods::document::Document>()),
         ("select", of::<select::Report>()),

@@ -1,6 +1,7 @@
 //! Black-box tests of mesh-cnictl: stdout, stderr and exit code, without root.
 #![expect(clippy::unwrap_used, reason = "a test fails on unexpected errors")]
 
+mod diff;
 mod documents;
 mod explain;
 mod init;
