@@ -111,6 +111,8 @@ fn the_version_of_the_api_server_decides_about_directories() {
             let version = format!("v1.34.1{mark}1");
             assert_eq!(Platform::of_version(&version), Some(platform));
             let installed = cluster.install(&version, &[]);
+            let noted = format!(", for platform {}:", platform.name);
+            assert!(installed.stdout.contains(&noted), "{}", installed.stdout);
             assert_platform(&daemon_set(&installed), platform);
         }
     }
