@@ -145,6 +145,13 @@ pub enum Expression {
         /// The register with the port in network byte order.
         port: Register,
     },
+    /// `log`: writes a line about the packet to the kernel's log.
+    Log {
+        /// The beginning of the line.
+        prefix: Option<String>,
+        /// The level of `syslog(2)`.
+        level: u32,
+    },
     /// `reject`: discards the packet and answers its sender.
     Reject {
         /// The kind of answer: `NFT_REJECT_*`.

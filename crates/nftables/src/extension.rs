@@ -11,7 +11,7 @@ use crate::uapi::netfilter::nf_nat::NF_NAT_RANGE_PROTO_SPECIFIED;
 use crate::uapi::netfilter::tcp::TCPHDR_SYN;
 use crate::uapi::x_tables::{
     Layout, XT_ALIGN, ip6t_icmp, nf_nat, reject, xt_comment, xt_connmark, xt_conntrack, xt_ct,
-    xt_mark, xt_multiport, xt_owner, xt_tcpudp, xt_tproxy,
+    xt_log, xt_mark, xt_multiport, xt_owner, xt_tcpudp, xt_tproxy,
 };
 
 /// The extension for a match; `None` for a match that iptables writes as native expressions.
@@ -72,6 +72,12 @@ pub(crate) fn of_target(target: &Target, family: Family) -> Option<Extension> {
         Target::RestoreMark => copy_mark(xt_connmark::XT_CONNMARK_RESTORE),
         Target::ConntrackZone(zone) => {
             Extension::zeroed(xt_ct::CT).with(xt_ct::ZONE, zone.to_ne_bytes())
+        }
+        // A NUL ends the text.
+        Target::Log { prefix, level } if prefix.len() < xt_log::PREFIX_SIZE => {
+            Extension::zeroed(xt_log::LOG)
+                .with(xt_log::LEVEL, [*level])
+                .with(xt_log::PREFIX, prefix)
         }
         _ => return None,
     })
@@ -230,13 +236,16 @@ fn written_match(extension: &Extension) -> Option<Match> {
             let sense = sense(extension.u8(ip6t_icmp::INVFLAGS)?);
             Match::Icmpv6Type(sense, extension.u8(ip6t_icmp::TYPE)?)
         }
-        "comment" => {
-            let text = extension.info.split(|byte| *byte == 0).next()?;
-            Match::Comment(std::str::from_utf8(text).ok()?.to_owned())
-        }
+        "comment" => Match::Comment(text(&extension.info)?),
         _ => return None,
     };
     (of_match(&condition).as_ref() == Some(extension)).then_some(condition)
+}
+
+/// The text before the first NUL.
+fn text(bytes: &[u8]) -> Option<String> {
+    let text = bytes.split(|byte| *byte == 0).next()?;
+    str::from_utf8(text).ok().map(str::to_owned)
 }
 
 /// Matches that older versions of iptables write as extensions instead of native expressions.
@@ -299,6 +308,10 @@ pub(crate) fn to_target(extension: &Extension, family: Family) -> Option<Target>
             Target::Reject(known.find(|with| reject_number(*with, family) == Some(number))?)
         }
         "CT" => Target::ConntrackZone(extension.u16(xt_ct::ZONE)?),
+        "LOG" => Target::Log {
+            prefix: text(extension.info.get(xt_log::PREFIX..)?)?,
+            level: extension.u8(xt_log::LEVEL)?,
+        },
         _ => return None,
     };
     (of_target(&target, family).as_ref() == Some(extension)).then_some(target)

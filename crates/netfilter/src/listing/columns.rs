@@ -19,6 +19,7 @@ pub(super) fn target(target: &Target) -> String {
         Target::SetMark(_) => "MARK".to_owned(),
         Target::SaveMark | Target::RestoreMark => "CONNMARK".to_owned(),
         Target::ConntrackZone(_) => "CT".to_owned(),
+        Target::Log { .. } => "LOG".to_owned(),
         Target::Opaque(text) => text.split_whitespace().nth(1).unwrap_or("").to_owned(),
     }
 }
@@ -123,6 +124,13 @@ fn target_options(target: &Target, family: Family) -> Option<String> {
         Target::SaveMark => Some("CONNMARK save".to_owned()),
         Target::RestoreMark => Some("CONNMARK restore".to_owned()),
         Target::ConntrackZone(zone) => Some(format!("CT zone {zone}")),
+        Target::Log { prefix, level } => {
+            let prefix = match prefix.as_str() {
+                "" => String::new(),
+                prefix => format!(" prefix \"{prefix}\""),
+            };
+            Some(format!("LOG flags 0 level {level}{prefix}"))
+        }
         Target::Opaque(text) => text
             .split_whitespace()
             .nth(2)

@@ -86,6 +86,7 @@ fn parse_target(words: &[String], is_chain: impl Fn(&str) -> bool) -> Option<Tar
         ["-j", "TPROXY", options @ ..] => tproxy(options)?,
         ["-j", "MARK", "--set-xmark" | "--set-mark", value] => Target::SetMark(mark(value)?),
         ["-j", "CONNMARK", option, rest @ ..] => connmark(option, rest)?,
+        ["-j", "LOG", options @ ..] => log(options)?,
         ["-j", "CT", "--zone", zone] => Target::ConntrackZone(zone.parse().ok()?),
         ["-j", name] if is_chain(name) => Target::Jump(ChainName::new(name).ok()?),
         _ => return None,
@@ -106,6 +107,22 @@ fn tproxy(options: &[&str]) -> Option<Target> {
     Some(Target::Tproxy {
         port: port?,
         mark: written?,
+    })
+}
+
+/// Other options than these add parts of the packet to the line.
+fn log(options: &[&str]) -> Option<Target> {
+    let (mut prefix, mut level) = ("", Target::DEFAULT_LOG_LEVEL);
+    for pair in options.chunks(2) {
+        match pair {
+            ["--log-prefix", value] => prefix = value,
+            ["--log-level", value] => level = value.parse().ok().filter(|level| *level < 8)?,
+            _ => return None,
+        }
+    }
+    Some(Target::Log {
+        prefix: prefix.to_owned(),
+        level,
     })
 }
 

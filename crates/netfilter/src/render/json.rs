@@ -123,6 +123,7 @@ fn target(target: &Target) -> Value {
         Target::SaveMark => json!("save_mark"),
         Target::RestoreMark => json!("restore_mark"),
         Target::ConntrackZone(zone) => json!({ "conntrack_zone": zone }),
+        Target::Log { prefix, level } => json!({ "log": { "prefix": prefix, "level": level } }),
         Target::Opaque(words) => json!({ "opaque": words }),
     }
 }

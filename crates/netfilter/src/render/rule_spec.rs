@@ -39,6 +39,20 @@ pub(crate) fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
+    in_quotes(word)
+}
+
+/// The value of a text option as `iptables-save` writes it: in quotes, unless it has only letters,
+/// digits, `-` and `_`.
+fn quoted_value(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if value.chars().all(is_plain) {
+        return quoted(value);
+    }
+    in_quotes(value)
+}
+
+fn in_quotes(word: &str) -> String {
     let mut quoted = String::from("\"");
     for character in word.chars() {
         if matches!(character, '"' | '\\' | '\'') {
@@ -103,7 +117,7 @@ impl RuleText {
                 self.module_option("conntrack", *sense, "--ctstate", states);
             }
             Match::Comment(text) => {
-                self.module_option("comment", Sense::Is, "--comment", quoted(text));
+                self.module_option("comment", Sense::Is, "--comment", quoted_value(text));
             }
             Match::Opaque(text) => self.push(text),
         }
@@ -131,6 +145,15 @@ impl RuleText {
             Target::SaveMark => self.push("-j CONNMARK --save-mark"),
             Target::RestoreMark => self.push("-j CONNMARK --restore-mark"),
             Target::ConntrackZone(zone) => self.push(format_args!("-j CT --zone {zone}")),
+            Target::Log { prefix, level } => {
+                self.push("-j LOG");
+                if !prefix.is_empty() {
+                    self.push(format_args!("--log-prefix {}", quoted_value(prefix)));
+                }
+                if *level != Target::DEFAULT_LOG_LEVEL {
+                    self.push(format_args!("--log-level {level}"));
+                }
+            }
             Target::Opaque(text) if text.is_empty() => {}
             Target::Opaque(text) => self.push(text),
         }

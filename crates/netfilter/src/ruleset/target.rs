@@ -42,9 +42,21 @@ pub enum Target {
     RestoreMark,
     /// `CT --zone`: track the packet's connection in that zone.
     ConntrackZone(u16),
+    /// `LOG`: write a line about the packet to the kernel's log, and continue with the next rule.
+    Log {
+        /// The beginning of the line, at most 29 bytes.
+        prefix: String,
+        /// The level of `syslog(2)`, 0 to 7.
+        level: u8,
+    },
     /// A target that this crate does not know, as `iptables-save` writes it; empty for a rule that
     /// only counts.
     Opaque(String),
+}
+
+impl Target {
+    /// The level of `LOG` that iptables and nft do not print: a warning.
+    pub const DEFAULT_LOG_LEVEL: u8 = 4;
 }
 
 impl RejectWith {

@@ -59,13 +59,16 @@ pub(super) fn apply(
         Target::ConntrackZone(zone) => (set_zone(*zone, packet, hook)?, Next::Rule),
         Target::Opaque(_) if has_no_effect(target) => (Effect::None, Next::Rule),
         Target::Opaque(text) => return Err(UndecidedReason::Target(text.clone())),
+        Target::Log { .. } => (Effect::None, Next::Rule),
     })
 }
 
 /// Whether the packet continues unchanged, matched or not: the rule only counts or logs.
 pub(super) fn has_no_effect(target: &Target) -> bool {
-    let Target::Opaque(text) = target else {
-        return false;
+    let text = match target {
+        Target::Log { .. } => return true,
+        Target::Opaque(text) => text,
+        _ => return false,
     };
     let mut words = text.split_whitespace();
     match (words.next(), words.next()) {

@@ -75,6 +75,6 @@ fn our_chains_are_listed_in_the_order_of_the_ownership() {
 
     Chain ANOTHER (1 references)
     num pkts bytes target prot opt in out source destination
-    1 0 0 LOG all -- * * 0.0.0.0/0 0.0.0.0/0 -j LOG --log-prefix "a b"
+    1 0 0 LOG all -- * * 0.0.0.0/0 0.0.0.0/0 LOG flags 0 level 4 prefix "a b"
     "#);
 }

@@ -113,7 +113,12 @@ fn condition() -> impl Strategy<Value = Match> {
 }
 
 fn target() -> impl Strategy<Value = Target> {
-    let opaque = ["", "-j LOG", "-j DNAT --to-destination 10.0.0.1", "-g A"];
+    let opaque = [
+        "",
+        "-j LOG --log-uid",
+        "-j DNAT --to-destination 10.0.0.1",
+        "-g A",
+    ];
     prop_oneof![
         2 => Just(Target::Return),
         1 => Just(Target::Accept),
@@ -126,6 +131,10 @@ fn target() -> impl Strategy<Value = Target> {
         1 => Just(Target::SaveMark),
         1 => Just(Target::RestoreMark),
         1 => (0_u16..3).prop_map(Target::ConntrackZone),
+        1 => (select(vec!["", "out: "]), 0_u8..8).prop_map(|(prefix, level)| Target::Log {
+            prefix: prefix.to_owned(),
+            level,
+        }),
         1 => select(opaque.map(|words| Target::Opaque(words.to_owned())).to_vec()),
     ]
 }

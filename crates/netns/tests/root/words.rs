@@ -28,6 +28,9 @@ const WORDS: &str = "*nat\n:ISTIO_OUTPUT - [0:0]\n\
     -A ISTIO_OUTPUT -m owner ! --gid-owner 1337-1338 -j RETURN\n\
     -A ISTIO_OUTPUT -p tcp --dport 5:6 -m owner --uid-owner 5 -m owner --gid-owner 0-4294967294 \
     -j ACCEPT\n\
+    -A ISTIO_OUTPUT -j LOG\n\
+    -A ISTIO_OUTPUT -p tcp -j LOG --log-prefix OUTPUT: --log-level 7\n\
+    -A ISTIO_OUTPUT -j LOG --log-prefix \"29 bytes, with 'a' \\\\ in them\" --log-level 0\n\
     COMMIT\n";
 
 /// Rules that a list in a set merges: ranges that overlap, a port twice.

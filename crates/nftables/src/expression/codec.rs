@@ -95,6 +95,7 @@ expressions! {
     "ct" Ct { key: NFTA_CT_KEY, to: NFTA_CT_DREG }
     "ct" SetCt { key: NFTA_CT_KEY, from: NFTA_CT_SREG }
     "redir" Redirect { port: NFTA_REDIR_REG_PROTO_MIN, flags: NFTA_REDIR_FLAGS }
+    "log" Log { prefix: NFTA_LOG_PREFIX, level: NFTA_LOG_LEVEL }
     "reject" Reject { kind: NFTA_REJECT_TYPE, code: NFTA_REJECT_ICMP_CODE }
     "tproxy" Tproxy { family: NFTA_TPROXY_FAMILY, port: NFTA_TPROXY_REG_PORT }
 }
@@ -137,6 +138,14 @@ pub(crate) fn decode(from: Attributes<'_>) -> Result<Expression, Malformed> {
         "target" => extension(TARGET, fields)?.map(Expression::Target),
         // With a direction it loads something else.
         "ct" if fields.bytes(NFTA_CT_DIRECTION).is_some() => None,
+        // To a program instead of the log, or with parts of the packet.
+        "log"
+            if [NFTA_LOG_GROUP, NFTA_LOG_FLAGS]
+                .into_iter()
+                .any(|kind| fields.bytes(kind).is_some()) =>
+        {
+            None
+        }
         "tproxy" if fields.bytes(NFTA_TPROXY_REG_ADDR).is_some() => None,
         "redir" if has_port_range(fields)? => None,
         _ => decode_fields(name, fields)?,
@@ -294,6 +303,14 @@ mod tests {
                 port: one,
             },
             Expression::Reject { kind: 0, code: 1 },
+            Expression::Log {
+                prefix: Some("out: ".into()),
+                level: 7,
+            },
+            Expression::Log {
+                prefix: None,
+                level: 4,
+            },
             Expression::Match(extension.clone()),
             Expression::Target(extension),
             Expression::Other {

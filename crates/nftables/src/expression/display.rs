@@ -81,6 +81,12 @@ impl fmt::Display for Expression {
                 let family = if is_ipv6 { "ip6" } else { "ip" };
                 write!(f, "{family} port {port}")
             }
+            Self::Log { prefix, level } => {
+                if let Some(prefix) = prefix {
+                    write!(f, "prefix {prefix} ")?;
+                }
+                write!(f, "level {level}")
+            }
             Self::Reject { kind, code } => write!(f, "type {kind} code {code}"),
             Self::Match(extension) | Self::Target(extension) => extension.fmt(f),
             Self::Other { data, .. } => write!(f, "{} bytes", data.len()),

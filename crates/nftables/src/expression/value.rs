@@ -92,6 +92,19 @@ impl AttributeValue for String {
     }
 }
 
+/// A text that may be missing.
+impl AttributeValue for Option<String> {
+    fn write(&self, kind: AttributeType, to: &mut Writer) {
+        if let Some(text) = self {
+            text.write(kind, to);
+        }
+    }
+
+    fn read(kind: AttributeType, from: Attributes<'_>) -> Result<Option<Self>, Malformed> {
+        String::read(kind, from).map(Some)
+    }
+}
+
 impl AttributeValue for Register {
     fn write(&self, kind: AttributeType, to: &mut Writer) {
         to.u32(kind, self.0);

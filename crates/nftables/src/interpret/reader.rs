@@ -162,6 +162,10 @@ impl<'sets> Reader<'sets> {
             Expression::Redirect {
                 port: Some(port), ..
             } => Target::Redirect(self.take_port(*port)?),
+            Expression::Log { prefix, level } => Target::Log {
+                prefix: prefix.clone().unwrap_or_default(),
+                level: u8::try_from(*level).ok()?,
+            },
             Expression::Reject { kind, code } => {
                 Target::Reject(match (*kind, *code, self.family) {
                     (NFT_REJECT_TCP_RST, 0, _) => RejectWith::TcpReset,

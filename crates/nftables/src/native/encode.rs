@@ -140,6 +140,10 @@ pub(super) fn target(target: &Target, family: Family, to: &mut Vec<Expression>) 
             let key = CtKey::Zone;
             to.push(Expression::SetCt { key, from });
         }
+        Target::Log { prefix, level } => to.push(Expression::Log {
+            prefix: Some(prefix.clone()).filter(|prefix| !prefix.is_empty()),
+            level: (*level).into(),
+        }),
         Target::Opaque(text) if text.is_empty() => {}
         _ => return None,
     }

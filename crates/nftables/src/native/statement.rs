@@ -94,10 +94,33 @@ pub(super) fn target(target: &Target) -> Option<Vec<String>> {
         Target::SaveMark => vec!["ct mark set meta mark".to_owned()],
         Target::RestoreMark => vec!["meta mark set ct mark".to_owned()],
         Target::ConntrackZone(zone) => vec![format!("ct zone set {zone}")],
+        Target::Log { prefix, level } => vec![log(prefix, *level)?],
         Target::Opaque(text) if text.is_empty() => Vec::new(),
         Target::Opaque(_) => return None,
     };
     Some(statements)
+}
+
+/// Without the default level, like `nft`.
+fn log(prefix: &str, level: u8) -> Option<String> {
+    let mut statement = "log".to_owned();
+    if !prefix.is_empty() {
+        statement += &format!(" prefix {}", quoted(prefix)?);
+    }
+    if level != Target::DEFAULT_LOG_LEVEL {
+        const NAMES: [&str; 8] = [
+            "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
+        ];
+        statement += &format!(" level {}", NAMES.get(usize::from(level))?);
+    }
+    Some(statement)
+}
+
+/// A text in quotes; `None` for one that `nft` cannot parse: it has no escapes, and `$` begins a
+/// variable.
+fn quoted(text: &str) -> Option<String> {
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '$');
+    text.chars().all(is_plain).then(|| format!("\"{text}\""))
 }
 
 /// The priority of a hook, by `nft`'s name if the hook has one for it.

@@ -84,6 +84,12 @@ pub(crate) mod xt_ct {
     pub(crate) const ZONE: usize = 2;
 }
 
+pub(crate) mod xt_log {
+    //! `xt_LOG.h`, `struct xt_log_info`
+    pub(crate) const LOG: super::Layout = ("LOG", 0, 32);
+    super::constants! { usize: LEVEL = 0, PREFIX = 2, PREFIX_SIZE = 30 }
+}
+
 pub(crate) mod ip6t_icmp {
     //! `linux/netfilter_ipv6/ip6_tables.h`, `struct ip6t_icmp`: a type and a range of codes
     pub(crate) const ICMP6: super::Layout = ("icmp6", 0, 4);
