@@ -76,6 +76,17 @@ impl RuleSet {
         rules.insert(index, rule);
     }
 
+    /// The same rules without comments, to compare with rules whose writer has other ones.
+    #[must_use]
+    pub fn without_comments(mut self) -> Self {
+        let chains = self.tables.iter_mut().flat_map(|table| &mut table.chains);
+        for rule in chains.flat_map(|chain| &mut chain.rules) {
+            let is_comment = |condition: &Match| condition.as_comment().is_some();
+            rule.matches.retain(|condition| !is_comment(condition));
+        }
+        self
+    }
+
     /// The number of rules in all chains.
     pub fn rule_count(&self) -> usize {
         let chains = self.tables.iter().flat_map(|table| &table.chains);

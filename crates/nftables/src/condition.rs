@@ -1,10 +1,12 @@
 //! Conditions of a rule that are comparisons of one field, as expressions and back.
 
+mod range;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{ConntrackState, Family, Mark, Match, Protocol, Sense};
-use mesh_cni_netfilter::value::{Gid, IdRange, InterfaceName, Port, PortRange, Uid};
+use mesh_cni_netfilter::value::{Gid, InterfaceName, Uid};
 
 use crate::expression::{Comparison, Expression, Register};
 use crate::field::Field;
@@ -13,7 +15,9 @@ use crate::uapi::netfilter::nf_conntrack_common::{
     IP_CT_ESTABLISHED, IP_CT_NEW, IP_CT_RELATED, NF_CT_STATE_INVALID_BIT, nf_ct_state_bit,
 };
 use crate::uapi::netfilter::tcp::{TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN};
-use crate::uapi::nf_tables::NFT_BYTEORDER_HTON;
+
+pub(crate) use range::{has_only_upper_bound, ids, port, port_key, port_number, ports};
+use range::{write_ids, write_ports};
 
 /// The flags that `--syn` compares.
 pub(crate) const OPENING_FLAGS: u8 = TCPHDR_FIN | TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK;
@@ -161,49 +165,10 @@ pub(crate) fn read(
     })
 }
 
-/// The condition that an id is between two ids in network byte order, or outside.
-pub(crate) fn ids(
-    field: Field,
-    comparison: Comparison,
-    first: &[u8],
-    last: &[u8],
-) -> Option<Match> {
-    let sense = sense(comparison)?;
-    let id = |data: &[u8]| data.try_into().ok().map(u32::from_be_bytes);
-    let (first, last) = (id(first)?, id(last)?);
-    match field {
-        Field::SocketUid => {
-            let users = IdRange::new(Uid(first), Uid(last))?;
-            Some(Match::OwnerUid(sense, users))
-        }
-        Field::SocketGid => {
-            let groups = IdRange::new(Gid(first), Gid(last))?;
-            Some(Match::OwnerGid(sense, groups))
-        }
-        _ => None,
-    }
-}
-
 fn sense(comparison: Comparison) -> Option<Sense> {
     match comparison {
         Comparison::Equal => Some(Sense::Is),
         Comparison::NotEqual => Some(Sense::IsNot),
-        _ => None,
-    }
-}
-
-/// The condition that a port is between two ports in network byte order, or outside.
-pub(crate) fn ports(
-    field: Field,
-    comparison: Comparison,
-    first: &[u8],
-    last: &[u8],
-) -> Option<Match> {
-    let sense = sense(comparison)?;
-    let ports = PortRange::new(port_number(first)?, port_number(last)?)?;
-    match field {
-        Field::SourcePort => Some(Match::SourcePort(sense, ports)),
-        Field::DestinationPort => Some(Match::DestinationPort(sense, ports)),
         _ => None,
     }
 }
@@ -261,63 +226,6 @@ fn write_address(field: Field, sense: Sense, network: &IpNetwork, to: &mut Vec<E
     to.push(compare(sense, address));
 }
 
-/// Compares with an id, or with the bounds of a range: for that the kernel compares bytes, so the
-/// most significant one must be the first.
-fn write_ids(load: Expression, sense: Sense, (first, last): (u32, u32), to: &mut Vec<Expression>) {
-    to.push(load);
-    if first == last {
-        to.push(compare(sense, host_order(first)));
-        return;
-    }
-    let register = Register::ONE;
-    to.push(Expression::ByteOrder {
-        from: register,
-        to: register,
-        direction: NFT_BYTEORDER_HTON,
-        length: 4,
-        size: 4,
-    });
-    to.push(Expression::Range {
-        register,
-        comparison: equality(sense),
-        first: first.to_be_bytes().to_vec(),
-        last: last.to_be_bytes().to_vec(),
-    });
-}
-
-/// Compares with a port, or with the bounds of a range.
-fn write_ports(load: Expression, sense: Sense, ports: PortRange, to: &mut Vec<Expression>) {
-    let register = Register::ONE;
-    let [first, last] = [ports.first(), ports.last()].map(|port| port.to_be_bytes().to_vec());
-    let condition = if (ports, sense) == (PortRange::ALL, Sense::Is) {
-        return;
-    } else if first == last {
-        compare(sense, first)
-    } else if has_only_upper_bound(ports) {
-        Expression::Compare {
-            register,
-            comparison: match sense {
-                Sense::Is => Comparison::LessOrEqual,
-                Sense::IsNot => Comparison::Greater,
-            },
-            data: last,
-        }
-    } else {
-        Expression::Range {
-            register,
-            comparison: equality(sense),
-            first,
-            last,
-        }
-    };
-    to.extend([load, condition]);
-}
-
-/// Whether a range of ports is compared with its last one only, as iptables does from port 0 on.
-pub(crate) fn has_only_upper_bound(ports: PortRange) -> bool {
-    ports.first() == 0 && (1..u16::MAX).contains(&ports.last())
-}
-
 /// The network of compared bytes: without a mask the number of bytes is the prefix.
 pub(crate) fn network(data: &[u8], mask: Option<&[u8]>, family: Family) -> Option<IpNetwork> {
     let prefix = match mask {
@@ -364,21 +272,6 @@ fn protocol(data: &[u8]) -> Option<Protocol> {
         [IPPROTO_ICMPV6] => Some(Protocol::Icmpv6),
         _ => None,
     }
-}
-
-/// A port in network byte order.
-pub(crate) fn port_key(port: Port) -> Vec<u8> {
-    port.get().to_be_bytes().to_vec()
-}
-
-/// The port of bytes in network byte order.
-pub(crate) fn port(data: &[u8]) -> Option<Port> {
-    port_number(data).and_then(Port::new)
-}
-
-/// The same, or 0.
-pub(crate) fn port_number(data: &[u8]) -> Option<u16> {
-    data.try_into().ok().map(u16::from_be_bytes)
 }
 
 fn mask_of(mark: Mark) -> Option<Vec<u8>> {

@@ -32,6 +32,11 @@ pub(crate) fn rules(rule: &object::Rule, sets: &[Set]) -> Vec<PlacedRule> {
             let rule = opaque(expressions);
             vec![PlacedRule { rule, place: None }]
         });
+    if let Some(comment) = &rule.comment {
+        for placed in &mut rules {
+            placed.rule.matches.push(Match::Comment(comment.clone()));
+        }
+    }
     if let (Some(counters), [only]) = (counted(expressions), rules.as_mut_slice()) {
         only.rule.counters = counters;
     }

@@ -75,6 +75,8 @@ pub struct Rule {
     pub handle: u64,
     /// Its expressions.
     pub expressions: Vec<Expression>,
+    /// Its comment, which is in the user data as `nft` stores it.
+    pub comment: Option<String>,
 }
 
 /// A set of keys, which is anonymous and constant: it belongs to one rule and does not change.
@@ -151,6 +153,15 @@ impl Table {
             hook: name.builtin().map(|at| Hook::of(iptables, at)),
             policy: None,
         }
+    }
+}
+
+impl Rule {
+    /// Whether the user data of a rule can hold that comment.
+    pub(crate) fn holds_comment(text: &str) -> bool {
+        // NFT_USERDATA_MAXLEN of the kernel, less type and length in front and a NUL behind.
+        const MAX_LENGTH: usize = 256 - 3;
+        text.len() <= MAX_LENGTH && !text.contains('\0')
     }
 }
 

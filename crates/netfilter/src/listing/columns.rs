@@ -31,18 +31,17 @@ pub(super) fn details(rule: &Rule, family: Family) -> String {
         _ => None,
     });
     let transport = protocol.map_or("", Protocol::as_str);
+    let of_rule = || rule.matches.iter().filter(|each| !each.always_holds());
+    let mut header: Vec<_> = of_rule().filter(|each| is_in_header(each)).collect();
+    header.sort();
     let mut texts = Vec::new();
-    let mut in_header = false;
-    for condition in rule.sorted_matches() {
-        let Some(text) = match_text(condition) else {
-            continue;
-        };
-        let was_in_header = in_header;
-        in_header = is_in_header(condition);
-        if in_header && !was_in_header {
+    for condition in of_rule() {
+        if !is_in_header(condition) {
+            texts.extend(match_text(condition));
+        } else if !header.is_empty() {
             texts.push(transport.to_owned());
+            texts.extend(header.drain(..).filter_map(match_text));
         }
-        texts.push(text);
     }
     texts.extend(target_options(&rule.target, family));
     joined(texts, " ")

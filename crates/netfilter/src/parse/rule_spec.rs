@@ -51,6 +51,7 @@ impl<'line> Conditions<'line> {
     }
 }
 
+/// `-p tcp` is enough for the options of the module `tcp`, also after another module.
 fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Match> {
     let condition = match (module, option) {
         ("", "-s") => Match::Source(sense, network_or_address(value)?),
@@ -58,8 +59,10 @@ fn condition(module: &str, option: &str, sense: Sense, value: &str) -> Option<Ma
         ("", "-i") => Match::InInterface(sense, value.parse().ok()?),
         ("", "-o") => Match::OutInterface(sense, value.parse().ok()?),
         ("", "-p") => Match::Protocol(sense, protocol(value)?),
-        ("" | "tcp" | "udp", "--sport") => Match::SourcePort(sense, value.parse().ok()?),
-        ("" | "tcp" | "udp", "--dport") => Match::DestinationPort(sense, value.parse().ok()?),
+        (_, "--sport") if module != "multiport" => Match::SourcePort(sense, value.parse().ok()?),
+        (_, "--dport") if module != "multiport" => {
+            Match::DestinationPort(sense, value.parse().ok()?)
+        }
         ("icmp6", "--icmpv6-type") => Match::Icmpv6Type(sense, value.parse().ok()?),
         ("multiport", "--dports") => Match::DestinationPorts(sense, ports(value)?),
         ("owner", "--uid-owner") => Match::OwnerUid(sense, value.parse().ok()?),

@@ -103,6 +103,14 @@ impl Match {
         }
     }
 
+    /// The text of a comment.
+    pub fn as_comment(&self) -> Option<&str> {
+        match self {
+            Self::Comment(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The form in which conditions with the same effect are equal.
     ///
     /// Lists of ports are sorted, and ranges in them that overlap or adjoin are one. What is not in

@@ -46,10 +46,15 @@ impl Rule {
         }
     }
 
-    /// Whether both rules have the same effect. Ignores the order of matches and of the ports in a
+    /// Whether both rules have the same effect and the same comment. Ignores the order of matches and of the ports in a
     /// list, and counters.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         self.target == other.target && self.canonical_matches() == other.canonical_matches()
+    }
+
+    /// The comments of the rule, usually at most one.
+    pub fn comments(&self) -> Vec<&str> {
+        self.matches.iter().filter_map(Match::as_comment).collect()
     }
 
     /// The matches in their [canonical](Match::canonical) forms, sorted.

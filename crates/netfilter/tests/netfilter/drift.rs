@@ -166,3 +166,34 @@ fn routing_of_a_family_that_is_not_wanted_is_drift() {
     let difference = drift_all(&[], &[found], &OWNERSHIP).unwrap();
     insta::assert_snapshot!(difference, @"policy routing: wanted none, found `fwmark 1337 lookup 133`");
 }
+
+#[test]
+fn the_order_of_ports_in_a_list_is_no_difference() {
+    let with = |ports: &str| {
+        let rule = format!("-A ISTIO_OUTPUT -p tcp -m multiport {ports} -j RETURN");
+        saved(&format!("*nat\n:ISTIO_OUTPUT - [0:0]\n{rule}\nCOMMIT"))
+    };
+    let differ = |one, other| drift(&with(one), &with(other), &OWNERSHIP).is_some();
+    assert!(!differ("--dports 4190,4191", "--dports 4191,4190"));
+    assert!(!differ(
+        "--dports 80,8000:8050,8051:8100",
+        "--dports 8000:8100,80"
+    ));
+    assert!(!differ("! --dports 53,53", "! --dports 53"));
+    assert!(differ("--dports 80,8000:8100", "--dports 80,8000:8101"));
+    assert!(differ("--dports 80", "! --dports 80"));
+}
+
+#[test]
+fn rules_are_compared_with_or_without_their_comments() {
+    let with = |comment: &str| {
+        let rule = format!("-A ISTIO_OUTPUT -p tcp {comment} -j RETURN");
+        saved(&format!("*nat\n:ISTIO_OUTPUT - [0:0]\n{rule}\nCOMMIT"))
+    };
+    let wanted = with("-m comment --comment mesh/one");
+    for other in [with("-m comment --comment mesh/two"), with("")] {
+        assert!(drift(&wanted, &other, &OWNERSHIP).is_some());
+        let (wanted, other) = (wanted.clone(), other.without_comments());
+        assert_eq!(drift(&wanted.without_comments(), &other, &OWNERSHIP), None);
+    }
+}

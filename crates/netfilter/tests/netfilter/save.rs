@@ -30,6 +30,17 @@ fn all_known_rules_are_typed() {
 }
 
 #[test]
+fn a_rendered_rule_is_parsed_as_it_was() {
+    for rule in flat(SAVED) {
+        let spec = render::rule_spec(&rule);
+        let chains = ":DOCKER_OUTPUT - [0:0]\n:ISTIO_OUTPUT - [0:0]\n:A - [0:0]";
+        let read = flat(&format!("*nat\n{chains}\n-A A {spec}\nCOMMIT"));
+        let matches: Vec<_> = read[0].matches.iter().collect();
+        assert_eq!(matches, rule.matches.iter().collect::<Vec<_>>(), "{spec}");
+    }
+}
+
+#[test]
 fn the_text_of_an_unknown_rule_is_kept() {
     let rules = flat(SAVED);
     let foreign = rules

@@ -4,6 +4,7 @@
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netfilter::{drift, parse, render};
 use mesh_cni_netns::{Backend, Change, apply, read};
+use mesh_cni_nftables::native;
 use mesh_cni_rules::OWNERSHIP;
 
 use crate::support::{must, only, saved, scratch, suffix, xtables};
@@ -31,6 +32,13 @@ const WORDS: &str = "*nat\n:ISTIO_OUTPUT - [0:0]\n\
     -A ISTIO_OUTPUT -j LOG\n\
     -A ISTIO_OUTPUT -p tcp -j LOG --log-prefix OUTPUT: --log-level 7\n\
     -A ISTIO_OUTPUT -j LOG --log-prefix \"29 bytes, with 'a' \\\\ in them\" --log-level 0\n\
+    -A ISTIO_OUTPUT -p tcp -m comment --comment \"mesh/with spaces, 'quotes' and \\\"these\\\"\" \
+    --dport 7 -j RETURN\n\
+    -A ISTIO_OUTPUT -m comment --comment plain_word -m owner --uid-owner 7 -j RETURN\n\
+    -A ISTIO_OUTPUT -p udp --dport 8 -m comment --comment a/b -j RETURN\n\
+    -A ISTIO_OUTPUT -p udp --dport 9 -m comment --comment a/b -j RETURN\n\
+    -A ISTIO_OUTPUT -p udp --dport 10 -m comment --comment other -j RETURN\n\
+    -A ISTIO_OUTPUT -m comment --comment last -j LOG --log-prefix x\n\
     COMMIT\n";
 
 /// Rules that a list in a set merges: ranges that overlap, a port twice.
@@ -116,6 +124,29 @@ fn the_programs_print_the_rules_as_if_they_had_written_them() {
             }
         }
     }
+}
+
+/// `render --format nft` prints what the back end nft-native writes.
+#[test]
+fn nft_reads_the_script_of_native_rules() {
+    // nft joins adjacent elements of a set with ranges, and has no escape for quotes.
+    let is_different = |line: &&str| {
+        [":15 ", "3:4,1:2", "these"]
+            .iter()
+            .any(|words| line.contains(words))
+    };
+    let lines: Vec<_> = WORDS.lines().filter(|line| !is_different(line)).collect();
+    let wanted = [rules(&(lines.join("\n") + "\n"), Family::V4)];
+    let (ours, theirs) = (scratch(), scratch());
+    apply(&ours, &xtables(), only(Backend::NftNative), &wanted).unwrap();
+    must(
+        &theirs,
+        "nft",
+        &["-f", "-"],
+        &native::script(&wanted[0]).unwrap(),
+    );
+    let saved = |netns| saved(netns, Backend::NftNative, Family::V4);
+    assert_eq!(saved(&ours), saved(&theirs));
 }
 
 #[test]

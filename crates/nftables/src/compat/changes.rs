@@ -99,5 +99,7 @@ fn append(table: &Table, chain: &ChainName, rule: &Rule) -> Result<Change, Unwri
         chain: table.chain(chain.as_str()),
         handle: 0,
         expressions: expressions(rule, table.family)?,
+        // iptables reads comments from a match.
+        comment: None,
     }))
 }

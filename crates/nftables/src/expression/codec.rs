@@ -228,14 +228,9 @@ mod tests {
         NFTA_PAYLOAD_LEN, NFTA_REDIR_REG_PROTO_MIN, NFTA_TPROXY_REG_PORT,
     };
 
-    fn every_kind() -> Vec<Expression> {
+    fn every_condition() -> Vec<Expression> {
         let (one, two) = (Register::ONE, Register::TWO);
         let key = MetaKey::Mark;
-        let extension = Extension {
-            name: "owner".into(),
-            revision: 1,
-            info: vec![1; 24],
-        };
         vec![
             Expression::Meta { key, to: one },
             Expression::SetMeta { key, from: two },
@@ -280,6 +275,17 @@ mod tests {
                 to: one,
                 data: vec![58, 158],
             },
+        ]
+    }
+
+    fn every_kind() -> Vec<Expression> {
+        let one = Register::ONE;
+        let extension = Extension {
+            name: "owner".into(),
+            revision: 1,
+            info: vec![1; 24],
+        };
+        let others = vec![
             Expression::Verdict(Verdict::Jump("ISTIO_OUTPUT".into())),
             Expression::Verdict(Verdict::Return),
             Expression::Counter {
@@ -317,7 +323,8 @@ mod tests {
                 name: "quota".into(),
                 data: vec![],
             },
-        ]
+        ];
+        [every_condition(), others].concat()
     }
 
     #[test]

@@ -39,8 +39,7 @@ impl fmt::Display for Expression {
                 length,
                 size,
             } => {
-                let is_to_network = *direction == NFT_BYTEORDER_HTON;
-                let operation = if is_to_network { "hton" } else { "ntoh" };
+                let operation = operation(*direction);
                 write!(f, "{to} = {operation}({from}, {size}, {length})")
             }
             Self::Range {
@@ -48,23 +47,13 @@ impl fmt::Display for Expression {
                 comparison,
                 first,
                 last,
-            } => {
-                let (first, last) = (words(first), words(last));
-                write!(f, "{comparison} {register} {first} {last}")
-            }
-            Self::Lookup {
-                key,
-                set,
-                value,
-                inverted,
-                ..
-            } => {
-                write!(f, "{key} set {set}")?;
-                if let Some(value) = value {
-                    write!(f, " d{value}")?;
-                }
-                f.write_str(if *inverted { " 0x1" } else { "" })
-            }
+            } => write!(
+                f,
+                "{comparison} {register} {} {}",
+                words(first),
+                words(last)
+            ),
+            Self::Lookup { .. } => self.fmt_lookup(f),
             Self::Immediate { to, data } => write!(f, "{to} {}", words(data)),
             Self::Verdict(verdict) => write!(f, "reg 0 {verdict}"),
             Self::Counter { packets, bytes } => write!(f, "pkts {packets} bytes {bytes}"),
@@ -82,10 +71,8 @@ impl fmt::Display for Expression {
                 write!(f, "{family} port {port}")
             }
             Self::Log { prefix, level } => {
-                if let Some(prefix) = prefix {
-                    write!(f, "prefix {prefix} ")?;
-                }
-                write!(f, "level {level}")
+                let prefix = prefix.iter().map(|prefix| format!("prefix {prefix} "));
+                write!(f, "{}level {level}", prefix.collect::<String>())
             }
             Self::Reject { kind, code } => write!(f, "type {kind} code {code}"),
             Self::Match(extension) | Self::Target(extension) => extension.fmt(f),
@@ -95,9 +82,37 @@ impl fmt::Display for Expression {
     }
 }
 
+impl Expression {
+    fn fmt_lookup(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Lookup {
+            key,
+            set,
+            value,
+            inverted,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        write!(f, "{key} set {set}")?;
+        if let Some(value) = value {
+            write!(f, " d{value}")?;
+        }
+        f.write_str(if *inverted { " 0x1" } else { "" })
+    }
+}
+
 impl fmt::Display for Extension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "name {} rev {}", self.name, self.revision)
+    }
+}
+
+/// What a `byteorder` does to the numbers.
+fn operation(direction: u32) -> &'static str {
+    match direction {
+        NFT_BYTEORDER_HTON => "hton",
+        _ => "ntoh",
     }
 }
 

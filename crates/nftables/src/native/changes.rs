@@ -78,11 +78,17 @@ fn append(
         });
     }
     target(&folded.rule.target, family, &mut expressions)?;
+    let comment = match folded.rule.comments().as_slice() {
+        [] => None,
+        [only] if object::Rule::holds_comment(only) => Some((*only).to_owned()),
+        _ => return None,
+    };
     let rule = |expressions| {
         Change::AppendRule(object::Rule {
             chain: chain.clone(),
             handle: 0,
             expressions,
+            comment: comment.clone(),
         })
     };
     changes.push(rule(expressions));

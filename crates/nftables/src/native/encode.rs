@@ -61,6 +61,9 @@ pub(super) fn conditions<'rule>(
     to: &mut Vec<Expression>,
 ) -> Option<()> {
     for condition in in_order(matches) {
+        if condition.as_comment().is_some() {
+            continue;
+        }
         if let Match::DestinationPorts(sense, ports) = condition {
             let elements = elements(&ports_of_list(ports));
             to.push(Field::DestinationPort.load(family));

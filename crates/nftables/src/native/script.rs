@@ -72,9 +72,16 @@ fn rule_lines(family: Family, folded: &Folded<'_>) -> Option<Vec<String>> {
     // The elements of a set have counters of their own.
     statements.extend(folded.values.is_none().then(|| "counter".to_owned()));
     statements.extend(statement::target(&folded.rule.target)?);
+    let comment = match folded.rule.comments().as_slice() {
+        [] => None,
+        [only] => Some(statement::comment(only)?),
+        _ => return None,
+    };
+    statements.extend(comment.clone());
     let mut lines = vec![statements.join(" ")];
     if matches!(folded.rule.target, Target::Tproxy { .. }) {
         matches.push("drop".to_owned());
+        matches.extend(comment);
         lines.push(matches.join(" "));
     }
     Some(lines)

@@ -103,17 +103,26 @@ pub(super) fn target(target: &Target) -> Option<Vec<String>> {
 
 /// Without the default level, like `nft`.
 fn log(prefix: &str, level: u8) -> Option<String> {
-    let mut statement = "log".to_owned();
-    if !prefix.is_empty() {
-        statement += &format!(" prefix {}", quoted(prefix)?);
-    }
-    if level != Target::DEFAULT_LOG_LEVEL {
-        const NAMES: [&str; 8] = [
-            "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
-        ];
-        statement += &format!(" level {}", NAMES.get(usize::from(level))?);
-    }
-    Some(statement)
+    const LEVELS: [&str; 8] = [
+        "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
+    ];
+    let prefix = match prefix {
+        "" => String::new(),
+        prefix => format!(" prefix {}", quoted(prefix)?),
+    };
+    let level = match level {
+        Target::DEFAULT_LOG_LEVEL => String::new(),
+        level => format!(" level {}", LEVELS.get(usize::from(level))?),
+    };
+    Some(format!("log{prefix}{level}"))
+}
+
+/// The comment at the end of a rule; `None` for one that `nft` cannot parse.
+pub(super) fn comment(text: &str) -> Option<String> {
+    /// libnftnl's `NFTNL_UDATA_COMMENT_MAXLEN`
+    const MAX_LENGTH: usize = 128;
+    let text = Some(text).filter(|text| text.len() <= MAX_LENGTH)?;
+    Some(format!("comment {}", quoted(text)?))
 }
 
 /// A text in quotes; `None` for one that `nft` cannot parse: it has no escapes, and `$` begins a
@@ -189,7 +198,9 @@ fn condition(family: Family, condition: &Match, transport: Transport) -> Option<
         Match::Mark(sense, mark) => masked("meta mark", *sense, *mark),
         Match::Connmark(sense, mark) => masked("ct mark", *sense, *mark),
         Match::ConntrackState(sense, states) => conntrack_state(*sense, states),
-        Match::Comment(_) | Match::Opaque(_) => return None,
+        // The end of the rule.
+        Match::Comment(_) => String::new(),
+        Match::Opaque(_) => return None,
     };
     Some(text)
 }

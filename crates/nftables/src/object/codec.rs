@@ -27,6 +27,9 @@ const BIG_ENDIAN_KEYS: [u8; 6] = {
 /// Our own type in the user data of an element; `nft` ignores types that it does not know.
 const PLACE: u8 = 128;
 
+/// The type of a comment in the user data of a rule (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
+const COMMENT: u8 = 0;
+
 impl Table {
     pub(crate) fn encode(&self) -> Writer {
         let mut to = self.encode_name();
@@ -120,6 +123,14 @@ impl Rule {
                     .u32(NFTA_RULE_COMPAT_FLAGS, flags);
             });
         }
+        if let Some(comment) = &self.comment {
+            let text = [comment.as_bytes(), &[0]].concat();
+            let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+            to.bytes(
+                NFTA_RULE_USERDATA,
+                &[&[COMMENT, length], &text[..]].concat(),
+            );
+        }
         to
     }
 }
@@ -157,7 +168,13 @@ pub(crate) fn decode_rule(family: Family, from: Attributes<'_>) -> Result<Rule, 
             .map(decode_list)
             .transpose()?
             .unwrap_or_default(),
+        comment: from.bytes(NFTA_RULE_USERDATA).and_then(decode_comment),
     })
+}
+
+fn decode_comment(data: &[u8]) -> Option<String> {
+    let text = user_data(data, COMMENT)?.strip_suffix(&[0])?;
+    str::from_utf8(text).ok().map(str::to_owned)
 }
 
 impl Set {
@@ -277,13 +294,19 @@ fn decode_element(from: Attributes<'_>) -> Result<Option<Element>, Malformed> {
     }))
 }
 
-/// User data is a list of type, length and value; type and length are one byte each.
-fn decode_place(mut data: &[u8]) -> Option<u16> {
+fn decode_place(data: &[u8]) -> Option<u16> {
+    let place = user_data(data, PLACE)?;
+    place.try_into().ok().map(u16::from_be_bytes)
+}
+
+/// The value of that type in user data: a list of type, length and value; type and length are one
+/// byte each.
+fn user_data(mut data: &[u8], wanted: u8) -> Option<&[u8]> {
     loop {
         let (kind, length) = (*data.first()?, usize::from(*data.get(1)?));
         let value = data.get(2..2 + length)?;
-        if kind == PLACE {
-            return value.try_into().ok().map(u16::from_be_bytes);
+        if kind == wanted {
+            return Some(value);
         }
         data = &data[2 + length..];
     }

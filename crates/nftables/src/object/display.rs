@@ -45,7 +45,11 @@ impl fmt::Display for Rule {
         self.chain.fmt(f)?;
         self.expressions
             .iter()
-            .try_for_each(|expression| write!(f, "\n  {expression}"))
+            .try_for_each(|expression| write!(f, "\n  {expression}"))?;
+        match &self.comment {
+            Some(comment) => write!(f, "\n  comment \"{comment}\""),
+            None => Ok(()),
+        }
     }
 }
 

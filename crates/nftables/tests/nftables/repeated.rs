@@ -24,6 +24,7 @@ fn rule(handle: u64) -> Rule {
         chain: table().chain("output"),
         handle,
         expressions: Vec::new(),
+        comment: None,
     }
 }
 

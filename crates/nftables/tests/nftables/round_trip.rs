@@ -1,8 +1,8 @@
 //! Encoded rules are decoded as the same rules: rule set, changes, bytes, and back.
 
-use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::render::rule_spec;
 use mesh_cni_netfilter::ruleset::{Family, Rule, RuleSet};
+use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
 use mesh_cni_rules::{Dialect, OWNERSHIP, compile, reject_ipv6};
@@ -130,4 +130,51 @@ fn replacing_equal_rules_changes_nothing_and_removing_deletes_all_of_ours() {
     let removal = compat::remove(&installed, &OWNERSHIP);
     let deleted = |change: &&Change| matches!(change, Change::DeleteChain(_));
     assert_eq!(removal.iter().filter(deleted).count(), 4);
+}
+
+/// Every word of the rule model but the foreign rules.
+fn every_word() -> RuleSet {
+    let saved = include_str!("../../../netfilter/tests/data/iptables-save.v4.txt");
+    let lines: Vec<_> = saved
+        .lines()
+        .filter(|line| !line.contains("DNAT"))
+        .collect();
+    parse::save(&(lines.join("\n") + "\n"), Family::V4).unwrap()
+}
+
+#[test]
+fn every_word_is_read_as_it_was_written() {
+    let wanted = every_word();
+    let compat = compat::read(&dump_of(&compat::create(&wanted).unwrap()), Family::V4).rules;
+    let native = native::read(&dump_of(&native::create(&wanted).unwrap()), Family::V4);
+    assert_eq!(specs(&compat), specs(&wanted));
+    assert_eq!(specs(&native), specs(&wanted));
+}
+
+#[test]
+fn what_the_kernel_cannot_hold_is_refused() {
+    let rules = |spec: &str| {
+        let text = format!("*nat\n:A - [0:0]\n-A A {spec}\nCOMMIT\n");
+        parse::save(&text, Family::V4).unwrap()
+    };
+    let comment = |length| {
+        rules(&format!(
+            "-m comment --comment {} -j RETURN",
+            "c".repeat(length)
+        ))
+    };
+    assert!(native::create(&comment(253)).is_ok());
+    assert!(native::create(&comment(254)).is_err());
+    assert!(compat::create(&comment(255)).is_ok());
+    assert!(compat::create(&comment(256)).is_err());
+    assert!(native::script(&comment(128)).is_ok());
+    assert!(native::script(&comment(129)).is_err());
+    let two = rules("-m comment --comment one -m comment --comment two -j RETURN");
+    assert!(native::create(&two).is_err() && compat::create(&two).is_ok());
+    let log = |length| rules(&format!("-j LOG --log-prefix {}", "p".repeat(length)));
+    assert!(compat::create(&log(29)).is_ok());
+    assert!(compat::create(&log(30)).is_err());
+    let ports = |list: &str| rules(&format!("-p tcp -m multiport --dports {list} -j RETURN"));
+    assert!(compat::create(&ports("1,2,3,4,5,6,7,8,9,10,11,12,13,14:20")).is_ok());
+    assert!(compat::create(&ports("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15:20")).is_err());
 }

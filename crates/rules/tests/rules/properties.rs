@@ -118,7 +118,7 @@ fn any_interception() -> impl Strategy<Value = Interception> {
             let mut interception = resolved(&annotations, &environment);
             match &mut interception.inbound {
                 InboundCapture::AllExcept(ports) | InboundCapture::Only(ports) => {
-                    ports.extend(inbound)
+                    ports.extend(inbound);
                 }
                 InboundCapture::None => {}
             }
