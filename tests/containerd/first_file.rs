@@ -109,6 +109,10 @@ fn no_pod_starts_while_the_first_file_is_broken() {
     for (name, break_file) in BROKEN {
         let path = conf(&node, &format!("05-{name}"));
         break_file(path.clone());
+        // containerd does not load its configuration again after the creation of a link.
+        let written = conf(&node, "written");
+        fs::write(&written, "").unwrap();
+        fs::remove_file(written).unwrap();
         wait_for_load(&node, name, |info| {
             let status = info["lastCNILoadStatus"].as_str().unwrap_or_default();
             status.contains(&format!("05-{name}"))
