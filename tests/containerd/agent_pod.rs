@@ -195,7 +195,7 @@ fn expanded(arguments: &Value) -> Vec<String> {
 
 /// The variables, with the node's name for the one that a kubelet sets.
 fn variables(container: &Value) -> Vec<Value> {
-    let variables = container["env"].as_array().unwrap().iter();
+    let variables = container["env"].as_array().into_iter().flatten();
     variables
         .map(|variable| {
             let value = variable["value"].as_str().unwrap_or("node");

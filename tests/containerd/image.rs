@@ -39,18 +39,18 @@ fn the_image_installs_and_uninstalls_the_plugin() {
     assert_eq!(node.live_rules(&plain).tables.len(), 0);
     let status = agent.exec(&["mesh-cnictl", "status"]);
     assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
-    // It finds the sandbox in the node's /proc and reads its rules; this agent knows no pods to compare with.
-    let listed = agent.exec(&["mesh-cnictl", "verify", "--container", &meshed]);
-    assert!(
-        listed.stdout.contains("Chain ISTIO_INBOUND"),
-        "{}",
-        listed.stderr
-    );
-    assert!(
-        listed.stderr.contains("nothing to compare with"),
-        "{}",
-        listed.stderr
-    );
+    // It finds the sandbox in the node's /proc and enters its network namespace; this agent knows no pods to
+    // compare with.
+    let found = agent.exec(&["mesh-cnictl", "verify", "--container", &meshed]);
+    let known = "nothing to compare with";
+    assert!(found.stderr.contains(known), "{}", found.stderr);
+    let (_, pid) = found.stderr.split_once("note: process ").unwrap();
+    let (pid, _) = pid.split_once(", rules read by netlink").unwrap();
+    let packet = "--packet=out tcp 192.0.2.10:80 uid 1000";
+    let explained = agent.exec(&["mesh-cnictl", "explain", "--pid", pid, packet]);
+    assert_eq!(explained.code, 0, "{}", explained.stderr);
+    let end = "outbound listener on 15001";
+    assert!(explained.stdout.contains(end), "{}", explained.stdout);
     let metrics = agent.ready("/metrics");
     for decided in [
         r#"{decision="redirect",reason="container"} 1"#,

@@ -147,10 +147,10 @@ fn a_kept_demo_runs_until_the_cleanup() {
     assert!(nsenter(dump).contains("ISTIO_IN_REDIRECT"));
     let own = |command: &str| {
         let start = format!("     {} {command} ", env!("CARGO_BIN_EXE_mesh-cnictl"));
-        let mut lines = text.lines().filter_map(|line| line.strip_prefix(&start));
-        let line = lines.next().unwrap_or_else(|| panic!("{text}"));
+        let arguments = text.lines().find_map(|line| line.strip_prefix(&start));
+        let arguments = arguments.unwrap_or_else(|| panic!("{text}"));
         let mut words = vec![command];
-        for (index, part) in line.split('\'').enumerate() {
+        for (index, part) in arguments.split('\'').enumerate() {
             match index % 2 {
                 0 => words.extend(part.split_whitespace()),
                 _ => words.push(part),

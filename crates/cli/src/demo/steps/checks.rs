@@ -81,7 +81,7 @@ impl Demo<'_> {
         let own = env::args().next().unwrap_or_else(|| NAME.to_owned());
         let manifest = self.productpage.sandbox.manifest_path(self.node);
         let verify = format!(
-            "{own} verify --pid {pod} --manifest /proc/{node}/root{}",
+            "{own} verify --quiet --pid {pod} --manifest /proc/{node}/root{}",
             manifest.display()
         );
         let commands = [

@@ -125,7 +125,10 @@ fn print_add(
             ))?;
         }
         for line in result.stderr.lines() {
-            report.detail(format_args!("   {}", without_time(line)))?;
+            // The fields and the message, so that both fit in a terminal.
+            let (fields, message) = line.split_once(": ").unwrap_or((line, ""));
+            report.detail(format_args!("   {}", without_time(fields)))?;
+            report.detail(format_args!("     {message}"))?;
         }
         previous = Some(&result.result);
     }
