@@ -17,6 +17,7 @@
     reason = "a person who runs the stages follows the progress"
 )]
 
+mod check;
 mod crio;
 mod external_cluster;
 mod failures;
@@ -50,7 +51,19 @@ const STAGES: &[Stage] = &[
     ("images are built and imported", |cluster| {
         images::import(&cluster.node);
     }),
+    (
+        "check: before the installation",
+        check::before_the_installation,
+    ),
     ("the plugin is enabled", mesh::enable),
+    (
+        "check: after the installation",
+        check::after_the_installation,
+    ),
+    (
+        "check: a drifted pod is named",
+        check::a_drifted_pod_is_named,
+    ),
     ("bookinfo is rolled out", walkthrough::roll_out),
     ("no pod has a privilege", walkthrough::no_pod_is_privileged),
     (

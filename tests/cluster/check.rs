@@ -1,0 +1,113 @@
+//! `mesh-cnictl check`: the cluster before and after the installation, and nodes with faults.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mesh_cni_tests::{finish, mesh_cnictl, must};
+use serde_json::{Value, json};
+
+use crate::test_cluster::{MOST, TestCluster};
+use crate::workload;
+
+/// What the checks say of a cluster without mesh-cni.
+pub(crate) fn before_the_installation(cluster: &mut TestCluster) {
+    let (code, report) = check(cluster, &["--pre"]);
+    insta::assert_snapshot!(statuses(&report), @r"
+    ok api-server
+    ok rights
+    ok pod-security
+    ok node-system
+    ok container-runtime
+    ok platform
+    ok other-mesh-cni
+    ok injector
+    ok pods
+    ");
+    assert_eq!(code, 0, "{report:#}");
+    println!("{}", text(cluster, &["--pre"]));
+}
+
+/// The checks wait until everything works.
+pub(crate) fn after_the_installation(cluster: &mut TestCluster) {
+    let (code, report) = check(cluster, &["--wait", "--timeout=5m"]);
+    insta::assert_snapshot!(statuses(&report), @r"
+    ok api-server
+    ok agent-installed
+    ok agent-ready
+    ok plugin-installed
+    ok cni-directories
+    ok versions
+    ok back-end
+    ok rules
+    ok pods
+    ");
+    assert_eq!(code, 0, "{report:#}");
+    println!("{}", text(cluster, &[]));
+}
+
+/// A rule of a pod is deleted.
+pub(crate) fn a_drifted_pod_is_named(cluster: &mut TestCluster) {
+    let pod = workload::idle("default", "drifts");
+    cluster.kubectl.apply(&pod.to_string());
+    let pod = cluster.ready("default", "drifts");
+    must(
+        &cluster.netns(&pod),
+        "iptables-nft -t nat -D ISTIO_INBOUND 6",
+    );
+    let finding = failed(cluster, "rules");
+    assert_eq!(finding["names"], json!(["default/drifts"]), "{finding:#}");
+    assert!(hint(&finding).contains("mesh-cnictl verify"), "{finding:#}");
+    cluster.kubectl.must("delete pod drifts --wait");
+    works(cluster);
+}
+
+/// No check fails, at the latest after some minutes.
+fn works(cluster: &TestCluster) {
+    let (code, report) = check(cluster, &["--wait", "--timeout=5m"]);
+    assert_eq!(code, 0, "{report:#}");
+}
+
+/// The finding with that identifier, as soon as its check fails.
+fn failed(cluster: &TestCluster, id: &str) -> Value {
+    let deadline = Instant::now() + MOST;
+    loop {
+        let (code, report) = check(cluster, &[]);
+        let findings = report["findings"].as_array().expect("a list");
+        let is_failed = |each: &&Value| each["id"] == id && each["status"] == "failed";
+        if let Some(finding) = findings.iter().find(is_failed) {
+            assert_eq!(code, 1, "{report:#}");
+            println!("{}", text(cluster, &[]));
+            return finding.clone();
+        }
+        assert!(Instant::now() < deadline, "{id} did not fail: {report:#}");
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn hint(finding: &Value) -> &str {
+    finding["hint"].as_str().unwrap_or_default()
+}
+
+/// Each finding's status and identifier.
+fn statuses(report: &Value) -> String {
+    let findings = report["findings"].as_array().expect("a list");
+    let line = |each: &Value| {
+        let word = |field: &str| each[field].as_str().unwrap_or_default().to_owned();
+        word("status") + " " + &word("id")
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn check(cluster: &TestCluster, flags: &[&str]) -> (i32, Value) {
+    let mut command = cluster.kubectl.command_of(mesh_cnictl());
+    let finished = finish(command.args(["check", "--output=json"]).args(flags), "");
+    let report = serde_json::from_str(&finished.stdout);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", finished.stderr));
+    (finished.code, report)
+}
+
+/// The same for people.
+fn text(cluster: &TestCluster, flags: &[&str]) -> String {
+    let mut command = cluster.kubectl.command_of(mesh_cnictl());
+    finish(command.arg("check").args(flags), "").stdout
+}
