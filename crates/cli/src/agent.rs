@@ -39,6 +39,18 @@ pub(crate) fn status(socket: &Path) -> Result<AgentStatus, AgentError> {
     get(socket, path::STATUS, STATUS_TIMEOUT, Response::json)
 }
 
+/// The agent's metrics, in the text format.
+pub(crate) fn metrics(socket: &Path) -> Result<String, AgentError> {
+    let text = |response: &Response| match response.status {
+        200 => Ok(String::from_utf8_lossy(&response.body).into_owned()),
+        status => Err(ResponseError::Status {
+            status,
+            message: response.message(),
+        }),
+    };
+    get(socket, path::METRICS, STATUS_TIMEOUT, text)
+}
+
 fn get<T>(
     socket: &Path,
     path: &str,

@@ -9,6 +9,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::bundle::BundleArguments;
 use crate::check::CheckArguments;
 use crate::init::flags::GivenFlags;
 use crate::pods::PodsArguments;
@@ -133,6 +134,17 @@ pub(crate) enum Command {
         after_help = "Example: mesh-cnictl pods -A --rules drifted --rules no --decision redirect"
     )]
     Pods(Box<PodsArguments>),
+    /// Write a support archive of a cluster, without secrets
+    ///
+    /// Takes the plugin's entry, the agents and the decision for each pod; of each node the network
+    /// configurations, the state, the metrics, and the last lines of the logs of agent and plugin; of each
+    /// chosen pod its settings and the comparison of its rules. Values of environment variables, tokens,
+    /// other annotations and other text of configurations are removed; logs of applications are never
+    /// read. Prints what was taken and what was not. Only the file's owner can read it.
+    #[command(
+        after_help = "Example: mesh-cnictl bundle --node worker-1 --pod shop/cart-5c7b6d9f4-abcde"
+    )]
+    Bundle(Box<BundleArguments>),
     /// Print the versions of this program and of the interfaces that it supports
     #[command(after_help = "Example: mesh-cnictl version --output json")]
     Version(VersionArguments),

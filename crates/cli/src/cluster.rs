@@ -5,6 +5,7 @@ pub(crate) mod access;
 pub(crate) mod agents;
 pub(crate) mod conf;
 pub(crate) mod exec;
+mod log;
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 
 mod agent;
 mod arguments;
+mod bundle;
 mod case;
 mod check;
 mod cluster;
@@ -78,6 +79,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {
         Command::Init(flags) => init::run(flags, console),
         Command::Status(arguments) => status::run(arguments, console),
         Command::Check(arguments) => check::run(arguments, console),
+        Command::Bundle(arguments) => bundle::run(arguments, console),
         Command::Pods(arguments) => pods::run(arguments, console),
         Command::Demo(arguments) => demo::run(arguments, console),
         Command::Completions { shell } => documents::completions(*shell, console),

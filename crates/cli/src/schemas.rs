@@ -16,11 +16,12 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{diff, explain, pods, select, status, verify, version};
+use crate::{bundle, diff, explain, pods, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
     vec![
+        ("bundle", of::<bundle::Contents>()),
         ("check", of::<check_command::report::Report>()),
         ("diff", of::<diff::report::Document>()),
         ("explain", of::<Vec<explain::report::Document>>()),
