@@ -14,6 +14,10 @@ CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
 IMAGE_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 # The oldest supported Rust version, as rustup names it.
 MSRV       := $(shell sed -n 's/^rust-version *= *"\(.*\)"$$/\1/p' Cargo.toml).0
+# The kernels of `make kernel-test`: those that run the quick tests, and those that run all. An empty list
+# skips these tests.
+QUICK      ?= 6.1 6.12
+ALL        ?= 5.10 newest
 # Arguments of the demo and the cluster tests: `make demo ARGS=--keep`.
 ARGS       ?=
 
@@ -26,7 +30,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test kernel-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +70,11 @@ cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
 		--test cluster -- $(ARGS)
+
+kernel-test: ## run tests on other kernels, in virtual machines: QUICK="6.1 6.12" ALL="5.10 newest"
+	scripts/setup kernels
+	scripts/kernel-test quick $(QUICK)
+	scripts/kernel-test all $(ALL)
 
 manifests: ## render the chart into deploy/manifests
 	scripts/setup helm

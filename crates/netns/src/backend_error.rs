@@ -52,13 +52,12 @@ impl BackendError {
             Self::Xtables(XtablesError::Refused {
                 backend,
                 program,
-                rule,
                 stderr,
-            }) if !is_about_access(stderr) => (
-                *backend,
-                rule.as_deref().unwrap_or_default(),
-                program.contains("ip6tables"),
-            ),
+                request,
+                ..
+            }) if !is_about_access(stderr) => {
+                (*backend, request.as_str(), program.contains("ip6tables"))
+            }
             Self::Xtables(XtablesError::NoKernel { modules, .. }) => return modules.clone(),
             Self::Xtables(_) => return Vec::new(),
         };

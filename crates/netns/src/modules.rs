@@ -35,14 +35,14 @@ pub(crate) fn of_extension(query: &Query) -> Vec<String> {
 }
 
 /// The modules for a refused request: a rule in the format of iptables, a chain as `nft` lists it, or
-/// the table of a refused `COMMIT`, such as `*nat`. Empty if the text names nothing that is a module.
+/// the lines of a table for `iptables-restore`. Empty if the text names nothing that is a module.
 pub(crate) fn of_request(backend: Backend, is_ipv6: bool, text: &str) -> Vec<String> {
     let mut modules = Vec::new();
     if text.contains("type nat ") {
         modules.push("nft_chain_nat".to_owned());
     }
     if backend == Backend::IptablesLegacy
-        && let Some(table) = text.strip_prefix('*')
+        && let Some(table) = text.lines().next().and_then(|line| line.strip_prefix('*'))
     {
         let family = if is_ipv6 { "ip6" } else { "ip" };
         modules.extend([format!("{family}_tables"), format!("{family}table_{table}")]);
@@ -157,7 +157,11 @@ mod tests {
             (NftNative, reject, "nft_reject_ipv6"),
             (Netlink, jump, ""),
             (NftNative, chain, "nft_chain_nat"),
-            (IptablesLegacy, "*mangle", "ip6_tables ip6table_mangle"),
+            (
+                IptablesLegacy,
+                "*mangle\n-A ISTIO_DIVERT -p tcp -j MARK\nCOMMIT",
+                "ip6_tables ip6table_mangle xt_mark",
+            ),
             (Netlink, "delete table ip mesh-cni-nat", ""),
         ] {
             let is_ipv6 = text.contains("ip6") || text.starts_with('*');

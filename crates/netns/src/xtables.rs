@@ -1,5 +1,7 @@
 //! The host's iptables programs: finds and runs them.
 
+mod error_output;
+
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use crate::backend::Backend;
 use crate::policy_route;
 use crate::program::{Finished, ProgramError, RunLimits, Stdin, run};
 use crate::user_ns::UserNs;
+use error_output::{named_line, one_line, request};
 
 /// Where the host's programs are, and their limits.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub enum XtablesError {
         rule: Option<String>,
         /// Its error output, on one line.
         stderr: String,
+        /// What the program asked the kernel for: the refused line, or all lines of a refused table.
+        request: String,
     },
     /// The policy routing of the rules.
     #[error("{backend}: cannot read or change the policy routing of TPROXY")]
@@ -226,6 +231,7 @@ impl Xtables {
             program,
             rule: named_line(&stderr, input).map(str::to_owned),
             stderr: one_line(&stderr, finished.status.code()),
+            request: request(&stderr, input),
         })
     }
 
@@ -329,72 +335,6 @@ fn name_of(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-/// The line of the input whose number is in `line 7 failed` or `Error occurred at line: 7`.
-fn named_line<'input>(stderr: &str, input: &'input str) -> Option<&'input str> {
-    let (_, behind) = stderr
-        .split_once("line ")
-        .or_else(|| stderr.split_once("line: "))?;
-    let digits: String = behind
-        .trim_start()
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    let number: usize = digits.parse().ok()?;
-    let last = number.checked_sub(1)?;
-    match input.lines().nth(last)? {
-        // What was refused is the table.
-        "COMMIT" => {
-            let before: Vec<_> = input.lines().take(last).collect();
-            let mut tables = before.into_iter().rev();
-            tables.find(|line| line.starts_with('*'))
-        }
-        line => Some(line),
-    }
-}
-
 fn at(rule: Option<&str>) -> String {
     rule.map(|rule| format!(" at `{rule}`")).unwrap_or_default()
-}
-
-fn one_line(stderr: &str, code: Option<i32>) -> String {
-    let mut lines = Vec::new();
-    for line in stderr.lines().map(str::trim) {
-        // Programs repeat a warning for each rule.
-        if !line.is_empty() && !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    match (lines.is_empty(), code) {
-        (false, _) => lines.join("; "),
-        (true, Some(code)) => format!("exited with code {code} and no output"),
-        (true, None) => "killed by a signal".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{named_line, one_line};
-
-    #[test]
-    fn the_refused_line_is_found() {
-        let input = "*nat\n-N A\nCOMMIT\n";
-        let stderr = "iptables-nft-restore: line 2 failed: Chain already exists.";
-        assert_eq!(named_line(stderr, input), Some("-N A"));
-        assert_eq!(
-            named_line("Error occurred at line: 1\n", input),
-            Some("*nat")
-        );
-        assert_eq!(named_line("line 3 failed", input), Some("*nat"));
-        assert_eq!(named_line("line 9 failed", input), None);
-        assert_eq!(named_line("line 0 failed", input), None);
-        assert_eq!(named_line("no number", input), None);
-    }
-
-    #[test]
-    fn error_output_is_joined_to_one_line() {
-        assert_eq!(one_line("a\n\n  b \n", Some(1)), "a; b");
-        assert_eq!(one_line("a\nb\na\na\n", Some(1)), "a; b");
-        assert_eq!(one_line("", Some(3)), "exited with code 3 and no output");
-        assert_eq!(one_line(" \n", None), "killed by a signal");
-    }
 }
