@@ -1,7 +1,7 @@
 //! The plugin's entry and the list that contains it.
 
 use mesh_cni_plan::{Decoded, MeshConf, PLUGIN_TYPE};
-use mesh_cni_spec::{ConfList, NetConf};
+use mesh_cni_spec::{ConfList, NetConf, plugin_type};
 use serde_json::{Value, json};
 
 use crate::property::assert_one_line;
@@ -52,7 +52,7 @@ fn check<'a>(decoded: &Decoded, mut keys: impl Iterator<Item = &'a String>) {
 fn change(list: &ConfList) {
     let mut changed = reparsed(list);
     let others = |list: &ConfList| -> Vec<Value> {
-        let is_other = |plugin: &&Value| plugin["type"] != PLUGIN_TYPE;
+        let is_other = |plugin: &&Value| plugin_type(plugin) != Some(PLUGIN_TYPE);
         list.plugins().iter().filter(is_other).cloned().collect()
     };
     let entry = json!({"type": PLUGIN_TYPE, "plugin_log_level": "warn"});

@@ -7,7 +7,7 @@ use std::string::FromUtf8Error;
 
 use mesh_cni_plan::{ConfError, MeshConf, PLUGIN_TYPE};
 use mesh_cni_selector::{InvalidItem, MAX_LIST_BYTES, ManifestError, PodFacts};
-use mesh_cni_spec::{ConfList, ConfListError};
+use mesh_cni_spec::{ConfList, ConfListError, plugin_type};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -191,7 +191,7 @@ fn entry(
 
 /// Whether an entry of a list is the plugin's.
 pub(crate) fn is_ours(plugin: &Value) -> bool {
-    plugin.get("type").and_then(Value::as_str) == Some(PLUGIN_TYPE)
+    plugin_type(plugin) == Some(PLUGIN_TYPE)
 }
 
 fn types(plugins: &[Value]) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use mesh_cni_plan::PLUGIN_TYPE;
-use mesh_cni_spec::parse_json;
+use mesh_cni_spec::{parse_json, plugin_type};
 use serde_json::{Map, Value};
 
 use crate::{ConfFile, ConfKind, NodePaths, NodeState};
@@ -57,7 +57,7 @@ pub(crate) fn has_delegates(conf: &ConfFile) -> bool {
     let calls_others = |plugin: &Value| {
         let is_multus = ["multus", "multus-shim"]
             .into_iter()
-            .any(|name| plugin.get("type").and_then(Value::as_str) == Some(name));
+            .any(|name| plugin_type(plugin) == Some(name));
         is_multus || plugin.get("delegates").is_some()
     };
     conf.list()

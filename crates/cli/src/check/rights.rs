@@ -78,8 +78,11 @@ mod tests {
     use super::*;
 
     /// Kinds of templates that only some values create. Who lacks these rights gets an error of Helm.
-    const SOMETIMES: [&str; 4] = [
+    const SOMETIMES: [&str; 7] = [
         "NetworkAttachmentDefinition",
+        "NetworkPolicy",
+        "PodMonitor",
+        "PrometheusRule",
         "ResourceQuota",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",

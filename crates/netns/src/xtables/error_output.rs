@@ -11,7 +11,7 @@ pub(super) fn request(stderr: &str, input: &str) -> String {
         return String::new();
     };
     let lines: Vec<_> = input.lines().take(last + 1).collect();
-    let first = match lines.last() {
+    let first = match lines.get(last) {
         Some(&"COMMIT") => lines.iter().rposition(|line| line.starts_with('*')),
         _ => Some(last),
     };
