@@ -1,11 +1,13 @@
 //! `mesh-cnictl check`: the cluster before and after the installation, and nodes with faults.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mesh_cni_tests::{finish, mesh_cnictl, must};
 use serde_json::{Value, json};
 
+use crate::mesh;
 use crate::test_cluster::{MOST, TestCluster};
 use crate::workload;
 
@@ -59,6 +61,73 @@ pub(crate) fn a_drifted_pod_is_named(cluster: &mut TestCluster) {
     assert!(hint(&finding).contains("mesh-cnictl verify"), "{finding:#}");
     cluster.kubectl.must("delete pod drifts --wait");
     works(cluster);
+}
+
+/// The list loses the entry, and the agent is stopped, so nobody restores it.
+pub(crate) fn a_missing_entry_is_named(cluster: &mut TestCluster) {
+    let path = mesh::list_path(cluster);
+    let whole = mesh::list(cluster);
+    let agent = cluster
+        .kubectl
+        .get("pods --namespace=kube-system --selector=app.kubernetes.io/component=agent");
+    let pid = cluster.pid(&agent["items"][0], &"agent".into());
+    signal(cluster, "-STOP", pid);
+    let mut list: Value = serde_json::from_str(&whole).expect("the list is JSON");
+    let plugins = list["plugins"].as_array_mut().expect("a list has plugins");
+    plugins.retain(|plugin| plugin["type"] != "mesh-cni");
+    fs::write(&path, list.to_string()).expect("the list can be written");
+    let finding = failed(cluster, "plugin-installed");
+    signal(cluster, "-CONT", pid);
+    assert!(
+        hint(&finding).contains("another program rewrote the list"),
+        "{finding:#}"
+    );
+    works(cluster);
+}
+
+/// The agent is given a directory that the runtime does not read.
+pub(crate) fn a_wrong_directory_is_named(cluster: &mut TestCluster) {
+    let patch = json!({"spec": {"template": {"spec": {"volumes": [
+        {"name": "cni-conf", "hostPath": {"path": "/etc/cni/elsewhere", "type": "DirectoryOrCreate"}},
+    ]}}}});
+    patch_agent(cluster, &patch);
+    let finding = failed(cluster, "agent-ready");
+    assert!(hint(&finding).contains("cniConfDir"), "{finding:#}");
+    mesh::enable(cluster);
+    works(cluster);
+}
+
+/// The node has no agent.
+pub(crate) fn a_node_without_an_agent_is_named(cluster: &mut TestCluster) {
+    let term = json!({"matchExpressions": [{"key": "none", "operator": "Exists"}]});
+    let affinity = json!({"nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]},
+    }});
+    patch_agent(
+        cluster,
+        &json!({"spec": {"template": {"spec": {"affinity": affinity}}}}),
+    );
+    let finding = failed(cluster, "agent-missing");
+    assert!(hint(&finding).contains("describe daemonset"), "{finding:#}");
+    patch_agent(
+        cluster,
+        &json!({"spec": {"template": {"spec": {"affinity": null}}}}),
+    );
+    works(cluster);
+}
+
+/// Sends a signal to a process of the node.
+fn signal(cluster: &TestCluster, signal: &str, pid: u64) {
+    let mut command = cluster.node.isolated_host().command("kill");
+    let sent = finish(command.args([signal, &pid.to_string()]), "");
+    assert_eq!(sent.code, 0, "{}", sent.stderr);
+}
+
+fn patch_agent(cluster: &TestCluster, patch: &Value) {
+    let patch = patch.to_string();
+    let words = mesh::AGENT.split(' ').chain(["--patch", &patch]);
+    let patched = cluster.kubectl.run(["patch"].into_iter().chain(words), "");
+    assert_eq!(patched.code, 0, "{}", patched.stderr);
 }
 
 /// No check fails, at the latest after some minutes.

@@ -25,6 +25,7 @@ mod images;
 mod mesh;
 mod migration;
 mod pod_kinds;
+mod pods;
 mod repair;
 mod supervisor;
 mod test_cluster;
@@ -155,6 +156,22 @@ const STAGES: &[Stage] = &[
     (
         "migration back: nothing can be restored",
         migration::a_refused_restoration_leaves_a_working_node,
+    ),
+    (
+        "pods and bundle show the state of the cluster",
+        pods::pods_and_bundle_show_the_state_of_the_cluster,
+    ),
+    (
+        "check: a missing entry is named",
+        check::a_missing_entry_is_named,
+    ),
+    (
+        "check: a wrong directory is named",
+        check::a_wrong_directory_is_named,
+    ),
+    (
+        "check: a node without an agent is named",
+        check::a_node_without_an_agent_is_named,
     ),
 ];
 

@@ -211,7 +211,7 @@ fn a_platform_sets_the_directories() {
     let unknown = output(&mut mesh_cnictl(&["status", "--platform", "k8s"]));
     assert_eq!(unknown.status.code(), Some(2));
     insta::assert_snapshot!(stderr(&unknown), @r"
-    error: `k8s` is not a known platform; known are bottlerocket, gke, k3d, k3s, microk8s, minikube, openshift, rke2, talos
+    error: `k8s` is not a known platform; known are bottlerocket, eks, gke, k3d, k3s, microk8s, minikube, openshift, rke2, talos
     hint: set the directories with --cni-bin-dir and --cni-conf-dir
     ");
 }
