@@ -67,6 +67,10 @@ fn in_quotes(word: &str) -> String {
 #[derive(Default)]
 struct RuleText {
     text: String,
+    /// The protocol of the rule, as far as it is written.
+    protocol: Option<Protocol>,
+    /// Whether the last module is `multiport`, whose options are read as its own.
+    is_in_multiport: bool,
 }
 
 impl RuleText {
@@ -85,7 +89,18 @@ impl RuleText {
 
     fn module_option(&mut self, module: &str, sense: Sense, option: &str, value: impl Display) {
         self.push(format_args!("-m {module}"));
+        self.is_in_multiport = module == "multiport";
         self.option(sense, option, value);
+    }
+
+    /// An option of the module `tcp` or `udp`, which `-p` loads.
+    fn port(&mut self, sense: Sense, option: &str, port: impl Display) {
+        match self.protocol {
+            Some(protocol) if self.is_in_multiport => {
+                self.module_option(protocol.as_str(), sense, option, port);
+            }
+            _ => self.option(sense, option, port),
+        }
     }
 
     fn condition(&mut self, condition: &Match) {
@@ -94,9 +109,12 @@ impl RuleText {
             Match::Destination(sense, range) => self.option(*sense, "-d", range),
             Match::InInterface(sense, name) => self.option(*sense, "-i", name),
             Match::OutInterface(sense, name) => self.option(*sense, "-o", name),
-            Match::Protocol(sense, protocol) => self.option(*sense, "-p", protocol),
-            Match::SourcePort(sense, port) => self.option(*sense, "--sport", port),
-            Match::DestinationPort(sense, port) => self.option(*sense, "--dport", port),
+            Match::Protocol(sense, protocol) => {
+                self.protocol = Some(*protocol);
+                self.option(*sense, "-p", protocol);
+            }
+            Match::SourcePort(sense, port) => self.port(*sense, "--sport", port),
+            Match::DestinationPort(sense, port) => self.port(*sense, "--dport", port),
             Match::TcpSyn(sense) => self.option(*sense, "--tcp-flags", TCP_SYN),
             Match::Icmpv6Type(sense, number) => {
                 self.module_option("icmp6", *sense, "--icmpv6-type", number);
