@@ -10,6 +10,8 @@ TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-cli/schema
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
 # Features whose tests need a Kubernetes node: `make cluster-test` runs them.
 CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
+# Features whose tests need a virtual machine: `make kernel-test` runs them.
+KERNEL_TEST_FEATURES ?= mesh-cni-tests/kernel-tests
 # Rust targets of the image's programs.
 IMAGE_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 # The oldest supported Rust version, as rustup names it.
@@ -73,8 +75,8 @@ cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 
 kernel-test: ## run tests on other kernels, in virtual machines: QUICK="6.1 6.12" ALL="5.10 newest"
 	scripts/setup kernels
-	scripts/kernel-test quick $(QUICK)
-	scripts/kernel-test all $(ALL)
+	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test quick $(QUICK)
+	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test all $(ALL)
 
 manifests: ## render the chart into deploy/manifests
 	scripts/setup helm

@@ -94,13 +94,13 @@ pub(crate) fn it_explains_the_first_difference(cluster: &mut TestCluster) {
     // A pod that no longer exists is not found. Its sandbox may exist for a moment longer.
     let mut last = verify(cluster, place);
     for _ in 0..150 {
-        if last.code == 3 {
+        if last.code == 2 {
             break;
         }
         thread::sleep(Duration::from_millis(200));
         last = verify(cluster, place);
     }
-    assert_eq!(last.code, 3, "{}{}", last.stdout, last.stderr);
+    assert_eq!(last.code, 2, "{}{}", last.stdout, last.stderr);
 }
 
 /// A pod with `istio-init` is compared with its arguments; a pod without a proxy needs no rules.
