@@ -97,7 +97,7 @@ fn bundle_of(cluster: &TestCluster, secret: &str) {
     };
     assert!(read("pods/default_drifted/verify.json").contains("rule 6 is missing"));
     assert!(!read("pods/default_drifted/facts.json").contains(secret));
-    assert!(read("cluster/entry.json").contains("mesh-cni"));
+    assert!(read("cluster/entry.json").contains("\"backend\""));
     let nodes = fs::read_dir(root.join("nodes")).expect("a directory");
     for node in nodes {
         let node = node

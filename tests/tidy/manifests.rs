@@ -147,9 +147,13 @@ fn enables(makefile: &str, package: &str, feature: &str) -> bool {
     };
     match feature {
         ROOT_FEATURE => names("ROOT_TEST_PACKAGES", package),
-        _ => ["TEST_FEATURES", "CLUSTER_TEST_FEATURES", "KERNEL_TEST_FEATURES"]
-            .iter()
-            .any(|variable| names(variable, &format!("{package}/{feature}"))),
+        _ => [
+            "TEST_FEATURES",
+            "CLUSTER_TEST_FEATURES",
+            "KERNEL_TEST_FEATURES",
+        ]
+        .iter()
+        .any(|variable| names(variable, &format!("{package}/{feature}"))),
     }
 }
 
