@@ -134,7 +134,7 @@ fn replacing_equal_rules_changes_nothing_and_removing_deletes_all_of_ours() {
 
 /// Every word of the rule model but the foreign rules.
 fn every_word() -> RuleSet {
-    let saved = include_str!("../../../netfilter/tests/data/iptables-save.v4.txt");
+    let saved = include_str!("../data/iptables-save.v4.txt");
     let lines: Vec<_> = saved
         .lines()
         .filter(|line| !line.contains("DNAT"))
