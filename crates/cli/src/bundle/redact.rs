@@ -24,7 +24,8 @@ const CONF_KEYS: [&str; 11] = [
     "dst",
 ];
 
-/// The fields of our own entry whose text is kept, beside those of every configuration.
+/// The fields of our own entry whose text is kept, beside those of every configuration. A new field of
+/// the configuration is removed until it is added here.
 const OWN_KEYS: [&str; 15] = [
     "plugin_log_level",
     "exclude_namespaces",
@@ -70,7 +71,7 @@ pub(crate) fn conf(document: &Value) -> Value {
 fn redacted(value: &Value, is_ours: bool, key: Option<&str>) -> Value {
     match value {
         Value::Object(fields) => {
-            let is_ours = fields.get("type").and_then(Value::as_str) == Some("mesh-cni");
+            let is_ours = crate::input::is_ours(value);
             let field = |(key, value): (&String, &Value)| {
                 let value = match value {
                     Value::Object(defaults) if is_ours && key == "defaults" => settings(defaults),
