@@ -61,11 +61,13 @@ fn swap(temporary: NamedTempFile, path: &Path, was: Option<&[u8]>) -> Result<(),
     };
     let exchange = || fs::renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::EXCHANGE);
     match exchange() {
-        Ok(()) if std::fs::read(temporary.path()).is_ok_and(|old| old == was) => {
-            temporary.close().map_err(failed())
-        }
         Ok(()) => {
+            let old = std::fs::read(temporary.path());
+            if old.as_ref().is_ok_and(|old| old == was) {
+                return temporary.close().map_err(failed());
+            }
             exchange().map_err(io::Error::from).map_err(failed())?;
+            old.map_err(DiskError::io("read", path))?;
             Err(changed(path))
         }
         Err(Errno::NOENT) => Err(changed(path)),
