@@ -17,6 +17,7 @@ mod prev_result;
 mod property;
 mod settings;
 mod text;
+mod zds;
 
 /// A parser and the checks of what it returns. It panics if one of them fails.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("prev_result", prev_result::run),
     target("settings", settings::run),
     target("text", text::run),
+    target("zds", zds::run),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {

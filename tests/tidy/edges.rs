@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "mesh-cni-agent-api",
         &["mesh-cni-selector", "mesh-cni-text"],
     ),
+    ("mesh-cni-zds", &["mesh-cni-text"]),
     ("mesh-cni-nftables", &["mesh-cni-netfilter"]),
     (
         "mesh-cni-netns",
@@ -84,6 +85,7 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
         "mesh-cni-agent-api",
         &[DERIVE, ERRORS, JSON, SERDE, SOCKETS, YAML, &["httparse"]],
     ),
+    ("mesh-cni-zds", &[DERIVE, ERRORS]),
     (
         "mesh-cni-netfilter",
         &[DERIVE, ERRORS, JSON, &["ipnetwork"]],
