@@ -1,5 +1,6 @@
-//! A whole ADD against the floor: the same rules by `nsenter … iptables-nft-restore`. Then a burst
-//! of ADDs, and what the rules cost a connection.
+//! A whole ADD against the floor: the same rules by `nsenter … iptables-nft-restore`; and against
+//! the limit: a program that sends the same batch from memory. Then a burst of ADDs, and what the
+//! rules cost a connection.
 //!
 //! Each run gets a fresh network namespace. The candidates take turns, so that other load affects
 //! all of them alike. Prints medians and ratios, and asserts nothing about time.
@@ -10,20 +11,22 @@
 mod agent_socket;
 mod binary;
 mod burst;
+mod c_program;
 mod connections;
+mod limit;
 mod measure;
 mod table;
 
 use std::env;
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mesh_cni_netfilter::render;
 use mesh_cni_netns::NetNs;
 use mesh_cni_tests::{Attachment, mesh_cni, productpage_rules};
 use serde_json::{Value, json};
 
-use measure::{Sample, measure};
+use measure::{Meter, Sample};
 
 /// How often each candidate runs, unless `RUNS` is set.
 const RUNS: usize = 101;
@@ -31,60 +34,71 @@ const RUNS: usize = 101;
 /// One way to apply the rules.
 struct Candidate {
     name: &'static str,
-    command: fn(&Path) -> Command,
+    command: Box<dyn Fn(&Path) -> Command>,
     input: String,
 }
 
-fn main() -> ExitCode {
-    if let Some(code) = measure::as_measured_child() {
-        return code;
-    }
+fn main() {
     let runs = env::var("RUNS")
         .ok()
         .and_then(|runs| runs.parse().ok())
         .unwrap_or(RUNS);
     let pods = Pods::new();
-    let candidates = candidates(&pods);
+    let meter = Meter::new();
+    let limit = limit::compile();
+    let candidates = candidates(&pods, limit.path());
     let mut samples: Vec<Vec<Sample>> = candidates.iter().map(|_| Vec::new()).collect();
     for _ in 0..runs {
         for (candidate, samples) in candidates.iter().zip(&mut samples) {
             let netns = NetNs::scratch().expect("the benchmark needs root: run `make bench`");
             let command = (candidate.command)(netns.path());
-            samples.push(measure(&command, &candidate.input));
+            samples.push(meter.measure(&command, &candidate.input));
         }
     }
     println!("a whole ADD, {runs} runs each, taking turns, each in a fresh network namespace\n");
     let names = candidates.iter().map(|candidate| candidate.name);
-    println!("{}", table::table(names, &samples));
+    println!("{}", table::table(names, &samples, REFERENCES));
     println!("{}", binary::binary(&mesh_cni()));
     println!("{}", burst::burst(&pods.agent.conf.to_string()));
     println!("a new connection, by the length of the list of excluded ports\n");
     print!("{}", connections::connections(runs));
-    ExitCode::SUCCESS
 }
 
-/// The floor is first: ratios are relative to it. The back ends ask the agent, as on a node.
-fn candidates(pods: &Pods) -> Vec<Candidate> {
+/// The rows that others are compared with, by their place in [`candidates`].
+const REFERENCES: &[(&str, usize)] = &[("floor", 0), ("limit", 1), ("empty", 2)];
+
+/// The back ends ask the agent, as on a node.
+fn candidates(pods: &Pods, limit: PathBuf) -> Vec<Candidate> {
+    let empty = limit.clone();
     let add = |name, source: &Attachment, changes: &[(&str, Value)]| {
         let mut conf = source.conf.clone();
         for (field, value) in changes {
             conf[*field] = value.clone();
         }
-        let (command, input): (fn(&Path) -> Command, _) = (plugin, conf.to_string());
-        Candidate {
-            name,
-            command,
-            input,
-        }
+        candidate(name, plugin, conf.to_string())
     };
     let by = |name, backend: &str| add(name, &pods.agent, &[("backend", json!(backend))]);
     let from = |name, source| add(name, source, &[("backend", json!("netlink"))]);
     vec![
-        Candidate {
-            name: "floor: nsenter iptables-nft-restore",
-            command: floor,
-            input: render::restore(&productpage_rules()),
-        },
+        candidate(
+            "floor: nsenter iptables-nft-restore",
+            floor,
+            render::restore(&productpage_rules()),
+        ),
+        candidate(
+            "limit: the same batch from memory",
+            move |netns| {
+                let mut command = Command::new(&limit);
+                command.arg(netns);
+                command
+            },
+            String::new(),
+        ),
+        candidate(
+            "empty: a program that exits",
+            move |_netns| Command::new(&empty),
+            String::new(),
+        ),
         by("ADD, netlink, facts from the agent", "netlink"),
         from("ADD, netlink, from a file of JSON", &pods.json),
         from("ADD, netlink, from a file of YAML", &pods.yaml),
@@ -97,12 +111,19 @@ fn candidates(pods: &Pods) -> Vec<Candidate> {
             &pods.agent,
             &[("exclude_namespaces", json!(["default"]))],
         ),
-        Candidate {
-            name: "a program that does nothing: true",
-            command: |_netns| Command::new("true"),
-            input: String::new(),
-        },
     ]
+}
+
+fn candidate(
+    name: &'static str,
+    command: impl Fn(&Path) -> Command + 'static,
+    input: String,
+) -> Candidate {
+    Candidate {
+        name,
+        command: Box::new(command),
+        input,
+    }
 }
 
 /// The documented pod, and the sources of its facts.

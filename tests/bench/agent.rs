@@ -6,13 +6,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::panic, reason = "a failure ends the benchmark")]
 
+mod c_program;
 mod measure;
 mod process_figures;
 mod table;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use mesh_cni_tests::{
 };
 use serde_json::{Value, json};
 
-use measure::{Sample, measure};
+use measure::{Meter, Sample};
 use process_figures::Figures;
 
 /// The number of pods on the node.
@@ -35,10 +36,7 @@ const RUNS: usize = 101;
 const SECONDS: u32 = 10;
 const CHANGES: usize = 10;
 
-fn main() -> ExitCode {
-    if let Some(code) = measure::as_measured_child() {
-        return code;
-    }
+fn main() {
     let api = KubeApi::start();
     api.apply(MANIFESTS);
     let mut pods: Vec<_> = (1..PODS)
@@ -78,7 +76,6 @@ fn main() -> ExitCode {
     );
     println!("\na whole ADD, {RUNS} runs each, taking turns\n");
     print!("{}", adds(&started));
-    ExitCode::SUCCESS
 }
 
 /// An agent that is ready.
@@ -157,17 +154,19 @@ fn adds(started: &Started) -> String {
     let mut agent = file.conf.clone();
     agent["pod_source"] = "agent".into();
     agent["cni_agent_run_dir"] = json!(started.agent.client().run_dir);
+    let meter = Meter::new();
     let confs = [file.conf.to_string(), agent.to_string()];
     let mut samples: [Vec<Sample>; 2] = Default::default();
     for _ in 0..RUNS {
         for (conf, samples) in confs.iter().zip(&mut samples) {
             let netns = NetNs::scratch().expect("the benchmark needs root: run `make bench`");
-            samples.push(measure(&Attachment::command("ADD", netns.path()), conf));
+            samples.push(meter.measure(&Attachment::command("ADD", netns.path()), conf));
         }
     }
     table::table(
         ["ADD, pod source file", "ADD, pod source agent"].into_iter(),
         &samples,
+        &[("file", 0)],
     )
 }
 

@@ -1,40 +1,45 @@
-//! A table of medians, with ratios to the first row.
+//! A table of medians, with ratios to some of its rows.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::measure::Sample;
 
-/// One line for each candidate.
+/// One line for each candidate. The references are names and indices of the rows that all rows are
+/// compared with.
 pub(crate) fn table<'name>(
     names: impl Iterator<Item = &'name str>,
     samples: &[Vec<Sample>],
+    references: &[(&str, usize)],
 ) -> String {
-    let mut text = format!(
-        "{:<38} {:>9} {:>7} {:>9} {:>9} {:>9} {:>7} {:>10}\n",
-        "", "wall ms", "ratio", "min", "max", "CPU ms", "ratio", "memory KiB"
-    );
-    let wall = |samples: &[Sample]| sorted(samples, |sample| sample.wall.as_secs_f64() * 1e3);
-    let cpu = |samples: &[Sample]| sorted(samples, |sample| sample.cpu.as_secs_f64() * 1e3);
-    let memory = |sample: &Sample| u32::try_from(sample.memory).map_or(f64::MAX, f64::from);
-    let floor = samples
-        .first()
-        .map(|floor| (median(&wall(floor)), median(&cpu(floor))));
-    let Some((wall_floor, cpu_floor)) = floor else {
-        return text;
+    let mut text = format!("{:<38} {:>8}", "", "wall ms");
+    let mut add = |part: fmt::Arguments<'_>| {
+        text.write_fmt(part)
+            .expect("writing to a string cannot fail");
     };
-    for (name, samples) in names.zip(samples) {
-        let (walls, cpus) = (wall(samples), cpu(samples));
-        let (low, high) = (walls[0], walls[walls.len() - 1]);
-        writeln!(
-            text,
-            "{name:<38} {:>9.2} {:>7.2} {low:>9.2} {high:>9.2} {:>9.2} {:>7.2} {:>10.0}",
-            median(&walls),
-            median(&walls) / wall_floor,
-            median(&cpus),
-            median(&cpus) / cpu_floor,
-            median(&sorted(samples, memory)),
-        )
-        .expect("writing to a string cannot fail");
+    for (name, _) in references {
+        add(format_args!(" {:>8}", format!("/ {name}")));
+    }
+    add(format_args!(
+        " {:>8} {:>8} {:>8} {:>11}\n",
+        "min", "max", "CPU ms", "memory KiB"
+    ));
+    let wall = |samples: &[Sample]| sorted(samples, |sample| sample.wall.as_secs_f64() * 1e3);
+    let cpu = |sample: &Sample| sample.cpu.as_secs_f64() * 1e3;
+    let memory = |sample: &Sample| u32::try_from(sample.memory).map_or(f64::MAX, f64::from);
+    for (name, own) in names.zip(samples) {
+        let walls = wall(own);
+        add(format_args!("{name:<38} {:>8.2}", median(&walls)));
+        for (_, row) in references {
+            let reference = median(&wall(&samples[*row]));
+            add(format_args!(" {:>8.2}", median(&walls) / reference));
+        }
+        add(format_args!(
+            " {:>8.2} {:>8.2} {:>8.2} {:>11.0}\n",
+            walls[0],
+            walls[walls.len() - 1],
+            median(&sorted(own, cpu)),
+            median(&sorted(own, memory)),
+        ));
     }
     text
 }
