@@ -35,6 +35,9 @@ const UNFINISHED: &[&str] = &[
     concat!("FIX", "ME"),
 ];
 
+/// Marks of a conflict between two changes. A line of `=` also underlines headings.
+const CONFLICT: &[&str] = &[concat!("<<<<", "<<< "), concat!(">>>>", ">>> ")];
+
 const PRINTERS: &[&str] = &[
     concat!("print", "ln!"),
     concat!("eprint", "ln!"),
@@ -79,6 +82,15 @@ fn nothing_is_left_unfinished() {
         "Committed code is finished, and every test runs.",
         violations,
     );
+}
+
+#[test]
+fn every_conflict_is_resolved() {
+    let fix = "keep the right text, and remove the marks";
+    let violations = files()
+        .into_iter()
+        .flat_map(|file| found(&file.path, file.lines(), CONFLICT, fix));
+    assert_no_violations("Committed files have no marks of conflicts.", violations);
 }
 
 #[test]
