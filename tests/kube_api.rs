@@ -195,6 +195,112 @@ fn a_cluster_that_is_not_reached_is_explained() {
     );
 }
 
+const CONFIG: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: shop}}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  {name: cart-5c7b6d9f4-abcde, namespace: shop, annotations: {sidecar.istio.io/status: '{}'}}
+spec:
+  containers: [{name: main, image: none}, {name: istio-proxy, image: none}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mesh-cni, namespace: kube-system}
+data: {entry.json: '{"type": "mesh-cni", "exclude_namespace_selector": "team=shop"}'}
+"#;
+
+/// Runs the program on a machine that is not a node.
+fn outside(api: &KubeApi, words: &[&str]) -> Finished {
+    let mut command = Command::new(mesh_cnictl());
+    command.args(words).env_remove("HOME");
+    finish(command.env("KUBECONFIG", api.kubeconfig()), "")
+}
+
+/// Without flags, as there is no agent and no configuration on this machine.
+#[test]
+fn a_pod_of_the_cluster_is_named_from_anywhere() {
+    let api = KubeApi::start();
+    api.apply(NODES_AND_PODS);
+    api.apply(POD);
+    let defaults = outside(&api, &["select", "--pod", "default/meshed"]);
+    assert_eq!(defaults.code, 0, "{}", defaults.stderr);
+    let why =
+        "warning: ConfigMap kube-system/mesh-cni: it does not exist; the decisions are those of";
+    assert!(defaults.stderr.contains(why), "{}", defaults.stderr);
+
+    api.apply(CONFIG);
+    let cart = "shop/cart-5c7b6d9f4-abcde";
+    let packet = "--packet=out tcp 10.0.0.7:9080";
+    let commands: &[(&[&str], i32, &str)] = &[
+        (&["render", "--pod", "default/meshed"], 0, ""),
+        (&["explain", "--pod", "default/meshed", packet], 0, ""),
+        (&["select", "--pod", cart], 1, ""),
+        (
+            &["select", "--pod", "default/refused"],
+            2,
+            "excludeInboundPorts",
+        ),
+        // A Deployment's name, a wrong name, and a wrong namespace.
+        (
+            &["select", "--pod", "shop/cart"],
+            2,
+            "the API server knows no pod shop/cart",
+        ),
+        (&["render", "--pod", "shop/cart"], 2, cart),
+        (
+            &["select", "--pod", "default/mesht"],
+            2,
+            "similar names: default/meshed",
+        ),
+        (&["verify", "--pod", "shpo/cart-5c7b6d9f4-abcde"], 2, cart),
+        (
+            &["verify", "--pod", "default/meshed"],
+            2,
+            "is not on a node yet",
+        ),
+        (
+            &["verify", "--pod", "default/without-sidecar"],
+            3,
+            "node node, where pod default/without-sidecar runs, has no agent in kube-system",
+        ),
+    ];
+    for (words, code, text) in commands {
+        let ended = outside(&api, words);
+        assert_eq!(ended.code, *code, "{words:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(text), "{words:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_changed_configuration_is_compared_with_the_installed_one() {
+    let api = KubeApi::start();
+    api.apply(NODES_AND_PODS);
+    let directory = tempfile::tempdir().expect("a directory");
+    let new = directory.path().join("new.json");
+    fs::write(&new, r#"{"type": "mesh-cni"}"#).expect("it is written");
+    let new = new.display().to_string();
+    let diff = ["diff", "--conf", &new, "--all-namespaces"];
+    let unknown = outside(&api, &diff);
+    assert_eq!(unknown.code, 3, "{}", unknown.stdout);
+    let why = "ConfigMap kube-system/mesh-cni: it does not exist";
+    assert!(unknown.stderr.contains(why), "{}", unknown.stderr);
+
+    api.apply(CONFIG);
+    let known = outside(&api, &diff);
+    assert_eq!(known.code, 1, "{}", known.stderr);
+    let change = "1 of 3 pods differ
+
+1 pod: shop/cart-5c7b6d9f4-abcde
+  old: skip, the labels of namespace `shop` match `exclude_namespace_selector`";
+    assert!(known.stdout.starts_with(change), "{}", known.stdout);
+    let other = outside(&api, &["diff", "--conf", &new, "--namespace", "default"]);
+    assert_eq!(other.code, 0, "{}{}", other.stdout, other.stderr);
+}
+
 /// The command lines of processes that contain this path.
 fn processes_that_name(path: &Path) -> Vec<String> {
     let path = path.to_string_lossy();

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_agent_api::{
-    AgentStatus, Client, HttpError, POD_TIMEOUT, Response, ResponseError, path,
+    AgentStatus, Client, HttpError, POD_TIMEOUT, PodList, Response, ResponseError, path,
 };
 use mesh_cni_selector::PodFacts;
 use thiserror::Error;
 
 /// The timeout for the agent's status, which needs no lookup.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The most pages of pods that are requested: for more pods than a node can run.
+const MAX_PAGES: usize = 50;
 
 /// A request without a usable answer.
 #[derive(Debug, Error)]
@@ -37,6 +40,26 @@ pub(crate) fn facts(socket: &Path, path: &str) -> Result<PodFacts, AgentError> {
 /// The state of the node, as the agent reports it.
 pub(crate) fn status(socket: &Path) -> Result<AgentStatus, AgentError> {
     get(socket, path::STATUS, STATUS_TIMEOUT, Response::json)
+}
+
+/// `NAMESPACE/NAME` of the pods that the agent knows. They only make an error clearer, so without an answer
+/// there are none.
+pub(crate) fn pod_names(socket: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut after: Option<String> = None;
+    for _ in 0..MAX_PAGES {
+        let path = path::pods(after.as_deref());
+        let Ok(page) = get::<PodList>(socket, &path, POD_TIMEOUT, Response::json) else {
+            break;
+        };
+        let full_names = page.pods.iter();
+        names.extend(full_names.map(|pod| format!("{}/{}", pod.namespace, pod.name)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    names
 }
 
 /// The agent's metrics, in the text format.

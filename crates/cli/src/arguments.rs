@@ -11,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::bundle::BundleArguments;
 use crate::check::CheckArguments;
+use crate::cluster::agents::AgentArguments;
 use crate::init::flags::GivenFlags;
 use crate::pods::PodsArguments;
 pub(crate) use diff::DiffArguments;
@@ -68,17 +69,18 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Compare the live rules of a pod with the rules that it should have
     ///
-    /// Prints the live rules as `iptables -t nat -L -n -v --line-numbers -x` does, with counters.
-    /// Then reports whether they are the rules that the pod should have, and if not, the first
-    /// difference and its effect on traffic. Reads the pod's facts from this node's agent, from the
-    /// manifest directory of the configuration, or from --manifest. Needs root. Exit code 1: the
+    /// Reports whether the live rules are those that the pod should have, and if not, the first
+    /// difference and its effect on traffic. Then prints them as
+    /// `iptables -t nat -L -n -v --line-numbers -x` does, with counters. Reads the pod's facts from this node's agent, from the
+    /// manifest directory of the configuration, or from --manifest. Needs root, or with --pod outside a
+    /// node, the right to execute programs in the agent's pods. Exit code 1: the
     /// rules differ. 3: the environment failed, or there is nothing to compare with.
     /// With --all, one line for each pod with a network namespace of its own.
     #[command(
         after_help = "Example: mesh-cnictl verify --pod default/productpage-v1-5c7b6d9f4-abcde"
     )]
     Verify(VerifyArguments),
-    /// Show which pods a changed configuration would treat differently
+    /// Show which pods a changed configuration, or another release, would treat differently
     ///
     /// Pods with the same change are one group, with the rules that are removed (`-`) and added (`+`).
     /// Exit code 0: no pod is treated differently. 1: some are, or the answer depends on labels of
@@ -187,6 +189,10 @@ pub(crate) struct RenderArguments {
     /// Table for `--format list` [default: nat]
     #[arg(long, value_enum)]
     pub(crate) table: Option<ListedTable>,
+    /// Output format: with `json`, the decision for each pod and its rules as text, which `diff --rules-old`
+    /// reads
+    #[arg(long, value_enum, default_value_t, conflicts_with_all = ["format", "family", "table"])]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -213,7 +219,8 @@ pub(crate) struct ExplainArguments {
 #[group(required = true, multiple = false)]
 pub(crate) struct Whose {
     /// Use the rules that this pod would get: its manifest or a list of manifests, YAML or JSON,
-    /// where `-` reads stdin; or the namespace and name of a pod of this node
+    /// where `-` reads stdin; or the namespace and name of a pod of this node, or outside a node, of the
+    /// cluster of the kubeconfig
     #[arg(long, value_name = "FILE|NAMESPACE/NAME")]
     pub(crate) pod: Option<PodArgument>,
     /// Use the live rules of this network namespace, such as /run/netns/NAME
@@ -261,6 +268,9 @@ pub(crate) struct VerifyArguments {
     /// sandbox
     #[arg(long, value_name = "DIR", default_value = "/var/lib/cni")]
     pub(crate) cni_cache_dir: PathBuf,
+    /// The label selector of the agent's pods, one of which compares the rules of a pod of the cluster
+    #[arg(long, value_name = "LABELS", default_value = AgentArguments::SELECTOR)]
+    pub(crate) agent_selector: String,
     /// Print only the verdict, not the live rules
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -283,7 +293,8 @@ pub(crate) struct Place {
     /// `docker://ID`, `cri-o://ID`, or the first digits of an ID
     #[arg(long, value_name = "ID")]
     pub(crate) container: Option<String>,
-    /// Pod that runs on this node
+    /// Pod that runs on this node, or outside a node, in the cluster of the kubeconfig: the agent of its
+    /// node compares
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub(crate) pod: Option<PodName>,
     /// Every pod of this node: one line each, then the differences

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use mesh_cni_netns::has_ipv6;
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
 use mesh_cni_selector::PodFacts;
 use serde::Serialize;
@@ -10,8 +9,7 @@ use serde::Serialize;
 use crate::arguments::{ConfArguments, PodArgument};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::pod_source::{PodSource, SourceError};
-use crate::{input, node_conf};
+use crate::{input, named_pod};
 
 /// Why the agent's own pod gets no rules.
 pub(crate) const OWN_POD: &str = "the pod belongs to the agent, which the plugin never redirects";
@@ -37,14 +35,14 @@ impl Cases {
         input::check_stdin([("--pod", pod.manifest()), ("--conf", conf.conf.as_deref())])?;
         let (pods, conf) = match pod {
             PodArgument::Manifest(path) => {
+                conf.without_cluster()?;
                 let conf = conf.conf.as_deref().map(|path| input::conf(path, console));
                 let conf = conf.transpose()?.unwrap_or_default();
                 (input::all_facts(path)?, conf)
             }
             PodArgument::Named(name) => {
-                let conf = node_conf::read(conf, console)?.on_kernel(has_ipv6);
-                let facts = PodSource::of(&conf).by_name(name);
-                (vec![Ok(facts.map_err(SourceError::failure)?)], conf)
+                let (facts, conf) = named_pod::find(name, conf, console)?;
+                (vec![Ok(facts)], conf)
             }
         };
         let case = |facts| Case {

@@ -48,7 +48,7 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Duration,
     /// The namespace of mesh-cni
-    #[arg(short, long, value_name = "NAMESPACE", default_value = "kube-system")]
+    #[arg(short, long, value_name = "NAMESPACE", default_value = AgentArguments::NAMESPACE)]
     pub(crate) namespace: String,
     /// The label selector of the agent's pods
     #[arg(long, value_name = "LABELS", default_value = AgentArguments::SELECTOR)]

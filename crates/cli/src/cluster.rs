@@ -6,7 +6,9 @@ pub(crate) mod agents;
 pub(crate) mod conf;
 pub(crate) mod exec;
 mod log;
+mod pod;
 
+use std::env;
 use std::future::Future;
 use std::path::PathBuf;
 
@@ -32,6 +34,21 @@ pub(crate) struct ClusterArguments {
     /// The context in the kubeconfig [default: its current context]
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
+}
+
+impl ClusterArguments {
+    /// Whether a flag names the cluster.
+    pub(crate) fn is_given(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
+    /// Whether there is a kubeconfig, as kubectl looks for it.
+    pub(crate) fn has_kubeconfig(&self) -> bool {
+        let home = || env::home_dir().is_some_and(|home| home.join(".kube/config").exists());
+        self.kubeconfig.is_some()
+            || env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty())
+            || home()
+    }
 }
 
 /// A cluster whose API server answers.

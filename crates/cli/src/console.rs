@@ -1,7 +1,7 @@
 //! Where results and messages are written, and their colours.
 
-use std::fmt;
 use std::io::{self, Write};
+use std::{fmt, mem};
 
 use anstyle::{AnsiColor, Style};
 use mesh_cni_text::{escaped_json, escaped_lines};
@@ -22,6 +22,8 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) struct Console<'streams> {
     out: &'streams mut dyn Write,
     err: &'streams mut dyn Write,
+    /// Messages that are printed later.
+    later: Vec<u8>,
 }
 
 /// A value printed in a style.
@@ -29,7 +31,25 @@ pub(crate) struct Styled<T>(pub(crate) Style, pub(crate) T);
 
 impl<'streams> Console<'streams> {
     pub(crate) fn new(out: &'streams mut dyn Write, err: &'streams mut dyn Write) -> Self {
-        Self { out, err }
+        Self {
+            out,
+            err,
+            later: Vec::new(),
+        }
+    }
+
+    /// Does work whose messages are less important than those that follow: they are kept for
+    /// [`print_later`](Self::print_later).
+    pub(crate) fn with_messages_later<T>(&mut self, work: impl FnOnce(&mut Console<'_>) -> T) -> T {
+        let mut later = mem::take(&mut self.later);
+        let result = work(&mut Console::new(self.out, &mut later));
+        self.later = later;
+        result
+    }
+
+    /// Prints the messages that were kept.
+    pub(crate) fn print_later(&mut self) {
+        let _written = self.err.write_all(&mem::take(&mut self.later));
     }
 
     /// Writes a part of the result.

@@ -48,6 +48,7 @@ pub(crate) fn run(
             return Err(Failure::wrong(error).hint("remove --conf"));
         }
         (None, Some(path)) => {
+            arguments.conf.without_cluster()?;
             let rules = Rules::of_namespace(&path)?;
             trace(&rules, &packets, arguments, &mut documents, console)?
         }

@@ -89,10 +89,19 @@ fn invalid_manifest(path: &Path, source: ManifestError) -> Failure {
     Failure::wrong(InputError::Manifest { path, source })
 }
 
+/// Reads a text that is as long as a list of pods at most.
+pub(crate) fn list_text(path: &Path) -> Result<String, Failure> {
+    text(path, MAX_LIST_BYTES)
+}
+
 /// Refuses to read stdin for two flags.
-pub(crate) fn check_stdin(flags: [(&str, Option<&Path>); 2]) -> Result<(), Failure> {
-    let [(first, _), (second, _)] = flags;
-    if flags.iter().all(|(_, path)| path.is_some_and(is_stdin)) {
+pub(crate) fn check_stdin<'flags>(
+    flags: impl IntoIterator<Item = (&'flags str, Option<&'flags Path>)>,
+) -> Result<(), Failure> {
+    let mut of_stdin = flags
+        .into_iter()
+        .filter(|(_, path)| path.is_some_and(is_stdin));
+    if let (Some((first, _)), Some((second, _))) = (of_stdin.next(), of_stdin.next()) {
         let error = format!("{first} and {second} are both `-`, but stdin can be read only once");
         return Err(Failure::wrong(error).hint("write one of them to a file and give its path"));
     }

@@ -12,12 +12,14 @@ mod console;
 mod demo;
 mod diff;
 mod documents;
+mod effect;
 mod explain;
 mod failure;
 mod init;
 mod input;
 mod kubectl_plugin;
 mod live;
+mod named_pod;
 mod nearest;
 mod node_conf;
 mod pod_source;
@@ -60,13 +62,12 @@ fn with<T>(
     };
     let (mut stdout, mut stderr) = (anstream::stdout(), anstream::stderr());
     let mut console = Console::new(&mut stdout, &mut stderr);
-    match work(&arguments, &mut console) {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            failure.print(&mut console);
-            failure.exit().into()
-        }
-    }
+    let exit = work(&arguments, &mut console).unwrap_or_else(|failure| {
+        failure.print(&mut console);
+        failure.exit()
+    });
+    console.print_later();
+    exit.into()
 }
 
 fn run(command: &Command, console: &mut Console<'_>) -> Result<Exit, Failure> {

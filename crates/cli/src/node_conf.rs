@@ -14,6 +14,9 @@ use crate::input::{conf, is_ours};
 /// The files that container runtimes load.
 const EXTENSIONS: [&str; 3] = ["conf", "conflist", "json"];
 
+/// Where most runtimes look for network configurations.
+pub(crate) const DIRECTORY: &str = "/etc/cni/net.d";
+
 /// The configuration at the given path, else in the directory, else the defaults.
 pub(crate) fn read(
     arguments: &ConfArguments,
@@ -39,6 +42,11 @@ pub(crate) fn of_directory(
         directory.display()
     ));
     Ok(MeshConf::default())
+}
+
+/// Whether a configuration in the directory has our entry.
+pub(crate) fn has_entry(directory: &Path) -> bool {
+    find(directory).is_some()
 }
 
 /// The first file with our entry: first the directory's files, then those of its subdirectories.

@@ -63,6 +63,12 @@ impl PodSource {
         }
     }
 
+    /// Whether there is one on this machine.
+    pub(crate) fn exists(&self) -> bool {
+        let (Self::Directory(path) | Self::Socket(path)) = self;
+        path.exists()
+    }
+
     /// The pod of that name.
     pub(crate) fn by_name(&self, pod: &PodName) -> Result<PodFacts, SourceError> {
         let PodName { namespace, name } = pod;
@@ -107,7 +113,7 @@ impl PodSource {
     /// `NAMESPACE/NAME` of each pod, as far as they are known.
     fn names(&self) -> Vec<String> {
         match self {
-            Self::Socket(_) => Vec::new(),
+            Self::Socket(socket) => agent::pod_names(socket),
             Self::Directory(directory) => {
                 let entries = fs::read_dir(directory).into_iter().flatten().flatten();
                 entries
@@ -138,6 +144,8 @@ impl SourceError {
                 let names = format!("pods with similar names: {}", nearest.join(", "));
                 Failure::wrong(self).hint(names)
             }
+            Self::Agent(AgentError::NoAnswer { .. }) => Failure::environment(self)
+                .hint("run it on a node, or give --kubeconfig to ask the API server"),
             _ => Failure::environment(self),
         }
     }

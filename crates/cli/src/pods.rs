@@ -13,7 +13,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use mesh_cni_kube::list::Selector;
-use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::is_dns_subdomain;
 
 pub(crate) use answers::Answers;
@@ -24,7 +23,6 @@ pub(crate) use row::Row;
 
 use crate::arguments::Output;
 use crate::cluster::agents::AgentArguments;
-use crate::cluster::conf::CONFIG_MAP;
 use crate::cluster::{self, Cluster, ClusterArguments};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
@@ -84,9 +82,14 @@ pub(crate) fn run(arguments: &PodsArguments, console: &mut Console<'_>) -> Resul
     let given = given.map(|path| input::conf(path, console)).transpose()?;
     let tail = cluster::run(async {
         let cluster = Cluster::connect(&arguments.cluster).await?;
-        let conf = conf(&cluster, &arguments.agents, given, console).await;
+        let namespace = &arguments.agents.agent_namespace;
+        let conf = cluster.given_or_installed_conf(given, namespace, console);
+        let conf = conf.await;
         let answers = answers(&cluster, arguments, console).await?;
-        let namespaces = Namespaces::read(&cluster, &conf).await;
+        let namespaces = Namespaces::read(&cluster, [&conf]).await;
+        if let Some(error) = &namespaces.error {
+            console.warn(error);
+        }
         let mut printer = Printer::new(arguments.output);
         let mut unreadable = Vec::new();
         let mut written = Ok(());
@@ -131,28 +134,6 @@ pub(crate) fn run(arguments: &PodsArguments, console: &mut Console<'_>) -> Resul
         ));
     }
     Ok(Exit::Done)
-}
-
-/// The configuration that was given or installed, or else the plugin's defaults.
-async fn conf(
-    cluster: &Cluster,
-    agents: &AgentArguments,
-    given: Option<MeshConf>,
-    console: &mut Console<'_>,
-) -> MeshConf {
-    let namespace = &agents.agent_namespace;
-    let mut conf = match given {
-        Some(conf) => conf,
-        None => cluster.conf(namespace).await.unwrap_or_else(|why| {
-            console.warn(format_args!(
-                "ConfigMap {namespace}/{CONFIG_MAP}: {why}; the decisions are those of the plugin's \
-                 defaults: give the configuration with --conf"
-            ));
-            MeshConf::default()
-        }),
-    };
-    conf.pod_namespace.get_or_insert_with(|| namespace.clone());
-    conf
 }
 
 /// What the agents of the nodes with these pods know.

@@ -8,9 +8,10 @@ use mesh_cni_rules::{OWNERSHIP, compile, redirects};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::arguments::{FamilyNumber, Format, ListedTable, RenderArguments};
+use crate::arguments::{FamilyNumber, Format, ListedTable, Output, RenderArguments};
 use crate::case::{Case, Cases};
 use crate::console::{Console, json};
+use crate::effect::PodEffect;
 use crate::failure::{Exit, Failure};
 
 /// Prints the rules, or the reason on stderr if the pod gets none.
@@ -20,6 +21,9 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
         return Err(Failure::wrong(error).hint("remove --table"));
     }
     let cases = Cases::read(&arguments.subject.pod, &arguments.subject.conf, console)?;
+    if arguments.output == Output::Json {
+        return effects(cases, console);
+    }
     let are_several = cases.are_several;
     let mut documents = Vec::new();
     let exit = cases.each(console, |case, console| {
@@ -46,6 +50,24 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
     if are_several && arguments.format == Format::Json {
         console.result(&json(&documents))?;
     }
+    Ok(exit)
+}
+
+/// Prints the decision for each pod, and its rules as text; exit code 1 if one gets none, 2 if the plugin
+/// rejects one.
+fn effects(cases: Cases, console: &mut Console<'_>) -> Result<Exit, Failure> {
+    let are_several = cases.are_several;
+    let mut effects = Vec::new();
+    let exit = cases.each(console, |case, _console| {
+        let pod = PodEffect::new(&case.facts, &case.conf);
+        let exit = pod.effect.exit();
+        effects.push(pod);
+        Ok(exit)
+    })?;
+    console.result(&match effects.as_slice() {
+        [effect] if !are_several => json(effect),
+        effects => json(&effects),
+    })?;
     Ok(exit)
 }
 

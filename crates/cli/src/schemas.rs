@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{bundle, diff, explain, pods, select, status, verify, version};
+use crate::{bundle, diff, effect, explain, pods, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
@@ -26,6 +26,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("diff", of::<diff::report::Document>()),
         ("explain", of::<Vec<explain::report::Document>>()),
         ("pods", of::<pods::document::Document>()),
+        ("render", of::<effect::PodEffect>()),
         ("select", of::<select::Report>()),
         ("status", of::<status::Report>()),
         ("verify", of::<verify::report::Document>()),
@@ -126,8 +127,9 @@ fn what_commands_print_has_the_form_of_their_schemas() {
             .join(pod)
     }) {
         let pod = pod.to_str().unwrap();
-        let commands: [&[&str]; 2] = [
+        let commands: [&[&str]; 3] = [
             &["select", "--pod", pod, "--output", "json"],
+            &["render", "--pod", pod, "--output", "json"],
             &[
                 "explain",
                 "--pod",

@@ -3,6 +3,7 @@
 mod all;
 mod compare;
 mod place;
+mod remote;
 pub(crate) mod report;
 mod wanted;
 
@@ -17,6 +18,7 @@ use mesh_cni_selector::PodFacts;
 use crate::arguments::{Output, Place, PodName, VerifyArguments};
 use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
+use crate::named_pod::Lookup;
 use crate::pod_source::{PodSource, SourceError};
 use crate::{input, live, node_conf};
 use compare::Comparison;
@@ -33,7 +35,13 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
         ("--manifest", arguments.manifest.as_deref()),
         ("--conf", arguments.conf.conf.as_deref()),
     ])?;
-    let conf = node_conf::read(&arguments.conf, console)?.on_kernel(has_ipv6);
+    match &arguments.place.pod {
+        Some(pod) if is_elsewhere(arguments) => return remote::run(pod, arguments, console),
+        Some(_) => {}
+        None => arguments.conf.without_cluster()?,
+    }
+    let conf = console.with_messages_later(|console| node_conf::read(&arguments.conf, console));
+    let conf = conf?.on_kernel(has_ipv6);
     if arguments.place.all {
         return all::run(arguments, &conf, console);
     }
@@ -52,9 +60,19 @@ pub(crate) fn run(arguments: &VerifyArguments, console: &mut Console<'_>) -> Res
     };
     match arguments.output {
         Output::Text => report.text(arguments.quiet, console)?,
-        Output::Json => console.result(&json(&report.document()))?,
+        Output::Json => {
+            console.result(&json(&report.document()))?;
+            report.print_failure(console);
+        }
     }
-    Ok(compared?.exit())
+    Ok(compared.map_or_else(|failure| failure.exit(), |compared| compared.exit()))
+}
+
+/// Whether the named pod is not one of this machine.
+fn is_elsewhere(arguments: &VerifyArguments) -> bool {
+    let has_files = arguments.manifest.is_some() || arguments.conf.conf.is_some();
+    arguments.conf.cluster.is_given()
+        || !has_files && Lookup::of(&arguments.conf, None) == Lookup::Cluster
 }
 
 /// A namespace, and the facts of its pod, or why they are not known.
@@ -132,7 +150,7 @@ fn unknown_rules(error: WantedError, pod: &str) -> Failure {
             .hint("the plugin rejects this pod, or the manifest is not that of the running pod"),
         WantedError::OwnInit(_) => Failure::environment(error).about(about).hint(
             "nothing was compared: verify reads the container's arguments and variables, not its \
-             files; compare the rules above with `kubectl logs POD -c istio-init`",
+             files; compare the rules below with `kubectl logs POD -c istio-init`",
         ),
     }
 }

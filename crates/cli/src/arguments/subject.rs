@@ -8,14 +8,16 @@ use std::str::FromStr;
 use clap::Args;
 use mesh_cni_selector::is_dns_subdomain;
 
-/// Where most runtimes look for network configurations.
-const CONF_DIR: &str = "/etc/cni/net.d";
+use crate::cluster::ClusterArguments;
+use crate::cluster::agents::AgentArguments;
+use crate::failure::Failure;
+use crate::node_conf;
 
 /// Pods, and the plugin's configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
     /// The pod: its manifest or a list of manifests, YAML or JSON, where `-` reads stdin; or the
-    /// namespace and name of a pod of this node
+    /// namespace and name of a pod of this node, or outside a node, of the cluster of the kubeconfig
     #[arg(long, value_name = "FILE|NAMESPACE/NAME")]
     pub(crate) pod: PodArgument,
     #[command(flatten)]
@@ -26,7 +28,8 @@ pub(crate) struct Subject {
 #[derive(Debug, Args)]
 pub(crate) struct ConfArguments {
     /// The plugin's configuration: its entry, or a network configuration list with it; `-` reads stdin
-    /// [default: of a manifest, the defaults; of a pod of this node, the first in --cni-conf-dir]
+    /// [default: of a manifest, the defaults; of a pod of this node, the first in --cni-conf-dir; of a pod
+    /// of the cluster, the entry in the chart's `ConfigMap`]
     #[arg(long, value_name = "FILE")]
     pub(crate) conf: Option<PathBuf>,
     /// Directory of this node's network configurations
@@ -35,9 +38,25 @@ pub(crate) struct ConfArguments {
         value_name = "DIR",
         env = "MOUNTED_CNI_NET_DIR",
         hide_env_values = true,
-        default_value = CONF_DIR
+        default_value = node_conf::DIRECTORY
     )]
     pub(crate) cni_conf_dir: PathBuf,
+    /// The namespace of the agent, if the API server is asked for the pod
+    #[arg(long, value_name = "NAMESPACE", default_value = AgentArguments::NAMESPACE)]
+    pub(crate) agent_namespace: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArguments,
+}
+
+impl ConfArguments {
+    /// Refuses flags that name a cluster, for a command that asks none.
+    pub(crate) fn without_cluster(&self) -> Result<(), Failure> {
+        if self.cluster.is_given() {
+            let error = "--kubeconfig and --context require `--pod NAMESPACE/NAME`";
+            return Err(Failure::wrong(error).hint("name the pod, or remove these flags"));
+        }
+        Ok(())
+    }
 }
 
 /// The value of `--pod`: a manifest, or the name of a pod.

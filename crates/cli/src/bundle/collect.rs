@@ -131,7 +131,7 @@ impl Subject {
                     .map_err(chain)
                     .map(|decoded| decoded.conf)
             }
-            Err(why) => Err(why),
+            Err(error) => Err(chain(error)),
         };
         let conf = conf.unwrap_or_else(|why| {
             archive.missing(&format!("ConfigMap {namespace}/{CONFIG_MAP}"), &why);
@@ -139,7 +139,10 @@ impl Subject {
         });
         let agents: Vec<_> = self.agents.iter().collect();
         let answers = Answers::request(cluster, &agents, None).await;
-        let namespaces = Namespaces::read(cluster, &conf).await;
+        let namespaces = Namespaces::read(cluster, [&conf]).await;
+        if let Some(why) = &namespaces.error {
+            archive.missing("cluster/pods.json", why);
+        }
         let by_node: BTreeMap<_, _> = agents.iter().map(|agent| (&agent.node, *agent)).collect();
         let mut rows = Vec::new();
         for pod in self.pods {
@@ -276,7 +279,11 @@ async fn output(cluster: &Cluster, agent: &AgentPod, command: &[&str]) -> Result
     let output = cluster.exec(agent, command, ExecLimits::default()).await;
     let output = output.map_err(chain)?;
     if output.stdout.is_empty() {
-        return Err(format!("exit code {}: {}", output.exit_code, output.stderr));
+        return Err(format!(
+            "exit code {}: {}",
+            output.exit_code,
+            output.message()
+        ));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -13,12 +13,10 @@ use super::observed::{AgentAnswer, Installation, Observed, ObservedAfter, Observ
 use super::pods::PodDecisions;
 use super::{CheckArguments, rights};
 use crate::cluster::agents::AgentPod;
+use crate::cluster::conf::{CONFIG_MAP, EntryError};
 use crate::cluster::exec::{ExecError, ExecLimits, ExecOutput};
 use crate::cluster::{Cluster, Listed};
 use crate::failure::Failure;
-
-/// The `ConfigMap` in which the chart keeps the plugin's entry.
-const ENTRY: &str = "mesh-cni";
 
 /// The most Events that are read.
 const SANDBOX_EVENTS: Selector<'static> = Selector {
@@ -102,19 +100,17 @@ async fn installed_conf(
     arguments: &CheckArguments,
     common: &mut Observed,
 ) -> Option<MeshConf> {
-    let path = format!("/api/v1/namespaces/{}/configmaps", arguments.namespace);
-    let map = cluster.get::<ConfigMap>(&path, ENTRY).await;
-    let what = format!("ConfigMap {}/{ENTRY}", arguments.namespace);
-    let entry = common.known(&what, map)??.entry?;
-    let entry = serde_json::from_str(&entry).map_err(|error| error.to_string());
-    let conf = entry.and_then(|entry| MeshConf::decode(&entry).map_err(|error| error.to_string()));
-    match conf {
-        Ok(decoded) => Some(decoded.conf),
+    let what = format!("ConfigMap {}/{CONFIG_MAP}", arguments.namespace);
+    match cluster.conf(&arguments.namespace).await {
+        Ok(conf) => return Some(conf),
+        Err(EntryError::NoConfigMap | EntryError::NoEntry) => {}
+        Err(EntryError::Request(error)) => common.known::<()>(&what, Err(error))?,
         Err(error) => {
+            let error = error_reporter::Report::new(error);
             common.unreadable.push(format!("{what}: {error}"));
-            None
         }
     }
+    None
 }
 
 /// Runs a command in every agent whose container runs.
@@ -138,7 +134,7 @@ async fn exec(
 
 fn answer(output: Result<ExecOutput, ExecError>) -> Result<AgentAnswer, String> {
     let output = output.map_err(|error| error_reporter::Report::new(error).to_string())?;
-    serde_json::from_slice(&output.stdout).map_err(|error| match output.stderr.as_str() {
+    serde_json::from_slice(&output.stdout).map_err(|error| match output.message().as_str() {
         "" => format!("its answer cannot be read: {error}"),
         stderr => format!("exit code {}: {stderr}", output.exit_code),
     })

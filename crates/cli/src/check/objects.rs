@@ -82,34 +82,27 @@ impl Object for DaemonSet {
     }
 }
 
-/// What is read of a `ConfigMap`: the values of the injector, and our entry.
+/// What is read of a `ConfigMap` of the injector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ConfigMap {
     pub(crate) namespace: String,
     pub(crate) name: String,
     /// `values`, in which Istio keeps the values of its charts.
     pub(crate) values: Option<String>,
-    /// `entry.json`, in which our chart keeps the plugin's entry.
-    pub(crate) entry: Option<String>,
 }
 
 impl Object for ConfigMap {
     const KEEP: &'static Keep = &Keep::Fields(&[
         ("metadata", &METADATA),
-        (
-            "data",
-            &Keep::Fields(&[("values", &Keep::All), ("entry.json", &Keep::All)]),
-        ),
+        ("data", &Keep::Fields(&[("values", &Keep::All)])),
     ]);
 
     fn from_object(object: &Value) -> Result<Self, &'static str> {
         let (namespace, name) = names(object)?;
-        let text = |key: &str| object["data"][key].as_str().map(str::to_owned);
         Ok(Self {
             namespace,
             name,
-            values: text("values"),
-            entry: text("entry.json"),
+            values: object["data"]["values"].as_str().map(str::to_owned),
         })
     }
 }

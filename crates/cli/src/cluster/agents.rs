@@ -19,7 +19,7 @@ pub(crate) const CONTAINER: &str = "agent";
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AgentArguments {
     /// The namespace of the agent
-    #[arg(long, value_name = "NAMESPACE", default_value = "kube-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = AgentArguments::NAMESPACE)]
     pub(crate) agent_namespace: String,
     /// The label selector of the agent's pods
     #[arg(
@@ -31,6 +31,9 @@ pub(crate) struct AgentArguments {
 }
 
 impl AgentArguments {
+    /// The namespace that the documentation installs in.
+    pub(crate) const NAMESPACE: &str = "kube-system";
+
     /// The labels of the chart.
     pub(crate) const SELECTOR: &str =
         "app.kubernetes.io/name=mesh-cni,app.kubernetes.io/component=agent";

@@ -1,14 +1,32 @@
 //! The plugin's configuration of a cluster: the entry that the chart keeps in a `ConfigMap`.
 
+use mesh_cni_kube::api_error::ApiError;
 use mesh_cni_kube::decode::Keep;
 use mesh_cni_kube::object::Object;
-use mesh_cni_plan::MeshConf;
+use mesh_cni_plan::{ConfError, MeshConf};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::Cluster;
+use crate::console::Console;
 
 /// The chart's `ConfigMap`.
 pub(crate) const CONFIG_MAP: &str = "mesh-cni";
+
+/// Why the installed configuration is not known.
+#[derive(Debug, Error)]
+pub(crate) enum EntryError {
+    #[error(transparent)]
+    Request(ApiError),
+    #[error("it does not exist")]
+    NoConfigMap,
+    #[error("it has no `entry.json`")]
+    NoEntry,
+    #[error("`entry.json`")]
+    NotJson(#[source] serde_json::Error),
+    #[error("`entry.json`")]
+    Entry(#[source] ConfError),
+}
 
 /// `entry.json` of a `ConfigMap`.
 struct EntryText(Option<String>);
@@ -29,22 +47,44 @@ impl Object for EntryText {
 }
 
 impl Cluster {
-    /// The plugin's entry in the chart's `ConfigMap`, or why it cannot be read.
-    pub(crate) async fn entry(&self, namespace: &str) -> Result<Map<String, Value>, String> {
+    /// The plugin's entry in the chart's `ConfigMap`.
+    pub(crate) async fn entry(&self, namespace: &str) -> Result<Map<String, Value>, EntryError> {
         let path = format!("/api/v1/namespaces/{namespace}/configmaps");
         let found = self.get::<EntryText>(&path, CONFIG_MAP).await;
-        let found = found.map_err(|error| error_reporter::Report::new(error).to_string())?;
-        let EntryText(entry) = found.ok_or("it does not exist")?;
-        let entry = entry.ok_or("it has no `entry.json`")?;
-        serde_json::from_str(&entry).map_err(|error| format!("`entry.json`: {error}"))
+        let EntryText(entry) = found
+            .map_err(EntryError::Request)?
+            .ok_or(EntryError::NoConfigMap)?;
+        let entry = entry.ok_or(EntryError::NoEntry)?;
+        serde_json::from_str(&entry).map_err(EntryError::NotJson)
     }
 
-    /// The plugin's configuration in the chart's `ConfigMap`, or why it cannot be read.
-    pub(crate) async fn conf(&self, namespace: &str) -> Result<MeshConf, String> {
+    /// The plugin's configuration in the chart's `ConfigMap`.
+    pub(crate) async fn conf(&self, namespace: &str) -> Result<MeshConf, EntryError> {
         let entry = self.entry(namespace).await?;
-        let decoded = MeshConf::decode(&entry);
-        decoded
-            .map(|decoded| decoded.conf)
-            .map_err(|error| error_reporter::Report::new(error).to_string())
+        let decoded = MeshConf::decode(&entry).map_err(EntryError::Entry)?;
+        Ok(decoded.conf)
+    }
+
+    /// The given configuration, or the installed one, or else the plugin's defaults, with a warning.
+    pub(crate) async fn given_or_installed_conf(
+        &self,
+        given: Option<MeshConf>,
+        namespace: &str,
+        console: &mut Console<'_>,
+    ) -> MeshConf {
+        let mut conf = match given {
+            Some(conf) => conf,
+            None => self.conf(namespace).await.unwrap_or_else(|error| {
+                let error = error_reporter::Report::new(error);
+                console.warn(format_args!(
+                    "ConfigMap {namespace}/{CONFIG_MAP}: {error}; the decisions are those of the \
+                     plugin's defaults: give the configuration with --conf"
+                ));
+                MeshConf::default()
+            }),
+        };
+        conf.pod_namespace
+            .get_or_insert_with(|| namespace.to_owned());
+        conf
     }
 }

@@ -21,7 +21,10 @@ use super::agents::{AgentPod, CONTAINER};
 const CONCURRENT: usize = 16;
 
 /// The most that is kept of what a program writes to stderr, in bytes.
-const MAX_STDERR: u64 = 4 << 10;
+const MAX_STDERR: u64 = 64 << 10;
+
+/// The most of it in one message, in bytes.
+const MAX_MESSAGE: usize = 4 << 10;
 
 /// The limits of one program.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +39,7 @@ pub(crate) struct ExecLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExecOutput {
     pub(crate) stdout: Vec<u8>,
-    /// The beginning of stderr, on one line.
+    /// The beginning of stderr.
     pub(crate) stderr: String,
     pub(crate) exit_code: i32,
 }
@@ -54,6 +57,13 @@ pub(crate) enum ExecError {
     Read(#[from] io::Error),
     #[error("the program was not started: {0}")]
     NotStarted(String),
+}
+
+impl ExecOutput {
+    /// The beginning of stderr, on one line.
+    pub(crate) fn message(&self) -> String {
+        escaped(truncated(self.stderr.trim(), MAX_MESSAGE)).into_owned()
+    }
 }
 
 impl Default for ExecLimits {
@@ -124,7 +134,7 @@ impl Cluster {
         let ended = ended.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         Ok(ExecOutput {
             stdout,
-            stderr: escaped(String::from_utf8_lossy(&stderr).trim()).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
             exit_code: exit_code(&ended)?,
         })
     }

@@ -1,15 +1,13 @@
-//! Compares what two configurations do with the same pods. Pure.
+//! Compares what two configurations, or two releases, do with the same pods. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use error_reporter::Report;
-use mesh_cni_netfilter::{RuleSet, render};
-use mesh_cni_plan::{Decision, MeshConf, PlanError, decide, rule_counts};
+use mesh_cni_agent_api::PodDecision;
+use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
 use similar::{ChangeTag, TextDiff};
 
-use crate::case::OWN_POD;
+use crate::effect::Effect;
 
 /// The result for all pods.
 #[derive(Debug, Default)]
@@ -44,19 +42,26 @@ pub(super) struct Unknown {
     pub(super) reason: String,
 }
 
-/// What a configuration does with a pod.
-#[derive(Clone, Debug)]
-pub(super) struct Effect {
-    /// `redirect`, `skip` or `refuse`.
-    pub(super) decision: &'static str,
-    /// The number of rules, or why there are none.
-    pub(super) detail: String,
-    /// The rules of all families, one on each line.
-    rules: String,
+/// What the new configuration is compared with.
+pub(super) enum Old {
+    /// Another configuration.
+    Conf(MeshConf),
+    /// What another release does, by `NAMESPACE/NAME`.
+    Rules(BTreeMap<String, Effect>),
+}
+
+impl Old {
+    /// What it does with a pod; none if the pod was not saved.
+    fn effect(&self, pod: &str, facts: &PodFacts) -> Option<Effect> {
+        match self {
+            Self::Conf(conf) => Some(Effect::new(facts, conf)),
+            Self::Rules(effects) => effects.get(pod).cloned(),
+        }
+    }
 }
 
 impl Comparison {
-    pub(super) fn new(pods: &[PodFacts], old: &MeshConf, new: &MeshConf) -> Self {
+    pub(super) fn new(pods: &[PodFacts], old: &Old, new: &MeshConf) -> Self {
         let mut comparison = Self {
             pods: pods.len(),
             ..Self::default()
@@ -64,13 +69,20 @@ impl Comparison {
         let mut groups: BTreeMap<_, Group> = BTreeMap::new();
         for facts in pods {
             let pod = format!("{}/{}", facts.namespace, facts.name);
-            let (old, new) = match (Effect::new(facts, old), Effect::new(facts, new)) {
-                (Ok(old), Ok(new)) => (old, new),
-                (Err(reason), _) | (_, Err(reason)) => {
-                    comparison.unknown.push(Unknown { pod, reason });
-                    continue;
-                }
+            let new = Effect::new(facts, new);
+            let Some(old) = old.effect(&pod, facts) else {
+                let reason = "the pod is not in --rules-old".to_owned();
+                comparison.unknown.push(Unknown { pod, reason });
+                continue;
             };
+            let unknown = [&old, &new]
+                .into_iter()
+                .find(|effect| effect.decision == PodDecision::Unknown);
+            if let Some(Effect { reason, .. }) = unknown {
+                let reason = reason.clone();
+                comparison.unknown.push(Unknown { pod, reason });
+                continue;
+            }
             if (old.decision, &old.rules) == (new.decision, &new.rules) {
                 continue;
             }
@@ -101,47 +113,11 @@ impl Comparison {
     }
 }
 
-impl Effect {
-    /// The error says which facts are missing.
-    fn new(facts: &PodFacts, conf: &MeshConf) -> Result<Self, String> {
-        let without_rules = |decision, detail| Self {
-            decision,
-            detail,
-            rules: String::new(),
-        };
-        Ok(match decide(facts, conf) {
-            Ok(Decision::Redirect(redirection)) => Self {
-                decision: "redirect",
-                detail: rule_counts(&redirection.rule_sets),
-                rules: redirection.rule_sets.iter().map(lines).collect(),
-            },
-            Ok(Decision::Skip(reason)) => without_rules("skip", reason.to_string()),
-            Ok(Decision::OwnPod) => without_rules("skip", OWN_POD.to_owned()),
-            Err(PlanError::MissingFacts(missing)) => return Err(missing.to_string()),
-            Err(error) => without_rules("refuse", Report::new(error).to_string()),
-        })
-    }
-}
-
-/// The rules of one family, each with its table.
-fn lines(rules: &RuleSet) -> String {
-    let mut table = String::new();
-    let mut lines = String::new();
-    for line in render::restore(rules).lines() {
-        match line.strip_prefix('*') {
-            Some(name) => name.clone_into(&mut table),
-            None if line == "COMMIT" => {}
-            None => {
-                let _infallible = writeln!(lines, "{} {table}: {line}", rules.family);
-            }
-        }
-    }
-    lines
-}
-
 /// The lines that differ.
-fn changes(old: &str, new: &str) -> Vec<String> {
-    let diff = TextDiff::from_lines(old, new);
+fn changes(old: &[String], new: &[String]) -> Vec<String> {
+    let lines = |rules: &[String]| rules.join("\n") + "\n";
+    let (old, new) = (lines(old), lines(new));
+    let diff = TextDiff::from_lines(&old, &new);
     let changed = diff.iter_all_changes().filter_map(|change| {
         let sign = match change.tag() {
             ChangeTag::Equal => return None,

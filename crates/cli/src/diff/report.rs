@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use mesh_cni_agent_api::PodDecision;
 use serde::Serialize;
 
-use super::compare::{Comparison, Effect, Group};
+use super::compare::{Comparison, Group};
 use crate::console::{BAD, BOLD, GOOD, Styled, WARN};
+use crate::effect::Effect;
 
 /// How many names of a group are printed without `--verbose`.
 const NAMES: usize = 5;
@@ -41,7 +43,7 @@ struct ShownGroup {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ShownEffect {
     /// `redirect`, `skip` or `refuse`.
-    decision: &'static str,
+    decision: PodDecision,
     /// The number of rules, or why there are none.
     reason: String,
 }
@@ -60,7 +62,7 @@ impl Document {
     pub(super) fn new(comparison: &Comparison) -> Self {
         let effect = |effect: &Effect| ShownEffect {
             decision: effect.decision,
-            reason: effect.detail.clone(),
+            reason: effect.reason.clone(),
         };
         let group = |group: &Group| ShownGroup {
             old: effect(&group.old),
@@ -90,10 +92,8 @@ pub(super) fn text(comparison: &Comparison, verbose: bool) -> String {
         let heading = Styled(BOLD, format!("{count} {pods}: {}", names(group, verbose)));
         let _infallible = writeln!(text, "\n{heading}");
         for (word, effect) in [("old", &group.old), ("new", &group.new)] {
-            let Effect {
-                decision, detail, ..
-            } = effect;
-            let _infallible = writeln!(text, "  {word}: {decision}, {detail}");
+            let (decision, reason) = (effect.decision.as_str(), &effect.reason);
+            let _infallible = writeln!(text, "  {word}: {decision}, {reason}");
         }
         // All rules come or go with the decision.
         if group.old.decision == group.new.decision || verbose {

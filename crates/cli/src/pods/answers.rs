@@ -133,7 +133,7 @@ fn parse(output: Result<ExecOutput, ExecError>) -> Result<PodList, String> {
         2 if output.stderr.contains("unrecognized subcommand") => {
             Err("it is of a version that does not list its pods: upgrade it".to_owned())
         }
-        code => Err(format!("exit code {code}: {}", output.stderr)),
+        code => Err(format!("exit code {code}: {}", output.message())),
     }
 }
 

@@ -20,8 +20,14 @@ pub(crate) struct ClusterPod {
     pub(crate) node: Option<String>,
 }
 
-/// The labels of namespaces; `None` if the configuration does not need them.
-pub(crate) struct Namespaces(Option<BTreeMap<String, Labels>>);
+/// The labels of namespaces.
+#[derive(Debug, Default)]
+pub(crate) struct Namespaces {
+    /// `None` if no configuration needs them.
+    labels: Option<BTreeMap<String, Labels>>,
+    /// Why they cannot be listed.
+    pub(crate) error: Option<String>,
+}
 
 /// The node of a pod.
 pub(super) struct NodeName(Option<String>);
@@ -33,23 +39,35 @@ impl ClusterPod {
 }
 
 impl Namespaces {
-    /// Lists the namespaces. Without the right to do so, the pods that depend on them are refused.
-    pub(crate) async fn read(cluster: &Cluster, conf: &MeshConf) -> Self {
-        if conf.exclude_namespace_selector.is_none() {
-            return Self(None);
+    /// Lists the namespaces, if one of the configurations needs their labels. If that fails, the decision for
+    /// the pods that depend on them is not known.
+    pub(crate) async fn read<'conf>(
+        cluster: &Cluster,
+        confs: impl IntoIterator<Item = &'conf MeshConf>,
+    ) -> Self {
+        let mut confs = confs.into_iter();
+        if !confs.any(|conf| conf.exclude_namespace_selector.is_some()) {
+            return Self::default();
         }
         let listed = cluster.list::<Namespace>("/api/v1/namespaces", Selector::default());
-        let listed = listed
-            .await
-            .map(|listed| listed.objects)
-            .unwrap_or_default();
-        let labels = listed.into_iter().map(|each| (each.name, each.labels));
-        Self(Some(labels.collect()))
+        let (objects, error) = match listed.await {
+            Ok(listed) => (listed.objects, None),
+            Err(error) => {
+                let error = error_reporter::Report::new(error);
+                let error = format!("the labels of namespaces are not known: {error}");
+                (Vec::new(), Some(error))
+            }
+        };
+        let labels = objects.into_iter().map(|each| (each.name, each.labels));
+        Self {
+            labels: Some(labels.collect()),
+            error,
+        }
     }
 
     /// The pod with the labels of its namespace.
     pub(crate) fn complete(&self, mut pod: ClusterPod) -> ClusterPod {
-        if let (Some(labels), Ok(facts)) = (&self.0, &mut pod.pod.facts) {
+        if let (Some(labels), Ok(facts)) = (&self.labels, &mut pod.pod.facts) {
             facts.namespace_labels = labels.get(&facts.namespace).cloned();
         }
         pod

@@ -112,6 +112,8 @@ impl Report<'_> {
         if let Ok(compared) = self.compared {
             verdict(compared, console);
         }
+        self.print_failure(console);
+        console.print_later();
         if quiet {
             return Ok(());
         }
@@ -122,6 +124,13 @@ impl Report<'_> {
             .unwrap_or_default();
         console.note(format_args!("{process}rules read by {backend}"));
         console.result(&self.dump())
+    }
+
+    /// Prints why there was nothing to compare with, if so.
+    pub(super) fn print_failure(&self, console: &mut Console<'_>) {
+        if let Err(failure) = self.compared {
+            failure.print(console);
+        }
     }
 
     pub(super) fn document(&self) -> Document {
@@ -215,15 +224,8 @@ impl Document {
     }
 }
 
-/// Prints the verdict, its effect, and the remedy.
+/// Prints the verdict, its effect, the remedy, and then what the verdict depends on.
 pub(super) fn verdict(compared: &Comparison, console: &mut Console<'_>) {
-    for warning in &compared.wanted.warnings {
-        console.warn(warning);
-    }
-    if compared.wanted.by == By::OwnInit {
-        console
-            .note("the pod's istio-init container applies its rules: comparing with its settings");
-    }
     let (kind, style) = kind(compared);
     console.message(kind, style, finding(compared));
     if compared.conflicting.is_empty() {
@@ -232,6 +234,13 @@ pub(super) fn verdict(compared: &Comparison, console: &mut Console<'_>) {
         let hint =
             "let only one program set up the pod, then delete the pod so that it is recreated";
         console.message("hint", DIM, hint);
+    }
+    if compared.wanted.by == By::OwnInit {
+        console
+            .note("the pod's istio-init container applies its rules: comparing with its settings");
+    }
+    for warning in &compared.wanted.warnings {
+        console.warn(warning);
     }
 }
 

@@ -101,6 +101,67 @@ fn json_has_the_groups() {
     assert_eq!(document["groups"][0]["new"]["decision"], "skip");
 }
 
+/// The decision for each pod as another release saved it, after a change.
+fn diff_with_saved(change: impl FnOnce(&mut Vec<Value>)) -> Ended {
+    let saved = Run::new(&["render", "--output", "json", "--pod", "-"]).with_input(PODS);
+    assert_eq!(saved.code, Some(2), "{saved}");
+    let mut saved: Vec<Value> = serde_json::from_str(&saved.stdout).unwrap();
+    let decisions: Vec<_> = saved.iter().map(|pod| &pod["decision"]).collect();
+    assert_eq!(
+        decisions,
+        ["redirect", "redirect", "redirect", "skip", "refuse"]
+    );
+    change(&mut saved);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("old.json");
+    std::fs::write(&path, json!(saved).to_string()).unwrap();
+    let (path, empty) = (
+        path.display().to_string(),
+        directory.path().display().to_string(),
+    );
+    Run::new(&[
+        "diff",
+        "--rules-old",
+        &path,
+        "--cni-conf-dir",
+        &empty,
+        "--pods",
+        "-",
+    ])
+    .with_input(PODS)
+}
+
+#[test]
+fn rules_of_another_release_are_compared() {
+    let same = diff_with_saved(|_| {});
+    assert_eq!(same.code, Some(0), "{same}");
+    let different = diff_with_saved(|saved| {
+        for pod in &mut saved[..2] {
+            pod["rules"].as_array_mut().unwrap().pop();
+        }
+        saved[2]["decision"] = json!("refuse");
+        saved[3]["decision"] = json!("of a newer release");
+        saved.pop();
+    });
+    assert_snapshot!(
+        "diff-rules-old",
+        "exit 1; two pods get one rule more, one is no longer refused, and two are not known: one that the older \
+         release did not save, and one with an unknown decision",
+        different
+    );
+}
+
+#[test]
+fn saved_rules_that_cannot_be_read_are_explained() {
+    let ended = Run::new(&["diff", "--rules-old", "Cargo.toml", "--pods", "-"]).with_input(PODS);
+    assert_eq!(ended.code, Some(2), "{ended}");
+    assert!(
+        ended.stderr.contains("rules `Cargo.toml`")
+            && ended.stderr.contains("render --output json"),
+        "{ended}"
+    );
+}
+
 #[test]
 fn the_pods_must_be_named() {
     let ended = Run::new(&["diff", "--conf", "-"]).with_input("{}");

@@ -150,7 +150,6 @@ pub(super) fn injector(name: &str, values: &Value) -> ConfigMap {
         namespace: "istio-system".to_owned(),
         name: name.to_owned(),
         values: Some(values.to_string()),
-        entry: None,
     }
 }
 
