@@ -8,7 +8,7 @@ use mesh_cni_netfilter::value::network;
 use mesh_cni_netfilter::{
     Family, InterfaceName, Listing, NetnsAddresses, RuleSet, render, walk_in,
 };
-use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::istio::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_tests::Scenario;
 
 /// Compares with `FOLDER/NAME.snap`.

@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::{Family, Listing, RuleSet, drift, parse, render};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::property::assert_bounded_error;
 

@@ -5,7 +5,7 @@ use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::{drift, only_ours, render};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Dump, answers, compat, native};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 /// A netlink message has a head of 16 bytes.
 const LEAST_MESSAGE_BYTES: usize = 16;

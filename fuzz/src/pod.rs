@@ -1,7 +1,7 @@
 //! A pod as YAML or JSON: its facts, and the decision about it.
 
 use mesh_cni_plan::{Decision, MeshConf, decide};
-use mesh_cni_rules::settings::MAX_RULES;
+use mesh_cni_rules::MAX_RULES;
 use mesh_cni_selector::PodFacts;
 use serde_json::Value;
 

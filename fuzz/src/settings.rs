@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::{RuleSet, drift, only_ours, parse, render};
 use mesh_cni_nftables::{compat, native};
 use mesh_cni_plan::{Decision, MeshConf, decide};
-use mesh_cni_rules::OWNERSHIP;
-use mesh_cni_rules::settings::{Annotation, MAX_RULES};
+use mesh_cni_rules::MAX_RULES;
+use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::istio::settings::Annotation;
 use mesh_cni_selector::{ContainerFacts, PodFacts};
 
 use crate::iptables_save::saved;

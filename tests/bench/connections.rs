@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
+use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{must, rules_with_annotation};
 use nix::libc::linger;
 use nix::sys::socket::{setsockopt, sockopt::Linger};
@@ -63,7 +64,7 @@ impl Place {
             let none = Xtables::in_directories(Vec::new());
             let choice = BackendChoice::Only(backend);
             let rules = std::slice::from_ref(rules);
-            apply(&netns, &none, choice, rules).expect("the rules can be applied");
+            apply(&netns, &none, choice, Mesh::Istio, rules).expect("the rules can be applied");
         }
         let rounds = Vec::new();
         Self { netns, rounds }

@@ -1,7 +1,7 @@
 //! A short walk-through on a node with CRI-O.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::productpage_rules;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{productpage_rules, wait_for_change};
 use serde_json::Value;
 

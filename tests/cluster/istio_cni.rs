@@ -21,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
+use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{IstioCni, productpage_rules};
 use serde_json::{Value, json};
 use signal_hook::consts::SIGTERM;
@@ -104,6 +105,7 @@ fn redirect() -> Result<(), Box<dyn std::error::Error>> {
         &netns,
         &xtables,
         BackendChoice::Auto,
+        Mesh::Istio,
         &[productpage_rules()],
     )?;
     Ok(())

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::NetNs;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{Resolver, Sender, must, productpage_rules, rules_with_annotation};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Pods that start before the plugin, and the agent that repairs them.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::productpage_rules;
 use serde_json::{Value, json};
 

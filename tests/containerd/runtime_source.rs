@@ -3,7 +3,7 @@
 use std::fs;
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{SandboxPod, rules_with_annotations};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Sandboxes created, removed, and re-created under the same name.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{SandboxPod, productpage_rules};
 
 use crate::node::{Node, manifest};

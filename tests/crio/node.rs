@@ -1,7 +1,7 @@
 //! A node with CRI-O.
 
 use mesh_cni_netfilter::drift;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{
     Crio, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, PRODUCTPAGE_UID, RuntimeNode, SandboxPod,
     crictl, finish, mesh_cni, mesh_cni_agent, productpage_rules,

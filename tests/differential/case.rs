@@ -8,9 +8,8 @@ use mesh_cni_netfilter::value::{InterfaceName, network};
 use mesh_cni_netfilter::walk::{Location, NetnsAddresses, Outcome, Walk, walk_in};
 use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::{
-    Dialect, Interception, PORT_NAMES, compile, inbound_passthrough, redirects, reject_ipv6,
-};
+use mesh_cni_rules::istio::{Dialect, Interception, PORT_NAMES, compile};
+use mesh_cni_rules::{inbound_passthrough, redirects, reject_ipv6};
 use mesh_cni_tests::{Link, Origin, Received, Sender, any_address};
 
 use crate::random::Random;

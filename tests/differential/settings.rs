@@ -5,8 +5,10 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::PolicyRouting;
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, PortRange, Uid, network};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups};
-use mesh_cni_rules::{Interception, TPROXY_ROUTING};
+use mesh_cni_rules::istio::interception::{
+    DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups,
+};
+use mesh_cni_rules::istio::{Interception, TPROXY_ROUTING};
 
 use crate::random::Random;
 

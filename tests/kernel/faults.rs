@@ -8,7 +8,7 @@ use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, BackendProbeCache, NetNs, Xtables, read};
 use mesh_cni_plugin::MeshCni;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_spec::{Environment, run};
 use mesh_cni_tests::{Attachment, Call, must, productpage_rules};
 use serde_json::Value;

@@ -6,6 +6,7 @@ use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, apply};
 use mesh_cni_nftables::native;
+use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{Scenario, must, rules_with_annotations, run};
 
 /// The commands that show rules.
@@ -46,7 +47,7 @@ fn by_program(rule_sets: &[RuleSet]) -> NetNs {
 fn by_netlink(rule_sets: &[RuleSet]) -> NetNs {
     let netns = scratch();
     let choice = BackendChoice::Only(Backend::Netlink);
-    apply(&netns, &no_programs(), choice, rule_sets).unwrap();
+    apply(&netns, &no_programs(), choice, Mesh::Istio, rule_sets).unwrap();
     netns
 }
 
@@ -89,7 +90,7 @@ fn the_nft_script_gives_the_same_rules_as_the_native_back_end() {
         let rule_sets = Family::ALL.map(|family| scenario.rules(family));
         let netlink = scratch();
         let choice = BackendChoice::Only(Backend::NftNative);
-        apply(&netlink, &no_programs(), choice, &rule_sets).unwrap();
+        apply(&netlink, &no_programs(), choice, Mesh::Istio, &rule_sets).unwrap();
         let script = scratch();
         for rules in &rule_sets {
             let input = native::script(rules).unwrap();
@@ -122,7 +123,7 @@ fn native_rules_as_nft_lists_them() {
     let netns = scratch();
     let xtables = Xtables::in_directories(Vec::new());
     let choice = BackendChoice::Only(Backend::NftNative);
-    apply(&netns, &xtables, choice, &[rules]).unwrap();
+    apply(&netns, &xtables, choice, Mesh::Istio, &[rules]).unwrap();
     insta::with_settings!({
         description => "`nft list ruleset` of the documented pod with longer lists, by nft-native: \
             one rule for each list, a counter for each element, the names of iptables",

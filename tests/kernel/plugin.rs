@@ -7,7 +7,7 @@ use mesh_cni_netfilter::Listing;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{Attachment, Call, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must, run};
 use serde_json::{Value, json};
 

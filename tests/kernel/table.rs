@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::{Family, Protocol, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, apply, remove};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
-use mesh_cni_rules::{Dialect, Interception, compile, inbound_passthrough};
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::inbound_passthrough;
+use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode};
+use mesh_cni_rules::istio::{Dialect, Interception, compile};
 use mesh_cni_tests::{Link, Origin, PodGuestNet, Probe, Sender, any_address, far_address};
 
 use crate::traffic::xtables;
@@ -136,7 +138,7 @@ fn follow(world: &mut PodGuestNet, row: &Row, mode: &str, what: &str) {
 
 fn follow_all(world: &mut PodGuestNet, rules: &[RuleSet], backend: Backend, mode: &str) {
     let choice = BackendChoice::Only(backend);
-    apply(&world.pod, &xtables(), choice, rules).unwrap();
+    apply(&world.pod, &xtables(), choice, Mesh::Istio, rules).unwrap();
     for rules in rules {
         let family = rules.family;
         let what = format!("{mode} by {backend}\n{}", render::restore(rules));
@@ -144,7 +146,7 @@ fn follow_all(world: &mut PodGuestNet, rules: &[RuleSet], backend: Backend, mode
             follow(world, row, mode, &what);
         }
     }
-    remove(&world.pod, &xtables(), choice).unwrap();
+    remove(&world.pod, &xtables(), choice, Mesh::Istio).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mesh_cni_netns::{Backend, BackendChoice, Xtables, apply};
+use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{
     PodNet, Resolver, Sender, productpage_rules, rules_with_annotation, rules_with_proxy_env,
 };
@@ -121,7 +122,14 @@ fn every_connection_arrives_where_the_specification_says_with_both_back_ends() {
         let net = PodNet::new();
         net.listen(&ON_POD, &ON_PEER);
         let choice = BackendChoice::Only(backend);
-        apply(&net.pod, &xtables(), choice, &[productpage_rules()]).unwrap();
+        apply(
+            &net.pod,
+            &xtables(),
+            choice,
+            Mesh::Istio,
+            &[productpage_rules()],
+        )
+        .unwrap();
         follow(&net, connections(), backend.as_str());
     }
 }
@@ -134,7 +142,14 @@ fn tproxy_keeps_source_and_destination() {
         net.listen_transparently(15006);
         let choice = BackendChoice::Only(backend);
         let mode = ("sidecar.istio.io/interceptionMode", "TPROXY");
-        apply(&net.pod, &xtables(), choice, &[rules_with_annotation(mode)]).unwrap();
+        apply(
+            &net.pod,
+            &xtables(),
+            choice,
+            Mesh::Istio,
+            &[rules_with_annotation(mode)],
+        )
+        .unwrap();
 
         let to = (PodNet::POD, 9080);
         let arrival = net.connect(&net.peer, Sender::APP, to).unwrap();
@@ -175,7 +190,14 @@ fn queries_go_to_the_proxy_and_its_own_go_out() {
             "server",
         );
         let rules = rules_with_proxy_env(&[("ISTIO_META_DNS_CAPTURE", "true")]);
-        apply(&net.pod, &xtables(), BackendChoice::Only(backend), &[rules]).unwrap();
+        apply(
+            &net.pod,
+            &xtables(),
+            BackendChoice::Only(backend),
+            Mesh::Istio,
+            &[rules],
+        )
+        .unwrap();
 
         let ask = |sender, server| Resolver::ask(&net.pod, sender, (server, 53));
         assert_eq!(

@@ -3,7 +3,8 @@
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, Change, Xtables, apply, read, remove};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{PodNet, Scenario, Sender, UserNs, must, productpage_rules};
 
 use crate::traffic::{ON_PEER, ON_POD, connections, xtables};
@@ -15,7 +16,13 @@ fn the_pods_own_users_are_matched() {
         let net = PodNet::of(users.netns());
         net.listen(&ON_POD, &ON_PEER);
         let choice = BackendChoice::Only(backend);
-        let applied = apply(&net.pod, &xtables(), choice, &[productpage_rules()]);
+        let applied = apply(
+            &net.pod,
+            &xtables(),
+            choice,
+            Mesh::Istio,
+            &[productpage_rules()],
+        );
         let change = applied.map(|applied| applied.change).ok();
         assert_eq!(change, Some(Change::Created), "{backend}");
         for connection in connections() {
@@ -53,15 +60,15 @@ fn every_scenario_is_applied_and_removed_there() {
             let netns = users.netns();
             must(&netns, "ip link set lo up");
             let wanted = Family::ALL.map(|family| scenario.rules(family));
-            let applied = apply(&netns, &xtables(), choice, &wanted).expect(&what);
+            let applied = apply(&netns, &xtables(), choice, Mesh::Istio, &wanted).expect(&what);
             assert_eq!(applied.change, Change::Created, "{what}");
             let found = read(&netns, &xtables(), choice, &Family::ALL).expect(&what);
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
                 assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{what}");
             }
-            let again = apply(&netns, &xtables(), choice, &wanted).expect(&what);
+            let again = apply(&netns, &xtables(), choice, Mesh::Istio, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");
-            remove(&netns, &xtables(), choice).expect(&what);
+            remove(&netns, &xtables(), choice, Mesh::Istio).expect(&what);
             let left = read(&netns, &xtables(), choice, &Family::ALL).expect(&what);
             let mut rules = left.rule_sets.iter();
             assert!(rules.all(|rules| rules.rule_count() == 0), "{what}");
@@ -74,7 +81,14 @@ fn a_process_in_the_user_namespace_can_apply_rules_itself() {
     let users = UserNs::new();
     let none = Xtables::in_directories(Vec::new());
     let choice = BackendChoice::Only(Backend::Netlink);
-    apply(&users.netns(), &none, choice, &[productpage_rules()]).unwrap();
+    apply(
+        &users.netns(),
+        &none,
+        choice,
+        Mesh::Istio,
+        &[productpage_rules()],
+    )
+    .unwrap();
     // iptables in the namespace lists what was written from outside.
     let mut command = users.command(Sender::ROOT);
     let output = command.arg("iptables-nft-save").output().unwrap();

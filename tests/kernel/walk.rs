@@ -15,8 +15,9 @@ use mesh_cni_netfilter::walk::{
 };
 use mesh_cni_netfilter::{Listing, Packet, parse, render};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, apply, read};
-use mesh_cni_rules::interception::Mode;
-use mesh_cni_rules::{
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::interception::Mode;
+use mesh_cni_rules::istio::{
     Dialect, Interception, OWNERSHIP, PORT_NAMES, PodSettings, TPROXY_ROUTING, compile,
 };
 use mesh_cni_tests::{Arrival, PodNet, Resolver, Sender, must, rules_with_proxy_env, run};
@@ -130,7 +131,14 @@ fn assert_connections(interception: &Interception, dialect: Dialect, backend: Ba
     net.listen(&listening, &ON_PEER);
     let mut replayed = compile(interception, dialect, Family::V4);
     let choice = BackendChoice::Only(backend);
-    apply(&net.pod, &xtables(), choice, &[replayed.clone()]).unwrap();
+    apply(
+        &net.pod,
+        &xtables(),
+        choice,
+        Mesh::Istio,
+        &[replayed.clone()],
+    )
+    .unwrap();
     for connection in connections() {
         let packet = first_packet(&connection);
         let walk = replay(&mut replayed, &packet, &host(), policies(backend));
@@ -183,7 +191,14 @@ fn queries_arrive_as_simulated() {
         let _server = Resolver::start(&net.peer, Sender::ROOT, of_server, "peer");
         let rules = rules_with_proxy_env(&[("ISTIO_META_DNS_CAPTURE", "true")]);
         let choice = BackendChoice::Only(backend);
-        apply(&net.pod, &xtables(), choice, std::slice::from_ref(&rules)).unwrap();
+        apply(
+            &net.pod,
+            &xtables(),
+            choice,
+            Mesh::Istio,
+            std::slice::from_ref(&rules),
+        )
+        .unwrap();
         let mut replayed = rules;
         for (sender, server) in [
             (Sender::APP, PodNet::PEER),
@@ -378,7 +393,14 @@ fn make_stand(netns: &NetNs, backend: Backend, rules: &RuleSet) {
         }
         _ => {
             let rules = std::slice::from_ref(rules);
-            apply(netns, &xtables(), BackendChoice::Only(backend), rules).unwrap();
+            apply(
+                netns,
+                &xtables(),
+                BackendChoice::Only(backend),
+                Mesh::Istio,
+                rules,
+            )
+            .unwrap();
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply};
+use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{
     Attachment, Call, PRODUCTPAGE, PRODUCTPAGE_NAME, UserNs, must, productpage_rules,
 };
@@ -89,7 +90,14 @@ fn iptables_legacy_works_in_a_user_namespace_before_ip_tables_is_loaded() {
     let users = UserNs::new();
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let choice = BackendChoice::Only(Backend::IptablesLegacy);
-    let applied = apply(&users.netns(), &xtables, choice, &[productpage_rules()]).unwrap();
+    let applied = apply(
+        &users.netns(),
+        &xtables,
+        choice,
+        Mesh::Istio,
+        &[productpage_rules()],
+    )
+    .unwrap();
     assert_eq!(applied.change, Change::Created);
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mesh_cni_netfilter::only_ours;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, Xtables, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{
     Containerd, Finished, Host, IsolatedHost, KubeApi, Process, SandboxPod, crictl, finish,
     mesh_cni, mesh_cni_agent, multus, pod_for_api,

@@ -9,7 +9,8 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::{BackendChoice, Change, NetNs, Xtables, apply, read};
 use mesh_cni_plan::{Decision, MeshConf, decide};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_selector::PodFacts;
 use mesh_cni_tests::{KubeApi, must};
 use serde_json::{Value, json};
@@ -191,7 +192,13 @@ impl BrokenPod {
 
     /// Applies rules, as an ADD does, and returns what changed.
     pub(crate) fn program(&self, rules: &[RuleSet]) -> Change {
-        let applied = apply(&self.netns, &xtables(), BackendChoice::Auto, rules);
+        let applied = apply(
+            &self.netns,
+            &xtables(),
+            BackendChoice::Auto,
+            Mesh::Istio,
+            rules,
+        );
         applied.unwrap().change
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
 use mesh_cni_netfilter::{Packet, RuleSet};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::{Dialect, Interception, PodSettings, compile, reject_ipv6};
+use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
+use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
+use mesh_cni_rules::reject_ipv6;
 use serde::Deserialize;
 
 /// A directory in `tests/scenarios`.

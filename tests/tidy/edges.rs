@@ -11,7 +11,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("mesh-cni-spec", &["mesh-cni-text"]),
     ("mesh-cni-selector", &["mesh-cni-text"]),
     ("mesh-cni-netfilter", &["mesh-cni-text"]),
-    ("mesh-cni-rules", &["mesh-cni-netfilter"]),
+    (
+        "mesh-cni-rules",
+        &["mesh-cni-netfilter", "mesh-cni-selector"],
+    ),
     (
         "mesh-cni-agent-api",
         &["mesh-cni-selector", "mesh-cni-text"],
@@ -92,7 +95,7 @@ const CLOSURES: &[(&str, &[&[&str]])] = &[
     ),
     (
         "mesh-cni-rules",
-        &[DERIVE, ERRORS, JSON, &["ipnetwork", "strsim"]],
+        &[DERIVE, ERRORS, JSON, SERDE, YAML, &["ipnetwork", "strsim"]],
     ),
     ("mesh-cni-nftables", &[DERIVE, ERRORS, JSON, &["ipnetwork"]]),
     (

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_selector::{PodFacts, SelectError};
 use serde::Serialize;
 
 use crate::arguments::{ConfArguments, PodArgument};
@@ -88,7 +88,7 @@ impl Case {
     pub(crate) fn decide(&self) -> Result<Decision, Failure> {
         decide(&self.facts, &self.conf).map_err(|error| {
             let hint = match &error {
-                PlanError::MissingFacts(_) => {
+                PlanError::Select(SelectError::MissingFacts(_)) => {
                     "a manifest does not contain its namespace's labels: \
                      remove `exclude_namespace_selector` from the configuration"
                 }

@@ -9,7 +9,7 @@ use mesh_cni_agent_api::PodDecision;
 use mesh_cni_netfilter::ruleset::PolicyRouting;
 use mesh_cni_netfilter::{RuleSet, render};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, decide, rule_counts};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_selector::{PodFacts, SelectError};
 use serde::{Deserialize, Serialize};
 
 use crate::case::OWN_POD;
@@ -55,7 +55,7 @@ impl Effect {
             },
             Ok(Decision::Skip(reason)) => without_rules(PodDecision::Skip, reason.to_string()),
             Ok(Decision::OwnPod) => without_rules(PodDecision::Skip, OWN_POD.to_owned()),
-            Err(PlanError::MissingFacts(missing)) => {
+            Err(PlanError::Select(SelectError::MissingFacts(missing))) => {
                 without_rules(PodDecision::Unknown, missing.to_string())
             }
             Err(error) => without_rules(PodDecision::Refuse, Report::new(error).to_string()),

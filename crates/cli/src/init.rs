@@ -21,8 +21,10 @@ use mesh_cni_netfilter::{RuleSet, render, transaction};
 use mesh_cni_netns::{
     ApplyError, BackendChoice, Change, NetNs, OpenError, Xtables, apply, read, remove,
 };
-use mesh_cni_rules::interception::{DnsCapture, is_usable};
-use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, compile};
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::is_usable;
+use mesh_cni_rules::istio::interception::DnsCapture;
+use mesh_cni_rules::istio::{Dialect, Interception, OWNERSHIP, compile};
 
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
@@ -206,7 +208,14 @@ fn apply_rules(
     }
     let rule_sets = rule_sets(request, addresses, console);
     let namespace = request.target()?;
-    let applied = apply(&namespace, xtables, request.backend, &rule_sets).map_err(unapplied)?;
+    let applied = apply(
+        &namespace,
+        xtables,
+        request.backend,
+        Mesh::Istio,
+        &rule_sets,
+    )
+    .map_err(unapplied)?;
     let families: Vec<_> = rule_sets.iter().map(|set| set.family.to_string()).collect();
     let families = families.join(" and ");
     console.line(format_args!(
@@ -221,7 +230,8 @@ fn remove_rules(
     xtables: &Xtables,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let removed = remove(&request.target()?, xtables, request.backend).map_err(unapplied)?;
+    let removed =
+        remove(&request.target()?, xtables, request.backend, Mesh::Istio).map_err(unapplied)?;
     if removed.change == Change::Removed {
         console.line(format_args!("rules removed by {}", removed.backend))?;
     }

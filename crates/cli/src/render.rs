@@ -4,7 +4,7 @@ use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, render};
 use mesh_cni_nftables::native;
 use mesh_cni_plan::Redirection;
-use mesh_cni_rules::{OWNERSHIP, compile, redirects};
+use mesh_cni_rules::{Mesh, ownership, redirects};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,9 +30,10 @@ pub(crate) fn run(arguments: &RenderArguments, console: &mut Console<'_>) -> Res
         let Some(redirection) = case.redirection(console)? else {
             return Ok(Exit::No);
         };
-        let rule_sets = rule_sets(&case, redirection, arguments.family);
+        let mesh = redirection.interception.mesh();
+        let rule_sets = rule_sets(redirection, arguments.family);
         let text = match arguments.format {
-            Format::List => list(&rule_sets, arguments.table),
+            Format::List => list(mesh, &rule_sets, arguments.table),
             Format::Restore => rule_sets.iter().map(render::restore).collect(),
             Format::Nft => nft(&rule_sets)?,
             Format::Json if are_several => {
@@ -90,14 +91,14 @@ impl Document {
     }
 }
 
-fn rule_sets(case: &Case, redirection: Redirection, family: Option<FamilyNumber>) -> Vec<RuleSet> {
+fn rule_sets(redirection: Redirection, family: Option<FamilyNumber>) -> Vec<RuleSet> {
     let Some(family) = family else {
         return redirection.rule_sets;
     };
-    let (family, dialect) = (family.into(), case.conf.dialect());
+    let family = family.into();
     let mut rule_sets = redirection.rule_sets.into_iter();
     let found = rule_sets.find(|rules| rules.family == family);
-    vec![found.unwrap_or_else(|| compile(&redirection.interception, dialect, family))]
+    vec![found.unwrap_or_else(|| redirection.interception.compile(family))]
 }
 
 fn nft(rule_sets: &[RuleSet]) -> Result<String, Failure> {
@@ -105,7 +106,7 @@ fn nft(rule_sets: &[RuleSet]) -> Result<String, Failure> {
     scripts.collect::<Result<_, _>>().map_err(Failure::wrong)
 }
 
-fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
+fn list(mesh: Mesh, rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
     let listing = |rules: &RuleSet| {
         // Rules that only refuse are in another table.
         let usual = if redirects(rules) {
@@ -114,7 +115,7 @@ fn list(rule_sets: &[RuleSet], table: Option<ListedTable>) -> String {
             TableName::Filter
         };
         let table = table.map_or(usual, TableName::from);
-        Listing::of(rules, table, &OWNERSHIP).to_string()
+        Listing::of(rules, table, ownership(mesh)).to_string()
     };
     let listings: Vec<_> = rule_sets.iter().map(listing).collect();
     listings.join("\n")

@@ -1,7 +1,7 @@
 //! `select`: the plugin's decision for a pod, and each condition with its fact.
 
 use mesh_cni_plan::Decision;
-use mesh_cni_selector::{Condition, Selection, SelectionMode, SidecarKind, conditions};
+use mesh_cni_selector::{Condition, Mesh, Selection, SelectionMode, SidecarKind, conditions};
 use serde::Serialize;
 
 use crate::arguments::{Output, SelectArguments};
@@ -45,6 +45,8 @@ struct ShownCondition {
 enum Shown {
     /// It redirects the pod's traffic.
     Redirect {
+        #[serde(skip)]
+        mesh: Mesh,
         /// The kind of container that runs the proxy: `container` or `native`.
         #[cfg_attr(feature = "schema", schemars(with = "String"))]
         sidecar: SidecarKind,
@@ -125,8 +127,9 @@ impl Report {
         } = self;
         let pod = Styled(BOLD, format!("{namespace}/{name}"));
         let decision = match &self.decision {
-            Shown::Redirect { sidecar, .. } => {
-                Styled(GOOD.bold(), Selection::Redirect(*sidecar).to_string())
+            &Shown::Redirect { mesh, sidecar, .. } => {
+                let selection = Selection::Redirect { mesh, sidecar };
+                Styled(GOOD.bold(), selection.to_string())
             }
             Shown::Skip { reason, .. } => Styled(BAD, format!("skip, {reason}")),
         };
@@ -161,6 +164,7 @@ impl From<Decision> for Shown {
     fn from(decision: Decision) -> Self {
         match decision {
             Decision::Redirect(redirection) => Self::Redirect {
+                mesh: redirection.interception.mesh(),
                 sidecar: redirection.sidecar,
                 warnings: ShownWarning::all(&redirection.warnings),
             },

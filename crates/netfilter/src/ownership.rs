@@ -65,7 +65,9 @@ impl Ownership {
 /// Only what is ours: our chains with all their rules, and our rules in the built-in chains.
 pub fn only_ours(found: &RuleSet, ownership: &Ownership) -> RuleSet {
     let mut only = RuleSet::new(found.family);
-    only.routing = found.routing;
+    only.routing = found
+        .routing
+        .filter(|routing| routing_mark(found, ownership) == Some(routing.mark));
     for table in &found.tables {
         for chain in &table.chains {
             let rules = match chain.name.builtin() {

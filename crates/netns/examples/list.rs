@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use mesh_cni_netfilter::Listing;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).map(PathBuf::from);

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use error_reporter::Report;
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{Ownership, RuleSet};
+use mesh_cni_rules::{Mesh, ownership, uses_passthrough};
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendChoice};
@@ -20,7 +21,7 @@ use crate::netns::NetNs;
 use crate::nf_tables::{self, Encoding};
 use crate::nsswitch;
 use crate::passthrough_address;
-use crate::read::is_ours;
+use crate::read::has_ours;
 use crate::user_ns::UserNs;
 use crate::xtables::{Xtables, has_legacy_tables};
 use xtables_apply::XtablesApply;
@@ -66,20 +67,21 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Applies the wanted rules, one rule set for each family.
+/// Applies the wanted rules of a mesh, one rule set for each family.
 ///
-/// Earlier rules of ours are replaced, and families that are not wanted are removed. The same call
-/// again changes nothing. If a family is IPv6, the loopback interface gets the address `::6`, the
-/// source of inbound connections from the sidecar to the application.
+/// Earlier rules of that mesh are replaced, and its families that are not wanted are removed. The
+/// same call again changes nothing. If a family is IPv6 and the mesh needs it, the loopback interface
+/// gets the address `::6`, the source of inbound connections from the sidecar to the application.
 pub fn apply(
     netns: &NetNs,
     xtables: &Xtables,
     choice: BackendChoice,
+    mesh: Mesh,
     wanted: &[RuleSet],
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        let apply = Apply::new(netns, xtables, wanted)?;
-        if passthrough_address::is_needed(wanted) {
+        let apply = Apply::new(netns, xtables, mesh, wanted)?;
+        if passthrough_address::is_needed(mesh, wanted) {
             // Before the rules: alone it has no effect.
             passthrough_address::add().map_err(ApplyError::PassthroughAddress)?;
         }
@@ -87,7 +89,7 @@ pub fn apply(
     })?
 }
 
-/// Removes all rules of ours from the namespace, in the chosen back end or in all.
+/// Removes all rules of a mesh from the namespace, in the chosen back end or in all.
 ///
 /// It succeeds if there are none. The rules of others stay. Back ends `netlink` and `nft-native`
 /// each remove the rules of both.
@@ -95,10 +97,13 @@ pub fn remove(
     netns: &NetNs,
     xtables: &Xtables,
     choice: BackendChoice,
+    mesh: Mesh,
 ) -> Result<Applied, ApplyError> {
     netns.run(|| {
-        let removed = Apply::new(netns, xtables, &[])?.remove(choice)?;
-        passthrough_address::remove().map_err(ApplyError::PassthroughAddress)?;
+        let removed = Apply::new(netns, xtables, mesh, &[])?.remove(choice)?;
+        if uses_passthrough(mesh) {
+            passthrough_address::remove().map_err(ApplyError::PassthroughAddress)?;
+        }
         Ok(removed)
     })?
 }
@@ -109,6 +114,7 @@ struct Apply<'run> {
     /// A file that only this namespace has.
     lock: PathBuf,
     wanted: &'run [RuleSet],
+    ownership: &'static Ownership,
     user_ns: Option<UserNs>,
 }
 
@@ -116,6 +122,7 @@ impl<'run> Apply<'run> {
     fn new(
         netns: &'run NetNs,
         xtables: &'run Xtables,
+        mesh: Mesh,
         wanted: &'run [RuleSet],
     ) -> Result<Self, EnterError> {
         let user_ns = netns.user_ns()?;
@@ -130,6 +137,7 @@ impl<'run> Apply<'run> {
             xtables,
             lock,
             wanted,
+            ownership: ownership(mesh),
             user_ns,
         })
     }
@@ -168,7 +176,7 @@ impl<'run> Apply<'run> {
                 return Ok(Applied { backend, change });
             }
         };
-        nf_tables::apply(self.user_ns.as_ref(), encoding, self.wanted)
+        nf_tables::apply(self.user_ns.as_ref(), encoding, self.wanted, self.ownership)
             .map_err(|source| BackendError::NfTables { backend, source })
     }
 
@@ -203,8 +211,10 @@ impl<'run> Apply<'run> {
 
     fn remove_from(&self, backend: Backend) -> Result<Change, BackendError> {
         match backend {
-            Backend::Netlink | Backend::NftNative => nf_tables::remove(self.user_ns.as_ref())
-                .map_err(|source| BackendError::NfTables { backend, source }),
+            Backend::Netlink | Backend::NftNative => {
+                nf_tables::remove(self.user_ns.as_ref(), self.ownership)
+                    .map_err(|source| BackendError::NfTables { backend, source })
+            }
             Backend::IptablesNft | Backend::IptablesLegacy => {
                 let _hidden = nsswitch::hide_remote_services();
                 Ok(self.with_programs().remove(backend)?)
@@ -225,7 +235,7 @@ impl<'run> Apply<'run> {
             return None;
         }
         // A kernel that does not answer has no `nf_tables`.
-        let snapshot = nf_tables::snapshot().ok()?;
+        let snapshot = nf_tables::snapshot(self.ownership).ok()?;
         if snapshot.has_native_rules() {
             return Some(Backend::NftNative);
         }
@@ -239,8 +249,8 @@ impl<'run> Apply<'run> {
             has_legacy_tables(family)
                 && self
                     .xtables
-                    .save(Backend::IptablesLegacy, family)
-                    .is_ok_and(|rules| is_ours(&rules))
+                    .save(Backend::IptablesLegacy, family, self.ownership)
+                    .is_ok_and(|rules| has_ours(&rules, self.ownership))
         })
     }
 
@@ -249,6 +259,7 @@ impl<'run> Apply<'run> {
             xtables: &self.xtables,
             lock: &self.lock,
             wanted: self.wanted,
+            ownership: self.ownership,
         }
     }
 }

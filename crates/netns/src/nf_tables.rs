@@ -5,8 +5,8 @@ mod encoding;
 mod error;
 mod snapshot;
 
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
+use mesh_cni_netfilter::{Ownership, RuleSet};
 use mesh_cni_nftables::{Batch, Change as Message, Query};
 use nix::errno::Errno;
 
@@ -26,9 +26,10 @@ pub(crate) fn apply(
     user_ns: Option<&UserNs>,
     encoding: Encoding,
     wanted: &[RuleSet],
+    ownership: &'static Ownership,
 ) -> Result<Applied, NfTablesError> {
     retry(user_ns, |netlink| {
-        let snapshot = Snapshot::take(netlink)?;
+        let snapshot = Snapshot::take(netlink, ownership)?;
         let encoding = encoding.resolve(&snapshot);
         let messages = encoding.changes(wanted, &snapshot)?;
         with_routing(wanted, &snapshot, || {
@@ -48,9 +49,12 @@ pub(crate) fn apply(
 }
 
 /// Removes all rules of ours, in both encodings and families.
-pub(crate) fn remove(user_ns: Option<&UserNs>) -> Result<Change, NfTablesError> {
+pub(crate) fn remove(
+    user_ns: Option<&UserNs>,
+    ownership: &'static Ownership,
+) -> Result<Change, NfTablesError> {
     retry(user_ns, |netlink| {
-        let snapshot = Snapshot::take(netlink)?;
+        let snapshot = Snapshot::take(netlink, ownership)?;
         let messages = snapshot.removal();
         with_routing(&[], &snapshot, || {
             commit(netlink, &messages, snapshot.generation)
@@ -64,8 +68,8 @@ pub(crate) fn remove(user_ns: Option<&UserNs>) -> Result<Change, NfTablesError> 
 }
 
 /// Reads the rules of the calling thread's namespace.
-pub(crate) fn snapshot() -> Result<Snapshot, NfTablesError> {
-    retry(None, Snapshot::take)
+pub(crate) fn snapshot(ownership: &'static Ownership) -> Result<Snapshot, NfTablesError> {
+    retry(None, |netlink| Snapshot::take(netlink, ownership))
 }
 
 /// Whether the kernel has `nf_tables` and grants access, in the calling thread's namespace.
@@ -189,6 +193,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use mesh_cni_nftables::Dump;
+    use mesh_cni_rules::ANY_MESH;
 
     use super::*;
     use crate::NetNs;
@@ -205,7 +210,7 @@ mod tests {
             retry(None, |netlink| {
                 attempts += 1;
                 if attempts > 1 {
-                    return Snapshot::take(netlink);
+                    return Snapshot::take(netlink, &ANY_MESH);
                 }
                 let mut dump = Dump::default();
                 netlink.request(&Query::Rules, |content| {

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
-use mesh_cni_rules::{inbound_passthrough, redirects};
+use mesh_cni_rules::{Mesh, inbound_passthrough, redirects, uses_passthrough};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{
@@ -17,10 +17,10 @@ use crate::policy_route::{LOOPBACK, unless};
 use crate::routing_message::Request;
 use crate::rtnetlink::Rtnetlink;
 
-/// Whether these rules need the address: some redirect IPv6.
-pub(crate) fn is_needed(wanted: &[RuleSet]) -> bool {
+/// Whether these rules of the mesh need the address: some redirect IPv6.
+pub(crate) fn is_needed(mesh: Mesh, wanted: &[RuleSet]) -> bool {
     let mut wanted = wanted.iter();
-    wanted.any(|rules| rules.family == Family::V6 && redirects(rules))
+    uses_passthrough(mesh) && wanted.any(|rules| rules.family == Family::V6 && redirects(rules))
 }
 
 /// Adds it to the loopback interface of the calling thread's namespace, unless it exists.

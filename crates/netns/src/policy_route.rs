@@ -5,8 +5,7 @@
 use std::io;
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
-use mesh_cni_netfilter::{RuleSet, routing_mark};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_netfilter::{Ownership, RuleSet, routing_mark};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
@@ -58,9 +57,12 @@ fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
     Ok(table.map(|table| PolicyRouting { mark, table }))
 }
 
-/// The existing policy routing for the mark that these rules set.
-pub(crate) fn existing(rules: &RuleSet) -> io::Result<Option<PolicyRouting>> {
-    match routing_mark(rules, &OWNERSHIP) {
+/// The existing policy routing for the mark that our rules among these set.
+pub(crate) fn existing(
+    rules: &RuleSet,
+    ownership: &Ownership,
+) -> io::Result<Option<PolicyRouting>> {
+    match routing_mark(rules, ownership) {
         Some(mark) => find(rules.family, mark),
         None => Ok(None),
     }

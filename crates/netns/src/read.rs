@@ -2,8 +2,8 @@
 
 use error_reporter::Report;
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::{RuleSet, only_ours};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_netfilter::{Ownership, RuleSet, only_ours};
+use mesh_cni_rules::ANY_MESH;
 use thiserror::Error;
 
 use crate::backend::{Backend, BackendChoice};
@@ -38,7 +38,7 @@ pub enum ReadError {
 
 /// Reads the rules of these families.
 ///
-/// [`BackendChoice::Auto`] reads the back end that holds rules of ours, or the first that works if
+/// [`BackendChoice::Auto`] reads the back end that holds rules of a mesh, or the first that works if
 /// none does. It reads the rules that `iptables-nft` made over netlink: they are the same.
 pub fn read(
     netns: &NetNs,
@@ -68,7 +68,7 @@ fn read_here(
             continue;
         }
         match read_from(xtables, backend, families) {
-            Ok(found) if found.rule_sets.iter().any(is_ours) => return Ok(found),
+            Ok(found) if found.rule_sets.iter().any(is_of_a_mesh) => return Ok(found),
             Ok(found) => readable.push(found),
             Err(error) => refusals.push(Report::new(error).to_string()),
         }
@@ -82,8 +82,9 @@ fn read_from(
     backend: Backend,
     families: &[Family],
 ) -> Result<FoundRules, BackendError> {
-    let snapshot =
-        || nf_tables::snapshot().map_err(|source| BackendError::NfTables { backend, source });
+    let snapshot = || {
+        nf_tables::snapshot(&ANY_MESH).map_err(|source| BackendError::NfTables { backend, source })
+    };
     let families = families.iter().copied();
     let rule_sets = match backend {
         Backend::Netlink => {
@@ -102,14 +103,14 @@ fn read_from(
             // If this fails, lookups of users may be slow, but they are correct.
             let _hidden = nsswitch::hide_remote_services();
             families
-                .map(|family| xtables.save(backend, family))
+                .map(|family| xtables.save(backend, family, &ANY_MESH))
                 .collect::<Result<_, _>>()?
         }
     };
     Ok(FoundRules { backend, rule_sets })
 }
 
-/// Every back end that holds rules of ours. Two of them are an error: packets pass through both.
+/// Every back end that holds rules of a mesh. Two of them are an error: packets pass through both.
 ///
 /// Rules that `iptables-nft` made count as those of [`Backend::Netlink`]: they are the same. Back
 /// ends that the kernel or the host lacks are left out.
@@ -121,7 +122,7 @@ pub fn holders(netns: &NetNs, xtables: &Xtables) -> Result<Vec<Backend>, EnterEr
         }
         backends.retain(|backend| {
             read_from(xtables, *backend, &Family::ALL)
-                .is_ok_and(|found| found.rule_sets.iter().any(is_ours))
+                .is_ok_and(|found| found.rule_sets.iter().any(is_of_a_mesh))
         });
         backends
     })
@@ -134,6 +135,10 @@ pub fn holds_legacy_tables(netns: &NetNs) -> Result<bool, EnterError> {
 }
 
 /// Whether any of these rules is ours.
-pub(crate) fn is_ours(rules: &RuleSet) -> bool {
-    !only_ours(rules, &OWNERSHIP).tables.is_empty()
+pub(crate) fn has_ours(rules: &RuleSet, ownership: &Ownership) -> bool {
+    !only_ours(rules, ownership).tables.is_empty()
+}
+
+fn is_of_a_mesh(rules: &RuleSet) -> bool {
+    has_ours(rules, &ANY_MESH)
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::parse::{self, InvalidSave};
 use mesh_cni_netfilter::ruleset::Family;
+use mesh_cni_netfilter::{Ownership, RuleSet};
 use thiserror::Error;
 
 use crate::backend::Backend;
@@ -195,8 +195,14 @@ impl Xtables {
         self.run(backend, command, "").map(|_| ())
     }
 
-    /// Every rule of the family in the calling thread's namespace, with counters.
-    pub(crate) fn save(&self, backend: Backend, family: Family) -> Result<RuleSet, XtablesError> {
+    /// Every rule of the family in the calling thread's namespace, with counters, and the policy
+    /// routing of ours.
+    pub(crate) fn save(
+        &self,
+        backend: Backend,
+        family: Family,
+        ownership: &Ownership,
+    ) -> Result<RuleSet, XtablesError> {
         let mut command = self.command(backend, family, Role::Save)?;
         command.arg("--counters");
         let program = name_of(&command);
@@ -208,7 +214,7 @@ impl Xtables {
             source,
         };
         let mut rules = parse::save(&text, family).map_err(unreadable)?;
-        rules.routing = policy_route::existing(&rules)
+        rules.routing = policy_route::existing(&rules, ownership)
             .map_err(|source| XtablesError::Routing { backend, source })?;
         Ok(rules)
     }

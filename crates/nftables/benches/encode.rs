@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Batch, compat, native};
-use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
+use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
 
 fn documented(criterion: &mut Criterion) {
     let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);

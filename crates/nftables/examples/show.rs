@@ -6,7 +6,7 @@ use std::error::Error;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Batch, compat, native};
-use mesh_cni_rules::{Dialect, Interception, compile};
+use mesh_cni_rules::istio::{Dialect, Interception, compile};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let rules = compile(&Interception::pod_default(), Dialect::Asm, Family::V4);

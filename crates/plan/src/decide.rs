@@ -1,25 +1,13 @@
 //! The decision for one pod: what an ADD would do.
 
 use mesh_cni_netfilter::RuleSet;
-use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::settings::{InvalidSetting, TooManyRules};
-use mesh_cni_rules::{
-    Interception, PodSettings, Warning, WarningCode, compile, redirects, reject_ipv6,
-};
-use mesh_cni_selector::{MissingFacts, PodFacts, Selection, SidecarKind, SkipReason, select};
+use mesh_cni_rules::{Interception, InvalidSetting, TooManyRules, Warning, redirects, reject_ipv6};
+use mesh_cni_selector::{Mesh, PodFacts, SelectError, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
-use crate::identity::{self, ProxyRedirected};
 use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
+use crate::istio::{self, ProxyRedirected};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
-
-/// Environment variables of the proxy that decide whether and how it is redirected to.
-const RULE_VARIABLES: [&str; 4] = [
-    "DISABLE_ENVOY",
-    "ISTIO_META_DNS_CAPTURE",
-    "INVALID_DROP",
-    "ISTIO_DUAL_STACK",
-];
 
 /// What an ADD would do for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +38,15 @@ pub struct Redirection {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PlanError {
-    /// The policy needs facts that are missing.
+    /// The policy does not decide about the pod.
     #[error(transparent)]
-    MissingFacts(#[from] MissingFacts),
+    Select(#[from] SelectError),
+    /// The mesh is selected and has no rules yet.
+    #[error("pods of {mesh} are not served by this version")]
+    NotServed {
+        /// The mesh.
+        mesh: Mesh,
+    },
     /// A setting of the pod is invalid.
     #[error(transparent)]
     InvalidSetting(#[from] InvalidSetting),
@@ -83,8 +77,8 @@ pub fn decide(facts: &PodFacts, conf: &MeshConf) -> Result<Decision, PlanError> 
     }
     Ok(match select(facts, &conf.policy())? {
         Selection::Skip(reason) => Decision::Skip(reason),
-        Selection::Redirect(sidecar) => {
-            Decision::Redirect(Box::new(redirection(facts, conf, sidecar)?))
+        Selection::Redirect { mesh, sidecar } => {
+            Decision::Redirect(Box::new(redirection(facts, conf, mesh, sidecar)?))
         }
     })
 }
@@ -92,67 +86,23 @@ pub fn decide(facts: &PodFacts, conf: &MeshConf) -> Result<Decision, PlanError> 
 fn redirection(
     facts: &PodFacts,
     conf: &MeshConf,
+    mesh: Mesh,
     sidecar: SidecarKind,
 ) -> Result<Redirection, PlanError> {
-    let settings = settings(facts, conf);
-    let resolved = settings.resolve()?;
-    let mut interception = resolved.interception;
-    interception.dual_stack |= conf.ipv6 == Ipv6Mode::Redirect;
-    let families = interception.families(&facts.addresses);
-    let mut warnings = resolved.warnings;
-    // Without addresses the families are not known yet.
-    if facts.addresses.iter().copied().any(is_usable) {
-        warnings.extend(settings.check_families(&families)?);
-    }
-    warnings.extend(identity::check(facts, &interception)?);
-    warnings.extend(unknown_values(facts));
-    let mut rule_sets: Vec<_> = families
-        .into_iter()
-        .map(|family| compile(&interception, conf.dialect(), family))
-        .collect();
-    settings.check_rule_count(&interception, conf.dialect(), &rule_sets)?;
+    let mut redirection = match mesh {
+        Mesh::Istio => istio::redirection(facts, conf, sidecar)?,
+        Mesh::Linkerd | Mesh::Kuma => return Err(PlanError::NotServed { mesh }),
+    };
+    let rule_sets = &mut redirection.rule_sets;
     match conf.ipv6 {
         Ipv6Mode::AsMesh | Ipv6Mode::Redirect => {
-            warnings.extend(ipv6_without_rules(&facts.addresses, &rule_sets));
+            let warning = ipv6_without_rules(&facts.addresses, rule_sets);
+            redirection.warnings.extend(warning);
         }
-        Ipv6Mode::Reject if !has_ipv6_rules(&rule_sets) => rule_sets.push(reject_ipv6()),
+        Ipv6Mode::Reject if !has_ipv6_rules(rule_sets) => rule_sets.push(reject_ipv6()),
         Ipv6Mode::Reject => {}
     }
-    Ok(Redirection {
-        sidecar,
-        interception,
-        rule_sets,
-        warnings,
-    })
-}
-
-fn settings<'pod>(facts: &'pod PodFacts, conf: &'pod MeshConf) -> PodSettings<'pod> {
-    let proxy = facts.proxy().map(|proxy| proxy.container);
-    PodSettings {
-        annotations: Some(&facts.annotations),
-        defaults: Some(&conf.defaults),
-        proxy_env: proxy.map(|container| &container.env),
-        run_as_user: proxy.and_then(|container| container.run_as_user),
-        run_as_group: proxy.and_then(|container| container.run_as_group),
-    }
-}
-
-/// A warning for each rule variable whose value is not in the pod's manifest.
-fn unknown_values(facts: &PodFacts) -> impl Iterator<Item = Warning> + '_ {
-    facts
-        .proxy()
-        .into_iter()
-        .flat_map(|proxy| &proxy.container.env_from)
-        .filter(|name| RULE_VARIABLES.contains(&name.as_str()))
-        .map(|name| {
-            Warning::new(
-                WarningCode::UnknownValue,
-                format!(
-                    "environment variable `{name}` of the proxy has no literal value and counts as \
-                     false"
-                ),
-            )
-        })
+    Ok(redirection)
 }
 
 /// For example `12 IPv4 rules and 12 IPv6 rules`, or `12 IPv4 rules and IPv6 refused`.

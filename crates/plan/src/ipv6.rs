@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::{Family, RuleSet};
-use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::{Warning, WarningCode};
+use mesh_cni_rules::{Warning, WarningCode, is_usable};
 
 /// A warning if one of the pod's addresses is IPv6 and no rule applies to its traffic. Link-local
 /// addresses, which nearly every pod has, cause none.

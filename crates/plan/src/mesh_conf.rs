@@ -2,14 +2,16 @@
 
 mod decode;
 mod names;
+mod profile;
 
 pub use decode::{ConfError, Decoded};
-pub use names::{BackendName, Ipv6Mode, LogLevel, PodSourceName, Profile, RulesetName};
+pub use names::{BackendName, Ipv6Mode, LogLevel, PodSourceName, RulesetName};
+pub use profile::{InvalidProfiles, Profile, Profiles};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mesh_cni_rules::Dialect;
+use mesh_cni_rules::istio::Dialect;
 use mesh_cni_selector::{LabelSelector, NamespaceSet, Policy, SelectionMode};
 use serde::Deserialize;
 
@@ -49,9 +51,11 @@ pub struct MeshConf {
     pub pod_namespace: Option<String>,
     /// The name of the agent's `DaemonSet`. Its pods in `pod_namespace` start without a lookup.
     pub agent_daemonset: String,
-    /// The defaults of `selection` and `ruleset`.
-    pub profile: Profile,
-    /// Which pods are redirected: `asm`, `asm-literal` or `istio`.
+    /// The meshes that are served: one profile or a list. `asm` and `istio` are for the same pods, and
+    /// are the defaults of `selection` and `ruleset`.
+    #[cfg_attr(feature = "schema", schemars(with = "OneOrSeveral"))]
+    pub profile: Profiles,
+    /// Which pods of Istio are redirected: `asm`, `asm-literal` or `istio`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub selection: Option<SelectionMode>,
     /// Which rules they get: `asm` (the documented dump) or `istio`.
@@ -73,6 +77,16 @@ pub struct MeshConf {
     pub standalone: bool,
 }
 
+/// What the JSON of `profile` may be.
+#[cfg(feature = "schema")]
+#[derive(schemars::JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum OneOrSeveral {
+    One(Profile),
+    Several(Vec<Profile>),
+}
+
 impl Default for MeshConf {
     fn default() -> Self {
         Self {
@@ -83,7 +97,7 @@ impl Default for MeshConf {
             cni_agent_run_dir: PathBuf::from("/run/mesh-cni"),
             pod_namespace: None,
             agent_daemonset: "mesh-cni-agent".to_owned(),
-            profile: Profile::default(),
+            profile: Profiles::default(),
             selection: None,
             ruleset: None,
             ipv6: Ipv6Mode::default(),
@@ -100,11 +114,13 @@ impl Default for MeshConf {
 impl MeshConf {
     /// The policy that selects pods.
     pub fn policy(&self) -> Policy {
-        let selection = self.selection.unwrap_or(match self.profile {
-            Profile::Asm => SelectionMode::Asm,
-            Profile::Istio => SelectionMode::Istio,
+        let selection = self.selection.unwrap_or(if self.is_istio() {
+            SelectionMode::Istio
+        } else {
+            SelectionMode::Asm
         });
         Policy {
+            meshes: self.profile.meshes(),
             selection,
             exclude_namespaces: self.exclude_namespaces.clone(),
             include_namespaces: self.include_namespaces.clone(),
@@ -134,11 +150,21 @@ impl MeshConf {
         self
     }
 
-    /// The dialect of the rules.
+    /// The dialect of the rules for Istio's sidecars.
     pub fn dialect(&self) -> Dialect {
-        match (self.ruleset, self.profile) {
-            (Some(RulesetName::Asm), _) | (None, Profile::Asm) => Dialect::Asm,
-            (Some(RulesetName::Istio), _) | (None, Profile::Istio) => Dialect::Istio,
+        let ruleset = self.ruleset.unwrap_or(if self.is_istio() {
+            RulesetName::Istio
+        } else {
+            RulesetName::Asm
+        });
+        match ruleset {
+            RulesetName::Asm => Dialect::Asm,
+            RulesetName::Istio => Dialect::Istio,
         }
+    }
+
+    /// Whether the defaults for Istio's sidecars are those of current Istio, not of ASM.
+    fn is_istio(&self) -> bool {
+        self.profile.contains(Profile::Istio)
     }
 }

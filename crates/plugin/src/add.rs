@@ -5,6 +5,7 @@ use std::time::Instant;
 use mesh_cni_agent_api::AddOutcome;
 use mesh_cni_netns::apply;
 use mesh_cni_plan::{Decision, MeshConf, Redirection, rule_counts};
+use mesh_cni_rules::Mesh;
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
@@ -64,8 +65,14 @@ fn redirect(
                 .enter(plugin.netns_entry)
                 .map_err(|e| error::not_entered(&e))?;
             let redirection = invocation.for_namespace(redirection, facts, &netns, xtables)?;
-            let applied = apply(&netns, xtables, backend.choice(), &redirection.rule_sets)
-                .map_err(|e| error::not_applied(&e))?;
+            let applied = apply(
+                &netns,
+                xtables,
+                backend.choice(),
+                Mesh::Istio,
+                &redirection.rule_sets,
+            )
+            .map_err(|e| error::not_applied(&e))?;
             backend.update(applied);
             log.info(&format!(
                 "redirected: {} {} by {}",

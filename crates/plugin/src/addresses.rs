@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::only_ours;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, ipv6_addresses, read};
-use mesh_cni_rules::interception::is_usable;
-use mesh_cni_rules::{OWNERSHIP, redirects};
+use mesh_cni_rules::is_usable;
+use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::redirects;
 use mesh_cni_spec::CniError;
 
 use crate::error;

@@ -3,7 +3,8 @@
 use mesh_cni_netfilter::{Family, RuleSet, drift_all, only_ours};
 use mesh_cni_netns::{NetNs, ProcessTable, listening_ports, read};
 use mesh_cni_plan::{Decision, Ipv6Mode};
-use mesh_cni_rules::{Interception, OWNERSHIP, PROXY_PORTS, incomplete, redirects};
+use mesh_cni_rules::istio::{Interception, OWNERSHIP, PROXY_PORTS, incomplete};
+use mesh_cni_rules::redirects;
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::MeshCni;

@@ -12,7 +12,7 @@ use mesh_cni_netns::{
     XtablesError,
 };
 use mesh_cni_plan::{ConfError, PlanError};
-use mesh_cni_selector::MissingFacts;
+use mesh_cni_selector::{MissingFacts, SelectError};
 use mesh_cni_spec::{CniError, PodArgsError};
 
 use crate::pod_source::{Category, FactsError};
@@ -96,14 +96,17 @@ pub(crate) fn facts(error: &FactsError) -> CniError {
 
 pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
     let remedy = match error {
-        PlanError::MissingFacts(MissingFacts::ProxyType { .. }) => {
+        PlanError::Select(SelectError::MissingFacts(MissingFacts::ProxyType { .. })) => {
             "pod source `runtime` knows only Istio's own templates: name one of them in the \
              annotation too, such as `sidecar,NAME` or `gateway,NAME`, or use another source"
         }
-        PlanError::MissingFacts(_) => {
+        PlanError::Select(SelectError::MissingFacts(_)) => {
             "pod sources `file` and `runtime` have no labels of namespaces: use exclude_namespaces \
              instead of exclude_namespace_selector, or another source; with source `agent`, start \
              the agent with the same entry"
+        }
+        PlanError::Select(SelectError::SeveralMeshes { .. }) => {
+            "inject the pod into one mesh only: the rules of each mesh redirect the same packets"
         }
         PlanError::InvalidSetting(_) => {
             "fix the value in the pod's template, or in `defaults` of the plugin's entry; \

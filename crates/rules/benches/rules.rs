@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mesh_cni_netfilter::{Family, render};
-use mesh_cni_rules::{Dialect, PodSettings, compile};
+use mesh_cni_rules::istio::{Dialect, PodSettings, compile};
 
 fn steps(criterion: &mut Criterion) {
     let annotations = BTreeMap::from([

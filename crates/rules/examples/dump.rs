@@ -8,7 +8,7 @@ use std::error::Error;
 
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, render};
-use mesh_cni_rules::{Dialect, OWNERSHIP, PodSettings, compile};
+use mesh_cni_rules::istio::{Dialect, OWNERSHIP, PodSettings, compile};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut annotations = BTreeMap::new();

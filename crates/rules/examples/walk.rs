@@ -10,7 +10,7 @@
 use std::process::ExitCode;
 
 use mesh_cni_netfilter::{Packet, walk};
-use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
+use mesh_cni_rules::istio::{Dialect, Interception, PORT_NAMES, compile};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();

@@ -1,4 +1,4 @@
-//! The chains of sidecar interception, with the names that Istio and the documented dump use.
+//! The chains that the rules of every mesh use.
 
 use mesh_cni_netfilter::{BuiltinChain, ChainName};
 
@@ -9,38 +9,5 @@ pub const INPUT: ChainName = ChainName::constant(BuiltinChain::Input.as_str());
 /// The built-in chain for packets of local processes.
 pub const OUTPUT: ChainName = ChainName::constant(BuiltinChain::Output.as_str());
 
-/// Selects the inbound connections that are captured.
-pub const INBOUND: ChainName = ChainName::constant("ISTIO_INBOUND");
-/// Redirects to the proxy's outbound port.
-pub const REDIRECT: ChainName = ChainName::constant("ISTIO_REDIRECT");
-/// Redirects to the proxy's inbound port.
-pub const IN_REDIRECT: ChainName = ChainName::constant("ISTIO_IN_REDIRECT");
-/// Selects the outbound connections that are captured.
-pub const OUTPUT_RULES: ChainName = ChainName::constant("ISTIO_OUTPUT");
-/// Drops packets that belong to no connection.
-pub const DROP: ChainName = ChainName::constant("ISTIO_DROP");
-
-/// Marks and accepts packets of connections that the proxy already has (TPROXY).
-pub const DIVERT: ChainName = ChainName::constant("ISTIO_DIVERT");
-/// Assigns inbound connections to the proxy without changing them (TPROXY).
-pub const TPROXY: ChainName = ChainName::constant("ISTIO_TPROXY");
-/// Selects the DNS queries that are captured.
-pub const OUTPUT_DNS: ChainName = ChainName::constant("ISTIO_OUTPUT_DNS");
-
-/// Refuses IPv6 traffic. Istio has no such chain.
+/// Refuses IPv6 traffic. No mesh has such a chain.
 pub const REJECT_IPV6: ChainName = ChainName::constant("MESH_CNI_REJECT_IPV6");
-
-/// All of our chains, in the order of their first use in a full rule set.
-///
-/// A listing shows them in this order.
-pub const OURS: [ChainName; 9] = [
-    DROP,
-    INBOUND,
-    REDIRECT,
-    IN_REDIRECT,
-    DIVERT,
-    TPROXY,
-    OUTPUT_RULES,
-    OUTPUT_DNS,
-    REJECT_IPV6,
-];

@@ -4,36 +4,38 @@
 //!
 //! # How the rules work
 //!
-//! A connection that **arrives** enters at `PREROUTING`, which sends TCP to `ISTIO_INBOUND`. Ports
-//! of the proxy itself and excluded ports return there. All others go to `ISTIO_IN_REDIRECT`, which
-//! rewrites their destination to port 15006. The proxy asks the kernel for the original destination
-//! (`SO_ORIGINAL_DST`), and connects to the application from 127.0.0.6.
+//! Each mesh has a module: its settings, its chains, and the rules in their order. An
+//! [`Interception`] is what the settings of a pod configure, in the terms of its mesh.
 //!
-//! A connection that a local process **opens** enters at `OUTPUT`, which sends it to
-//! `ISTIO_OUTPUT`. Connections of the proxy (by its user or group id) return there, unless they are
-//! to the pod's own address: then they are inbound. Connections of the application to itself return
-//! too, as do excluded ones. All others go to `ISTIO_REDIRECT`, which rewrites their destination to
-//! port 15001.
+//! The rules rewrite the destination of a connection that arrives to the sidecar's inbound port, and
+//! of a connection that a local process opens to its outbound port. Connections of the sidecar itself
+//! are not redirected.
 //!
 //! NAT applies to the first packet of a connection; connection tracking applies it to the others.
 
 #![forbid(unsafe_code)]
 
 pub mod chains;
-pub mod interception;
-pub mod settings;
+pub mod istio;
+pub mod kuma;
+pub mod linkerd;
 pub mod value;
 
-mod compile;
-mod complete;
 mod conventions;
+mod interception;
+mod limit;
+mod reject_ipv6;
+mod setting;
+mod shorthand;
 mod warning;
 
-pub use compile::{Dialect, UnknownDialect, compile, reject_ipv6};
-pub use complete::incomplete;
 pub use conventions::{
-    OWNERSHIP, PORT_NAMES, PROXY_PORTS, TPROXY_ROUTING, inbound_passthrough, redirects,
+    ANY_MESH, inbound_passthrough, is_usable, meshes_in, ownership, port_names, redirects,
+    uses_passthrough,
 };
 pub use interception::Interception;
-pub use settings::PodSettings;
+pub use limit::{MAX_RULES, TooManyRules};
+pub use mesh_cni_selector::Mesh;
+pub use reject_ipv6::reject_ipv6;
+pub use setting::{InvalidSetting, SettingName};
 pub use warning::{Warning, WarningCode};

@@ -1,4 +1,4 @@
-//! The conditions of each selection mode, in order.
+//! The conditions for pods of each mesh, in order.
 
 mod containers;
 mod injection;
@@ -7,11 +7,13 @@ mod namespace;
 mod proxy;
 
 use crate::facts::PodFacts;
+use crate::mesh::Mesh;
 use crate::policy::{Policy, SelectionMode};
-use crate::reason::SkipReason;
+use crate::reason::{ContainerList, SkipReason};
 use crate::select::MissingFacts;
 
-pub(crate) use self::containers::no_istio_proxy;
+pub(crate) use self::containers::no_proxy;
+pub(crate) use self::proxy::is_gateway;
 
 /// A condition: its name and the function that evaluates it.
 pub(crate) struct Check {
@@ -37,20 +39,19 @@ impl Check {
 
 const OWN_NETWORK: Check = Check::new("the pod has its own network", containers::own_network);
 const NAMESPACE: Check = Check::new("its namespace is not excluded", namespace::not_excluded);
-const HAS_PROXY: Check = Check::new(
-    "it has a container named `istio-proxy`",
-    containers::has_proxy,
-);
+const HAS_PROXY: Check = Check::new("it has a container named `istio-proxy`", |facts, _| {
+    containers::has_proxy(Mesh::Istio, facts)
+});
 const NOT_ALONE: Check = Check::new("it has more than one container", containers::more_than_one);
 const INJECTED: Check = Check::new("injection is not disabled", injection::not_disabled);
 const NOT_TRUE: Check = Check::new(
     "injection is not annotated `true`",
     injection::not_annotated_true,
 );
-const NO_INIT: Check = Check::new(
-    "it has no container named `istio-init`",
-    containers::no_init,
-);
+const NO_INIT: Check = Check::new("it has no container named `istio-init`", |facts, _| {
+    let lists = [ContainerList::Containers, ContainerList::InitContainers];
+    containers::no_init(Mesh::Istio, &lists, facts)
+});
 const ENVOY: Check = Check::new("Envoy is not disabled", proxy::envoy_enabled);
 const SIDECAR: Check = Check::new("the proxy's type is `sidecar`", proxy::sidecar_type);
 const INTERCEPTED: Check = Check::new(
@@ -59,16 +60,43 @@ const INTERCEPTED: Check = Check::new(
 );
 const STATUS: Check = Check::new("a sidecar was injected", injection::has_status);
 
-/// The conditions of a mode.
+const NO_LINKERD_INIT: Check = Check::new(
+    "it has no init container named `linkerd-init`",
+    |facts, _| containers::no_init(Mesh::Linkerd, &[ContainerList::InitContainers], facts),
+);
+const HAS_LINKERD_PROXY: Check =
+    Check::new("it has a container named `linkerd-proxy`", |facts, _| {
+        containers::has_proxy(Mesh::Linkerd, facts)
+    });
+
+const NO_KUMA_INIT: Check = Check::new("it has no init container named `kuma-init`", |facts, _| {
+    containers::no_init(Mesh::Kuma, &[ContainerList::InitContainers], facts)
+});
+const HAS_KUMA_SIDECAR: Check =
+    Check::new("it has a container named `kuma-sidecar`", |facts, _| {
+        containers::has_proxy(Mesh::Kuma, facts)
+    });
+
+/// The first conditions of every mesh.
 ///
-/// Each mode starts with [`OWN_NETWORK`] and ends with [`INTERCEPTED`], which are additions to the
-/// ASM document and to Istio's plugin: rules for a pod on the host network would apply to the whole
-/// node, and in mode `NONE` no listener of the proxy accepts redirected connections.
-pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
+/// [`OWN_NETWORK`] is an addition to the ASM document and to the plugins of the meshes: rules for a
+/// pod on the host network would apply to the whole node.
+pub(crate) const COMMON: &[Check] = &[OWN_NETWORK, NAMESPACE];
+
+/// The other conditions for a pod of the mesh.
+pub(crate) fn of(mesh: Mesh, mode: SelectionMode) -> &'static [Check] {
+    match mesh {
+        Mesh::Istio => of_istio(mode),
+        Mesh::Linkerd => &[NO_LINKERD_INIT, HAS_LINKERD_PROXY],
+        Mesh::Kuma => &[NO_KUMA_INIT, HAS_KUMA_SIDECAR],
+    }
+}
+
+/// Each mode ends with [`INTERCEPTED`], which is an addition to the ASM document and to Istio's
+/// plugin: in mode `NONE` no listener of the proxy accepts redirected connections.
+fn of_istio(mode: SelectionMode) -> &'static [Check] {
     match mode {
         SelectionMode::Asm => &[
-            OWN_NETWORK,
-            NAMESPACE,
             HAS_PROXY,
             NOT_ALONE,
             INJECTED,
@@ -77,18 +105,8 @@ pub(crate) fn of(mode: SelectionMode) -> &'static [Check] {
             SIDECAR,
             INTERCEPTED,
         ],
-        SelectionMode::AsmLiteral => &[
-            OWN_NETWORK,
-            NAMESPACE,
-            HAS_PROXY,
-            NOT_ALONE,
-            NOT_TRUE,
-            NO_INIT,
-            INTERCEPTED,
-        ],
+        SelectionMode::AsmLiteral => &[HAS_PROXY, NOT_ALONE, NOT_TRUE, NO_INIT, INTERCEPTED],
         SelectionMode::Istio => &[
-            OWN_NETWORK,
-            NAMESPACE,
             NO_INIT,
             ENVOY,
             HAS_PROXY,

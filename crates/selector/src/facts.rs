@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::istio;
 use crate::manifest::{self, InvalidItem, ManifestError};
+use crate::mesh::{Marks, Mesh};
 
 /// The longest value of a variable that is a setting, in bytes. The injector also copies whole
 /// objects into variables, which no setting is read from.
@@ -180,10 +180,11 @@ impl PodFacts {
     pub fn only_mesh_settings(mut self) -> Self {
         self.annotations.retain(|key, _| {
             let domain = key.split('/').next().unwrap_or_default();
-            istio::DOMAINS.contains(&domain) || key.starts_with(STATIC_POD_KEYS)
+            key.starts_with(STATIC_POD_KEYS) || of_any_mesh(|marks| marks.domains.contains(&domain))
         });
         for container in self.containers.iter_mut().chain(&mut self.init_containers) {
-            if [istio::PROXY_CONTAINER, istio::INIT_CONTAINER].contains(&&*container.name) {
+            let name = &*container.name;
+            if of_any_mesh(|marks| [marks.proxy, marks.init].contains(&name)) {
                 container
                     .env
                     .retain(|_, value| value.len() <= MAX_SETTING_BYTES);
@@ -223,13 +224,14 @@ impl PodFacts {
             + self.addresses.len() * size_of::<IpAddr>()
     }
 
-    /// The pod's proxy: the regular container or native sidecar named `istio-proxy`.
+    /// The proxy of the mesh: the regular container or native sidecar with its name.
     ///
     /// An init container of that name without `restartPolicy: Always` is not a proxy, since it
     /// exits before the regular containers start.
-    pub fn proxy(&self) -> Option<Proxy<'_>> {
+    pub fn proxy(&self, mesh: Mesh) -> Option<Proxy<'_>> {
+        let name = mesh.marks().proxy;
         self.long_running()
-            .find(|(_, container)| container.name == istio::PROXY_CONTAINER)
+            .find(|(_, container)| container.name == name)
             .map(|(kind, container)| Proxy { kind, container })
     }
 
@@ -245,6 +247,10 @@ impl PodFacts {
             .map(|container| (SidecarKind::Container, container))
             .chain(native)
     }
+}
+
+fn of_any_mesh(has: impl Fn(&Marks) -> bool) -> bool {
+    Mesh::ALL.into_iter().any(|mesh| has(mesh.marks()))
 }
 
 #[expect(

@@ -8,7 +8,7 @@
 //! The crate does no I/O, so the same facts and policy always give the same [`Selection`].
 //!
 //! ```
-//! use mesh_cni_selector::{PodFacts, Policy, Selection, SidecarKind, select};
+//! use mesh_cni_selector::{Mesh, PodFacts, Policy, Selection, SidecarKind, select};
 //!
 //! let pod = "
 //! apiVersion: v1
@@ -22,7 +22,8 @@
 //! ";
 //! let mut facts = PodFacts::from_manifest(pod)?;
 //! let policy = Policy::default();
-//! assert_eq!(select(&facts, &policy)?, Selection::Redirect(SidecarKind::Native));
+//! let through = Selection::Redirect { mesh: Mesh::Istio, sidecar: SidecarKind::Native };
+//! assert_eq!(select(&facts, &policy)?, through);
 //!
 //! facts.labels.insert("sidecar.istio.io/inject".into(), "false".into());
 //! let selection = select(&facts, &policy)?;
@@ -39,20 +40,25 @@
 //! caller must add them if [`Policy::needs_namespace_labels`]. Without them, [`select`] fails with
 //! [`MissingFacts`] instead of guessing.
 //!
-//! # Additions to the ASM document and to Istio
+//! # Meshes
 //!
-//! - Every mode skips a pod on the host network first: rules in the node's network namespace would
+//! A pod belongs to the served mesh ([`Policy::meshes`]) whose proxy it has. With the proxies of
+//! several served meshes it is refused ([`SelectError::SeveralMeshes`]), unless Istio's is a gateway.
+//!
+//! # Additions to the ASM document and to the meshes
+//!
+//! - A pod on the host network is skipped first: rules in the node's network namespace would
 //!   cut off the node.
-//! - An init container named `istio-proxy` is a proxy only with `restartPolicy: Always`. Any other
+//! - An init container with the name of a proxy is one only with `restartPolicy: Always`. Any other
 //!   exits before the application starts, so redirected traffic would be lost.
 #![forbid(unsafe_code)]
 
 mod boolean;
 mod checks;
 mod facts;
-mod istio;
 mod labels;
 mod manifest;
+mod mesh;
 mod names;
 mod namespaces;
 mod policy;
@@ -66,11 +72,12 @@ pub use manifest::{
     InvalidItem, MAX_LIST_BYTES, MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason,
     proxy_variables,
 };
+pub use mesh::{Marks, Mesh, MeshSet};
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
 pub use policy::{Policy, SelectionMode, UnknownSelectionMode};
 pub use reason::{ContainerList, InjectSource, ModeSource, SkipReason};
-pub use select::{Condition, MissingFacts, Selection, conditions, select};
+pub use select::{Condition, MissingFacts, SelectError, Selection, conditions, select};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,16 +6,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSelector;
+use crate::mesh::{Mesh, MeshSet};
 use crate::namespaces::NamespaceSet;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
 
 /// Which pods to redirect.
 ///
-/// The default is [`SelectionMode::Asm`] with namespace `kube-system` excluded.
+/// The default is Istio with [`SelectionMode::Asm`], and namespace `kube-system` excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The conditions that a pod must meet.
+    /// The meshes that are served. A pod belongs to the one whose proxy it has.
+    pub meshes: MeshSet,
+    /// The conditions that a pod of Istio must meet.
     pub selection: SelectionMode,
     /// Pods of these namespaces are never redirected.
     pub exclude_namespaces: NamespaceSet,
@@ -25,7 +28,7 @@ pub struct Policy {
     pub exclude_namespace_selector: Option<LabelSelector>,
 }
 
-/// A set of conditions that a pod must meet.
+/// A set of conditions that a pod of Istio must meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectionMode {
@@ -77,6 +80,7 @@ impl Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            meshes: Mesh::Istio.into(),
             selection: SelectionMode::default(),
             exclude_namespaces: NamespaceSet::new(["kube-system"])
                 .expect("`kube-system` is a valid namespace name"),

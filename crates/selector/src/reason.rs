@@ -4,11 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::istio::{
-    DISABLE_ENVOY, INIT_CONTAINER, INJECT, INTERCEPTION_MODE, PROXY_CONTAINER,
-    PROXY_INTERCEPTION_MODE, SIDECAR_TYPE, STATUS,
-};
 use crate::labels::LabelSelector;
+use crate::mesh::istio::{
+    DISABLE_ENVOY, INJECT, INTERCEPTION_MODE, PROXY_CONTAINER, PROXY_INTERCEPTION_MODE,
+    SIDECAR_TYPE, STATUS,
+};
+use crate::mesh::{Mesh, MeshSet};
 use crate::namespaces::{NamespacePattern, NamespaceSet};
 use crate::quoted::{Quoted, QuotedList};
 
@@ -41,8 +42,10 @@ pub enum SkipReason {
         /// The selector that matches its labels.
         selector: LabelSelector,
     },
-    /// No regular container or native sidecar is named `istio-proxy`.
-    NoIstioProxy {
+    /// No regular container or native sidecar is a mesh's proxy.
+    NoProxy {
+        /// The meshes whose pods are redirected.
+        meshes: MeshSet,
         /// The names of the regular containers and native sidecars.
         containers: Vec<String>,
         /// The names of the other init containers, which do not count.
@@ -62,8 +65,10 @@ pub enum SkipReason {
     },
     /// The annotation `sidecar.istio.io/inject` is `true`, which the document, as printed, excludes.
     InjectAnnotationTrue,
-    /// An `istio-init` container redirects the pod's traffic by itself.
-    IstioInitPresent {
+    /// A container of the mesh, such as `istio-init`, redirects the pod's traffic by itself.
+    InitPresent {
+        /// The mesh.
+        mesh: Mesh,
         /// The list that contains it.
         list: ContainerList,
     },
@@ -119,7 +124,7 @@ pub enum ContainerList {
 
 impl SkipReason {
     /// Every [`code`](Self::code).
-    pub const CODES: [&str; 13] = [
+    pub const CODES: [&str; 15] = [
         "host-network",
         "namespace-excluded",
         "namespace-not-included",
@@ -133,6 +138,8 @@ impl SkipReason {
         "not-a-sidecar-proxy",
         "no-status-annotation",
         "mode-none",
+        "no-proxy",
+        "init-present",
     ];
 
     /// A stable name in kebab case, for metrics, logs and JSON.
@@ -142,11 +149,17 @@ impl SkipReason {
             Self::NamespaceExcluded { .. } => "namespace-excluded",
             Self::NamespaceNotIncluded { .. } => "namespace-not-included",
             Self::NamespaceLabelsExcluded { .. } => "namespace-labels-excluded",
-            Self::NoIstioProxy { .. } => "no-istio-proxy",
+            Self::NoProxy { meshes, .. } => match meshes.only() {
+                Some(Mesh::Istio) => "no-istio-proxy",
+                Some(Mesh::Linkerd | Mesh::Kuma) | None => "no-proxy",
+            },
             Self::SingleContainer { .. } => "single-container",
             Self::InjectionDisabled { .. } => "injection-disabled",
             Self::InjectAnnotationTrue => "inject-annotation-true",
-            Self::IstioInitPresent { .. } => "istio-init-present",
+            Self::InitPresent { mesh, .. } => match mesh {
+                Mesh::Istio => "istio-init-present",
+                Mesh::Linkerd | Mesh::Kuma => "init-present",
+            },
             Self::EnvoyDisabled { .. } => "envoy-disabled",
             Self::NotASidecarProxy { .. } => "not-a-sidecar-proxy",
             Self::NoStatusAnnotation => "no-status-annotation",
@@ -182,23 +195,11 @@ impl fmt::Display for SkipReason {
                 "the labels of namespace {} match `exclude_namespace_selector`, which is `{selector}`",
                 Quoted(namespace)
             ),
-            Self::NoIstioProxy {
+            Self::NoProxy {
+                meshes,
                 containers,
                 init_containers,
-            } => {
-                let names = QuotedList(containers);
-                write!(
-                    f,
-                    "none of the pod's containers is named `{PROXY_CONTAINER}`: {names}"
-                )?;
-                if init_containers.iter().any(|name| name == PROXY_CONTAINER) {
-                    write!(
-                        f,
-                        "; init container `{PROXY_CONTAINER}` has no `restartPolicy: Always`, so it is not a sidecar"
-                    )?;
-                }
-                Ok(())
-            }
+            } => write_no_proxy(f, *meshes, containers, init_containers),
             Self::SingleContainer { containers } => {
                 let (count, names) = (containers.len(), QuotedList(containers));
                 write!(
@@ -213,9 +214,10 @@ impl fmt::Display for SkipReason {
                 f,
                 "the pod's annotation `{INJECT}` is `true`, which `asm-literal` excludes"
             ),
-            Self::IstioInitPresent { list } => write!(
+            Self::InitPresent { mesh, list } => write!(
                 f,
-                "the pod's {list} include `{INIT_CONTAINER}`, which redirects its traffic"
+                "the pod's {list} include `{}`, which redirects its traffic",
+                mesh.marks().init
             ),
             Self::EnvoyDisabled { value } => write!(
                 f,
@@ -237,6 +239,30 @@ impl fmt::Display for SkipReason {
             ),
         }
     }
+}
+
+fn write_no_proxy(
+    f: &mut fmt::Formatter<'_>,
+    meshes: MeshSet,
+    containers: &[String],
+    init_containers: &[String],
+) -> fmt::Result {
+    let names: Vec<_> = meshes.iter().map(|mesh| mesh.marks().proxy).collect();
+    write!(
+        f,
+        "none of the pod's containers is named `{}`: {}",
+        names.join("` or `"),
+        QuotedList(containers)
+    )?;
+    for name in names {
+        if init_containers.iter().any(|other| other == name) {
+            write!(
+                f,
+                "; init container `{name}` has no `restartPolicy: Always`, so it is not a sidecar"
+            )?;
+        }
+    }
+    Ok(())
 }
 
 impl ModeSource {

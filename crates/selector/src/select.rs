@@ -5,9 +5,9 @@ use std::fmt;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::checks::{self, CheckResult};
+use crate::checks::{self, Check, CheckResult};
 use crate::facts::{PodFacts, SidecarKind};
-use crate::istio;
+use crate::mesh::{Mesh, MeshSet, istio};
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
@@ -18,8 +18,13 @@ use crate::reason::SkipReason;
 /// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Redirect it through this kind of sidecar.
-    Redirect(SidecarKind),
+    /// Redirect it through the mesh's sidecar.
+    Redirect {
+        /// The mesh.
+        mesh: Mesh,
+        /// The kind of sidecar.
+        sidecar: SidecarKind,
+    },
     /// Skip it for this reason.
     Skip(SkipReason),
 }
@@ -49,6 +54,28 @@ pub enum MissingFacts {
     },
 }
 
+/// Why no decision is possible for a pod.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// The policy needs facts that are missing.
+    #[error(transparent)]
+    MissingFacts(#[from] MissingFacts),
+    /// The pod has the proxies of several served meshes, and each mesh's rules redirect the same
+    /// packets.
+    #[error("the pod has the proxies of several meshes: {}", proxies(*meshes))]
+    SeveralMeshes {
+        /// The meshes.
+        meshes: MeshSet,
+    },
+}
+
+/// For example "`istio-proxy` of Istio and `linkerd-proxy` of Linkerd".
+fn proxies(meshes: MeshSet) -> String {
+    let proxy = |mesh: Mesh| format!("`{}` of {mesh}", mesh.marks().proxy);
+    meshes.iter().map(proxy).collect::<Vec<_>>().join(" and ")
+}
+
 /// A condition, evaluated for one pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
@@ -62,48 +89,102 @@ pub struct Condition {
 
 /// Decides whether the pod's traffic must be redirected. The first condition that fails is the
 /// reason for a skip.
-pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Selection, MissingFacts> {
-    for check in checks::of(policy.selection) {
-        match (check.run)(facts, policy) {
-            CheckResult::Holds(_) => {}
-            CheckResult::Fails(reason) => return Ok(Selection::Skip(reason)),
-            CheckResult::Unknown(missing) => return Err(missing),
-        }
+pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Selection, SelectError> {
+    if let Some(reason) = first_failure(checks::COMMON, facts, policy)? {
+        return Ok(Selection::Skip(reason));
     }
-    // Every mode requires a proxy, so the second arm is never reached.
-    Ok(match facts.proxy() {
-        Some(proxy) => Selection::Redirect(proxy.kind),
-        None => Selection::Skip(checks::no_istio_proxy(facts)),
+    let Some(mesh) = mesh_of(facts, policy)? else {
+        return Ok(Selection::Skip(checks::no_proxy(policy.meshes, facts)));
+    };
+    if let Some(reason) = first_failure(checks::of(mesh, policy.selection), facts, policy)? {
+        return Ok(Selection::Skip(reason));
+    }
+    // Every mesh requires a proxy, so the second arm is never reached.
+    Ok(match facts.proxy(mesh) {
+        Some(proxy) => Selection::Redirect {
+            mesh,
+            sidecar: proxy.kind,
+        },
+        None => Selection::Skip(checks::no_proxy(mesh.into(), facts)),
     })
 }
 
-/// Evaluates every condition of the policy's selection mode, in order.
+fn first_failure(
+    checks: &[Check],
+    facts: &PodFacts,
+    policy: &Policy,
+) -> Result<Option<SkipReason>, MissingFacts> {
+    for check in checks {
+        match (check.run)(facts, policy) {
+            CheckResult::Holds(_) => {}
+            CheckResult::Fails(reason) => return Ok(Some(reason)),
+            CheckResult::Unknown(missing) => return Err(missing),
+        }
+    }
+    Ok(None)
+}
+
+/// The served mesh whose proxy the pod has; `None` if it has none. If only one mesh is served, its
+/// conditions decide about the proxy too.
+fn mesh_of(facts: &PodFacts, policy: &Policy) -> Result<Option<Mesh>, SelectError> {
+    if let Some(only) = policy.meshes.only() {
+        return Ok(Some(only));
+    }
+    let has_proxy = |mesh: &Mesh| facts.proxy(*mesh).is_some();
+    let carried: MeshSet = policy.meshes.iter().filter(has_proxy).collect();
+    if carried == MeshSet::default() || carried.only().is_some() {
+        return Ok(carried.only());
+    }
+    // A gateway of Istio may have the sidecar of another mesh.
+    let is_sidecar = |mesh: &Mesh| *mesh != Mesh::Istio || !checks::is_gateway(facts);
+    let meshes: MeshSet = carried.iter().filter(is_sidecar).collect();
+    match meshes.only() {
+        None => Err(SelectError::SeveralMeshes { meshes }),
+        only => Ok(only),
+    }
+}
+
+/// Evaluates the conditions that apply to the pod, in order.
 ///
 /// [`select`] redirects if and only if all of them hold. A condition with missing facts does not
 /// hold.
 pub fn conditions(facts: &PodFacts, policy: &Policy) -> Vec<Condition> {
-    checks::of(policy.selection)
-        .iter()
-        .map(|check| {
-            let (holds, fact) = match (check.run)(facts, policy) {
-                CheckResult::Holds(fact) => (true, fact),
-                CheckResult::Fails(reason) => (false, reason.to_string()),
-                CheckResult::Unknown(missing) => (false, missing.to_string()),
-            };
-            Condition {
-                name: check.name,
-                holds,
-                fact,
-            }
-        })
-        .collect()
+    let condition = |check: &Check| {
+        let (holds, fact) = match (check.run)(facts, policy) {
+            CheckResult::Holds(fact) => (true, fact),
+            CheckResult::Fails(reason) => (false, reason.to_string()),
+            CheckResult::Unknown(missing) => (false, missing.to_string()),
+        };
+        Condition {
+            name: check.name,
+            holds,
+            fact,
+        }
+    };
+    let mut conditions: Vec<_> = checks::COMMON.iter().map(condition).collect();
+    let without_mesh = |fact| Condition {
+        name: "it has the proxy of one served mesh",
+        holds: false,
+        fact,
+    };
+    match mesh_of(facts, policy) {
+        Ok(Some(mesh)) => {
+            conditions.extend(checks::of(mesh, policy.selection).iter().map(condition));
+        }
+        Ok(None) => {
+            let reason = checks::no_proxy(policy.meshes, facts);
+            conditions.push(without_mesh(reason.to_string()));
+        }
+        Err(error) => conditions.push(without_mesh(error.to_string())),
+    }
+    conditions
 }
 
 impl Selection {
     /// The reason for a skip.
     pub fn reason(&self) -> Option<&SkipReason> {
         match self {
-            Self::Redirect(_) => None,
+            Self::Redirect { .. } => None,
             Self::Skip(reason) => Some(reason),
         }
     }
@@ -112,12 +193,14 @@ impl Selection {
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Redirect(SidecarKind::Container) => {
-                f.write_str("redirect, through a sidecar container")
-            }
-            Self::Redirect(SidecarKind::Native) => {
-                f.write_str("redirect, through a native sidecar")
-            }
+            Self::Redirect {
+                sidecar: SidecarKind::Container,
+                ..
+            } => f.write_str("redirect, through a sidecar container"),
+            Self::Redirect {
+                sidecar: SidecarKind::Native,
+                ..
+            } => f.write_str("redirect, through a native sidecar"),
             Self::Skip(reason) => write!(f, "skip, {reason}"),
         }
     }
@@ -126,7 +209,7 @@ impl fmt::Display for Selection {
 impl Serialize for Selection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Redirect(sidecar) => {
+            Self::Redirect { sidecar, .. } => {
                 let mut object = serializer.serialize_struct("Selection", 2)?;
                 object.serialize_field("decision", "redirect")?;
                 object.serialize_field("sidecar", sidecar)?;

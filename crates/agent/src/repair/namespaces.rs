@@ -9,7 +9,8 @@ use mesh_cni_netns::{
     Applied, ApplyError, Backend, BackendChoice, EnterError, NetNs, ProcessError, ProcessTable,
     ReadError, Xtables, apply, holds_legacy_tables, read,
 };
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 use thiserror::Error;
 
 use super::diagnosis::ObservedRules;
@@ -168,7 +169,7 @@ impl PodNamespaces {
         backend: BackendChoice,
     ) -> Result<Applied, NamespaceError> {
         let netns = pod_netns::open(processes, pod, &self.store)?;
-        let applied = apply(&netns, &self.xtables, backend, expected)?;
+        let applied = apply(&netns, &self.xtables, backend, Mesh::Istio, expected)?;
         match drift_all(expected, &self.read(&netns)?, &OWNERSHIP) {
             None => Ok(applied),
             Some(drift) => Err(NamespaceError::Drift(Box::new(drift))),

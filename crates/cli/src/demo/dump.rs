@@ -6,7 +6,7 @@ use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, only_ours};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use nix::unistd::Pid;
 
 use super::error::DemoError;

@@ -4,7 +4,7 @@ use std::io;
 
 use mesh_cni_netfilter::ruleset::{ChainName, TableName};
 use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
-use mesh_cni_rules::PORT_NAMES;
+use mesh_cni_rules::istio::PORT_NAMES;
 use serde::Serialize;
 
 use crate::arguments::PodName;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use clap::{Args, Command, FromArgMatches};
 use mesh_cni_netns::{Backend, BackendChoice};
-use mesh_cni_rules::{Dialect, Interception};
+use mesh_cni_rules::istio::{Dialect, Interception};
 use mesh_cni_selector::{ContainerFacts, PodFacts};
 use thiserror::Error;
 
@@ -118,7 +118,7 @@ fn parse(flags: &[String]) -> Result<GivenFlags, Unreadable> {
 #[cfg(test)]
 mod tests {
     use mesh_cni_netfilter::value::{Gid, Uid};
-    use mesh_cni_rules::interception::{DnsCapture, InboundCapture, OutboundRanges};
+    use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, OutboundRanges};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mesh_cni_rules::interception::DnsCapture;
+use mesh_cni_rules::istio::interception::DnsCapture;
 
 use super::error::SettingError;
 use super::settings::Settings;
@@ -59,7 +59,7 @@ mod tests {
 
     use mesh_cni_netfilter::render;
     use mesh_cni_netfilter::ruleset::Family;
-    use mesh_cni_rules::{Dialect, compile};
+    use mesh_cni_rules::istio::{Dialect, compile};
 
     use super::*;
     use crate::init::flags::GivenFlags;

@@ -2,7 +2,7 @@
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::value::{Gid, network};
-use mesh_cni_rules::interception::OwnerGroups;
+use mesh_cni_rules::istio::interception::OwnerGroups;
 use mesh_cni_rules::value::{InvalidItem, Selected, list, single, wildcard_or_list};
 
 use super::account_file::{self, GROUPS};

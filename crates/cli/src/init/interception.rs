@@ -5,10 +5,10 @@ use std::str::FromStr;
 use mesh_cni_netfilter::value::{excerpt, network};
 use mesh_cni_netfilter::{Family, Gid, InterfaceName, PolicyRouting, Uid};
 use mesh_cni_netns::{Backend, BackendChoice};
-use mesh_cni_rules::interception::{InboundCapture, Mode, OutboundRanges};
-use mesh_cni_rules::settings::Annotation;
+use mesh_cni_rules::istio::interception::{InboundCapture, Mode, OutboundRanges};
+use mesh_cni_rules::istio::settings::Annotation;
+use mesh_cni_rules::istio::{Dialect, Interception};
 use mesh_cni_rules::value::{Selected, UnsupportedRanges};
-use mesh_cni_rules::{Dialect, Interception};
 
 use super::account_file::{self, USERS};
 use super::error::{Origin, SettingError};

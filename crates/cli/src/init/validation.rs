@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{InterfaceName, Port, Uid};
-use mesh_cni_rules::Interception;
-use mesh_cni_rules::interception::{DnsCapture, is_usable};
+use mesh_cni_rules::is_usable;
+use mesh_cni_rules::istio::Interception;
+use mesh_cni_rules::istio::interception::DnsCapture;
 
 use probe::{Probe, ProbeError};
 

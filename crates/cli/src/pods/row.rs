@@ -63,14 +63,17 @@ impl Row {
             Err(error) => (PodDecision::Refuse, None, error),
         };
         let facts = pod.facts.as_ref().ok();
-        let has_proxy = facts.is_some_and(|facts| facts.proxy().is_some());
+        let mesh = facts.and_then(|facts| {
+            let mut served = conf.profile.iter();
+            served.find(|profile| facts.proxy(profile.mesh()).is_some())
+        });
         let (rules, detail, refusals) = answers.of(&pod.uid, node.as_deref());
         Self {
             namespace: namespace.clone(),
             name: name.clone(),
             uid: pod.uid.clone(),
             node: node.clone(),
-            mesh: has_proxy.then(|| mesh(conf)),
+            mesh: mesh.map(Profile::as_str),
             decision,
             code,
             reason: shortened(&reason),
@@ -78,13 +81,6 @@ impl Row {
             rules_detail: detail.map(|detail| shortened(&detail)),
             refusals,
         }
-    }
-}
-
-fn mesh(conf: &MeshConf) -> &'static str {
-    match conf.profile {
-        Profile::Asm => "asm",
-        Profile::Istio => "istio",
     }
 }
 

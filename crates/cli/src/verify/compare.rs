@@ -6,8 +6,8 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::walk::{Outcome, walk_in};
 use mesh_cni_netfilter::{Drift, Packet, RuleSet, differences};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::OWNERSHIP;
-use mesh_cni_rules::interception::is_usable;
+use mesh_cni_rules::is_usable;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_selector::PodFacts;
 
 use super::wanted::{By, Wanted};

@@ -7,7 +7,7 @@ use anstyle::Style;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Drift, Listing, RuleSet};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::istio::{OWNERSHIP, PORT_NAMES};
 use mesh_cni_selector::PodFacts;
 use serde::Serialize;
 

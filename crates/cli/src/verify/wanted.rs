@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
-use mesh_cni_rules::{Dialect, chains, compile};
+use mesh_cni_rules::istio::{Dialect, chains, compile};
 use mesh_cni_selector::PodFacts;
 
 use crate::case::OWN_POD;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, OutboundRanges};
-use mesh_cni_rules::{Dialect, Interception, compile};
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, OutboundRanges};
+use mesh_cni_rules::istio::{Dialect, Interception, compile};
 
 use crate::machine::{exclusive, mesh_cnictl, output, stderr};
 use crate::scratch::Scratch;
@@ -27,7 +28,7 @@ fn namespace_with(interception: &Interception, dialect: Dialect) -> Scratch {
     let netns = NetNs::open(Path::new(&scratch.path())).unwrap();
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let rules = [compile(interception, dialect, Family::V4)];
-    apply(&netns, &xtables, BackendChoice::Auto, &rules).unwrap();
+    apply(&netns, &xtables, BackendChoice::Auto, Mesh::Istio, &rules).unwrap();
     scratch
 }
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use mesh_cni_netfilter::ruleset::Family;
-use mesh_cni_netfilter::{RuleSet, only_ours, render, transaction};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_netfilter::{Ownership, RuleSet, only_ours, render, transaction};
 
 use crate::backend::Backend;
 use crate::change::Change;
@@ -15,6 +14,7 @@ pub(super) struct XtablesApply<'run> {
     pub(super) xtables: &'run Xtables,
     pub(super) lock: &'run Path,
     pub(super) wanted: &'run [RuleSet],
+    pub(super) ownership: &'static Ownership,
 }
 
 /// A family whose rules were applied, with the earlier rules of ours.
@@ -87,7 +87,10 @@ impl XtablesApply<'_> {
             }
             _ => None,
         };
-        match (self.xtables.save(backend, rules.family), refusal) {
+        match (
+            self.xtables.save(backend, rules.family, self.ownership),
+            refusal,
+        ) {
             (Ok(found), refusal) => self.replace(backend, rules, &found, refusal),
             // If reading fails too, the first error has more information.
             (Err(_), Some(refusal)) | (Err(refusal), None) => Err(refusal),
@@ -101,8 +104,8 @@ impl XtablesApply<'_> {
         found: &RuleSet,
         refusal: Option<XtablesError>,
     ) -> Result<AppliedFamily, XtablesError> {
-        let before = only_ours(found, &OWNERSHIP);
-        let input = transaction::replace(rules, found, &OWNERSHIP);
+        let before = only_ours(found, self.ownership);
+        let input = transaction::replace(rules, found, self.ownership);
         let change = match (input.is_empty(), before.tables.is_empty()) {
             (true, _) => Change::Unchanged,
             (false, false) => Change::Replaced,
@@ -126,7 +129,7 @@ impl XtablesApply<'_> {
         for family in Family::ALL {
             // Rules that cannot be read were never written.
             if !self.wanted.iter().any(|rules| rules.family == family)
-                && let Ok(found) = self.xtables.save(backend, family)
+                && let Ok(found) = self.xtables.save(backend, family, self.ownership)
             {
                 change = change.max(self.remove_found(backend, &found)?);
             }
@@ -135,12 +138,12 @@ impl XtablesApply<'_> {
     }
 
     fn remove_family(&self, backend: Backend, family: Family) -> Result<Change, XtablesError> {
-        let found = self.xtables.save(backend, family)?;
+        let found = self.xtables.save(backend, family, self.ownership)?;
         self.remove_found(backend, &found)
     }
 
     fn remove_found(&self, backend: Backend, found: &RuleSet) -> Result<Change, XtablesError> {
-        let input = transaction::remove(found, &OWNERSHIP);
+        let input = transaction::remove(found, self.ownership);
         if input.is_empty() {
             return Ok(Change::Unchanged);
         }
@@ -151,8 +154,8 @@ impl XtablesApply<'_> {
     /// Restores the previous rules of ours, as far as possible: the caller returns the error that
     /// made this necessary.
     fn roll_back(&self, backend: Backend, before: &RuleSet) {
-        if let Ok(found) = self.xtables.save(backend, before.family) {
-            let input = transaction::replace(before, &found, &OWNERSHIP);
+        if let Ok(found) = self.xtables.save(backend, before.family, self.ownership) {
+            let input = transaction::replace(before, &found, self.ownership);
             if !input.is_empty() {
                 let _outcome = self.program(backend, before, &found, &input);
             }

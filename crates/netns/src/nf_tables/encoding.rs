@@ -3,7 +3,6 @@
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_nftables::{Change, compat, native};
-use mesh_cni_rules::OWNERSHIP;
 
 use super::error::NfTablesError;
 use super::snapshot::Snapshot;
@@ -57,7 +56,7 @@ impl Encoding {
                 Self::Native => (&none, wanted),
             };
             changes.extend(compat_changes(in_compat, snapshot)?);
-            if drift(in_native, snapshot.native(family), &OWNERSHIP).is_some() {
+            if drift(in_native, snapshot.native(family), snapshot.ownership()).is_some() {
                 changes.extend(native::replace(in_native, snapshot.dump())?);
             }
         }
@@ -68,7 +67,7 @@ impl Encoding {
 /// Without rules of ours, the changes fail if a chain exists meanwhile.
 fn compat_changes(wanted: &RuleSet, snapshot: &Snapshot) -> Result<Vec<Change>, NfTablesError> {
     Ok(if snapshot.has_compat_rules() {
-        compat::replace(wanted, snapshot.compat(wanted.family), &OWNERSHIP)?
+        compat::replace(wanted, snapshot.compat(wanted.family), snapshot.ownership())?
     } else {
         compat::create(wanted)?
     })

@@ -1,9 +1,8 @@
 //! The rules in `nf_tables` at one generation.
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, TableName};
-use mesh_cni_netfilter::{RuleSet, only_ours};
+use mesh_cni_netfilter::{Ownership, RuleSet, only_ours};
 use mesh_cni_nftables::{Change, Dump, Query, compat, native};
-use mesh_cni_rules::OWNERSHIP;
 use nix::errno::Errno;
 
 use super::error::NfTablesError;
@@ -15,6 +14,7 @@ pub(crate) struct Snapshot {
     /// The generation of these rules.
     pub(crate) generation: u32,
     dump: Dump,
+    ownership: &'static Ownership,
     /// IPv4, then IPv6.
     families: [FamilyRules; 2],
 }
@@ -27,7 +27,10 @@ struct FamilyRules {
 impl Snapshot {
     /// Requests the tables, and the rest only if a table could hold rules of ours. For a new
     /// namespace that is two short requests.
-    pub(crate) fn take(netlink: &mut Nfnetlink<'_>) -> Result<Self, NfTablesError> {
+    pub(crate) fn take(
+        netlink: &mut Nfnetlink<'_>,
+        ownership: &'static Ownership,
+    ) -> Result<Self, NfTablesError> {
         let generation = netlink.generation()?;
         let mut dump = Dump::default();
         netlink.dump(&Query::Tables, &mut dump)?;
@@ -47,10 +50,11 @@ impl Snapshot {
         Ok(Self {
             generation,
             families: [
-                family_rules(&dump, Family::V4)?,
-                family_rules(&dump, Family::V6)?,
+                family_rules(&dump, Family::V4, ownership)?,
+                family_rules(&dump, Family::V6, ownership)?,
             ],
             dump,
+            ownership,
         })
     }
 
@@ -69,11 +73,18 @@ impl Snapshot {
         &self.dump
     }
 
+    /// What counts as ours.
+    pub(crate) fn ownership(&self) -> &'static Ownership {
+        self.ownership
+    }
+
     /// Whether the tables of iptables hold rules of ours.
     pub(crate) fn has_compat_rules(&self) -> bool {
-        self.families
-            .iter()
-            .any(|of| !only_ours(&of.compat.rules, &OWNERSHIP).tables.is_empty())
+        self.families.iter().any(|of| {
+            !only_ours(&of.compat.rules, self.ownership)
+                .tables
+                .is_empty()
+        })
     }
 
     /// Whether tables of our own exist.
@@ -96,7 +107,7 @@ impl Snapshot {
     pub(crate) fn removal(&self) -> Vec<Change> {
         let mut changes = Vec::new();
         for family in Family::ALL {
-            changes.extend(compat::remove(self.compat(family), &OWNERSHIP));
+            changes.extend(compat::remove(self.compat(family), self.ownership));
             changes.extend(native::remove(&self.dump, family));
         }
         changes
@@ -111,13 +122,17 @@ impl Snapshot {
     }
 }
 
-fn family_rules(dump: &Dump, family: Family) -> Result<FamilyRules, NfTablesError> {
+fn family_rules(
+    dump: &Dump,
+    family: Family,
+    ownership: &Ownership,
+) -> Result<FamilyRules, NfTablesError> {
     let mut of = FamilyRules {
         compat: compat::read(dump, family),
         native: native::read(dump, family),
     };
     for rules in [&mut of.compat.rules, &mut of.native] {
-        rules.routing = policy_route::existing(rules).map_err(NfTablesError::Routing)?;
+        rules.routing = policy_route::existing(rules, ownership).map_err(NfTablesError::Routing)?;
     }
     Ok(of)
 }

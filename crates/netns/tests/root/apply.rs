@@ -3,7 +3,8 @@
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{ApplyError, Backend, BackendChoice, Change, apply, read, remove};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::support::{
     in_namespace, interception, must, only, productpage, rules, saved, scratch, suffix, xtables,
@@ -21,7 +22,7 @@ fn applying_again_changes_nothing_and_keeps_the_counters() {
     for backend in Backend::ALL {
         let netns = scratch();
         let wanted = [rules(&productpage(), Family::V4)];
-        let apply = || apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        let apply = || apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
         assert_eq!(apply().change, Change::Created);
 
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
@@ -69,6 +70,7 @@ fn other_rules_of_ours_are_replaced_and_foreign_rules_stay() {
                 &netns,
                 &xtables(),
                 only(backend),
+                Mesh::Istio,
                 std::slice::from_ref(&wanted),
             )
             .unwrap();
@@ -85,10 +87,10 @@ fn other_rules_of_ours_are_replaced_and_foreign_rules_stay() {
             );
         }
 
-        let removed = remove(&netns, &xtables(), only(backend)).unwrap();
+        let removed = remove(&netns, &xtables(), only(backend), Mesh::Istio).unwrap();
         assert_eq!(removed.change, Change::Removed);
         assert_eq!(saved(&netns, backend, Family::V4), foreign, "{backend}");
-        let again = remove(&netns, &xtables(), only(backend)).unwrap();
+        let again = remove(&netns, &xtables(), only(backend), Mesh::Istio).unwrap();
         assert_eq!(again.change, Change::Unchanged);
     }
 }
@@ -102,7 +104,7 @@ fn both_families_are_applied_and_an_unwanted_family_is_removed() {
             rules(&productpage(), Family::V6),
         );
         let both = [four.clone(), six];
-        let applied = apply(&netns, &xtables(), only(backend), &both).unwrap();
+        let applied = apply(&netns, &xtables(), only(backend), Mesh::Istio, &both).unwrap();
         assert_eq!(applied.change, Change::Created);
         let found = read(&netns, &xtables(), only(backend), &Family::ALL)
             .unwrap()
@@ -111,7 +113,7 @@ fn both_families_are_applied_and_an_unwanted_family_is_removed() {
         let difference = pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP));
         assert_eq!(difference, None, "{backend}");
 
-        let applied = apply(&netns, &xtables(), only(backend), &[four]).unwrap();
+        let applied = apply(&netns, &xtables(), only(backend), Mesh::Istio, &[four]).unwrap();
         assert_eq!(applied.change, Change::Replaced, "{backend}");
         assert!(!saved(&netns, backend, Family::V6).contains("ISTIO"));
     }
@@ -125,8 +127,8 @@ fn rules_of_ours_in_one_back_end_block_the_other() {
     ] {
         let netns = scratch();
         let wanted = [rules(&productpage(), Family::V4)];
-        apply(&netns, &xtables(), only(existing), &wanted).unwrap();
-        let refused = apply(&netns, &xtables(), only(chosen), &wanted);
+        apply(&netns, &xtables(), only(existing), Mesh::Istio, &wanted).unwrap();
+        let refused = apply(&netns, &xtables(), only(chosen), Mesh::Istio, &wanted);
         assert!(
             matches!(refused, Err(ApplyError::Elsewhere { .. })),
             "{refused:?}"
@@ -136,9 +138,16 @@ fn rules_of_ours_in_one_back_end_block_the_other() {
             Backend::IptablesNft => Backend::Netlink,
             other => other,
         };
-        let auto = apply(&netns, &xtables(), BackendChoice::Auto, &wanted).unwrap();
+        let auto = apply(
+            &netns,
+            &xtables(),
+            BackendChoice::Auto,
+            Mesh::Istio,
+            &wanted,
+        )
+        .unwrap();
         assert_eq!((auto.backend, auto.change), (by, Change::Unchanged));
-        let removed = remove(&netns, &xtables(), BackendChoice::Auto).unwrap();
+        let removed = remove(&netns, &xtables(), BackendChoice::Auto, Mesh::Istio).unwrap();
         assert_eq!((removed.backend, removed.change), (by, Change::Removed));
     }
 }
@@ -152,7 +161,7 @@ fn many_namespaces_are_programmed_at_the_same_time() {
             for netns in &namespaces {
                 let wanted = &wanted;
                 scope.spawn(move || {
-                    apply(netns, &xtables(), only(backend), wanted).unwrap();
+                    apply(netns, &xtables(), only(backend), Mesh::Istio, wanted).unwrap();
                 });
             }
         });
@@ -169,16 +178,16 @@ fn the_passthrough_address_is_added_and_removed() {
     let choice = BackendChoice::Auto;
     let address = || must(&netns, "ip", &["-6", "address", "show", "dev", "lo"], "");
     let wanted = |family| [rules(&productpage(), family)];
-    apply(&netns, &xtables(), choice, &wanted(Family::V4)).unwrap();
+    apply(&netns, &xtables(), choice, Mesh::Istio, &wanted(Family::V4)).unwrap();
     assert!(!address().contains("::6/128"), "{}", address());
     for _ in 0..2 {
-        apply(&netns, &xtables(), choice, &wanted(Family::V6)).unwrap();
+        apply(&netns, &xtables(), choice, Mesh::Istio, &wanted(Family::V6)).unwrap();
         // Duplicate address detection would delay its use.
         let usable = "inet6 ::6/128 scope global nodad";
         assert!(address().contains(usable), "{}", address());
     }
     for _ in 0..2 {
-        remove(&netns, &xtables(), choice).unwrap();
+        remove(&netns, &xtables(), choice, Mesh::Istio).unwrap();
         assert!(!address().contains("::6/128"), "{}", address());
     }
 }

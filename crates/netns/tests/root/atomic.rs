@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{ApplyError, Backend, Change, RunLimits, apply};
+use mesh_cni_rules::Mesh;
 
 use crate::support::{PROGRAMS, Programs, only, productpage, rules, saved, scratch, xtables};
 
@@ -23,7 +24,7 @@ fn a_refused_family_rolls_the_other_back() {
     let programs = Programs::of_host().with_script("ip6tables-nft-restore", script);
 
     let fresh = scratch();
-    let refused = apply(&fresh, &programs.xtables(), only(NFT), &both).unwrap_err();
+    let refused = apply(&fresh, &programs.xtables(), only(NFT), Mesh::Istio, &both).unwrap_err();
     let error = message(&refused);
     assert!(error.contains("at `-N ISTIO_REDIRECT`"), "{error}");
     assert!(error.contains("No chain/target/match"), "{error}");
@@ -36,11 +37,12 @@ fn a_refused_family_rolls_the_other_back() {
         &older,
         &xtables(),
         only(NFT),
+        Mesh::Istio,
         &[rules(&interception, Family::V4)],
     )
     .unwrap();
     let before = saved(&older, NFT, Family::V4);
-    apply(&older, &programs.xtables(), only(NFT), &both).unwrap_err();
+    apply(&older, &programs.xtables(), only(NFT), Mesh::Istio, &both).unwrap_err();
     assert_eq!(saved(&older, NFT, Family::V4), before);
 }
 
@@ -59,6 +61,7 @@ fn a_refused_table_rolls_the_other_back() {
         &netns,
         &programs.xtables(),
         only(NFT),
+        Mesh::Istio,
         &[rules(&interception, Family::V4)],
     );
     assert!(message(&refused.unwrap_err()).contains("refused on purpose"));
@@ -68,6 +71,7 @@ fn a_refused_table_rolls_the_other_back() {
         &netns,
         &xtables(),
         only(NFT),
+        Mesh::Istio,
         &[rules(&interception, Family::V4)],
     )
     .unwrap();
@@ -82,7 +86,7 @@ fn the_next_back_end_is_tried_if_one_fails() {
         .with_script("iptables-nft-save", script);
     let netns = scratch();
     let wanted = [rules(&productpage(), Family::V4)];
-    let applied = apply(&netns, &programs.xtables(), PROGRAMS, &wanted).unwrap();
+    let applied = apply(&netns, &programs.xtables(), PROGRAMS, Mesh::Istio, &wanted).unwrap();
     assert_eq!(applied.backend, Backend::IptablesLegacy);
 }
 
@@ -91,12 +95,19 @@ fn the_next_back_end_is_not_used_if_the_first_holds_rules_of_ours() {
     let netns = scratch();
     let mut older = productpage();
     older.exclude_outbound_ports.clear();
-    apply(&netns, &xtables(), only(NFT), &[rules(&older, Family::V4)]).unwrap();
+    apply(
+        &netns,
+        &xtables(),
+        only(NFT),
+        Mesh::Istio,
+        &[rules(&older, Family::V4)],
+    )
+    .unwrap();
     let before = saved(&netns, NFT, Family::V4);
 
     let programs = Programs::of_host().with_script("iptables-nft-restore", "echo no >&2; exit 1");
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&netns, &programs.xtables(), PROGRAMS, &wanted);
+    let refused = apply(&netns, &programs.xtables(), PROGRAMS, Mesh::Istio, &wanted);
     assert!(
         matches!(refused, Err(ApplyError::NoneWorks(_))),
         "{refused:?}"
@@ -110,7 +121,7 @@ fn missing_programs_are_reported_with_the_searched_directories() {
     let empty = tempfile::tempdir().unwrap();
     let none = mesh_cni_netns::Xtables::in_directories(vec![empty.path().into()]);
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&scratch(), &none, PROGRAMS, &wanted).unwrap_err();
+    let refused = apply(&scratch(), &none, PROGRAMS, Mesh::Istio, &wanted).unwrap_err();
     let error = message(&refused).replace(&empty.path().display().to_string(), "DIRECTORY");
     insta::assert_snapshot!(error, @"no back end works: iptables-nft: no `iptables-nft-restore` in DIRECTORY; iptables-legacy: no `iptables-legacy-restore` in DIRECTORY");
 }
@@ -122,7 +133,7 @@ fn a_program_that_never_ends_is_killed() {
     limits.time = Duration::from_millis(200);
     let xtables = programs.xtables().with_limits(limits);
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&scratch(), &xtables, only(NFT), &wanted).unwrap_err();
+    let refused = apply(&scratch(), &xtables, only(NFT), Mesh::Istio, &wanted).unwrap_err();
     assert!(message(&refused).contains("was killed"), "{refused}");
 }
 
@@ -135,7 +146,7 @@ fn a_program_that_prints_without_end_is_killed() {
     limits.output = 1024 * 1024;
     let xtables = programs.xtables().with_limits(limits);
     let wanted = [rules(&productpage(), Family::V4)];
-    let refused = apply(&scratch(), &xtables, only(NFT), &wanted).unwrap_err();
+    let refused = apply(&scratch(), &xtables, only(NFT), Mesh::Istio, &wanted).unwrap_err();
     assert!(
         message(&refused).contains("exited with code 1 and no output"),
         "{refused}"
@@ -154,6 +165,6 @@ fn the_version_of_a_program_without_a_suffix_decides_its_back_end() {
     }
     let plain = mesh_cni_netns::Xtables::in_directories(vec![directory.path().into()]);
     let wanted = [rules(&productpage(), Family::V4)];
-    let applied = apply(&scratch(), &plain, PROGRAMS, &wanted).unwrap();
+    let applied = apply(&scratch(), &plain, PROGRAMS, Mesh::Istio, &wanted).unwrap();
     assert_eq!(applied.backend, Backend::IptablesLegacy);
 }

@@ -5,6 +5,7 @@ use iptables::IPTables;
 use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netns::{Backend, Change, NetNs, apply, remove};
+use mesh_cni_rules::Mesh;
 
 use crate::support::{only, productpage, rules, scratch, xtables};
 
@@ -86,7 +87,7 @@ fn each_case(test: impl Fn(Backend, &IPTables, &NetNs, &RuleSet) + Sync) {
 fn an_independent_reader_finds_exactly_our_rules() {
     each_case(|backend, iptables, netns, wanted| {
         let all = std::slice::from_ref(wanted);
-        apply(netns, &xtables(), only(backend), all).unwrap();
+        apply(netns, &xtables(), only(backend), Mesh::Istio, all).unwrap();
         // Programs of iptables do not see the tables of `nft-native`.
         let is_visible = backend != Backend::NftNative;
         assert_eq!(has_exactly(iptables, wanted), is_visible, "{backend}");
@@ -108,12 +109,12 @@ fn rules_that_an_independent_writer_added_survive() {
         add_foreign_rules(iptables);
         let before = listed(iptables, "nat");
         let all = std::slice::from_ref(wanted);
-        let applied = apply(netns, &xtables(), only(backend), all).unwrap();
+        let applied = apply(netns, &xtables(), only(backend), Mesh::Istio, all).unwrap();
         assert_eq!(applied.change, Change::Created, "{backend}");
         assert!(has_foreign_rules(iptables), "{backend}");
-        let applied = apply(netns, &xtables(), only(backend), all).unwrap();
+        let applied = apply(netns, &xtables(), only(backend), Mesh::Istio, all).unwrap();
         assert_eq!(applied.change, Change::Unchanged, "{backend}");
-        let removed = remove(netns, &xtables(), only(backend)).unwrap();
+        let removed = remove(netns, &xtables(), only(backend), Mesh::Istio).unwrap();
         assert_eq!(removed.change, Change::Removed, "{backend}");
         assert_eq!(listed(iptables, "nat"), before, "{backend}");
     });
@@ -126,10 +127,10 @@ fn a_rule_that_an_independent_writer_deleted_is_restored() {
             return;
         }
         let all = std::slice::from_ref(wanted);
-        apply(netns, &xtables(), only(backend), all).unwrap();
+        apply(netns, &xtables(), only(backend), Mesh::Istio, all).unwrap();
         iptables.flush_chain("nat", "ISTIO_OUTPUT").unwrap();
         assert!(!has_exactly(iptables, wanted), "{backend}");
-        let applied = apply(netns, &xtables(), only(backend), all).unwrap();
+        let applied = apply(netns, &xtables(), only(backend), Mesh::Istio, all).unwrap();
         assert_eq!(applied.change, Change::Replaced, "{backend}");
         assert!(has_exactly(iptables, wanted), "{backend}");
     });

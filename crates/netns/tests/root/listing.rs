@@ -4,7 +4,8 @@ use mesh_cni_netfilter::Listing;
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netns::{Backend, apply, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::support::{must, only, productpage, rules, scratch, suffix, xtables};
 
@@ -18,6 +19,7 @@ fn live(backend: Backend) -> RuleSet {
         &netns,
         &xtables(),
         only(backend),
+        Mesh::Istio,
         &[rules(&productpage(), Family::V4)],
     )
     .unwrap();

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use mesh_cni_netfilter::drift_all;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, Change, NetNs, apply, ipv6_addresses, read, remove};
-use mesh_cni_rules::{OWNERSHIP, reject_ipv6};
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::reject_ipv6;
 
 use crate::support::{must, only, productpage, rules, saved, scratch, xtables};
 
@@ -121,7 +123,7 @@ fn udp(from: &NetNs, to: &str) -> Result<(), ErrorKind> {
 }
 
 fn apply_to(netns: &NetNs, backend: Backend, wanted: &[RuleSet]) -> Change {
-    let applied = apply(netns, &xtables(), only(backend), wanted);
+    let applied = apply(netns, &xtables(), only(backend), Mesh::Istio, wanted);
     applied
         .unwrap_or_else(|error| panic!("{backend}: {error}"))
         .change
@@ -240,7 +242,7 @@ fn the_rules_are_read_replaced_and_removed_as_any_others() {
             "{backend}"
         );
         apply_to(&netns, backend, &wanted());
-        let removed = remove(&netns, &xtables(), only(backend)).unwrap();
+        let removed = remove(&netns, &xtables(), only(backend), Mesh::Istio).unwrap();
         assert_eq!(removed.change, Change::Removed, "{backend}");
         assert!(
             !saved(&netns, backend, Family::V6).contains("MESH_CNI"),

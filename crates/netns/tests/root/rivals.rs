@@ -6,7 +6,8 @@ use std::thread;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_netns::{ApplyError, Backend, NetNs, apply, read};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::support::{interception, must, only, productpage, rules, saved, scratch, xtables};
 
@@ -48,7 +49,7 @@ fn rules_are_applied_while_another_program_writes_and_its_rules_survive() {
             &productpage()
         };
         let wanted = [Family::V4, Family::V6].map(|family| rules(wanted, family));
-        apply(&netns, &xtables(), only(backend), &wanted).expect("it is retried");
+        apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).expect("it is retried");
         let found = read(&netns, &xtables(), only(backend), &Family::ALL);
         let found = found.expect("it is retried").rule_sets;
         for (wanted, found) in wanted.iter().zip(&found) {
@@ -81,7 +82,8 @@ fn two_concurrent_calls_leave_the_rules_of_one() {
                 let netns = &netns;
                 scope.spawn(move || {
                     for _ in 0..40 {
-                        apply(netns, &xtables(), only(backend), wanted).expect("it is retried");
+                        apply(netns, &xtables(), only(backend), Mesh::Istio, wanted)
+                            .expect("it is retried");
                     }
                 });
             }
@@ -106,7 +108,14 @@ fn a_refusal_names_its_rule_and_the_batch_changes_nothing() {
         -A PREROUTING -m owner --uid-owner 1337 -j ISTIO_INBOUND\nCOMMIT\n";
     let wanted = [parse::save(text, Family::V4).unwrap()];
     let netns = scratch();
-    let refused = apply(&netns, &xtables(), only(Backend::Netlink), &wanted).unwrap_err();
+    let refused = apply(
+        &netns,
+        &xtables(),
+        only(Backend::Netlink),
+        Mesh::Istio,
+        &wanted,
+    )
+    .unwrap_err();
     assert!(matches!(refused, ApplyError::NoneWorks(_)), "{refused:?}");
     insta::assert_snapshot!(refused.to_string(), @"no back end works: netlink: the kernel refused `add rule ip nat PREROUTING -m owner --uid-owner 1337 -j ISTIO_INBOUND`: EINVAL: Invalid argument");
     assert_eq!(must(&netns, "nft", &["list", "ruleset"], ""), "");

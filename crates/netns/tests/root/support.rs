@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables};
-use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
+use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
 
 /// The back ends that run the host's programs.
 pub(crate) const PROGRAMS: BackendChoice =

@@ -3,8 +3,9 @@
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting, RuleSet};
 use mesh_cni_netfilter::{Drift, drift};
 use mesh_cni_netns::{Backend, Change, apply, read, remove};
-use mesh_cni_rules::interception::Mode;
-use mesh_cni_rules::{OWNERSHIP, TPROXY_ROUTING};
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::interception::Mode;
+use mesh_cni_rules::istio::{OWNERSHIP, TPROXY_ROUTING};
 
 use crate::support::{Programs, must, only, productpage, rules, saved, scratch, xtables};
 
@@ -41,7 +42,7 @@ fn rules_and_routing_are_added_and_removed_together() {
         let netns = scratch();
         must(&netns, "ip", &["link", "set", "lo", "up"], "");
         let wanted = tproxy(TPROXY_ROUTING);
-        let first = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        let first = apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
         assert_eq!(first.change, Change::Created, "{backend}");
         insta::allow_duplicates! {
             insta::assert_snapshot!(routing(&netns), @"
@@ -59,16 +60,16 @@ fn rules_and_routing_are_added_and_removed_together() {
             pairs.find_map(|(wanted, found)| drift(wanted, found, &OWNERSHIP)),
             None
         );
-        let again = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+        let again = apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
         assert_eq!(again.change, Change::Unchanged);
 
         let redirect = Family::ALL.map(|family| rules(&productpage(), family));
-        let replaced = apply(&netns, &xtables(), only(backend), &redirect).unwrap();
+        let replaced = apply(&netns, &xtables(), only(backend), Mesh::Istio, &redirect).unwrap();
         assert_eq!(replaced.change, Change::Replaced);
         assert_eq!(routing(&netns), "", "{backend}");
 
-        apply(&netns, &xtables(), only(backend), &wanted).unwrap();
-        remove(&netns, &xtables(), only(backend)).unwrap();
+        apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
+        remove(&netns, &xtables(), only(backend), Mesh::Istio).unwrap();
         assert_eq!(routing(&netns), "", "{backend}");
         assert!(!saved(&netns, backend, Family::V4).contains("ISTIO"));
         assert!(!saved(&netns, backend, Family::V4).contains("MARK"));
@@ -79,7 +80,14 @@ fn rules_and_routing_are_added_and_removed_together() {
 fn the_loopback_interface_is_set_up_if_it_is_down() {
     for backend in Backend::ALL {
         let netns = scratch();
-        apply(&netns, &xtables(), only(backend), &tproxy(TPROXY_ROUTING)).unwrap();
+        apply(
+            &netns,
+            &xtables(),
+            only(backend),
+            Mesh::Istio,
+            &tproxy(TPROXY_ROUTING),
+        )
+        .unwrap();
         let lo = must(&netns, "ip", &["link", "show", "dev", "lo"], "");
         assert!(lo.contains(",UP"), "{backend}: {lo}");
     }
@@ -91,7 +99,14 @@ fn missing_routing_is_a_drift_and_is_repaired() {
     must(&netns, "ip", &["link", "set", "lo", "up"], "");
     let [wanted, _] = tproxy(PolicyRouting { mark: 7, table: 77 });
     let wanted = [wanted];
-    apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
+    apply(
+        &netns,
+        &xtables(),
+        only(Backend::IptablesNft),
+        Mesh::Istio,
+        &wanted,
+    )
+    .unwrap();
     must(&netns, "ip", &["rule", "del", "fwmark", "7"], "");
     let found = read(
         &netns,
@@ -105,7 +120,14 @@ fn missing_routing_is_a_drift_and_is_repaired() {
         matches!(difference, Some(Drift::Routing { .. })),
         "{difference:?}"
     );
-    let repaired = apply(&netns, &xtables(), only(Backend::IptablesNft), &wanted).unwrap();
+    let repaired = apply(
+        &netns,
+        &xtables(),
+        only(Backend::IptablesNft),
+        Mesh::Istio,
+        &wanted,
+    )
+    .unwrap();
     assert_eq!(repaired.change, Change::Replaced);
     let found = read(
         &netns,
@@ -126,6 +148,7 @@ fn a_refusal_leaves_neither_rules_nor_routing() {
         &netns,
         &programs.xtables(),
         only(Backend::IptablesNft),
+        Mesh::Istio,
         &tproxy(TPROXY_ROUTING),
     );
     assert!(refused.is_err());

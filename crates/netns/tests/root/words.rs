@@ -5,7 +5,8 @@ use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netfilter::{drift, parse, render};
 use mesh_cni_netns::{Backend, Change, apply, read};
 use mesh_cni_nftables::native;
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::Mesh;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::support::{must, only, saved, scratch, suffix, xtables};
 
@@ -74,13 +75,13 @@ fn every_back_end_reads_what_it_wrote() {
         for text in [WORDS, OVERLAPS] {
             let netns = scratch();
             let wanted = Family::ALL.map(|family| rules(text, family));
-            let applied = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+            let applied = apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
             assert_eq!(applied.change, Change::Created, "{backend}");
             let found = read(&netns, &xtables(), only(backend), &Family::ALL).unwrap();
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
                 assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{backend}");
             }
-            let again = apply(&netns, &xtables(), only(backend), &wanted).unwrap();
+            let again = apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
             assert_eq!(again.change, Change::Unchanged, "{backend}");
         }
     }
@@ -102,6 +103,7 @@ fn the_programs_print_the_rules_as_if_they_had_written_them() {
                 &ours,
                 &xtables(),
                 only(backend),
+                Mesh::Istio,
                 std::slice::from_ref(&wanted),
             )
             .unwrap();
@@ -138,7 +140,14 @@ fn nft_reads_the_script_of_native_rules() {
     let lines: Vec<_> = WORDS.lines().filter(|line| !is_different(line)).collect();
     let wanted = [rules(&(lines.join("\n") + "\n"), Family::V4)];
     let (ours, theirs) = (scratch(), scratch());
-    apply(&ours, &xtables(), only(Backend::NftNative), &wanted).unwrap();
+    apply(
+        &ours,
+        &xtables(),
+        only(Backend::NftNative),
+        Mesh::Istio,
+        &wanted,
+    )
+    .unwrap();
     must(
         &theirs,
         "nft",
@@ -153,7 +162,14 @@ fn nft_reads_the_script_of_native_rules() {
 fn nft_lists_native_rules() {
     let netns = scratch();
     let wanted = [rules(WORDS, Family::V4)];
-    apply(&netns, &xtables(), only(Backend::NftNative), &wanted).unwrap();
+    apply(
+        &netns,
+        &xtables(),
+        only(Backend::NftNative),
+        Mesh::Istio,
+        &wanted,
+    )
+    .unwrap();
     let text = render::restore(&wanted[0]) + &saved(&netns, Backend::NftNative, Family::V4);
     insta::with_settings!({
         snapshot_path => "../snapshots",

@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Answer, Batch, Content, Refusal, answers, compat};
-use mesh_cni_rules::{Dialect, compile};
+use mesh_cni_rules::istio::{Dialect, compile};
 use proptest::prelude::*;
 
 use crate::settings::documented;

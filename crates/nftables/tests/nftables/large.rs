@@ -3,7 +3,7 @@
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, native};
-use mesh_cni_rules::{Dialect, compile};
+use mesh_cni_rules::istio::{Dialect, compile};
 
 use crate::settings::interception;
 

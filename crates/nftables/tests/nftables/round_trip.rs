@@ -5,7 +5,8 @@ use mesh_cni_netfilter::ruleset::{Family, Rule, RuleSet};
 use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
-use mesh_cni_rules::{Dialect, OWNERSHIP, compile, reject_ipv6};
+use mesh_cni_rules::istio::{Dialect, OWNERSHIP, compile};
+use mesh_cni_rules::reject_ipv6;
 use proptest::prelude::*;
 
 use crate::settings::{any_interception, documented};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::value::PortRange;
-use mesh_cni_rules::{Interception, PodSettings};
+use mesh_cni_rules::istio::{Interception, PodSettings};
 use proptest::prelude::*;
 
 pub(crate) fn interception(annotations: &[(&str, String)], env: &[(&str, &str)]) -> Interception {

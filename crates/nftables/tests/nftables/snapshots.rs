@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_nftables::{Change, compat, native};
-use mesh_cni_rules::{Dialect, compile};
+use mesh_cni_rules::istio::{Dialect, compile};
 
 use crate::settings::{documented, everything};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mesh_cni_rules::PodSettings;
-use mesh_cni_rules::settings::{Annotation, InvalidSetting};
+use mesh_cni_rules::InvalidSetting;
+use mesh_cni_rules::istio::PodSettings;
+use mesh_cni_rules::istio::settings::Annotation;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;

@@ -20,18 +20,6 @@ pub enum LogLevel {
     Debug,
 }
 
-/// The defaults of `selection` and `ruleset`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// As documented for Alibaba Cloud Service Mesh (ASM).
-    #[default]
-    Asm,
-    /// As in current Istio.
-    Istio,
-}
-
 /// Which rules a redirected pod gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

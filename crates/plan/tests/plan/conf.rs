@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use mesh_cni_plan::{ConfError, Decoded, MeshConf};
-use mesh_cni_rules::Dialect;
+use mesh_cni_rules::istio::Dialect;
 use mesh_cni_selector::SelectionMode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -76,7 +76,12 @@ fn an_invalid_field_is_refused_by_its_name() {
         json!({"exclude_namespaces": ["Not A Namespace"]}),
         json!({"exclude_namespace_selector": "a=b,,c"}),
         json!({"plugin_log_level": "loud"}),
-        json!({"profile": "linkerd"}),
+        json!({"profile": "consul"}),
+        json!({"profile": "ambient"}),
+        json!({"profile": []}),
+        json!({"profile": ["linkerd", "osm"]}),
+        json!({"profile": ["istio", "linkerd", "asm"]}),
+        json!({"profile": 7}),
         json!({"selection": "none"}),
         json!({"backend": "iptables"}),
         json!({"pod_source": "rumour"}),

@@ -8,8 +8,8 @@ use mesh_cni_netfilter::{Gid, Listing, drift, parse, render, walk};
 use mesh_cni_plan::{
     Decision, MeshConf, PlanError, Redirection, Warning, WarningCode, decide, decide_by_name,
 };
-use mesh_cni_rules::settings::MAX_RULES;
-use mesh_cni_rules::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::istio::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::{Interception, MAX_RULES, istio};
 use mesh_cni_selector::{PodFacts, SkipReason};
 use serde_json::json;
 
@@ -26,6 +26,12 @@ pub(crate) fn conf(entry: &serde_json::Value) -> MeshConf {
 }
 
 /// The redirection under the default configuration.
+fn istio(redirection: &Redirection) -> &istio::Interception {
+    match &redirection.interception {
+        Interception::Istio(interception, _) => interception,
+    }
+}
+
 fn redirection(facts: &PodFacts) -> Redirection {
     match decide(facts, &MeshConf::default()) {
         Ok(Decision::Redirect(redirection)) => *redirection,
@@ -188,8 +194,8 @@ fn with_identities(pod: [Option<i64>; 2], proxy: [Option<i64>; 2]) -> String {
     match decide(&facts, &MeshConf::default()) {
         Ok(Decision::Redirect(redirection)) => format!(
             "{:?} {:?} {}",
-            redirection.interception.proxy_uids,
-            redirection.interception.proxy_gids,
+            istio(&redirection).proxy_uids,
+            istio(&redirection).proxy_gids,
             joined(&redirection.warnings)
         ),
         Ok(decision) => format!("{decision:?}"),
@@ -357,7 +363,7 @@ fn an_application_with_the_users_number_as_group_does_not_bypass() {
     pod.containers[0].run_as_group = Some(7);
     let redirection = redirection(&pod);
     assert_eq!(redirection.warnings, []);
-    assert_eq!(redirection.interception.proxy_gids, [Gid(1337)]);
+    assert_eq!(istio(&redirection).proxy_gids, [Gid(1337)]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn input_and_configuration(node: &Node) -> Vec<Situation> {
             "a field of the wrong type",
             set("exclude_namespaces", json!("all")),
         ),
-        ("an unknown profile", set("profile", json!("linkerd"))),
+        ("an unknown profile", set("profile", json!("consul"))),
         ("an invalid default", set("defaults", defaults)),
         ("no agent on the node", set("pod_source", json!("agent"))),
         (

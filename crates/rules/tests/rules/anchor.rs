@@ -2,7 +2,7 @@
 
 use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::{Family, Listing, TableName, drift, parse, render};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 
 use crate::support::{DOCUMENTED_DUMP, as_saved, asm, assert_snapshot, productpage};
 

@@ -3,8 +3,8 @@
 use mesh_cni_netfilter::render;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, InterfaceName};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::{Dialect, Interception, TPROXY_ROUTING, compile};
+use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
+use mesh_cni_rules::istio::{Dialect, Interception, TPROXY_ROUTING, compile};
 
 use crate::support::{annotations, asm, assert_snapshot, interception, productpage};
 

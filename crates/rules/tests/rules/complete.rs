@@ -3,10 +3,9 @@
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::{Match, Port, Rule, TableName, Target};
-use mesh_cni_rules::interception::{DnsCapture, Mode, OutboundRanges};
-use mesh_cni_rules::{
-    Dialect, Interception, TPROXY_ROUTING, chains, compile, incomplete, reject_ipv6,
-};
+use mesh_cni_rules::istio::interception::{DnsCapture, Mode, OutboundRanges};
+use mesh_cni_rules::istio::{Dialect, Interception, TPROXY_ROUTING, chains, compile, incomplete};
+use mesh_cni_rules::reject_ipv6;
 
 /// The rule sets of several settings, in both dialects and families.
 fn complete() -> Vec<RuleSet> {

@@ -7,9 +7,11 @@ use mesh_cni_netfilter::ruleset::{Chain, Family, TableName, Target};
 use mesh_cni_netfilter::{
     Listing, Port, PortRange, drift, only_ours, parse, render, routing_mark, transaction,
 };
-use mesh_cni_rules::interception::{InboundCapture, Mode};
-use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{Dialect, Interception, OWNERSHIP, PodSettings, chains, compile, incomplete};
+use mesh_cni_rules::istio::interception::{InboundCapture, Mode};
+use mesh_cni_rules::istio::settings::Annotation;
+use mesh_cni_rules::istio::{
+    Dialect, Interception, OWNERSHIP, PodSettings, chains, compile, incomplete,
+};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 

@@ -3,7 +3,8 @@
 use mesh_cni_netfilter::ruleset::{Family, RejectWith};
 use mesh_cni_netfilter::walk::{Outcome, walk_in};
 use mesh_cni_netfilter::{Packet, drift, only_ours, parse, render};
-use mesh_cni_rules::{OWNERSHIP, redirects, reject_ipv6};
+use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::{redirects, reject_ipv6};
 
 use crate::walk::host;
 

@@ -5,9 +5,10 @@ use std::error::Error;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, Uid};
-use mesh_cni_rules::interception::{DnsCapture, InboundCapture, Mode};
-use mesh_cni_rules::settings::Annotation;
-use mesh_cni_rules::{PodSettings, Warning};
+use mesh_cni_rules::Warning;
+use mesh_cni_rules::istio::PodSettings;
+use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode};
+use mesh_cni_rules::istio::settings::Annotation;
 
 use crate::support::annotations;
 

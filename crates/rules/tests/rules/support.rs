@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
-use mesh_cni_rules::{Dialect, Interception, PodSettings, compile};
+use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
 
 /// The documented dump, byte for byte.
 pub(crate) const DOCUMENTED_DUMP: &str = include_str!("../anchor/documented-dump.nat.v4.txt");

@@ -7,8 +7,8 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::walk::{NetnsAddresses, walk_in};
 use mesh_cni_netfilter::{Packet, Walk};
-use mesh_cni_rules::interception::{DnsCapture, Mode};
-use mesh_cni_rules::{Dialect, Interception, PORT_NAMES, compile};
+use mesh_cni_rules::istio::interception::{DnsCapture, Mode};
+use mesh_cni_rules::istio::{Dialect, Interception, PORT_NAMES, compile};
 
 use crate::support::{assert_snapshot, productpage};
 

@@ -4,7 +4,7 @@ use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, RuleSet, TableName};
 use mesh_cni_netfilter::walk::{Counted, NetnsAddresses, PolicyCounters, replay, walk_in};
 use mesh_cni_netfilter::{Listing, Packet};
-use mesh_cni_rules::{Dialect, OWNERSHIP, compile};
+use mesh_cni_rules::istio::{Dialect, OWNERSHIP, compile};
 
 use crate::support::{DOCUMENTED_DUMP, asm, productpage};
 use crate::walk::{host, settings};

@@ -2,7 +2,7 @@
 
 use super::CheckResult;
 use crate::facts::{PodFacts, RestartPolicy, SidecarKind};
-use crate::istio;
+use crate::mesh::{Mesh, MeshSet};
 use crate::policy::Policy;
 use crate::quoted::QuotedList;
 use crate::reason::{ContainerList, SkipReason};
@@ -15,13 +15,13 @@ pub(super) fn own_network(facts: &PodFacts, _: &Policy) -> CheckResult {
     }
 }
 
-pub(super) fn has_proxy(facts: &PodFacts, _: &Policy) -> CheckResult {
-    match facts.proxy().map(|proxy| proxy.kind) {
+pub(super) fn has_proxy(mesh: Mesh, facts: &PodFacts) -> CheckResult {
+    match facts.proxy(mesh).map(|proxy| proxy.kind) {
         Some(SidecarKind::Container) => CheckResult::Holds("it is a regular container".into()),
         Some(SidecarKind::Native) => {
             CheckResult::Holds("it is an init container with `restartPolicy: Always`".into())
         }
-        None => CheckResult::Fails(no_istio_proxy(facts)),
+        None => CheckResult::Fails(no_proxy(mesh.into(), facts)),
     }
 }
 
@@ -35,22 +35,25 @@ pub(super) fn more_than_one(facts: &PodFacts, _: &Policy) -> CheckResult {
     }
 }
 
-pub(super) fn no_init(facts: &PodFacts, _: &Policy) -> CheckResult {
-    [
-        (ContainerList::Containers, &facts.containers),
-        (ContainerList::InitContainers, &facts.init_containers),
-    ]
-    .into_iter()
-    .find(|(_, list)| list.iter().any(|each| each.name == istio::INIT_CONTAINER))
-    .map_or_else(
-        || CheckResult::Holds("the pod has no such container".into()),
-        |(list, _)| CheckResult::Fails(SkipReason::IstioInitPresent { list }),
-    )
+/// In these lists, since the container that sets up the redirection is in one of them.
+pub(super) fn no_init(mesh: Mesh, lists: &[ContainerList], facts: &PodFacts) -> CheckResult {
+    let has_init = |list: &&ContainerList| {
+        let mut containers = match list {
+            ContainerList::Containers => facts.containers.iter(),
+            ContainerList::InitContainers => facts.init_containers.iter(),
+        };
+        containers.any(|each| each.name == mesh.marks().init)
+    };
+    match lists.iter().find(has_init) {
+        Some(&list) => CheckResult::Fails(SkipReason::InitPresent { mesh, list }),
+        None => CheckResult::Holds("the pod has no such container".into()),
+    }
 }
 
 /// The reason to skip a pod without a proxy, with the names of the containers that it has.
-pub(crate) fn no_istio_proxy(facts: &PodFacts) -> SkipReason {
-    SkipReason::NoIstioProxy {
+pub(crate) fn no_proxy(meshes: MeshSet, facts: &PodFacts) -> SkipReason {
+    SkipReason::NoProxy {
+        meshes,
         containers: long_running_names(facts),
         init_containers: facts
             .init_containers

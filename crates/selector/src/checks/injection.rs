@@ -3,7 +3,7 @@
 use super::CheckResult;
 use crate::boolean::parse_bool;
 use crate::facts::PodFacts;
-use crate::istio;
+use crate::mesh::istio;
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::{InjectSource, SkipReason};

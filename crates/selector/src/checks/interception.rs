@@ -2,14 +2,14 @@
 
 use super::CheckResult;
 use crate::facts::PodFacts;
-use crate::istio;
+use crate::mesh::{Mesh, istio};
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::{ModeSource, SkipReason};
 
 /// The annotation has precedence, as in the injector, which sets the variable in every pod.
 pub(super) fn not_none(facts: &PodFacts, _: &Policy) -> CheckResult {
-    let proxy_env = facts.proxy().map(|proxy| &proxy.container.env);
+    let proxy_env = facts.proxy(Mesh::Istio).map(|proxy| &proxy.container.env);
     let found = [
         (ModeSource::Annotation, Some(&facts.annotations)),
         (ModeSource::Environment, proxy_env),

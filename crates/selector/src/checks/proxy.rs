@@ -3,7 +3,7 @@
 use super::CheckResult;
 use crate::boolean::parse_bool;
 use crate::facts::{ContainerFacts, PodFacts};
-use crate::istio;
+use crate::mesh::{Mesh, istio};
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::SkipReason;
@@ -12,7 +12,7 @@ use crate::select::MissingFacts;
 pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> CheckResult {
     let name = istio::DISABLE_ENVOY;
     match facts
-        .proxy()
+        .proxy(Mesh::Istio)
         .and_then(|proxy| proxy.container.env.get(name))
     {
         Some(value) if parse_bool(value) == Some(true) => {
@@ -38,7 +38,10 @@ pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
             templates: templates.unwrap_or_default(),
         });
     }
-    match facts.proxy().and_then(|proxy| proxy_type(proxy.container)) {
+    match facts
+        .proxy(Mesh::Istio)
+        .and_then(|proxy| proxy_type(proxy.container))
+    {
         Some(istio::SIDECAR_TYPE) => {
             CheckResult::Holds("its arguments start with `proxy sidecar`".into())
         }
@@ -47,6 +50,13 @@ pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
         }),
         None => CheckResult::Holds("its arguments do not set a type".into()),
     }
+}
+
+/// Whether the pod's `istio-proxy` runs as a gateway, without redirection.
+pub(crate) fn is_gateway(facts: &PodFacts) -> bool {
+    let proxy = facts.proxy(Mesh::Istio);
+    let proxy_type = proxy.and_then(|proxy| proxy_type(proxy.container));
+    proxy_type.is_some_and(|proxy_type| proxy_type != istio::SIDECAR_TYPE)
 }
 
 fn proxy_type(container: &ContainerFacts) -> Option<&str> {

@@ -6,7 +6,7 @@ use super::ONE_POD;
 use super::document;
 use super::error::ManifestError;
 use super::node::Node;
-use crate::istio::PROXY_INTERCEPTION_MODE;
+use crate::mesh::istio::PROXY_INTERCEPTION_MODE;
 
 /// The names of a field of Istio's `ProxyConfig`: protobuf accepts both spellings.
 type FieldNames = [&'static str; 2];

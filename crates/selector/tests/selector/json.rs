@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mesh_cni_selector::{
-    ContainerFacts, PodFacts, Policy, RestartPolicy, Selection, SelectionMode, conditions, select,
+    ContainerFacts, Mesh, PodFacts, Policy, RestartPolicy, Selection, SelectionMode, conditions,
+    select,
 };
 use proptest::prelude::*;
 
@@ -277,9 +278,9 @@ proptest! {
         let conditions = conditions(&facts, &policy);
         let failed = conditions.iter().find(|condition| !condition.holds).map(|condition| condition.fact.clone());
         match select(&facts, &policy) {
-            Ok(Selection::Redirect(kind)) => {
+            Ok(Selection::Redirect { sidecar, .. }) => {
                 prop_assert_eq!(failed, None);
-                prop_assert_eq!(Some(kind), facts.proxy().map(|proxy| proxy.kind));
+                prop_assert_eq!(Some(sidecar), facts.proxy(Mesh::Istio).map(|proxy| proxy.kind));
             }
             Ok(Selection::Skip(reason)) => prop_assert_eq!(failed, Some(reason.to_string())),
             Err(missing) => prop_assert_eq!(failed, Some(missing.to_string())),

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use mesh_cni_selector::{MAX_MANIFEST_BYTES, ManifestError, PodFacts, RestartPolicy, SidecarKind};
+use mesh_cni_selector::{
+    MAX_MANIFEST_BYTES, ManifestError, Mesh, PodFacts, RestartPolicy, SidecarKind,
+};
 use proptest::prelude::*;
 
 use crate::support::MANIFESTS;
@@ -50,7 +52,7 @@ fn productpage_facts() {
 #[test]
 fn a_native_sidecar_with_users_of_pod_and_container() {
     let facts = PodFacts::from_manifest(manifest("native-sidecar.yaml")).unwrap();
-    let proxy = facts.proxy().unwrap();
+    let proxy = facts.proxy(Mesh::Istio).unwrap();
     assert_eq!(proxy.kind, SidecarKind::Native);
     assert_eq!(proxy.container.restart_policy, RestartPolicy::Always);
     assert_eq!(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_selector::{
-    ContainerList, InjectSource, MissingFacts, NamespaceSet, PodFacts, Policy, RestartPolicy,
-    Selection, SelectionMode, SidecarKind, SkipReason, conditions, select,
+    ContainerList, InjectSource, Mesh, MissingFacts, NamespaceSet, PodFacts, Policy, RestartPolicy,
+    SelectError, Selection, SelectionMode, SidecarKind, SkipReason, conditions, select,
 };
 
 use crate::support::{INJECT, STATUS, code, codes, container, meshed, meshed_natively, policy};
@@ -30,11 +30,9 @@ fn label(value: &str) -> BTreeMap<String, String> {
 fn a_meshed_pod_is_redirected() {
     for mode in SelectionMode::ALL {
         let selection = select(&meshed(), &policy(mode)).unwrap();
-        assert_eq!(
-            selection,
-            Selection::Redirect(SidecarKind::Container),
-            "{mode}"
-        );
+        let sidecar = SidecarKind::Container;
+        let mesh = Mesh::Istio;
+        assert_eq!(selection, Selection::Redirect { mesh, sidecar }, "{mode}");
     }
 }
 
@@ -42,11 +40,9 @@ fn a_meshed_pod_is_redirected() {
 fn a_native_sidecar_counts_as_a_container() {
     for mode in SelectionMode::ALL {
         let selection = select(&meshed_natively(), &policy(mode)).unwrap();
-        assert_eq!(
-            selection,
-            Selection::Redirect(SidecarKind::Native),
-            "{mode}"
-        );
+        let sidecar = SidecarKind::Native;
+        let mesh = Mesh::Istio;
+        assert_eq!(selection, Selection::Redirect { mesh, sidecar }, "{mode}");
     }
 }
 
@@ -151,9 +147,9 @@ fn unknown_namespace_labels_are_an_error_and_never_a_skip() {
     let missing = select(&meshed(), &policy).unwrap_err();
     assert_eq!(
         missing,
-        MissingFacts::NamespaceLabels {
+        SelectError::MissingFacts(MissingFacts::NamespaceLabels {
             namespace: "default".into()
-        }
+        })
     );
 
     let failed = conditions(&meshed(), &policy)
@@ -294,7 +290,10 @@ fn istio_init_in_either_list() {
     let list = ContainerList::InitContainers;
     assert_eq!(
         reason(&facts, &Policy::default()),
-        SkipReason::IstioInitPresent { list }
+        SkipReason::InitPresent {
+            mesh: Mesh::Istio,
+            list
+        }
     );
 }
 

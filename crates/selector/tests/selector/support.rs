@@ -103,7 +103,7 @@ pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
         .into_iter()
         .find(|condition| !condition.holds);
     match selection {
-        Selection::Redirect(_) => {
+        Selection::Redirect { .. } => {
             assert_eq!(failed, None);
             "redirect"
         }

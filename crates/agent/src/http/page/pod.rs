@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use mesh_cni_netfilter::{Listing, RuleSet, drift_all};
 use mesh_cni_plan::{Decision, MeshConf};
-use mesh_cni_rules::OWNERSHIP;
+use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_selector::{Condition, PodFacts, conditions};
 
 use super::walk::{self, WalkQuery};

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use mesh_cni_netfilter::walk::{NetnsAddresses, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf};
-use mesh_cni_rules::PORT_NAMES;
+use mesh_cni_rules::istio::PORT_NAMES;
 
 use super::{MAX_LISTING_BYTES, document, prose, shortened};
 use crate::decide::decide;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::Listing;
-use mesh_cni_selector::{Policy, select};
+use mesh_cni_selector::{Mesh, Policy, select};
 use serde_json::{Value, json};
 
 use super::{Demo, START_LIMIT};
@@ -43,7 +43,7 @@ impl Demo<'_> {
         for pod in [&mut self.reviews, &mut self.productpage] {
             let results = pod.attach(&self.runtime, wait)?;
             print_add(pod, &results, report)?;
-            let has_proxy = pod.sandbox.facts.proxy().is_some();
+            let has_proxy = pod.sandbox.facts.proxy(Mesh::Istio).is_some();
             let rules = dump::listing(&pod.sandbox.netns, self.tools)?;
             let line = match &rules {
                 Some(listing) => format!("{} rules in the nat table", count(listing)),

@@ -9,8 +9,8 @@ use mesh_cni_netfilter::{
     ChainName, Family, InterfaceName, Match, Protocol, Rule, RuleSet, Sense, TableName, Target,
 };
 
-use super::shorthand::tcp;
 use crate::chains::{INPUT, OUTPUT, REJECT_IPV6};
+use crate::shorthand::tcp;
 
 const FILTER: TableName = TableName::Filter;
 

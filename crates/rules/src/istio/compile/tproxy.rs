@@ -8,10 +8,12 @@ use mesh_cni_netfilter::{
     Target,
 };
 
-use super::shorthand::{arrives_through, by_proxy, from, not_to, over_loopback, tcp};
-use crate::chains::{DIVERT, INBOUND, OUTPUT, PREROUTING, TPROXY};
+use super::by_proxy;
+use crate::chains::{OUTPUT, PREROUTING};
 use crate::conventions::inbound_passthrough;
-use crate::interception::Interception;
+use crate::istio::chains::{DIVERT, INBOUND, TPROXY};
+use crate::istio::interception::Interception;
+use crate::shorthand::{arrives_through, from, not_to, over_loopback, tcp};
 
 const MANGLE: TableName = TableName::Mangle;
 

@@ -3,14 +3,15 @@
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{Family, Match, Rule, RuleSet, Sense, TableName, Target};
 
-use super::shorthand::{
+use super::{Dialect, dns};
+use crate::chains::{OUTPUT, PREROUTING};
+use crate::conventions::inbound_passthrough;
+use crate::istio::chains::{IN_REDIRECT, OUTPUT_RULES, REDIRECT};
+use crate::istio::interception::{Interception, OutboundRanges, OwnerGroups};
+use crate::shorthand::{
     arrives_through, by_group, by_user, from, not_to, not_to_port, over_loopback, tcp, to, to_port,
     udp,
 };
-use super::{Dialect, dns};
-use crate::chains::{IN_REDIRECT, OUTPUT, OUTPUT_RULES, PREROUTING, REDIRECT};
-use crate::conventions::inbound_passthrough;
-use crate::interception::{Interception, OutboundRanges, OwnerGroups};
 
 const NAT: TableName = TableName::Nat;
 

@@ -1,36 +1,14 @@
-//! The limit for the rules of one pod, over all settings and families.
+//! The setting that causes most of the rules of a pod with too many.
 
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{Family, RuleSet};
-use thiserror::Error;
 
 use super::reader::Reader;
-use super::{Annotation, PodSettings, SettingName};
-use crate::compile::Dialect;
-use crate::interception::{InboundCapture, Interception, Mode, OutboundRanges, agent_ports};
-
-/// The largest number of rules for one pod, over all its families.
-///
-/// The kernel needs about 1 KiB of memory for each rule, and no limit of the pod counts it. This many
-/// take about 2 MiB for a pod, or 220 MiB for a node with 110 pods, the kubelet's default. A pod
-/// without settings has about 20 rules.
-pub const MAX_RULES: usize = 2000;
-
-/// The settings of a pod cause more rules than [`MAX_RULES`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "{rules} rules are more than the limit of {MAX_RULES} for one pod: {setting} causes {share} of \
-     them"
-)]
-#[non_exhaustive]
-pub struct TooManyRules {
-    /// The number of rules, over all families.
-    pub rules: usize,
-    /// The setting that causes most of them.
-    pub setting: SettingName,
-    /// How many it causes.
-    pub share: usize,
-}
+use super::{Annotation, PodSettings};
+use crate::istio::compile::Dialect;
+use crate::istio::interception::{InboundCapture, Interception, Mode, OutboundRanges, agent_ports};
+use crate::limit::{MAX_RULES, TooManyRules};
+use crate::setting::SettingName;
 
 impl PodSettings<'_> {
     /// Checks that the rules compiled from these settings are at most [`MAX_RULES`].
@@ -124,7 +102,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::compile;
+    use crate::istio::compile;
 
     /// Rules and the share of that annotation.
     fn count(

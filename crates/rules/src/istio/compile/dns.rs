@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{ChainName, Family, Match, Port, Rule, RuleSet, TableName, Target};
 
-use super::shorthand::{by_proxy, from, from_port, tcp, to, to_port, udp};
-use crate::chains::{INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING};
-use crate::interception::{DnsCapture, Interception};
+use super::by_proxy;
+use crate::chains::{OUTPUT, PREROUTING};
+use crate::istio::chains::{INBOUND, OUTPUT_DNS, OUTPUT_RULES};
+use crate::istio::interception::{DnsCapture, Interception};
+use crate::shorthand::{from, from_port, tcp, to, to_port, udp};
 
 /// The port of DNS.
 pub(super) const QUERIES: Port = Port::constant(53);

@@ -4,9 +4,10 @@
 //! also applies to the application, whose traffic must not be exempt.
 
 use mesh_cni_netfilter::value::excerpt;
-use mesh_cni_rules::interception::OutboundRanges;
-use mesh_cni_rules::{Interception, Warning, WarningCode};
-use mesh_cni_selector::{ContainerFacts, PodFacts};
+use mesh_cni_rules::istio::Interception;
+use mesh_cni_rules::istio::interception::OutboundRanges;
+use mesh_cni_rules::{Warning, WarningCode};
+use mesh_cni_selector::{ContainerFacts, Mesh, PodFacts};
 use thiserror::Error;
 
 /// The proxy runs as the pod's user and group, which the rules redirect: its own traffic would
@@ -32,7 +33,7 @@ const MAX_NAMED: usize = 8;
 
 /// Refuses a pod whose proxy's traffic is certain to return to it. Returns warnings if it may, and
 /// if traffic of other containers bypasses the proxy.
-pub(crate) fn check(
+pub(super) fn check(
     facts: &PodFacts,
     interception: &Interception,
 ) -> Result<Vec<Warning>, ProxyRedirected> {
@@ -45,7 +46,7 @@ fn check_proxy(
     facts: &PodFacts,
     interception: &Interception,
 ) -> Result<Option<Warning>, ProxyRedirected> {
-    let Some(proxy) = facts.proxy().map(|proxy| proxy.container) else {
+    let Some(proxy) = facts.proxy(Mesh::Istio).map(|proxy| proxy.container) else {
         return Ok(None);
     };
     let Some(user) = user(proxy, facts) else {

@@ -4,7 +4,7 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::PortRange;
 
 use super::{InboundCapture, Interception, OutboundRanges, agent_ports};
-use crate::settings::Annotation;
+use crate::istio::settings::Annotation;
 
 impl Interception {
     /// The lists without effect, by their annotations, and why they have none.

@@ -6,8 +6,6 @@ mod reader;
 mod unknown;
 
 pub use annotation::Annotation;
-pub use budget::{MAX_RULES, TooManyRules};
-pub use reader::{InvalidSetting, SettingName};
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -15,9 +13,11 @@ use std::collections::BTreeMap;
 use mesh_cni_netfilter::value::{InvalidValue, network};
 use mesh_cni_netfilter::{Family, Gid, InterfaceName, Port, PortRange, Uid};
 
-use crate::interception::{
+use crate::istio::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, agent_ports,
 };
+use crate::limit::MAX_RULES;
+use crate::setting::{InvalidSetting, SettingName};
 use crate::value::Selected;
 use crate::warning::{Warning, WarningCode};
 use reader::{Reader, Setting, owner, single_port};

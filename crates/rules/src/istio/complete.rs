@@ -8,14 +8,17 @@ use mesh_cni_netfilter::{
     TableName, Target, drift, only_ours,
 };
 
-use crate::chains::{
-    DROP, IN_REDIRECT, INBOUND, OUTPUT, OUTPUT_DNS, OUTPUT_RULES, PREROUTING, REDIRECT, TPROXY,
+use super::{Dialect, compile};
+use crate::chains::{OUTPUT, PREROUTING};
+use crate::conventions::redirects;
+use crate::istio::chains::{
+    DROP, IN_REDIRECT, INBOUND, OUTPUT_DNS, OUTPUT_RULES, REDIRECT, TPROXY,
 };
-use crate::conventions::{OWNERSHIP, TPROXY_ROUTING, redirects};
-use crate::interception::{
+use crate::istio::conventions::{OWNERSHIP, TPROXY_ROUTING};
+use crate::istio::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, OwnerGroups, agent_ports,
 };
-use crate::{Dialect, compile, reject_ipv6};
+use crate::reject_ipv6;
 
 /// The first difference between rules that were found and the rules of the settings that they show;
 /// `None` if they are complete.

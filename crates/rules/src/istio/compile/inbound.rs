@@ -2,10 +2,11 @@
 
 use mesh_cni_netfilter::{ConntrackState, Match, Rule, RuleSet, Sense, TableName, Target};
 
-use super::shorthand::{arrives_through, leaves_through, tcp, to_port};
 use super::tproxy;
-use crate::chains::{DROP, IN_REDIRECT, INBOUND, OUTPUT, PREROUTING, REDIRECT};
-use crate::interception::{InboundCapture, Interception, Mode};
+use crate::chains::{OUTPUT, PREROUTING};
+use crate::istio::chains::{DROP, IN_REDIRECT, INBOUND, REDIRECT};
+use crate::istio::interception::{InboundCapture, Interception, Mode};
+use crate::shorthand::{arrives_through, leaves_through, tcp, to_port};
 
 const NAT: TableName = TableName::Nat;
 

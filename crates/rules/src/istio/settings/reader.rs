@@ -1,43 +1,16 @@
 //! Reads one setting at a time, so that every error names its setting.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use mesh_cni_netfilter::value::{InvalidValue, excerpt};
 use mesh_cni_netfilter::{Family, Port, PortRange};
-use thiserror::Error;
 
 use super::{Annotation, PodSettings};
+use crate::setting::{InvalidSetting, SettingName};
 use crate::value::{
     InvalidItem, Selected, UnsupportedRanges, boolean, list, single, wildcard_or_list,
 };
 use crate::warning::{Warning, WarningCode};
-
-/// A setting whose value is not valid. Displayed, a long value is cut around the item.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{setting} = `{}`", excerpt(value, problem.position))]
-#[non_exhaustive]
-pub struct InvalidSetting {
-    /// The setting.
-    pub setting: SettingName,
-    /// Its whole value.
-    pub value: String,
-    /// The invalid item.
-    #[source]
-    pub problem: InvalidItem,
-}
-
-/// Where a setting was found, with its name there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SettingName {
-    /// An annotation of the pod.
-    Annotation(&'static str),
-    /// An entry of `defaults` in the plugin's network configuration.
-    Default(&'static str),
-    /// A field of the proxy container's `securityContext`.
-    SecurityContext(&'static str),
-}
 
 pub(super) struct Reader<'pod> {
     settings: &'pod PodSettings<'pod>,
@@ -47,29 +20,6 @@ pub(super) struct Reader<'pod> {
 pub(super) struct Setting<'pod> {
     pub(super) setting: SettingName,
     pub(super) value: &'pod str,
-}
-
-impl InvalidSetting {
-    /// An error for the setting of that name.
-    pub fn new(setting: SettingName, value: &str, problem: InvalidItem) -> Self {
-        Self {
-            setting,
-            value: value.to_owned(),
-            problem,
-        }
-    }
-}
-
-impl fmt::Display for SettingName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Annotation(key) => write!(f, "annotation {key}"),
-            Self::Default(key) => write!(f, "defaults entry {key}"),
-            Self::SecurityContext(field) => {
-                write!(f, "securityContext.{field} of the proxy's container")
-            }
-        }
-    }
 }
 
 impl<'pod> Reader<'pod> {

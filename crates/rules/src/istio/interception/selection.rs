@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::value::InvalidValue;
 use mesh_cni_netfilter::{Gid, PolicyRouting, PortRange};
 
-use crate::conventions::TPROXY_ROUTING;
+use crate::istio::conventions::TPROXY_ROUTING;
 
 /// How inbound connections reach the proxy (`sidecar.istio.io/interceptionMode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,22 @@
 //! Names that Istio uses in pods.
 
+use super::Marks;
+
+pub(super) const MARKS: Marks = Marks {
+    proxy: PROXY_CONTAINER,
+    init: "istio-init",
+    validation: "istio-validation",
+    domains: &[
+        "inject.istio.io",
+        "istio.io",
+        "sidecar.istio.io",
+        "status.sidecar.istio.io",
+        "traffic.sidecar.istio.io",
+    ],
+};
+
 /// The container that runs the proxy.
 pub(crate) const PROXY_CONTAINER: &str = "istio-proxy";
-/// The container that sets up the redirection itself, in pods that do not rely on a CNI plugin.
-pub(crate) const INIT_CONTAINER: &str = "istio-init";
 /// The label and annotation that enable or disable injection of a sidecar.
 pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
 /// The annotation that the injector adds to each pod that it changes.
@@ -22,11 +35,3 @@ pub(crate) const TEMPLATES: &str = "inject.istio.io/templates";
 pub(crate) const PROXY_COMMAND: &str = "proxy";
 /// The type of a proxy that runs next to an application; gateways have other types.
 pub(crate) const SIDECAR_TYPE: &str = "sidecar";
-/// The domains of the annotations that configure a sidecar.
-pub(crate) const DOMAINS: [&str; 5] = [
-    "inject.istio.io",
-    "istio.io",
-    "sidecar.istio.io",
-    "status.sidecar.istio.io",
-    "traffic.sidecar.istio.io",
-];

@@ -3,19 +3,16 @@
 mod dns;
 mod inbound;
 mod outbound;
-mod reject_ipv6;
-mod shorthand;
 mod tproxy;
 
 use std::fmt;
 use std::str::FromStr;
 
-use mesh_cni_netfilter::{Family, RuleSet};
+use mesh_cni_netfilter::{Family, Match, RuleSet, Sense};
 use thiserror::Error;
 
-use crate::interception::{Interception, Mode};
-
-pub use reject_ipv6::reject_ipv6;
+use super::interception::{Interception, Mode};
+use crate::shorthand::{by_group, by_user};
 
 /// Which rules to write (`ruleset` in the network configuration).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +42,16 @@ pub fn compile(interception: &Interception, dialect: Dialect, family: Family) ->
         Mode::Tproxy(routing) => tproxy::track_marks(interception, routing, &mut rules),
     }
     rules
+}
+
+/// One condition for each user of the proxy, then one for each group.
+pub(crate) fn by_proxy(interception: &Interception) -> impl Iterator<Item = Match> {
+    let groups = interception.proxy_gids.iter();
+    interception
+        .proxy_uids
+        .iter()
+        .map(|user| by_user(Sense::Is, *user))
+        .chain(groups.map(|group| by_group(Sense::Is, *group)))
 }
 
 impl FromStr for Dialect {

@@ -1,0 +1,7 @@
+//! Kuma and Kong Mesh.
+
+pub mod chains;
+
+mod conventions;
+
+pub use conventions::{OWNERSHIP, PORT_NAMES};

@@ -1,0 +1,28 @@
+//! The limit for the rules of one pod, over all settings and families.
+
+use thiserror::Error;
+
+use crate::setting::SettingName;
+
+/// The largest number of rules for one pod, over all its families.
+///
+/// The kernel needs about 1 KiB of memory for each rule, and no limit of the pod counts it. This many
+/// take about 2 MiB for a pod, or 220 MiB for a node with 110 pods, the kubelet's default. A pod
+/// without settings has about 20 rules.
+pub const MAX_RULES: usize = 2000;
+
+/// The settings of a pod cause more rules than [`MAX_RULES`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{rules} rules are more than the limit of {MAX_RULES} for one pod: {setting} causes {share} of \
+     them"
+)]
+#[non_exhaustive]
+pub struct TooManyRules {
+    /// The number of rules, over all families.
+    pub rules: usize,
+    /// The setting that causes most of them.
+    pub setting: SettingName,
+    /// How many it causes.
+    pub share: usize,
+}

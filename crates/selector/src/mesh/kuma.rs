@@ -1,0 +1,10 @@
+//! Names that Kuma and Kong Mesh use in pods.
+
+use super::Marks;
+
+pub(super) const MARKS: Marks = Marks {
+    proxy: "kuma-sidecar",
+    init: "kuma-init",
+    validation: "kuma-validation",
+    domains: &["kuma.io", "traffic.kuma.io"],
+};

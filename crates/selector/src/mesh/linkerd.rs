@@ -1,0 +1,10 @@
+//! Names that Linkerd uses in pods.
+
+use super::Marks;
+
+pub(super) const MARKS: Marks = Marks {
+    proxy: "linkerd-proxy",
+    init: "linkerd-init",
+    validation: "linkerd-network-validator",
+    domains: &["config.linkerd.io", "linkerd.io"],
+};
