@@ -76,10 +76,10 @@ fn mode(random: &mut Random) -> Mode {
     match random.next() % 8 {
         0..4 => Mode::Redirect,
         4..6 => Mode::Tproxy(TPROXY_ROUTING),
-        _ => Mode::Tproxy(PolicyRouting {
-            mark: random.one(&[1, 0x100, 1337, 0xffff_fffe]),
-            table: random.one(&[133, 200, 1000]),
-        }),
+        _ => Mode::Tproxy(PolicyRouting::new(
+            random.one(&[1, 0x100, 1337, 0xffff_fffe]),
+            random.one(&[133, 200, 1000]),
+        )),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
-use mesh_cni_netfilter::{Packet, RuleSet};
+use mesh_cni_netfilter::{Mark, Packet, RuleSet};
 use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
 use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
 use mesh_cni_rules::reject_ipv6;
@@ -166,7 +166,7 @@ impl Scenario {
         );
         set_port(&mut interception.tunnel_port, input.tunnel_port);
         if let Mode::Tproxy(routing) = &mut interception.mode {
-            routing.mark = input.tproxy_mark.unwrap_or(routing.mark);
+            routing.mark = input.tproxy_mark.map_or(routing.mark, Mark::exact);
             routing.table = input.tproxy_table.unwrap_or(routing.table);
         }
         if let Some(loopback) = &input.ipv4_loopback {

@@ -118,7 +118,7 @@ fn lines(rules: &RuleSet) -> Vec<String> {
             None => lines.push(format!("{family} {table}: {line}")),
         }
     }
-    lines.extend(rules.routing.map(|PolicyRouting { mark, table }| {
+    lines.extend(rules.routing.map(|PolicyRouting { mark, table, .. }| {
         format!("{family} routing: packets with mark {mark} use table {table}")
     }));
     lines

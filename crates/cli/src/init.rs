@@ -294,11 +294,12 @@ fn rule_sets(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>)
 /// Notes the policy routing, which is not part of the input of iptables-restore.
 fn note_routing(effect: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) {
     for rules in rule_sets {
-        if let Some(PolicyRouting { mark, table }) = rules.routing {
+        if let Some(PolicyRouting { mark, table, .. }) = rules.routing {
             console.note(format_args!(
                 "{} {effect} policy routing: packets with mark {mark} use table {table}, \
                  which has `local default dev lo`",
-                rules.family
+                rules.family,
+                mark = mark.value,
             ));
         }
     }

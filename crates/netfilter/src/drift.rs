@@ -96,7 +96,8 @@ pub fn differences(wanted: &RuleSet, found: &RuleSet, ownership: &Ownership) -> 
         table_drift(wanted, found, ownership)
     });
     let (wanted, found) = (wanted.routing, found.routing);
-    let routing = (wanted != found).then_some(Drift::Routing { wanted, found });
+    let routing = !PolicyRouting::is_found(wanted, found);
+    let routing = routing.then_some(Drift::Routing { wanted, found });
     in_tables.chain(routing).collect()
 }
 
@@ -137,7 +138,15 @@ fn of_family(rule_sets: &[RuleSet], family: Family) -> Option<&RuleSet> {
 
 fn routing_text(routing: Option<PolicyRouting>) -> String {
     match routing {
-        Some(PolicyRouting { mark, table }) => format!("`fwmark {mark} lookup {table}`"),
+        Some(PolicyRouting {
+            mark,
+            table,
+            priority,
+        }) => {
+            let priority = priority.map(|priority| format!("pref {priority} "));
+            let priority = priority.unwrap_or_default();
+            format!("`{priority}fwmark {mark} lookup {table}`")
+        }
         None => "none".to_owned(),
     }
 }

@@ -41,17 +41,24 @@ impl Ownership {
         matches!(&rule.target, Target::Jump(chain) if self.has_chain(chain))
     }
 
+    /// The rules in our chains.
+    fn rules_in<'found>(
+        &self,
+        table: &'found Table,
+    ) -> impl Iterator<Item = &'found Rule> + use<'found, '_> {
+        let ours = table
+            .chains
+            .iter()
+            .filter(|chain| self.has_chain(&chain.name));
+        ours.flat_map(|chain| &chain.rules)
+    }
+
     /// The marks that our chains set for TPROXY, or match.
     fn marks_in<'found>(
         &self,
         table: &'found Table,
     ) -> impl Iterator<Item = u32> + use<'found, '_> {
-        let ours = table
-            .chains
-            .iter()
-            .filter(|chain| self.has_chain(&chain.name));
-        let rules = ours.flat_map(|chain| &chain.rules);
-        rules.filter_map(|rule| match &rule.target {
+        self.rules_in(table).filter_map(|rule| match &rule.target {
             Target::Tproxy { mark, .. } => Some(mark.value),
             Target::Return => rule.matches.iter().find_map(|condition| match condition {
                 Match::Mark(Sense::Is, mark) => Some(mark.value),
@@ -85,12 +92,15 @@ pub fn only_ours(found: &RuleSet, ownership: &Ownership) -> RuleSet {
 }
 
 /// The mark of the policy routing that our rules depend on, if they contain one.
-pub fn routing_mark(found: &RuleSet, ownership: &Ownership) -> Option<u32> {
-    let mut marks = found
-        .tables
-        .iter()
-        .flat_map(|table| ownership.marks_in(table));
-    marks.next()
+pub fn routing_mark(found: &RuleSet, ownership: &Ownership) -> Option<Mark> {
+    found.tables.iter().find_map(|table| {
+        let connmark = |rule: &Rule| match rule.target {
+            Target::SetConnmark(mark) => Some(mark),
+            _ => None,
+        };
+        let tproxy = ownership.marks_in(table).next().map(Mark::exact);
+        tproxy.or_else(|| ownership.rules_in(table).find_map(connmark))
+    })
 }
 
 /// The rules of a built-in chain that are ours, in their order.

@@ -35,9 +35,9 @@ pub(crate) fn apply(
         with_routing(wanted, &snapshot, || {
             commit(netlink, &messages, snapshot.generation)
         })?;
-        let same_routing = Family::ALL
-            .into_iter()
-            .all(|family| routing_of(wanted, family) == snapshot.routing(family));
+        let same_routing = Family::ALL.into_iter().all(|family| {
+            PolicyRouting::is_found(routing_of(wanted, family), snapshot.routing(family))
+        });
         let change = match (messages.is_empty() && same_routing, snapshot.has_rules()) {
             (true, _) => Change::Unchanged,
             (false, true) => Change::Replaced,
@@ -157,27 +157,25 @@ fn with_routing(
     let mut added = Vec::new();
     let add_and_commit = || {
         for family in Family::ALL {
-            if let Some(routing) = routing_of(wanted, family)
-                && snapshot.routing(family) != Some(routing)
+            let (wanted, found) = (routing_of(wanted, family), snapshot.routing(family));
+            if let Some(routing) = wanted
+                && !PolicyRouting::is_found(wanted, found)
             {
                 policy_route::add(family, routing).map_err(NfTablesError::Routing)?;
-                added.push((family, routing));
+                added.push((family, wanted, found));
             }
         }
         commit()
     };
     if let Err(error) = add_and_commit() {
-        for (family, routing) in added {
-            let _outcome = policy_route::remove(family, routing);
+        for (family, added, before) in added {
+            let _outcome = policy_route::remove_stale(family, added, before);
         }
         return Err(error);
     }
     for family in Family::ALL {
-        if let Some(stale) = snapshot.routing(family)
-            && routing_of(wanted, family) != Some(stale)
-        {
-            policy_route::remove(family, stale).map_err(NfTablesError::Routing)?;
-        }
+        policy_route::remove_stale(family, snapshot.routing(family), routing_of(wanted, family))
+            .map_err(NfTablesError::Routing)?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! The policy routing of TPROXY: packets with a mark are delivered locally, whatever their address.
+//! Policy routing: packets with a mark are delivered locally, whatever their address.
 //!
 //! The same as `ip rule add fwmark MARK lookup TABLE` and `ip route add local default dev lo table TABLE`.
 
 use std::io;
 
-use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
+use mesh_cni_netfilter::ruleset::{Family, Mark, PolicyRouting};
 use mesh_cni_netfilter::{Ownership, RuleSet, routing_mark};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
@@ -36,25 +36,35 @@ pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
     unless(Errno::EEXIST, netlink.change(rule, new))
 }
 
-/// Removes the routing, if it exists.
-pub(crate) fn remove(family: Family, routing: PolicyRouting) -> io::Result<()> {
+/// Removes the routing that was found, unless it is the wanted one. A wanted one in the same table keeps
+/// the route there.
+pub(crate) fn remove_stale(
+    family: Family,
+    found: Option<PolicyRouting>,
+    wanted: Option<PolicyRouting>,
+) -> io::Result<()> {
+    let Some(stale) = found.filter(|_| !PolicyRouting::is_found(wanted, found)) else {
+        return Ok(());
+    };
     let mut netlink = Rtnetlink::open()?;
-    let rule = Request::DeleteRule(rule(family, routing));
+    let rule = Request::DeleteRule(rule(family, stale));
     unless(Errno::ENOENT, netlink.change(rule, 0))?;
-    let route = Request::DeleteRoute(route(family, routing));
+    if wanted.is_some_and(|wanted| wanted.table == stale.table) {
+        return Ok(());
+    }
+    let route = Request::DeleteRoute(route(family, stale));
     unless(Errno::ESRCH, netlink.change(route, 0))
 }
 
 /// The existing routing for packets with that mark.
-fn find(family: Family, mark: u32) -> io::Result<Option<PolicyRouting>> {
+fn find(family: Family, mark: Mark) -> io::Result<Option<PolicyRouting>> {
     let mut all = RuleMessage::default();
     all.header.family = address_family(family);
     let rules = Rtnetlink::open()?.dump(Request::GetRules(all))?;
-    let table = rules.iter().find_map(|rule| match rule {
-        Answer::Rule(rule) => table_of(rule, mark),
+    Ok(rules.iter().find_map(|rule| match rule {
+        Answer::Rule(rule) => routing_of(rule, mark),
         Answer::Other => None,
-    });
-    Ok(table.map(|table| PolicyRouting { mark, table }))
+    }))
 }
 
 /// The existing policy routing for the mark that our rules among these set.
@@ -68,16 +78,24 @@ pub(crate) fn existing(
     }
 }
 
-/// The table that a routing rule selects for all packets with that mark.
-fn table_of(rule: &RuleMessage, mark: u32) -> Option<u32> {
-    let has = |wanted: &RuleAttribute| rule.attributes.contains(wanted);
-    let marked = has(&RuleAttribute::FwMark(mark)) && has(&RuleAttribute::FwMask(u32::MAX));
-    let to_table = marked && rule.header.action == RuleAction::ToTable;
-    let table = |attribute: &RuleAttribute| match attribute {
-        RuleAttribute::Table(table) => Some(*table),
-        _ => None,
-    };
-    rule.attributes.iter().find_map(table).filter(|_| to_table)
+/// The routing of a rule that selects a table for all packets with that mark.
+fn routing_of(rule: &RuleMessage, mark: Mark) -> Option<PolicyRouting> {
+    let (mut value, mut mask, mut table, mut priority) = (None, None, None, None);
+    for attribute in &rule.attributes {
+        match attribute {
+            RuleAttribute::FwMark(found) => value = Some(*found),
+            RuleAttribute::FwMask(found) => mask = Some(*found),
+            RuleAttribute::Table(found) => table = Some(*found),
+            RuleAttribute::Priority(found) => priority = Some(*found),
+            _ => {}
+        }
+    }
+    let is_marked = (value, mask) == (Some(mark.value), Some(mark.mask));
+    (is_marked && rule.header.action == RuleAction::ToTable).then_some(PolicyRouting {
+        mark,
+        table: table?,
+        priority,
+    })
 }
 
 fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
@@ -88,11 +106,13 @@ fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
         ..RuleHeader::default()
     };
     rule.attributes = vec![
-        RuleAttribute::FwMark(routing.mark),
-        RuleAttribute::FwMask(u32::MAX),
+        RuleAttribute::FwMark(routing.mark.value),
+        RuleAttribute::FwMask(routing.mark.mask),
         RuleAttribute::Table(routing.table),
         RuleAttribute::Protocol(RouteProtocol::Boot),
     ];
+    rule.attributes
+        .extend(routing.priority.map(RuleAttribute::Priority));
     rule
 }
 

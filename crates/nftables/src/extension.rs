@@ -68,8 +68,10 @@ pub(crate) fn of_target(target: &Target, family: Family) -> Option<Extension> {
         Target::SetMark(mark) => Extension::zeroed(xt_mark::MARK_TARGET)
             .with(xt_mark::MARK, mark.value.to_ne_bytes())
             .with(xt_mark::MASK, mark.mask.to_ne_bytes()),
-        Target::SaveMark => copy_mark(xt_connmark::XT_CONNMARK_SAVE),
-        Target::RestoreMark => copy_mark(xt_connmark::XT_CONNMARK_RESTORE),
+        Target::SetConnmark(mark) => connmark(xt_connmark::XT_CONNMARK_SET, mark.mask)
+            .with(xt_connmark::CTMARK, mark.value.to_ne_bytes()),
+        Target::SaveMark => connmark(xt_connmark::XT_CONNMARK_SAVE, u32::MAX),
+        Target::RestoreMark => connmark(xt_connmark::XT_CONNMARK_RESTORE, u32::MAX),
         Target::ConntrackZone(zone) => {
             Extension::zeroed(xt_ct::CT).with(xt_ct::ZONE, zone.to_ne_bytes())
         }
@@ -160,10 +162,10 @@ fn reject_number(with: RejectWith, family: Family) -> Option<u32> {
     }
 }
 
-/// Copies all bits of the mark, without a shift.
-fn copy_mark(mode: u8) -> Extension {
+/// With all bits of the packet's mark, without a shift.
+fn connmark(mode: u8, mask: u32) -> Extension {
     Extension::zeroed(xt_connmark::CONNMARK_TARGET)
-        .with(xt_connmark::CTMASK, u32::MAX.to_ne_bytes())
+        .with(xt_connmark::CTMASK, mask.to_ne_bytes())
         .with(xt_connmark::NFMASK, u32::MAX.to_ne_bytes())
         .with(xt_connmark::MODE, [mode])
 }
@@ -299,6 +301,9 @@ pub(crate) fn to_target(extension: &Extension, family: Family) -> Option<Target>
         },
         "MARK" => Target::SetMark(extension.mark(xt_mark::MARK, xt_mark::MASK)?),
         "CONNMARK" => match extension.u8(xt_connmark::MODE)? {
+            xt_connmark::XT_CONNMARK_SET => {
+                Target::SetConnmark(extension.mark(xt_connmark::CTMARK, xt_connmark::CTMASK)?)
+            }
             xt_connmark::XT_CONNMARK_SAVE => Target::SaveMark,
             _ => Target::RestoreMark,
         },

@@ -180,10 +180,10 @@ fn routing(settings: &Settings<'_>) -> Result<PolicyRouting> {
     let expected_mark = "a packet mark: allowed are whole numbers from 1 to 4294967294";
     let expected_table = "a routing table: allowed are whole numbers from 1 to 4294967295 \
                           other than 253, 254 and 255, the kernel's own";
-    Ok(PolicyRouting {
-        mark: settings.one(&flags::TPROXY_MARK, expecting(expected_mark, mark))?,
-        table: settings.one(&flags::TPROXY_TABLE, expecting(expected_table, table))?,
-    })
+    Ok(PolicyRouting::new(
+        settings.one(&flags::TPROXY_MARK, expecting(expected_mark, mark))?,
+        settings.one(&flags::TPROXY_TABLE, expecting(expected_table, table))?,
+    ))
 }
 
 fn interfaces(settings: &Settings<'_>, flag: &Flag) -> Result<Vec<InterfaceName>> {

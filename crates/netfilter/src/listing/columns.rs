@@ -17,7 +17,7 @@ pub(super) fn target(target: &Target) -> String {
         Target::Redirect(_) => "REDIRECT".to_owned(),
         Target::Tproxy { .. } => "TPROXY".to_owned(),
         Target::SetMark(_) => "MARK".to_owned(),
-        Target::SaveMark | Target::RestoreMark => "CONNMARK".to_owned(),
+        Target::SetConnmark(_) | Target::SaveMark | Target::RestoreMark => "CONNMARK".to_owned(),
         Target::ConntrackZone(_) => "CT".to_owned(),
         Target::Log { .. } => "LOG".to_owned(),
         Target::Opaque(text) => text.split_whitespace().nth(1).unwrap_or("").to_owned(),
@@ -120,6 +120,7 @@ fn target_options(target: &Target, family: Family) -> Option<String> {
             ))
         }
         Target::SetMark(mark) => Some(format!("MARK set {mark}")),
+        Target::SetConnmark(mark) => Some(format!("CONNMARK set {mark}")),
         Target::SaveMark => Some("CONNMARK save".to_owned()),
         Target::RestoreMark => Some("CONNMARK restore".to_owned()),
         Target::ConntrackZone(zone) => Some(format!("CT zone {zone}")),

@@ -129,8 +129,11 @@ fn log(options: &[&str]) -> Option<Target> {
     })
 }
 
-/// `iptables-save` writes the masks; only full ones are typed.
+/// `iptables-save` writes the masks; of marks that are copied, only full ones are typed.
 fn connmark(option: &str, masks: &[&str]) -> Option<Target> {
+    if let ("--set-xmark" | "--set-mark", [value]) = (option, masks) {
+        return Some(Target::SetConnmark(mark(value)?));
+    }
     let full = masks
         .chunks(2)
         .all(|pair| matches!(pair, ["--nfmask" | "--ctmask" | "--mask", "0xffffffff"]));

@@ -18,9 +18,15 @@ pub fn json(rule_sets: &[RuleSet]) -> String {
 }
 
 fn rule_set(rules: &RuleSet) -> Value {
-    let routing = rules
-        .routing
-        .map(|PolicyRouting { mark, table }| json!({ "mark": mark, "table": table }));
+    let routing = rules.routing.map(
+        |PolicyRouting {
+             mark: Mark { value, mask },
+             table,
+             priority,
+         }| {
+            json!({ "mark": value, "mask": mask, "table": table, "priority": priority })
+        },
+    );
     json!({
         "family": rules.family.to_string(),
         "routing": routing,
@@ -120,6 +126,7 @@ fn target(target: &Target) -> Value {
             json!({ "tproxy": { "port": port.get(), "mark": mark(*value) } })
         }
         Target::SetMark(value) => json!({ "set_mark": mark(*value) }),
+        Target::SetConnmark(value) => json!({ "set_connmark": mark(*value) }),
         Target::SaveMark => json!("save_mark"),
         Target::RestoreMark => json!("restore_mark"),
         Target::ConntrackZone(zone) => json!({ "conntrack_zone": zone }),

@@ -160,6 +160,9 @@ impl RuleText {
             Target::SetMark(mark) => {
                 self.push(format_args!("-j MARK --set-xmark {}", with_mask(*mark)));
             }
+            Target::SetConnmark(mark) => {
+                self.push(format_args!("-j CONNMARK --set-xmark {}", with_mask(*mark)));
+            }
             Target::SaveMark => self.push("-j CONNMARK --save-mark"),
             Target::RestoreMark => self.push("-j CONNMARK --restore-mark"),
             Target::ConntrackZone(zone) => self.push(format_args!("-j CT --zone {zone}")),

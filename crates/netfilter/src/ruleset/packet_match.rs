@@ -144,8 +144,19 @@ impl Protocol {
 }
 
 impl Mark {
+    /// Whether a packet or connection with that mark has this one.
+    pub fn matches(self, mark: u32) -> bool {
+        mark & self.mask == self.value
+    }
+
+    /// What that mark becomes if this one is written: clears the bits of the mask, then XORs the
+    /// value, including bits outside of the mask.
+    pub fn written_to(self, mark: u32) -> u32 {
+        (mark & !self.mask) ^ self.value
+    }
+
     /// A mark that uses all 32 bits.
-    pub fn exact(value: u32) -> Self {
+    pub const fn exact(value: u32) -> Self {
         Self {
             value,
             mask: u32::MAX,

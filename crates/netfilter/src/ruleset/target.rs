@@ -36,6 +36,8 @@ pub enum Target {
     },
     /// `MARK --set-xmark`: write the packet's mark.
     SetMark(Mark),
+    /// `CONNMARK --set-xmark`: write the mark of the packet's connection.
+    SetConnmark(Mark),
     /// `CONNMARK --save-mark`: copy the packet's mark to its connection.
     SaveMark,
     /// `CONNMARK --restore-mark`: copy the connection's mark to the packet.

@@ -4,7 +4,7 @@ use super::outcome::UndecidedReason;
 use super::packet_state::PacketState;
 use super::step::{Mismatch, PacketValue};
 use crate::render::rule_spec;
-use crate::ruleset::{Mark, Match, Protocol, Rule, Sense, Target};
+use crate::ruleset::{Match, Protocol, Rule, Sense, Target};
 use crate::value::InterfaceName;
 
 /// The result of all conditions of a rule.
@@ -106,11 +106,7 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         }
         Match::Mark(sense, wanted) => {
             let found = packet.mark;
-            (
-                sense,
-                mark_matches(found, *wanted),
-                PacketValue::Mark(found),
-            )
+            (sense, wanted.matches(found), PacketValue::Mark(found))
         }
         // `xt_connmark` does not match without a connection, negated or not.
         Match::Connmark(..) if !packet.has_connection() => {
@@ -119,7 +115,7 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         Match::Connmark(sense, wanted) => {
             let found = packet.connmark;
             let value = PacketValue::Connmark(Some(found));
-            (sense, mark_matches(found, *wanted), value)
+            (sense, wanted.matches(found), value)
         }
         Match::ConntrackState(sense, wanted) => {
             let found = packet.conntrack_state();
@@ -128,10 +124,6 @@ fn mismatch(condition: &Match, packet: &PacketState) -> Option<PacketValue> {
         Match::Comment(_) | Match::Opaque(_) => return None,
     };
     (equal != (*sense == Sense::Is)).then_some(value)
-}
-
-fn mark_matches(found: u32, wanted: Mark) -> bool {
-    found & wanted.mask == wanted.value
 }
 
 /// A final `+` matches any ending; `+` alone also matches no interface.

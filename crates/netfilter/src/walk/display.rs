@@ -124,7 +124,9 @@ impl Display for Effect {
                 write!(f, "assigned to the listener on {port}, mark {mark:#x}")
             }
             Self::MarkSet(mark) => write!(f, "mark becomes {mark:#x}"),
-            Self::MarkSaved(mark) => write!(f, "connection mark becomes {mark:#x}"),
+            Self::ConnmarkSet(mark) | Self::MarkSaved(mark) => {
+                write!(f, "connection mark becomes {mark:#x}")
+            }
             Self::MarkRestored(mark) => write!(f, "mark becomes the connection mark, {mark:#x}"),
             Self::NoConnection => f.write_str("no effect: there is no connection"),
             Self::ZoneSet(zone) => write!(f, "conntrack zone becomes {zone}"),

@@ -92,10 +92,9 @@ impl PacketState {
         }
     }
 
-    /// Sets the mark as `--set-xmark` and `--tproxy-mark` do: clears the bits of the mask, then
-    /// XORs the value, including bits outside of the mask.
+    /// Sets the mark as `--set-xmark` and `--tproxy-mark` do.
     pub(super) fn set_mark(&mut self, mark: Mark) {
-        self.mark = (self.mark & !mark.mask) ^ mark.value;
+        self.mark = mark.written_to(self.mark);
     }
 
     /// Rewrites the destination.

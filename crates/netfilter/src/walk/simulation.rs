@@ -151,7 +151,7 @@ impl<'walk> Simulation<'walk> {
 
     fn is_local_by_mark(&self) -> bool {
         let routing = self.rules().and_then(|rules| rules.routing);
-        routing.is_some_and(|routing| routing.mark == self.packet.mark)
+        routing.is_some_and(|routing| routing.mark.matches(self.packet.mark))
     }
 
     /// Delivers to a transparent listener, else to the socket of the destination.

@@ -163,10 +163,12 @@ pub enum Effect {
     /// The packet's mark became this one.
     MarkSet(u32),
     /// The connection's mark became this one.
+    ConnmarkSet(u32),
+    /// The connection's mark became this one, the packet's.
     MarkSaved(u32),
     /// The packet's mark became this one, the connection's.
     MarkRestored(u32),
-    /// There was no connection whose mark could be saved or restored.
+    /// There was no connection whose mark could be set, saved or restored.
     NoConnection,
     /// The connection is tracked in this zone.
     ZoneSet(u16),

@@ -54,6 +54,7 @@ pub(super) fn apply(
             packet.set_mark(*mark);
             (Effect::MarkSet(packet.mark), Next::Rule)
         }
+        Target::SetConnmark(mark) => (set_connmark(*mark, packet), Next::Rule),
         Target::SaveMark => (save_mark(packet), Next::Rule),
         Target::RestoreMark => (restore_mark(packet), Next::Rule),
         Target::ConntrackZone(zone) => (set_zone(*zone, packet, hook)?, Next::Rule),
@@ -120,6 +121,15 @@ fn tproxy(
     packet.listener = Some(port);
     let mark = packet.mark;
     Ok(Effect::Tproxied { port, mark })
+}
+
+fn set_connmark(mark: Mark, packet: &mut PacketState) -> Effect {
+    if packet.has_connection() {
+        packet.connmark = mark.written_to(packet.connmark);
+        Effect::ConnmarkSet(packet.connmark)
+    } else {
+        Effect::NoConnection
+    }
 }
 
 fn save_mark(packet: &mut PacketState) -> Effect {

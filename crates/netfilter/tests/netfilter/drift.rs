@@ -1,7 +1,7 @@
 //! Drift: the first difference, as text.
 
 use mesh_cni_netfilter::{
-    BuiltinChain, ChainName, Family, Match, PolicyRouting, Protocol, Rule, RuleSet, Sense,
+    BuiltinChain, ChainName, Family, Mark, Match, PolicyRouting, Protocol, Rule, RuleSet, Sense,
     TableName, Target, differences, drift, drift_all, parse,
 };
 
@@ -159,12 +159,33 @@ fn without_wanted_rules_any_rule_of_ours_is_drift() {
 #[test]
 fn routing_of_a_family_that_is_not_wanted_is_drift() {
     let mut found = RuleSet::new(Family::V6);
-    found.routing = Some(PolicyRouting {
-        mark: 1337,
-        table: 133,
-    });
+    found.routing = Some(PolicyRouting::new(1337, 133));
     let difference = drift_all(&[], &[found], &OWNERSHIP).unwrap();
-    insta::assert_snapshot!(difference, @"policy routing: wanted none, found `fwmark 1337 lookup 133`");
+    insta::assert_snapshot!(difference, @"policy routing: wanted none, found `fwmark 0x539 lookup 133`");
+}
+
+#[test]
+fn a_priority_is_compared_if_one_is_wanted() {
+    let with = |routing| {
+        let mut rules = RuleSet::new(Family::V4);
+        rules.routing = Some(routing);
+        rules
+    };
+    let routing = |mask, priority| PolicyRouting {
+        mark: Mark { value: 0x111, mask },
+        table: 100,
+        priority,
+    };
+    let differ = |wanted, found| drift(&with(wanted), &with(found), &OWNERSHIP);
+    let wanted = routing(0xfff, Some(32764));
+    assert_eq!(differ(wanted, wanted), None);
+    assert_eq!(differ(routing(0xfff, None), wanted), None);
+    assert!(differ(wanted, routing(0xfff, None)).is_some());
+    assert!(differ(wanted, routing(u32::MAX, Some(32764))).is_some());
+    insta::assert_snapshot!(
+        differ(wanted, routing(0xfff, Some(7))).unwrap(),
+        @"policy routing: wanted `pref 32764 fwmark 0x111/0xfff lookup 100`, found `pref 7 fwmark 0x111/0xfff lookup 100`"
+    );
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn target() -> impl Strategy<Value = Target> {
         2 => port().prop_map(Target::Redirect),
         1 => (port(), mark()).prop_map(|(port, mark)| Target::Tproxy { port, mark }),
         2 => mark().prop_map(Target::SetMark),
+        2 => mark().prop_map(Target::SetConnmark),
         1 => Just(Target::SaveMark),
         1 => Just(Target::RestoreMark),
         1 => (0_u16..3).prop_map(Target::ConntrackZone),
@@ -159,7 +160,11 @@ fn chain() -> impl Strategy<Value = Chain> {
 
 fn rule_set() -> impl Strategy<Value = RuleSet> {
     let tables = TableName::ALL.map(|_| prop::collection::vec(chain(), 0..7));
-    let routing = prop::option::of((0_u32..3).prop_map(|mark| PolicyRouting { mark, table: 133 }));
+    let routing = prop::option::of(mark().prop_map(|mark| PolicyRouting {
+        mark,
+        table: 133,
+        priority: None,
+    }));
     let family = select(Family::ALL.to_vec());
     (family, tables, routing).prop_map(|(family, tables, routing)| {
         let mut rules = RuleSet::new(family);

@@ -176,17 +176,10 @@ impl XtablesApply<'_> {
             policy_route::add(family, routing).map_err(failed)?;
         }
         if let Err(refusal) = self.restore(backend, family, input) {
-            if let (Some(routing), None) = (wanted.routing, found.routing) {
-                let _outcome = policy_route::remove(family, routing);
-            }
+            let _outcome = policy_route::remove_stale(family, wanted.routing, found.routing);
             return Err(refusal);
         }
-        match found.routing {
-            Some(stale) if wanted.routing != Some(stale) => {
-                policy_route::remove(family, stale).map_err(failed)
-            }
-            _ => Ok(()),
-        }
+        policy_route::remove_stale(family, found.routing, wanted.routing).map_err(failed)
     }
 
     fn restore(&self, backend: Backend, family: Family, input: &str) -> Result<(), XtablesError> {

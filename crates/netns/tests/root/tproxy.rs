@@ -76,6 +76,33 @@ fn rules_and_routing_are_added_and_removed_together() {
     }
 }
 
+/// Both routings have the same table, whose route must stay.
+#[test]
+fn a_routing_is_replaced_by_one_in_the_same_table() {
+    for backend in Backend::ALL {
+        let netns = scratch();
+        for mark in [7, 1337] {
+            let wanted = tproxy(PolicyRouting::new(mark, 133));
+            apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted).unwrap();
+        }
+        let expected = tproxy(TPROXY_ROUTING);
+        let found = routing(&netns);
+        assert_eq!(
+            found.matches("fwmark 0x539").count(),
+            2,
+            "{backend}: {found}"
+        );
+        assert_eq!(
+            found.matches("local default dev lo").count(),
+            2,
+            "{backend}: {found}"
+        );
+        assert!(!found.contains("fwmark 0x7"), "{backend}: {found}");
+        let again = apply(&netns, &xtables(), only(backend), Mesh::Istio, &expected).unwrap();
+        assert_eq!(again.change, Change::Unchanged, "{backend}");
+    }
+}
+
 #[test]
 fn the_loopback_interface_is_set_up_if_it_is_down() {
     for backend in Backend::ALL {
@@ -97,7 +124,7 @@ fn the_loopback_interface_is_set_up_if_it_is_down() {
 fn missing_routing_is_a_drift_and_is_repaired() {
     let netns = scratch();
     must(&netns, "ip", &["link", "set", "lo", "up"], "");
-    let [wanted, _] = tproxy(PolicyRouting { mark: 7, table: 77 });
+    let [wanted, _] = tproxy(PolicyRouting::new(7, 77));
     let wanted = [wanted];
     apply(
         &netns,

@@ -32,6 +32,24 @@ enum Loaded {
     Value(Vec<u8>),
 }
 
+impl Loaded {
+    /// The mark that this writes to the field: a constant, or the field itself with other bits.
+    fn written_to(&self, to: Field) -> Option<Mark> {
+        match self {
+            Self::Value(value) => Some(Mark::exact(number(value)?)),
+            Self::Field {
+                field,
+                mask: Some(mask),
+                xor,
+            } if *field == to => Some(Mark {
+                value: number(xor)?,
+                mask: !number(mask)?,
+            }),
+            Self::Field { .. } | Self::Swapped(_) => None,
+        }
+    }
+}
+
 pub(super) struct Reader<'sets> {
     family: Family,
     sets: &'sets [Set],
@@ -198,23 +216,14 @@ impl<'sets> Reader<'sets> {
     }
 
     fn mark_target(&mut self, from: Register) -> Option<Target> {
-        Some(match self.take_register(from)? {
-            Loaded::Value(value) => Target::SetMark(Mark::exact(number(&value)?)),
-            Loaded::Field {
-                field: Field::Mark,
-                mask,
-                xor,
-            } => Target::SetMark(Mark {
-                value: number(&xor)?,
-                mask: !number(&mask?)?,
-            }),
+        match self.take_register(from)? {
             Loaded::Field {
                 field: Field::Connmark,
                 mask: None,
                 ..
-            } => Target::RestoreMark,
-            Loaded::Field { .. } | Loaded::Swapped(_) => return None,
-        })
+            } => Some(Target::RestoreMark),
+            loaded => loaded.written_to(Field::Mark).map(Target::SetMark),
+        }
     }
 
     fn set_ct(&mut self, key: CtKey, from: Register) -> Option<Target> {
@@ -231,6 +240,7 @@ impl<'sets> Reader<'sets> {
                     ..
                 },
             ) => Some(Target::SaveMark),
+            (CtKey::Mark, loaded) => loaded.written_to(Field::Connmark).map(Target::SetConnmark),
             _ => None,
         }
     }

@@ -128,6 +128,11 @@ pub(super) fn target(target: &Target, family: Family, to: &mut Vec<Expression>) 
             to.push(Expression::Verdict(Verdict::Accept));
         }
         Target::SetMark(mark) => set_mark(*mark, family, to),
+        Target::SetConnmark(mark) => {
+            load_written(*mark, Field::Connmark, family, to);
+            let key = CtKey::Mark;
+            to.push(Expression::SetCt { key, from });
+        }
         Target::SaveMark => {
             to.push(Field::Mark.load(family));
             let key = CtKey::Mark;
@@ -153,14 +158,18 @@ pub(super) fn target(target: &Target, family: Family, to: &mut Vec<Expression>) 
     Some(())
 }
 
-/// Sets the bits of a mask and keeps the others, like `MARK --set-xmark`.
-fn set_mark(mark: Mark, family: Family, to: &mut Vec<Expression>) {
+/// What a mark becomes: the bits of the mask change and the others stay, like `--set-xmark`.
+fn load_written(mark: Mark, field: Field, family: Family, to: &mut Vec<Expression>) {
     if mark.mask == u32::MAX {
         to.push(constant(host_order(mark.value)));
     } else {
-        to.push(Field::Mark.load(family));
+        to.push(field.load(family));
         to.push(bitwise(host_order(!mark.mask), host_order(mark.value)));
     }
+}
+
+fn set_mark(mark: Mark, family: Family, to: &mut Vec<Expression>) {
+    load_written(mark, Field::Mark, family, to);
     let (key, from) = (MetaKey::Mark, Register::ONE);
     to.push(Expression::SetMeta { key, from });
 }

@@ -87,10 +87,11 @@ pub(super) fn target(target: &Target) -> Option<Vec<String>> {
         Target::Redirect(port) => vec![format!("redirect to :{port}")],
         Target::Tproxy { port, mark } => vec![
             format!("tproxy to :{port}"),
-            set_mark(*mark),
+            set_mark("meta mark", *mark),
             "accept".to_owned(),
         ],
-        Target::SetMark(mark) => vec![set_mark(*mark)],
+        Target::SetMark(mark) => vec![set_mark("meta mark", *mark)],
+        Target::SetConnmark(mark) => vec![set_mark("ct mark", *mark)],
         Target::SaveMark => vec!["ct mark set meta mark".to_owned()],
         Target::RestoreMark => vec!["meta mark set ct mark".to_owned()],
         Target::ConntrackZone(zone) => vec![format!("ct zone set {zone}")],
@@ -298,11 +299,11 @@ fn conntrack_state(sense: Sense, states: &[ConntrackState]) -> String {
 }
 
 /// Sets the bits of a mask and keeps the others.
-fn set_mark(mark: Mark) -> String {
+fn set_mark(key: &str, mark: Mark) -> String {
     let set = format!("{:#010x}", mark.value);
     if mark.mask == u32::MAX {
-        format!("meta mark set {set}")
+        format!("{key} set {set}")
     } else {
-        format!("meta mark set meta mark & {:#010x} ^ {set}", !mark.mask)
+        format!("{key} set {key} & {:#010x} ^ {set}", !mark.mask)
     }
 }

@@ -29,8 +29,8 @@ pub(crate) mod xt_connmark {
     pub(crate) const CONNMARK_MATCH: super::Layout = ("connmark", 1, 12);
     super::constants! { usize: MARK = 0, MASK = 4, INVERT = 8 }
     pub(crate) const CONNMARK_TARGET: super::Layout = ("CONNMARK", 2, 16);
-    super::constants! { u8: XT_CONNMARK_SAVE = 1, XT_CONNMARK_RESTORE = 2 }
-    super::constants! { usize: CTMASK = 4, NFMASK = 8, MODE = 14 }
+    super::constants! { u8: XT_CONNMARK_SET = 0, XT_CONNMARK_SAVE = 1, XT_CONNMARK_RESTORE = 2 }
+    super::constants! { usize: CTMARK = 0, CTMASK = 4, NFMASK = 8, MODE = 14 }
 }
 
 pub(crate) mod xt_mark {

@@ -1,7 +1,7 @@
 //! Encoded rules are decoded as the same rules: rule set, changes, bytes, and back.
 
 use mesh_cni_netfilter::render::rule_spec;
-use mesh_cni_netfilter::ruleset::{Family, Rule, RuleSet};
+use mesh_cni_netfilter::ruleset::{ChainName, Family, Mark, Rule, RuleSet, TableName, Target};
 use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
@@ -93,6 +93,22 @@ proptest! {
             let rules = changes.iter().filter(|change| matches!(change, Change::AppendRule(_)));
             prop_assert!(rules.count() < 25);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn marks_are_read_as_they_were_written(value: u32, mask in prop_oneof![any::<u32>(), Just(u32::MAX)]) {
+        let mark = Mark { value, mask };
+        let chain = ChainName::new("ISTIO_OUTPUT").unwrap();
+        let mut wanted = RuleSet::new(Family::V4);
+        for target in [Target::SetMark(mark), Target::SetConnmark(mark)] {
+            wanted.append(TableName::Mangle, chain.clone(), Rule::new([], target));
+        }
+        let compat = compat::read(&dump_of(&compat::create(&wanted).unwrap()), Family::V4).rules;
+        let native = native::read(&dump_of(&native::create(&wanted).unwrap()), Family::V4);
+        prop_assert_eq!(specs(&compat), specs(&wanted));
+        prop_assert_eq!(specs(&native), specs(&wanted));
     }
 }
 

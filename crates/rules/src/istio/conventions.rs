@@ -10,7 +10,7 @@ use super::chains;
 /// What is ours in the network namespace of a pod of Istio.
 pub static OWNERSHIP: Ownership = Ownership {
     chains: Cow::Borrowed(&chains::OURS),
-    marks: Cow::Borrowed(&[TPROXY_ROUTING.mark]),
+    marks: Cow::Borrowed(&[TPROXY_ROUTING.mark.value]),
 };
 
 /// The ports on which a sidecar listens.
@@ -24,7 +24,4 @@ pub const PORT_NAMES: PortNames = PortNames(&[
 pub const PROXY_PORTS: RangeInclusive<u16> = 15000..=15099;
 
 /// The policy routing for TPROXY: mark 1337, table 133.
-pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting {
-    mark: 1337,
-    table: 133,
-};
+pub const TPROXY_ROUTING: PolicyRouting = PolicyRouting::new(1337, 133);

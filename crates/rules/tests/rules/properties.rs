@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_cni_netfilter::listing::Layout;
-use mesh_cni_netfilter::ruleset::{Chain, Family, TableName, Target};
+use mesh_cni_netfilter::ruleset::{Chain, Family, Mark, TableName, Target};
 use mesh_cni_netfilter::{
     Listing, Port, PortRange, drift, only_ours, parse, render, routing_mark, transaction,
 };
@@ -177,7 +177,7 @@ proptest! {
         };
         let mut interception = settings.resolve().unwrap().interception;
         if let Mode::Tproxy(routing) = &mut interception.mode {
-            routing.mark = mark;
+            routing.mark = Mark::exact(mark);
         }
         let rules = compile(&interception, dialect, family);
         let found = parse::save(&as_saved(&render::restore(&rules)), family).unwrap();

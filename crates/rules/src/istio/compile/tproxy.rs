@@ -19,7 +19,7 @@ const MANGLE: TableName = TableName::Mangle;
 
 /// The chains for captured connections, step 5 of the contract.
 pub(super) fn chains(interception: &Interception, routing: PolicyRouting, rules: &mut RuleSet) {
-    let mark = Mark::exact(routing.mark);
+    let mark = routing.mark;
     rules.append(MANGLE, DIVERT, Rule::new([], Target::SetMark(mark)));
     rules.append(MANGLE, DIVERT, Rule::new([], Target::Accept));
     let loopback = interception.loopback(rules.family);
@@ -53,9 +53,9 @@ pub(super) fn track_marks(
     rules: &mut RuleSet,
 ) {
     rules.routing = Some(routing);
-    let to_proxy = Mark::exact(routing.mark);
+    let to_proxy = routing.mark;
     // Packets from the proxy to its own pod have the next mark, 1338.
-    let from_proxy = Mark::exact(routing.mark.wrapping_add(1));
+    let from_proxy = Mark::exact(routing.mark.value.wrapping_add(1));
     let marked = |mark| Match::Mark(Sense::Is, mark);
     let loopback = not_to(interception.loopback(rules.family));
 
