@@ -148,6 +148,12 @@ fn the_agent_accepts_the_arguments_of_the_daemon_set() {
             r#"istioOwnedCNIConfigFileName="01-mesh.conflist""#,
         ],
         &[r#"platform="openshift""#, "replaceIstioCni=true"],
+        &[
+            r#"provider="multus""#,
+            r#"profile=["istio","linkerd","kuma"]"#,
+            r#"networkName="kuma-cni""#,
+            r#"replace=["linkerd-cni","kuma-cni"]"#,
+        ],
         &[r#"provider="multus""#, "istioNetworkAttachment=true"],
         &[r#"provider="multus""#, "chained=true"],
         &["repair.enabled=false"],

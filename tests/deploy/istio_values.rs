@@ -79,7 +79,7 @@ const VALUES: &[(&str, &str, Fate)] = &[
     ("podMonitor.enabled", "true", Honoured(&[])),
     ("podMonitor.interval", r#""15s""#, Honoured(&["podMonitor.enabled=true"])),
     ("privileged", "true", Refused("set extraCapabilities or seLinuxOptions")),
-    ("profile", r#""ambient""#, Refused("it is asm or istio")),
+    ("profile", r#""ambient""#, Refused("it is asm, istio, linkerd, kuma or a list")),
     ("provider", r#""multus""#, Honoured(&[])),
     ("psp_cluster_role", r#""psp""#, Refused("Pod Security level privileged")),
     ("pullPolicy", r#""Always""#, Honoured(&[])),

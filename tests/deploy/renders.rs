@@ -60,6 +60,16 @@ const SETS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "peers-replaced",
+        "a network named kuma-cni without a definition of ours; the entries of two plugins are replaced",
+        &[
+            r#"provider="multus""#,
+            r#"profile=["linkerd","kuma"]"#,
+            r#"networkName="kuma-cni""#,
+            r#"replace=["linkerd-cni","kuma-cni"]"#,
+        ],
+    ),
+    (
         "pod-network",
         "no host network: the health port on every address; no metrics",
         &[
@@ -130,6 +140,7 @@ const SETS: &[(&str, &str, &[&str])] = &[
             "uninstall.enabled=true",
             r#"extraCapabilities=["DAC_OVERRIDE"]"#,
             "uninstall.restoreIstioCni=true",
+            r#"uninstall.restore=["linkerd-cni","kuma-cni"]"#,
             "uninstall.removeBinary=true",
         ],
     ),

@@ -22,6 +22,17 @@ const ISTIO: &str = r#"{
 }
 "#;
 
+const PEERS: &str = r#"{
+  "cniVersion": "0.4.0",
+  "name": "k8s",
+  "plugins": [
+    {"type": "calico"},
+    {"type": "linkerd-cni", "linkerd": {"incoming-proxy-port": 4143, "outgoing-proxy-port": 4140}},
+    {"type": "kuma-cni", "kubernetes": {"exclude_namespaces": ["kube-system"]}}
+  ]
+}
+"#;
+
 /// A node's configuration, what was installed before, and what is installed now.
 #[derive(Debug)]
 pub(crate) struct Installation {
@@ -133,6 +144,13 @@ pub(crate) const INSTALLATIONS: &[Installation] = &[
         file: ("10-calico.conflist", ISTIO),
         install: &["--replace-istio-cni"],
         uninstall: &["--restore-istio-cni"],
+        ..CHAINED
+    },
+    Installation {
+        name: "the CNI plugins of Linkerd and Kuma replaced and restored",
+        file: ("10-calico.conflist", PEERS),
+        install: &["--profile=linkerd,kuma", "--replace=linkerd-cni,kuma-cni"],
+        uninstall: &["--restore=linkerd-cni,kuma-cni"],
         ..CHAINED
     },
     Installation {

@@ -41,6 +41,8 @@ impl Node {
             "bin/calico",
             "bin/portmap",
             "bin/istio-cni",
+            "bin/linkerd-cni",
+            "bin/kuma-cni",
             "mesh-cni",
         ] {
             let path = root.path().join(plugin);
@@ -48,6 +50,11 @@ impl Node {
             fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         }
         let node = Self { root };
+        for peer in ["linkerd", "kuma"] {
+            let path = node.conf(&format!("ZZZ-{peer}-cni-kubeconfig"));
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        }
         for (name, text) in files {
             fs::write(node.conf(name), text).unwrap();
             fs::set_permissions(node.conf(name), Permissions::from_mode(0o640)).unwrap();

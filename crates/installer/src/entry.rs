@@ -70,22 +70,23 @@ impl Entry {
         &self.unknown
     }
 
-    /// A copy with the given fields added, except those that exist already or that the plugin
-    /// would reject.
-    pub(crate) fn with_defaults(&self, defaults: Map<String, Value>) -> Self {
+    /// Whether it sets the field.
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    /// A copy with the given fields added, except those that exist already. Fails if the plugin would
+    /// reject it.
+    pub(crate) fn with_defaults(&self, defaults: &Map<String, Value>) -> Result<Self, ConfError> {
         let mut fields = self.fields.clone();
         for (name, value) in defaults {
-            let single = Map::from_iter([(name.clone(), value.clone())]);
-            if !fields.contains_key(&name) && MeshConf::decode(&single).is_ok() {
-                fields.insert(name, value);
-            }
+            fields.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        let decoded = MeshConf::decode(&fields);
-        Self {
+        Ok(Self {
+            conf: MeshConf::decode(&fields)?.conf,
             fields,
-            conf: decoded.map_or_else(|_| self.conf.clone(), |decoded| decoded.conf),
             unknown: self.unknown.clone(),
-        }
+        })
     }
 
     pub(crate) fn chained(&self) -> Value {

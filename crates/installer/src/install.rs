@@ -13,11 +13,15 @@ use crate::node_state::{LOOPBACK, is_no_pod_network};
 use crate::uninstall::without_entry;
 use crate::{
     Binary, Blocked, Chaining, ConfFile, ConfName, DirectoryState, NodePaths, NodeState, Note,
-    Plan, Refusal, Settings, Step, error_chain, istio,
+    Peer, Plan, Refusal, Settings, Step, error_chain,
 };
 
 /// Plans the steps after which the node has the binary and exactly one entry.
 pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refusal> {
+    let mut replaced = settings.replace.iter();
+    if let Some(peer) = replaced.find(|peer| !peer.is_rival_of(settings.entry.conf())) {
+        return Err(Refusal::PeerNotServed { peer: *peer });
+    }
     let mut plan = Plan::default();
     let leftovers = state.leftovers.iter().cloned();
     plan.steps
@@ -42,6 +46,7 @@ pub fn plan_install(settings: &Settings, state: &NodeState) -> Result<Plan, Refu
         plan.notes
             .extend(loading::signs(&settings.paths, requested, state));
     }
+    plan.notes.extend(kubeconfigs(settings, state));
     if settings.api_server.is_none() && state.kubeconfig.is_some() {
         let path = settings.paths.kubeconfig();
         plan.steps.push(Step::RemoveRunFile { path });
@@ -206,13 +211,21 @@ fn parse(paths: &NodePaths, conf: &ConfFile) -> Result<ConfList, Refusal> {
     }
 }
 
-/// Refuses a list whose pods Istio CNI already redirects.
-fn refuse_istio(paths: &NodePaths, conf: &ConfFile, list: &ConfList) -> Result<(), Refusal> {
-    if istio::is_in(list) {
-        let path = paths.conf(&conf.name);
-        return Err(Refusal::IstioCniNotReplaceable { path });
+/// The peers that redirect the pods that our entry is for.
+fn rivals(settings: &Settings) -> impl Iterator<Item = Peer> {
+    let conf = settings.entry.conf();
+    Peer::ALL
+        .into_iter()
+        .filter(move |peer| peer.is_rival_of(conf))
+}
+
+/// Refuses a list whose pods a peer already redirects.
+fn refuse_peers(settings: &Settings, conf: &ConfFile, list: &ConfList) -> Result<(), Refusal> {
+    if let Some(peer) = rivals(settings).find(|peer| peer.is_in(list)) {
+        let path = settings.paths.conf(&conf.name);
+        return Err(Refusal::PeerNotReplaceable { path, peer });
     }
-    refuse_nested_istio(paths, conf)
+    refuse_nested_peers(settings, conf)
 }
 
 /// Notes that the runtime calls Multus, whose copy of this network has no entry yet.
@@ -230,13 +243,29 @@ fn note_stale_copy(
         }));
 }
 
-/// Refuses a list with a plugin that calls Istio CNI.
-fn refuse_nested_istio(paths: &NodePaths, conf: &ConfFile) -> Result<(), Refusal> {
-    if nests(conf, istio::ISTIO_CNI) {
-        let path = paths.conf(&conf.name);
-        return Err(Refusal::IstioCniNested { path });
+/// Refuses a list with a plugin that calls a peer.
+fn refuse_nested_peers(settings: &Settings, conf: &ConfFile) -> Result<(), Refusal> {
+    match rivals(settings).find(|peer| nests(conf, peer.plugin_type())) {
+        Some(peer) => Err(Refusal::PeerNested {
+            path: settings.paths.conf(&conf.name),
+            peer,
+        }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Notes which replaced peers have a kubeconfig on the node.
+fn kubeconfigs<'a>(
+    settings: &'a Settings,
+    state: &'a NodeState,
+) -> impl Iterator<Item = Note> + 'a {
+    let replaced = state.peer_kubeconfigs.intersection(&settings.replace);
+    replaced.filter_map(|peer| {
+        Some(Note::PeerKubeconfig {
+            path: settings.paths.conf_dir.join(peer.kubeconfig()?),
+            peer: *peer,
+        })
+    })
 }
 
 /// Removes our entry from every list except `keep`, after the plugin is called in another way or from

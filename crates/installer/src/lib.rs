@@ -37,11 +37,11 @@ mod entry;
 mod error_chain;
 mod host_root;
 mod install;
-mod istio;
 mod keep;
 mod kubeconfig;
 mod nested;
 mod node_state;
+mod peer;
 mod platform;
 mod read;
 mod refusal;
@@ -64,6 +64,7 @@ pub use node_state::{
     Binary, BrokenDropIn, ConfFile, DirectoryState, DropIn, Kubeconfig, NodeState, Sandboxes,
     UnreadableConf,
 };
+pub use peer::{Peer, UnknownPeer};
 pub use platform::{PLATFORMS, Platform, UnknownPlatform};
 pub use read::{DiskError, read_account, read_node};
 pub use refusal::Refusal;

@@ -8,6 +8,7 @@ use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{parse_json, plugin_type};
 use serde_json::{Map, Value};
 
+use crate::peer::keeps_entry;
 use crate::{ConfFile, ConfKind, NodePaths, NodeState};
 
 /// An entry of the plugin that is not in a list's own `plugins`.
@@ -136,8 +137,7 @@ fn visit(value: &Value, at: &mut String, found: &mut impl FnMut(&str, &Map<Strin
         Value::Object(fields) => {
             found(at, fields);
             for (name, value) in fields {
-                // Our own note of a replaced entry is not a configuration.
-                if name == crate::istio::REPLACED {
+                if keeps_entry(name) {
                     continue;
                 }
                 let dot = if at.is_empty() { "" } else { "." };

@@ -8,7 +8,7 @@ use mesh_cni_spec::{ConfList, ConfListError, plugin_type};
 use serde_json::Value;
 
 use crate::nested::mentions_us;
-use crate::{Account, ConfKind, ConfName, Secret};
+use crate::{Account, ConfKind, ConfName, Peer, Secret};
 
 /// The field that marks a list as our copy and names the original file. Runtimes ignore unknown
 /// fields of a list.
@@ -40,8 +40,10 @@ pub struct NodeState {
     pub broken_drop_ins: Vec<BrokenDropIn>,
     /// Temporary files of an interrupted run.
     pub leftovers: Vec<PathBuf>,
-    /// Whether Istio CNI's binary is in the directory of plugin binaries.
-    pub istio_binary: bool,
+    /// The peers whose binary is in the directory of plugin binaries.
+    pub peer_binaries: BTreeSet<Peer>,
+    /// The peers whose kubeconfig is in the directory of network configurations.
+    pub peer_kubeconfigs: BTreeSet<Peer>,
     /// The kubeconfig that an install wrote.
     pub kubeconfig: Option<Kubeconfig>,
     /// Our other files in the run directory: socket and log.

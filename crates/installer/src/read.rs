@@ -9,11 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cache::read_attachments;
-use crate::istio::ISTIO_CNI;
 use crate::settings::{DROP_IN, KUBECONFIG};
 use crate::{
     Account, Binary, ConfFile, ConfName, DirectoryState, DropIn, Kubeconfig, NodePaths, NodeState,
-    Secret, UnreadableConf,
+    Peer, Secret, UnreadableConf,
 };
 
 /// Prefix and suffix of temporary file names. No runtime loads such a file.
@@ -67,7 +66,8 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
     let mut state = NodeState {
         binary: read_binary(&paths.binary(), plugin_binary)?,
         uninstalled: paths.uninstalled_mark().exists(),
-        istio_binary: paths.bin_dir.join(ISTIO_CNI).is_file(),
+        peer_binaries: peers_with(&paths.bin_dir, |peer| Some(peer.plugin_type())),
+        peer_kubeconfigs: peers_with(&paths.conf_dir, Peer::kubeconfig),
         ..NodeState::default()
     };
     let mut binaries = BTreeSet::new();
@@ -85,6 +85,12 @@ pub fn read_node(paths: &NodePaths, plugin_binary: Option<&Path>) -> Result<Node
     state.used_network = read_used_network(paths)?;
     state.leftovers.sort();
     Ok(state)
+}
+
+/// The peers of which this file exists in the directory.
+fn peers_with(directory: &Path, file: impl Fn(Peer) -> Option<&'static str>) -> BTreeSet<Peer> {
+    let exists = |peer: &Peer| file(*peer).is_some_and(|file| directory.join(file).is_file());
+    Peer::ALL.into_iter().filter(exists).collect()
 }
 
 /// The network of the newest pod, unless the runtime may use another one since then.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use mesh_cni_plan::ConfError;
 use mesh_cni_spec::ConfListError;
 
-use crate::{NodePaths, UnreadableConf};
+use crate::{NodePaths, Peer, UnreadableConf};
 
 /// Why a node cannot be changed as requested. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -127,26 +128,70 @@ pub enum Refusal {
         /// The file.
         path: PathBuf,
     },
-    /// Istio CNI already redirects the pods of this list.
-    #[error("`{path}` names istio-cni, and two plugins must not redirect the same pod")]
-    IstioCni {
+    /// A peer already redirects the pods of this list.
+    #[error("`{path}` names {peer}, and two plugins must not redirect the same pod")]
+    Peer {
         /// The list.
         path: PathBuf,
+        /// The peer.
+        peer: Peer,
     },
-    /// Istio CNI already redirects the pods, and this mode cannot replace it.
-    #[error("`{path}` names istio-cni, which only modes `chained` and `owned-first` can replace")]
-    IstioCniNotReplaceable {
+    /// A peer already redirects the pods, and this mode cannot replace it.
+    #[error("`{path}` names {peer}, which only modes `chained` and `owned-first` can replace")]
+    PeerNotReplaceable {
         /// The list.
         path: PathBuf,
+        /// The peer.
+        peer: Peer,
     },
-    /// Istio CNI already redirects the pods, from a configuration that this program does not edit.
+    /// A peer already redirects the pods, from a configuration that this program does not edit.
     #[error(
-        "`{path}` names istio-cni in a list of another plugin, and two plugins must not redirect the \
+        "`{path}` names {peer} in a list of another plugin, and two plugins must not redirect the \
          same pod"
     )]
-    IstioCniNested {
+    PeerNested {
         /// The configuration.
         path: PathBuf,
+        /// The peer.
+        peer: Peer,
+    },
+    /// A peer is to be replaced, but its pods are not served.
+    #[error("replacing {peer} would leave its pods without redirection: no profile serves them")]
+    PeerNotServed {
+        /// The peer.
+        peer: Peer,
+    },
+    /// Pods request the peer's network by a name which ours does not have.
+    #[error("`{path}` defines network `{network}`, which pods request by this name")]
+    PeerNetwork {
+        /// The peer's configuration.
+        path: PathBuf,
+        /// The network's name.
+        network: String,
+    },
+    /// Linkerd CNI is set to redirect nothing.
+    #[error("field `linkerd.simulate` of linkerd-cni in `{path}` is true, so it redirects no pod")]
+    PeerSimulates {
+        /// The file with its entry.
+        path: PathBuf,
+    },
+    /// A setting of a replaced entry is invalid in ours.
+    #[error("cannot carry over the settings of {peer} in `{path}`")]
+    PeerSettings {
+        /// The file with its entry.
+        path: PathBuf,
+        /// The peer.
+        peer: Peer,
+        /// What is wrong.
+        source: ConfError,
+    },
+    /// Two replaced entries have different values of a setting.
+    #[error("the replaced entries of `{path}` have different values of `{field}`")]
+    PeersDisagree {
+        /// The file with the entries.
+        path: PathBuf,
+        /// The field of our entry.
+        field: String,
     },
     /// A kubeconfig is required, but no service account is mounted.
     #[error("cannot write a kubeconfig: there is no service account token and CA certificate")]
@@ -164,6 +209,33 @@ impl Refusal {
     /// What the operator can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
+            Self::Peer { peer, .. } => match peer {
+                Peer::IstioCni => {
+                    "uninstall Istio CNI first, or replace it with --replace-istio-cni"
+                }
+                Peer::LinkerdCni => {
+                    "uninstall Linkerd CNI first, or replace it with --replace linkerd-cni"
+                }
+                Peer::KumaCni => "uninstall Kuma CNI first, or replace it with --replace kuma-cni",
+            },
+            Self::PeerNotReplaceable { peer, .. } => match peer {
+                Peer::IstioCni => {
+                    "uninstall Istio CNI first, or use --mode chained with --replace-istio-cni"
+                }
+                Peer::LinkerdCni => {
+                    "uninstall Linkerd CNI first, or use --mode chained with --replace linkerd-cni"
+                }
+                Peer::KumaCni => {
+                    "uninstall Kuma CNI first, or use --mode chained with --replace kuma-cni"
+                }
+            },
+            Self::PeerNested { .. } => {
+                "uninstall that plugin first; then restart Multus, or the program that wrote the file"
+            }
+            Self::PeerNotServed { .. } => {
+                "add the mesh of that plugin to --profile, or do not replace the plugin"
+            }
+            Self::PeerNetwork { .. } => "set --network-name to that name",
             Self::NoPluginBinary { .. } => {
                 "set the path of the mesh-cni binary with --plugin-binary"
             }
@@ -203,14 +275,12 @@ impl Refusal {
                  take for its default network"
             }
             Self::DropInsUnsupported { .. } => "use --mode chained or --mode owned-first",
-            Self::IstioCni { .. } => {
-                "uninstall Istio CNI first, or replace it with --replace-istio-cni"
+            Self::PeerSimulates { .. } => "set the field to false, or uninstall Linkerd CNI first",
+            Self::PeerSettings { .. } => {
+                "correct the value in that entry, or set the field for mesh-cni, which overrides it"
             }
-            Self::IstioCniNotReplaceable { .. } => {
-                "uninstall Istio CNI first, or use --mode chained with --replace-istio-cni"
-            }
-            Self::IstioCniNested { .. } => {
-                "uninstall Istio CNI first; then restart Multus, or the program that wrote the file"
+            Self::PeersDisagree { .. } => {
+                "set the field for mesh-cni, with its flag or in the --conf-entry file"
             }
             Self::NoAccount => {
                 "mount the service account's token, or set its directory with --service-account-dir"

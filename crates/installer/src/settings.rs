@@ -1,12 +1,13 @@
 //! Paths and options of install and uninstall.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_plan::{PLUGIN_TYPE, UNINSTALLED_MARK};
 
 use crate::host_root::resolve;
-use crate::{ApiServer, ConfName, Entry};
+use crate::{ApiServer, ConfName, Entry, Peer};
 
 /// Name of our file in the directory of a network, where runtimes read `.conf` files.
 pub(crate) const DROP_IN: &str = "99-mesh-cni.conf";
@@ -44,10 +45,13 @@ pub struct Settings {
     pub chaining: Chaining,
     /// The file that [`Chaining::OwnedFirst`] writes.
     pub owned_name: ConfName,
+    /// The name of the network that [`Chaining::StandAlone`] defines. Pods request it by this name.
+    pub network_name: String,
     /// The plugin's own configuration.
     pub entry: Entry,
-    /// Whether to replace an entry of Istio CNI. If not, such an entry is a [`crate::Refusal`].
-    pub replace_istio_cni: bool,
+    /// The peers whose entries are replaced. An entry of another peer that redirects the same pods is a
+    /// [`crate::Refusal`].
+    pub replace: BTreeSet<Peer>,
     /// The API server to write a kubeconfig for. `None` removes an existing kubeconfig.
     pub api_server: Option<ApiServer>,
     /// Where the agent's service account token and CA certificate are mounted.
@@ -71,14 +75,14 @@ pub enum Chaining {
 }
 
 /// Options of an uninstallation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UninstallOptions {
     /// Whether to remove the binary.
     pub binary: BinaryRemoval,
     /// How long to wait for the runtime to load the edited list before removing the binary.
     pub grace: Duration,
-    /// Whether to restore the entry of Istio CNI that an install replaced.
-    pub restore_istio_cni: bool,
+    /// The peers whose entries are restored if an install replaced them.
+    pub restore: BTreeSet<Peer>,
 }
 
 /// Whether to remove the plugin's binary with its entry.
@@ -99,7 +103,7 @@ impl Default for UninstallOptions {
         Self {
             binary: BinaryRemoval::WhenUnused,
             grace: Duration::from_secs(2),
-            restore_istio_cni: false,
+            restore: BTreeSet::new(),
         }
     }
 }
@@ -181,7 +185,8 @@ impl Settings {
             chaining: Chaining::Chained,
             owned_name: ConfName::new("02-mesh-cni.conflist").expect("it ends in .conflist"),
             entry,
-            replace_istio_cni: false,
+            replace: BTreeSet::new(),
+            network_name: PLUGIN_TYPE.to_owned(),
             api_server: None,
             account_dir: PathBuf::from("/var/run/secrets/kubernetes.io/serviceaccount"),
         }

@@ -10,11 +10,10 @@ use mesh_cni_spec::ConfList;
 use serde_json::{Map, Value};
 
 use crate::install::{choose_conf, ignored, loading};
-use crate::nested::{nested_entries, nests};
+use crate::nested::nested_entries;
 use crate::node_state::{COPY_OF, is_ours, is_own, is_stand_alone};
 use crate::{
-    Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, Note, Refusal, error_chain,
-    istio,
+    Binary, ConfFile, ConfName, NestedEntry, NodePaths, NodeState, Note, Peer, Refusal, error_chain,
 };
 use nested::{is_called_by_another, stale_network};
 
@@ -120,9 +119,9 @@ pub enum Problem {
         /// Why a runtime cannot load it.
         why: String,
     },
-    /// Istio CNI also redirects the pods.
-    #[error("{0} names istio-cni, which redirects the same pods")]
-    IstioCni(PathBuf),
+    /// A peer also redirects the pods.
+    #[error("{0} names {1}, which redirects the same pods")]
+    Peer(PathBuf, Peer),
     /// The plugin would reject the entry.
     #[error("{0} has an entry that mesh-cni rejects: {1}")]
     EntryRefused(PathBuf, String),
@@ -204,8 +203,8 @@ impl Problem {
             }
             Self::ConfTooDeep(_) => "remove the deeply nested value from the file",
             Self::DropInBroken { .. } => "fix or remove the file in the network's directory",
-            Self::IstioCni(_) => {
-                "uninstall Istio CNI, or replace it with `mesh-cni-agent install --replace-istio-cni`"
+            Self::Peer(..) => {
+                "uninstall that plugin, or replace its entry with `mesh-cni-agent install --replace` and its name"
             }
             Self::EntryRefused(..) => {
                 "fix the field in the agent's flags or the chart's values, so that the agent writes the \
@@ -313,9 +312,11 @@ fn entry_problems(paths: &NodePaths, state: &NodeState, conf: &ConfFile) -> Vec<
         Ok(list) => list,
     };
     let mut problems = Vec::new();
-    if istio::is_in(&list) || nests(conf, istio::ISTIO_CNI) {
-        problems.push(Problem::IstioCni(path.clone()));
-    }
+    let ours = entry(state, conf).and_then(|entry| MeshConf::decode(&entry).ok());
+    let ours = ours.map_or_else(MeshConf::default, |decoded| decoded.conf);
+    let mut peers = Peer::ALL.into_iter();
+    let rival = peers.find(|peer| peer.is_rival_of(&ours) && peer.is_active_in(conf));
+    problems.extend(rival.map(|peer| Problem::Peer(path.clone(), peer)));
     problems.extend(stale_copy(paths, state, conf, &list));
     match state.drop_in(list.name()) {
         None if is_called_by_another(state, conf) && !conf.has_entry() => {}
@@ -376,7 +377,9 @@ fn stale_copy(
     let of = list.field(COPY_OF)?.as_str()?;
     let primary = state.conf(&ConfName::new(of).ok()?)?;
     let others = |list: &ConfList| -> Vec<Value> {
-        let ours = |plugin: &&Value| !is_ours(plugin) && !istio::is_entry(plugin);
+        let ours = |plugin: &&Value| {
+            !is_ours(plugin) && !Peer::ALL.into_iter().any(|peer| peer.is_entry(plugin))
+        };
         list.plugins().iter().filter(ours).cloned().collect()
     };
     let is_current = primary

@@ -2,10 +2,11 @@
 
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{NestedEntry, Sandboxes, Secret};
+use crate::{NestedEntry, Peer, Sandboxes, Secret};
 
 /// The steps to carry out, in order, and notes on what stays unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,10 +150,10 @@ pub enum Edit {
     },
     /// New file: our file in the network's directory, which runtimes append to the list.
     DropIn,
-    /// Our entry replaces Istio CNI's.
-    ReplacedIstioCni,
-    /// Istio CNI's entry replaces ours.
-    RestoredIstioCni,
+    /// Our entry replaces those of these peers.
+    ReplacedPeers(BTreeSet<Peer>),
+    /// The entries of these peers replace ours.
+    RestoredPeers(BTreeSet<Peer>),
     /// Our entry is removed.
     Removed,
 }
@@ -254,17 +255,30 @@ pub enum Note {
         /// The network of the pod.
         used: String,
     },
-    /// Istio CNI's entry is not restored, because none was replaced.
-    NoIstioEntryToRestore,
-    /// Istio CNI's entry is not restored, because Istio CNI has written its entry itself.
-    IstioEntryExists {
+    /// A peer's entry is not restored, because none was replaced.
+    NoPeerEntryToRestore(Peer),
+    /// A peer's entry is not restored, because its agent has written its entry itself.
+    PeerEntryExists {
         /// The configuration with its entry.
         path: PathBuf,
+        /// The peer.
+        peer: Peer,
     },
-    /// Istio CNI's entry is not restored, because its binary is missing.
-    IstioBinaryMissing {
+    /// A peer's entry is not restored, because a file that the peer needs is missing.
+    PeerFileMissing {
         /// The list that keeps the entry.
         path: PathBuf,
+        /// The peer.
+        peer: Peer,
+        /// The file: its binary or its kubeconfig.
+        file: &'static str,
+    },
+    /// A replaced peer's kubeconfig, which contains a token, is still on the node.
+    PeerKubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// The peer.
+        peer: Peer,
     },
     /// The node has no files of ours.
     NothingInstalled,

@@ -2,14 +2,16 @@
 
 mod files;
 
+use std::collections::BTreeSet;
+
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::ConfList;
 
 use crate::install::ignored;
 use crate::node_state::COPY_OF;
 use crate::{
-    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Step, UninstallOptions,
-    istio,
+    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Peer, Plan, Step,
+    UninstallOptions,
 };
 
 /// Plans the steps after which no list has our entry, converted files are restored, and the binary is
@@ -22,10 +24,19 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     let leftovers = state.leftovers.iter().cloned();
     plan.steps
         .extend(leftovers.map(|path| Step::RemoveLeftover { path }));
-    let istio_conf = istio_conf(paths, state, options, &mut plan);
+    let restored: Vec<_> = options
+        .restore
+        .iter()
+        .filter_map(|peer| Some((*peer, restorable(paths, state, *peer, &mut plan)?)))
+        .collect();
     plan.notes.extend(ignored(paths, state, None));
+    // A renamed file is restored first, so that pods which request its network always find one.
+    for saved in &state.saved {
+        settle_peer_network(paths, state, saved, &restored, &mut plan);
+    }
     for conf in &state.confs {
-        let restores = istio_conf.is_some_and(|restored| restored.name == conf.name);
+        let in_conf = restored.iter().filter(|(_, kept)| kept.name == conf.name);
+        let restores = in_conf.map(|(peer, _)| *peer).collect();
         edit_conf(paths, state, conf, restores, &mut plan);
     }
     settle_saved_files(paths, state, &mut plan);
@@ -44,42 +55,80 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     plan
 }
 
-/// The list in which Istio CNI's entry is restored: the first that keeps one, unless Istio CNI has written
-/// its entry itself, or its binary is missing. A note says why there is none.
-fn istio_conf<'a>(
+/// The file in which a peer's entry is restored: the first that keeps one, or its own network's, which an
+/// install renamed. `None`, with a note, if there is none, if the peer has written its entry itself, or if a
+/// file is missing without which it fails.
+fn restorable<'a>(
     paths: &NodePaths,
     state: &'a NodeState,
-    options: &UninstallOptions,
+    peer: Peer,
     plan: &mut Plan,
 ) -> Option<&'a ConfFile> {
-    if !options.restore_istio_cni {
-        return None;
-    }
-    if let Some(active) = istio::active_in(state) {
-        let path = paths.conf(&active.name);
-        plan.notes.push(Note::IstioEntryExists { path });
-        return None;
-    }
     let keeps_entry = |conf: &&ConfFile| {
-        !conf.is_copy() && conf.list().is_ok_and(|list| istio::was_replaced(&list))
+        !conf.is_copy()
+            && conf
+                .list()
+                .is_ok_and(|list| peer.kept_entry_of(&list).is_some())
     };
-    let Some(conf) = state.confs.iter().find(keeps_entry) else {
-        plan.notes.push(Note::NoIstioEntryToRestore);
+    let mut saved = state.saved.iter();
+    let kept = state.confs.iter().find(keeps_entry);
+    let kept = kept.or_else(|| saved.find(|saved| peer.is_alone_in(saved)));
+    if let Some(active) = peer.active_in(state, kept.map(|conf| &conf.name)) {
+        let path = paths.conf(&active.name);
+        plan.notes.push(Note::PeerEntryExists { path, peer });
+        return None;
+    }
+    let Some(conf) = kept else {
+        plan.notes.push(Note::NoPeerEntryToRestore(peer));
         return None;
     };
-    if !state.istio_binary {
+    let missing = if !state.peer_binaries.contains(&peer) {
+        Some("binary")
+    } else if peer.kubeconfig().is_some() && !state.peer_kubeconfigs.contains(&peer) {
+        Some("kubeconfig")
+    } else {
+        None
+    };
+    if let Some(file) = missing {
         let path = paths.conf(&conf.name);
-        plan.notes.push(Note::IstioBinaryMissing { path });
+        plan.notes.push(Note::PeerFileMissing { path, peer, file });
         return None;
     }
     Some(conf)
+}
+
+/// Restores or removes the renamed file of a peer's network.
+fn settle_peer_network(
+    paths: &NodePaths,
+    state: &NodeState,
+    saved: &ConfFile,
+    restored: &[(Peer, &ConfFile)],
+    plan: &mut Plan,
+) {
+    let mut peers = Peer::ALL.into_iter();
+    let peer = peers.find(|peer| peer.is_alone_in(saved));
+    let Some(peer) = peer.filter(|_| state.conf(&saved.name).is_none()) else {
+        return;
+    };
+    let from = paths.saved(&saved.name);
+    let is_restored =
+        |(restored, conf): &(Peer, &ConfFile)| *restored == peer && conf.name == saved.name;
+    plan.steps.push(if restored.iter().any(is_restored) {
+        let to = paths.conf(&saved.name);
+        Step::Restore { from, to }
+    } else {
+        Step::RemoveList {
+            path: from,
+            was: saved.text.clone(),
+        }
+    });
 }
 
 fn edit_conf(
     paths: &NodePaths,
     state: &NodeState,
     conf: &ConfFile,
-    restores_istio: bool,
+    restores: BTreeSet<Peer>,
     plan: &mut Plan,
 ) {
     let path = paths.conf(&conf.name);
@@ -89,20 +138,23 @@ fn edit_conf(
     if list.field(COPY_OF).is_some() {
         let was = conf.text.clone();
         plan.steps.push(Step::RemoveList { path, was });
-    } else if restores_istio {
-        istio::restore(&mut list);
+        return;
+    }
+    restores.iter().for_each(|peer| peer.restore(&mut list));
+    let mut is_changed = list.remove(PLUGIN_TYPE).is_change();
+    for peer in Peer::ALL {
+        is_changed |= peer.forget(&mut list);
+    }
+    if !restores.is_empty() {
         plan.steps.push(Step::WriteList {
             text: list.text().to_vec(),
             was: Some(conf.text.clone()),
             access: Access::Like(path.clone()),
-            edit: Edit::RestoredIstioCni,
+            edit: Edit::RestoredPeers(restores),
             path,
         });
-    } else {
-        let removed = list.remove(PLUGIN_TYPE).is_change();
-        if istio::forget(&mut list) || removed {
-            plan.steps.extend(without_entry(paths, state, conf, &list));
-        }
+    } else if is_changed {
+        plan.steps.extend(without_entry(paths, state, conf, &list));
     }
 }
 
@@ -172,8 +224,8 @@ fn origin(paths: &NodePaths, state: &NodeState, conf: &ConfFile, rest: &ConfList
 fn settle_saved_files(paths: &NodePaths, state: &NodeState, plan: &mut Plan) {
     for saved in &state.saved {
         let path = paths.saved(&saved.name);
-        let is_restored = |step: &Step| matches!(step, Step::Restore { from, .. } if *from == path);
-        if plan.steps.iter().any(is_restored) {
+        let is_settled = |step: &Step| matches!(step, Step::Restore { from: file, .. } | Step::RemoveList { path: file, .. } if *file == path);
+        if plan.steps.iter().any(is_settled) {
             continue;
         }
         if state.conf(&saved.name).is_some() {

@@ -17,11 +17,15 @@ const OTHERS: &[(&str, &str)] = &[
     ),
     (
         "linkerd-cni",
-        "exclude Linkerd's namespaces from one of both plugins",
+        "if `profile` contains `linkerd`, set `replace={linkerd-cni}` to replace it, or remove it",
     ),
     (
         "kuma-cni",
-        "exclude Kuma's namespaces from one of both plugins",
+        "if `profile` contains `kuma`, set `replace={kuma-cni}` to replace it, or remove it",
+    ),
+    (
+        "kong-mesh-cni",
+        "if `profile` contains `kuma`, set `replace={kuma-cni}` to replace it, or remove it",
     ),
 ];
 

@@ -1,16 +1,19 @@
 //! Plans the entry at the end of the network's own list.
 
+use std::collections::BTreeSet;
+
 use mesh_cni_plan::PLUGIN_TYPE;
 use mesh_cni_spec::{Change, ConfList};
 
 use super::{
-    choose_conf, note_stale_copy, parse, refuse_nested_istio, remove_copies, remove_drop_ins,
-    remove_entries,
+    choose_conf, note_stale_copy, parse, refuse_nested_peers, remove_copies, remove_drop_ins,
+    remove_entries, rivals,
 };
 use crate::node_state::is_ours;
+use crate::peer::entry_with;
 use crate::{
-    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Plan, Refusal, Settings, Step,
-    istio,
+    Access, ConfFile, ConfKind, Edit, NodePaths, NodeState, Note, Peer, Plan, Refusal, Settings,
+    Step,
 };
 
 pub(super) fn chain(
@@ -48,18 +51,24 @@ pub(super) fn insert_entry(
     list: &mut ConfList,
 ) -> Result<Option<Edit>, Refusal> {
     let path = || settings.paths.conf(&conf.name);
-    refuse_nested_istio(&settings.paths, conf)?;
-    let theirs = istio::entry_of(list);
-    let entry = match &theirs {
-        None => settings.entry.clone(),
-        Some(theirs) => settings.entry.with_defaults(istio::translated(theirs)),
-    };
-    if istio::is_in(list) {
-        if !settings.replace_istio_cni {
-            return Err(Refusal::IstioCni { path: path() });
+    refuse_nested_peers(settings, conf)?;
+    let is_replaced = |peer: &Peer| peer.is_in(list) && settings.replace.contains(peer);
+    let replaced: BTreeSet<_> = Peer::ALL.into_iter().filter(is_replaced).collect();
+    let mut rivals = rivals(settings);
+    if let Some(peer) = rivals.find(|peer| peer.is_in(list) && !replaced.contains(peer)) {
+        return Err(Refusal::Peer { path: path(), peer });
+    }
+    let theirs = Peer::ALL.into_iter().filter_map(|peer| {
+        let active = peer.entry_of(list).filter(|_| replaced.contains(&peer));
+        Some((peer, active.or_else(|| peer.kept_entry_of(list))?))
+    });
+    let entry = entry_with(&settings.entry, theirs, &path())?;
+    if !replaced.is_empty() {
+        // Ours is in the place of the first one.
+        for peer in replaced.iter().rev() {
+            peer.replace(list, &entry.chained());
         }
-        istio::replace(list, &entry.chained());
-        return check_chainable(list, path).map(|()| Some(Edit::ReplacedIstioCni));
+        return check_chainable(list, path).map(|()| Some(Edit::ReplacedPeers(replaced)));
     }
     if list.field("plugins").is_none() {
         return Err(Refusal::PluginsInDirectory { path: path() });

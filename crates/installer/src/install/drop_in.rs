@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    choose_conf, note_stale_copy, parse, refuse_istio, remove_copies, remove_drop_ins,
+    choose_conf, note_stale_copy, parse, refuse_peers, remove_copies, remove_drop_ins,
     remove_entries,
 };
 use crate::{Access, ConfFile, ConfKind, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
@@ -16,7 +16,7 @@ pub(super) fn drop_in(
     let paths = &settings.paths;
     let conf = choose_conf(paths, settings.conf_name.as_ref(), state)?;
     let list = parse(paths, conf)?;
-    refuse_istio(paths, conf, &list)?;
+    refuse_peers(settings, conf, &list)?;
     let is_single = conf.name.kind() == ConfKind::Single || was_single(state, conf);
     if is_single || list.loads_only_inlined() || !is_directory_name(list.name()) {
         let path = paths.conf(&conf.name);

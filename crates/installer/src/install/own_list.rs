@@ -5,10 +5,13 @@ use mesh_cni_spec::ConfList;
 use serde_json::{Value, json};
 
 use super::chain::insert_entry;
-use super::{choose_conf, parse, refuse_istio, remove_copies, remove_drop_ins, remove_entries};
+use super::{
+    choose_conf, parse, refuse_peers, remove_copies, remove_drop_ins, remove_entries, rivals,
+};
 use crate::nested::{has_delegates, nests};
 use crate::node_state::{COPY_OF, is_ours};
-use crate::{Access, ConfFile, Edit, NodeState, Note, Plan, Refusal, Settings, Step};
+use crate::peer::entry_with;
+use crate::{Access, ConfFile, Edit, Entry, NodeState, Note, Peer, Plan, Refusal, Settings, Step};
 
 /// CNI version of our own list: the oldest one whose runtimes all call CHECK and pass results in
 /// the current format.
@@ -132,29 +135,74 @@ fn renew_copy(settings: &Settings, copy: &ConfFile, plan: &mut Plan) -> Result<(
     Ok(())
 }
 
-/// A network with the plugin only.
+/// A network with the plugin only. It takes the place of a peer's network, whose file is renamed.
 pub(super) fn stand_alone(
     settings: &Settings,
     state: &NodeState,
     plan: &mut Plan,
 ) -> Result<(), Refusal> {
+    let theirs = peer_networks(settings, state)?;
     let primary = choose_conf(&settings.paths, None, state).ok();
     if let Some(primary) = primary
+        && !theirs.iter().any(|(_, conf)| conf.name == primary.name)
         && let Ok(list) = primary.list()
     {
-        refuse_istio(&settings.paths, primary, &list)?;
+        refuse_peers(settings, primary, &list)?;
     }
     place_own(settings, state, plan)?;
+    for (_, conf) in &theirs {
+        plan.steps.push(Step::SetAside {
+            from: settings.paths.conf(&conf.name),
+            to: settings.paths.saved(&conf.name),
+            was: conf.text.clone(),
+        });
+    }
     remove_entries(&settings.paths, state, Some(&settings.own_conf()), plan);
     remove_copies(&settings.paths, state, None, plan);
     remove_drop_ins(&settings.paths, state, None, plan);
     Ok(())
 }
 
+/// The networks of peers that are replaced.
+fn peer_networks<'a>(
+    settings: &Settings,
+    state: &'a NodeState,
+) -> Result<Vec<(Peer, &'a ConfFile)>, Refusal> {
+    let mut networks = Vec::new();
+    for peer in rivals(settings) {
+        for conf in state.confs.iter().filter(|conf| peer.is_alone_in(conf)) {
+            let path = settings.paths.conf(&conf.name);
+            if !settings.replace.contains(&peer) {
+                return Err(Refusal::Peer { path, peer });
+            }
+            let network = parse(&settings.paths, conf)?.name().to_owned();
+            if network != settings.network_name {
+                return Err(Refusal::PeerNetwork { path, network });
+            }
+            networks.push((peer, conf));
+        }
+    }
+    Ok(networks)
+}
+
+/// Our entry with the settings of the peers' networks, which are active or were renamed.
+fn entry_of_network(settings: &Settings, state: &NodeState) -> Result<Entry, Refusal> {
+    let mut entry = settings.entry.clone();
+    for conf in state.confs.iter().chain(&state.saved) {
+        let (path, list) = (settings.paths.conf(&conf.name), conf.list());
+        for peer in rivals(settings).filter(|peer| peer.is_alone_in(conf)) {
+            let theirs = list.as_ref().ok().and_then(|list| peer.entry_of(list));
+            entry = entry_with(&entry, theirs.map(|theirs| (peer, theirs)), &path)?;
+        }
+    }
+    Ok(entry)
+}
+
 fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<(), Refusal> {
     let name = settings.own_conf();
     let path = settings.paths.conf(&name);
-    let wanted = own_list(&settings.entry.stand_alone());
+    let entry = entry_of_network(settings, state)?;
+    let wanted = own_list(&settings.network_name, &entry.stand_alone());
     let existing = state.conf(&name);
     let existing_list = match existing.map(ConfFile::list).transpose() {
         Ok(list) => list,
@@ -179,7 +227,7 @@ fn place_own(settings: &Settings, state: &NodeState, plan: &mut Plan) -> Result<
     }
 }
 
-fn own_list(entry: &Value) -> ConfList {
-    let list = json!({"cniVersion": OWN_CNI_VERSION, "name": PLUGIN_TYPE, "plugins": [entry]});
+fn own_list(network: &str, entry: &Value) -> ConfList {
+    let list = json!({"cniVersion": OWN_CNI_VERSION, "name": network, "plugins": [entry]});
     ConfList::parse(format!("{list:#}\n")).expect("`Entry` checks our entry")
 }

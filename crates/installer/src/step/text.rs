@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Blocked, Edit, Note, Step};
 use crate::Sandboxes;
+use crate::peer::names;
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,8 +63,11 @@ impl fmt::Display for Edit {
                 )
             }
             Self::DropIn => f.write_str("runtimes append mesh-cni to the list"),
-            Self::ReplacedIstioCni => f.write_str("mesh-cni replaces istio-cni"),
-            Self::RestoredIstioCni => f.write_str("istio-cni replaces mesh-cni"),
+            Self::ReplacedPeers(peers) => write!(f, "mesh-cni replaces {}", names(peers)),
+            Self::RestoredPeers(peers) => match peers.len() {
+                1 => write!(f, "{} replaces mesh-cni", names(peers)),
+                _ => write!(f, "{} replace mesh-cni", names(peers)),
+            },
             Self::Removed => f.write_str("without mesh-cni"),
         }
     }
@@ -153,21 +157,25 @@ impl fmt::Display for Note {
                  `{network}` of {}: select the file of `{used}` with --cni-conf-name",
                 path.display()
             ),
-            Self::NoIstioEntryToRestore => {
-                f.write_str("no istio-cni entry to restore: none was replaced")
+            Self::NoPeerEntryToRestore(peer) => {
+                write!(f, "no {peer} entry to restore: none was replaced")
             }
-            Self::IstioEntryExists { path } => {
+            Self::PeerEntryExists { path, peer } => {
                 let path = path.display();
-                write!(
-                    f,
-                    "no istio-cni entry to restore: {path} names istio-cni already"
-                )
+                write!(f, "no {peer} entry to restore: {path} names {peer} already")
             }
-            Self::IstioBinaryMissing { path } => write!(
+            Self::PeerFileMissing { path, peer, file } => write!(
                 f,
-                "warning: istio-cni is not restored in {}, because its binary is missing; Istio CNI's agent \
-                 writes binary and entry when it starts",
-                path.display()
+                "warning: {peer} is not restored in {}, because its {file} is missing; {}'s agent \
+                 writes {file} and entry when it starts",
+                path.display(),
+                peer.title()
+            ),
+            Self::PeerKubeconfig { path, peer } => write!(
+                f,
+                "{} contains a token of {peer}, which mesh-cni does not need: remove it with {}'s DaemonSet",
+                path.display(),
+                peer.title()
             ),
             Self::NothingInstalled => f.write_str("mesh-cni is not on this node"),
         }

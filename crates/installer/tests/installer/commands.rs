@@ -1,5 +1,6 @@
 //! Install and uninstall with real files.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::node::{Node, PLUGIN, mode};
 const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
-    restore_istio_cni: false,
+    restore: BTreeSet::new(),
 };
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files that uninstall keeps or removes, and the sandboxes that need the binary.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::node::Node;
 const WHEN_UNUSED: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::WhenUnused,
     grace: Duration::ZERO,
-    restore_istio_cni: false,
+    restore: BTreeSet::new(),
 };
 
 fn chained(sandboxes: Sandboxes) -> NodeState {

@@ -1,5 +1,6 @@
 //! Node states as values, and plans for them as text.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ pub(crate) fn options() -> UninstallOptions {
     UninstallOptions {
         binary: BinaryRemoval::Always,
         grace: Duration::from_secs(2),
-        restore_istio_cni: false,
+        restore: BTreeSet::new(),
     }
 }
 

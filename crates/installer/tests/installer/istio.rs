@@ -1,7 +1,9 @@
 //! Plans for nodes with Istio CNI.
 
+use std::collections::BTreeSet;
+
 use mesh_cni_installer::{
-    NodePaths, NodeState, Note, Refusal, Settings, Step, UninstallOptions, plan_install,
+    NodePaths, NodeState, Note, Peer, Refusal, Settings, Step, UninstallOptions, plan_install,
     plan_uninstall,
 };
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ const ISTIO: &str = r#"{
 
 fn with_istio() -> NodeState {
     NodeState {
-        istio_binary: true,
+        peer_binaries: BTreeSet::from([Peer::IstioCni]),
         ..with_binary(node(&[("10-calico.conflist", ISTIO)]))
     }
 }
@@ -43,14 +45,14 @@ fn with_istio() -> NodeState {
 fn replacing() -> Settings {
     let mut settings = settings();
     settings.entry = entry(json!({}));
-    settings.replace_istio_cni = true;
+    settings.replace = BTreeSet::from([Peer::IstioCni]);
     settings
 }
 
 fn replaced() -> NodeState {
     let list = written(&replacing(), &with_istio(), "10-calico.conflist");
     NodeState {
-        istio_binary: true,
+        peer_binaries: BTreeSet::from([Peer::IstioCni]),
         ..with_binary(node(&[("10-calico.conflist", &list)]))
     }
 }
@@ -88,7 +90,7 @@ fn a_replaced_entry_needs_no_step() {
     let plan = plan_install(&replacing(), &replaced()).unwrap();
     assert_eq!(plan.steps, []);
     let mut without_the_flag = replacing();
-    without_the_flag.replace_istio_cni = false;
+    without_the_flag.replace = BTreeSet::new();
     let plan = plan_install(&without_the_flag, &replaced()).unwrap();
     assert_eq!(plan.steps, []);
 }
@@ -127,7 +129,7 @@ fn modes_that_cannot_replace_the_entry_refuse() {
         settings.chaining = mode;
         let refusal = plan_install(&settings, &with_istio()).unwrap_err();
         assert!(
-            matches!(refusal, Refusal::IstioCniNotReplaceable { .. }),
+            matches!(refusal, Refusal::PeerNotReplaceable { .. }),
             "{refusal}"
         );
     }
@@ -146,7 +148,7 @@ fn uninstall_restores_the_entry_if_requested() {
         uninstalling(&replaced())
     );
     let gone = NodeState {
-        istio_binary: false,
+        peer_binaries: BTreeSet::new(),
         ..replaced()
     };
     assert_snapshot!(
@@ -158,7 +160,7 @@ fn uninstall_restores_the_entry_if_requested() {
 
 fn restoring() -> UninstallOptions {
     UninstallOptions {
-        restore_istio_cni: true,
+        restore: BTreeSet::from([Peer::IstioCni]),
         ..options()
     }
 }
@@ -169,7 +171,7 @@ fn overlapping() -> NodeState {
     let theirs = json!({"type": "istio-cni", "plugin_log_level": "info"});
     list["plugins"].as_array_mut().unwrap().push(theirs);
     NodeState {
-        istio_binary: true,
+        peer_binaries: BTreeSet::from([Peer::IstioCni]),
         ..with_binary(node(&[("10-calico.conflist", &list.to_string())]))
     }
 }
@@ -209,8 +211,9 @@ fn istio_cni_in_another_file_counts_as_well() {
         state.confs.insert(0, file(name, text));
         let (types, notes) = left(&state);
         assert_eq!(types, ["calico", "portmap"], "{name}");
-        let expected = Note::IstioEntryExists {
+        let expected = Note::PeerEntryExists {
             path: NodePaths::default().conf(&name_of(name)),
+            peer: Peer::IstioCni,
         };
         assert!(notes.contains(&expected), "{notes:?}");
     }
@@ -243,12 +246,15 @@ fn a_kept_value_that_others_changed_is_not_restored() {
         let mut list: Value = serde_json::from_slice(&replaced().confs[0].text).unwrap();
         list["mesh-cni/replaced"] = kept;
         let state = NodeState {
-            istio_binary: true,
+            peer_binaries: BTreeSet::from([Peer::IstioCni]),
             ..with_binary(node(&[("10-calico.conflist", &list.to_string())]))
         };
         let (types, notes) = left(&state);
         assert_eq!(types, ["calico", "portmap"]);
-        assert!(notes.contains(&Note::NoIstioEntryToRestore), "{notes:?}");
+        assert!(
+            notes.contains(&Note::NoPeerEntryToRestore(Peer::IstioCni)),
+            "{notes:?}"
+        );
     }
 }
 
@@ -262,9 +268,6 @@ fn an_entry_that_another_plugin_calls_cannot_be_replaced() {
     owned.owned_name = name_of("00-multus.conf-mesh-cni.conflist");
     for settings in [settings(), replacing(), owned, stand_alone(), dropping_in()] {
         let refusal = plan_install(&settings, &state).unwrap_err();
-        assert!(
-            matches!(refusal, Refusal::IstioCniNested { .. }),
-            "{refusal}"
-        );
+        assert!(matches!(refusal, Refusal::PeerNested { .. }), "{refusal}");
     }
 }

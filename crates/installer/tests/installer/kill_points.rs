@@ -1,6 +1,7 @@
 //! After a run is killed at any step, a runtime can load a network, and the next run completes the
 //! work.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::node::Node;
 const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
-    restore_istio_cni: false,
+    restore: BTreeSet::new(),
 };
 
 const NODES: [(&str, &str); 3] = [

@@ -20,6 +20,7 @@ mod loading;
 mod nested;
 mod node;
 mod own_lists;
+mod peers;
 mod preservation;
 mod reload;
 mod remedies;
@@ -31,7 +32,7 @@ mod uninstall;
 macro_rules! assert_snapshot {
     ($name:literal, $description:literal, $value:expr) => {
         insta::with_settings!({
-            snapshot_path => "../snapshots",
+            snapshot_path => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots"),
             prepend_module_to_snapshot => false,
             omit_expression => true,
             description => $description,

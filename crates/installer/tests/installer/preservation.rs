@@ -1,10 +1,11 @@
 //! Files of others are unchanged.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
-use mesh_cni_installer::{BinaryRemoval, UninstallOptions, install, uninstall};
+use mesh_cni_installer::{BinaryRemoval, Peer, UninstallOptions, install, uninstall};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::node::{Node, mode};
 const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
-    restore_istio_cni: false,
+    restore: BTreeSet::new(),
 };
 
 /// Keys, numbers, escapes and white space that a new layout would change.
@@ -61,21 +62,25 @@ fn a_list_is_the_same_byte_for_byte_after_install_and_uninstall() {
 }
 
 #[test]
-fn a_replaced_istio_entry_is_restored_byte_for_byte() {
-    let before = ODD.replace(
-        "\n\n    ]",
-        ", {\"type\" :\"istio-cni\",\n\n \"x\":1e3 }\n    ]",
-    );
-    let node = Node::with(&[("10-a.conflist", &before)]);
-    fs::write(node.paths.bin_dir.join("istio-cni"), "").unwrap();
-    let mut settings = node.settings();
-    settings.replace_istio_cni = true;
-    install(&settings, Duration::ZERO, |_| ()).unwrap();
-    assert!(node.load().contains("mesh-cni"));
-    let mut options = UNINSTALL_ALL;
-    options.restore_istio_cni = true;
-    uninstall(&node.paths, &options, |_| ()).unwrap();
-    assert_eq!(node.read("10-a.conflist"), before);
+fn a_replaced_entry_is_restored_byte_for_byte() {
+    for peer in Peer::ALL {
+        let theirs = format!(", {{\"type\" :\"{peer}\",\n\n \"x\":1e3 }}\n    ]");
+        let before = ODD.replace("\n\n    ]", &theirs);
+        let node = Node::with(&[("10-a.conflist", &before)]);
+        fs::write(node.paths.bin_dir.join(peer.plugin_type()), "").unwrap();
+        if let Some(kubeconfig) = peer.kubeconfig() {
+            fs::write(node.conf(kubeconfig), "").unwrap();
+        }
+        let mut settings = node.settings();
+        settings.entry = entry(json!({"profile": ["istio", "linkerd", "kuma"]}));
+        settings.replace = BTreeSet::from([peer]);
+        install(&settings, Duration::ZERO, |_| ()).unwrap();
+        assert!(node.load().contains("mesh-cni"));
+        let mut options = UNINSTALL_ALL;
+        options.restore = BTreeSet::from([peer]);
+        uninstall(&node.paths, &options, |_| ()).unwrap();
+        assert_eq!(node.read("10-a.conflist"), before);
+    }
 }
 
 #[test]

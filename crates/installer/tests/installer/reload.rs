@@ -1,5 +1,6 @@
 //! Which events a runtime gets that watches only the directory of network configurations.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -96,7 +97,7 @@ fn uninstall_all(node: &Node) {
     let options = UninstallOptions {
         binary: BinaryRemoval::Always,
         grace: Duration::ZERO,
-        restore_istio_cni: false,
+        restore: BTreeSet::new(),
     };
     uninstall(&node.paths, &options, |_| ()).unwrap();
 }

@@ -1,6 +1,6 @@
 //! What happens to who follows the remedy of a refusal: the plugin is in the list that the runtime loads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use mesh_cni_installer::{
-    ApiServer, Blocked, Chaining, Installation, Note, Settings, error_chain, install, status,
+    ApiServer, Blocked, Chaining, Installation, Note, Peer, Settings, error_chain, install, status,
 };
 
 use crate::assert_snapshot;
@@ -119,7 +119,7 @@ const CASES: &[Case] = &[
         files: ISTIO,
         cause: |_, _| (),
         remedy: "--replace-istio-cni",
-        follow: |_, settings| settings.replace_istio_cni = true,
+        follow: |_, settings| settings.replace = BTreeSet::from([Peer::IstioCni]),
     },
     Case {
         files: ISTIO,
@@ -127,7 +127,7 @@ const CASES: &[Case] = &[
         remedy: "use --mode chained with --replace-istio-cni",
         follow: |_, settings| {
             settings.chaining = Chaining::Chained;
-            settings.replace_istio_cni = true;
+            settings.replace = BTreeSet::from([Peer::IstioCni]);
         },
     },
     Case {
@@ -208,7 +208,11 @@ fn every_warning_says_what_to_do() {
     ];
     assert!(warnings.iter().all(Note::is_warning));
     assert!(!ignored("99-old.conflist", None).is_warning());
-    let restored = Note::IstioBinaryMissing { path: list };
+    let restored = Note::PeerFileMissing {
+        path: list,
+        peer: Peer::IstioCni,
+        file: "binary",
+    };
     let all = warnings.iter().chain([&restored]);
     assert_snapshot!(
         "warnings",

@@ -1,5 +1,6 @@
 //! The entry is in the list that the runtime loads; files that no runtime loads are passed over.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::node::Node;
 const UNINSTALL_ALL: UninstallOptions = UninstallOptions {
     binary: BinaryRemoval::Always,
     grace: Duration::ZERO,
-    restore_istio_cni: false,
+    restore: BTreeSet::new(),
 };
 
 const LATE_PRIMARY: &str = include_str!("../node-files/late-primary-200-loopback.conf");

@@ -57,8 +57,14 @@ others. docs/istio-cni-values.md lists every value; a test compares the list wit
 {{- $refused = append $refused (printf "%s is %s, a setting of Istio CNI: %s" .name $shown .remedy) -}}
 {{- end -}}
 {{- end -}}
-{{- if not (has .Values.profile (list "asm" "istio")) -}}
-{{- $refused = append $refused (printf "profile is `%s`, but here it is asm or istio, the rules of pods: set one of them; instead of a profile of Istio's chart for a platform, set platform" .Values.profile) -}}
+{{- $profiles := kindIs "slice" .Values.profile | ternary .Values.profile (list .Values.profile) -}}
+{{- range $profiles -}}
+{{- if not (has . (list "asm" "istio" "linkerd" "kuma")) -}}
+{{- $refused = append $refused (printf "profile is `%s`, but here it is asm, istio, linkerd, kuma or a list of them, the meshes to serve: set them; instead of a profile of Istio's chart for a platform, set platform" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (has "asm" $profiles) (has "istio" $profiles) -}}
+{{- $refused = append $refused "profile contains asm and istio, which are for the same pods: set one of them" -}}
 {{- end -}}
 {{- $level := include "mesh-cni.logLevel" . -}}
 {{- if not (has $level (list "debug" "info" "warn" "error")) -}}

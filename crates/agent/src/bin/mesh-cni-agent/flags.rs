@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use mesh_cni_installer::{BinaryRemoval, ConfName, Entry, NodePaths, Settings, UninstallOptions};
+use mesh_cni_installer::{
+    BinaryRemoval, ConfName, Entry, NodePaths, Peer, Settings, UninstallOptions,
+};
 
 use crate::failure::Failure;
 use entry::EntryFlags;
@@ -112,8 +114,11 @@ pub(crate) struct Uninstall {
     /// How long the runtime gets to load the list before the binary is removed
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     grace: u32,
-    /// Restore the entry of Istio CNI that an install replaced, unless Istio CNI has restored it or its
-    /// binary is missing
+    /// Restore the entries of these plugins (istio-cni, linkerd-cni, kuma-cni) that an install replaced,
+    /// except those that the plugin's own agent has restored or whose binary or kubeconfig is missing
+    #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
+    restore: Vec<Peer>,
+    /// The same as --restore istio-cni
     #[arg(long)]
     restore_istio_cni: bool,
     /// Keep the binary in any case
@@ -229,7 +234,8 @@ impl InstallationFlags {
         if let Some(name) = self.mode.owned_name()? {
             settings.owned_name = name;
         }
-        settings.replace_istio_cni = self.mode.replace_istio_cni;
+        settings.replace = self.mode.replaced();
+        settings.network_name.clone_from(&self.mode.network_name);
         settings.api_server = api_server;
         settings
             .account_dir
@@ -257,7 +263,7 @@ impl Uninstall {
                 BinaryRemoval::WhenUnused
             },
             grace: Duration::from_secs(self.grace.into()),
-            restore_istio_cni: self.restore_istio_cni,
+            restore: mode::peers(&self.restore, self.restore_istio_cni),
         }
     }
 }

@@ -26,9 +26,9 @@ pub(super) struct EntryFlags {
     /// Pods of all other namespaces are skipped
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     include_namespaces: Option<Vec<String>>,
-    /// Sets selection and rule set: asm or istio
-    #[arg(long, value_name = "NAME")]
-    profile: Option<String>,
+    /// The meshes to serve: asm or istio, linkerd, kuma. asm and istio set selection and rule set
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    profile: Option<Vec<String>>,
     /// Which pods are redirected: asm, asm-literal or istio
     #[arg(long, value_name = "NAME")]
     selection: Option<String>,
@@ -77,11 +77,15 @@ impl EntryFlags {
                 .filter(|text| !text.is_empty())
                 .map(Value::from)
         };
+        let profile = match self.profile.as_deref() {
+            Some([only]) => text(&Some(only.clone())),
+            _ => list(&self.profile),
+        };
         for (field, value) in [
             ("plugin_log_level", text(&self.plugin_log_level)),
             ("exclude_namespaces", list(&self.exclude_namespaces)),
             ("include_namespaces", list(&self.include_namespaces)),
-            ("profile", text(&self.profile)),
+            ("profile", profile),
             ("selection", text(&self.selection)),
             ("ruleset", text(&self.ruleset)),
             ("ipv6", text(&self.ipv6)),

@@ -1,7 +1,10 @@
 //! The flags that set the mode of plugin chaining, also under their Istio CNI names.
 
+use std::collections::BTreeSet;
+
 use clap::{ArgAction, Args, ValueEnum};
-use mesh_cni_installer::{Chaining, ConfName, Platform};
+use mesh_cni_installer::{Chaining, ConfName, Peer, Platform};
+use mesh_cni_plan::PLUGIN_TYPE;
 
 use crate::failure::Failure;
 
@@ -20,10 +23,17 @@ pub(super) struct ModeFlags {
     /// The file name of the copy in mode owned-first [default: 02-mesh-cni.conflist]
     #[arg(long, env = "ISTIO_OWNED_CNI_CONFIG_FILENAME", value_name = "NAME")]
     owned_cni_config_filename: Option<String>,
-    /// Replace the entry of Istio CNI and keep its equivalent settings; without this flag, a list that
-    /// contains istio-cni is an error
+    /// The name of the network in mode stand-alone, by which pods request it; Kuma's pods request
+    /// kuma-cni
+    #[arg(long, value_name = "NAME", default_value = PLUGIN_TYPE)]
+    pub(super) network_name: String,
+    /// Replace the entries of these plugins (istio-cni, linkerd-cni, kuma-cni) and keep their equivalent
+    /// settings; without this flag, a list that contains such a plugin of a mesh in --profile is an error
+    #[arg(long, value_name = "PLUGIN", value_delimiter = ',')]
+    replace: Vec<Peer>,
+    /// The same as --replace istio-cni
     #[arg(long)]
-    pub(super) replace_istio_cni: bool,
+    replace_istio_cni: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -56,6 +66,10 @@ impl ModeFlags {
         }
     }
 
+    pub(super) fn replaced(&self) -> BTreeSet<Peer> {
+        peers(&self.replace, self.replace_istio_cni)
+    }
+
     pub(super) fn owned_name(&self) -> Result<Option<ConfName>, Failure> {
         let name = self
             .owned_cni_config_filename
@@ -69,4 +83,10 @@ impl ModeFlags {
             })?;
         Ok(name.map(|name| name.as_list()))
     }
+}
+
+/// The named peers, and Istio CNI if the flag of its own is set.
+pub(super) fn peers(named: &[Peer], istio_cni: bool) -> BTreeSet<Peer> {
+    let istio_cni = istio_cni.then_some(Peer::IstioCni);
+    named.iter().copied().chain(istio_cni).collect()
 }
