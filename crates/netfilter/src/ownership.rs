@@ -1,9 +1,10 @@
 //! Ownership: which rules in a namespace are ours.
 //!
 //! A chain is ours by its name. A rule in a built-in chain is ours when it jumps to one of our
-//! chains, and when it reads or writes one of our TPROXY marks. A rule that only excludes an
-//! interface (`-i IF -j RETURN`) contains neither. It is ours where one of our rule sets would put
-//! it:
+//! chains, when its comment begins with a prefix of ours, and when it reads or writes one of our
+//! TPROXY marks. A rule that only excludes an interface (`-i IF -j RETURN`) contains none of these.
+//! If [rules of ours exclude interfaces](Ownership::excludes_interfaces), it is ours where one of
+//! our rule sets would put it:
 //!
 //! - directly before a rule that is ours by the above;
 //! - anywhere, if another built-in chain has such a rule of ours for the same interface, or a rule
@@ -29,6 +30,11 @@ pub struct Ownership {
     /// Marks that are ours by convention, without a chain of ours that sets them. For each, the
     /// mark one above is ours too: TPROXY setups use it for the proxy's own packets.
     pub marks: Cow<'static, [u32]>,
+    /// What comments of our rules begin with: a rule with such a comment is ours in a built-in chain
+    /// too.
+    pub comment_prefixes: Cow<'static, [&'static str]>,
+    /// Whether a rule that only excludes an interface can be ours.
+    pub excludes_interfaces: bool,
 }
 
 impl Ownership {
@@ -51,6 +57,14 @@ impl Ownership {
             .iter()
             .filter(|chain| self.has_chain(&chain.name));
         ours.flat_map(|chain| &chain.rules)
+    }
+
+    fn has_comment_of_ours(&self, rule: &Rule) -> bool {
+        let mut comments = rule.matches.iter().filter_map(Match::as_comment);
+        comments.any(|comment| {
+            let mut prefixes = self.comment_prefixes.iter();
+            prefixes.any(|prefix| comment.starts_with(prefix))
+        })
     }
 
     /// The marks that our chains set for TPROXY, or match.
@@ -126,14 +140,14 @@ pub(crate) fn ours_with_indexes<'found>(
     let wanted = wanted.chain(&chain.name);
     let may_end_with_exclusions = owned.may_end_with_exclusions(chain, found);
     let is_ours = |(index, rule): &(usize, &Rule)| match excluded_interface(rule) {
-        Some(interface) => {
+        Some(interface) if ownership.excludes_interfaces => {
             let rest = &chain.rules[*index..];
             interfaces.contains(interface)
                 || owned.leads_to_ours(rest)
                 || (may_end_with_exclusions
                     && rest.iter().all(|rule| excluded_interface(rule).is_some()))
         }
-        None => owned.contains(rule),
+        Some(_) | None => owned.contains(rule),
     };
     let is_wanted = |rule: &Rule| {
         wanted.is_some_and(|chain| chain.rules.iter().any(|wanted| wanted.is_equivalent(rule)))
@@ -162,7 +176,9 @@ impl<'run> Owned<'run> {
 
     /// Whether the rule is ours, wherever it is.
     fn contains(&self, rule: &Rule) -> bool {
-        self.ownership.jumps_to_ours(rule) || self.uses_marks(rule)
+        self.ownership.jumps_to_ours(rule)
+            || self.ownership.has_comment_of_ours(rule)
+            || self.uses_marks(rule)
     }
 
     /// Whether a rule matches one of our marks, or sets the one above it.

@@ -21,6 +21,8 @@ pub(crate) static OWNERSHIP: Ownership = Ownership {
         OUTPUT_DNS,
     ]),
     marks: Cow::Borrowed(&[1337]),
+    comment_prefixes: Cow::Borrowed(&["mesh/"]),
+    excludes_interfaces: true,
 };
 pub(crate) const DROP: ChainName = ChainName::constant("ISTIO_DROP");
 pub(crate) const INBOUND: ChainName = ChainName::constant("ISTIO_INBOUND");
