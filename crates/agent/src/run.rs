@@ -23,7 +23,7 @@ use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
 use crate::metrics::Metrics;
 use crate::readiness::{Check, CheckState, Readiness};
-use crate::repair::{PodNamespaces, RepairCounters, Repairer};
+use crate::repair::{PodNamespaces, RepairCounters, RepairSettings, Repairer};
 use crate::reported::ReportedPods;
 use crate::settings::ServiceSettings;
 use crate::watch_progress::WatchKind;
@@ -185,10 +185,12 @@ fn used_fields(settings: &ServiceSettings) -> UsedFields {
         namespace_labels: selector
             .as_ref()
             .map(|selector| selector.keys().map(str::to_owned).collect()),
-        init_container: settings
+        init_containers: settings
             .repair
-            .as_ref()
-            .map(|repair| repair.init_container.clone()),
+            .iter()
+            .flat_map(RepairSettings::validations)
+            .map(|validation| validation.name.to_owned())
+            .collect(),
     }
 }
 

@@ -73,10 +73,10 @@ impl PodStatus {
     }
 }
 
-/// Removes what nothing reads: the texts of all containers but this one, and the statuses of containers
+/// Removes what nothing reads: the texts of all containers but these, and the statuses of containers
 /// after the first ones.
-pub(crate) fn retain_used(containers: &mut Vec<Container>, used: Option<&str>) {
-    let is_used = |container: &Container| Some(container.name.as_str()) == used;
+pub(crate) fn retain_used(containers: &mut Vec<Container>, used: &[String]) {
+    let is_used = |container: &Container| used.contains(&container.name);
     let mut number = 0;
     containers.retain_mut(|container| {
         number += 1;

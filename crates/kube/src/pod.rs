@@ -92,12 +92,12 @@ impl Pod {
         self.facts.as_ref().map_or(0, PodFacts::memory_bytes)
     }
 
-    /// The pod without what nothing reads of the statuses of its containers. Repair reads those of this
-    /// init container.
+    /// The pod without what nothing reads of the statuses of its containers. Repair reads those of these
+    /// init containers.
     #[must_use]
-    pub fn only_used_statuses(mut self, init_container: Option<&str>) -> Self {
+    pub fn only_used_statuses(mut self, init_containers: &[String]) -> Self {
         for containers in [&mut self.init_containers, &mut self.containers] {
-            container::retain_used(containers, init_container);
+            container::retain_used(containers, init_containers);
         }
         self
     }

@@ -23,8 +23,8 @@ const MAX_ALL_FACTS_BYTES: usize = 8 << 20;
 pub struct UsedFields {
     /// The keys of the labels of namespaces; `None` if the policy does not need namespaces.
     pub namespace_labels: Option<BTreeSet<String>>,
-    /// The init container whose status repair reads.
-    pub init_container: Option<String>,
+    /// The init containers whose status repair reads.
+    pub init_containers: Vec<String>,
 }
 
 /// An event about one kind of object, in the order in which the API server returns them.
@@ -215,7 +215,7 @@ impl Pods {
 
     fn insert(&mut self, pod: Pod) -> Changes {
         let previous = self.take(&pod.name);
-        let pod = pod.only_used_statuses(self.used.init_container.as_deref());
+        let pod = pod.only_used_statuses(&self.used.init_containers);
         let bytes = pod.facts_bytes();
         let is_kept = bytes <= SMALL_FACTS_BYTES || self.facts_bytes + bytes <= MAX_ALL_FACTS_BYTES;
         let pod = Arc::new(if is_kept { pod } else { pod.too_large() });

@@ -8,10 +8,7 @@ use super::settings::{RepairMethod, RepairSettings};
 use mesh_cni_kube::container::{Container, ContainerState, Termination};
 use mesh_cni_kube::pod::Pod;
 
-/// The exit code of a validation that found that the rules do not redirect.
-const VALIDATION_FAILED: i32 = 126;
-
-/// The same in the termination message of Istio's validation.
+/// What Istio's validation writes in its termination message if the rules do not redirect.
 const VALIDATION_FAILED_MESSAGE: &str = "iptables validation failed";
 
 /// The annotation of the mirror pod of a static pod.
@@ -135,7 +132,7 @@ pub fn diagnose(
         pod,
         history,
         settings,
-        failing: is_failing(pod, &settings.init_container),
+        failing: is_failing(pod, settings),
     };
     match settings.method {
         Some(RepairMethod::InPlace) => case.in_place(),
@@ -161,21 +158,25 @@ impl Observation {
     pub fn new(pod: &Pod, rules: ObservedRules, settings: &RepairSettings) -> Self {
         Self {
             rules,
-            restarts: restarts(pod, &settings.init_container),
+            restarts: restarts(pod, settings),
             addresses: pod.addresses().to_vec(),
         }
     }
 }
 
 /// How often the pod's validation restarted; zero without a validation.
-fn restarts(pod: &Pod, init_container: &str) -> u32 {
-    validation(pod, init_container).map_or(0, |container| container.restarts)
+fn restarts(pod: &Pod, settings: &RepairSettings) -> u32 {
+    validation(pod, settings).map_or(0, |(container, _)| container.restarts)
 }
 
 /// Whether the last result of the pod's validation is that the rules do not redirect.
-fn is_failing(pod: &Pod, init_container: &str) -> bool {
-    let Some(container) = validation(pod, init_container) else {
+fn is_failing(pod: &Pod, settings: &RepairSettings) -> bool {
+    let Some((container, exit_code)) = validation(pod, settings) else {
         return false;
+    };
+    let is_validation_failure = |end: &Termination| {
+        end.exit_code == exit_code
+            || end.exit_code != 0 && end.message.contains(VALIDATION_FAILED_MESSAGE)
     };
     match &container.state {
         ContainerState::Terminated(end) => is_validation_failure(end),
@@ -265,8 +266,8 @@ impl Case<'_> {
 
     /// Removes the label only when the validation has passed: before it ran, the result is unknown.
     fn not_failing(&self) -> Diagnosis {
-        let validation = validation(self.pod, &self.settings.init_container);
-        let passed = validation.is_some_and(|container| match &container.state {
+        let validation = validation(self.pod, self.settings);
+        let passed = validation.is_some_and(|(container, _)| match &container.state {
             ContainerState::Terminated(end) => end.exit_code == 0,
             _ => false,
         });
@@ -279,7 +280,7 @@ impl Case<'_> {
 
     /// The last observation, unless the validation has failed again or the sandbox has changed since.
     fn observation(&self) -> Option<&Observation> {
-        let restarts = restarts(self.pod, &self.settings.init_container);
+        let restarts = restarts(self.pod, self.settings);
         let observation = self.history.observation.as_ref()?;
         let is_current = observation.addresses == self.pod.addresses()
             && (!self.failing || restarts <= observation.restarts);
@@ -289,7 +290,7 @@ impl Case<'_> {
     /// Whether the validation failed again after its rules were as expected. The kubelet restarts it
     /// with a backoff.
     fn failed_with_rules(&self) -> bool {
-        let restarts = restarts(self.pod, &self.settings.init_container);
+        let restarts = restarts(self.pod, self.settings);
         let first = self.history.restarts_with_rules;
         self.failing && first.is_some_and(|first| restarts > first)
     }
@@ -308,15 +309,13 @@ fn has_label(pod: &Pod, (key, value): &(String, String)) -> bool {
     labels.is_ok_and(|labels| labels.get(key) == Some(value))
 }
 
-fn validation<'pod>(pod: &'pod Pod, name: &str) -> Option<&'pod Container> {
-    pod.init_containers
-        .iter()
-        .find(|container| container.name == name)
-}
-
-fn is_validation_failure(end: &Termination) -> bool {
-    end.exit_code == VALIDATION_FAILED
-        || end.exit_code != 0 && end.message.contains(VALIDATION_FAILED_MESSAGE)
+/// The init container that validates the rules, and the exit code with which it fails.
+fn validation<'pod>(pod: &'pod Pod, settings: &RepairSettings) -> Option<(&'pod Container, i32)> {
+    pod.init_containers.iter().find_map(|container| {
+        let mut validations = settings.validations();
+        let known = validations.find(|validation| validation.name == container.name)?;
+        Some((container, known.exit_code))
+    })
 }
 
 impl History {

@@ -1,5 +1,7 @@
 //! The settings of repair.
 
+use mesh_cni_selector::{Marks, Mesh};
+
 /// What to do about pods that run without their rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,7 +12,8 @@ pub struct RepairSettings {
     pub label_pods: bool,
     /// The key and the value of the label.
     pub label: (String, String),
-    /// The init container that validates the rules: if it fails, the pod is broken.
+    /// The init container of Istio that validates the rules: if it fails, the pod is broken. Those of other meshes have
+    /// fixed names.
     pub init_container: String,
 }
 
@@ -23,13 +26,42 @@ pub enum RepairMethod {
     Delete,
 }
 
+/// An init container that fails if the rules are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation<'name> {
+    /// Its name.
+    pub name: &'name str,
+    /// The exit code with which it fails.
+    pub exit_code: i32,
+}
+
+impl RepairSettings {
+    /// The init containers that validate the rules, one of each mesh.
+    pub fn validations(&self) -> impl Iterator<Item = Validation<'_>> {
+        Mesh::ALL.into_iter().map(|mesh| {
+            let Marks {
+                validation,
+                validation_failed,
+                ..
+            } = mesh.marks();
+            Validation {
+                name: match mesh {
+                    Mesh::Istio => &self.init_container,
+                    Mesh::Linkerd | Mesh::Kuma => validation,
+                },
+                exit_code: *validation_failed,
+            }
+        })
+    }
+}
+
 impl Default for RepairSettings {
     fn default() -> Self {
         Self {
             method: Some(RepairMethod::InPlace),
             label_pods: false,
             label: ("cni.istio.io/uninitialized".to_owned(), "true".to_owned()),
-            init_container: "istio-validation".to_owned(),
+            init_container: Mesh::Istio.marks().validation.to_owned(),
         }
     }
 }

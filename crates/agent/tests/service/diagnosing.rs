@@ -284,3 +284,33 @@ fn only_the_configured_label_counts() {
     let ours = without(failing(3), &["metadata", "labels", "mesh"], json!("broken"));
     assert!(outcome(&selected("", ours), &settings).starts_with("broken"));
 }
+
+/// A pod whose init container of that name ended with that code.
+fn with_validation(name: &str, code: i32) -> Pod {
+    let mut pod = validating(&back_off(), &ended(code), 1);
+    pod["status"]["initContainerStatuses"][0]["name"] = json!(name);
+    Pod::from_object(&pod).unwrap()
+}
+
+#[test]
+fn each_mesh_has_a_validation_and_an_exit_code() {
+    let mut settings = RepairSettings::default();
+    settings.method = Some(RepairMethod::Delete);
+    settings.init_container = "validate".to_owned();
+    let is_broken = |name: &str, code: i32| {
+        let pod = with_validation(name, code);
+        let diagnosis = diagnose(&pod, &Expected::Rules, &History::default(), &settings);
+        diagnosis == Diagnosis::Act(Action::Delete)
+    };
+    for (name, code) in [
+        ("validate", 126),
+        ("linkerd-network-validator", 95),
+        ("kuma-validation", 1),
+    ] {
+        assert!(is_broken(name, code), "{name}");
+        for other in [0, 1, 95, 126, 137].into_iter().filter(|other| *other != code) {
+            assert!(!is_broken(name, other), "{name} with exit code {other}");
+        }
+    }
+    assert!(!is_broken("istio-validation", 126), "another name is configured");
+}

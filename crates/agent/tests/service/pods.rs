@@ -248,7 +248,7 @@ fn only_the_status_that_repair_reads_is_kept_and_wherever_it_is() {
     statuses.push(status("istio-validation".to_owned()));
     object["status"]["initContainerStatuses"] = json!(statuses);
     let mut used = UsedFields::default();
-    used.init_container = Some("istio-validation".to_owned());
+    used.init_containers = vec!["istio-validation".to_owned()];
     let mut pods = Pods::new(used);
     pods.apply(WatchEvent::Apply(read(&object)));
     let kept = pods.by_uid("c").unwrap();
