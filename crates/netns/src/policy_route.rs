@@ -30,10 +30,13 @@ pub(crate) fn add(family: Family, routing: PolicyRouting) -> io::Result<()> {
     netlink.change(Request::SetLinkUp(LinkUp(LOOPBACK)), 0)?;
     let new = NLM_F_CREATE | NLM_F_EXCL;
     // The route first, so that no rule leads to an empty table.
-    let route = Request::NewRoute(route(family, routing));
-    unless(Errno::EEXIST, netlink.change(route, new))?;
-    let rule = Request::NewRule(rule(family, routing));
-    unless(Errno::EEXIST, netlink.change(rule, new))
+    let mut route = route(family, routing);
+    route.header.protocol = RouteProtocol::Boot;
+    unless(Errno::EEXIST, netlink.change(Request::NewRoute(route), new))?;
+    let mut rule = rule(family, routing);
+    let protocol = RuleAttribute::Protocol(RouteProtocol::Boot);
+    rule.attributes.push(protocol);
+    unless(Errno::EEXIST, netlink.change(Request::NewRule(rule), new))
 }
 
 /// Removes the routing that was found, unless it is the wanted one. A wanted one in the same table keeps
@@ -80,17 +83,17 @@ pub(crate) fn existing(
 
 /// The routing of a rule that selects a table for all packets with that mark.
 fn routing_of(rule: &RuleMessage, mark: Mark) -> Option<PolicyRouting> {
-    let (mut value, mut mask, mut table, mut priority) = (None, None, None, None);
+    let (mut marked, mut table, mut priority) = ((None, None), None, None);
     for attribute in &rule.attributes {
         match attribute {
-            RuleAttribute::FwMark(found) => value = Some(*found),
-            RuleAttribute::FwMask(found) => mask = Some(*found),
+            RuleAttribute::FwMark(found) => marked.0 = Some(*found),
+            RuleAttribute::FwMask(found) => marked.1 = Some(*found),
             RuleAttribute::Table(found) => table = Some(*found),
             RuleAttribute::Priority(found) => priority = Some(*found),
             _ => {}
         }
     }
-    let is_marked = (value, mask) == (Some(mark.value), Some(mark.mask));
+    let is_marked = marked == (Some(mark.value), Some(mark.mask));
     (is_marked && rule.header.action == RuleAction::ToTable).then_some(PolicyRouting {
         mark,
         table: table?,
@@ -98,6 +101,7 @@ fn routing_of(rule: &RuleMessage, mark: Mark) -> Option<PolicyRouting> {
     })
 }
 
+/// Without a protocol, which names who added it: to remove a rule, whoever that was.
 fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
     let mut rule = RuleMessage::default();
     rule.header = RuleHeader {
@@ -109,18 +113,17 @@ fn rule(family: Family, routing: PolicyRouting) -> RuleMessage {
         RuleAttribute::FwMark(routing.mark.value),
         RuleAttribute::FwMask(routing.mark.mask),
         RuleAttribute::Table(routing.table),
-        RuleAttribute::Protocol(RouteProtocol::Boot),
     ];
     rule.attributes
         .extend(routing.priority.map(RuleAttribute::Priority));
     rule
 }
 
+/// Without a protocol, like [`rule`].
 fn route(family: Family, routing: PolicyRouting) -> RouteMessage {
     let mut route = RouteMessage::default();
     route.header = RouteHeader {
         address_family: address_family(family),
-        protocol: RouteProtocol::Boot,
         scope: match family {
             Family::V4 => RouteScope::Host,
             // Routes of IPv6 have no scope.

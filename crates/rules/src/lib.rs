@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ambient;
 pub mod chains;
 pub mod istio;
 pub mod kuma;

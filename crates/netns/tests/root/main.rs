@@ -5,6 +5,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a failed test panics")]
 
 mod addresses;
+mod ambient;
 mod apply;
 mod atomic;
 #[path = "../../../cli/tests/root/control_group.rs"]

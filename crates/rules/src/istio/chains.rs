@@ -22,10 +22,14 @@ pub const TPROXY: ChainName = ChainName::constant("ISTIO_TPROXY");
 /// Selects the DNS queries that are captured.
 pub const OUTPUT_DNS: ChainName = ChainName::constant("ISTIO_OUTPUT_DNS");
 
+/// The rules for packets that arrive in [ambient mode](crate::ambient). It is ours with a sidecar too,
+/// because a pod can change from one to the other.
+pub const PREROUTING_RULES: ChainName = ChainName::constant("ISTIO_PRERT");
+
 /// All of our chains, in the order of their first use in a full rule set.
 ///
 /// A listing shows them in this order.
-pub const OURS: [ChainName; 9] = [
+pub const OURS: [ChainName; 10] = [
     DROP,
     INBOUND,
     REDIRECT,
@@ -34,5 +38,6 @@ pub const OURS: [ChainName; 9] = [
     TPROXY,
     OUTPUT_RULES,
     OUTPUT_DNS,
+    PREROUTING_RULES,
     REJECT_IPV6,
 ];

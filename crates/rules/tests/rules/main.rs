@@ -1,5 +1,6 @@
 //! Tests of the public interface of the rules crate.
 
+mod ambient;
 mod anchor;
 mod compile;
 mod complete;

@@ -1,0 +1,3 @@
+//! The chains of ambient mode.
+
+pub use crate::istio::chains::{OUTPUT_RULES, PREROUTING_RULES};
