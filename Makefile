@@ -5,7 +5,7 @@ CARGOFLAGS ?=
 TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 BENCH_ARGS ?= --warm-up-time 0.5 --measurement-time 2
 # Features that a crate's tests require.
-TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-cli/schema
+TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-agent/schema,mesh-cni-cli/schema
 # Crates whose tests behind the feature `root-tests` need root.
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
 # Features whose tests need a Kubernetes node: `make cluster-test` runs them.

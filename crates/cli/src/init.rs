@@ -8,6 +8,7 @@ pub(crate) mod flags;
 mod go;
 mod groups;
 mod interception;
+pub(crate) mod report;
 mod resolv_conf;
 mod settings;
 mod validation;
@@ -18,18 +19,17 @@ use std::{fs, io, thread};
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_netfilter::{RuleSet, render, transaction};
-use mesh_cni_netns::{
-    ApplyError, BackendChoice, Change, NetNs, OpenError, Xtables, apply, read, remove,
-};
+use mesh_cni_netns::{ApplyError, BackendChoice, NetNs, OpenError, Xtables, apply, read, remove};
 use mesh_cni_rules::Mesh;
 use mesh_cni_rules::is_usable;
 use mesh_cni_rules::istio::interception::DnsCapture;
 use mesh_cni_rules::istio::{Dialect, Interception, OWNERSHIP, compile};
 
-use crate::console::Console;
+use crate::arguments::{InitArguments, Output};
+use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
 use error::SettingError;
-use flags::GivenFlags;
+use report::{Action, Report, ShownChange, Validated};
 use settings::Settings;
 use validation::Validation;
 
@@ -44,54 +44,27 @@ struct Request {
     namespace: Option<NetNs>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Action {
-    Apply,
-    Print,
-    Check,
-    Remove,
-    PrintRemoval,
-}
-
-impl Action {
-    /// Whether rules are compiled, to be applied or printed.
-    fn compiles(self) -> bool {
-        match self {
-            Self::Apply | Self::Print => true,
-            Self::Check | Self::Remove | Self::PrintRemoval => false,
-        }
-    }
-}
-
 /// Reads the settings, and does what they ask for.
-pub(crate) fn run(given: &GivenFlags, console: &mut Console<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(arguments: &InitArguments, console: &mut Console<'_>) -> Result<Exit, Failure> {
     // A value that is not UTF-8 becomes one that does not parse, and is refused.
     let lookup = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
-    let mut settings = Settings::new(given, &lookup, &read_file);
+    let mut settings = Settings::new(&arguments.flags, &lookup, &read_file);
     let mut request = read_request(&mut settings).map_err(Failure::wrong)?;
     request.namespace = open_namespace(&settings)?;
     for warning in &settings.warnings {
         console.warn(warning);
     }
-    let addresses = if request.action.compiles() || request.validation.is_some() {
-        request.addresses()?
-    } else {
-        Vec::new()
+    let mut report = Report::new(request.action);
+    let done = request.execute(&settings, &mut report, console);
+    let text = match arguments.output {
+        Output::Text => report.text(),
+        Output::Json => json(&report),
     };
-    if request.action.compiles() {
-        check_families(&request, &addresses, &settings, console)?;
+    // What was done before a failure is a result, too.
+    if done.is_ok() || report.has_result() {
+        console.result(&text)?;
     }
-    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    match request.action {
-        Action::Check => console.note("--skip-rule-apply: the settings are valid, nothing changed"),
-        Action::Print => print(&request, &addresses, console)?,
-        Action::Apply => apply_rules(&request, &addresses, &xtables, console)?,
-        Action::Remove => remove_rules(&request, &xtables, console)?,
-        Action::PrintRemoval => print_removal(&request, &xtables, console)?,
-    }
-    if let Some(validation) = &request.validation {
-        validate(validation, &request, &addresses, console)?;
-    }
+    done?;
     Ok(Exit::Done)
 }
 
@@ -177,11 +150,7 @@ fn check_families(
     Ok(())
 }
 
-fn print(
-    request: &Request,
-    addresses: &[IpAddr],
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
+fn print(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>) -> String {
     if !addresses.iter().copied().any(is_usable) {
         console.warn(
             "the namespace has only loopback and link-local addresses: printing IPv4 rules only; \
@@ -189,9 +158,8 @@ fn print(
         );
     }
     let rule_sets = rule_sets(request, addresses, console);
-    let text: String = rule_sets.iter().map(render::restore).collect();
     note_routing("also needs", &rule_sets, console);
-    Ok(console.result(&text)?)
+    rule_sets.iter().map(render::restore).collect()
 }
 
 fn apply_rules(
@@ -199,7 +167,7 @@ fn apply_rules(
     addresses: &[IpAddr],
     xtables: &Xtables,
     console: &mut Console<'_>,
-) -> Result<(), Failure> {
+) -> Result<ShownChange, Failure> {
     if !addresses.iter().copied().any(is_usable) {
         let error = "the namespace has only loopback and link-local addresses";
         return Err(Failure::environment(error).hint(
@@ -216,59 +184,46 @@ fn apply_rules(
         &rule_sets,
     )
     .map_err(unapplied)?;
-    let families: Vec<_> = rule_sets.iter().map(|set| set.family.to_string()).collect();
-    let families = families.join(" and ");
-    console.line(format_args!(
-        "{families} rules {} by {}",
-        applied.change, applied.backend
-    ))?;
-    Ok(())
+    let families: Vec<_> = rule_sets.iter().map(|set| set.family).collect();
+    Ok(ShownChange::new(&applied, &families))
 }
 
-fn remove_rules(
-    request: &Request,
-    xtables: &Xtables,
-    console: &mut Console<'_>,
-) -> Result<(), Failure> {
+fn remove_rules(request: &Request, xtables: &Xtables) -> Result<ShownChange, Failure> {
     let removed =
         remove(&request.target()?, xtables, request.backend, Mesh::Istio).map_err(unapplied)?;
-    if removed.change == Change::Removed {
-        console.line(format_args!("rules removed by {}", removed.backend))?;
-    }
-    Ok(())
+    Ok(ShownChange::new(&removed, &[]))
 }
 
 fn print_removal(
     request: &Request,
     xtables: &Xtables,
     console: &mut Console<'_>,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let found = read(&request.target()?, xtables, request.backend, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
-    let text: String = found
-        .rule_sets
-        .iter()
-        .map(|rules| transaction::remove(rules, &OWNERSHIP))
-        .collect();
     note_routing("also removes", &found.rule_sets, console);
-    Ok(console.result(&text)?)
+    let removals = found.rule_sets.iter();
+    Ok(removals
+        .map(|rules| transaction::remove(rules, &OWNERSHIP))
+        .collect())
 }
 
 fn validate(
     validation: &Validation,
     request: &Request,
     addresses: &[IpAddr],
-    console: &mut Console<'_>,
+    report: &mut Report,
 ) -> Result<(), Failure> {
     for family in request.interception.families(addresses) {
         let probe = validation
             .probe(&request.interception, family, addresses)
             .map_err(validation::failure)?;
         let redirected = request.run(|| probe.send())?.map_err(validation::failure)?;
-        console.line(format_args!(
-            "{family} rules validated: a connection to {} arrived at port {}",
-            redirected.original, redirected.capture
-        ))?;
+        report.validated.push(Validated {
+            family: family.to_string(),
+            original: redirected.original,
+            port: redirected.capture,
+        });
     }
     Ok(())
 }
@@ -306,6 +261,38 @@ fn note_routing(effect: &str, rule_sets: &[RuleSet], console: &mut Console<'_>) 
 }
 
 impl Request {
+    fn execute(
+        &self,
+        settings: &Settings<'_>,
+        report: &mut Report,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        let addresses = if self.action.compiles() || self.validation.is_some() {
+            self.addresses()?
+        } else {
+            Vec::new()
+        };
+        if self.action.compiles() {
+            check_families(self, &addresses, settings, console)?;
+        }
+        let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+        match self.action {
+            Action::Check => {
+                console.note("--skip-rule-apply: the settings are valid, nothing changed");
+            }
+            Action::Print => report.rules = Some(print(self, &addresses, console)),
+            Action::Apply => {
+                report.changed = Some(apply_rules(self, &addresses, &xtables, console)?);
+            }
+            Action::Remove => report.changed = Some(remove_rules(self, &xtables)?),
+            Action::PrintRemoval => report.rules = Some(print_removal(self, &xtables, console)?),
+        }
+        if let Some(validation) = &self.validation {
+            validate(validation, self, &addresses, report)?;
+        }
+        Ok(())
+    }
+
     fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
         self.run(mesh_cni_netns::addresses)?
             .map_err(|error| Failure::environment(error).about("cannot read the addresses"))

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::check as check_command;
 use crate::console::Console;
-use crate::{bundle, diff, effect, explain, pods, select, status, verify, version};
+use crate::{bundle, diff, effect, explain, init, pods, select, status, verify, version};
 
 /// The name of each command, and the schema of its result.
 fn all() -> Vec<(&'static str, Schema)> {
@@ -25,6 +25,7 @@ fn all() -> Vec<(&'static str, Schema)> {
         ("check", of::<check_command::report::Report>()),
         ("diff", of::<diff::report::Document>()),
         ("explain", of::<Vec<explain::report::Document>>()),
+        ("init", of::<init::report::Report>()),
         ("pods", of::<pods::document::Document>()),
         ("render", of::<effect::PodEffect>()),
         ("select", of::<select::Report>()),
@@ -69,7 +70,7 @@ fn every_checked_in_schema_is_that_of_a_command() {
         .collect();
     let found = fs::read_dir(directory()).unwrap();
     let found = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    // The agent's own test checks these.
+    // A test of the agent checks these.
     let found: BTreeSet<_> = found.filter(|name| !name.starts_with("agent-")).collect();
     assert_eq!(found, known);
 }
@@ -127,9 +128,10 @@ fn what_commands_print_has_the_form_of_their_schemas() {
             .join(pod)
     }) {
         let pod = pod.to_str().unwrap();
-        let commands: [&[&str]; 3] = [
+        let commands: [&[&str]; 4] = [
             &["select", "--pod", pod, "--output", "json"],
             &["render", "--pod", pod, "--output", "json"],
+            &["init", "-n", "-b", "*", "--output", "json"],
             &[
                 "explain",
                 "--pod",

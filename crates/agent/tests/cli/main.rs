@@ -131,6 +131,25 @@ fn install_status_and_uninstall() {
     );
 }
 
+/// Without an agent no ADD works, if the plugin's pod source is the agent.
+#[test]
+fn a_plugin_that_needs_the_agent_does_not_work_without_it() {
+    let node = Node::with(&[("10-calico.conflist", CALICO)]);
+    for (pod_source, code) in [("agent", 1), ("auto", 0), ("runtime", 0)] {
+        node.transcript("install", &["--pod-source", pod_source]);
+        let text = node.transcript("status", &[]);
+        assert!(
+            text.contains(&format!("exit {code}\n")),
+            "{pod_source}: {text}"
+        );
+        let why = "updating: no agent has run here, and the plugin needs its answers: \
+                   NODE/run/agent.sock does not exist\n";
+        assert_eq!(text.contains(why), code == 1, "{pod_source}: {text}");
+        let json = node.transcript("status", &["--output", "json"]);
+        assert_eq!(json.contains(r#""state":"updating""#), code == 1, "{json}");
+    }
+}
+
 #[test]
 fn bad_input_and_failing_nodes() {
     let node = Node::with(&[("10-broken.conflist", "{\"name\"")]);

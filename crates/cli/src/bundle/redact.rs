@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use mesh_cni_plan::MeshConf;
 use mesh_cni_selector::PodFacts;
 use serde_json::{Map, Value, json};
 
@@ -24,25 +25,8 @@ const CONF_KEYS: [&str; 11] = [
     "dst",
 ];
 
-/// The fields of our own entry whose text is kept, beside those of every configuration. A new field of
-/// the configuration is removed until it is added here.
-const OWN_KEYS: [&str; 15] = [
-    "plugin_log_level",
-    "exclude_namespaces",
-    "include_namespaces",
-    "exclude_namespace_selector",
-    "cni_agent_run_dir",
-    "pod_namespace",
-    "agent_daemonset",
-    "profile",
-    "selection",
-    "ruleset",
-    "ipv6",
-    "backend",
-    "pod_source",
-    "pod_dir",
-    "kubeconfig",
-];
+/// The field of our own entry with annotations.
+const DEFAULTS: &str = "defaults";
 
 /// The annotations whose values are kept: settings of redirection.
 const ANNOTATIONS: [&str; 3] = [
@@ -74,7 +58,8 @@ fn redacted(value: &Value, is_ours: bool, key: Option<&str>) -> Value {
             let is_ours = crate::input::is_ours(value);
             let field = |(key, value): (&String, &Value)| {
                 let value = match value {
-                    Value::Object(defaults) if is_ours && key == "defaults" => settings(defaults),
+                    Value::Object(defaults) if is_ours && key == DEFAULTS => settings(defaults),
+                    _ if is_ours && key == DEFAULTS => json!(REMOVED),
                     value => redacted(value, is_ours, Some(key)),
                 };
                 (key.clone(), value)
@@ -86,8 +71,9 @@ fn redacted(value: &Value, is_ours: bool, key: Option<&str>) -> Value {
             items.iter().map(item).collect()
         }
         Value::String(_) => {
+            // The fields of our own entry contain no secrets.
             let is_kept = key
-                .is_some_and(|key| CONF_KEYS.contains(&key) || is_ours && OWN_KEYS.contains(&key));
+                .is_some_and(|key| CONF_KEYS.contains(&key) || is_ours && MeshConf::is_field(key));
             if is_kept {
                 value.clone()
             } else {

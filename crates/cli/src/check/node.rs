@@ -29,7 +29,7 @@ pub(crate) struct Node {
     pub(crate) kubelet: String,
 }
 
-/// How a distribution is recognized.
+/// How a distribution is recognized, if the kubelet's version does not show it.
 struct Sign {
     /// Its name. If the installer knows the name, it knows the directories.
     name: &'static str,
@@ -55,15 +55,15 @@ const SIGNS: &[Sign] = &[
     },
     Sign {
         name: "k3d",
-        matches: |node| node.kubelet.contains("+k3s") && node.os_image.starts_with("K3s"),
+        matches: |node| node.os_image.starts_with("K3s"),
     },
     Sign {
         name: "k3s",
-        matches: |node| node.kubelet.contains("+k3s") || node.provider.starts_with("k3s://"),
+        matches: |node| node.provider.starts_with("k3s://"),
     },
     Sign {
         name: "rke2",
-        matches: |node| node.kubelet.contains("+rke2") || node.provider.starts_with("rke2://"),
+        matches: |node| node.provider.starts_with("rke2://"),
     },
     Sign {
         name: "microk8s",
@@ -75,15 +75,11 @@ const SIGNS: &[Sign] = &[
     },
     Sign {
         name: "gke",
-        matches: |node| {
-            node.has_label("cloud.google.com/gke-nodepool") || node.kubelet.contains("-gke.")
-        },
+        matches: |node| node.has_label("cloud.google.com/gke-nodepool"),
     },
     Sign {
         name: "eks",
-        matches: |node| {
-            node.has_label("eks.amazonaws.com/nodegroup") || node.kubelet.contains("-eks-")
-        },
+        matches: |node| node.has_label("eks.amazonaws.com/nodegroup"),
     },
     Sign {
         name: "aks",
@@ -101,7 +97,8 @@ impl Node {
     /// The name of its distribution, if it is known.
     pub(crate) fn platform(&self) -> Option<&'static str> {
         let sign = SIGNS.iter().find(|sign| (sign.matches)(self));
-        sign.map(|sign| sign.name)
+        let of_version = || Platform::of_version(&self.kubelet).map(|platform| platform.name);
+        sign.map(|sign| sign.name).or_else(of_version)
     }
 
     /// What the installer knows of its distribution; `None` for one with the usual directories.

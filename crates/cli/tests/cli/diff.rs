@@ -115,16 +115,13 @@ fn diff_with_saved(change: impl FnOnce(&mut Vec<Value>)) -> Ended {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("old.json");
     std::fs::write(&path, json!(saved).to_string()).unwrap();
-    let (path, empty) = (
-        path.display().to_string(),
-        directory.path().display().to_string(),
-    );
+    let path = path.display().to_string();
     Run::new(&[
         "diff",
         "--rules-old",
         &path,
         "--cni-conf-dir",
-        &empty,
+        "tests",
         "--pods",
         "-",
     ])

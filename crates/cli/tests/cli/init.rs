@@ -319,3 +319,14 @@ fn a_check_of_the_settings_changes_nothing() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
     assert!(ended.stderr.starts_with("note: --skip-rule-apply"));
 }
+
+#[test]
+fn json_has_the_rules_of_a_dry_run() {
+    let flags = ["init", "-n", "-i", "*", "-b", "*"];
+    let text = run(&flags).result();
+    let json = run(&[&flags[..], &["--output", "json"]].concat()).result();
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["action"], "print");
+    assert_eq!(document["rules"], text);
+    assert_eq!(document["changed"], serde_json::Value::Null);
+}

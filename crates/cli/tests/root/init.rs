@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::machine::exclusive;
+use crate::schema;
 use crate::scratch::Scratch;
 
 const ALL: [&str; 4] = ["-i", "*", "-b", "*"];
@@ -17,6 +20,14 @@ fn rules_are_created_kept_replaced_and_removed() {
         let result = |change: &str| format!("IPv4 rules {change} by {backend}\n");
         assert_eq!(scratch.done(&chosen), result("created"));
         assert_eq!(scratch.done(&chosen), result("unchanged"));
+        let json = |flags: &[&str]| {
+            let text = scratch.done(&[flags, &["--output", "json"]].concat());
+            let document: Value = serde_json::from_str(&text).unwrap();
+            schema::assert_valid("init", &document);
+            document["changed"].clone()
+        };
+        let unchanged = json!({"change": "unchanged", "backend": backend, "families": ["IPv4"]});
+        assert_eq!(json(&chosen), unchanged);
         assert_eq!(scratch.done(&changed), result("replaced"));
         let save = format!("iptables-{binary}-save");
         let saved = scratch.inside(&[&save, "-t", "nat"]);

@@ -107,6 +107,11 @@ const FIELDS: [&str; 17] = [
 ];
 
 impl MeshConf {
+    /// Whether the plugin's entry has a field of that name, beside those of every network configuration.
+    pub fn is_field(name: &str) -> bool {
+        FIELDS.contains(&name)
+    }
+
     /// Reads the plugin's entry from JSON text.
     pub fn from_json(json: &str) -> Result<Decoded, ConfError> {
         Self::decode(&serde_json::from_str(json)?)
@@ -129,7 +134,7 @@ impl MeshConf {
     pub fn decode(entry: &Map<String, Value>) -> Result<Decoded, ConfError> {
         let fields: Map<_, _> = entry
             .iter()
-            .filter(|(key, _)| FIELDS.contains(&key.as_str()))
+            .filter(|(key, _)| Self::is_field(key))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let mut conf: Self = serde_path_to_error::deserialize(Value::Object(fields))

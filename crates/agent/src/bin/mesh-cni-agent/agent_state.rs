@@ -6,14 +6,17 @@ use std::time::Duration;
 use mesh_cni_agent_api::{
     AgentState as State, AgentStatus, Client, RepairStatus, SOCKET_FILE, path,
 };
+use mesh_cni_plan::PodSourceName;
 
 /// The time limit for the request.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of the agent.
 pub(crate) enum AgentState {
-    /// No agent has run here.
+    /// No agent has run here, and the plugin needs none.
     None,
+    /// No agent has run here, so this socket does not exist, but the plugin needs it.
+    Missing(PathBuf),
     /// It answers.
     Answers(Box<AgentStatus>),
     /// Its socket exists, but it does not answer.
@@ -21,11 +24,14 @@ pub(crate) enum AgentState {
 }
 
 impl AgentState {
-    /// Requests the state on the socket in that directory.
-    pub(crate) fn request(run_dir: &Path) -> Self {
+    /// Requests the state on the socket in that directory. The plugin reads pods where its entry says.
+    pub(crate) fn request(run_dir: &Path, pod_source: Option<PodSourceName>) -> Self {
         let socket = run_dir.join(SOCKET_FILE);
         if !socket.exists() {
-            return Self::None;
+            return match pod_source {
+                Some(PodSourceName::Agent) => Self::Missing(socket),
+                _ => Self::None,
+            };
         }
         request_status(&socket).map_or(Self::Silent(socket), |status| {
             Self::Answers(Box::new(status))
@@ -37,6 +43,13 @@ impl AgentState {
         match self {
             Self::None => None,
             Self::Answers(status) => Some((status.state.as_str(), status.why.clone())),
+            Self::Missing(socket) => Some((
+                State::Updating.as_str(),
+                format!(
+                    "no agent has run here, and the plugin needs its answers: {} does not exist",
+                    socket.display()
+                ),
+            )),
             Self::Silent(socket) => Some((
                 State::Updating.as_str(),
                 format!("no agent answers on {}", socket.display()),
@@ -44,12 +57,12 @@ impl AgentState {
         }
     }
 
-    /// Whether every check passes; also without an agent.
+    /// Whether every check passes; also without an agent that the plugin does not need.
     pub(crate) fn is_good(&self) -> bool {
         match self {
             Self::None => true,
             Self::Answers(status) => status.state == State::Running,
-            Self::Silent(_) => false,
+            Self::Missing(_) | Self::Silent(_) => false,
         }
     }
 

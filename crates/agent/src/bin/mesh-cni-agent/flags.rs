@@ -137,7 +137,8 @@ pub(crate) struct Uninstall {
 
 /// Report whether binary and entry are installed, and the state of the agent if one runs
 ///
-/// The agent is `running` or `updating`, with the reason. Exit code 0 if nothing is wrong, 1 otherwise.
+/// The agent is `running` or `updating`, with the reason. Exit code 0 if nothing is wrong, 1 otherwise: also
+/// without an agent, if the plugin's pod source is `agent`.
 #[derive(Args)]
 #[command(after_help = "Example: mesh-cni-agent status --output json")]
 pub(crate) struct StatusFlags {

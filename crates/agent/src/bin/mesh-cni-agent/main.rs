@@ -6,14 +6,18 @@ mod agent_state;
 mod documents;
 mod failure;
 mod flags;
+mod json;
 mod pods;
 mod probe;
 mod report;
+#[cfg(all(test, feature = "schema"))]
+mod schemas;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use mesh_cni_installer::{Installation, Settings, install, status, uninstall};
+use mesh_cni_plan::MeshConf;
 
 use agent_state::AgentState;
 use failure::Failure;
@@ -84,7 +88,9 @@ fn run_status(flags: &StatusFlags) -> Result<ExitCode, Failure> {
     let plugin_binary = Some(plugin_binary.as_path()).filter(|path| path.is_file());
     let paths = flags.paths.paths()?;
     let status = status(&paths, flags.conf_name.name()?.as_ref(), plugin_binary)?;
-    let agent = AgentState::request(&paths.run_dir);
+    let entry = status.entry.as_ref();
+    let conf = entry.and_then(|entry| MeshConf::decode(entry).ok());
+    let agent = AgentState::request(&paths.run_dir, conf.map(|decoded| decoded.conf.pod_source));
     report::print_status(flags.output.output, &status, &agent)?;
     Ok(match status.installation {
         Installation::Installed if agent.is_good() => ExitCode::SUCCESS,

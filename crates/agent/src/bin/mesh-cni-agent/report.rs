@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use mesh_cni_agent_api::{PodList, Refusals};
-use mesh_cni_installer::{Installation, NodeStatus, Outcome, Progress, Step, error_chain};
-use mesh_cni_text::{escaped_json, escaped_lines};
-use serde_json::{Value, json};
+use mesh_cni_installer::{NodeStatus, Outcome, Progress, error_chain};
+use mesh_cni_text::escaped_lines;
 
 use crate::agent_state::AgentState;
 use crate::failure::Failure;
 use crate::flags::Format;
+use crate::json::{InstallDocument, StatusDocument, document};
 
 /// Prints the steps of an installation as they are done.
 pub(crate) struct StepPrinter {
@@ -44,7 +44,7 @@ impl StepPrinter {
                     self.print(&note.to_string());
                 }
             }
-            Format::Json => self.print(&outcome_json(outcome).to_string()),
+            Format::Json => self.print(&document(&InstallDocument::from(outcome))),
         }
         self.printed.map_err(|error| Failure::stdout(&error))?;
         Ok(ExitCode::SUCCESS)
@@ -66,7 +66,7 @@ pub(crate) fn print_status(
 ) -> Result<(), Failure> {
     let text = match format {
         Format::Text => status_text(status, agent),
-        Format::Json => escaped_json(&status_json(status, agent).to_string()).into_owned(),
+        Format::Json => document(&StatusDocument::new(status, agent)),
     };
     writeln!(io::stdout().lock(), "{}", escaped_lines(&text))
         .map_err(|error| Failure::stdout(&error))
@@ -76,7 +76,7 @@ pub(crate) fn print_status(
 pub(crate) fn print_pods(format: Format, list: &PodList) -> Result<(), Failure> {
     let text = match format {
         Format::Text => pods_text(list),
-        Format::Json => escaped_json(&json!(list).to_string()).into_owned(),
+        Format::Json => document(list),
     };
     writeln!(io::stdout().lock(), "{}", escaped_lines(&text))
         .map_err(|error| Failure::stdout(&error))
@@ -128,54 +128,8 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
         .join("\n")
 }
 
-fn status_json(status: &NodeStatus, agent: &AgentState) -> Value {
-    let reasons: Vec<_> = status.problems.iter().map(ToString::to_string).collect();
-    let nested: Vec<_> = status
-        .nested
-        .iter()
-        .map(|entry| json!({"conf": entry.conf, "at": entry.at}))
-        .collect();
-    let mut document = json!({
-        "status": installation_word(status.installation),
-        "conf": status.conf,
-        "reasons": reasons,
-    });
-    if !nested.is_empty() {
-        document["nested"] = Value::from(nested);
-    }
-    if !status.notes.is_empty() {
-        document["notes"] = status.notes.iter().map(ToString::to_string).collect();
-    }
-    if let Some((state, why)) = agent.summary() {
-        document["state"] = Value::from(state);
-        document["why"] = Value::from(why);
-    }
-    if let AgentState::Answers(status) = agent {
-        document["agent"] = json!(status);
-    }
-    document
-}
-
 pub(crate) fn warn(message: &str) {
     print_error(&format!("warning: {message}"));
-}
-
-fn outcome_json(outcome: &Outcome) -> Value {
-    let notes: Vec<_> = outcome.notes.iter().map(ToString::to_string).collect();
-    let steps: Vec<_> = outcome.steps.iter().map(step_json).collect();
-    json!({"steps": steps, "notes": notes})
-}
-
-fn step_json(step: &Step) -> Value {
-    json!({"step": step.name(), "path": step.path(), "text": step.to_string()})
-}
-
-fn installation_word(installation: Installation) -> &'static str {
-    match installation {
-        Installation::Installed => "installed",
-        Installation::NotInstalled => "not-installed",
-        Installation::Partly => "partly",
-    }
 }
 
 /// A closed stderr is ignored.
