@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &DiffArguments, console: &mut Console<'_>) -> Resul
         installed,
     } = find(arguments, new.as_ref(), old.as_ref(), console)?;
     let installed = installed.unwrap_or_default();
-    let old = old.unwrap_or_else(|| Old::Conf(installed.clone()));
+    let old = old.unwrap_or_else(|| Old::Conf(Box::new(installed.clone())));
     let comparison = Comparison::new(&pods, &old, &new.unwrap_or(installed));
     if !comparison.is_equal() {
         exit = exit.max(Exit::No);
@@ -64,7 +64,7 @@ fn old(arguments: &DiffArguments, console: &mut Console<'_>) -> Result<Option<Ol
     }
     let conf = arguments.conf_old.as_deref();
     let conf = conf.map(|path| input::conf(path, console)).transpose()?;
-    Ok(conf.map(Old::Conf))
+    Ok(conf.map(Box::new).map(Old::Conf))
 }
 
 fn find(
@@ -99,7 +99,7 @@ fn find(
             installed = Some(installed_conf(&cluster, &arguments.agent_namespace).await?);
         }
         let old = match old {
-            Some(Old::Conf(conf)) => Some(conf),
+            Some(Old::Conf(conf)) => Some(&**conf),
             Some(Old::Rules(_)) | None => None,
         };
         let confs = [new, old, installed.as_ref()];

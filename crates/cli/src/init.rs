@@ -185,13 +185,13 @@ fn apply_rules(
     )
     .map_err(unapplied)?;
     let families: Vec<_> = rule_sets.iter().map(|set| set.family).collect();
-    Ok(ShownChange::new(&applied, &families))
+    Ok(ShownChange::new(applied, &families))
 }
 
 fn remove_rules(request: &Request, xtables: &Xtables) -> Result<ShownChange, Failure> {
     let removed =
         remove(&request.target()?, xtables, request.backend, Mesh::Istio).map_err(unapplied)?;
-    Ok(ShownChange::new(&removed, &[]))
+    Ok(ShownChange::new(removed, &[]))
 }
 
 fn print_removal(

@@ -45,7 +45,7 @@ pub(super) struct Unknown {
 /// What the new configuration is compared with.
 pub(super) enum Old {
     /// Another configuration.
-    Conf(MeshConf),
+    Conf(Box<MeshConf>),
     /// What another release does, by `NAMESPACE/NAME`.
     Rules(BTreeMap<String, Effect>),
 }

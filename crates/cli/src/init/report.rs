@@ -72,7 +72,7 @@ impl Action {
 }
 
 impl ShownChange {
-    pub(super) fn new(applied: &Applied, families: &[Family]) -> Self {
+    pub(super) fn new(applied: Applied, families: &[Family]) -> Self {
         Self {
             change: applied.change.to_string(),
             backend: applied.backend.as_str(),
