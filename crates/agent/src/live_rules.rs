@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{ProcessError, ProcessTable};
+use mesh_cni_plan::ExpectedRules;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -139,7 +140,7 @@ impl Batch<'_> {
 
     /// Compares the live rules of a pod with those that it needs. A pod that cannot be read in time
     /// takes little time from the others.
-    pub(crate) async fn observe(&self, pod: &Arc<Pod>, rules: Vec<RuleSet>) -> ObservedRules {
+    pub(crate) async fn observe(&self, pod: &Arc<Pod>, rules: ExpectedRules) -> ObservedRules {
         let reader = self.reader;
         let results = || {
             reader

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use mesh_cni_agent_api::{ListedPod, PodDecision, PodList, PodListSource, RulesApplied};
-use mesh_cni_netfilter::RuleSet;
-use mesh_cni_plan::{Decision, decide_by_name};
+use mesh_cni_plan::{Decision, ExpectedRules, decide_by_name};
 use mesh_cni_text::truncated;
 
 use crate::decide::{decide, describe};
@@ -100,8 +99,9 @@ impl Agent {
         }
     }
 
-    fn decision(&self, pod: &Pod) -> (PodDecision, String, Vec<RuleSet>) {
-        let unknown = |why: &str| (PodDecision::Unknown, why.to_owned(), Vec::new());
+    fn decision(&self, pod: &Pod) -> (PodDecision, String, ExpectedRules) {
+        let none = || ExpectedRules::none(&self.conf);
+        let unknown = |why: &str| (PodDecision::Unknown, why.to_owned(), none());
         let PodName { namespace, name } = &pod.name;
         if decide_by_name(&self.conf, namespace, name).is_none() {
             match &pod.facts {
@@ -118,8 +118,8 @@ impl Agent {
         let decision = decide(pod, &self.conf);
         let (word, reason) = describe(&decision);
         let rules = match decision {
-            Ok(Decision::Redirect(redirection)) => redirection.rule_sets,
-            _ => Vec::new(),
+            Ok(Decision::Redirect(redirection)) => ExpectedRules::of(*redirection),
+            _ => none(),
         };
         (word, reason, rules)
     }

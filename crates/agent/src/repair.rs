@@ -15,9 +15,8 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netns::{BackendChoice, ProcessTable};
-use mesh_cni_plan::{Decision, MeshConf, decide, decide_by_name};
+use mesh_cni_plan::{Decision, ExpectedRules, MeshConf, decide, decide_by_name};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -81,7 +80,7 @@ struct State {
 struct Candidate {
     pod: Arc<Pod>,
     expected: Expected,
-    rules: Arc<Vec<RuleSet>>,
+    rules: Arc<ExpectedRules>,
 }
 
 /// The processes of the node, and when they were read.
@@ -217,14 +216,17 @@ impl Repairer {
             }
             (None, Err(error)) => Err(error_chain(error)),
         };
+        let none = || ExpectedRules::none(&self.conf);
         let (expected, rules) = match decision {
-            Ok(Decision::Redirect(redirection)) => (Expected::Rules, redirection.rule_sets),
+            Ok(Decision::Redirect(redirection)) => {
+                (Expected::Rules, ExpectedRules::of(*redirection))
+            }
             Ok(Decision::OwnPod) => {
                 let reason = "it is the agent's own pod".to_owned();
-                (Expected::NoRules(reason), Vec::new())
+                (Expected::NoRules(reason), none())
             }
-            Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), Vec::new()),
-            Err(error) => (Expected::NoRules(error), Vec::new()),
+            Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), none()),
+            Err(error) => (Expected::NoRules(error), none()),
         };
         Ok(Candidate {
             pod,

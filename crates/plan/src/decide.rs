@@ -5,9 +5,10 @@ use mesh_cni_rules::{Interception, InvalidSetting, TooManyRules, Warning, redire
 use mesh_cni_selector::{Mesh, PodFacts, SelectError, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
+use crate::identity::ProxyRedirected;
 use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
-use crate::istio::{self, ProxyRedirected};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
+use crate::{istio, linkerd};
 
 /// What an ADD would do for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,12 +92,13 @@ fn redirection(
 ) -> Result<Redirection, PlanError> {
     let mut redirection = match mesh {
         Mesh::Istio => istio::redirection(facts, conf, sidecar)?,
-        Mesh::Linkerd | Mesh::Kuma => return Err(PlanError::NotServed { mesh }),
+        Mesh::Linkerd => linkerd::redirection(facts, conf, sidecar)?,
+        Mesh::Kuma => return Err(PlanError::NotServed { mesh }),
     };
     let rule_sets = &mut redirection.rule_sets;
     match conf.ipv6 {
         Ipv6Mode::AsMesh | Ipv6Mode::Redirect => {
-            let warning = ipv6_without_rules(&facts.addresses, rule_sets);
+            let warning = ipv6_without_rules(mesh, &facts.addresses, rule_sets);
             redirection.warnings.extend(warning);
         }
         Ipv6Mode::Reject if !has_ipv6_rules(rule_sets) => rule_sets.push(reject_ipv6()),

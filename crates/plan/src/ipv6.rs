@@ -4,19 +4,32 @@ use std::net::IpAddr;
 
 use mesh_cni_netfilter::{Family, RuleSet};
 use mesh_cni_rules::{Warning, WarningCode, is_usable};
+use mesh_cni_selector::Mesh;
 
 /// A warning if one of the pod's addresses is IPv6 and no rule applies to its traffic. Link-local
 /// addresses, which nearly every pod has, cause none.
-pub fn ipv6_without_rules(addresses: &[IpAddr], rule_sets: &[RuleSet]) -> Option<Warning> {
+pub fn ipv6_without_rules(
+    mesh: Mesh,
+    addresses: &[IpAddr],
+    rule_sets: &[RuleSet],
+) -> Option<Warning> {
     let mut addresses = addresses.iter().copied();
     let address = addresses.find(|ip| ip.is_ipv6() && is_usable(*ip))?;
+    let (why, instead) = match mesh {
+        Mesh::Istio => (
+            ", because its first address is IPv4",
+            "ISTIO_DUAL_STACK of istio-proxy to true",
+        ),
+        Mesh::Linkerd => ("", "`ipv6` in field `linkerd` to true"),
+        Mesh::Kuma => ("", "the pod's IP family mode to `dualstack`"),
+    };
     (!has_ipv6_rules(rule_sets)).then(|| {
         Warning::new(
             WarningCode::Ipv6WithoutRules,
             format!(
-                "the pod has address {address} and gets no IPv6 rules, because its first address is \
-                 IPv4: IPv6 traffic bypasses the proxy; set field `ipv6` of the plugin's \
-                 configuration to `reject` or `redirect`, or ISTIO_DUAL_STACK of istio-proxy to true"
+                "the pod has address {address} and gets no IPv6 rules{why}: IPv6 traffic bypasses \
+                 the proxy; set field `ipv6` of the plugin's configuration to `reject` or \
+                 `redirect`, or {instead}"
             ),
         )
     })

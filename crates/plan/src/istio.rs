@@ -1,14 +1,12 @@
 //! Pods of Istio: from facts and configuration to rules.
 
-mod identity;
-
-pub use identity::ProxyRedirected;
-
+use mesh_cni_rules::istio::interception::OutboundRanges;
 use mesh_cni_rules::istio::{PodSettings, compile};
 use mesh_cni_rules::{Interception, Warning, WarningCode, is_usable};
 use mesh_cni_selector::{Mesh, PodFacts, SidecarKind};
 
 use crate::decide::{PlanError, Redirection};
+use crate::identity::{self, Exempt};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
 
 /// Environment variables of the proxy that decide whether and how it is redirected to.
@@ -34,7 +32,14 @@ pub(crate) fn redirection(
     if facts.addresses.iter().copied().any(is_usable) {
         warnings.extend(settings.check_families(&families)?);
     }
-    warnings.extend(identity::check(facts, &interception)?);
+    let exempt = Exempt {
+        mesh: Mesh::Istio,
+        usual: 1337,
+        uids: &interception.proxy_uids,
+        gids: &interception.proxy_gids,
+        captures_all: interception.outbound_ranges == OutboundRanges::All,
+    };
+    warnings.extend(identity::check(facts, &exempt)?);
     warnings.extend(unknown_values(facts));
     let dialect = conf.dialect();
     let rule_sets: Vec<_> = families

@@ -3,15 +3,20 @@
 #![forbid(unsafe_code)]
 
 mod decide;
+mod expected;
+mod identity;
 mod ipv6;
 mod istio;
+mod linkerd;
 mod mesh_conf;
 
 pub use decide::{Decision, PlanError, Redirection, decide, decide_by_name, rule_counts};
+pub use expected::ExpectedRules;
+pub use identity::ProxyRedirected;
 pub use ipv6::ipv6_without_rules;
-pub use istio::ProxyRedirected;
 pub use mesh_cni_rules::{Warning, WarningCode};
 pub use mesh_conf::{
-    BackendName, ConfError, Decoded, InvalidProfiles, Ipv6Mode, LogLevel, MeshConf, PLUGIN_TYPE,
-    PodSourceName, Profile, Profiles, RulesetName, UNINSTALLED_MARK,
+    BackendName, ConfError, Decoded, InvalidProfiles, IptablesMode, Ipv6Mode, LinkerdConf,
+    LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile, Profiles, RulesetName,
+    UNINSTALLED_MARK,
 };

@@ -1,13 +1,16 @@
 //! The plugin's own fields in its network configuration.
 
 mod decode;
+mod linkerd;
 mod names;
 mod profile;
 
 pub use decode::{ConfError, Decoded};
+pub use linkerd::{IptablesMode, LinkerdConf};
 pub use names::{BackendName, Ipv6Mode, LogLevel, PodSourceName, RulesetName};
 pub use profile::{InvalidProfiles, Profile, Profiles};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -73,6 +76,11 @@ pub struct MeshConf {
     /// Interception settings for pods without the annotation. The key is that of the annotation, or
     /// its last part, such as `excludeOutboundPorts`.
     pub defaults: BTreeMap<String, String>,
+    /// Settings of Linkerd, with the fields of the entry of Linkerd's own plugin.
+    pub linkerd: Option<Box<LinkerdConf>>,
+    /// The ports of the Kubernetes API, to which pods of Linkerd's control plane connect without
+    /// redirection: `port` and `targetPort` of Service `default/kubernetes`.
+    pub kube_api_ports: Cow<'static, [u16]>,
     /// Accept a call without `prevResult`, which another program makes without a plugin list.
     pub standalone: bool,
 }
@@ -106,6 +114,8 @@ impl Default for MeshConf {
             pod_dir: None,
             kubeconfig: None,
             defaults: BTreeMap::new(),
+            linkerd: None,
+            kube_api_ports: Cow::Borrowed(&[443, 6443]),
             standalone: false,
         }
     }

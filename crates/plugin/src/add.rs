@@ -5,7 +5,6 @@ use std::time::Instant;
 use mesh_cni_agent_api::AddOutcome;
 use mesh_cni_netns::apply;
 use mesh_cni_plan::{Decision, MeshConf, Redirection, rule_counts};
-use mesh_cni_rules::Mesh;
 use mesh_cni_selector::SidecarKind;
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
@@ -69,7 +68,7 @@ fn redirect(
                 &netns,
                 xtables,
                 backend.choice(),
-                Mesh::Istio,
+                redirection.interception.mesh(),
                 &redirection.rule_sets,
             )
             .map_err(|e| error::not_applied(&e))?;

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::only_ours;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, addresses, ipv6_addresses, read};
-use mesh_cni_rules::is_usable;
-use mesh_cni_rules::istio::OWNERSHIP;
-use mesh_cni_rules::redirects;
+use mesh_cni_rules::{Mesh, is_usable, ownership, redirects};
 use mesh_cni_spec::CniError;
 
 use crate::error;
@@ -28,6 +26,7 @@ pub(crate) struct NamespaceAddresses {
 /// first, so that a second interface does not remove the rules that the first one needs.
 pub(crate) fn from_namespace(
     previous: &[IpAddr],
+    mesh: Mesh,
     netns: &NetNs,
     xtables: &Xtables,
 ) -> Result<NamespaceAddresses, CniError> {
@@ -48,7 +47,7 @@ pub(crate) fn from_namespace(
         .map(IpAddr::V6)
         .filter(|ip| is_usable(*ip))
         .collect();
-    if ipv6.is_empty() || !redirects_ipv6(netns, xtables)? {
+    if ipv6.is_empty() || !redirects_ipv6(mesh, netns, xtables)? {
         return Ok(NamespaceAddresses {
             instead: None,
             others: ipv6,
@@ -74,11 +73,11 @@ fn all(netns: &NetNs) -> Result<Vec<IpAddr>, CniError> {
     }
 }
 
-fn redirects_ipv6(netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
+fn redirects_ipv6(mesh: Mesh, netns: &NetNs, xtables: &Xtables) -> Result<bool, CniError> {
     let found = read(netns, xtables, BackendChoice::Auto, &[Family::V6])
         .map_err(|e| error::not_read(&e))?;
     Ok(found
         .rule_sets
         .iter()
-        .any(|rules| redirects(&only_ours(rules, &OWNERSHIP))))
+        .any(|rules| redirects(&only_ours(rules, ownership(mesh)))))
 }

@@ -1,10 +1,13 @@
 //! CHECK: compares the live rules of both families with the expected ones.
 
-use mesh_cni_netfilter::{Family, RuleSet, drift_all, only_ours};
+use std::net::IpAddr;
+
+use mesh_cni_netfilter::{Family, RuleSet, only_ours};
 use mesh_cni_netns::{NetNs, ProcessTable, listening_ports, read};
-use mesh_cni_plan::{Decision, Ipv6Mode};
-use mesh_cni_rules::istio::{Interception, OWNERSHIP, PROXY_PORTS, incomplete};
-use mesh_cni_rules::redirects;
+use mesh_cni_plan::{Decision, Ipv6Mode, MeshConf};
+use mesh_cni_rules::istio::Interception;
+use mesh_cni_rules::{Mesh, difference, incomplete, ownership, proxy_ports, redirects};
+use mesh_cni_selector::MeshSet;
 use mesh_cni_spec::{CheckRequest, CniError};
 
 use crate::MeshCni;
@@ -26,16 +29,18 @@ pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniE
         Err(unknown) => check_unknown(plugin, &invocation, &netns, &unknown),
         Ok(known) => match invocation.decide(known)? {
             (Some(Decision::Redirect(redirection)), facts) => {
+                let mesh = redirection.interception.mesh();
                 let mut rule_sets = invocation
                     .for_namespace(redirection, facts, &netns, &plugin.xtables)?
                     .rule_sets;
                 let found = live_rules(plugin, &invocation, &netns)?;
                 if invocation.conf.standalone {
                     // Rules that refuse do not depend on addresses.
-                    rule_sets
-                        .retain(|wanted| !redirects(wanted) || was_written(wanted.family, &found));
+                    rule_sets.retain(|wanted| {
+                        !redirects(wanted) || was_written(mesh, wanted.family, &found)
+                    });
                 }
-                let difference = drift_all(&rule_sets, &found, &OWNERSHIP);
+                let difference = difference(mesh, &rule_sets, &found);
                 difference.map_or(Ok(()), |difference| Err(error::drift(&difference)))
             }
             _ => Ok(()),
@@ -59,21 +64,22 @@ fn check_unknown(
     unknown: &FactsError,
 ) -> Result<(), CniError> {
     let found = live_rules(plugin, invocation, netns)?;
-    if !found.iter().any(has_ours) {
-        if !runs_without_proxy(netns)? {
+    let meshes = invocation.conf.profile.meshes();
+    let has_rules = |mesh: &Mesh| found.iter().any(|rules| has_ours(*mesh, rules));
+    let Some(mesh) = meshes.iter().find(has_rules) else {
+        if !runs_without_proxy(meshes, netns)? {
             return Err(error::facts(unknown));
         }
         invocation.log_unknown("the pod has no rules and runs no proxy", unknown);
         return Ok(());
-    }
+    };
     let mut required = if invocation.conf.standalone {
         vec![Family::V4]
     } else {
         let previous = invocation.prev_addresses()?;
-        let addresses = addresses::from_namespace(&previous, netns, &plugin.xtables)?;
-        let mut interception = Interception::pod_default();
-        interception.dual_stack = invocation.conf.ipv6 == Ipv6Mode::Redirect;
-        interception.families(&addresses.instead.unwrap_or(previous))
+        let addresses = addresses::from_namespace(&previous, mesh, netns, &plugin.xtables)?;
+        let addresses = addresses.instead.unwrap_or(previous);
+        required_families(mesh, &invocation.conf, &addresses)
     };
     if invocation.conf.ipv6 == Ipv6Mode::Reject {
         required.push(Family::V6);
@@ -81,10 +87,11 @@ fn check_unknown(
     required.extend(
         Family::ALL
             .into_iter()
-            .filter(|family| was_written(*family, &found)),
+            .filter(|family| was_written(mesh, *family, &found)),
     );
     let is_required = |rules: &&RuleSet| required.contains(&rules.family);
-    if let Some(difference) = found.iter().filter(is_required).find_map(incomplete) {
+    let mut required = found.iter().filter(is_required);
+    if let Some(difference) = required.find_map(|rules| incomplete(mesh, rules)) {
         return Err(error::incomplete(&difference, unknown));
     }
     invocation.log_unknown(
@@ -94,9 +101,22 @@ fn check_unknown(
     Ok(())
 }
 
+/// The families for which every pod of the mesh with these addresses has rules.
+fn required_families(mesh: Mesh, conf: &MeshConf, addresses: &[IpAddr]) -> Vec<Family> {
+    match mesh {
+        Mesh::Istio => {
+            let mut interception = Interception::pod_default();
+            interception.dual_stack = conf.ipv6 == Ipv6Mode::Redirect;
+            interception.families(addresses)
+        }
+        // The settings decide, not the addresses.
+        Mesh::Linkerd | Mesh::Kuma => vec![Family::V4],
+    }
+}
+
 /// Whether a process of the pod runs, and none listens on a port of a proxy. Where none runs, nothing
 /// shows whether the pod needs rules.
-fn runs_without_proxy(netns: &NetNs) -> Result<bool, CniError> {
+fn runs_without_proxy(meshes: MeshSet, netns: &NetNs) -> Result<bool, CniError> {
     let processes = ProcessTable::read(PROC.as_ref()).map_err(|e| error::processes(&e))?;
     if processes.pod_process_in(netns).is_none() {
         return Ok(false);
@@ -105,7 +125,8 @@ fn runs_without_proxy(netns: &NetNs) -> Result<bool, CniError> {
         .run(listening_ports)
         .map_err(|e| error::not_entered(&e))?
         .map_err(|e| error::processes(&e))?;
-    Ok(listening.range(PROXY_PORTS).next().is_none())
+    let listens = |mesh| listening.range(proxy_ports(mesh)).next().is_some();
+    Ok(!meshes.iter().any(listens))
 }
 
 fn live_rules(
@@ -120,11 +141,11 @@ fn live_rules(
 
 /// Whether a stand-alone ADD wrote rules of this family: IPv4 always. A network that was attached after it may
 /// have brought the namespace's first IPv6 address.
-fn was_written(family: Family, found: &[RuleSet]) -> bool {
+fn was_written(mesh: Mesh, family: Family, found: &[RuleSet]) -> bool {
     let mut of_family = found.iter().filter(|rules| rules.family == family);
-    family == Family::V4 || of_family.any(has_ours)
+    family == Family::V4 || of_family.any(|rules| has_ours(mesh, rules))
 }
 
-fn has_ours(rules: &RuleSet) -> bool {
-    !only_ours(rules, &OWNERSHIP).tables.is_empty()
+fn has_ours(mesh: Mesh, rules: &RuleSet) -> bool {
+    !only_ours(rules, ownership(mesh)).tables.is_empty()
 }

@@ -130,7 +130,8 @@ impl<'request> Invocation<'request> {
         netns: &NetNs,
         xtables: &Xtables,
     ) -> Result<Box<Redirection>, CniError> {
-        let found = addresses::from_namespace(&facts.addresses, netns, xtables)?;
+        let mesh = redirection.interception.mesh();
+        let found = addresses::from_namespace(&facts.addresses, mesh, netns, xtables)?;
         if let Some(addresses) = found.instead {
             facts.addresses = addresses;
             if let Decision::Redirect(changed) = self.decide_for(&facts)? {
@@ -138,7 +139,7 @@ impl<'request> Invocation<'request> {
             }
         }
         if self.conf.ipv6 != Ipv6Mode::Reject {
-            let warning = ipv6_without_rules(&found.others, &redirection.rule_sets);
+            let warning = ipv6_without_rules(mesh, &found.others, &redirection.rule_sets);
             redirection.warnings.extend(warning);
         }
         for warning in &redirection.warnings {

@@ -1,13 +1,17 @@
 //! What a mesh defines by convention, whatever the settings of a pod.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-use mesh_cni_netfilter::{Family, Ownership, PortNames, RuleSet, TableName, only_ours};
-use mesh_cni_selector::Mesh;
+use mesh_cni_netfilter::{
+    Drift, Family, Ownership, PortNames, RuleSet, TableName, drift, drift_all, only_ours,
+};
+use mesh_cni_selector::{Mesh, MeshSet};
 
-use crate::{istio, kuma, linkerd};
+use crate::{istio, kuma, linkerd, reject_ipv6};
 
 /// What is ours in the network namespace of a pod of that mesh. Everything else belongs to others.
 pub fn ownership(mesh: Mesh) -> &'static Ownership {
@@ -19,16 +23,26 @@ pub fn ownership(mesh: Mesh) -> &'static Ownership {
 }
 
 /// What is ours in the network namespace of a pod of any mesh.
-pub static ANY_MESH: LazyLock<Ownership> = LazyLock::new(|| {
-    let all = Mesh::ALL.map(ownership);
-    Ownership {
-        chains: all
-            .iter()
-            .flat_map(|of| of.chains.iter().cloned())
-            .collect(),
-        marks: all.iter().flat_map(|of| of.marks.iter().copied()).collect(),
+pub static ANY_MESH: LazyLock<Ownership> = LazyLock::new(|| merged(MeshSet::from_iter(Mesh::ALL)));
+
+/// What is ours in the network namespace of a pod of one of these meshes.
+pub fn ownership_of(meshes: MeshSet) -> Cow<'static, Ownership> {
+    match meshes.only() {
+        Some(mesh) => Cow::Borrowed(ownership(mesh)),
+        None => Cow::Owned(merged(meshes)),
     }
-});
+}
+
+fn merged(meshes: MeshSet) -> Ownership {
+    let mut all = Ownership::default();
+    for of in meshes.iter().map(ownership) {
+        let chains = of.chains.iter().filter(|chain| !all.has_chain(chain));
+        let chains: Vec<_> = chains.cloned().collect();
+        all.chains.to_mut().extend(chains);
+        all.marks.to_mut().extend_from_slice(&of.marks);
+    }
+    all
+}
 
 /// The meshes whose rules are among these.
 pub fn meshes_in(rules: &RuleSet) -> impl Iterator<Item = Mesh> {
@@ -43,6 +57,52 @@ pub fn port_names(mesh: Mesh) -> PortNames {
         Mesh::Istio => istio::PORT_NAMES,
         Mesh::Linkerd => linkerd::PORT_NAMES,
         Mesh::Kuma => kuma::PORT_NAMES,
+    }
+}
+
+/// The ports on which the sidecar listens, whatever its settings.
+pub fn proxy_ports(mesh: Mesh) -> RangeInclusive<u16> {
+    match mesh {
+        Mesh::Istio => istio::PROXY_PORTS,
+        Mesh::Linkerd => linkerd::PROXY_PORTS,
+        Mesh::Kuma => kuma::PROXY_PORTS,
+    }
+}
+
+/// The first difference between rules of the mesh that were found and the rules of the settings that
+/// they show; `None` if they are complete.
+pub fn incomplete(mesh: Mesh, found: &RuleSet) -> Option<Drift> {
+    let ours = only_ours(found, ownership(mesh));
+    if ours.family == Family::V6 && !ours.tables.is_empty() && !redirects(&ours) {
+        return drift(&reject_ipv6(), &ours, ownership(mesh));
+    }
+    match mesh {
+        Mesh::Istio => istio::incomplete(&ours),
+        Mesh::Linkerd => linkerd::incomplete(&ours),
+        Mesh::Kuma => None,
+    }
+}
+
+/// The first difference between the wanted rules of a mesh and those that were found.
+///
+/// Comments of Linkerd's rules do not count: they have no effect, and older versions of its programs
+/// write others.
+pub fn difference(mesh: Mesh, wanted: &[RuleSet], found: &[RuleSet]) -> Option<Drift> {
+    drift_all(
+        &compared(mesh, wanted),
+        &compared(mesh, found),
+        ownership(mesh),
+    )
+}
+
+/// Rules of a mesh without what does not count in a comparison.
+pub fn compared(mesh: Mesh, rule_sets: &[RuleSet]) -> Cow<'_, [RuleSet]> {
+    match mesh {
+        Mesh::Istio | Mesh::Kuma => Cow::Borrowed(rule_sets),
+        Mesh::Linkerd => {
+            let rule_sets = rule_sets.iter().cloned();
+            rule_sets.map(RuleSet::without_comments).collect()
+        }
     }
 }
 

@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::{Family, RuleSet};
 use mesh_cni_selector::Mesh;
 
-use crate::istio;
+use crate::{istio, linkerd};
 
 /// What is redirected to the sidecar of one pod, and what is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interception {
     /// By Istio's sidecar, with the rules of that dialect.
     Istio(istio::Interception, istio::Dialect),
+    /// By Linkerd's proxy.
+    Linkerd(linkerd::Interception),
 }
 
 impl Interception {
@@ -19,6 +21,7 @@ impl Interception {
     pub fn mesh(&self) -> Mesh {
         match self {
             Self::Istio(..) => Mesh::Istio,
+            Self::Linkerd(_) => Mesh::Linkerd,
         }
     }
 
@@ -27,6 +30,7 @@ impl Interception {
     pub fn families(&self, addresses: &[IpAddr]) -> Vec<Family> {
         match self {
             Self::Istio(interception, _) => interception.families(addresses),
+            Self::Linkerd(interception) => interception.families(),
         }
     }
 
@@ -34,6 +38,7 @@ impl Interception {
     pub fn compile(&self, family: Family) -> RuleSet {
         match self {
             Self::Istio(interception, dialect) => istio::compile(interception, *dialect, family),
+            Self::Linkerd(interception) => linkerd::compile(interception, family),
         }
     }
 }

@@ -20,7 +20,7 @@ mod complete;
 mod conventions;
 
 pub use compile::{Dialect, UnknownDialect, compile};
-pub use complete::incomplete;
+pub(crate) use complete::incomplete;
 pub use conventions::{OWNERSHIP, PORT_NAMES, PROXY_PORTS, TPROXY_ROUTING};
 pub use interception::Interception;
 pub use settings::PodSettings;

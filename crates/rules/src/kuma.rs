@@ -4,4 +4,4 @@ pub mod chains;
 
 mod conventions;
 
-pub use conventions::{OWNERSHIP, PORT_NAMES};
+pub use conventions::{OWNERSHIP, PORT_NAMES, PROXY_PORTS};

@@ -31,8 +31,8 @@ mod shorthand;
 mod warning;
 
 pub use conventions::{
-    ANY_MESH, inbound_passthrough, is_usable, meshes_in, ownership, port_names, redirects,
-    uses_passthrough,
+    ANY_MESH, compared, difference, inbound_passthrough, incomplete, is_usable, meshes_in,
+    ownership, ownership_of, port_names, proxy_ports, redirects, uses_passthrough,
 };
 pub use interception::Interception;
 pub use limit::{MAX_RULES, TooManyRules};

@@ -31,6 +31,12 @@ pub enum SettingName {
     Default(&'static str),
     /// A field of the proxy container's `securityContext`.
     SecurityContext(&'static str),
+    /// An annotation of the pod's namespace.
+    NamespaceAnnotation(&'static str),
+    /// A field of the plugin's network configuration, by its path.
+    Field(&'static str),
+    /// An environment variable of the proxy's container.
+    Variable(&'static str),
 }
 
 impl InvalidSetting {
@@ -52,6 +58,9 @@ impl fmt::Display for SettingName {
             Self::SecurityContext(field) => {
                 write!(f, "securityContext.{field} of the proxy's container")
             }
+            Self::NamespaceAnnotation(key) => write!(f, "annotation {key} of the namespace"),
+            Self::Field(path) => write!(f, "field {path}"),
+            Self::Variable(name) => write!(f, "environment {name} of the proxy's container"),
         }
     }
 }

@@ -5,7 +5,7 @@ mod list;
 mod unsupported_ranges;
 
 pub use boolean::boolean;
-pub use list::{Selected, list, single, wildcard_or_list};
+pub use list::{Selected, every_item, list, single, wildcard_or_list};
 pub use unsupported_ranges::UnsupportedRanges;
 
 use mesh_cni_netfilter::value::excerpt;

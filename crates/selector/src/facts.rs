@@ -71,6 +71,10 @@ pub struct PodFacts {
     /// namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_labels: Option<BTreeMap<String, String>>,
+    /// `metadata.annotations` of the pod's namespace, of those that a served mesh reads; `None` if
+    /// unknown or if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_annotations: Option<BTreeMap<String, String>>,
 }
 
 /// One container or init container of a pod.

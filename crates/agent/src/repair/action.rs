@@ -249,7 +249,7 @@ fn repaired(candidate: &Candidate, applied: Applied, history: &History) -> Strin
     format!(
         "{before}; {} were applied with {}, and no container restarted; connections that existed \
          before bypass the proxy",
-        rule_counts(&candidate.rules),
+        rule_counts(&candidate.rules.rule_sets),
         applied.backend
     )
 }

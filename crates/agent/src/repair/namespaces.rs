@@ -4,13 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mesh_cni_netfilter::{Drift, Family, RuleSet, drift_all, only_ours};
+use mesh_cni_netfilter::{Drift, Family, RuleSet, only_ours};
 use mesh_cni_netns::{
     Applied, ApplyError, Backend, BackendChoice, EnterError, NetNs, ProcessError, ProcessTable,
     ReadError, Xtables, apply, holds_legacy_tables, read,
 };
-use mesh_cni_rules::Mesh;
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_plan::ExpectedRules;
 use thiserror::Error;
 
 use super::diagnosis::ObservedRules;
@@ -34,6 +33,9 @@ pub(super) enum NamespaceError {
     /// Rules may exist in `x_tables`, which only these programs read.
     #[error("iptables-legacy tables exist, and the programs that read them are not installed here")]
     Legacy,
+    /// The pod is not redirected.
+    #[error("the pod should have no rules")]
+    NoRules,
     /// The rules cannot be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -59,6 +61,7 @@ impl NamespaceError {
         match self {
             Self::Netns(error) => netns_remedy(error),
             Self::Enter(_) => AS_ROOT,
+            Self::NoRules => "nothing to do: the pod is not redirected",
             Self::Read(_) | Self::Legacy | Self::Drift(_) => WITH_PLUGIN,
             Self::Apply(_) => "give the agent CAP_NET_ADMIN, and see `backend` in docs/errors.md",
         }
@@ -136,7 +139,7 @@ impl PodNamespaces {
         &self,
         processes: &ProcessTable,
         pod: &Pod,
-        expected: &[RuleSet],
+        expected: &ExpectedRules,
     ) -> ObservedRules {
         self.try_observe(processes, pod, expected)
             .unwrap_or_else(|error| ObservedRules::Unreadable(crate::error_chain(&error)))
@@ -146,13 +149,13 @@ impl PodNamespaces {
         &self,
         processes: &ProcessTable,
         pod: &Pod,
-        expected: &[RuleSet],
+        expected: &ExpectedRules,
     ) -> Result<ObservedRules, NamespaceError> {
         let netns = pod_netns::open(processes, pod, &self.store)?;
         let live = self.read(&netns)?;
-        Ok(match drift_all(expected, &live, &OWNERSHIP) {
+        Ok(match expected.drift(&live) {
             None => ObservedRules::AsExpected,
-            Some(_) if live.iter().all(has_none_of_ours) => {
+            Some(_) if live.iter().all(|rules| has_none_of_ours(rules, expected)) => {
                 self.exclude_legacy_rules(&netns)?;
                 ObservedRules::Missing
             }
@@ -165,12 +168,14 @@ impl PodNamespaces {
         &self,
         processes: &ProcessTable,
         pod: &Pod,
-        expected: &[RuleSet],
+        expected: &ExpectedRules,
         backend: BackendChoice,
     ) -> Result<Applied, NamespaceError> {
+        let mesh = expected.mesh.ok_or(NamespaceError::NoRules)?;
         let netns = pod_netns::open(processes, pod, &self.store)?;
-        let applied = apply(&netns, &self.xtables, backend, Mesh::Istio, expected)?;
-        match drift_all(expected, &self.read(&netns)?, &OWNERSHIP) {
+        let rule_sets = &expected.rule_sets;
+        let applied = apply(&netns, &self.xtables, backend, mesh, rule_sets)?;
+        match expected.drift(&self.read(&netns)?) {
             None => Ok(applied),
             Some(drift) => Err(NamespaceError::Drift(Box::new(drift))),
         }
@@ -192,7 +197,7 @@ impl PodNamespaces {
     }
 }
 
-fn has_none_of_ours(rules: &RuleSet) -> bool {
-    let ours = only_ours(rules, &OWNERSHIP);
+fn has_none_of_ours(rules: &RuleSet, expected: &ExpectedRules) -> bool {
+    let ours = only_ours(rules, expected.ownership());
     ours.tables.is_empty() && ours.routing.is_none()
 }

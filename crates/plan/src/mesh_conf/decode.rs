@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::linkerd::LinkerdConf;
 use super::{MeshConf, PLUGIN_TYPE};
 
 /// A configuration, and the fields of the entry that are unknown.
@@ -59,6 +60,9 @@ pub enum ConfError {
         /// The annotation's key.
         key: &'static str,
     },
+    /// A setting in `linkerd` has an invalid value.
+    #[error("invalid field `linkerd` of the network configuration")]
+    InvalidLinkerd(#[source] InvalidSetting),
     /// A setting in `defaults` has an invalid value.
     #[error("invalid field `defaults` of the network configuration")]
     InvalidDefault(#[source] InvalidSetting),
@@ -86,7 +90,7 @@ const OTHER_FIELDS: [&str; 12] = [
 ];
 
 /// The fields of [`MeshConf`], in the order of the documentation.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 19] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
@@ -103,6 +107,8 @@ const FIELDS: [&str; 17] = [
     "pod_dir",
     "kubeconfig",
     "defaults",
+    "linkerd",
+    "kube_api_ports",
     "standalone",
 ];
 
@@ -145,6 +151,9 @@ impl MeshConf {
             ..PodSettings::default()
         };
         settings.resolve().map_err(ConfError::InvalidDefault)?;
+        if let Some(linkerd) = &conf.linkerd {
+            linkerd.interception().map_err(ConfError::InvalidLinkerd)?;
+        }
         Ok(Decoded {
             unknown: unknown(entry),
             conf,
@@ -169,7 +178,14 @@ fn unknown(entry: &Map<String, Value>) -> Vec<String> {
     let is_known = |key: &str| {
         FIELDS.contains(&key) || OTHER_FIELDS.contains(&key) || key.starts_with("cni.dev/")
     };
-    entry.keys().filter(|key| !is_known(key)).cloned().collect()
+    let mut unknown: Vec<_> = entry.keys().filter(|key| !is_known(key)).cloned().collect();
+    let of_linkerd = entry.get("linkerd").and_then(Value::as_object);
+    for key in of_linkerd.into_iter().flat_map(Map::keys) {
+        if !LinkerdConf::FIELDS.contains(&key.as_str()) {
+            unknown.push(format!("linkerd.{key}"));
+        }
+    }
+    unknown
 }
 
 /// The defaults by the full key of their annotation.

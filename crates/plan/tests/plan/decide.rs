@@ -27,9 +27,11 @@ pub(crate) fn conf(entry: &serde_json::Value) -> MeshConf {
 
 /// The redirection under the default configuration.
 fn istio(redirection: &Redirection) -> &istio::Interception {
-    match &redirection.interception {
-        Interception::Istio(interception, _) => interception,
-    }
+    let of_istio = match &redirection.interception {
+        Interception::Istio(interception, _) => Some(interception),
+        _ => None,
+    };
+    of_istio.expect("the pod is of Istio")
 }
 
 fn redirection(facts: &PodFacts) -> Redirection {

@@ -5,12 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{
     ChainName, Drift, Family, Gid, InterfaceName, Match, PortRange, Protocol, Rule, RuleSet, Sense,
-    TableName, Target, drift, only_ours,
+    TableName, Target, drift,
 };
 
 use super::{Dialect, compile};
 use crate::chains::{OUTPUT, PREROUTING};
-use crate::conventions::redirects;
 use crate::istio::chains::{
     DROP, IN_REDIRECT, INBOUND, OUTPUT_DNS, OUTPUT_RULES, REDIRECT, TPROXY,
 };
@@ -18,7 +17,6 @@ use crate::istio::conventions::{OWNERSHIP, TPROXY_ROUTING};
 use crate::istio::interception::{
     DnsCapture, InboundCapture, Interception, Mode, OutboundRanges, OwnerGroups, agent_ports,
 };
-use crate::reject_ipv6;
 
 /// The first difference between rules that were found and the rules of the settings that they show;
 /// `None` if they are complete.
@@ -26,15 +24,10 @@ use crate::reject_ipv6;
 /// A missing rule that a setting could explain is not noticed, such as that of an excluded port.
 /// Rules that capture no outbound connection count as incomplete, although settings can ask for
 /// them: the one rule that captures all of them may be missing.
-pub fn incomplete(found: &RuleSet) -> Option<Drift> {
-    let ours = only_ours(found, &OWNERSHIP);
-    let wanted = if ours.family == Family::V6 && !ours.tables.is_empty() && !redirects(&ours) {
-        reject_ipv6()
-    } else {
-        let (interception, dialect) = shown_by(&ours);
-        compile(&interception, dialect, ours.family)
-    };
-    drift(&wanted, &ours, &OWNERSHIP)
+pub(crate) fn incomplete(ours: &RuleSet) -> Option<Drift> {
+    let (interception, dialect) = shown_by(ours);
+    let wanted = compile(&interception, dialect, ours.family);
+    drift(&wanted, ours, &OWNERSHIP)
 }
 
 /// The interception and the dialect that the rules show.

@@ -1,6 +1,7 @@
 //! What Kuma's sidecar defines by convention: ports, and the names of chains.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use mesh_cni_netfilter::{Ownership, PortNames};
 
@@ -18,3 +19,6 @@ pub const PORT_NAMES: PortNames = PortNames(&[
     (15006, "Envoy's inbound listener on 15006"),
     (15053, "the sidecar's DNS listener on 15053"),
 ]);
+
+/// The ports on which a sidecar listens by default.
+pub const PROXY_PORTS: RangeInclusive<u16> = 15001..=15053;

@@ -36,14 +36,19 @@ pub fn list<T: Ord + Clone>(
     text: &str,
     parse: impl Fn(&str) -> Result<T, InvalidValue>,
 ) -> Result<Vec<T>, InvalidItem> {
-    let (mut values, mut known) = (Vec::new(), BTreeSet::new());
-    for item in items(text) {
-        let value = parse(item).map_err(|error| invalid(text, item, error.expected))?;
-        if known.insert(value.clone()) {
-            values.push(value);
-        }
-    }
+    let mut known = BTreeSet::new();
+    let mut values = every_item(text, parse)?;
+    values.retain(|value| known.insert(value.clone()));
     Ok(values)
+}
+
+/// Parses a comma-separated list and keeps duplicates.
+pub fn every_item<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, InvalidValue>,
+) -> Result<Vec<T>, InvalidItem> {
+    let value = |item| parse(item).map_err(|error| invalid(text, item, error.expected));
+    items(text).map(value).collect()
 }
 
 /// Parses `*`, or a list.

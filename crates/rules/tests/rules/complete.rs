@@ -4,8 +4,9 @@
 use mesh_cni_netfilter::ruleset::{Family, RuleSet};
 use mesh_cni_netfilter::{Match, Port, Rule, TableName, Target};
 use mesh_cni_rules::istio::interception::{DnsCapture, Mode, OutboundRanges};
-use mesh_cni_rules::istio::{Dialect, Interception, TPROXY_ROUTING, chains, compile, incomplete};
+use mesh_cni_rules::istio::{Dialect, Interception, TPROXY_ROUTING, chains, compile};
 use mesh_cni_rules::reject_ipv6;
+use mesh_cni_rules::{Mesh, incomplete};
 
 /// The rule sets of several settings, in both dialects and families.
 fn complete() -> Vec<RuleSet> {
@@ -33,14 +34,16 @@ fn complete() -> Vec<RuleSet> {
 #[test]
 fn a_whole_rule_set_is_complete() {
     for rules in complete() {
-        assert_eq!(incomplete(&rules), None, "{rules:#?}");
+        assert_eq!(incomplete(Mesh::Istio, &rules), None, "{rules:#?}");
     }
 }
 
 #[test]
 fn no_rules_are_incomplete() {
     for family in Family::ALL {
-        let difference = incomplete(&RuleSet::new(family)).unwrap().to_string();
+        let difference = incomplete(Mesh::Istio, &RuleSet::new(family))
+            .unwrap()
+            .to_string();
         assert!(difference.contains("is missing"), "{difference}");
     }
 }
@@ -55,7 +58,11 @@ fn a_missing_rule_that_refuses_ipv6_is_noticed() {
                 .table_mut(TableName::Filter)
                 .chain_mut(chain.name.clone());
             changed.rules.remove(at);
-            assert!(incomplete(&found).is_some(), "{} {at}", chain.name);
+            assert!(
+                incomplete(Mesh::Istio, &found).is_some(),
+                "{} {at}",
+                chain.name
+            );
         }
     }
 }
@@ -84,7 +91,7 @@ fn a_missing_rule_is_noticed() {
             .chain_mut(chain.clone())
             .rules
             .remove(at);
-        if incomplete(&found).is_none() {
+        if incomplete(Mesh::Istio, &found).is_none() {
             unnoticed.push((chain, removed));
         }
     }
@@ -102,7 +109,10 @@ fn a_rule_that_no_setting_adds_is_noticed() {
             let mut found = rules.clone();
             let rule = Rule::new([], target.clone());
             found.insert(TableName::Nat, chain.clone(), 1, rule);
-            assert!(incomplete(&found).is_some(), "{chain}: {rules:#?}");
+            assert!(
+                incomplete(Mesh::Istio, &found).is_some(),
+                "{chain}: {rules:#?}"
+            );
         }
     }
 }

@@ -9,9 +9,8 @@ use mesh_cni_netfilter::{
 };
 use mesh_cni_rules::istio::interception::{InboundCapture, Mode};
 use mesh_cni_rules::istio::settings::Annotation;
-use mesh_cni_rules::istio::{
-    Dialect, Interception, OWNERSHIP, PodSettings, chains, compile, incomplete,
-};
+use mesh_cni_rules::istio::{Dialect, Interception, OWNERSHIP, PodSettings, chains, compile};
+use mesh_cni_rules::{Mesh, incomplete};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -159,7 +158,7 @@ proptest! {
             targets.any(|target| *target == Target::Jump(chains::REDIRECT))
         };
         let captures = rules.chain(TableName::Nat, &chains::OUTPUT_RULES).is_some_and(captures);
-        prop_assert_eq!(incomplete(&rules).is_none(), captures);
+        prop_assert_eq!(incomplete(Mesh::Istio, &rules).is_none(), captures);
     }
 
     #[test]

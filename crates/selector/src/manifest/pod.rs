@@ -41,6 +41,7 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         unknown_proxy_type: false,
         addresses: addresses(pod),
         namespace_labels: None,
+        namespace_annotations: None,
     })
 }
 

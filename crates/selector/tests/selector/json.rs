@@ -226,6 +226,7 @@ fn facts() -> impl Strategy<Value = PodFacts> {
             addresses,
         )| {
             PodFacts {
+                namespace_annotations: namespace_labels.clone(),
                 namespace,
                 name: "pod".to_owned(),
                 uid: None,

@@ -1,9 +1,8 @@
 //! The page of one pod: the conditions of its decision, its expected rules, and its live rules.
 
 use maud::{Markup, html};
-use mesh_cni_netfilter::{Listing, RuleSet, drift_all};
-use mesh_cni_plan::{Decision, MeshConf};
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_netfilter::{Listing, Ownership, RuleSet};
+use mesh_cni_plan::{Decision, ExpectedRules, MeshConf};
 use mesh_cni_selector::{Condition, PodFacts, conditions};
 
 use super::walk::{self, WalkQuery};
@@ -17,8 +16,13 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
     let decision = decide(pod, conf);
     let (word, reason) = describe(&decision);
     let (expected, warnings) = match decision {
-        Ok(Decision::Redirect(redirection)) => (redirection.rule_sets, redirection.warnings),
-        Ok(Decision::OwnPod | Decision::Skip(_)) | Err(_) => Default::default(),
+        Ok(Decision::Redirect(redirection)) => {
+            let warnings = redirection.warnings.clone();
+            (ExpectedRules::of(*redirection), warnings)
+        }
+        Ok(Decision::OwnPod | Decision::Skip(_)) | Err(_) => {
+            (ExpectedRules::none(conf), Vec::new())
+        }
     };
     let query = WalkQuery {
         pod: pod.name.to_string(),
@@ -50,33 +54,37 @@ fn condition_table(facts: &PodFacts, conf: &MeshConf) -> Markup {
     html! { h2 { "Conditions" } (table(["Condition", "Holds", "Fact"], &rows)) }
 }
 
-fn rules(expected: &[RuleSet], live: &LiveRules) -> Markup {
+fn rules(expected: &ExpectedRules, live: &LiveRules) -> Markup {
     match live {
         Ok(live) => html! {
             h2 { "Live rules, with counters" }
             p { (prose(&comparison(expected, live))) }
-            (listings(live))
+            (listings(live, expected.ownership()))
         },
-        Err(reason) if expected.is_empty() => html! { p { (prose(reason)) } },
-        Err(reason) => html! { h2 { "Expected rules" } p { (prose(reason)) } (listings(expected)) },
+        Err(reason) if expected.rule_sets.is_empty() => html! { p { (prose(reason)) } },
+        Err(reason) => {
+            html! { h2 { "Expected rules" } p { (prose(reason)) } (listings(&expected.rule_sets, expected.ownership())) }
+        }
     }
 }
 
-fn comparison(expected: &[RuleSet], live: &[RuleSet]) -> String {
-    match drift_all(expected, live, &OWNERSHIP) {
+fn comparison(expected: &ExpectedRules, live: &[RuleSet]) -> String {
+    match expected.drift(live) {
         Some(difference) => format!("They are not as expected: {difference}."),
-        None if expected.is_empty() => "The pod has none of our rules, as expected.".to_owned(),
+        None if expected.rule_sets.is_empty() => {
+            "The pod has none of our rules, as expected.".to_owned()
+        }
         None => "They are as expected.".to_owned(),
     }
 }
 
 /// Every table that is not empty.
-fn listings(rule_sets: &[RuleSet]) -> Markup {
+fn listings(rule_sets: &[RuleSet], ownership: &Ownership) -> Markup {
     html! {
         @for rules in rule_sets {
             @for table in &rules.tables {
                 h3 { (rules.family) ", table " (table.name.as_str()) }
-                @let listing = Listing::of(rules, table.name, &OWNERSHIP).to_string();
+                @let listing = Listing::of(rules, table.name, ownership).to_string();
                 pre { (shortened(&listing, MAX_LISTING_BYTES)) }
             }
         }

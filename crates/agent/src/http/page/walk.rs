@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use mesh_cni_netfilter::walk::{NetnsAddresses, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf};
-use mesh_cni_rules::istio::PORT_NAMES;
+use mesh_cni_rules::port_names;
 
 use super::{MAX_LISTING_BYTES, document, prose, shortened};
 use crate::decide::decide;
@@ -84,8 +84,8 @@ fn simulate(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Result<Str
         .parse()
         .map_err(|error| format!("packet: {}", error_chain(&error)))?;
     let pod = pod.ok_or_else(|| format!("this node has no pod `{}`", query.pod))?;
-    let rule_sets = match decide(pod, conf)? {
-        Decision::Redirect(redirection) => redirection.rule_sets,
+    let (mesh, rule_sets) = match decide(pod, conf)? {
+        Decision::Redirect(redirection) => (redirection.interception.mesh(), redirection.rule_sets),
         Decision::Skip(reason) => return Err(format!("the pod gets no rules: {reason}")),
         Decision::OwnPod => {
             return Err("the pod gets no rules: it is the agent's own pod".to_owned());
@@ -100,5 +100,5 @@ fn simulate(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Result<Str
         [] => walk(&rules, &packet),
         addresses => walk_in(&rules, &packet, &NetnsAddresses::pod(addresses)),
     };
-    Ok(walk.display(PORT_NAMES).to_string())
+    Ok(walk.display(port_names(mesh)).to_string())
 }
