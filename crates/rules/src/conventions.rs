@@ -40,6 +40,9 @@ fn merged(meshes: MeshSet) -> Ownership {
         let chains: Vec<_> = chains.cloned().collect();
         all.chains.to_mut().extend(chains);
         all.marks.to_mut().extend_from_slice(&of.marks);
+        let prefixes = all.comment_prefixes.to_mut();
+        prefixes.extend_from_slice(&of.comment_prefixes);
+        all.excludes_interfaces |= of.excludes_interfaces;
     }
     all
 }

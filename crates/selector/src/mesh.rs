@@ -30,6 +30,8 @@ pub struct Marks {
     pub init: &'static str,
     /// The init container that fails if the redirection is missing.
     pub validation: &'static str,
+    /// The exit code with which it fails.
+    pub validation_failed: i32,
     /// The domains of the annotations that configure a sidecar.
     pub domains: &'static [&'static str],
 }

@@ -308,9 +308,15 @@ fn each_mesh_has_a_validation_and_an_exit_code() {
         ("kuma-validation", 1),
     ] {
         assert!(is_broken(name, code), "{name}");
-        for other in [0, 1, 95, 126, 137].into_iter().filter(|other| *other != code) {
+        for other in [0, 1, 95, 126, 137]
+            .into_iter()
+            .filter(|other| *other != code)
+        {
             assert!(!is_broken(name, other), "{name} with exit code {other}");
         }
     }
-    assert!(!is_broken("istio-validation", 126), "another name is configured");
+    assert!(
+        !is_broken("istio-validation", 126),
+        "another name is configured"
+    );
 }

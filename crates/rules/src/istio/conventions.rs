@@ -11,6 +11,8 @@ use super::chains;
 pub static OWNERSHIP: Ownership = Ownership {
     chains: Cow::Borrowed(&chains::OURS),
     marks: Cow::Borrowed(&[TPROXY_ROUTING.mark.value]),
+    comment_prefixes: Cow::Borrowed(&[]),
+    excludes_interfaces: true,
 };
 
 /// The ports on which a sidecar listens.

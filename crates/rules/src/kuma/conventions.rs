@@ -11,6 +11,8 @@ use super::chains;
 pub static OWNERSHIP: Ownership = Ownership {
     chains: Cow::Borrowed(&chains::OURS),
     marks: Cow::Borrowed(&[]),
+    comment_prefixes: Cow::Borrowed(&[]),
+    excludes_interfaces: false,
 };
 
 /// The ports on which the sidecar listens.

@@ -6,6 +6,7 @@ pub(super) const MARKS: Marks = Marks {
     proxy: PROXY_CONTAINER,
     init: "istio-init",
     validation: "istio-validation",
+    validation_failed: 126,
     domains: &[
         "inject.istio.io",
         "istio.io",

@@ -6,5 +6,6 @@ pub(super) const MARKS: Marks = Marks {
     proxy: "kuma-sidecar",
     init: "kuma-init",
     validation: "kuma-validation",
+    validation_failed: 1,
     domains: &["kuma.io", "traffic.kuma.io"],
 };
