@@ -8,7 +8,7 @@ use mesh_cni_netfilter::value::network;
 use mesh_cni_netfilter::{
     Family, InterfaceName, Listing, NetnsAddresses, RuleSet, render, walk_in,
 };
-use mesh_cni_rules::istio::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::{Mesh, ownership, port_names};
 use mesh_cni_tests::Scenario;
 
 /// Compares with `FOLDER/NAME.snap`.
@@ -22,14 +22,14 @@ fn check(folder: &Path, name: &str, description: &str, text: &str) {
 }
 
 /// All tables that are not empty, each after its name.
-fn listings(rules: &RuleSet) -> String {
+fn listings(rules: &RuleSet, mesh: Mesh) -> String {
     let mut text = String::new();
     for table in &rules.tables {
         writeln!(
             text,
             "# iptables -t {} -L\n{}",
             table.name,
-            Listing::of(rules, table.name, &OWNERSHIP)
+            Listing::of(rules, table.name, ownership(mesh))
         )
         .expect("writing to a string does not fail");
     }
@@ -55,7 +55,7 @@ fn walks(scenario: &Scenario) -> String {
     let mut text = String::new();
     for packet in scenario.packets() {
         let walk = walk_in(&scenario.rules(packet.family()), &packet, &pod);
-        writeln!(text, "{}\n", walk.display(PORT_NAMES))
+        writeln!(text, "{}\n", walk.display(port_names(scenario.mesh())))
             .expect("writing to a string does not fail");
     }
     text
@@ -79,7 +79,7 @@ fn all_scenarios_give_the_rules_and_walks_in_their_folders() {
         let check = |name, text: String| check(&scenario.folder, name, scenario.find(), &text);
         check("restore.v4", render::restore(&v4));
         check("restore.v6", render::restore(&v6));
-        check("listing.v4", listings(&v4));
+        check("listing.v4", listings(&v4, scenario.mesh()));
         check("walks", walks(scenario));
     }
 }

@@ -44,10 +44,10 @@ fn by_program(rule_sets: &[RuleSet]) -> NetNs {
     netns
 }
 
-fn by_netlink(rule_sets: &[RuleSet]) -> NetNs {
+fn by_netlink(mesh: Mesh, rule_sets: &[RuleSet]) -> NetNs {
     let netns = scratch();
     let choice = BackendChoice::Only(Backend::Netlink);
-    apply(&netns, &no_programs(), choice, Mesh::Istio, rule_sets).unwrap();
+    apply(&netns, &no_programs(), choice, mesh, rule_sets).unwrap();
     netns
 }
 
@@ -75,7 +75,8 @@ fn view(netns: &NetNs, words: &str) -> String {
 fn netlink_and_iptables_nft_write_the_same_rules() {
     for scenario in Scenario::all() {
         let rule_sets = Family::ALL.map(|family| scenario.rules(family));
-        let (program, netlink) = (by_program(&rule_sets), by_netlink(&rule_sets));
+        let program = by_program(&rule_sets);
+        let netlink = by_netlink(scenario.mesh(), &rule_sets);
         for words in VIEWS {
             let what = format!("{}: {words}", scenario.name);
             assert_eq!(view(&netlink, words), view(&program, words), "{what}");
@@ -90,7 +91,14 @@ fn the_nft_script_gives_the_same_rules_as_the_native_back_end() {
         let rule_sets = Family::ALL.map(|family| scenario.rules(family));
         let netlink = scratch();
         let choice = BackendChoice::Only(Backend::NftNative);
-        apply(&netlink, &no_programs(), choice, Mesh::Istio, &rule_sets).unwrap();
+        apply(
+            &netlink,
+            &no_programs(),
+            choice,
+            scenario.mesh(),
+            &rule_sets,
+        )
+        .unwrap();
         let script = scratch();
         for rules in &rule_sets {
             let input = native::script(rules).unwrap();

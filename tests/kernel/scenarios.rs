@@ -4,8 +4,7 @@
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply, read, remove};
-use mesh_cni_rules::Mesh;
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::ownership;
 use mesh_cni_tests::{Scenario, must, run};
 
 /// Rules of another program, in chains that ours use too.
@@ -45,27 +44,28 @@ fn every_scenario_is_applied_read_back_and_removed() {
         let choice = BackendChoice::Only(backend);
         for scenario in Scenario::all() {
             let what = format!("{} by {backend}", scenario.name);
+            let mesh = scenario.mesh();
             let netns = NetNs::scratch().expect("this test needs root: run `make test`");
             must(&netns, "ip link set lo up");
             let flavour = flavour(backend);
             // The first transaction creates the tables, which remain after a removal.
             let wanted = Family::ALL.map(|family| scenario.rules(family));
-            apply(&netns, &xtables, choice, Mesh::Istio, &wanted).expect(&what);
-            remove(&netns, &xtables, choice, Mesh::Istio).expect(&what);
+            apply(&netns, &xtables, choice, mesh, &wanted).expect(&what);
+            remove(&netns, &xtables, choice, mesh).expect(&what);
             let mut restore = std::process::Command::new(format!("iptables-{flavour}-restore"));
             let foreign = run(&netns, restore.arg("--noflush"), FOREIGN);
             assert_eq!(foreign.code, 0, "{what}: {}", foreign.stderr);
             let before = live_rules(&netns, backend);
 
-            let applied = apply(&netns, &xtables, choice, Mesh::Istio, &wanted).expect(&what);
+            let applied = apply(&netns, &xtables, choice, mesh, &wanted).expect(&what);
             assert_eq!(applied.change, Change::Created, "{what}");
             let found = read(&netns, &xtables, choice, &Family::ALL).expect(&what);
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
-                assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{what}");
+                assert_eq!(drift(wanted, found, ownership(mesh)), None, "{what}");
             }
-            let again = apply(&netns, &xtables, choice, Mesh::Istio, &wanted).expect(&what);
+            let again = apply(&netns, &xtables, choice, mesh, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");
-            remove(&netns, &xtables, choice, Mesh::Istio).expect(&what);
+            remove(&netns, &xtables, choice, mesh).expect(&what);
             assert_eq!(live_rules(&netns, backend), before, "{what}");
         }
     }

@@ -3,8 +3,7 @@
 use mesh_cni_netfilter::drift;
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{Backend, BackendChoice, Change, Xtables, apply, read, remove};
-use mesh_cni_rules::Mesh;
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::{Mesh, ownership};
 use mesh_cni_tests::{PodNet, Scenario, Sender, UserNs, must, productpage_rules};
 
 use crate::traffic::{ON_PEER, ON_POD, connections, xtables};
@@ -56,19 +55,20 @@ fn every_scenario_is_applied_and_removed_there() {
         let choice = BackendChoice::Only(backend);
         for scenario in Scenario::all() {
             let what = format!("{} by {backend}", scenario.name);
+            let mesh = scenario.mesh();
             let users = UserNs::new();
             let netns = users.netns();
             must(&netns, "ip link set lo up");
             let wanted = Family::ALL.map(|family| scenario.rules(family));
-            let applied = apply(&netns, &xtables(), choice, Mesh::Istio, &wanted).expect(&what);
+            let applied = apply(&netns, &xtables(), choice, mesh, &wanted).expect(&what);
             assert_eq!(applied.change, Change::Created, "{what}");
             let found = read(&netns, &xtables(), choice, &Family::ALL).expect(&what);
             for (wanted, found) in wanted.iter().zip(&found.rule_sets) {
-                assert_eq!(drift(wanted, found, &OWNERSHIP), None, "{what}");
+                assert_eq!(drift(wanted, found, ownership(mesh)), None, "{what}");
             }
-            let again = apply(&netns, &xtables(), choice, Mesh::Istio, &wanted).expect(&what);
+            let again = apply(&netns, &xtables(), choice, mesh, &wanted).expect(&what);
             assert_eq!(again.change, Change::Unchanged, "{what}");
-            remove(&netns, &xtables(), choice, Mesh::Istio).expect(&what);
+            remove(&netns, &xtables(), choice, mesh).expect(&what);
             let left = read(&netns, &xtables(), choice, &Family::ALL).expect(&what);
             let mut rules = left.rule_sets.iter();
             assert!(rules.all(|rules| rules.rule_count() == 0), "{what}");

@@ -9,8 +9,7 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
 use mesh_cni_netfilter::{Mark, Packet, RuleSet};
 use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::istio::{Dialect, Interception, PodSettings, compile};
-use mesh_cni_rules::reject_ipv6;
+use mesh_cni_rules::{Interception, Mesh, istio, kuma, reject_ipv6};
 use serde::Deserialize;
 
 /// A directory in `tests/scenarios`.
@@ -104,9 +103,13 @@ impl Scenario {
         &self.input.find
     }
 
+    /// The mesh of the pod.
+    pub fn mesh(&self) -> Mesh {
+        self.interception().mesh()
+    }
+
     /// The rules of one family; empty if the pod's addresses do not require it.
     pub fn rules(&self, family: Family) -> RuleSet {
-        let dialect: Dialect = self.input.ruleset.parse().expect("the rule set is known");
         let interception = self.interception();
         let addresses = self.input.addresses.as_deref();
         let programmed = addresses.map(|addresses| interception.families(addresses));
@@ -117,7 +120,7 @@ impl Scenario {
                 RuleSet::new(family)
             };
         }
-        compile(&interception, dialect, family)
+        interception.compile(family)
     }
 
     /// The packets whose paths are part of the expected results.
@@ -129,11 +132,39 @@ impl Scenario {
     }
 
     fn interception(&self) -> Interception {
+        match self.input.ruleset.as_str() {
+            "kuma" => Interception::Kuma(self.kuma()),
+            ruleset => {
+                let dialect = ruleset.parse().expect("the rule set is known");
+                Interception::Istio(self.istio(), dialect)
+            }
+        }
+    }
+
+    fn kuma(&self) -> kuma::Interception {
         let input = &self.input;
-        let settings = PodSettings {
+        let config = kuma::config(&input.annotations);
+        let config = config.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let settings = kuma::PodSettings {
+            annotations: Some(&input.annotations),
+            config: config.as_ref(),
+        };
+        let resolved = settings
+            .resolve()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let mut interception = resolved.interception;
+        if !input.dns_servers.is_empty() {
+            interception.dns = DnsCapture::Servers(input.dns_servers.clone());
+        }
+        interception
+    }
+
+    fn istio(&self) -> istio::Interception {
+        let input = &self.input;
+        let settings = istio::PodSettings {
             annotations: Some(&input.annotations),
             proxy_env: Some(&input.proxy_env),
-            ..PodSettings::default()
+            ..istio::PodSettings::default()
         };
         let resolved = settings
             .resolve()
@@ -177,7 +208,7 @@ impl Scenario {
 }
 
 impl PortLists {
-    fn set_in(&self, interception: &mut Interception) {
+    fn set_in(&self, interception: &mut istio::Interception) {
         let parsed = |list: &[String]| -> Vec<PortRange> {
             let ports = list.iter().map(|ports| ports.parse());
             ports.collect::<Result<_, _>>().expect("valid ports")

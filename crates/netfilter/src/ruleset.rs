@@ -81,8 +81,7 @@ impl RuleSet {
     pub fn without_comments(mut self) -> Self {
         let chains = self.tables.iter_mut().flat_map(|table| &mut table.chains);
         for rule in chains.flat_map(|chain| &mut chain.rules) {
-            let is_comment = |condition: &Match| condition.as_comment().is_some();
-            rule.matches.retain(|condition| !is_comment(condition));
+            rule.remove_comments();
         }
         self
     }

@@ -1,12 +1,14 @@
 //! The decision for one pod: what an ADD would do.
 
 use mesh_cni_netfilter::RuleSet;
+use mesh_cni_rules::kuma::UnreadableConfig;
 use mesh_cni_rules::{Interception, InvalidSetting, TooManyRules, Warning, redirects, reject_ipv6};
 use mesh_cni_selector::{Mesh, PodFacts, SelectError, Selection, SidecarKind, SkipReason, select};
 use thiserror::Error;
 
 use crate::identity::ProxyRedirected;
 use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
+use crate::kuma::{self, SidecarRedirected};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
 use crate::{istio, linkerd};
 
@@ -42,21 +44,21 @@ pub enum PlanError {
     /// The policy does not decide about the pod.
     #[error(transparent)]
     Select(#[from] SelectError),
-    /// The mesh is selected and has no rules yet.
-    #[error("pods of {mesh} are not served by this version")]
-    NotServed {
-        /// The mesh.
-        mesh: Mesh,
-    },
     /// A setting of the pod is invalid.
     #[error(transparent)]
     InvalidSetting(#[from] InvalidSetting),
+    /// The configuration of Kuma is not readable.
+    #[error(transparent)]
+    UnreadableConfig(#[from] UnreadableConfig),
     /// The settings of the pod cause too many rules.
     #[error(transparent)]
     TooManyRules(#[from] TooManyRules),
     /// The rules would redirect the proxy's own traffic to the proxy.
     #[error(transparent)]
     ProxyRedirected(#[from] ProxyRedirected),
+    /// The same for a sidecar of Kuma.
+    #[error(transparent)]
+    SidecarRedirected(#[from] SidecarRedirected),
 }
 
 /// Decides by the pod's name alone. `None` if the decision needs the pod's facts.
@@ -93,7 +95,7 @@ fn redirection(
     let mut redirection = match mesh {
         Mesh::Istio => istio::redirection(facts, conf, sidecar)?,
         Mesh::Linkerd => linkerd::redirection(facts, conf, sidecar)?,
-        Mesh::Kuma => return Err(PlanError::NotServed { mesh }),
+        Mesh::Kuma => kuma::redirection(facts, conf, sidecar)?,
     };
     let rule_sets = &mut redirection.rule_sets;
     match conf.ipv6 {

@@ -145,7 +145,7 @@ fn listed(names: &[&str]) -> String {
 }
 
 /// The user that the pod gives a container; `None` if its image decides.
-fn user(container: &ContainerFacts, facts: &PodFacts) -> Option<i64> {
+pub(crate) fn user(container: &ContainerFacts, facts: &PodFacts) -> Option<i64> {
     container.run_as_user.or(facts.run_as_user)
 }
 

@@ -21,7 +21,10 @@ pub fn ipv6_without_rules(
             "ISTIO_DUAL_STACK of istio-proxy to true",
         ),
         Mesh::Linkerd => ("", "`ipv6` in field `linkerd` to true"),
-        Mesh::Kuma => ("", "the pod's IP family mode to `dualstack`"),
+        Mesh::Kuma => (
+            ", because its `ipFamilyMode` is `ipv4`",
+            "`ipFamilyMode` to `dualstack`",
+        ),
     };
     (!has_ipv6_rules(rule_sets)).then(|| {
         Warning::new(

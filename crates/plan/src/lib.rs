@@ -7,6 +7,7 @@ mod expected;
 mod identity;
 mod ipv6;
 mod istio;
+mod kuma;
 mod linkerd;
 mod mesh_conf;
 
@@ -14,6 +15,7 @@ pub use decide::{Decision, PlanError, Redirection, decide, decide_by_name, rule_
 pub use expected::ExpectedRules;
 pub use identity::ProxyRedirected;
 pub use ipv6::ipv6_without_rules;
+pub use kuma::SidecarRedirected;
 pub use mesh_cni_rules::{Warning, WarningCode};
 pub use mesh_conf::{
     BackendName, ConfError, Decoded, InvalidProfiles, IptablesMode, Ipv6Mode, LinkerdConf,

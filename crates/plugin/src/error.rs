@@ -108,7 +108,7 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
         PlanError::Select(SelectError::SeveralMeshes { .. }) => {
             "inject the pod into one mesh only: the rules of each mesh redirect the same packets"
         }
-        PlanError::InvalidSetting(_) => {
+        PlanError::InvalidSetting(_) | PlanError::UnreadableConfig(_) => {
             "fix the value in the pod's template, or in `defaults` of the plugin's entry; \
              `mesh-cnictl render --pod FILE` checks it without a cluster"
         }

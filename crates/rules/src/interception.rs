@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::{Family, RuleSet};
 use mesh_cni_selector::Mesh;
 
-use crate::{istio, linkerd};
+use crate::{istio, kuma, linkerd};
 
 /// What is redirected to the sidecar of one pod, and what is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Interception {
     Istio(istio::Interception, istio::Dialect),
     /// By Linkerd's proxy.
     Linkerd(linkerd::Interception),
+    /// By Kuma's sidecar.
+    Kuma(kuma::Interception),
 }
 
 impl Interception {
@@ -22,6 +24,7 @@ impl Interception {
         match self {
             Self::Istio(..) => Mesh::Istio,
             Self::Linkerd(_) => Mesh::Linkerd,
+            Self::Kuma(_) => Mesh::Kuma,
         }
     }
 
@@ -31,6 +34,7 @@ impl Interception {
         match self {
             Self::Istio(interception, _) => interception.families(addresses),
             Self::Linkerd(interception) => interception.families(),
+            Self::Kuma(interception) => interception.families(addresses),
         }
     }
 
@@ -39,6 +43,7 @@ impl Interception {
         match self {
             Self::Istio(interception, dialect) => istio::compile(interception, *dialect, family),
             Self::Linkerd(interception) => linkerd::compile(interception, family),
+            Self::Kuma(interception) => interception.compile(family),
         }
     }
 }

@@ -27,6 +27,15 @@ pub struct InvalidSetting {
 pub enum SettingName {
     /// An annotation of the pod.
     Annotation(&'static str),
+    /// A field of the document in an annotation.
+    Field {
+        /// The annotation.
+        annotation: &'static str,
+        /// The names of the field and those that contain it, with dots between them.
+        path: &'static str,
+        /// The index of an item, if the field is a list.
+        index: Option<usize>,
+    },
     /// An entry of `defaults` in the plugin's network configuration.
     Default(&'static str),
     /// A field of the proxy container's `securityContext`.
@@ -54,6 +63,14 @@ impl fmt::Display for SettingName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Annotation(key) => write!(f, "annotation {key}"),
+            Self::Field {
+                annotation,
+                path,
+                index,
+            } => {
+                let index = index.map(|index| format!("[{index}]")).unwrap_or_default();
+                write!(f, "field {path}{index} of annotation {annotation}")
+            }
             Self::Default(key) => write!(f, "defaults entry {key}"),
             Self::SecurityContext(field) => {
                 write!(f, "securityContext.{field} of the proxy's container")

@@ -5,6 +5,7 @@ mod list;
 mod unsupported_ranges;
 
 pub use boolean::boolean;
+pub(crate) use list::invalid;
 pub use list::{Selected, every_item, list, single, wildcard_or_list};
 pub use unsupported_ranges::UnsupportedRanges;
 

@@ -76,6 +76,7 @@ const HAS_KUMA_SIDECAR: Check =
     Check::new("it has a container named `kuma-sidecar`", |facts, _| {
         containers::has_proxy(Mesh::Kuma, facts)
     });
+const INJECTED_BY_KUMA: Check = Check::new("Kuma injected its sidecar", injection::by_kuma);
 
 /// The first conditions of every mesh.
 ///
@@ -88,7 +89,7 @@ pub(crate) fn of(mesh: Mesh, mode: SelectionMode) -> &'static [Check] {
     match mesh {
         Mesh::Istio => of_istio(mode),
         Mesh::Linkerd => &[NO_LINKERD_INIT, HAS_LINKERD_PROXY],
-        Mesh::Kuma => &[NO_KUMA_INIT, HAS_KUMA_SIDECAR],
+        Mesh::Kuma => &[NO_KUMA_INIT, HAS_KUMA_SIDECAR, INJECTED_BY_KUMA],
     }
 }
 

@@ -70,7 +70,7 @@ pub use facts::{ContainerFacts, PodFacts, Proxy, RestartPolicy, SidecarKind};
 pub use labels::{LabelSelector, LabelSelectorError};
 pub use manifest::{
     InvalidItem, MAX_LIST_BYTES, MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason,
-    proxy_variables,
+    annotation_document, proxy_variables,
 };
 pub use mesh::{Marks, Mesh, MeshSet};
 pub use names::is_dns_subdomain;

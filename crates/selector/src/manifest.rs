@@ -1,5 +1,6 @@
 //! Reads pod facts from a manifest, as `kubectl get pod NAME -o yaml` prints it.
 
+mod annotation;
 mod document;
 mod error;
 mod node;
@@ -8,6 +9,7 @@ mod proxy_config;
 
 use serde_json::Value;
 
+pub use self::annotation::annotation_document;
 use self::document::Limits;
 pub use self::error::{InvalidItem, ManifestError, ManifestFormat, SyntaxReason};
 use self::node::Node;

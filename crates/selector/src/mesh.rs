@@ -1,7 +1,7 @@
 //! The meshes, and what the pods of each have in common.
 
 pub(crate) mod istio;
-mod kuma;
+pub(crate) mod kuma;
 mod linkerd;
 
 use std::fmt;

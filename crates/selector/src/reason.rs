@@ -9,6 +9,7 @@ use crate::mesh::istio::{
     DISABLE_ENVOY, INJECT, INTERCEPTION_MODE, PROXY_CONTAINER, PROXY_INTERCEPTION_MODE,
     SIDECAR_TYPE, STATUS,
 };
+use crate::mesh::kuma::INJECTED;
 use crate::mesh::{Mesh, MeshSet};
 use crate::namespaces::{NamespacePattern, NamespaceSet};
 use crate::quoted::{Quoted, QuotedList};
@@ -82,6 +83,11 @@ pub enum SkipReason {
         /// The type: the argument after `proxy`.
         proxy_type: String,
     },
+    /// The pod's annotation `kuma.io/sidecar-injected` is not `true`.
+    NotInjected {
+        /// The value; `None` if the pod has no such annotation.
+        value: Option<String>,
+    },
     /// The pod has no annotation `sidecar.istio.io/status`.
     NoStatusAnnotation,
     /// The interception mode is `NONE`: the pod has a proxy that is reached without redirection.
@@ -124,7 +130,7 @@ pub enum ContainerList {
 
 impl SkipReason {
     /// Every [`code`](Self::code).
-    pub const CODES: [&str; 15] = [
+    pub const CODES: [&str; 16] = [
         "host-network",
         "namespace-excluded",
         "namespace-not-included",
@@ -140,6 +146,7 @@ impl SkipReason {
         "mode-none",
         "no-proxy",
         "init-present",
+        "not-injected",
     ];
 
     /// A stable name in kebab case, for metrics, logs and JSON.
@@ -162,6 +169,7 @@ impl SkipReason {
             },
             Self::EnvoyDisabled { .. } => "envoy-disabled",
             Self::NotASidecarProxy { .. } => "not-a-sidecar-proxy",
+            Self::NotInjected { .. } => "not-injected",
             Self::NoStatusAnnotation => "no-status-annotation",
             Self::ModeNone { .. } => "mode-none",
         }
@@ -228,6 +236,15 @@ impl fmt::Display for SkipReason {
                 f,
                 "`{PROXY_CONTAINER}` is a proxy of type {}, not `{SIDECAR_TYPE}`",
                 Quoted(proxy_type)
+            ),
+            Self::NotInjected { value: None } => write!(
+                f,
+                "the pod has no annotation `{INJECTED}`, so Kuma injected no sidecar"
+            ),
+            Self::NotInjected { value: Some(value) } => write!(
+                f,
+                "the pod's annotation `{INJECTED}` is {}, not `true`",
+                Quoted(value)
             ),
             Self::NoStatusAnnotation => write!(
                 f,

@@ -113,7 +113,8 @@ impl Match {
 
     /// The form in which conditions with the same effect are equal.
     ///
-    /// Lists of ports are sorted, and ranges in them that overlap or adjoin are one. What is not in
+    /// Lists of ports are sorted, and ranges in them that overlap or adjoin are one; a list of one is
+    /// that one. What is not in
     /// the first or the last ports is in the others: `! 0:1024` is `1025:65535`.
     pub fn canonical(&self) -> Cow<'_, Self> {
         let canonical = match self {
@@ -124,7 +125,11 @@ impl Match {
                 .others()
                 .map(|others| Self::DestinationPort(Sense::Is, others)),
             Self::DestinationPorts(sense, ports) => {
-                Some(Self::DestinationPorts(*sense, PortRange::merged(ports)))
+                let merged = PortRange::merged(ports);
+                Some(match merged[..] {
+                    [only] => Self::DestinationPort(*sense, only).canonical().into_owned(),
+                    _ => Self::DestinationPorts(*sense, merged),
+                })
             }
             _ => None,
         };

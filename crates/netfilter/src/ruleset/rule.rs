@@ -57,6 +57,11 @@ impl Rule {
         self.matches.iter().filter_map(Match::as_comment).collect()
     }
 
+    pub(crate) fn remove_comments(&mut self) {
+        self.matches
+            .retain(|condition| condition.as_comment().is_none());
+    }
+
     /// The matches in their [canonical](Match::canonical) forms, sorted.
     pub(crate) fn canonical_matches(&self) -> Vec<Cow<'_, Match>> {
         let restricting = self.matches.iter().filter(|each| !each.always_holds());

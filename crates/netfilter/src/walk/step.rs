@@ -60,7 +60,7 @@ pub enum Event {
     Rule {
         /// Its number in the chain, from 1.
         number: usize,
-        /// The rule as iptables writes it.
+        /// The rule as iptables writes it, without comments.
         text: String,
         /// Whether it matched, and what it did.
         result: RuleResult,

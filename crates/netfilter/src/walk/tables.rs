@@ -64,9 +64,11 @@ impl Simulation<'_> {
                 Err(undecided(hook, place, reason)),
             ),
         };
+        let mut shown = place.rule.clone();
+        shown.remove_comments();
         let event = Event::Rule {
             number: place.number,
-            text: rule_spec(place.rule),
+            text: rule_spec(&shown),
             result,
         };
         self.record(hook.table, &place.chain.name, event);

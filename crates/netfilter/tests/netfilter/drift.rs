@@ -201,8 +201,25 @@ fn the_order_of_ports_in_a_list_is_no_difference() {
         "--dports 8000:8100,80"
     ));
     assert!(!differ("! --dports 53,53", "! --dports 53"));
+    assert!(!differ("--dports 53", "--dports 53,53"));
     assert!(differ("--dports 80,8000:8100", "--dports 80,8000:8101"));
     assert!(differ("--dports 80", "! --dports 80"));
+}
+
+#[test]
+fn a_list_of_one_port_is_that_port() {
+    let with = |ports: &str| {
+        let rule = format!("-A ISTIO_OUTPUT -p tcp {ports} -j RETURN");
+        saved(&format!("*nat\n:ISTIO_OUTPUT - [0:0]\n{rule}\nCOMMIT"))
+    };
+    let differ = |one, other| drift(&with(one), &with(other), &OWNERSHIP).is_some();
+    assert!(!differ("-m multiport --dports 53", "-m tcp --dport 53"));
+    assert!(!differ(
+        "-m multiport ! --dports 0:1024",
+        "-m tcp --dport 1025:65535"
+    ));
+    assert!(differ("-m multiport --dports 53", "-m tcp ! --dport 53"));
+    assert!(differ("-m multiport --dports 53,54", "-m tcp --dport 53"));
 }
 
 #[test]

@@ -56,11 +56,11 @@ fn a_rule_is_ours_by_its_comment_in_a_builtin_chain_only() {
          -A ELSE -p udp -m comment --comment mesh/dns -j RETURN\nCOMMIT\n",
     );
     let rules = transaction::remove(&found, &OWNERSHIP);
-    insta::assert_snapshot!(rules, @r"
+    insta::assert_snapshot!(rules, @r#"
     *nat
-    -D OUTPUT -p udp -m comment --comment mesh/dns -j RETURN
+    -D OUTPUT -p udp -m comment --comment "mesh/dns" -j RETURN
     COMMIT
-    ");
+    "#);
 }
 
 #[test]

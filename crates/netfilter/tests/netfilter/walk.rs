@@ -258,6 +258,8 @@ fn rules_that_only_count_or_log_do_not_end_the_walk() {
     );
     let walked = walk(&rules, "out tcp 10.0.0.7:80 uid 0");
     assert!(outcome(&walked).to_string().contains("15001"), "{walked:?}");
+    // A comment is not a condition.
+    assert_eq!(walked.steps[0].rule(), "-p tcp");
     assert_eq!(
         counted(&walked),
         ["nat OUTPUT 1", "nat OUTPUT 2", "nat OUTPUT 5"]

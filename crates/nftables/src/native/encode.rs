@@ -65,7 +65,12 @@ pub(super) fn conditions<'rule>(
             continue;
         }
         if let Match::DestinationPorts(sense, ports) = condition {
-            let elements = elements(&ports_of_list(ports));
+            let ports = ports_of_list(ports);
+            if let [(_, Value::Ports(only))] = ports[..] {
+                condition::write(&Match::DestinationPort(*sense, only), family, to)?;
+                continue;
+            }
+            let elements = elements(&ports);
             to.push(Field::DestinationPort.load(family));
             to.push(sets.add(SetKind::PORT, false, elements, *sense == Sense::IsNot));
         } else {

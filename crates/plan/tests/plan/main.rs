@@ -3,6 +3,7 @@
 mod conf;
 mod decide;
 mod ipv6;
+mod kuma;
 mod schema;
 
 /// Compares with `tests/snapshots/NAME.snap`.

@@ -1,4 +1,4 @@
-//! The chains of Kuma.
+//! The chains of Kuma, in the order in which Kuma creates them.
 
 use mesh_cni_netfilter::ChainName;
 
@@ -13,7 +13,10 @@ pub const INBOUND_REDIRECT: ChainName = ChainName::constant("KUMA_MESH_INBOUND_R
 /// Redirects to the proxy's outbound port.
 pub const OUTBOUND_REDIRECT: ChainName = ChainName::constant("KUMA_MESH_OUTBOUND_REDIRECT");
 
-/// All of our chains, in the order of their first use.
+/// The chains of every rule set. A listing shows them in this order.
+pub(super) const ALWAYS: [ChainName; 4] = [INBOUND, OUTBOUND, INBOUND_REDIRECT, OUTBOUND_REDIRECT];
+
+/// All of our chains.
 pub const OURS: [ChainName; 5] = [
     INBOUND,
     OUTBOUND,

@@ -72,7 +72,7 @@ pub fn single<T>(
 }
 
 /// The error for an item, which must be a slice of `text`.
-pub(super) fn invalid(text: &str, item: &str, expected: &'static str) -> InvalidItem {
+pub(crate) fn invalid(text: &str, item: &str, expected: &'static str) -> InvalidItem {
     let offset = item.as_ptr() as usize - text.as_ptr() as usize;
     InvalidItem {
         item: item.to_owned(),

@@ -4,6 +4,7 @@ mod ambient;
 mod anchor;
 mod compile;
 mod complete;
+mod kuma;
 mod linkerd;
 mod properties;
 mod reject_ipv6;

@@ -3,7 +3,7 @@
 use super::CheckResult;
 use crate::boolean::parse_bool;
 use crate::facts::PodFacts;
-use crate::mesh::istio;
+use crate::mesh::{istio, kuma};
 use crate::policy::Policy;
 use crate::quoted::Quoted;
 use crate::reason::{InjectSource, SkipReason};
@@ -43,6 +43,17 @@ pub(super) fn has_status(facts: &PodFacts, _: &Policy) -> CheckResult {
         CheckResult::Holds(format!("annotation `{}` is present", istio::STATUS))
     } else {
         CheckResult::Fails(SkipReason::NoStatusAnnotation)
+    }
+}
+
+/// Whether Kuma's injector added the sidecar. As in Kuma, only the exact value counts.
+pub(super) fn by_kuma(facts: &PodFacts, _: &Policy) -> CheckResult {
+    let value = facts.annotations.get(kuma::INJECTED);
+    match value.map(String::as_str) {
+        Some("true") => CheckResult::Holds(format!("annotation `{}` is `true`", kuma::INJECTED)),
+        _ => CheckResult::Fails(SkipReason::NotInjected {
+            value: value.cloned(),
+        }),
     }
 }
 

@@ -9,3 +9,6 @@ pub(super) const MARKS: Marks = Marks {
     validation_failed: 1,
     domains: &["kuma.io", "traffic.kuma.io"],
 };
+
+/// The annotation that the injector adds to each pod that it changes.
+pub(crate) const INJECTED: &str = "kuma.io/sidecar-injected";

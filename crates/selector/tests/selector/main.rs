@@ -5,6 +5,7 @@
 )]
 
 mod json;
+mod kuma;
 mod labels;
 mod manifests;
 mod names;
