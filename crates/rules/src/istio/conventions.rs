@@ -10,13 +10,9 @@ use super::chains;
 /// What is ours in the network namespace of a pod of Istio.
 pub static OWNERSHIP: Ownership = Ownership {
     chains: Cow::Borrowed(&chains::OURS),
-<<<<<<< HEAD
     marks: Cow::Borrowed(&[TPROXY_ROUTING.mark.value]),
-=======
-    marks: Cow::Borrowed(&[TPROXY_ROUTING.mark]),
     comment_prefixes: Cow::Borrowed(&[]),
     excludes_interfaces: true,
->>>>>>> c1edf25 (rules, selector, plan: pods of Kuma and Kong Mesh)
 };
 
 /// The ports on which a sidecar listens.
