@@ -28,7 +28,7 @@ pub enum SettingName {
     /// An annotation of the pod.
     Annotation(&'static str),
     /// A field of the document in an annotation.
-    Field {
+    InAnnotation {
         /// The annotation.
         annotation: &'static str,
         /// The names of the field and those that contain it, with dots between them.
@@ -63,7 +63,7 @@ impl fmt::Display for SettingName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Annotation(key) => write!(f, "annotation {key}"),
-            Self::Field {
+            Self::InAnnotation {
                 annotation,
                 path,
                 index,

@@ -168,7 +168,7 @@ impl List {
 
 /// The name of a field of the configuration.
 fn field(path: &'static str) -> SettingName {
-    SettingName::Field {
+    SettingName::InAnnotation {
         annotation: CONFIG_ANNOTATION,
         path,
         index: None,

@@ -127,7 +127,7 @@ impl<'pod> Document<'pod> {
             None => Ok(()),
             Some(Value::Array(values)) => {
                 values.iter().enumerate().try_for_each(|(index, value)| {
-                    let setting = SettingName::Field {
+                    let setting = SettingName::InAnnotation {
                         annotation: CONFIG_ANNOTATION,
                         path,
                         index: Some(index),
