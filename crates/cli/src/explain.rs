@@ -9,6 +9,7 @@ use mesh_cni_netfilter::value::InterfaceName;
 use mesh_cni_netfilter::walk::{Direction, NetnsAddresses, Outcome, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::chains::REJECT_IPV6;
+use mesh_cni_rules::{Mesh, meshes_in, port_names, usual_user};
 
 use crate::arguments::{ExplainArguments, Output, PodName};
 use crate::case::{Case, Cases};
@@ -80,11 +81,12 @@ fn trace(
             for assumption in packets.iter().flat_map(|packet| rules.assumptions(packet)) {
                 console.note(assumption);
             }
-            report::text(&walks, arguments.matched, console)?;
+            report::text(&walks, port_names(rules.mesh), arguments.matched, console)?;
         }
         Output::Json => documents.extend(walks.iter().map(|walk| {
             let assumptions = rules.assumptions(&walk.packet);
-            Document::new(rules.pod.as_ref(), walk, assumptions, arguments.matched)
+            let (pod, ports) = (rules.pod.as_ref(), port_names(rules.mesh));
+            Document::new(pod, walk, ports, assumptions, arguments.matched)
         })),
     }
     let lost = walks
@@ -97,6 +99,8 @@ fn trace(
 struct Rules {
     /// The pod that would get them.
     pod: Option<PodName>,
+    /// The mesh that the rules are of; Istio if there are none.
+    mesh: Mesh,
     rule_sets: Vec<RuleSet>,
     interfaces: Option<NetnsAddresses>,
 }
@@ -104,8 +108,10 @@ struct Rules {
 impl Rules {
     fn of_namespace(path: &Path) -> Result<Self, Failure> {
         let live = live::state(&live::open(path)?)?;
+        let mesh = live.rule_sets.iter().flat_map(meshes_in).next();
         Ok(Self {
             pod: None,
+            mesh: mesh.unwrap_or(Mesh::Istio),
             rule_sets: live.rule_sets,
             interfaces: Some(live.interfaces),
         })
@@ -113,6 +119,7 @@ impl Rules {
 
     fn of_pod(case: &Case, console: &mut Console<'_>) -> Result<Self, Failure> {
         let redirection = case.redirection(console)?;
+        let mesh = redirection.as_ref().map(|it| it.interception.mesh());
         let rule_sets = redirection.map(|redirection| redirection.rule_sets);
         let addresses = &case.facts.addresses;
         Ok(Self {
@@ -120,6 +127,7 @@ impl Rules {
                 namespace: case.facts.namespace.clone(),
                 name: case.facts.name.clone(),
             }),
+            mesh: mesh.unwrap_or(Mesh::Istio),
             rule_sets: rule_sets.unwrap_or_default(),
             interfaces: (!addresses.is_empty()).then(|| NetnsAddresses::pod(addresses)),
         })
@@ -134,7 +142,8 @@ impl Rules {
         if owner.is_none() {
             assumed.push(format!(
                 "`{packet}` has no `uid`: assuming a sender that no rule names, such as the \
-                 application; add `uid 1337` for the proxy"
+                 application; add `uid {}` for the proxy",
+                usual_user(self.mesh)
             ));
         }
         let destination = packet.destination.ip();

@@ -45,7 +45,8 @@ struct ShownCondition {
 enum Shown {
     /// It redirects the pod's traffic.
     Redirect {
-        #[serde(skip)]
+        /// The mesh of the proxy: `istio`, `linkerd` or `kuma`.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
         mesh: Mesh,
         /// The kind of container that runs the proxy: `container` or `native`.
         #[cfg_attr(feature = "schema", schemars(with = "String"))]

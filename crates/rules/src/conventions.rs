@@ -63,6 +63,15 @@ pub fn port_names(mesh: Mesh) -> PortNames {
     }
 }
 
+/// The user as which the mesh usually runs its sidecar.
+pub fn usual_user(mesh: Mesh) -> u32 {
+    match mesh {
+        Mesh::Istio => 1337,
+        Mesh::Linkerd => 2102,
+        Mesh::Kuma => 5678,
+    }
+}
+
 /// The ports on which the sidecar listens, whatever its settings.
 pub fn proxy_ports(mesh: Mesh) -> RangeInclusive<u16> {
     match mesh {

@@ -29,6 +29,8 @@ pub enum WarningCode {
     BypassesProxy,
     /// The rules redirect the proxy's own traffic to the proxy, or may do so.
     ProxyRedirectedToItself,
+    /// The network namespace has rules of another mesh.
+    OtherMesh,
 }
 
 impl Warning {
@@ -47,13 +49,14 @@ impl fmt::Display for Warning {
 
 impl WarningCode {
     /// Every code.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ipv6WithoutRules,
         Self::SettingWithoutEffect,
         Self::UnknownSetting,
         Self::UnknownValue,
         Self::BypassesProxy,
         Self::ProxyRedirectedToItself,
+        Self::OtherMesh,
     ];
 
     /// The code in logs, metrics and reports.
@@ -65,6 +68,7 @@ impl WarningCode {
             Self::UnknownValue => "unknown-value",
             Self::BypassesProxy => "bypasses-proxy",
             Self::ProxyRedirectedToItself => "proxy-redirected-to-itself",
+            Self::OtherMesh => "other-mesh",
         }
     }
 }

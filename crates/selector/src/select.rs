@@ -14,7 +14,7 @@ use crate::reason::SkipReason;
 
 /// Whether a pod's traffic must be redirected.
 ///
-/// As JSON it is `{"decision": "redirect", "sidecar": "container"}`, or
+/// As JSON it is `{"decision": "redirect", "mesh": "istio", "sidecar": "container"}`, or
 /// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
@@ -209,9 +209,10 @@ impl fmt::Display for Selection {
 impl Serialize for Selection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Redirect { sidecar, .. } => {
-                let mut object = serializer.serialize_struct("Selection", 2)?;
+            Self::Redirect { mesh, sidecar } => {
+                let mut object = serializer.serialize_struct("Selection", 3)?;
                 object.serialize_field("decision", "redirect")?;
+                object.serialize_field("mesh", mesh)?;
                 object.serialize_field("sidecar", sidecar)?;
                 object.end()
             }

@@ -2,34 +2,39 @@
 
 use std::io;
 
+use mesh_cni_netfilter::PortNames;
 use mesh_cni_netfilter::ruleset::{ChainName, TableName};
 use mesh_cni_netfilter::walk::{Event, Outcome, Pass, RuleResult, Step, Walk};
-use mesh_cni_rules::istio::PORT_NAMES;
 use serde::Serialize;
 
 use crate::arguments::PodName;
 use crate::console::{BOLD, Console, DIM, Styled, WARN};
 
-pub(super) fn text(walks: &[Walk], matched: bool, console: &mut Console<'_>) -> io::Result<()> {
+pub(super) fn text(
+    walks: &[Walk],
+    ports: PortNames,
+    matched: bool,
+    console: &mut Console<'_>,
+) -> io::Result<()> {
     for (walk, number) in walks.iter().zip(0..) {
         if number > 0 {
             console.line("")?;
         }
         let text = if matched {
-            walk.display_matched(PORT_NAMES).to_string()
+            walk.display_matched(ports).to_string()
         } else {
-            walk.display(PORT_NAMES).to_string()
+            walk.display(ports).to_string()
         };
         for line in text.lines() {
-            console.line(Styled(style(line, walk), line))?;
+            console.line(Styled(style(line, walk, ports), line))?;
         }
     }
     Ok(())
 }
 
 /// Bold for the rules that matched and the outcome.
-fn style(line: &str, walk: &Walk) -> anstyle::Style {
-    let is_end = line == walk.outcome.display(PORT_NAMES).to_string();
+fn style(line: &str, walk: &Walk, ports: PortNames) -> anstyle::Style {
+    let is_end = line == walk.outcome.display(ports).to_string();
     match line.starts_with("  ") {
         _ if is_end => BOLD,
         true if line.contains("  yes: ") => BOLD,
@@ -146,6 +151,7 @@ impl Document {
     pub(super) fn new(
         pod: Option<&PodName>,
         walk: &Walk,
+        ports: PortNames,
         assumptions: Vec<String>,
         matched: bool,
     ) -> Self {
@@ -160,7 +166,7 @@ impl Document {
             assumptions,
             steps: steps.map(ShownStep::from).collect(),
             outcome: outcome(&walk.outcome),
-            summary: walk.outcome.display(PORT_NAMES).to_string(),
+            summary: walk.outcome.display(ports).to_string(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Compares live rules with wanted rules: the first difference, and its effect on packets.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::walk::{Outcome, walk_in};
-use mesh_cni_netfilter::{Drift, Packet, RuleSet, differences};
+use mesh_cni_netfilter::{Drift, Packet, PortNames, RuleSet, differences};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::is_usable;
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::{Mesh, compared, is_usable, port_names, usual_user};
 use mesh_cni_selector::PodFacts;
 
 use super::wanted::{By, Wanted};
@@ -29,6 +29,8 @@ pub(super) struct Comparison {
     pub(super) differences: Vec<(Family, Drift)>,
     /// A packet that ends elsewhere than it should.
     pub(super) misrouted: Option<Misrouted>,
+    /// The names of the sidecar's ports.
+    pub(super) ports: PortNames,
 }
 
 /// A packet that ends elsewhere than it should.
@@ -41,14 +43,22 @@ pub(super) struct Misrouted {
 
 impl Comparison {
     pub(super) fn new(facts: &PodFacts, wanted: Wanted, live: &Live) -> Self {
-        let pairs = || wanted.rule_sets.iter().zip(&live.rule_sets);
+        let [wanted_sets, live_sets] = [&wanted.rule_sets[..], &live.rule_sets[..]].map(|sets| {
+            wanted
+                .mesh
+                .map_or(Cow::Borrowed(sets), |mesh| compared(mesh, sets))
+        });
+        let pairs = || wanted_sets.iter().zip(&*live_sets);
+        let ports = port_names(wanted.mesh.unwrap_or(Mesh::Istio));
+        let user = usual_user(wanted.mesh.unwrap_or(Mesh::Istio));
+        let ownership = &wanted.ownership;
         let differences = pairs().flat_map(|(wanted, found)| {
-            let differences = differences(wanted, found, &OWNERSHIP);
+            let differences = differences(wanted, found, ownership);
             let of_family = |difference| (wanted.family, difference);
             differences.into_iter().map(of_family)
         });
         let differences = differences.collect();
-        let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live));
+        let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live, user));
         let conflicting = match &live.holders[..] {
             [] | [_] => Vec::new(),
             several => several.to_vec(),
@@ -60,6 +70,7 @@ impl Comparison {
             conflicting,
             differences,
             misrouted,
+            ports,
         }
     }
 
@@ -110,13 +121,13 @@ impl Comparison {
 }
 
 /// The first of the sample packets that ends elsewhere than it should.
-fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Misrouted> {
+fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live, user: u32) -> Option<Misrouted> {
     let own = live
         .addresses
         .iter()
         .copied()
         .find(|own| is_usable(*own) && Family::of_address(*own) == wanted.family)?;
-    samples(own).into_iter().find_map(|text| {
+    samples(own, user).into_iter().find_map(|text| {
         let packet = text.parse::<Packet>().ok()?;
         let [wanted, live] =
             [wanted, found].map(|rules| walk_in(rules, &packet, &live.interfaces).outcome);
@@ -132,7 +143,7 @@ fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live) -> Option<Misrouted
 
 /// A pod's usual packets: requests of the application and of the proxy, a request to the pod, and a
 /// DNS query.
-fn samples(own: IpAddr) -> Vec<String> {
+fn samples(own: IpAddr, user: u32) -> Vec<String> {
     let (server, peer): (IpAddr, IpAddr) = match own {
         IpAddr::V4(_) => ([192, 0, 2, 10].into(), [192, 0, 2, 20].into()),
         IpAddr::V6(_) => (
@@ -144,8 +155,8 @@ fn samples(own: IpAddr) -> Vec<String> {
     vec![
         format!("out tcp {} uid 1000", at(server, 80)),
         format!("in tcp {} from {}", at(own, 8080), at(peer, 40000)),
-        format!("out tcp {} uid 1337", at(server, 80)),
-        format!("out tcp {} uid 1337", at(own, 8080)),
+        format!("out tcp {} uid {user}", at(server, 80)),
+        format!("out tcp {} uid {user}", at(own, 8080)),
         format!("out udp {} uid 1000", at(server, 53)),
     ]
 }

@@ -7,7 +7,7 @@ use anstyle::Style;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Drift, Listing, RuleSet};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::istio::{OWNERSHIP, PORT_NAMES};
+use mesh_cni_rules::ANY_MESH;
 use mesh_cni_selector::PodFacts;
 use serde::Serialize;
 
@@ -191,7 +191,7 @@ impl Report<'_> {
 }
 
 fn list(rules: &RuleSet, table: TableName) -> String {
-    Listing::of(rules, table, &OWNERSHIP).to_string()
+    Listing::of(rules, table, &ANY_MESH).to_string()
 }
 
 fn shown(rules: &RuleSet) -> Vec<TableName> {
@@ -305,11 +305,11 @@ fn effect(compared: &Comparison, console: &mut Console<'_>) {
         }
         console.detail(format_args!(
             "  wanted: {}",
-            misrouted.wanted.display(PORT_NAMES)
+            misrouted.wanted.display(compared.ports)
         ));
         console.detail(format_args!(
             "  now:    {}",
-            misrouted.live.display(PORT_NAMES)
+            misrouted.live.display(compared.ports)
         ));
     }
     if !compared.is_as_wanted() {
@@ -363,7 +363,7 @@ fn misrouted(compared: &Comparison) -> Option<ShownMisrouted> {
     let misrouted = compared.misrouted.as_ref()?;
     Some(ShownMisrouted {
         packet: misrouted.packet.clone(),
-        wanted: misrouted.wanted.display(PORT_NAMES).to_string(),
-        live: misrouted.live.display(PORT_NAMES).to_string(),
+        wanted: misrouted.wanted.display(compared.ports).to_string(),
+        live: misrouted.live.display(compared.ports).to_string(),
     })
 }

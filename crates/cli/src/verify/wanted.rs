@@ -1,12 +1,14 @@
 //! The rules that a pod should have, from the plugin or from the pod's own `istio-init`.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
-use mesh_cni_netfilter::RuleSet;
 use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
+use mesh_cni_netfilter::{Ownership, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
 use mesh_cni_rules::istio::{Dialect, chains, compile};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_rules::{Mesh, meshes_in, ownership, ownership_of};
+use mesh_cni_selector::{MeshSet, PodFacts};
 
 use crate::case::OWN_POD;
 use crate::init::container::{self, OwnInit, Visible};
@@ -14,6 +16,10 @@ use crate::init::container::{self, OwnInit, Visible};
 /// The rules that a pod should have.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// The mesh of the rules; `None` if the pod should have none.
+    pub(super) mesh: Option<Mesh>,
+    /// What counts as ours.
+    pub(super) ownership: Cow<'static, Ownership>,
     /// One set for each family; a family without rules has an empty one.
     pub(super) rule_sets: Vec<RuleSet>,
     /// What applies them.
@@ -46,10 +52,15 @@ pub(super) fn wanted(
     };
     let reason = match decide(&facts, conf)? {
         Decision::Redirect(redirection) => {
+            let mesh = redirection.interception.mesh();
+            let mut warnings = redirection.warnings;
+            warnings.extend(of_others(live, mesh.into()));
             return Ok(vec![Wanted {
+                mesh: Some(mesh),
+                ownership: Cow::Borrowed(ownership(mesh)),
                 rule_sets: both(&redirection.rule_sets),
                 by: By::Plugin,
-                warnings: redirection.warnings,
+                warnings,
             }]);
         }
         Decision::Skip(reason) => reason.to_string(),
@@ -61,12 +72,32 @@ pub(super) fn wanted(
     };
     match container::own_init(&facts, &visible)? {
         Some(own) => Ok(of_own_init(&own, addresses)),
-        None => Ok(vec![Wanted {
-            rule_sets: both(&[]),
-            by: By::None(reason),
-            warnings: Vec::new(),
-        }]),
+        None => {
+            let served = conf.profile.meshes();
+            Ok(vec![Wanted {
+                mesh: None,
+                ownership: ownership_of(served),
+                rule_sets: both(&[]),
+                by: By::None(reason),
+                warnings: of_others(live, served).collect(),
+            }])
+        }
     }
+}
+
+/// A warning for each mesh that has rules in the namespace and is not one of these.
+fn of_others(live: &[RuleSet], meshes: MeshSet) -> impl Iterator<Item = Warning> {
+    let found: MeshSet = live.iter().flat_map(meshes_in).collect();
+    let others = Mesh::ALL
+        .into_iter()
+        .filter(move |mesh| found.contains(*mesh) && !meshes.contains(*mesh));
+    others.map(|mesh| {
+        let message = format!(
+            "the network namespace has rules of {mesh} too: they are not changed, and packets \
+             traverse them as well"
+        );
+        Warning::new(WarningCode::OtherMesh, message)
+    })
 }
 
 /// A pod whose rules cannot be determined.
@@ -88,6 +119,8 @@ fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Vec<Wanted> {
             .map(|family| compile(&own.interception, *dialect, *family))
             .collect();
         Wanted {
+            mesh: Some(Mesh::Istio),
+            ownership: Cow::Borrowed(ownership(Mesh::Istio)),
             rule_sets: both(&rule_sets),
             by: By::OwnInit,
             warnings: warnings.clone(),
