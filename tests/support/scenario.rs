@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
 use mesh_cni_netfilter::{Mark, Packet, RuleSet};
+use mesh_cni_plan::LinkerdConf;
 use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::{Interception, Mesh, istio, kuma, reject_ipv6};
+use mesh_cni_rules::{Interception, Mesh, istio, kuma, linkerd, reject_ipv6};
 use serde::Deserialize;
 
 /// A directory in `tests/scenarios`.
@@ -32,6 +33,14 @@ struct Input {
     annotations: BTreeMap<String, String>,
     #[serde(default)]
     proxy_env: BTreeMap<String, String>,
+    /// For Linkerd: the annotations of the namespace, the field of the configuration, and the ports of
+    /// the Kubernetes API for a pod of the control plane.
+    #[serde(default)]
+    namespace_annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    linkerd: LinkerdConf,
+    #[serde(default)]
+    kube_api_ports: Vec<u16>,
     #[serde(default)]
     proxy_uids: Vec<u32>,
     #[serde(default)]
@@ -134,6 +143,7 @@ impl Scenario {
     fn interception(&self) -> Interception {
         match self.input.ruleset.as_str() {
             "kuma" => Interception::Kuma(self.kuma()),
+            "linkerd" => Interception::Linkerd(self.linkerd()),
             ruleset => {
                 let dialect = ruleset.parse().expect("the rule set is known");
                 Interception::Istio(self.istio(), dialect)
@@ -157,6 +167,24 @@ impl Scenario {
             interception.dns = DnsCapture::Servers(input.dns_servers.clone());
         }
         interception
+    }
+
+    fn linkerd(&self) -> linkerd::Interception {
+        let input = &self.input;
+        let defaults = input.linkerd.interception();
+        let settings = linkerd::PodSettings {
+            defaults: defaults.unwrap_or_else(|error| panic!("{}: {error}", self.name)),
+            annotations: Some(&input.annotations),
+            namespace_annotations: Some(&input.namespace_annotations),
+            proxy_env: Some(&input.proxy_env),
+            run_as_user: input.proxy_uids.first().copied().map(i64::from),
+            run_as_group: input.proxy_gids.first().copied().map(i64::from),
+            kube_api_ports: &input.kube_api_ports,
+        };
+        let resolved = settings
+            .resolve()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        resolved.interception
     }
 
     fn istio(&self) -> istio::Interception {

@@ -12,7 +12,11 @@ use serde::Deserialize;
 /// chart for its plugin applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, rename_all = "kebab-case")]
+#[serde(
+    default,
+    rename_all = "kebab-case",
+    expecting = "an object with the fields of Linkerd's plugin"
+)]
 #[non_exhaustive]
 pub struct LinkerdConf {
     /// The proxy's port for inbound connections; the proxy's container has precedence. Default 4143.

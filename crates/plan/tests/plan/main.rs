@@ -4,6 +4,7 @@ mod conf;
 mod decide;
 mod ipv6;
 mod kuma;
+mod linkerd;
 mod schema;
 
 /// Compares with `tests/snapshots/NAME.snap`.

@@ -8,6 +8,7 @@ mod json;
 mod kuma;
 mod labels;
 mod manifests;
+mod meshes;
 mod names;
 mod namespaces;
 mod reasons;

@@ -473,6 +473,7 @@ fn a_selection_as_json() {
     insta::assert_json_snapshot!(redirect, @r#"
     {
       "decision": "redirect",
+      "mesh": "istio",
       "sidecar": "native"
     }
     "#);
