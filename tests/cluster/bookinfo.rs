@@ -4,6 +4,7 @@
 //! ```text
 //! bookinfo serve NAME PORT [HOST:PORT…]   answers until it is stopped
 //! bookinfo get HOST:PORT                  sends one request; exit code 0 if the answer is 200
+//! bookinfo validate LISTEN CONNECT CODE    the validation container of a mesh; exit code CODE without rules
 //! ```
 //!
 //! It needs no files of its image, and ends on SIGTERM.
@@ -17,20 +18,25 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use mesh_cni_tests::validate;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// The deadline for an answer of a service.
 const MOST: Duration = Duration::from_secs(60);
 
+/// The deadline of a validation.
+const VALIDATION: Duration = Duration::from_secs(3);
+
 fn main() -> ExitCode {
     let words: Vec<_> = env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["serve", name, port, ref called @ ..] => serve(name, port, called),
+        ["validate", listen, connect, code] => return validation(listen, connect, code),
         ["get", address] => get(address).and_then(|body| io::stdout().write_all(body.as_bytes())),
         _ => Err(io::Error::other(
-            "serve NAME PORT [HOST:PORT…] or get HOST:PORT",
+            "serve NAME PORT [HOST:PORT…], get HOST:PORT or validate LISTEN CONNECT CODE",
         )),
     };
     match done {
@@ -38,6 +44,20 @@ fn main() -> ExitCode {
         Err(error) => {
             drop(writeln!(io::stderr(), "bookinfo: {error}"));
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn validation(listen: &str, connect: &str, code: &str) -> ExitCode {
+    let parsed = (listen.parse(), connect.parse(), code.parse::<u8>());
+    let (Ok(listen), Ok(connect), Ok(code)) = parsed else {
+        return ExitCode::from(2);
+    };
+    match validate(listen, connect, VALIDATION) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(io::stderr(), "bookinfo: {error}"));
+            ExitCode::from(code)
         }
     }
 }

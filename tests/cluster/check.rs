@@ -131,7 +131,7 @@ fn patch_agent(cluster: &TestCluster, patch: &Value) {
 }
 
 /// No check fails, at the latest after some minutes.
-fn works(cluster: &TestCluster) {
+pub(crate) fn works(cluster: &TestCluster) {
     let (code, report) = check(cluster, &["--wait", "--timeout=5m"]);
     assert_eq!(code, 0, "{report:#}");
 }

@@ -3,6 +3,7 @@
 //!     make cluster-test                        all stages, in order
 //!     make cluster-test ARGS=--keep            then waits until standard input is closed
 //!     make cluster-test ARGS=--bare            only the node and its images
+//!     make cluster-test ARGS=--meshes          only the stages of several meshes on one node
 //!     make cluster-test ARGS=--crio            only the stages on a node with CRI-O
 //!     make cluster-test KUBECONFIG=… IMAGE=…   on another cluster, the stages that need only a kubeconfig
 //!     make cluster-test ARGS=--images          writes the images that its nodes need first
@@ -23,6 +24,7 @@ mod external_cluster;
 mod failures;
 mod images;
 mod mesh;
+mod meshes;
 mod migration;
 mod pod_kinds;
 mod pods;
@@ -47,6 +49,9 @@ use self::test_cluster::TestCluster;
 /// A stage: its name and its function.
 type Stage = (&'static str, fn(&mut TestCluster));
 
+/// The stage that installs mesh-cni.
+const ENABLED: &str = "the plugin is enabled";
+
 /// The stages, in order.
 const STAGES: &[Stage] = &[
     ("images are built and imported", |cluster| {
@@ -56,7 +61,7 @@ const STAGES: &[Stage] = &[
         "check: before the installation",
         check::before_the_installation,
     ),
-    ("the plugin is enabled", mesh::enable),
+    (ENABLED, mesh::enable),
     (
         "check: after the installation",
         check::after_the_installation,
@@ -110,6 +115,23 @@ const STAGES: &[Stage] = &[
     ("kind: opted out", pod_kinds::opted_out),
     ("kind: stateful set, re-created", pod_kinds::stateful_set),
     ("kind: a hundred pods at once", pod_kinds::hundred_pods),
+    (
+        "meshes: validations fail without rules and pass after the repair",
+        meshes::validations_fail_without_rules,
+    ),
+    (
+        "meshes: three namespaces are rolled out",
+        meshes::three_namespaces_are_rolled_out,
+    ),
+    (
+        "meshes: each proxy sees what it should",
+        meshes::each_proxy_sees_what_it_should,
+    ),
+    (
+        "meshes: a pod with two proxies is refused",
+        meshes::a_pod_with_two_proxies_is_refused,
+    ),
+    ("meshes: only Istio is served again", meshes::remove),
     ("failure: kubelet restarts", failures::kubelet_restarts),
     (
         "failure: containerd restarts",
@@ -198,10 +220,17 @@ fn run() -> ExitCode {
     } else if let Some(external_cluster) = ExternalCluster::of_environment(&env::temp_dir()) {
         run_on(&external_cluster)
     } else {
-        let stages = if asked("--bare") { 1 } else { STAGES.len() };
+        let of_meshes = |(name, _): &&Stage| {
+            *name == STAGES[0].0 || *name == ENABLED || name.starts_with("meshes: ")
+        };
+        let stages: Vec<_> = match (asked("--bare"), asked("--meshes")) {
+            (true, _) => STAGES[..1].to_vec(),
+            (_, true) => STAGES.iter().filter(of_meshes).copied().collect(),
+            _ => STAGES.to_vec(),
+        };
         let keep = asked("--keep") || asked("--bare");
-        let passed = asked("--crio") || run_on_own_node(&STAGES[..stages], keep);
-        passed && (keep || run_on_crio())
+        let passed = asked("--crio") || run_on_own_node(&stages, keep);
+        passed && (keep || asked("--meshes") || run_on_crio())
     };
     if passed {
         ExitCode::SUCCESS

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use mesh_cni_tests::Kubectl;
+use serde_json::json;
 
 use crate::test_cluster::{MOST, TestCluster};
 
@@ -26,14 +27,40 @@ pub(crate) fn enable(cluster: &mut TestCluster) {
     assert!(is_listed(cluster), "{}", list(cluster));
 }
 
+/// Serves pods of every mesh, and waits until every agent is ready.
+pub(crate) fn serve_all_meshes(cluster: &TestCluster) {
+    let linkerd = json!({
+        "incoming-proxy-port": 4143,
+        "outgoing-proxy-port": 4140,
+        "proxy-uid": 2102,
+        "inbound-ports-to-ignore": ["4191", "4190"],
+    });
+    let profile = "\"profile\": \"asm\"";
+    let meshes = "\"profile\": [\"asm\", \"linkerd\", \"kuma\"]";
+    let manifest = replaced(
+        &manifest(),
+        profile,
+        &format!("{meshes}, \"linkerd\": {linkerd}"),
+    );
+    // The checksum of the entry, without which the agents would not restart.
+    let checksum = "mesh-cni/entry: \"";
+    let manifest = replaced(&manifest, checksum, &format!("{checksum}all-"));
+    cluster.kubectl.apply(&manifest);
+    rolled_out(cluster);
+}
+
 /// Applies the manifests with a second excluded namespace, and with flags for the agent.
 pub(crate) fn install(cluster: &TestCluster, flags: &[&str]) {
-    let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
-    let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
-    let manifest = replaced(INSTALL, kube_system, &excluded);
     cluster
         .kubectl
-        .apply(&with_flags(&manifest, "--mode=chained", flags));
+        .apply(&with_flags(&manifest(), "--mode=chained", flags));
+}
+
+/// The manifests with a second excluded namespace.
+fn manifest() -> String {
+    let kube_system = "\"exclude_namespaces\": [\n        \"kube-system\"\n";
+    let excluded = format!("{},\n        \"{EXCLUDED}\"\n", kube_system.trim_end());
+    replaced(INSTALL, kube_system, &excluded)
 }
 
 /// Uninstalls mesh-cni from the node as operators do. The remaining `DaemonSet` does nothing.

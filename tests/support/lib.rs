@@ -28,6 +28,7 @@ mod runtime;
 mod runtime_node;
 mod scenario;
 mod user_ns;
+mod validator;
 
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
@@ -63,3 +64,4 @@ pub use runtime::{Attachment, Call};
 pub use runtime_node::{ContainerRuntime, RuntimeNode};
 pub use scenario::Scenario;
 pub use user_ns::UserNs;
+pub use validator::validate;
