@@ -81,7 +81,8 @@ fn read_line(chains: &mut Vec<ListedChain>, line: &str) -> Result<(), Problem> {
 }
 
 fn heading(line: &str) -> Option<Heading> {
-    let (_, brackets) = line.trim_end().split_once('(')?;
+    // The name of a chain may contain a bracket, but no space.
+    let (_, brackets) = line.trim_end().rsplit_once(" (")?;
     let brackets = brackets.strip_suffix(')')?;
     let words: Vec<_> = brackets.split_whitespace().collect();
     match words.as_slice() {

@@ -41,6 +41,20 @@ fn a_rule_without_a_target_keeps_its_columns() {
 }
 
 #[test]
+fn names_of_chains_contain_brackets() {
+    for name in ["A(1", "(", "A()", "A)(policy"] {
+        let text = format!(
+            "Chain {name} (1 references)\n\
+             num pkts bytes target prot opt in out source destination\n"
+        );
+        let listing = Listing::parse(&text).unwrap();
+        assert_eq!(listing.chains[0].name, name);
+        assert_eq!(listing.print(Layout::Folded), text);
+    }
+    problem("Chain A(1 references)");
+}
+
+#[test]
 fn our_chains_are_listed_in_the_order_of_the_ownership() {
     let text = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:ISTIO_OUTPUT - [0:0]\n\
                  :ISTIO_IN_REDIRECT - [0:0]\n:ISTIO_INBOUND - [0:0]\n:ANOTHER - [0:0]\n\
