@@ -26,12 +26,15 @@ impl Object {
     /// The object at `path`, which is used in error messages only.
     pub(crate) fn new(path: &str, value: &Value) -> Result<Self, CniError> {
         match value {
-            Value::Object(fields) => Ok(Self {
-                path: path.to_owned(),
-                fields: fields.clone(),
-            }),
+            Value::Object(fields) => Ok(Self::of_fields(path, fields.clone())),
             other => Err(invalid(path, other, "an object")),
         }
+    }
+
+    /// The object with these fields at `path`.
+    pub(crate) fn of_fields(path: &str, fields: Map<String, Value>) -> Self {
+        let path = path.to_owned();
+        Self { path, fields }
     }
 
     /// The remaining fields.

@@ -99,7 +99,7 @@ pub use plugin::Plugin;
 pub use prev_result::pass_through;
 pub use request::{AddRequest, CheckRequest, DelRequest, GcRequest, StatusRequest, TraceContext};
 pub use result::{CniResult, Dns, Interface, IpConfig, Route};
-pub use run::run;
+pub use run::{panicked, run};
 pub use version::{ResultShape, SpecVersion, UnknownVersion};
 
 #[cfg(doctest)]

@@ -63,22 +63,21 @@ impl NetConf {
     /// DEL is called with such a configuration: an invalid field that it does not need must not
     /// prevent the cleanup.
     pub fn parse_tolerant(input: &[u8]) -> Result<(Self, Vec<CniError>), CniError> {
-        Self::parse_for(SpecVersion::ALL, input)
+        Self::parse_for(SpecVersion::ALL, read_json(input)?)
     }
 
     /// As [`NetConf::parse_tolerant`], for a plugin that supports these versions.
     pub(crate) fn parse_for(
         supported: &[SpecVersion],
-        input: &[u8],
+        value: Value,
     ) -> Result<(Self, Vec<CniError>), CniError> {
-        let value = read_json(input)?;
-        let Value::Object(raw) = &value else {
+        let Value::Object(raw) = value else {
             return Err(CniError::decoding(format!(
                 "network configuration is `{}`, expected a JSON object",
                 json::excerpt(&value)
             )));
         };
-        let mut fields = Object::new("", &value)?;
+        let mut fields = Object::of_fields("", raw.clone());
         let name = fields.name("name")?;
         let cni_version = cni_version(&mut fields, supported)?;
         let mut errors = Vec::new();
@@ -94,7 +93,7 @@ impl NetConf {
             dns: or_push(fields.object("dns", dns), all),
             ipam: or_push(fields.map("ipam"), all),
             valid_attachments: or_push(valid_attachments(&mut fields), all),
-            raw: raw.clone(),
+            raw,
         };
         Ok((conf, errors))
     }
@@ -198,9 +197,11 @@ fn cni_version(fields: &mut Object, supported: &[SpecVersion]) -> Result<SpecVer
 }
 
 fn prev_result(fields: &mut Object) -> Result<Option<Value>, CniError> {
-    fields.convert("prevResult", "an object", |value| {
-        value.is_object().then(|| value.clone())
-    })
+    match fields.take("prevResult") {
+        None => Ok(None),
+        Some(result) if result.is_object() => Ok(Some(result)),
+        Some(other) => Err(json::invalid("prevResult", &other, "an object")),
+    }
 }
 
 fn capabilities(fields: &mut Object) -> Result<Option<BTreeMap<String, bool>>, CniError> {

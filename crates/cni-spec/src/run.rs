@@ -15,7 +15,7 @@ use crate::{CniError, Command, Environment, ErrorCode, NetConf, Plugin, SpecVers
 /// - Without `CNI_COMMAND`, prints the plugin's name and versions to `stderr`.
 /// - ADD and VERSION write one JSON document to `stdout`; the other commands write nothing.
 /// - A call that fails writes one error object to `stdout`. A panic of the plugin has code 999; it
-///   is caught only if panics unwind.
+///   is caught only if panics unwind. Otherwise the program's panic hook writes [`panicked`].
 /// - If `stdout` cannot be written, the exit code is 1 and the error is printed to `stderr`.
 ///
 /// No other streams are read or written.
@@ -108,8 +108,9 @@ impl Invocation<'_> {
 
     fn configuration(&mut self, command: Command, input: &[u8]) -> Result<NetConf, CniError> {
         let supported = self.plugin.supported_versions();
-        self.version = named_version(input, supported).unwrap_or(self.version);
-        let (conf, errors) = NetConf::parse_for(supported, input)?;
+        let conf = read_json(input)?;
+        self.version = named_version(&conf, supported).unwrap_or(self.version);
+        let (conf, errors) = NetConf::parse_for(supported, conf)?;
         if conf.cni_version < command.since() {
             return Err(too_old(command, conf.cni_version));
         }
@@ -166,8 +167,7 @@ fn requested_version(input: &[u8]) -> Result<Option<String>, CniError> {
 }
 
 /// The version for errors in the rest of the configuration, if it is supported.
-fn named_version(input: &[u8], supported: &[SpecVersion]) -> Option<SpecVersion> {
-    let conf = read_json(input).ok()?;
+fn named_version(conf: &Value, supported: &[SpecVersion]) -> Option<SpecVersion> {
     let named = SpecVersion::of_config(conf.get("cniVersion")?.as_str()?).ok()?;
     supported.contains(&named).then_some(named)
 }
@@ -218,7 +218,8 @@ fn too_old(command: Command, found: SpecVersion) -> CniError {
     ))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> CniError {
+/// The error for a panic with this payload.
+pub fn panicked(panic: &(dyn Any + Send)) -> CniError {
     let text = panic
         .downcast_ref::<&str>()
         .copied()

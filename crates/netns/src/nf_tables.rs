@@ -28,24 +28,45 @@ pub(crate) fn apply(
     wanted: &[RuleSet],
     ownership: &'static Ownership,
 ) -> Result<Applied, NfTablesError> {
+    // Most pods are new: the kernel accepts a batch for them without any question before it. Where it
+    // refuses, for whatever reason, nothing has changed. Policy routing is not part of the batch, so
+    // it is never changed on an assumption.
+    let has_routing = wanted.iter().any(|rules| rules.routing.is_some());
+    let mut assumed = (!has_routing).then(|| Snapshot::of_new_namespace(ownership));
     retry(user_ns, |netlink| {
+        if let Some(new) = assumed.take()
+            && let Ok(applied) = apply_to(&new, netlink, encoding, wanted)
+            && applied.change == Change::Created
+        {
+            return Ok(applied);
+        }
         let snapshot = Snapshot::take(netlink, ownership)?;
-        let encoding = encoding.resolve(&snapshot);
-        let messages = encoding.changes(wanted, &snapshot)?;
-        with_routing(wanted, &snapshot, || {
-            commit(netlink, &messages, snapshot.generation)
-        })?;
-        let same_routing = Family::ALL.into_iter().all(|family| {
-            PolicyRouting::is_found(routing_of(wanted, family), snapshot.routing(family))
-        });
-        let change = match (messages.is_empty() && same_routing, snapshot.has_rules()) {
-            (true, _) => Change::Unchanged,
-            (false, true) => Change::Replaced,
-            (false, false) => Change::Created,
-        };
-        let backend = encoding.backend();
-        Ok(Applied { backend, change })
+        apply_to(&snapshot, netlink, encoding, wanted)
     })
+}
+
+/// Changes the rules of the snapshot into the wanted ones.
+fn apply_to(
+    snapshot: &Snapshot,
+    netlink: &mut Nfnetlink<'_>,
+    encoding: Encoding,
+    wanted: &[RuleSet],
+) -> Result<Applied, NfTablesError> {
+    let encoding = encoding.resolve(snapshot);
+    let messages = encoding.changes(wanted, snapshot)?;
+    with_routing(wanted, snapshot, || {
+        commit(netlink, &messages, snapshot.generation)
+    })?;
+    let same_routing = Family::ALL.into_iter().all(|family| {
+        PolicyRouting::is_found(routing_of(wanted, family), snapshot.routing(family))
+    });
+    let change = match (messages.is_empty() && same_routing, snapshot.has_rules()) {
+        (true, _) => Change::Unchanged,
+        (false, true) => Change::Replaced,
+        (false, false) => Change::Created,
+    };
+    let backend = encoding.backend();
+    Ok(Applied { backend, change })
 }
 
 /// Removes all rules of ours, in both encodings and families.

@@ -15,6 +15,8 @@ use crate::user_ns::UserNs;
 /// More than the kernel puts into one datagram, in bytes (`NLMSG_GOODSIZE` in `linux/netlink.h` is
 /// at most 32 KiB).
 const DATAGRAM: usize = 64 * 1024;
+/// More than an acknowledgement without the acknowledged message, with the kernel's text, in bytes.
+const ACKNOWLEDGEMENT: usize = 4 * 1024;
 /// About a third of the datagram size that a socket accepts by default, in bytes.
 const LARGE_BATCH: usize = 64 * 1024;
 
@@ -57,8 +59,8 @@ pub(crate) enum CommitError {
 
 impl<'user_ns> Nfnetlink<'user_ns> {
     pub(crate) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
+        let socket = Socket::new(NETLINK_NETFILTER)?;
+        // The kernel chooses the address. Then only the kernel can send to this socket.
         socket.connect(&SocketAddr::new(0, 0))?;
         // Errors come without the refused message, and with a text.
         socket.set_cap_ack(true)?;
@@ -67,7 +69,7 @@ impl<'user_ns> Nfnetlink<'user_ns> {
             socket,
             user_ns: None,
             sequence: 0,
-            buffer: Vec::with_capacity(DATAGRAM),
+            buffer: Vec::new(),
         })
     }
 
@@ -143,7 +145,7 @@ impl<'user_ns> Nfnetlink<'user_ns> {
         self.socket.send(&query.encode(self.sequence), 0)?;
         let mut interrupted = false;
         loop {
-            self.receive(0)?;
+            self.receive(0, DATAGRAM)?;
             let mut over = false;
             for answer in answers(&self.buffer) {
                 let answer = answer?;
@@ -177,16 +179,18 @@ impl<'user_ns> Nfnetlink<'user_ns> {
 
     /// Receives an answer into the buffer without waiting. Returns whether there was one.
     fn receive_available(&mut self) -> io::Result<bool> {
-        match self.receive(MsgFlags::MSG_DONTWAIT.bits()) {
+        match self.receive(MsgFlags::MSG_DONTWAIT.bits(), ACKNOWLEDGEMENT) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Receives into reserved memory, which the system provides only as far as it is used.
-    fn receive(&mut self, flags: i32) -> io::Result<()> {
+    /// Receives a datagram of at most that size. The system provides reserved memory only as far as it
+    /// is used.
+    fn receive(&mut self, flags: i32, size: usize) -> io::Result<()> {
         self.buffer.clear();
+        self.buffer.reserve(size);
         self.socket.recv(&mut self.buffer, flags).map(|_size| ())
     }
 }

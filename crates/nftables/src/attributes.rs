@@ -40,8 +40,15 @@ pub enum Malformed {
 }
 
 /// Encodes attributes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Writer(Vec<u8>);
+
+impl Default for Writer {
+    /// With room for the attributes of most messages.
+    fn default() -> Self {
+        Self(Vec::with_capacity(512))
+    }
+}
 
 impl Writer {
     pub(crate) fn bytes(&mut self, kind: AttributeType, value: &[u8]) -> &mut Self {

@@ -14,6 +14,9 @@ use crate::uapi::nfnetlink::{
     NFNL_BATCH_GENID, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END, NFNL_SUBSYS_NFTABLES,
 };
 
+/// More than the rules of a pod without long lists take, in bytes.
+const TYPICAL_BATCH: usize = 8 * 1024;
+
 /// Changes of which the kernel makes all or none.
 #[derive(Clone, Debug)]
 pub struct Batch<'changes> {
@@ -55,7 +58,7 @@ impl<'changes> Batch<'changes> {
         if let Some(generation) = self.generation {
             begin.u32(NFNL_BATCH_GENID, generation);
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(TYPICAL_BATCH);
         write(&mut bytes, edge(NFNL_MSG_BATCH_BEGIN, 0), begin);
         let last = messages.len();
         let mut changes = Vec::with_capacity(last);

@@ -3,13 +3,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::io;
-use std::process::ExitCode;
+use std::io::{self, Write as _};
+use std::panic;
+use std::path::PathBuf;
+use std::process::{self, ExitCode};
 
 use mesh_cni_netns::Xtables;
 use mesh_cni_plan::UNINSTALLED_MARK;
 use mesh_cni_plugin::MeshCni;
-use mesh_cni_spec::{Environment, run};
+use mesh_cni_spec::{Environment, SpecVersion, panicked, run};
 
 /// musl's allocator returns memory to the kernel and requests it again: a third of an ADD's time.
 #[cfg(target_env = "musl")]
@@ -17,6 +19,7 @@ use mesh_cni_spec::{Environment, run};
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(report_panic));
     let environment = Environment::from_pairs(std::env::vars_os());
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let plugin = MeshCni::new(xtables)
@@ -26,12 +29,34 @@ fn main() -> ExitCode {
         &plugin,
         &environment,
         &mut io::stdin().lock(),
-        &mut io::stdout().lock(),
+        // Not locked: the panic hook of another thread may write to it.
+        &mut io::stdout(),
         &mut io::stderr(),
     );
     ExitCode::from(code)
 }
 
 fn is_uninstalled() -> bool {
-    std::env::current_exe().is_ok_and(|own| own.with_file_name(UNINSTALLED_MARK).exists())
+    own_path().is_ok_and(|own| own.with_file_name(UNINSTALLED_MARK).exists())
+}
+
+/// The path of this program. Container runtimes start it by an absolute path, which costs less to
+/// read than `/proc`.
+fn own_path() -> io::Result<PathBuf> {
+    let argument = std::env::args_os().next().map(PathBuf::from);
+    match argument.filter(|path| path.is_absolute()) {
+        Some(path) => Ok(path),
+        None => std::env::current_exe(),
+    }
+}
+
+/// Reports a panic as the error object of the call, and ends the process: released programs do not
+/// unwind, which keeps them small (profile `plugin`).
+#[expect(clippy::exit, reason = "nothing can continue after a panic")]
+fn report_panic(panic: &panic::PanicHookInfo<'_>) {
+    // There is no place to report that a stream is closed.
+    drop(writeln!(io::stderr(), "{panic}"));
+    let error = panicked(panic.payload()).to_value(SpecVersion::LATEST);
+    drop(writeln!(io::stdout(), "{error}"));
+    process::exit(1);
 }

@@ -58,6 +58,22 @@ impl Snapshot {
         })
     }
 
+    /// The state of a namespace that never had rules. A batch for it is refused in any other: the
+    /// kernel counts commits from 1 (`nf_tables_init_net`, `net/netfilter/nf_tables_api.c`).
+    pub(crate) fn of_new_namespace(ownership: &'static Ownership) -> Self {
+        let dump = Dump::default();
+        let families = Family::ALL.map(|family| FamilyRules {
+            compat: compat::read(&dump, family),
+            native: native::read(&dump, family),
+        });
+        Self {
+            generation: 1,
+            dump,
+            ownership,
+            families,
+        }
+    }
+
     /// The rules in the tables of iptables, ours and others'.
     pub(crate) fn compat(&self, family: Family) -> &compat::InstalledRules {
         &self.of(family).compat

@@ -10,7 +10,8 @@ use crate::extension;
 /// The expressions of a rule in iptables' order: conditions, a counter, the target.
 pub(super) fn expressions(rule: &Rule, family: Family) -> Result<Vec<Expression>, Unwritable> {
     let unwritable = || Unwritable::new(rule);
-    let mut to = Vec::new();
+    // Most rules have fewer.
+    let mut to = Vec::with_capacity(8);
     for condition in condition::in_order(&rule.matches) {
         write_match(condition, family, &mut to).ok_or_else(unwritable)?;
     }
