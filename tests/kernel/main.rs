@@ -3,6 +3,7 @@
 //! These tests need root; without root they fail.
 #![expect(clippy::unwrap_used, reason = "a failed assertion ends the test")]
 
+mod ambient;
 mod chain;
 mod check_without_facts;
 mod faults;

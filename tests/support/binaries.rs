@@ -49,6 +49,12 @@ pub fn udp_echo() -> PathBuf {
     sibling("udp-echo")
 }
 
+/// ztunnel: the one that `ZTUNNEL` names, or else the substitute of this build.
+pub fn ztunnel() -> PathBuf {
+    let named = env::var_os("ZTUNNEL").map(PathBuf::from);
+    named.map_or_else(|| sibling("ztunnel"), existing)
+}
+
 /// The CNI project's command-line runtime.
 pub fn cnitool() -> PathBuf {
     let named = env::var_os("CNITOOL").map(PathBuf::from);

@@ -27,14 +27,16 @@ mod resolver;
 mod runtime;
 mod runtime_node;
 mod scenario;
+mod seqpacket;
 mod user_ns;
 mod validator;
+mod ztunnel;
 
 pub use agent::{Agent, AgentClient, MANIFESTS, ask_agent, pod_for_api};
 pub use binaries::{
     bookinfo, cluster_binary, cnitool, crio, envoy, helm, istio_cni, mesh_cni, mesh_cni_agent,
     mesh_cnictl, multus, newer_containerd, pinns, promtool, reference_plugins, static_programs,
-    udp_echo,
+    udp_echo, ztunnel,
 };
 pub use containerd::Containerd;
 pub use cri::{SandboxPod, crictl};
@@ -63,5 +65,7 @@ pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};
 pub use runtime_node::{ContainerRuntime, RuntimeNode};
 pub use scenario::Scenario;
+pub use seqpacket::{Datagram, SeqPacket};
 pub use user_ns::UserNs;
 pub use validator::validate;
+pub use ztunnel::{ZtunnelServer, start_ztunnel};
