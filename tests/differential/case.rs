@@ -8,8 +8,9 @@ use mesh_cni_netfilter::value::{InterfaceName, network};
 use mesh_cni_netfilter::walk::{Location, NetnsAddresses, Outcome, Walk, walk_in};
 use mesh_cni_netfilter::{Packet, render};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::istio::{Dialect, Interception, PORT_NAMES, compile};
-use mesh_cni_rules::{inbound_passthrough, redirects, reject_ipv6};
+use mesh_cni_rules::{
+    Interception, Mesh, inbound_passthrough, port_names, redirects, reject_ipv6, uses_passthrough,
+};
 use mesh_cni_tests::{Link, Origin, Received, Sender, any_address};
 
 use crate::random::Random;
@@ -19,7 +20,6 @@ use crate::test_packet::TestPacket;
 /// One of a run's settings, with the rules of both families.
 pub(super) struct Case {
     pub(super) interception: Interception,
-    dialect: Dialect,
     pub(super) backend: Backend,
     pub(super) rules: Vec<RuleSet>,
     host: NetnsAddresses,
@@ -28,19 +28,17 @@ pub(super) struct Case {
 impl Case {
     pub(super) fn random(random: &mut Random) -> Self {
         let interception = settings::random(random);
-        let dialect = random.one(&[Dialect::Asm, Dialect::Istio]);
         let backend = random.one(&Backend::ALL);
         // A pod without an IPv6 address gets no IPv6 rules.
         let families = if random.once_in(8) { 1 } else { 2 };
         let families = Family::ALL[..families].iter();
-        let compiled = families.map(|family| compile(&interception, dialect, *family));
+        let compiled = families.map(|family| interception.compile(*family));
         let mut rules: Vec<_> = compiled.collect();
         if rules.len() == 1 && random.once_in(2) {
             rules.push(reject_ipv6());
         }
         Self {
             interception,
-            dialect,
             backend,
             rules,
             host: host(),
@@ -58,7 +56,9 @@ impl Case {
     pub(super) fn may_send(&self, from: IpAddr) -> bool {
         let passthrough = inbound_passthrough(Family::V6).ip();
         let mut rules = self.rules.iter();
-        from != passthrough || rules.any(|rules| rules.family == Family::V6 && redirects(rules))
+        from != passthrough
+            || uses_passthrough(self.mesh())
+                && rules.any(|rules| rules.family == Family::V6 && redirects(rules))
     }
 
     /// The socket that must receive the packet of the walk, if any.
@@ -76,24 +76,32 @@ impl Case {
         })
     }
 
+    pub(super) fn mesh(&self) -> Mesh {
+        self.interception.mesh()
+    }
+
     /// The user and group of the proxy's resolver.
     pub(super) fn proxy(&self) -> Sender {
-        Sender {
-            user: self.interception.proxy_uids[0].0,
-            group: self.interception.proxy_gids[0].0,
-        }
+        let (user, group) = match &self.interception {
+            Interception::Istio(of, _) => (of.proxy_uids[0].0, of.proxy_gids[0].0),
+            Interception::Linkerd(of) => {
+                let user = of.proxy_uid.map_or(0, |user| user.0);
+                (user, of.proxy_gid.map_or(user, |group| group.0))
+            }
+            Interception::Kuma(of) => (of.proxy_uid.0, of.proxy_uid.0),
+        };
+        Sender { user, group }
     }
 
     /// Describes a walk, with everything that a scenario for it needs.
     pub(super) fn describe(&self, walk: &Walk) -> String {
-        let (dialect, backend) = (self.dialect, self.backend);
-        let mut text = format!("{dialect} by {backend}\n{:?}\n", self.interception);
+        let mut text = format!("by {}\n{:?}\n", self.backend, self.interception);
         for rules in &self.rules {
             if rules.family == walk.packet.family() {
                 text += &render::restore(rules);
             }
         }
-        write!(text, "{}", walk.display(PORT_NAMES)).unwrap();
+        write!(text, "{}", walk.display(port_names(self.mesh()))).unwrap();
         text
     }
 }

@@ -20,7 +20,6 @@ use std::sync::{Mutex, RwLock};
 use std::thread;
 
 use mesh_cni_netns::{BackendChoice, Change, Xtables, apply, remove};
-use mesh_cni_rules::Mesh;
 use mesh_cni_tests::{PodGuestNet, must};
 
 use case::Case;
@@ -98,7 +97,7 @@ fn run_turn(
     let what = format!("{run:?} TURN={turn} {:?}", case.interception);
     {
         let _programs = shared.programs.read();
-        let applied = apply(&net.pod, &xtables, choice, Mesh::Istio, &case.rules);
+        let applied = apply(&net.pod, &xtables, choice, case.mesh(), &case.rules);
         assert_eq!(applied.expect(&what).change, Change::Created, "{what}");
     }
     {
@@ -111,7 +110,7 @@ fn run_turn(
         compared.map_err(|description| format!("{run:?} TURN={turn} {description}"))?;
     }
     let _programs = shared.programs.read();
-    remove(&net.pod, &xtables, choice, Mesh::Istio).unwrap();
+    remove(&net.pod, &xtables, choice, case.mesh()).unwrap();
     if turn.is_multiple_of(TURNS_PER_CHECK) {
         assert_eq!(remaining(net), Vec::<String>::new(), "{what}");
     }

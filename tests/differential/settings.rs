@@ -3,12 +3,14 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 
-use mesh_cni_netfilter::ruleset::PolicyRouting;
+use mesh_cni_netfilter::ruleset::{PolicyRouting, Protocol};
 use mesh_cni_netfilter::value::{Gid, InterfaceName, Port, PortRange, Uid, network};
 use mesh_cni_rules::istio::interception::{
     DnsCapture, InboundCapture, Mode, OutboundRanges, OwnerGroups,
 };
-use mesh_cni_rules::istio::{Interception, TPROXY_ROUTING};
+use mesh_cni_rules::istio::{Dialect, TPROXY_ROUTING};
+use mesh_cni_rules::kuma::{Flow, UserExclusion, VirtualNetwork};
+use mesh_cni_rules::{Interception, istio, kuma};
 
 use crate::random::Random;
 
@@ -83,7 +85,7 @@ fn mode(random: &mut Random) -> Mode {
     }
 }
 
-fn owners(random: &mut Random, to: &mut Interception) {
+fn owners(random: &mut Random, to: &mut istio::Interception) {
     let users: [&[u32]; 5] = [&[1337], &[1337], &[1337, 1338], &[1338], &[0]];
     let groups: [&[u32]; 5] = [&[1337], &[1337], &[1337, 2102], &[2102], &[0, 7]];
     to.proxy_uids = random.one(&users).iter().copied().map(Uid).collect();
@@ -106,7 +108,75 @@ fn dns(random: &mut Random) -> DnsCapture {
 
 /// Anything that settings can ask for.
 pub(super) fn random(random: &mut Random) -> Interception {
-    let mut to = Interception::pod_default();
+    if random.once_in(3) {
+        return Interception::Kuma(of_kuma(random));
+    }
+    let interception = of_istio(random);
+    Interception::Istio(interception, random.one(&[Dialect::Asm, Dialect::Istio]))
+}
+
+fn flow(random: &mut Random, flow: &mut Flow) {
+    let numbers = |random: &mut Random, in_turns| -> Vec<Port> {
+        each(
+            &random.some(&["22", "53", "80", "3306", "9080"], in_turns),
+            str::parse,
+        )
+    };
+    flow.enabled = !random.once_in(6);
+    flow.port = port(random, flow.port.get());
+    if random.once_in(4) {
+        flow.include_ports = numbers(random, 2);
+    }
+    flow.exclude_ports = numbers(random, 4);
+    flow.exclude_networks = each(&random.some(&RANGES, 12), network);
+    flow.insert = random.once_in(4);
+}
+
+fn excluded_users(random: &mut Random) -> Vec<UserExclusion> {
+    let users = random.some(&["0", "7", "1000-1337", "1338"], 4);
+    let exclusion = |users: &str| UserExclusion {
+        protocol: random.one(&[Protocol::Tcp, Protocol::Udp]),
+        ports: match random.some(&PORTS, 3) {
+            ports if ports.is_empty() => each(&["1:65535"], str::parse),
+            mut ports => {
+                ports.truncate(7);
+                each(&ports, str::parse)
+            }
+        },
+        users: users.parse().unwrap(),
+    };
+    users.into_iter().map(exclusion).collect()
+}
+
+fn of_kuma(random: &mut Random) -> kuma::Interception {
+    let mut to = kuma::Interception::pod_default();
+    to.proxy_uid = Uid(random.one(&[1337, 1337, 1338]));
+    flow(random, &mut to.inbound);
+    flow(random, &mut to.outbound);
+    to.excluded_users = excluded_users(random);
+    to.dns = dns(random);
+    let interface = random
+        .one(&["docker0", "docker+"])
+        .parse::<InterfaceName>()
+        .unwrap();
+    if random.once_in(3) {
+        to.virtual_networks = ["172.17.0.0/16", "fd00:17::/64"]
+            .map(|range| VirtualNetwork {
+                interface: interface.clone(),
+                network: network(range).unwrap(),
+            })
+            .to_vec();
+    }
+    // With zones, the answer to a query of a virtual network does not find its connection. So it is in
+    // Kuma.
+    to.separate_zones = to.virtual_networks.is_empty() && !random.once_in(4);
+    to.drop_invalid = random.once_in(3);
+    to.log_level = random.once_in(3).then_some(7);
+    to
+}
+
+fn of_istio(random: &mut Random) -> istio::Interception {
+    let mut to = istio::Interception::pod_default();
     to.mode = mode(random);
     to.outbound_capture_port = port(random, 15001);
     to.inbound_capture_port = port(random, 15006);

@@ -12,7 +12,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::received::{Destinations, Received};
 use super::socket_thread::{Purpose, SocketThread};
-use super::{Origin, PodGuestNet};
+use super::{Link, Origin, PodGuestNet};
 use crate::Sender;
 
 /// The port of the proxy's resolver, on the loopback address. Answers from another address would not
@@ -61,8 +61,12 @@ impl Sockets {
     pub(super) fn resolve(&mut self, thread: &SocketThread, proxy: Sender) {
         self.resolver.clear();
         for family in Family::ALL {
-            let at = SocketAddr::new(family.loopback().ip(), RESOLVER);
-            self.resolver.extend(both(thread, Origin::Pod, proxy, at));
+            // Queries of the pod are redirected to the loopback address, those of guests to the
+            // address of their interface. An answer must come from the same address.
+            for address in [family.loopback().ip(), Link::DOCKER0.own(family)] {
+                let at = SocketAddr::new(address, RESOLVER);
+                self.resolver.extend(both(thread, Origin::Pod, proxy, at));
+            }
         }
     }
 
