@@ -78,6 +78,15 @@ pub(super) fn resolve(
     let level = document.number("log.level", 0..=7, EXPECTED_LEVEL)?;
     let level = level.and_then(|level| u8::try_from(level).ok());
     to.log_level = document.flag("log.enabled")?.then(|| level.unwrap_or(7));
+    // The answers have the zone of the pod's own queries, and those of a virtual network have none.
+    if to.dns != DnsCapture::Off && to.separate_zones && !to.virtual_networks.is_empty() {
+        let message = format!(
+            "{}: answers to DNS queries of a virtual network are lost; set \
+             redirect.dns.skipConntrackZoneSplit to true",
+            field(List::VirtualNetworks.path())
+        );
+        warnings.push(Warning::new(WarningCode::SettingWithoutEffect, message));
+    }
     warnings.extend(super::unknown::warnings(config));
     Ok(to)
 }

@@ -120,6 +120,18 @@ fn what_has_no_effect_is_a_warning() {
 }
 
 #[test]
+fn dns_zones_lose_the_answers_to_virtual_networks() {
+    let warnings = |skip: bool| {
+        let dns = json!({"enabled": true, "captureAll": true, "skipConntrackZoneSplit": skip});
+        let vnet = json!({"networks": ["docker0:172.17.0.0/16"]});
+        let warnings = resolved(&json!({"redirect": {"dns": dns, "vnet": vnet}})).warnings;
+        warnings.iter().map(Warning::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(true), Vec::<String>::new());
+    insta::assert_snapshot!(warnings(false).join("\n"), @"field redirect.vnet.networks of annotation traffic.kuma.io/transparent-proxy-config: answers to DNS queries of a virtual network are lost; set redirect.dns.skipConntrackZoneSplit to true [setting-without-effect]");
+}
+
+#[test]
 fn excluded_addresses_of_a_family_without_rules_are_a_warning() {
     let config = json!({
         "redirect": {"outbound": {"excludePortsForIPs": ["10.0.0.0/8,fd00::/8", "fd01::/16"]}}
