@@ -109,6 +109,10 @@ const STAGES: &[Stage] = &[
     ),
     ("kind: host network", pod_kinds::host_network),
     (
+        "a port of the node's loopback address is forwarded",
+        pod_kinds::host_network_loopback,
+    ),
+    (
         "kind: two containers, no proxy",
         pod_kinds::two_containers_without_proxy,
     ),
@@ -182,6 +186,14 @@ const STAGES: &[Stage] = &[
     (
         "pods and bundle show the state of the cluster",
         pods::pods_and_bundle_show_the_state_of_the_cluster,
+    ),
+    (
+        "diff names the pods and rules that a configuration changes",
+        pods::diff_names_what_a_configuration_changes,
+    ),
+    (
+        "verify by kubeconfig: a pod of any node",
+        pods::a_pod_of_any_node_is_verified,
     ),
     (
         "check: a missing entry is named",

@@ -1,12 +1,15 @@
 //! Every kind of pod: whether it is redirected, with which rules, and whether it works.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::thread;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::{RuleSet, drift};
 use mesh_cni_netns::NetNs;
 use mesh_cni_rules::istio::OWNERSHIP;
-use mesh_cni_tests::{Resolver, Sender, must, productpage_rules, rules_with_annotation};
+use mesh_cni_tests::{Process, Resolver, Sender, must, productpage_rules, rules_with_annotation};
 use serde_json::{Value, json};
 
 use crate::images;
@@ -217,6 +220,39 @@ pub(crate) fn host_network(cluster: &mut TestCluster) {
     create(cluster, &host_network_pod());
     let found = rules_as_text(&cluster.node.isolated_host().own_netns());
     assert!(!found.contains("ISTIO"), "{found}");
+}
+
+/// The runtime connects inside the pod's network, so `kubectl port-forward` reaches a port of the node's
+/// loopback address.
+pub(crate) fn host_network_loopback(cluster: &mut TestCluster) {
+    const ANSWER: &str = "from the loopback address";
+    let host = cluster.node.isolated_host().own_netns();
+    let listener = host.run(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let listener = listener
+        .expect("the namespace exists")
+        .expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        let _request = stream.read(&mut [0; 4096])?;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{ANSWER}"
+        )
+    });
+    let folder = tempfile::tempdir().expect("a temporary directory can be created");
+    let log = folder.path().join("log");
+    let mut command = cluster.kubectl.command();
+    command.args(["port-forward", "pod/host-network", &format!(":{port}")]);
+    command.args(["--namespace", NAMESPACE]);
+    let mut forwarding = Process::start(&command, &log);
+    let forwarded = forwarding.wait_for("does not forward", MOST, || {
+        let text = fs::read_to_string(&log).ok()?;
+        let (_, rest) = text.split_once("Forwarding from 127.0.0.1:")?;
+        rest.split_once(" ->")?.0.parse().ok()
+    });
+    let answer = cluster.ask_from_node(Ipv4Addr::LOCALHOST, forwarded, "/");
+    assert!(answer.contains(ANSWER), "{answer}");
 }
 
 fn host_network_pod() -> Value {

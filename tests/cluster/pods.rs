@@ -73,6 +73,73 @@ pub(crate) fn pods_and_bundle_show_the_state_of_the_cluster(cluster: &mut TestCl
     cluster.kubectl.must("delete pod drifted");
 }
 
+/// With only the new configuration, it is compared with the installed one. The rules of the documented pod
+/// change as documented for the other set of rules.
+pub(crate) fn diff_names_what_a_configuration_changes(cluster: &mut TestCluster) {
+    let installed = cluster
+        .kubectl
+        .get("configmap mesh-cni --namespace=kube-system");
+    let entry = installed["data"]["entry.json"].as_str().expect("a text");
+    let mut entry: Value = serde_json::from_str(entry).expect("the entry is JSON");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("entry.json");
+    let path = file.display().to_string();
+    let diff = |entry: &Value, code| {
+        fs::write(&file, entry.to_string()).expect("it can be written");
+        let words = ["diff", "--conf", &path, "-A", "--output", "json"];
+        let finished = run_with(cluster, &words, code);
+        serde_json::from_str::<Value>(&finished.stdout).expect("it prints JSON")
+    };
+    assert_eq!(diff(&entry, 0)["groups"], serde_json::json!([]));
+    entry["ruleset"] = "istio".into();
+    let changed = diff(&entry, 1);
+    let groups = changed["groups"].as_array().expect("a list");
+    let has_productpage = |group: &&Value| {
+        let pods = group["pods"].as_array().into_iter().flatten();
+        let mut names = pods.filter_map(Value::as_str);
+        names.any(|name| name.starts_with("default/productpage"))
+    };
+    let group = groups.iter().find(has_productpage);
+    let group = group.unwrap_or_else(|| panic!("{changed:#}"));
+    let rules = group["rules"].as_array().into_iter().flatten();
+    let rules: Vec<_> = rules.filter_map(Value::as_str).collect();
+    insta::assert_snapshot!(rules.join("\n"), @r"
+    - IPv4 nat: -A OUTPUT -p tcp -j ISTIO_OUTPUT
+    + IPv4 nat: -A OUTPUT -j ISTIO_OUTPUT
+    + IPv4 nat: -A ISTIO_OUTPUT -p udp --dport 15020 -j RETURN
+    - IPv4 nat: -A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -m owner --uid-owner 1337 -j ISTIO_IN_REDIRECT
+    + IPv4 nat: -A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m owner --uid-owner 1337 -j ISTIO_IN_REDIRECT
+    - IPv4 nat: -A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -m owner --gid-owner 1337 -j ISTIO_IN_REDIRECT
+    + IPv4 nat: -A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m owner --gid-owner 1337 -j ISTIO_IN_REDIRECT
+    ");
+}
+
+/// Only a kubeconfig is needed: the agent of the pod's node compares.
+pub(crate) fn a_pod_of_any_node_is_verified(cluster: &mut TestCluster) {
+    let pod = run_with(
+        cluster,
+        &["verify", "--quiet", "--pod", "default/nothing"],
+        2,
+    );
+    assert!(
+        pod.stderr.contains("the API server knows no pod"),
+        "{}",
+        pod.stderr
+    );
+    let names = cluster
+        .kubectl
+        .get("pods --namespace=default --selector=app=details");
+    let name = names["items"][0]["metadata"]["name"]
+        .as_str()
+        .expect("a name");
+    let verified = run(cluster, &["verify", "--pod", &format!("default/{name}")]);
+    assert!(
+        verified.stderr.starts_with("as wanted: default/details"),
+        "{}",
+        verified.stderr
+    );
+}
+
 /// The archive has the rules of the drifted pod, and not the value of its variable.
 fn bundle_of(cluster: &TestCluster, secret: &str) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -113,11 +180,16 @@ fn bundle_of(cluster: &TestCluster, secret: &str) {
     }
 }
 
-/// Runs `mesh-cnictl` with the administrator's kubeconfig.
+/// Runs `mesh-cnictl` with the administrator's kubeconfig. It must succeed.
 fn run(cluster: &TestCluster, words: &[&str]) -> Finished {
+    run_with(cluster, words, 0)
+}
+
+/// The same, with that exit code.
+fn run_with(cluster: &TestCluster, words: &[&str], code: i32) -> Finished {
     let kubeconfig = cluster.node.directory().join("admin.kubeconfig");
     let mut command = cluster.node.isolated_host().command(mesh_cnictl());
     let finished = finish(command.args(words).arg("--kubeconfig").arg(kubeconfig), "");
-    assert_eq!(finished.code, 0, "{words:?}: {}", finished.stderr);
+    assert_eq!(finished.code, code, "{words:?}: {}", finished.stderr);
     finished
 }
