@@ -64,12 +64,12 @@ impl Lab {
         remove(&self.net.peer, &xtables(), NETLINK, Mesh::Istio).unwrap();
     }
 
-    fn from_pod(&self, to: Ipv4Addr) -> Option<Arrival> {
+    fn connect_out(&self, to: Ipv4Addr) -> Option<Arrival> {
         let (net, to) = (&self.net, (to, PORT));
         net.connect(&net.pod, Sender::APP, to)
     }
 
-    fn from_peer(&self) -> Option<Arrival> {
+    fn connect_in(&self) -> Option<Arrival> {
         let (net, to) = (&self.net, (PodNet::POD, PORT));
         net.connect(&net.peer, Sender::APP, to)
     }
@@ -93,15 +93,15 @@ fn redirected(netns: &NetNs, port: u16) -> u64 {
     to_port.map(|rule| rule.counters.packets).sum()
 }
 
-fn arrival(side: &str, to: Ipv4Addr, from: Ipv4Addr) -> Option<Arrival> {
+fn arrival(side: &str, to: Ipv4Addr, from: Ipv4Addr) -> Arrival {
     let local = (to, PORT).into();
-    Some(Arrival {
+    Arrival {
         side: side.into(),
         port: PORT,
         original: local,
         local,
         from: from.into(),
-    })
+    }
 }
 
 #[test]
@@ -112,10 +112,10 @@ fn pods_talk_through_ztunnel_and_keep_their_addresses() {
             remove(netns, &xtables(), NETLINK, Mesh::Istio).unwrap();
             write_rules(netns, backend);
         }
-        let arrived = lab.from_pod(PodNet::PEER);
+        let arrived = lab.connect_out(PodNet::PEER);
         assert_eq!(
             arrived,
-            arrival("peer", PodNet::PEER, PodNet::POD),
+            Some(arrival("peer", PodNet::PEER, PodNet::POD)),
             "{backend}"
         );
     }
@@ -125,7 +125,7 @@ fn pods_talk_through_ztunnel_and_keep_their_addresses() {
 fn a_connection_between_pods_is_not_plaintext() {
     let (mut lab, ztunnel) = Lab::enrolled(true);
     assert!(
-        lab.from_pod(PodNet::PEER).is_some(),
+        lab.connect_out(PodNet::PEER).is_some(),
         "{}",
         ztunnel.log_tail()
     );
@@ -133,7 +133,7 @@ fn a_connection_between_pods_is_not_plaintext() {
     assert_eq!(redirected(&lab.net.peer, 15006), 0);
     // Plaintext is refused, and so is a pod that has left.
     lab.leave();
-    assert_eq!(lab.from_peer(), None);
+    assert_eq!(lab.connect_in(), None);
     assert_eq!(redirected(&lab.net.pod, 15006), 1);
 }
 
@@ -141,17 +141,17 @@ fn a_connection_between_pods_is_not_plaintext() {
 fn plaintext_of_other_pods_passes_with_its_address() {
     let (mut lab, ztunnel) = Lab::enrolled(false);
     lab.leave();
-    let arrived = lab.from_peer();
+    let arrived = lab.connect_in();
     assert_eq!(
         arrived,
-        arrival("pod", PodNet::POD, PodNet::PEER),
+        Some(arrival("pod", PodNet::POD, PodNet::PEER)),
         "{}",
         ztunnel.log_tail()
     );
-    let arrived = lab.from_pod(PodNet::PEER);
+    let arrived = lab.connect_out(PodNet::PEER);
     assert_eq!(
         arrived,
-        arrival("peer", PodNet::PEER, PodNet::POD),
+        Some(arrival("peer", PodNet::PEER, PodNet::POD)),
         "{}",
         ztunnel.log_tail()
     );
@@ -163,10 +163,10 @@ fn plaintext_of_other_pods_passes_with_its_address() {
 fn without_ztunnel_connections_fail_except_to_the_own_pod() {
     let (lab, ztunnel) = Lab::enrolled(false);
     drop(ztunnel);
-    assert_eq!(lab.from_pod(PodNet::PEER), None);
-    assert_eq!(lab.from_peer(), None);
-    let itself = lab.from_pod(PodNet::POD);
-    assert_eq!(itself, arrival("pod", PodNet::POD, PodNet::POD));
+    assert_eq!(lab.connect_out(PodNet::PEER), None);
+    assert_eq!(lab.connect_in(), None);
+    let itself = lab.connect_out(PodNet::POD);
+    assert_eq!(itself, Some(arrival("pod", PodNet::POD, PodNet::POD)));
 }
 
 /// Without the routing, the application's answers leave the pod instead of going to ztunnel.
@@ -184,7 +184,7 @@ fn the_policy_routing_is_needed() {
     };
     assert_eq!(lab.net.peer.run(answer).unwrap(), None);
     write_rules(&lab.net.pod, Backend::Netlink);
-    assert!(lab.from_peer().is_some());
+    assert!(lab.connect_in().is_some());
 }
 
 #[test]
@@ -221,11 +221,11 @@ fn an_upgrade_of_ztunnel_loses_no_new_connection() {
     let _new = start_ztunnel(&lab.socket, false);
     lab.server.wait_for_ztunnels(2);
     assert!(lab.server.wait_for_answer("pod") && lab.server.wait_for_answer("peer"));
-    let before = (0..10).filter(|_| lab.from_pod(PodNet::PEER).is_some());
+    let before = (0..10).filter(|_| lab.connect_out(PodNet::PEER).is_some());
     assert_eq!(before.count(), 10);
     drop(old);
     lab.server.wait_for_ztunnels(1);
-    let after = (0..10).filter(|_| lab.from_pod(PodNet::PEER).is_some());
+    let after = (0..10).filter(|_| lab.connect_out(PodNet::PEER).is_some());
     assert_eq!(after.count(), 10);
 }
 
@@ -245,7 +245,7 @@ fn the_older_ztunnel_serves_pods_that_were_added_to_both() {
     drop(new);
     lab.server.wait_for_ztunnels(1);
     assert!(lab.server.wait_for_answer("pod") && lab.server.wait_for_answer("peer"));
-    assert!(lab.from_pod(PodNet::PEER).is_some());
+    assert!(lab.connect_out(PodNet::PEER).is_some());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -55,7 +55,7 @@ enum Event {
 
 impl ZtunnelServer {
     /// Listens at that path.
-    pub fn listen(path: &PathBuf) -> Self {
+    pub fn listen(path: &Path) -> Self {
         let listener = SeqPacket::listen(path).expect("the path is free");
         let (sender, events) = channel();
         let connected = sender.clone();
