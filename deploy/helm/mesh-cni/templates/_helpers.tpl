@@ -152,6 +152,8 @@ and values that the plugin must have.
 {{- with .Values.ruleset }}{{ $_ := set $entry "ruleset" . }}{{ end -}}
 {{- if ne .Values.ipv6 "as-mesh" }}{{ $_ := set $entry "ipv6" .Values.ipv6 }}{{ end -}}
 {{- with .Values.defaults }}{{ $_ := set $entry "defaults" . }}{{ end -}}
+{{- with .Values.linkerd }}{{ $_ := set $entry "linkerd" . }}{{ end -}}
+{{- with .Values.kubeApiPorts }}{{ $_ := set $entry "kube_api_ports" . }}{{ end -}}
 {{- $entry | toPrettyJson -}}
 {{- end }}
 
