@@ -62,10 +62,10 @@ pub enum ConfError {
     },
     /// A setting in `linkerd` has an invalid value.
     #[error("invalid field `linkerd` of the network configuration")]
-    InvalidLinkerd(#[source] InvalidSetting),
+    InvalidLinkerd(#[source] Box<InvalidSetting>),
     /// A setting in `defaults` has an invalid value.
     #[error("invalid field `defaults` of the network configuration")]
-    InvalidDefault(#[source] InvalidSetting),
+    InvalidDefault(#[source] Box<InvalidSetting>),
 }
 
 #[derive(Deserialize)]
@@ -150,9 +150,13 @@ impl MeshConf {
             defaults: Some(&conf.defaults),
             ..PodSettings::default()
         };
-        settings.resolve().map_err(ConfError::InvalidDefault)?;
+        settings
+            .resolve()
+            .map_err(|error| ConfError::InvalidDefault(error.into()))?;
         if let Some(linkerd) = &conf.linkerd {
-            linkerd.interception().map_err(ConfError::InvalidLinkerd)?;
+            linkerd
+                .interception()
+                .map_err(|error| ConfError::InvalidLinkerd(error.into()))?;
         }
         Ok(Decoded {
             unknown: unknown(entry),
