@@ -140,7 +140,9 @@ fn edit_conf(
         plan.steps.push(Step::RemoveList { path, was });
         return;
     }
-    restores.iter().for_each(|peer| peer.restore(&mut list));
+    for peer in &restores {
+        peer.restore(&mut list);
+    }
     let mut is_changed = list.remove(PLUGIN_TYPE).is_change();
     for peer in Peer::ALL {
         is_changed |= peer.forget(&mut list);

@@ -148,7 +148,33 @@ fn read_outbound(found: &RuleSet, shown: &mut Interception) {
     shown.outbound_ports = ports(output(), &Target::Jump(REDIRECT)).collect();
     let captures_some = !ranges.is_empty() || !shown.outbound_ports.is_empty();
     if captures_some && ranges != [anywhere] {
+        if !output().any(returns_connections_of_others) {
+            // A captured range of loopback addresses removes these rules in both families, and its
+            // own rule is in one of them.
+            ranges.push(loopback_of_other_family(found.family));
+        }
         shown.outbound_ranges = OutboundRanges::Only(ranges);
+    }
+}
+
+/// Whether a rule excludes the connections over loopback that are not the proxy's.
+fn returns_connections_of_others(rule: &Rule) -> bool {
+    let is_owner = |condition: &Match| {
+        matches!(
+            condition,
+            Match::OwnerUid(Sense::IsNot, _) | Match::OwnerGid(Sense::IsNot, _)
+        )
+    };
+    let is_interface = |condition: &Match| matches!(condition, Match::OutInterface(Sense::Is, _));
+    rule.target == Target::Return
+        && rule.matches.iter().any(is_interface)
+        && rule.matches.iter().any(is_owner)
+}
+
+fn loopback_of_other_family(family: Family) -> IpNetwork {
+    match family {
+        Family::V4 => IpAddr::from(Ipv6Addr::LOCALHOST).into(),
+        Family::V6 => IpAddr::from(Ipv4Addr::LOCALHOST).into(),
     }
 }
 

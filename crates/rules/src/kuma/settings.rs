@@ -182,7 +182,7 @@ fn address_or_network(text: &str) -> Result<IpNetwork, InvalidValue> {
     let address = text.parse::<IpAddr>().map(IpNetwork::from);
     address
         .or_else(|_| network(text))
-        .map_err(|_: InvalidValue| InvalidValue { expected: EXPECTED })
+        .or(Err(InvalidValue { expected: EXPECTED }))
 }
 
 /// `INTERFACE:CIDR`; `item` must be a slice of `text`.

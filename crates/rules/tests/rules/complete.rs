@@ -21,8 +21,15 @@ fn complete() -> Vec<RuleSet> {
     let included = ["10.0.0.0/8", "fd00::/8"].map(|range| range.parse().unwrap());
     ranges.outbound_ranges = OutboundRanges::Only(included.to_vec());
     ranges.reroute_interfaces = vec!["net1".parse().unwrap()];
+    let mut loopback = plain.clone();
+    loopback.outbound_ranges = OutboundRanges::Only(vec!["127.0.0.0/8".parse().unwrap()]);
+    loopback.outbound_ports = vec![Port::constant(80).into()];
+    let mut loopback_of_ipv6 = ranges.clone();
+    let included = ["10.0.0.0/8", "::1/128"].map(|range| range.parse().unwrap());
+    loopback_of_ipv6.outbound_ranges = OutboundRanges::Only(included.to_vec());
+    loopback_of_ipv6.outbound_ports = vec![Port::constant(80).into()];
     let mut all = Vec::new();
-    for interception in [plain, tproxy, dns, ranges] {
+    for interception in [plain, tproxy, dns, ranges, loopback, loopback_of_ipv6] {
         for dialect in [Dialect::Asm, Dialect::Istio] {
             all.extend(Family::ALL.map(|family| compile(&interception, dialect, family)));
         }

@@ -73,12 +73,9 @@ fn read_lists(found: Annotations<'_>, to: &mut Interception) -> Result<(), Inval
     to.inbound.exclude_ports = excluded.unwrap_or_else(|| vec![ADMIN_PORT]);
     let probes = found.one("kuma.io/application-probe-proxy-port", |text| match text {
         "0" => Ok(None),
-        text => text
-            .parse()
-            .map(Some)
-            .map_err(|_: InvalidValue| InvalidValue {
-                expected: EXPECTED_PORT_OR_NONE,
-            }),
+        text => text.parse().map(Some).or(Err(InvalidValue {
+            expected: EXPECTED_PORT_OR_NONE,
+        })),
     })?;
     let probes = probes.unwrap_or(Some(PROBE_PORT));
     let known = &to.inbound.exclude_ports;

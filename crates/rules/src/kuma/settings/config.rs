@@ -127,7 +127,7 @@ fn read_outbound(document: Document<'_>, to: &mut Interception) -> Result<(), In
     flow.exclude_networks = document.list(List::ExcludeOutboundIps.path(), address_or_network)?;
     flow.insert = document.flag("redirect.outbound.insertRedirectInsteadOfAppend")?;
     document.items(List::ExcludeOutboundForUids.path(), None, |item| {
-        let found = exclusions(item.text, item.item).map_err(|problem| item.error(problem))?;
+        let found = exclusions(item.text, item.value).map_err(|problem| item.error(problem))?;
         to.excluded_users.extend(found);
         Ok(())
     })
@@ -162,7 +162,7 @@ fn virtual_networks(
     let list = List::VirtualNetworks;
     let mut networks = BTreeMap::new();
     document.items(list.path(), None, |item| {
-        let found = virtual_network(item.text, item.item).map_err(|problem| item.error(problem))?;
+        let found = virtual_network(item.text, item.value).map_err(|problem| item.error(problem))?;
         let key = (found.interface.clone(), Family::of(&found.network));
         if let Some(VirtualNetwork { interface, network }) = networks.insert(key, found.clone())
             && network != found.network
@@ -171,7 +171,7 @@ fn virtual_networks(
                 "{}: `{interface}:{network}` has no effect: Kuma has one network for each interface, and `{}` is \
                  after it",
                 field(list.path()),
-                item.item
+                item.value
             );
             warnings.push(Warning::new(WarningCode::SettingWithoutEffect, message));
         }

@@ -23,7 +23,7 @@ pub(super) struct Document<'pod>(pub(super) &'pod Value);
 pub(super) struct Item<'text> {
     pub(super) setting: SettingName,
     pub(super) text: &'text str,
-    pub(super) item: &'text str,
+    pub(super) value: &'text str,
 }
 
 impl<'pod> Document<'pod> {
@@ -118,7 +118,7 @@ impl<'pod> Document<'pod> {
                 read(&Item {
                     setting,
                     text,
-                    item,
+                    value: item,
                 })?;
             }
             Ok(())
@@ -153,7 +153,7 @@ impl<'pod> Document<'pod> {
     ) -> Result<Vec<T>, InvalidSetting> {
         let (mut values, mut known) = (Vec::new(), BTreeSet::new());
         self.items(path, Some(','), |item| {
-            let value = parse(item.item).map_err(|error| item.invalid(error.expected))?;
+            let value = parse(item.value).map_err(|error| item.invalid(error.expected))?;
             if known.insert(value.clone()) {
                 values.push(value);
             }
@@ -165,7 +165,7 @@ impl<'pod> Document<'pod> {
 
 impl Item<'_> {
     pub(super) fn invalid(&self, expected: &'static str) -> InvalidSetting {
-        self.error(invalid(self.text, self.item, expected))
+        self.error(invalid(self.text, self.value, expected))
     }
 
     pub(super) fn error(&self, problem: InvalidItem) -> InvalidSetting {

@@ -19,8 +19,8 @@ const MAX_PORTS: usize = 15;
 
 /// The exclusions that `item` configures, one for each protocol. `item` must be a slice of `text`.
 pub(super) fn exclusions(text: &str, item: &str) -> Result<Vec<UserExclusion>, InvalidItem> {
-    let parts: Vec<_> = item.split(':').collect();
-    let (protocols, ports, users) = match parts[..] {
+    let fields: Vec<_> = item.split(':').collect();
+    let (protocols, ports, users) = match fields[..] {
         [users] => ("*", "*", users),
         [ports, users] => ("*", ports, users),
         [protocols, ports, users] => (protocols, ports, users),
@@ -68,10 +68,7 @@ fn ports_of(text: &str, ports: &str) -> Result<Vec<PortRange>, InvalidItem> {
     let found = ports.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
     let slots = found
         .iter()
-        .map(|ports| match ports.first() == ports.last() {
-            true => 1,
-            false => 2,
-        });
+        .map(|ports| if ports.first() == ports.last() { 1 } else { 2 });
     if slots.sum::<usize>() > MAX_PORTS {
         return Err(invalid(text, ports, EXPECTED_FEWER));
     }

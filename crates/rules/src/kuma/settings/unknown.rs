@@ -79,7 +79,7 @@ fn find(value: &Value, parent: &str, unknown: &mut Vec<String>) {
             let rest = known.strip_prefix(path.as_str());
             rest.is_some_and(|rest| rest.starts_with('.'))
         };
-        if KNOWN.iter().any(|known| is_parent(&known)) {
+        if KNOWN.iter().any(is_parent) {
             find(value, &path, unknown);
         } else {
             unknown.push(path);
