@@ -36,8 +36,8 @@ pub fn plan_uninstall(paths: &NodePaths, state: &NodeState, options: &UninstallO
     }
     for conf in &state.confs {
         let in_conf = restored.iter().filter(|(_, kept)| kept.name == conf.name);
-        let restores = in_conf.map(|(peer, _)| *peer).collect();
-        edit_conf(paths, state, conf, restores, &mut plan);
+        let to_restore = in_conf.map(|(peer, _)| *peer).collect();
+        edit_conf(paths, state, conf, to_restore, &mut plan);
     }
     settle_saved_files(paths, state, &mut plan);
     files::remove_drop_ins(paths, state, &mut plan);
