@@ -75,7 +75,7 @@ impl Pods {
                 }
                 Ok(None) | Err(_) => return Ended::Connection,
             };
-            let (request, netns) = match read(datagram) {
+            let (request, netns) = match read(&datagram) {
                 Ok(read) => read,
                 Err(Unreadable::Violation(error)) => {
                     connection.answer(Err(format!("failure to process message : {error}")));
@@ -181,7 +181,7 @@ enum Unreadable {
     Violation(DecodeError),
 }
 
-fn read(datagram: Datagram) -> Result<(Request, Option<Arc<NetNs>>), Unreadable> {
+fn read(datagram: &Datagram) -> Result<(Request, Option<Arc<NetNs>>), Unreadable> {
     let unreadable = |text: &str| Err(Unreadable::Message(text.to_owned()));
     if datagram.is_truncated {
         return unreadable("truncated");

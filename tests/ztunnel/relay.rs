@@ -42,6 +42,10 @@ pub(crate) fn plaintext(client: TcpStream, connections: &Connections) -> io::Res
 }
 
 /// As [`plaintext`], under a policy that requires an identity.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every handler of a listener owns its connection"
+)]
 pub(crate) fn refuse(client: TcpStream, _connections: &Connections) -> io::Result<()> {
     client.shutdown(Shutdown::Both)
 }

@@ -70,19 +70,17 @@ pub(super) fn wanted(
         dns_servers: dns_servers(live),
         has_rules: live.iter().any(|rules| !rules.tables.is_empty()),
     };
-    match container::own_init(&facts, &visible)? {
-        Some(own) => Ok(of_own_init(&own, addresses)),
-        None => {
-            let served = conf.profile.meshes();
-            Ok(vec![Wanted {
-                mesh: None,
-                ownership: ownership_of(served),
-                rule_sets: both(&[]),
-                by: By::None(reason),
-                warnings: of_others(live, served).collect(),
-            }])
-        }
+    if let Some(own) = container::own_init(&facts, &visible)? {
+        return Ok(of_own_init(&own, addresses));
     }
+    let served = conf.profile.meshes();
+    Ok(vec![Wanted {
+        mesh: None,
+        ownership: ownership_of(served),
+        rule_sets: both(&[]),
+        by: By::None(reason),
+        warnings: of_others(live, served).collect(),
+    }])
 }
 
 /// A warning for each mesh that has rules in the namespace and is not one of these.

@@ -1,4 +1,5 @@
 //! Pods of Kuma.
+#![expect(clippy::panic, reason = "a test ends where it fails")]
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};

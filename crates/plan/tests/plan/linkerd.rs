@@ -1,4 +1,5 @@
 //! Pods of Linkerd: what an ADD would do, with the facts and the field `linkerd`.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::error::Error as _;
 

@@ -1,6 +1,7 @@
 //! The rules of ambient mode: the listings of Istio's agent, and the packets of the contract.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use mesh_cni_netfilter::ruleset::{ChainName, Family, Match, Rule, RuleSet, Sense, Target};
 use mesh_cni_netfilter::value::InterfaceName;
@@ -202,45 +203,47 @@ fn rules_of_others_are_not_ours() {
     assert_eq!(drift(&ours, &found, OWNERSHIP), None);
 }
 
+/// What happens, and its packet.
+const ROWS: [(&str, &str); 14] = [
+    (
+        "the application opens a connection",
+        "out tcp OTHER:80 uid 1000",
+    ),
+    (
+        "ztunnel opens one to another ztunnel",
+        "out tcp OTHER:15008 uid 0 mark 0x539",
+    ),
+    ("another ztunnel connects", "in tcp POD:15008 from OTHER"),
+    ("a plaintext connection arrives", "in tcp POD:80 from OTHER"),
+    ("the node probes the pod", "in tcp POD:80 from PROBE"),
+    (
+        "the pod answers the probe",
+        "out tcp PROBE:40000 state established reply",
+    ),
+    (
+        "ztunnel connects to the application",
+        "in tcp POD:80 from OTHER iface lo mark 0x539",
+    ),
+    (
+        "the application answers",
+        "out tcp OTHER:40000 connmark 0x111 state established reply",
+    ),
+    (
+        "the application connects to its own pod",
+        "out tcp POD:80 uid 1000",
+    ),
+    (
+        "the application connects to itself",
+        "out tcp LOOPBACK:80 uid 1000",
+    ),
+    ("a DNS query by UDP", "out udp OTHER:53 uid 1000"),
+    ("a DNS query by TCP", "out tcp OTHER:53 uid 1000"),
+    ("ztunnel's own query", "out udp OTHER:53 uid 0 mark 0x539"),
+    ("UDP that is not DNS", "out udp OTHER:443 uid 1000"),
+];
+
 #[test]
 fn each_packet_goes_where_the_contract_says() {
-    const ROWS: [(&str, &str); 14] = [
-        (
-            "the application opens a connection",
-            "out tcp OTHER:80 uid 1000",
-        ),
-        (
-            "ztunnel opens one to another ztunnel",
-            "out tcp OTHER:15008 uid 0 mark 0x539",
-        ),
-        ("another ztunnel connects", "in tcp POD:15008 from OTHER"),
-        ("a plaintext connection arrives", "in tcp POD:80 from OTHER"),
-        ("the node probes the pod", "in tcp POD:80 from PROBE"),
-        (
-            "the pod answers the probe",
-            "out tcp PROBE:40000 state established reply",
-        ),
-        (
-            "ztunnel connects to the application",
-            "in tcp POD:80 from OTHER iface lo mark 0x539",
-        ),
-        (
-            "the application answers",
-            "out tcp OTHER:40000 connmark 0x111 state established reply",
-        ),
-        (
-            "the application connects to its own pod",
-            "out tcp POD:80 uid 1000",
-        ),
-        (
-            "the application connects to itself",
-            "out tcp LOOPBACK:80 uid 1000",
-        ),
-        ("a DNS query by UDP", "out udp OTHER:53 uid 1000"),
-        ("a DNS query by TCP", "out tcp OTHER:53 uid 1000"),
-        ("ztunnel's own query", "out udp OTHER:53 uid 0 mark 0x539"),
-        ("UDP that is not DNS", "out udp OTHER:443 uid 1000"),
-    ];
     let families: [(Family, BTreeMap<_, _>); 2] = [
         (
             Family::V4,
@@ -276,10 +279,12 @@ fn each_packet_goes_where_the_contract_says() {
             let packet: Packet = row.parse().unwrap();
             let walk = walk_in(&rules, &packet, &host());
             let outcome = walk.outcome.display(PORT_NAMES);
-            text += &format!(
-                "{what}\n  {row}\n  {outcome}, mark {:#x}, connection mark {:#x}, zone {}\n",
+            writeln!(
+                text,
+                "{what}\n  {row}\n  {outcome}, mark {:#x}, connection mark {:#x}, zone {}",
                 walk.mark, walk.connmark, walk.zone
-            );
+            )
+            .unwrap();
         }
     }
     assert_snapshot!(

@@ -1,5 +1,6 @@
 //! The rules that Kuma's own program wrote for some settings, as `iptables-save` printed them without
 //! comments.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
