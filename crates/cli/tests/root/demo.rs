@@ -11,7 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::machine::{Traces, demo_processes, exclusive, mesh_cnictl, output, stderr, stdout};
+use crate::machine::{
+    Traces, copy_program, demo_processes, exclusive, mesh_cnictl, output, stderr, stdout,
+};
 
 const STATE_FILE: &str = "/run/mesh-cni/demo.json";
 
@@ -74,8 +76,10 @@ fn a_plugin_that_applies_no_rules_fails_the_checks() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("idle");
     fs::create_dir_all(&directory).unwrap();
     let (program, plugin) = (directory.join("mesh-cnictl"), directory.join("mesh-cni"));
-    fs::copy(env!("CARGO_BIN_EXE_mesh-cnictl"), &program).unwrap();
-    fs::write(&plugin, IDLE_PLUGIN).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_mesh-cnictl")), &program);
+    let source = directory.join("idle-plugin");
+    fs::write(&source, IDLE_PLUGIN).unwrap();
+    copy_program(&source, &plugin);
     fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
 
     let ended = output(Command::new(&program).arg("demo"));

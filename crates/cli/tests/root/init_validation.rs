@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use mesh_cni_netns::NetNs;
 
-use crate::machine::{exclusive, output, stderr, stdout};
+use crate::machine::{copy_program, exclusive, output, stderr, stdout};
 use crate::scratch::Scratch;
 
 const ALL: [&str; 5] = ["-i", "*", "-b", "*", "--dual-stack"];
@@ -131,7 +131,7 @@ impl Program {
         let program = Self(folder);
         fs::set_permissions(&program.0, fs::Permissions::from_mode(0o755)).unwrap();
         let path = program.path();
-        fs::copy(env!("CARGO_BIN_EXE_mesh-cnictl"), &path).unwrap();
+        copy_program(Path::new(env!("CARGO_BIN_EXE_mesh-cnictl")), &path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         program
     }

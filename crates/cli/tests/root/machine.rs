@@ -23,6 +23,13 @@ pub(crate) fn mesh_cnictl(arguments: &[&str]) -> Command {
     command
 }
 
+/// Copies a program that is run afterwards. Another process copies it: a child of another test would
+/// inherit the file that this one writes, and the kernel runs no program that is open for writing
+/// (`ETXTBSY`).
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    assert!(output(Command::new("cp").args([from, to])).status.success());
+}
+
 pub(crate) fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }

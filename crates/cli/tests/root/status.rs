@@ -12,7 +12,7 @@ use std::thread;
 use mesh_cni_netns::{BackendProbeCache, Xtables};
 use serde_json::{Value, json};
 
-use crate::machine::{mesh_cnictl, output, stderr, stdout};
+use crate::machine::{copy_program, mesh_cnictl, output, stderr, stdout};
 use crate::schema;
 
 /// A node with its three directories.
@@ -35,7 +35,7 @@ impl Node {
     fn install(&self, fields: &Value) {
         let program = Path::new(env!("CARGO_BIN_EXE_mesh-cnictl"));
         let binary = self.path("bin/mesh-cni");
-        fs::copy(program.with_file_name("mesh-cni"), &binary).unwrap();
+        copy_program(&program.with_file_name("mesh-cni"), &binary);
         fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
         let mut entry = json!({"type": "mesh-cni", "cni_agent_run_dir": self.path("run")});
         let fields = fields.as_object().unwrap().clone();
