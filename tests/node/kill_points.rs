@@ -7,6 +7,8 @@ use std::process::Command;
 
 use mesh_cni_tests::{Finished, finish};
 
+use serde_json::Value;
+
 use crate::installations::{INSTALLATIONS, Installation};
 use crate::node::{Node, run_words};
 
@@ -79,7 +81,10 @@ fn a_pod_can_start(node: &Node) {
 
 fn install_completes(installation: &Installation, node: &Node, appends_drop_ins: bool) {
     node.must("install", installation.install);
-    node.must("status", &[]);
+    // No agent runs here, so the exit code is 1 where the plugin needs one.
+    let status = node.run("status", &["--output", "json"]).stdout;
+    let status: Value = serde_json::from_str(&status).expect("the output is JSON");
+    assert_eq!(status["status"], "installed", "{status:#}");
     assert_eq!(node.calls_of_ours(), installation.calls(appends_drop_ins));
     let again = node.must(
         "install",
