@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use mesh_cni_netns::NetNs;
 
@@ -14,6 +14,8 @@ use crate::Sender;
 #[derive(Debug)]
 pub struct UserNs {
     process: Child,
+    /// Open as long as the process: a `cat` that calls `sendfile` ends when nothing can read its output.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl UserNs {
@@ -29,10 +31,14 @@ impl UserNs {
             .spawn()
             .expect("unshare is installed: run `make test`");
         let stdout = process.stdout.take().expect("stdout is a pipe");
+        let mut stdout = BufReader::new(stdout);
         let mut line = String::new();
-        let read = BufReader::new(stdout).read_line(&mut line);
+        let read = stdout.read_line(&mut line);
         assert_eq!((read.ok(), line.as_str()), (Some(6), "ready\n"));
-        let user_ns = Self { process };
+        let user_ns = Self {
+            process,
+            _stdout: stdout,
+        };
         for map in ["uid_map", "gid_map"] {
             let path = format!("/proc/{}/{map}", user_ns.process.id());
             fs::write(path, format!("0 {} 65536", Self::FIRST))
