@@ -1,5 +1,6 @@
 //! The limit for the rules of one pod, over all settings and families.
 
+use mesh_cni_netfilter::RuleSet;
 use thiserror::Error;
 
 use crate::setting::SettingName;
@@ -25,4 +26,22 @@ pub struct TooManyRules {
     pub setting: SettingName,
     /// How many it causes.
     pub share: usize,
+}
+
+/// Checks that the rules of a pod are at most [`MAX_RULES`]. If not, `largest` is the setting that causes
+/// most of them, and how many it causes.
+pub(crate) fn check_rule_count(
+    rule_sets: &[RuleSet],
+    largest: impl FnOnce() -> (SettingName, usize),
+) -> Result<(), TooManyRules> {
+    let rules = rule_sets.iter().map(RuleSet::rule_count).sum();
+    if rules <= MAX_RULES {
+        return Ok(());
+    }
+    let (setting, share) = largest();
+    Err(TooManyRules {
+        rules,
+        setting,
+        share,
+    })
 }

@@ -7,33 +7,28 @@ use super::reader::Reader;
 use super::{Annotation, PodSettings};
 use crate::istio::compile::Dialect;
 use crate::istio::interception::{InboundCapture, Interception, Mode, OutboundRanges, agent_ports};
-use crate::limit::{MAX_RULES, TooManyRules};
+use crate::limit::{TooManyRules, check_rule_count};
 use crate::setting::SettingName;
 
 impl PodSettings<'_> {
-    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`].
+    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`](crate::MAX_RULES).
     pub fn check_rule_count(
         &self,
         interception: &Interception,
         dialect: Dialect,
         rule_sets: &[RuleSet],
     ) -> Result<(), TooManyRules> {
-        let rules = rule_sets.iter().map(RuleSet::rule_count).sum();
-        if rules <= MAX_RULES {
-            return Ok(());
-        }
-        let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
-        let reader = Reader::new(self);
-        // One of two names of the rerouted interfaces is set.
-        let (annotation, share) = shares(interception, dialect, &families)
-            .into_iter()
-            .max_by_key(|(annotation, share)| (*share, reader.find(*annotation).is_some()))
-            .unwrap_or((Annotation::ExcludeOutboundPorts, 0));
-        let setting = reader.find(annotation).map(|found| found.setting);
-        Err(TooManyRules {
-            rules,
-            setting: setting.unwrap_or(SettingName::Annotation(annotation.key())),
-            share,
+        check_rule_count(rule_sets, || {
+            let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
+            let reader = Reader::new(self);
+            // One of two names of the rerouted interfaces is set.
+            let (annotation, share) = shares(interception, dialect, &families)
+                .into_iter()
+                .max_by_key(|(annotation, share)| (*share, reader.find(*annotation).is_some()))
+                .unwrap_or((Annotation::ExcludeOutboundPorts, 0));
+            let setting = reader.find(annotation).map(|found| found.setting);
+            let name = setting.unwrap_or(SettingName::Annotation(annotation.key()));
+            (name, share)
         })
     }
 }

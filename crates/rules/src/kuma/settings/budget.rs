@@ -5,28 +5,22 @@ use mesh_cni_netfilter::{Family, RuleSet};
 
 use super::{List, PodSettings};
 use crate::kuma::interception::{Flow, Interception};
-use crate::limit::{MAX_RULES, TooManyRules};
+use crate::limit::{TooManyRules, check_rule_count};
 
 impl PodSettings<'_> {
-    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`].
+    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`](crate::MAX_RULES).
     pub fn check_rule_count(
         &self,
         interception: &Interception,
         rule_sets: &[RuleSet],
     ) -> Result<(), TooManyRules> {
-        let rules = rule_sets.iter().map(RuleSet::rule_count).sum();
-        if rules <= MAX_RULES {
-            return Ok(());
-        }
-        let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
-        let shares = shares(interception, &families).into_iter();
-        let (list, share) = shares
-            .max_by_key(|(_, share)| *share)
-            .unwrap_or((List::ExcludeOutboundPorts, 0));
-        Err(TooManyRules {
-            rules,
-            setting: self.name_of(list),
-            share,
+        check_rule_count(rule_sets, || {
+            let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
+            let (list, share) = shares(interception, &families)
+                .into_iter()
+                .max_by_key(|(_, share)| *share)
+                .unwrap_or((List::ExcludeOutboundPorts, 0));
+            (self.name_of(list), share)
         })
     }
 }

@@ -1,41 +1,39 @@
 //! The setting that causes most of the rules of a pod with too many.
 
+use ipnetwork::IpNetwork;
 use mesh_cni_netfilter::{Family, RuleSet};
 
 use super::{Annotation, PodSettings};
-use crate::limit::{MAX_RULES, TooManyRules};
+use crate::limit::{TooManyRules, check_rule_count};
 use crate::linkerd::Interception;
 use crate::linkerd::compile::groups;
 use crate::setting::SettingName;
 
 impl PodSettings<'_> {
-    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`].
+    /// Checks that the rules compiled from these settings are at most [`MAX_RULES`](crate::MAX_RULES).
     pub fn check_rule_count(
         &self,
         interception: &Interception,
         rule_sets: &[RuleSet],
     ) -> Result<(), TooManyRules> {
-        let rules = rule_sets.iter().map(RuleSet::rule_count).sum();
-        if rules <= MAX_RULES {
-            return Ok(());
-        }
-        let (setting, share) = shares(interception, rule_sets)
-            .into_iter()
-            .max_by_key(|(_, share)| *share)
-            .map_or((Annotation::SkipSubnets, 0), |largest| largest);
-        let found = self.find(setting).map(|found| found.name);
-        Err(TooManyRules {
-            rules,
-            setting: found.unwrap_or(SettingName::Annotation(setting.key())),
-            share,
+        check_rule_count(rule_sets, || {
+            let (annotation, share) = shares(interception, rule_sets)
+                .into_iter()
+                .max_by_key(|(_, share)| *share)
+                .unwrap_or((Annotation::SkipSubnets, 0));
+            let found = self.find(annotation).map(|found| found.name);
+            (
+                found.unwrap_or(SettingName::Annotation(annotation.key())),
+                share,
+            )
         })
     }
 }
 
 /// How many rules each list causes.
 fn shares(interception: &Interception, rule_sets: &[RuleSet]) -> [(Annotation, usize); 4] {
-    let of_families = |subnets: &[ipnetwork::IpNetwork]| {
-        let is_used = |subnet: &&ipnetwork::IpNetwork| {
+    let of_families = |subnets: &[IpNetwork]| {
+        let is_used = |subnet: &&IpNetwork| {
             let mut families = rule_sets.iter().map(|rules| rules.family);
             families.any(|family| family == Family::of(subnet))
         };
