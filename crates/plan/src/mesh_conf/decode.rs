@@ -6,6 +6,7 @@ use mesh_cni_rules::InvalidSetting;
 use mesh_cni_rules::istio::PodSettings;
 use mesh_cni_rules::istio::settings::Annotation;
 use serde::Deserialize;
+use serde::de::{self, Unexpected};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -143,6 +144,14 @@ impl MeshConf {
             .filter(|(key, _)| Self::is_field(key))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        // serde reads a list as a struct, and an empty one as all of its defaults.
+        if let Some(list @ Value::Array(_)) = entry.get("linkerd") {
+            return Err(ConfError::Field {
+                field: "linkerd".to_owned(),
+                value: list.to_string(),
+                source: de::Error::invalid_type(Unexpected::Seq, &LinkerdConf::EXPECTED),
+            });
+        }
         let mut conf: Self = serde_path_to_error::deserialize(Value::Object(fields))
             .map_err(|error| invalid_field(error, entry))?;
         conf.defaults = by_annotation(conf.defaults)?;

@@ -69,6 +69,9 @@ pub enum IptablesMode {
 const EXPECTED_FALSE: &str = "false: no rules would be written";
 
 impl LinkerdConf {
+    /// What the field must be.
+    pub(super) const EXPECTED: &str = "an object with the fields of Linkerd's plugin";
+
     /// Every field.
     pub(super) const FIELDS: [&str; 14] = [
         "incoming-proxy-port",

@@ -116,6 +116,8 @@ fn an_invalid_field_of_linkerd_is_refused_by_its_name() {
         json!({"simulate": true}),
         json!({"iptables-mode": "ebpf"}),
         json!("linkerd"),
+        json!([]),
+        json!([4143, 4140]),
     ]
     .iter()
     .map(|linkerd| {
