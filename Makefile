@@ -18,7 +18,7 @@ IMAGE_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 MSRV       := $(shell sed -n 's/^rust-version *= *"\(.*\)"$$/\1/p' Cargo.toml).0
 # The kernels of `make kernel-test`: those that run the quick tests, and those that run all. An empty list
 # skips these tests.
-QUICK      ?= 6.1 6.12
+QUICK      ?= 6.1 6.12 6.12-arm64
 ALL        ?= 5.10 newest
 # Arguments of the demo and the cluster tests: `make demo ARGS=--keep`.
 ARGS       ?=
@@ -73,8 +73,8 @@ cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
 		--test cluster -- $(ARGS)
 
-kernel-test: ## run tests on other kernels, in virtual machines: QUICK="6.1 6.12" ALL="5.10 newest"
-	scripts/setup kernels
+kernel-test: ## run tests on other kernels, in virtual machines: QUICK="6.1 6.12-arm64" ALL="5.10 newest"
+	scripts/setup kernels$(if $(filter %-arm64,$(QUICK) $(ALL)),-arm64)
 	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test quick $(QUICK)
 	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test all $(ALL)
 
