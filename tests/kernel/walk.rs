@@ -462,7 +462,7 @@ fn every_mechanism_counts_in_the_kernel_as_simulated() {
 
 /// Whether the packet reached `POSTROUTING`.
 fn is_leaving(step: &Step) -> bool {
-    step.chain.builtin() == Some(BuiltinChain::Postrouting)
+    step.table.builtin(&step.chain) == Some(BuiltinChain::Postrouting)
 }
 
 /// The kernel counted as many outgoing datagrams in each zone as the simulation.

@@ -173,7 +173,7 @@ fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift
                     chain: chain.name.clone(),
                 }];
             }
-            if chain.name.builtin().is_none() {
+            if found.name.builtin(&chain.name).is_none() {
                 return Vec::new();
             }
             let rules = ours(chain, found, wanted, ownership);
@@ -183,7 +183,7 @@ fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift
 }
 
 fn chain_drift(chain: &Chain, wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift> {
-    let found_rules = match (found.chain(&chain.name), chain.name.builtin()) {
+    let found_rules = match (found.chain(&chain.name), found.name.builtin(&chain.name)) {
         (Some(chain), Some(_)) => ours(chain, found, wanted, ownership),
         (Some(chain), None) => all(chain),
         (None, Some(_)) => Vec::new(),

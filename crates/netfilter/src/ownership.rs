@@ -91,12 +91,13 @@ pub fn only_ours(found: &RuleSet, ownership: &Ownership) -> RuleSet {
         .filter(|routing| routing_mark(found, ownership) == Some(routing.mark));
     for table in &found.tables {
         for chain in &table.chains {
-            let rules = match chain.name.builtin() {
+            let builtin = table.name.builtin(&chain.name);
+            let rules = match builtin {
                 Some(_) => ours(chain, table, &Table::new(table.name), ownership),
                 None if ownership.has_chain(&chain.name) => chain.rules.iter().collect(),
                 None => continue,
             };
-            if !rules.is_empty() || chain.name.builtin().is_none() {
+            if !rules.is_empty() || builtin.is_none() {
                 let kept = only.table_mut(table.name).chain_mut(chain.name.clone());
                 kept.rules = rules.into_iter().cloned().collect();
             }
@@ -200,7 +201,7 @@ impl<'run> Owned<'run> {
     fn interfaces<'found>(&self, table: &'found Table) -> BTreeSet<&'found InterfaceName> {
         let mut interfaces = BTreeSet::new();
         for chain in &table.chains {
-            if chain.name.builtin().is_none() {
+            if table.name.builtin(&chain.name).is_none() {
                 continue;
             }
             for (index, rule) in chain.rules.iter().enumerate() {
@@ -230,7 +231,7 @@ impl<'run> Owned<'run> {
     fn may_end_with_exclusions(&self, chain: &Chain, found: &Table) -> bool {
         let mut chains = found.chains.iter();
         found.name == TableName::Nat
-            && chain.name.builtin() == Some(BuiltinChain::Prerouting)
+            && found.name.builtin(&chain.name) == Some(BuiltinChain::Prerouting)
             && chains.any(|chain| self.ownership.has_chain(&chain.name))
     }
 }

@@ -153,7 +153,7 @@ fn declare(table: &mut Table, declaration: &str) -> Result<(), Problem> {
         other => return Err(Problem::Policy(other.to_owned())),
     };
     let counters = brackets.map_or(Ok(Counters::ZERO), counters)?;
-    let mut chain = Chain::new(ChainName::new(name)?);
+    let mut chain = Chain::new(table.name, ChainName::new(name)?);
     if table.chain(&chain.name).is_some() {
         return Err(Problem::Twice(chain.name));
     }

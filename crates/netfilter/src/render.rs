@@ -7,7 +7,7 @@ mod restore;
 mod rule_spec;
 
 pub use json::json;
+pub(crate) use restore::push_line;
 pub use restore::restore;
-pub(crate) use restore::{push_line, user_chains};
 pub use rule_spec::rule_spec;
 pub(crate) use rule_spec::{TCP_SYN, joined, quoted};

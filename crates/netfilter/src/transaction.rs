@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::drift::drift;
 use crate::ownership::{Ownership, ours_with_indexes};
-use crate::render::{push_line, rule_spec, user_chains};
+use crate::render::{push_line, rule_spec};
 use crate::ruleset::{Chain, ChainName, Rule, RuleSet, Table, TableName};
 
 /// The steps in one table, in order, as one transaction.
@@ -90,7 +90,7 @@ fn table_steps<'rules>(
     let stale = stale_chains(wanted.unwrap_or(&nothing), found, ownership);
     let emptied = wanted
         .into_iter()
-        .flat_map(user_chains)
+        .flat_map(Table::user_chains)
         .chain(stale.iter().copied());
     steps.extend(emptied.map(|chain| Step::EmptyChain(&chain.name)));
     if let Some(found) = found {
@@ -117,7 +117,7 @@ fn deletions<'found>(
     wanted: &Table,
     ownership: &Ownership,
 ) -> impl Iterator<Item = Step<'found>> {
-    let builtin = |chain: &&Chain| chain.name.builtin().is_some();
+    let builtin = |chain: &&Chain| found.name.builtin(&chain.name).is_some();
     found.chains.iter().filter(builtin).flat_map(move |chain| {
         let ours = ours_with_indexes(chain, found, wanted, ownership).into_iter();
         ours.map(|(index, rule)| Step::DeleteRule {

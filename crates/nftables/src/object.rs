@@ -150,7 +150,7 @@ impl Table {
     pub(crate) fn new_chain(&self, iptables: TableName, name: &ChainName) -> Chain {
         Chain {
             id: self.chain(name.as_str()),
-            hook: name.builtin().map(|at| Hook::of(iptables, at)),
+            hook: iptables.builtin(name).map(|at| Hook::of(iptables, at)),
             policy: None,
         }
     }

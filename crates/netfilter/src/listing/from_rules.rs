@@ -2,17 +2,16 @@
 
 use super::{Heading, ListedChain, ListedRule, Listing, columns};
 use crate::Ownership;
-use crate::render::user_chains;
 use crate::ruleset::{Chain, ChainName, Family, Match, Policy, Rule, RuleSet, Table, TableName};
 
 pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> Listing {
     let empty = Table::new(name);
     let table = rules.table(name).unwrap_or(&empty);
     let builtin = name.builtin_chains().iter().map(|chain| {
-        let name = ChainName::from(*chain);
-        match table.chain(&name) {
+        let chain_name = ChainName::from(*chain);
+        match table.chain(&chain_name) {
             Some(chain) => list_chain(table, chain, rules.family),
-            None => list_chain(table, &Chain::new(name), rules.family),
+            None => list_chain(table, &Chain::new(name, chain_name), rules.family),
         }
     });
     let others = user_chains_in_order(table, ownership)
@@ -25,7 +24,7 @@ pub(super) fn list(rules: &RuleSet, name: TableName, ownership: &Ownership) -> L
 
 /// The chains that programs created: ours in the order of the ownership, then others.
 fn user_chains_in_order<'found>(table: &'found Table, ownership: &Ownership) -> Vec<&'found Chain> {
-    let mut user_chains: Vec<_> = user_chains(table).collect();
+    let mut user_chains: Vec<_> = table.user_chains().collect();
     user_chains.sort_by_key(|chain| {
         let ours = ownership.chains.iter().position(|ours| *ours == chain.name);
         ours.unwrap_or(ownership.chains.len())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::rule_spec;
-use crate::ruleset::{Chain, RuleSet, Table};
+use crate::ruleset::{RuleSet, Table};
 
 /// One transaction per table, for a namespace that has none of the chains.
 ///
@@ -19,7 +19,7 @@ pub fn restore(rules: &RuleSet) -> String {
 
 fn write_table(text: &mut String, table: &Table) {
     push_line(text, format_args!("*{}", table.name));
-    for chain in user_chains(table) {
+    for chain in table.user_chains() {
         push_line(text, format_args!("-N {}", chain.name));
     }
     for chain in &table.chains {
@@ -28,13 +28,6 @@ fn write_table(text: &mut String, table: &Table) {
         }
     }
     push_line(text, format_args!("COMMIT"));
-}
-
-pub(crate) fn user_chains(table: &Table) -> impl Iterator<Item = &Chain> {
-    table
-        .chains
-        .iter()
-        .filter(|chain| chain.name.builtin().is_none())
 }
 
 pub(crate) fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ChainName, Counters, Rule};
+use super::{ChainName, Counters, Rule, TableName};
 
 /// One chain of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub enum PolicyVerdict {
 }
 
 impl Chain {
-    /// A chain without rules; a built-in chain gets the policy ACCEPT.
-    pub fn new(name: ChainName) -> Self {
-        let policy = name.builtin().map(|_| Policy::ACCEPT);
+    /// A chain of that table without rules; a built-in chain gets the policy ACCEPT.
+    pub fn new(table: TableName, name: ChainName) -> Self {
+        let policy = table.builtin(&name).map(|_| Policy::ACCEPT);
         Self {
             name,
             policy,

@@ -85,13 +85,6 @@ impl ChainName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The built-in chain of that name, if there is one.
-    pub fn builtin(&self) -> Option<BuiltinChain> {
-        BuiltinChain::ALL
-            .into_iter()
-            .find(|chain| chain.as_str() == self.as_str())
-    }
 }
 
 impl From<BuiltinChain> for ChainName {

@@ -56,6 +56,15 @@ impl TableName {
             Self::Raw => &[Prerouting, Output],
         }
     }
+
+    /// The built-in chain of this table with that name.
+    ///
+    /// Other programs can create chains with the names of other tables' built-in chains, such as
+    /// `PREROUTING` in `filter`. The kernel calls these at no hook.
+    pub fn builtin(self, name: &ChainName) -> Option<BuiltinChain> {
+        let mut chains = self.builtin_chains().iter().copied();
+        chains.find(|chain| chain.as_str() == name.as_str())
+    }
 }
 
 impl fmt::Display for TableName {
@@ -82,10 +91,17 @@ impl Table {
     pub fn chain_mut(&mut self, name: ChainName) -> &mut Chain {
         let known = self.chains.iter().position(|chain| chain.name == name);
         let index = known.unwrap_or_else(|| {
-            self.chains.push(Chain::new(name));
+            self.chains.push(Chain::new(self.name, name));
             self.chains.len() - 1
         });
         &mut self.chains[index]
+    }
+
+    /// The chains that programs created.
+    pub fn user_chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains
+            .iter()
+            .filter(|chain| self.name.builtin(&chain.name).is_none())
     }
 
     /// The number of rules that jump to that chain: its references in `iptables -L`.

@@ -1,6 +1,6 @@
 //! The listing: invalid texts, rules of others, and the order of chains.
 
-use mesh_cni_netfilter::listing::Layout;
+use mesh_cni_netfilter::listing::{Heading, Layout};
 use mesh_cni_netfilter::{Listing, TableName};
 
 use crate::support::{OWNERSHIP, assert_snapshot, saved};
@@ -91,4 +91,23 @@ fn our_chains_are_listed_in_the_order_of_the_ownership() {
     num pkts bytes target prot opt in out source destination
     1 0 0 LOG all -- * * 0.0.0.0/0 0.0.0.0/0 LOG flags 0 level 4 prefix "a b"
     "#);
+}
+
+#[test]
+fn a_chain_with_the_name_of_another_tables_builtin_chain_is_listed() {
+    let tables = [
+        (TableName::Filter, "PREROUTING"),
+        (TableName::Filter, "POSTROUTING"),
+        (TableName::Nat, "FORWARD"),
+        (TableName::Raw, "INPUT"),
+    ];
+    for (table, name) in tables {
+        let rules = saved(&format!(
+            "*{table}\n:{name} - [0:0]\n-A {name} -j RETURN\nCOMMIT\n"
+        ));
+        let listing = Listing::of(&rules, table, &OWNERSHIP);
+        let last = listing.chains.last().unwrap();
+        assert_eq!((last.name.as_str(), last.rules.len()), (name, 1));
+        assert_eq!(last.heading, Heading::References(0));
+    }
 }

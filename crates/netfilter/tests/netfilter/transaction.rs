@@ -1,6 +1,8 @@
 //! Transactions: from the rules in a namespace to the wanted rules, and to none.
 
-use mesh_cni_netfilter::{Family, Ownership, RuleSet, only_ours, transaction};
+use mesh_cni_netfilter::{
+    Family, Ownership, RuleSet, TableName, differences, drift, only_ours, render, transaction,
+};
 
 use crate::support::{OWNERSHIP, SIDECAR, SIDECAR_9080, assert_snapshot, saved};
 
@@ -82,4 +84,53 @@ fn without_exclusions_of_interfaces_such_rules_are_of_others() {
     COMMIT
     ");
     assert!(transaction::remove(&found, &OWNERSHIP).contains("-D PREROUTING -i net2 -j RETURN"));
+}
+
+/// Chains that other programs created, with the names of other tables' built-in chains. Their rules
+/// would be ours in a built-in chain.
+const NAMED_AS_BUILTIN: &str = "*filter\n:INPUT ACCEPT [0:0]\n:PREROUTING - [0:0]\n:POSTROUTING - [0:0]\n\
+    :ISTIO_DROP - [0:0]\n-A INPUT -i net1 -j ISTIO_DROP\n\
+    -A PREROUTING -m mark --mark 0x539 -j RETURN\n-A POSTROUTING -i net1 -j RETURN\nCOMMIT\n\
+    *nat\n:FORWARD - [0:0]\n-A FORWARD -m comment --comment mesh/dns -j RETURN\nCOMMIT\n\
+    *raw\n:INPUT - [0:0]\n:FORWARD - [0:0]\n:POSTROUTING - [0:0]\n-A INPUT -j FORWARD\n\
+    -A FORWARD -m mark --mark 0x539 -j RETURN\n\
+    -A POSTROUTING -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n";
+
+#[test]
+fn a_chain_with_the_name_of_another_tables_builtin_chain_is_of_others() {
+    let found = saved(NAMED_AS_BUILTIN);
+    insta::assert_snapshot!(transaction::remove(&found, &OWNERSHIP), @r"
+    *filter
+    :ISTIO_DROP - [0:0]
+    -D INPUT -i net1 -j ISTIO_DROP
+    -X ISTIO_DROP
+    COMMIT
+    ");
+    insta::assert_snapshot!(render::restore(&only_ours(&found, &OWNERSHIP)), @r"
+    *filter
+    -N ISTIO_DROP
+    -A INPUT -i net1 -j ISTIO_DROP
+    COMMIT
+    ");
+    let differences = differences(&RuleSet::new(Family::V4), &found, &OWNERSHIP);
+    let differences: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(differences.join("\n"), @r"
+    table filter, chain INPUT: rule 1 should not be there, found `-i net1 -j ISTIO_DROP`
+    table filter: chain ISTIO_DROP should not be there
+    ");
+}
+
+#[test]
+fn a_wanted_chain_with_the_name_of_another_tables_builtin_chain_is_created() {
+    let wanted = saved(NAMED_AS_BUILTIN);
+    let restored = render::restore(&wanted);
+    let created: Vec<_> = restored
+        .lines()
+        .filter(|line| line.starts_with("-N"))
+        .collect();
+    insta::assert_snapshot!(created.join(", "), @"-N PREROUTING, -N POSTROUTING, -N ISTIO_DROP, -N FORWARD, -N INPUT, -N FORWARD, -N POSTROUTING");
+    let mut found = wanted.clone();
+    found.table_mut(TableName::Raw).chains.clear();
+    let missing = drift(&wanted, &found, &OWNERSHIP).unwrap();
+    insta::assert_snapshot!(missing, @"table raw: chain INPUT is missing");
 }

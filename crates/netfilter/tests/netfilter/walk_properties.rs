@@ -140,26 +140,28 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
-fn chain() -> impl Strategy<Value = Chain> {
+fn chain(table: TableName) -> impl Strategy<Value = Chain> {
     let rule = (prop::collection::vec(condition(), 0..3), target())
         .prop_map(|(matches, target)| Rule::new(matches, target));
     let verdict = select(vec![PolicyVerdict::Accept, PolicyVerdict::Drop]);
     let policy = prop::option::weighted(0.2, verdict);
-    (chain_name(), prop::collection::vec(rule, 0..6), policy).prop_map(|(name, rules, policy)| {
-        let mut chain = Chain::new(name);
-        chain.rules = rules;
-        if let Some(verdict) = policy {
-            chain.policy = Some(Policy {
-                verdict,
-                ..Policy::ACCEPT
-            });
-        }
-        chain
-    })
+    (chain_name(), prop::collection::vec(rule, 0..6), policy).prop_map(
+        move |(name, rules, policy)| {
+            let mut chain = Chain::new(table, name);
+            chain.rules = rules;
+            if let Some(verdict) = policy {
+                chain.policy = Some(Policy {
+                    verdict,
+                    ..Policy::ACCEPT
+                });
+            }
+            chain
+        },
+    )
 }
 
 fn rule_set() -> impl Strategy<Value = RuleSet> {
-    let tables = TableName::ALL.map(|_| prop::collection::vec(chain(), 0..7));
+    let tables = TableName::ALL.map(|name| prop::collection::vec(chain(name), 0..7));
     let routing = prop::option::of(mark().prop_map(|mark| PolicyRouting {
         mark,
         table: 133,

@@ -10,12 +10,19 @@ use crate::support::{
     in_namespace, interception, must, only, productpage, rules, saved, scratch, suffix, xtables,
 };
 
-/// Foreign rules in every chain that ours change.
+/// Foreign rules in every chain that ours change, and in chains with the names of other tables'
+/// built-in chains, where they would be ours in a built-in chain.
 const FOREIGN: &str = "*nat\n:THEIRS - [0:0]\n\
     -A PREROUTING -i eth9 -m comment --comment \"not ours\" -j RETURN\n\
     -A PREROUTING -p udp -m udp --dport 53 -j THEIRS\n\
     -A OUTPUT -d 127.0.0.11/32 -j THEIRS\n-A THEIRS -j RETURN\nCOMMIT\n\
-    *filter\n-A INPUT -p tcp -m tcp --dport 1 -j DROP\nCOMMIT\n";
+    *filter\n:PREROUTING - [0:0]\n:POSTROUTING - [0:0]\n\
+    -A INPUT -p tcp -m tcp --dport 1 -j DROP\n-A INPUT -j PREROUTING\n\
+    -A PREROUTING -m mark --mark 0x539 -j RETURN\nCOMMIT\n\
+    *nat\n:FORWARD - [0:0]\n-A FORWARD -m mark --mark 0x539 -j RETURN\nCOMMIT\n\
+    *raw\n:INPUT - [0:0]\n:FORWARD - [0:0]\n:POSTROUTING - [0:0]\n-A INPUT -j FORWARD\n\
+    -A FORWARD -m mark --mark 0x539 -j RETURN\n\
+    -A POSTROUTING -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n";
 
 #[test]
 fn applying_again_changes_nothing_and_keeps_the_counters() {

@@ -20,13 +20,11 @@ pub fn create(wanted: &RuleSet) -> Result<Vec<Change>, Unwritable> {
         let table = Table::of_iptables(wanted.family, iptables.name);
         changes.push(Change::AddTable(table.clone()));
         let own_chains = iptables
-            .chains
-            .iter()
-            .filter(|chain| chain.name.builtin().is_none())
+            .user_chains()
             .map(|chain| add_chain(&table, iptables.name, &chain.name, true));
         changes.extend(own_chains);
         for chain in &iptables.chains {
-            if chain.name.builtin().is_some() {
+            if iptables.name.builtin(&chain.name).is_some() {
                 changes.push(add_chain(&table, iptables.name, &chain.name, false));
             }
             for rule in &chain.rules {
@@ -65,7 +63,7 @@ pub fn replace(
                     }));
                 }
                 Step::AppendRule { chain, rule } => {
-                    if chain.builtin().is_some() && !builtin_chains.contains(&chain) {
+                    if name.builtin(chain).is_some() && !builtin_chains.contains(&chain) {
                         builtin_chains.push(chain);
                         changes.push(add_chain(&table, name, chain, false));
                     }

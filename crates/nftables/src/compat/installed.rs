@@ -48,7 +48,7 @@ impl InstalledRules {
         let Ok(name) = ChainName::new(&chain.id.name) else {
             return;
         };
-        let mut read = Chain::new(name.clone());
+        let mut read = Chain::new(table, name.clone());
         read.policy = chain.hook.map(|_| policy(chain.policy.as_ref()));
         let handles;
         (handles, read.rules) = dump

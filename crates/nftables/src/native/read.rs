@@ -22,7 +22,7 @@ pub fn read(dump: &Dump, family: Family) -> RuleSet {
             .collect();
         for chain in dump.chains.iter().filter(|chain| chain.id.table == table) {
             // All of our chains have names that iptables accepts.
-            if let Some(read) = read_chain(chain, &sets, dump) {
+            if let Some(read) = read_chain(name, chain, &sets, dump) {
                 rules.table_mut(name).chains.push(read);
             }
         }
@@ -30,8 +30,13 @@ pub fn read(dump: &Dump, family: Family) -> RuleSet {
     rules
 }
 
-fn read_chain(chain: &Chain, sets: &[Set], dump: &Dump) -> Option<ruleset::Chain> {
-    let mut read = ruleset::Chain::new(ChainName::new(&chain.id.name).ok()?);
+fn read_chain(
+    table: TableName,
+    chain: &Chain,
+    sets: &[Set],
+    dump: &Dump,
+) -> Option<ruleset::Chain> {
+    let mut read = ruleset::Chain::new(table, ChainName::new(&chain.id.name).ok()?);
     let mut placed: Vec<PlacedRule> = Vec::new();
     for rule in dump.rules_of(&chain.id) {
         if !belongs_to_tproxy(placed.last(), rule) {

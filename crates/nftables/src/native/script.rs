@@ -39,7 +39,7 @@ fn chain_block(family: Family, table: TableName, chain: &Chain) -> Result<String
     let mut push = |line: &str| {
         writeln!(block, "\t\t{line}").expect("writing to a string does not fail");
     };
-    if let Some(at) = chain.name.builtin() {
+    if let Some(at) = table.builtin(&chain.name) {
         push(&hook_line(Hook::of(table, at)));
     }
     for folded in fold(&chain.rules) {

@@ -1,7 +1,9 @@
 //! Encoded rules are decoded as the same rules: rule set, changes, bytes, and back.
 
 use mesh_cni_netfilter::render::rule_spec;
-use mesh_cni_netfilter::ruleset::{ChainName, Family, Mark, Rule, RuleSet, TableName, Target};
+use mesh_cni_netfilter::ruleset::{
+    BuiltinChain, ChainName, Family, Mark, Rule, RuleSet, TableName, Target,
+};
 use mesh_cni_netfilter::{drift, parse};
 use mesh_cni_nftables::expression::Expression;
 use mesh_cni_nftables::{Batch, Change, Content, Dump, answers, compat, native};
@@ -147,6 +149,37 @@ fn replacing_equal_rules_changes_nothing_and_removing_deletes_all_of_ours() {
     let removal = compat::remove(&installed, &OWNERSHIP);
     let deleted = |change: &&Change| matches!(change, Change::DeleteChain(_));
     assert_eq!(removal.iter().filter(deleted).count(), 4);
+}
+
+#[test]
+fn a_chain_gets_a_hook_if_it_is_builtin_in_its_own_table() {
+    for (table, name) in TableName::ALL
+        .into_iter()
+        .flat_map(|table| BuiltinChain::ALL.map(|name| (table, name)))
+    {
+        let is_builtin = table.builtin_chains().contains(&name);
+        let mut wanted = RuleSet::new(Family::V4);
+        wanted.append(table, name.into(), Rule::new([], Target::Return));
+        let compat = compat::create(&wanted).unwrap();
+        let native = native::create(&wanted).unwrap();
+        let over_compat = compat::replace(
+            &wanted,
+            &compat::read(&Dump::default(), Family::V4),
+            &OWNERSHIP,
+        );
+        for changes in [compat, native, over_compat.unwrap()] {
+            let hooks: Vec<_> = changes
+                .iter()
+                .filter_map(|change| match change {
+                    Change::AddChain { chain, .. } => Some(chain.hook.map(|hook| hook.at)),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(hooks, [is_builtin.then_some(name)], "{table} {name:?}");
+        }
+        let script = native::script(&wanted).unwrap();
+        assert_eq!(script.contains(" hook "), is_builtin, "{script}");
+    }
 }
 
 /// Every word of the rule model but the foreign rules.
