@@ -3,12 +3,12 @@
 use crate::attributes::Writer;
 use crate::change::Change;
 use crate::message::{Head, nf_tables, protocol_family, write};
-use crate::object::Table;
+use crate::object::{Table, encode_elements};
 use crate::uapi::netfilter::NFPROTO_UNSPEC;
 use crate::uapi::netlink::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use crate::uapi::nf_tables::{
-    NFT_MSG_DELCHAIN, NFT_MSG_DELRULE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE,
-    NFT_MSG_NEWSET, NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_RULE_HANDLE,
+    NFT_MSG_DELCHAIN, NFT_MSG_DELRULE, NFT_MSG_DELSETELEM, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN,
+    NFT_MSG_NEWRULE, NFT_MSG_NEWSET, NFT_MSG_NEWSETELEM, NFT_MSG_NEWTABLE, NFTA_RULE_HANDLE,
 };
 use crate::uapi::nfnetlink::{
     NFNL_BATCH_GENID, NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END, NFNL_SUBSYS_NFTABLES,
@@ -145,6 +145,22 @@ fn messages(change: &Change) -> Vec<Draft<'_>> {
                 .encode_elements()
                 .map(|attributes| draft(NFT_MSG_NEWSETELEM, NLM_F_CREATE, &set.table, attributes));
             return std::iter::once(new).chain(elements).collect();
+        }
+        Change::AddElements {
+            table,
+            set,
+            elements,
+        } => {
+            let attributes = encode_elements(table, set, false, elements);
+            draft(NFT_MSG_NEWSETELEM, NLM_F_CREATE, table, attributes)
+        }
+        Change::DeleteElements {
+            table,
+            set,
+            elements,
+        } => {
+            let attributes = encode_elements(table, set, false, elements);
+            draft(NFT_MSG_DELSETELEM, 0, table, attributes)
         }
         Change::AppendRule(rule) => {
             let flags = NLM_F_CREATE | NLM_F_APPEND;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::interpret;
-use crate::object::{Chain, ChainId, Rule, Set, Table};
+use crate::object::{Chain, ChainId, Element, Rule, Set, Table};
 
 /// A request of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,24 @@ pub enum Change {
     FlushChain(ChainId),
     /// Creates a set with its elements.
     AddSet(Set),
+    /// Adds elements to a set that is not anonymous. Existing ones stay as they are.
+    AddElements {
+        /// The table of the set.
+        table: Table,
+        /// The name of the set.
+        set: String,
+        /// The elements, so many that the list takes less than 64 KiB.
+        elements: Vec<Element>,
+    },
+    /// Deletes elements, which must exist, of a set that is not anonymous.
+    DeleteElements {
+        /// The table of the set.
+        table: Table,
+        /// The name of the set.
+        set: String,
+        /// The elements.
+        elements: Vec<Element>,
+    },
     /// Appends a rule to its chain.
     AppendRule(Rule),
     /// Deletes a rule by its handle.
@@ -63,10 +81,33 @@ impl fmt::Display for Change {
             Self::DeleteChain(chain) => write!(f, "delete chain {chain}"),
             Self::FlushChain(chain) => write!(f, "flush chain {chain}"),
             Self::AddSet(set) => write!(f, "add {set}"),
+            Self::AddElements {
+                table,
+                set,
+                elements,
+            } => write_elements(f, "add to", table, set, elements),
+            Self::DeleteElements {
+                table,
+                set,
+                elements,
+            } => write_elements(f, "delete from", table, set, elements),
             Self::AppendRule(rule) => write!(f, "add rule {rule}"),
             Self::DeleteRule { chain, handle } => {
                 write!(f, "delete rule {chain} handle {handle}")
             }
         }
     }
+}
+
+fn write_elements(
+    f: &mut fmt::Formatter<'_>,
+    verb: &str,
+    table: &Table,
+    set: &str,
+    elements: &[Element],
+) -> fmt::Result {
+    write!(f, "{verb} set {table} {set}")?;
+    elements
+        .iter()
+        .try_for_each(|element| write!(f, "\n  {element}"))
 }

@@ -138,6 +138,17 @@ pub enum Expression {
         /// `NF_NAT_RANGE_*` of `linux/netfilter/nf_nat.h`.
         flags: u32,
     },
+    /// `nat`: changes an address to one in a register, and no port.
+    Nat {
+        /// Which address: `NFT_NAT_*`.
+        kind: u32,
+        /// The family: `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+        family: u32,
+        /// The register with the address in network byte order.
+        address: Register,
+        /// `NF_NAT_RANGE_*` of `linux/netfilter/nf_nat.h`.
+        flags: u32,
+    },
     /// `tproxy`: delivers the packet to a local socket. Ends the rule if none listens.
     Tproxy {
         /// The family: `NFPROTO_IPV4` or `NFPROTO_IPV6`.

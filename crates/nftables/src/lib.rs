@@ -9,7 +9,9 @@
 //! - [`native`] writes native expressions into tables of our own, with sets for long lists, so that
 //!   `nft list ruleset` is easy to read.
 //!
-//! Both return a list of [`Change`]s. A [`Batch`] of them is one transaction: the kernel makes all
+//! [`source`] writes a table that gives connections of the node to some addresses another source.
+//!
+//! All return a list of [`Change`]s. A [`Batch`] of them is one transaction: the kernel makes all
 //! changes or none.
 
 #![forbid(unsafe_code)]
@@ -17,6 +19,7 @@
 pub mod compat;
 pub mod expression;
 pub mod native;
+pub mod source;
 
 mod answer;
 mod attributes;

@@ -13,7 +13,9 @@ use crate::uapi::netfilter::{
     NF_INET_FORWARD, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING,
 };
 
-pub(crate) use codec::{decode_chain, decode_elements, decode_rule, decode_set, decode_table};
+pub(crate) use codec::{
+    decode_chain, decode_elements, decode_rule, decode_set, decode_table, encode_elements,
+};
 
 /// A table, by its family and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,13 +81,16 @@ pub struct Rule {
     pub comment: Option<String>,
 }
 
-/// A set of keys, which is anonymous and constant: it belongs to one rule and does not change.
+/// A set of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
     /// Its table.
     pub table: Table,
-    /// Its name; the kernel replaces `%d` in it by a number.
+    /// Its name; the kernel replaces `%d` in that of an anonymous set by a number.
     pub name: String,
+    /// Whether it is anonymous and constant: it belongs to one rule and does not change. Elements of
+    /// another set can be [added](crate::Change::AddElements) and deleted.
+    pub anonymous: bool,
     /// The id by which rules of the same batch refer to it.
     pub id: u32,
     /// The type of its keys.
@@ -120,6 +125,8 @@ pub struct Element {
     pub counter: Option<(u64, u64)>,
     /// Its position in the list that the set was made from; sets themselves have no order.
     pub place: Option<u16>,
+    /// Its comment, which is in the user data as `nft` stores it.
+    pub comment: Option<String>,
 }
 
 impl Table {

@@ -189,6 +189,7 @@ mod tests {
         Set {
             table,
             name: "__set0".to_owned(),
+            anonymous: true,
             id: 0,
             kind: SetKind {
                 datatype: 13,

@@ -95,6 +95,10 @@ expressions! {
     "ct" Ct { key: NFTA_CT_KEY, to: NFTA_CT_DREG }
     "ct" SetCt { key: NFTA_CT_KEY, from: NFTA_CT_SREG }
     "redir" Redirect { port: NFTA_REDIR_REG_PROTO_MIN, flags: NFTA_REDIR_FLAGS }
+    "nat" Nat {
+        kind: NFTA_NAT_TYPE, family: NFTA_NAT_FAMILY, address: NFTA_NAT_REG_ADDR_MIN,
+        flags: NFTA_NAT_FLAGS
+    }
     "log" Log { prefix: NFTA_LOG_PREFIX, level: NFTA_LOG_LEVEL }
     "reject" Reject { kind: NFTA_REJECT_TYPE, code: NFTA_REJECT_ICMP_CODE }
     "tproxy" Tproxy { family: NFTA_TPROXY_FAMILY, port: NFTA_TPROXY_REG_PORT }
@@ -148,6 +152,7 @@ pub(crate) fn decode(from: Attributes<'_>) -> Result<Expression, Malformed> {
         }
         "tproxy" if fields.bytes(NFTA_TPROXY_REG_ADDR).is_some() => None,
         "redir" if has_port_range(fields)? => None,
+        "nat" if has_other_range(fields)? => None,
         _ => decode_fields(name, fields)?,
     };
     Ok(known.unwrap_or_else(|| Expression::Other {
@@ -183,6 +188,14 @@ fn bitwise(fields: Attributes<'_>) -> Result<Option<Expression>, Malformed> {
 fn has_port_range(fields: Attributes<'_>) -> Result<bool, Malformed> {
     let last = fields.u32(NFTA_REDIR_REG_PROTO_MAX)?;
     Ok(last.is_some() && last != fields.u32(NFTA_REDIR_REG_PROTO_MIN)?)
+}
+
+/// Whether it changes ports too, or to one of several addresses. Without a range, the kernel repeats the
+/// register of the first address.
+fn has_other_range(fields: Attributes<'_>) -> Result<bool, Malformed> {
+    let last = fields.u32(NFTA_NAT_REG_ADDR_MAX)?;
+    let has_range = last.is_some() && last != fields.u32(NFTA_NAT_REG_ADDR_MIN)?;
+    Ok(has_range || fields.bytes(NFTA_NAT_REG_PROTO_MIN).is_some())
 }
 
 /// The attributes of an extension's name, revision and structure.
@@ -303,6 +316,12 @@ mod tests {
             Expression::Redirect {
                 port: Some(one),
                 flags: 2,
+            },
+            Expression::Nat {
+                kind: 0,
+                family: 2,
+                address: one,
+                flags: 1,
             },
             Expression::Tproxy {
                 family: 2,

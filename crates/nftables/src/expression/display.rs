@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Expression, Extension};
 use crate::uapi::netfilter::NFPROTO_IPV6;
-use crate::uapi::nf_tables::NFT_BYTEORDER_HTON;
+use crate::uapi::nf_tables::{NFT_BYTEORDER_HTON, NFT_NAT_SNAT};
 
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,12 +47,10 @@ impl fmt::Display for Expression {
                 comparison,
                 first,
                 last,
-            } => write!(
-                f,
-                "{comparison} {register} {} {}",
-                words(first),
-                words(last)
-            ),
+            } => {
+                let (first, last) = (words(first), words(last));
+                write!(f, "{comparison} {register} {first} {last}")
+            }
             Self::Lookup { .. } => self.fmt_lookup(f),
             Self::Immediate { to, data } => write!(f, "{to} {}", words(data)),
             Self::Verdict(verdict) => write!(f, "reg 0 {verdict}"),
@@ -60,16 +58,19 @@ impl fmt::Display for Expression {
             Self::Ct { key, to } => write!(f, "load {key} => {to}"),
             Self::SetCt { key, from } => write!(f, "set {key} with {from}"),
             Self::Redirect { port, flags } => {
-                if let Some(port) = port {
-                    write!(f, "proto_min {port} ")?;
-                }
-                write!(f, "flags {flags:#x}")
+                let port = port.map(|port| format!("proto_min {port} "));
+                write!(f, "{}flags {flags:#x}", port.unwrap_or_default())
             }
-            Self::Tproxy { family, port } => {
-                let is_ipv6 = *family == u32::from(NFPROTO_IPV6);
-                let family = if is_ipv6 { "ip6" } else { "ip" };
-                write!(f, "{family} port {port}")
+            Self::Nat {
+                kind,
+                family,
+                address,
+                flags,
+            } => {
+                let (kind, family) = (nat_name(*kind), family_name(*family));
+                write!(f, "{kind} {family} addr_min {address} flags {flags:#x}")
             }
+            Self::Tproxy { family, port } => write!(f, "{} port {port}", family_name(*family)),
             Self::Log { prefix, level } => {
                 let prefix = prefix.iter().map(|prefix| format!("prefix {prefix} "));
                 write!(f, "{}level {level}", prefix.collect::<String>())
@@ -105,6 +106,21 @@ impl Expression {
 impl fmt::Display for Extension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "name {} rev {}", self.name, self.revision)
+    }
+}
+
+fn nat_name(kind: u32) -> &'static str {
+    match kind {
+        NFT_NAT_SNAT => "snat",
+        _ => "dnat",
+    }
+}
+
+fn family_name(family: u32) -> &'static str {
+    if family == u32::from(NFPROTO_IPV6) {
+        "ip6"
+    } else {
+        "ip"
     }
 }
 

@@ -4,12 +4,12 @@ use super::{Comparison, CtKey, MetaKey, PayloadBase, Register, Verdict};
 use crate::attributes::{Attributes, Malformed, Writer};
 use crate::uapi::AttributeType;
 use crate::uapi::nf_tables::{
-    NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_LOOKUP_SET_ID, NFTA_REDIR_FLAGS,
-    NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
+    NFT_LOOKUP_F_INV, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_LOOKUP_SET_ID, NFTA_NAT_FLAGS,
+    NFTA_REDIR_FLAGS, NFTA_VERDICT_CHAIN, NFTA_VERDICT_CODE,
 };
 
 /// Numbers that the kernel omits: the id of a set is used only in a batch, and flags may be zero.
-const OMITTED_NUMBERS: [AttributeType; 2] = [NFTA_LOOKUP_SET_ID, NFTA_REDIR_FLAGS];
+const OMITTED_NUMBERS: [AttributeType; 3] = [NFTA_LOOKUP_SET_ID, NFTA_NAT_FLAGS, NFTA_REDIR_FLAGS];
 
 /// A value that is one attribute.
 pub(super) trait AttributeValue: Sized {

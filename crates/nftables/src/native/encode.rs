@@ -37,6 +37,7 @@ impl SetBuilder<'_> {
         self.changes.push(Change::AddSet(Set {
             table: self.table.clone(),
             name: NAME.to_owned(),
+            anonymous: true,
             id: *self.last,
             kind,
             interval,
@@ -251,5 +252,6 @@ fn element(key: Vec<u8>, place: Option<u16>) -> Element {
         interval_end: false,
         counter: None,
         place,
+        comment: None,
     }
 }

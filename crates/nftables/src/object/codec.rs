@@ -27,7 +27,8 @@ const BIG_ENDIAN_KEYS: [u8; 6] = {
 /// Our own type in the user data of an element; `nft` ignores types that it does not know.
 const PLACE: u8 = 128;
 
-/// The type of a comment in the user data of a rule (libnftnl's `NFTNL_UDATA_RULE_COMMENT`).
+/// The type of a comment in the user data of a rule or element (libnftnl's `NFTNL_UDATA_RULE_COMMENT`
+/// and `NFTNL_UDATA_SET_ELEM_COMMENT`).
 const COMMENT: u8 = 0;
 
 impl Table {
@@ -124,12 +125,7 @@ impl Rule {
             });
         }
         if let Some(comment) = &self.comment {
-            let text = [comment.as_bytes(), &[0]].concat();
-            let length = u8::try_from(text.len()).unwrap_or(u8::MAX);
-            to.bytes(
-                NFTA_RULE_USERDATA,
-                &[&[COMMENT, length], &text[..]].concat(),
-            );
+            to.bytes(NFTA_RULE_USERDATA, &encode_comment(comment));
         }
         to
     }
@@ -172,6 +168,11 @@ pub(crate) fn decode_rule(family: Family, from: Attributes<'_>) -> Result<Rule, 
     })
 }
 
+fn encode_comment(comment: &str) -> Vec<u8> {
+    let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
+    [&[COMMENT, length], comment.as_bytes(), &[0]].concat()
+}
+
 fn decode_comment(data: &[u8]) -> Option<String> {
     let text = user_data(data, COMMENT)?.strip_suffix(&[0])?;
     str::from_utf8(text).ok().map(str::to_owned)
@@ -181,15 +182,17 @@ impl Set {
     pub(crate) fn encode(&self) -> Writer {
         let mut to = Writer::default();
         let interval = if self.interval { NFT_SET_INTERVAL } else { 0 };
+        let constant = if self.anonymous {
+            NFT_SET_ANONYMOUS | NFT_SET_CONSTANT
+        } else {
+            0
+        };
         to.text(NFTA_SET_TABLE, &self.table.name)
             .text(NFTA_SET_NAME, &self.name)
-            .u32(
-                NFTA_SET_FLAGS,
-                NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | interval,
-            )
+            .u32(NFTA_SET_FLAGS, constant | interval)
             .u32(NFTA_SET_KEY_TYPE, self.kind.datatype)
             .u32(NFTA_SET_KEY_LEN, self.kind.length);
-        if !self.interval {
+        if self.anonymous && !self.interval {
             // The kernel chooses the implementation of the set by its size.
             let size = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
             to.nested(NFTA_SET_DESC, |to| {
@@ -207,18 +210,29 @@ impl Set {
     /// The elements, as the attributes of one message or several.
     pub(crate) fn encode_elements(&self) -> impl Iterator<Item = Writer> {
         self.elements.chunks(ELEMENTS_PER_MESSAGE).map(|elements| {
-            let mut to = Writer::default();
-            to.text(NFTA_SET_ELEM_LIST_TABLE, &self.table.name)
-                .text(NFTA_SET_ELEM_LIST_SET, &self.name)
-                .nested(NFTA_SET_ELEM_LIST_ELEMENTS, |to| {
-                    for element in elements {
-                        to.nested(NFTA_LIST_ELEM, |to| element.encode(self.counting, to));
-                    }
-                })
-                .u32(NFTA_SET_ELEM_LIST_SET_ID, self.id);
+            let mut to = encode_elements(&self.table, &self.name, self.counting, elements);
+            to.u32(NFTA_SET_ELEM_LIST_SET_ID, self.id);
             to
         })
     }
+}
+
+/// Elements of a set, as the attributes of one message.
+pub(crate) fn encode_elements(
+    table: &Table,
+    set: &str,
+    counting: bool,
+    elements: &[Element],
+) -> Writer {
+    let mut to = Writer::default();
+    to.text(NFTA_SET_ELEM_LIST_TABLE, &table.name)
+        .text(NFTA_SET_ELEM_LIST_SET, set)
+        .nested(NFTA_SET_ELEM_LIST_ELEMENTS, |to| {
+            for element in elements {
+                to.nested(NFTA_LIST_ELEM, |to| element.encode(counting, to));
+            }
+        });
+    to
 }
 
 /// Decodes a set without its elements, which the kernel sends in messages of their own.
@@ -226,16 +240,19 @@ pub(crate) fn decode_set(family: Family, from: Attributes<'_>) -> Result<Set, Ma
     let counting = [NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS]
         .into_iter()
         .any(|kind| from.bytes(kind).is_some());
+    // The kernel omits flags that are zero.
+    let flags = from.u32(NFTA_SET_FLAGS)?.unwrap_or_default();
     Ok(Set {
         table: Table::new(family, from.required_text(NFTA_SET_TABLE)?),
         name: from.required_text(NFTA_SET_NAME)?.to_owned(),
-        // The kernel omits the id, which is used only in a batch, and flags that are zero.
+        anonymous: flags & NFT_SET_ANONYMOUS != 0,
+        // The kernel omits the id, which is used only in a batch.
         id: from.u32(NFTA_SET_ID)?.unwrap_or_default(),
         kind: SetKind {
             datatype: from.required_u32(NFTA_SET_KEY_TYPE)?,
             length: from.required_u32(NFTA_SET_KEY_LEN)?,
         },
-        interval: from.u32(NFTA_SET_FLAGS)?.unwrap_or_default() & NFT_SET_INTERVAL != 0,
+        interval: flags & NFT_SET_INTERVAL != 0,
         counting,
         elements: Vec::new(),
     })
@@ -249,9 +266,16 @@ impl Element {
         } else if counting {
             to.nested(NFTA_SET_ELEM_EXPR, |to| encode(&counter(self.counter), to));
         }
+        let mut data = self
+            .comment
+            .as_deref()
+            .map_or_else(Vec::new, encode_comment);
         if let Some(place) = self.place {
             let [high, low] = place.to_be_bytes();
-            to.bytes(NFTA_SET_ELEM_USERDATA, &[PLACE, 2, high, low]);
+            data.extend([PLACE, 2, high, low]);
+        }
+        if !data.is_empty() {
+            to.bytes(NFTA_SET_ELEM_USERDATA, &data);
         }
     }
 }
@@ -291,6 +315,7 @@ fn decode_element(from: Attributes<'_>) -> Result<Option<Element>, Malformed> {
             _ => None,
         }),
         place: from.bytes(NFTA_SET_ELEM_USERDATA).and_then(decode_place),
+        comment: from.bytes(NFTA_SET_ELEM_USERDATA).and_then(decode_comment),
     }))
 }
 

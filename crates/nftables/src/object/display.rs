@@ -74,6 +74,10 @@ impl fmt::Display for Element {
                 _ => write!(f, "of {} bytes", key.len())?,
             },
         }
-        f.write_str(if self.interval_end { " end" } else { "" })
+        f.write_str(if self.interval_end { " end" } else { "" })?;
+        match &self.comment {
+            Some(comment) => write!(f, " comment \"{comment}\""),
+            None => Ok(()),
+        }
     }
 }

@@ -27,7 +27,9 @@ pub(crate) mod ipv4 {
 pub(crate) mod nf_nat {
     //! `linux/netfilter/nf_nat.h`
 
-    super::constants! { u32: NF_NAT_RANGE_PROTO_SPECIFIED = 1 << 1 }
+    super::constants! {
+        u32: NF_NAT_RANGE_MAP_IPS = 1 << 0, NF_NAT_RANGE_PROTO_SPECIFIED = 1 << 1,
+    }
 }
 
 pub(crate) mod icmpv6 {

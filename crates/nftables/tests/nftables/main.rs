@@ -7,3 +7,4 @@ mod repeated;
 mod round_trip;
 mod settings;
 mod snapshots;
+mod source;

@@ -34,6 +34,7 @@ fn element(port: u8, interval_end: bool) -> Element {
         interval_end,
         counter: None,
         place: None,
+        comment: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn set(table: Table, name: &str) -> Set {
     Set {
         table,
         name: name.to_owned(),
+        anonymous: true,
         id: 0,
         kind: SetKind::PORT,
         interval: true,

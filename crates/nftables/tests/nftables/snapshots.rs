@@ -6,7 +6,7 @@ use mesh_cni_rules::istio::{Dialect, compile};
 
 use crate::settings::{documented, everything};
 
-fn text(changes: &[Change]) -> String {
+pub(crate) fn text(changes: &[Change]) -> String {
     let lines: Vec<_> = changes.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
@@ -21,6 +21,8 @@ macro_rules! snapshot {
         }, { insta::assert_snapshot!($name, $text) });
     };
 }
+
+pub(crate) use snapshot;
 
 #[test]
 fn the_documented_pod() {
