@@ -61,6 +61,7 @@ mod probe_cache;
 mod read;
 mod routing_message;
 mod rtnetlink;
+mod source_address;
 mod user_ns;
 mod xtables;
 
@@ -71,6 +72,7 @@ pub use backend_error::BackendError;
 pub use change::{Applied, Change};
 pub use enter::{EnterError, NetnsEntry};
 pub use listening::listening_ports;
+pub use mesh_cni_nftables::source::{OwnedAddress, SourceTable};
 pub use netns::{NetNs, OpenError};
 pub use nf_tables::NfTablesError;
 pub use probe::available;
@@ -78,6 +80,10 @@ pub use probe_cache::BackendProbeCache;
 pub use process::{ContainerProcess, NetnsOwner, ProcessError, ProcessTable};
 pub use program::{ProgramError, RunLimits};
 pub use read::{FoundRules, ReadError, holders, holds_legacy_tables, read};
+pub use source_address::{
+    add_source_addresses, ensure_source_table, remove_source_addresses, remove_source_table,
+    source_addresses,
+};
 pub use xtables::{Xtables, XtablesError};
 
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,6 +12,8 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 use thiserror::Error;
+
+use crate::user_ns;
 
 /// The network namespace of the calling thread.
 const CURRENT: &str = "/proc/thread-self/ns/net";
@@ -71,16 +73,27 @@ impl NetNs {
             Some(Errno::ENXIO | Errno::ENODEV) => OpenError::Foreign { path: path.into() },
             _ => refused(source),
         })?;
-        let filesystem = fstatfs(&file).map_err(|errno| refused(errno.into()))?;
-        if filesystem.filesystem_type() != NSFS_MAGIC {
-            return Err(OpenError::Foreign { path: path.into() });
+        Self::verified(file, path.into())
+    }
+
+    /// The namespace of that descriptor, for example one that another process sent.
+    pub fn from_file(file: File) -> Result<Self, OpenError> {
+        let path = path_of(&file);
+        Self::verified(file, path)
+    }
+
+    fn verified(file: File, path: PathBuf) -> Result<Self, OpenError> {
+        let verify = || -> io::Result<_> {
+            let is_network = fstatfs(&file)?.filesystem_type() == NSFS_MAGIC
+                && user_ns::kind(&file)? == CloneFlags::CLONE_NEWNET.bits();
+            let metadata = file.metadata()?;
+            Ok(is_network.then(|| (metadata.dev(), metadata.ino())))
+        };
+        match verify() {
+            Ok(Some(id)) => Ok(Self { file, path, id }),
+            Ok(None) => Err(OpenError::Foreign { path }),
+            Err(source) => Err(OpenError::Refused { path, source }),
         }
-        let metadata = file.metadata().map_err(refused)?;
-        Ok(Self {
-            file,
-            path: path.into(),
-            id: (metadata.dev(), metadata.ino()),
-        })
     }
 
     /// The namespace of the calling thread.
@@ -104,8 +117,7 @@ impl NetNs {
         let mut netns = thread::scope(|scope| scope.spawn(create).join())
             .map_err(|_panic| refused(io::Error::other("the thread that created it panicked")))
             .flatten()?;
-        let (process, descriptor) = (std::process::id(), netns.file.as_raw_fd());
-        netns.path = PathBuf::from(format!("/proc/{process}/fd/{descriptor}"));
+        netns.path = path_of(&netns.file);
         Ok(netns)
     }
 
@@ -119,14 +131,35 @@ impl NetNs {
         &self.path
     }
 
-    /// Its identity: device and inode of its file.
-    pub(crate) fn id(&self) -> (u64, u64) {
+    /// Its identity: device and inode of its file. Another namespace can have it after this one ends.
+    pub fn id(&self) -> (u64, u64) {
         self.id
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// By identity.
+impl PartialEq for NetNs {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_same(other)
+    }
+}
+
+impl Eq for NetNs {}
+
+impl AsFd for NetNs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Where other processes can open that file while this process keeps it open.
+fn path_of(file: &File) -> PathBuf {
+    let (process, descriptor) = (std::process::id(), file.as_raw_fd());
+    PathBuf::from(format!("/proc/{process}/fd/{descriptor}"))
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ fn connect() -> Result<Nfnetlink<'static>, NfTablesError> {
 }
 
 /// Retries while other programs change the rules at the same time.
-fn retry<T>(
+pub(crate) fn retry<T>(
     user_ns: Option<&UserNs>,
     mut attempt: impl FnMut(&mut Nfnetlink<'_>) -> Result<T, NfTablesError>,
 ) -> Result<T, NfTablesError> {
@@ -145,7 +145,7 @@ fn retry<T>(
 }
 
 /// Commits the messages if the rules still have that generation.
-fn commit(
+pub(crate) fn commit(
     netlink: &mut Nfnetlink<'_>,
     messages: &[Message],
     generation: u32,

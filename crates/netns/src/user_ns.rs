@@ -57,6 +57,13 @@ mod request {
         NSIO,
         2
     );
+
+    nix::ioctl_none!(
+        /// `NS_GET_NSTYPE`: the kind of a namespace, as its `CLONE_NEW*`.
+        get_kind,
+        NSIO,
+        3
+    );
 }
 
 /// The user namespace that owns a network namespace, compared with the caller's.
@@ -177,6 +184,12 @@ impl UserNs {
 fn owning(namespace: &File) -> nix::Result<File> {
     // SAFETY: the request takes no argument and touches no memory of ours; `namespace` is open.
     descriptor(unsafe { request::get_userns(namespace.as_raw_fd()) })
+}
+
+/// The kind of a namespace, as its `CLONE_NEW*`.
+pub(crate) fn kind(namespace: &File) -> nix::Result<i32> {
+    // SAFETY: the request has no argument, and the kernel checks what the descriptor is.
+    unsafe { request::get_kind(namespace.as_raw_fd()) }
 }
 
 /// Takes the descriptor that a request returned.

@@ -18,6 +18,8 @@ fn files_of_every_kind_are_refused_without_waiting() {
     std::fs::write(at("file"), "").unwrap();
     let mut paths: Vec<_> = ["fifo", "socket", "file", ""].map(at).into();
     paths.extend(["/dev/null", "/dev/zero", "/proc/self/stat"].map(PathBuf::from));
+    // Namespaces of another kind.
+    paths.extend(["/proc/self/ns/mnt", "/proc/self/ns/user"].map(PathBuf::from));
     for path in paths {
         let (sender, receiver) = mpsc::channel();
         let opened = path.clone();
@@ -28,6 +30,20 @@ fn files_of_every_kind_are_refused_without_waiting() {
             matches!(outcome, Err(OpenError::Foreign { .. })),
             "{}: {outcome:?}",
             path.display()
+        );
+    }
+}
+
+#[test]
+fn a_descriptor_is_the_namespace_that_it_was_opened_from() {
+    let current = NetNs::current().unwrap();
+    let file = File::open(CURRENT).unwrap();
+    assert_eq!(NetNs::from_file(file).unwrap(), current);
+    for path in ["/proc/self/ns/mnt", "/dev/null"] {
+        let opened = NetNs::from_file(File::open(path).unwrap());
+        assert!(
+            matches!(opened, Err(OpenError::Foreign { .. })),
+            "{path}: {opened:?}"
         );
     }
 }

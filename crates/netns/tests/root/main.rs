@@ -16,6 +16,7 @@ mod listing;
 mod pod_netns;
 mod reject_ipv6;
 mod rivals;
+mod source_address;
 mod support;
 mod tproxy;
 mod words;
