@@ -7,13 +7,12 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mesh_cni_agent_api::SeqPacket;
 use mesh_cni_netfilter::ruleset::{Family, Target};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, apply, read, remove};
 use mesh_cni_rules::Mesh;
 use mesh_cni_rules::ambient::{Interception, compile};
-use mesh_cni_tests::{
-    Arrival, PodNet, Process, Sender, SeqPacket, ZtunnelServer, must, start_ztunnel,
-};
+use mesh_cni_tests::{Arrival, PodNet, Process, Sender, ZtunnelServer, must, start_ztunnel};
 use mesh_cni_zds::{Ack, Hello, MAX_ACK, Request};
 
 use crate::traffic::xtables;

@@ -1,7 +1,6 @@
 //! ztunnel, and the agent's side of its protocol over a real socket.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mesh_cni_agent_api::SeqPacket;
 use mesh_cni_netns::NetNs;
 use mesh_cni_zds::{ConnectionId, MAX_ACK, Output, Phase, Workload, Ztunnels};
 
-use crate::{Process, SeqPacket, ztunnel};
+use crate::{Process, ztunnel};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -28,22 +28,12 @@ pub fn start_ztunnel(socket: &Path, is_strict: bool) -> Process {
 /// The part of a node agent that serves pods to ztunnels. It works only while a method is called.
 #[derive(Debug)]
 pub struct ZtunnelServer {
-    ztunnels: Ztunnels<Handle>,
+    ztunnels: Ztunnels<Arc<NetNs>>,
     sockets: BTreeMap<ConnectionId, Arc<SeqPacket>>,
     events: Receiver<Event>,
     /// For the threads that read.
     sender: Sender<Event>,
     refusals: Vec<String>,
-}
-
-/// A namespace that stays open while a ztunnel may need it.
-#[derive(Clone, Debug)]
-struct Handle(Arc<(NetNs, File)>);
-
-impl PartialEq for Handle {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.0.is_same(&other.0.0)
-    }
 }
 
 #[derive(Debug)]
@@ -75,16 +65,13 @@ impl ZtunnelServer {
 
     /// Serves the pod with that UID, which is its name too.
     pub fn serve(&mut self, uid: &str, netns: &NetNs) {
-        let open = || -> Result<_, Box<dyn std::error::Error>> {
-            Ok((NetNs::open(netns.path())?, File::open(netns.path())?))
-        };
-        let handle = Handle(Arc::new(open().expect("the namespace exists")));
+        let opened = NetNs::open(netns.path()).expect("the namespace exists");
         let workload = Workload {
             name: uid.to_owned(),
             namespace: "shop".to_owned(),
             service_account: "default".to_owned(),
         };
-        let served = self.ztunnels.serve(uid, workload, Some(handle));
+        let served = self.ztunnels.serve(uid, workload, Some(Arc::new(opened)));
         served.expect("a short name");
     }
 
@@ -120,7 +107,7 @@ impl ZtunnelServer {
         self.wait_until(uid, |ztunnels| !ztunnels.is_known(uid));
     }
 
-    fn wait_until(&mut self, what: &str, is_done: impl Fn(&Ztunnels<Handle>) -> bool) {
+    fn wait_until(&mut self, what: &str, is_done: impl Fn(&Ztunnels<Arc<NetNs>>) -> bool) {
         let end = Instant::now() + DEADLINE;
         loop {
             self.send();
@@ -170,7 +157,7 @@ impl ZtunnelServer {
                     datagram,
                     netns,
                 } => {
-                    let descriptors = netns.iter().map(|handle| handle.0.1.as_fd());
+                    let descriptors = netns.iter().map(|netns| netns.as_fd());
                     let descriptors: Vec<_> = descriptors.collect();
                     let sent = self.sockets[&to].send(&datagram, &descriptors);
                     if sent.is_err() {

@@ -1,14 +1,14 @@
 //! The conversation with the node agent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mesh_cni_agent_api::{Datagram, SeqPacket};
 use mesh_cni_netns::NetNs;
-use mesh_cni_tests::{Datagram, SeqPacket};
 use mesh_cni_zds::{Ack, DecodeError, Hello, MAX_REQUEST, Request};
 
 use crate::pod::Pod;
@@ -194,8 +194,9 @@ fn read(datagram: &Datagram) -> Result<(Request, Option<Arc<NetNs>>), Unreadable
     let is_add = matches!(request, Request::Add { .. });
     match (is_add, datagram.descriptors.as_slice()) {
         (true, [descriptor]) => {
-            let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
-            let netns = NetNs::open(&path);
+            let file = descriptor.try_clone().map(File::from);
+            let file = file.map_err(|error| Unreadable::Message(error.to_string()))?;
+            let netns = NetNs::from_file(file);
             let netns = netns.map_err(|error| Unreadable::Message(error.to_string()))?;
             Ok((request, Some(Arc::new(netns))))
         }

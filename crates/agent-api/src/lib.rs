@@ -5,14 +5,20 @@
 use std::time::Duration;
 
 mod client;
+mod enrolment;
 pub mod path;
 mod pod;
 mod pod_list;
 mod report;
 mod response;
+mod seqpacket;
 mod status;
 
 pub use client::{Bounded, Client, Deadline, HttpError, SetTimeout};
+pub use enrolment::{
+    AMBIENT_SOCKET_FILE, ENROLMENT_TIMEOUT, Enrolment, EnrolmentAnswer, EnrolmentError,
+    EnrolmentRefusal, MAX_ADDRESSES, MAX_ENROLMENT_BYTES,
+};
 pub use pod::{PROTOCOL_VERSION, PodAnswer, PodAnswerError};
 pub use pod_list::{
     ListedPod, MAX_LISTED_PODS, PodDecision, PodList, PodListSource, Refusals, RulesApplied,
@@ -21,6 +27,7 @@ pub use report::{
     AddOutcome, LogLine, MAX_REPORT_BYTES, MAX_WARNINGS, Report, ReportError, ReportedWarning,
 };
 pub use response::{ErrorBody, Response, ResponseError};
+pub use seqpacket::{Datagram, SeqPacket};
 pub use status::{AgentState, AgentStatus, BackendStatus, BrokenPod, CheckStatus, RepairStatus};
 
 /// How long a client waits for the facts about a pod: to connect, to send and to receive.

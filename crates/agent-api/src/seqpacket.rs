@@ -2,15 +2,21 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    accept, bind, connect, listen, recvmsg, sendmsg, socket_with, sockopt,
+    accept_with, bind, connect, listen, recvmsg, sendmsg, socket_with, sockopt,
 };
+
+/// The most descriptors that a datagram may carry. The kernel closes more.
+const MAX_DESCRIPTORS: usize = 2;
+
+/// How many connections may wait until they are accepted.
+const BACKLOG: i32 = 64;
 
 /// A listening or connected socket.
 #[derive(Debug)]
@@ -23,7 +29,7 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
     /// The file descriptors that it carried.
     pub descriptors: Vec<OwnedFd>,
-    /// Whether it was longer than the buffer.
+    /// Whether it was longer than the buffer, or carried more than two descriptors.
     pub is_truncated: bool,
 }
 
@@ -40,17 +46,32 @@ impl SeqPacket {
         Ok(socket)
     }
 
+    /// The same, at most for that time: connecting waits while the listener's queue is full. Sending is
+    /// limited in the same way.
+    pub fn connect_within(path: &Path, timeout: Duration) -> io::Result<Self> {
+        let socket = Self::new()?;
+        sockopt::set_socket_timeout(&socket.0, sockopt::Timeout::Send, Some(timeout))?;
+        connect(&socket.0, &SocketAddrUnix::new(path)?)?;
+        Ok(socket)
+    }
+
     /// Listens at that path.
     pub fn listen(path: &Path) -> io::Result<Self> {
         let socket = Self::new()?;
         bind(&socket.0, &SocketAddrUnix::new(path)?)?;
-        listen(&socket.0, 8)?;
+        listen(&socket.0, BACKLOG)?;
         Ok(socket)
     }
 
     /// Waits for a connection.
     pub fn accept(&self) -> io::Result<Self> {
-        Ok(Self(accept(&self.0)?))
+        Ok(Self(accept_with(&self.0, SocketFlags::CLOEXEC)?))
+    }
+
+    /// Makes every operation fail with `WouldBlock` instead of waiting.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        rustix::io::ioctl_fionbio(&self.0, true)?;
+        Ok(())
     }
 
     /// Limits how long [`accept`](Self::accept) and [`receive`](Self::receive) wait.
@@ -61,7 +82,7 @@ impl SeqPacket {
 
     /// Sends a datagram.
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(descriptors));
@@ -78,7 +99,7 @@ impl SeqPacket {
     /// Receives a datagram with a buffer of that size; `None` at the end of the connection.
     pub fn receive(&self, size: usize) -> io::Result<Option<Datagram>> {
         let mut bytes = vec![0; size];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut bytes)];
         let received = recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
@@ -91,7 +112,15 @@ impl SeqPacket {
         Ok((received.bytes > 0).then_some(Datagram {
             bytes,
             descriptors,
-            is_truncated: received.flags.contains(ReturnFlags::TRUNC),
+            is_truncated: received
+                .flags
+                .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC),
         }))
+    }
+}
+
+impl AsFd for SeqPacket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
