@@ -1,6 +1,7 @@
 //! The commands, their flags and their help, as clap's derive reads them.
 
 mod diff;
+mod init;
 mod subject;
 mod verify;
 
@@ -12,9 +13,9 @@ use clap_complete::Shell;
 
 use crate::bundle::BundleArguments;
 use crate::check::CheckArguments;
-use crate::init::flags::GivenFlags;
 use crate::pods::PodsArguments;
 pub(crate) use diff::DiffArguments;
+pub(crate) use init::{InitArguments, InitMesh};
 pub(crate) use subject::{ConfArguments, PodArgument, PodName, Subject};
 pub(crate) use verify::{Place, VerifyArguments};
 
@@ -95,6 +96,9 @@ pub(crate) enum Command {
     /// Flags, environment variables and defaults are those of Istio's istio-iptables command. A flag
     /// overrides its environment variable; an empty variable counts as unset. Exit code 126:
     /// --run-validation found that the rules do not redirect.
+    ///
+    /// With --mesh linkerd, as linkerd-init does, with the flags of linkerd2-proxy-init:
+    /// `init --mesh linkerd --help` describes them.
     ///
     /// The arguments of an istio-init container work unchanged: istio-iptables may come first, after
     /// init or instead of it, and Istio's logging options are accepted.
@@ -252,15 +256,6 @@ pub(crate) struct ProcDir {
         default_value = "/proc"
     )]
     pub(crate) proc_dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InitArguments {
-    #[command(flatten)]
-    pub(crate) flags: GivenFlags,
-    /// Output format
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

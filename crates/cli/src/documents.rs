@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure};
 /// Prints a completion script.
 pub(crate) fn completions(shell: Shell, console: &mut Console<'_>) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
+    clap_complete::generate(shell, &mut Arguments::all_flags(), NAME, &mut script);
     let script = String::from_utf8_lossy(&script);
     console.result(&match shell {
         // The generator writes the program's hyphen in two ways, so that no command would be found.
@@ -27,7 +27,11 @@ pub(crate) fn completions(shell: Shell, console: &mut Console<'_>) -> Result<Exi
 /// Prints the program's manual page, or writes one for the program and one for each command.
 pub(crate) fn man(directory: Option<&Path>, console: &mut Console<'_>) -> Result<Exit, Failure> {
     if let Some(directory) = directory {
-        clap_mangen::generate_to(Arguments::command(), directory).map_err(|error| {
+        let written = clap_mangen::generate_to(Arguments::command(), directory).and_then(|()| {
+            let linkerd = clap_mangen::Man::new(Arguments::linkerd_init());
+            linkerd.generate_to(directory).map(drop)
+        });
+        written.map_err(|error| {
             Failure::environment(error)
                 .about(format!("cannot write to `{}`", directory.display()))
                 .hint("give --dir an existing directory, such as /usr/local/share/man/man1")

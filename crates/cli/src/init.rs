@@ -1,4 +1,4 @@
-//! `init`: applies rules to a namespace as istio-init does, with the same flags.
+//! `init`: applies rules to a namespace as the init container of a mesh does, with the same flags.
 
 mod account_file;
 pub(crate) mod container;
@@ -8,6 +8,7 @@ pub(crate) mod flags;
 mod go;
 mod groups;
 mod interception;
+mod linkerd;
 pub(crate) mod report;
 mod resolv_conf;
 mod settings;
@@ -20,15 +21,14 @@ use std::{fs, io, thread};
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_netfilter::{RuleSet, render, transaction};
 use mesh_cni_netns::{ApplyError, BackendChoice, NetNs, OpenError, Xtables, apply, read, remove};
-use mesh_cni_rules::Mesh;
-use mesh_cni_rules::is_usable;
 use mesh_cni_rules::istio::interception::DnsCapture;
-use mesh_cni_rules::istio::{Dialect, Interception, OWNERSHIP, compile};
+use mesh_cni_rules::{Interception, is_usable, ownership};
 
-use crate::arguments::{InitArguments, Output};
+use crate::arguments::{InitArguments, InitMesh, Output};
 use crate::console::{Console, json};
 use crate::failure::{Exit, Failure};
 use error::SettingError;
+use flags::Flag;
 use report::{Action, Report, ShownChange, Validated};
 use settings::Settings;
 use validation::Validation;
@@ -37,9 +37,10 @@ use validation::Validation;
 struct Request {
     action: Action,
     interception: Interception,
-    dialect: Dialect,
     backend: BackendChoice,
     validation: Option<Validation>,
+    /// How long conntrack keeps connections that only the peer has closed, in seconds.
+    close_wait_timeout: Option<u32>,
     /// The caller's own if none is named.
     namespace: Option<NetNs>,
 }
@@ -49,14 +50,18 @@ pub(crate) fn run(arguments: &InitArguments, console: &mut Console<'_>) -> Resul
     // A value that is not UTF-8 becomes one that does not parse, and is refused.
     let lookup = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
     let mut settings = Settings::new(&arguments.flags, &lookup, &read_file);
-    let mut request = read_request(&mut settings).map_err(Failure::wrong)?;
-    request.namespace = open_namespace(&settings)?;
+    let (read, namespace): (fn(&mut _) -> _, &Flag) = match arguments.options.mesh {
+        InitMesh::Istio => (read_request, &flags::NETWORK_NAMESPACE),
+        InitMesh::Linkerd => (linkerd::request, &flags::linkerd::NETNS),
+    };
+    let mut request = read(&mut settings).map_err(Failure::wrong)?;
+    request.namespace = open_namespace(&settings.text(namespace))?;
     for warning in &settings.warnings {
         console.warn(warning);
     }
     let mut report = Report::new(request.action);
     let done = request.execute(&settings, &mut report, console);
-    let text = match arguments.output {
+    let text = match arguments.options.output {
         Output::Text => report.text(),
         Output::Json => json(&report),
     };
@@ -85,16 +90,16 @@ fn read_request(settings: &mut Settings<'_>) -> Result<Request, SettingError> {
     }
     Ok(Request {
         action,
-        interception,
-        dialect,
+        interception: Interception::Istio(interception, dialect),
         backend,
         validation,
+        close_wait_timeout: None,
         namespace: None,
     })
 }
 
-fn open_namespace(settings: &Settings<'_>) -> Result<Option<NetNs>, Failure> {
-    match settings.text(&flags::NETWORK_NAMESPACE).as_str() {
+fn open_namespace(path: &str) -> Result<Option<NetNs>, Failure> {
+    match path {
         "" => Ok(None),
         path => NetNs::open(Path::new(path)).map(Some).map_err(unopened),
     }
@@ -117,7 +122,7 @@ fn action(settings: &mut Settings<'_>) -> Result<Action, SettingError> {
 fn validation(
     settings: &mut Settings<'_>,
     action: Action,
-    interception: &Interception,
+    interception: &mesh_cni_rules::istio::Interception,
 ) -> Result<Option<Validation>, SettingError> {
     let requested = Validation::requested(settings, interception)?;
     let conflict = match action {
@@ -133,14 +138,15 @@ fn validation(
     Ok(None)
 }
 
-/// Without a usable address the families are not known yet, and nothing is checked.
+/// Without a usable address Istio's families are not known yet, and nothing is checked.
 fn check_families(
     request: &Request,
     addresses: &[IpAddr],
     settings: &Settings<'_>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    if addresses.iter().copied().any(is_usable) {
+    let istio = matches!(request.interception, Interception::Istio(..));
+    if istio && !request.lacks_address(addresses) {
         let families = request.interception.families(addresses);
         let warnings = interception::check_families(settings, &families).map_err(Failure::wrong)?;
         for warning in warnings {
@@ -151,7 +157,7 @@ fn check_families(
 }
 
 fn print(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>) -> String {
-    if !addresses.iter().copied().any(is_usable) {
+    if request.lacks_address(addresses) {
         console.warn(
             "the namespace has only loopback and link-local addresses: printing IPv4 rules only; \
              without --dry-run this is an error",
@@ -168,7 +174,7 @@ fn apply_rules(
     xtables: &Xtables,
     console: &mut Console<'_>,
 ) -> Result<ShownChange, Failure> {
-    if !addresses.iter().copied().any(is_usable) {
+    if request.lacks_address(addresses) {
         let error = "the namespace has only loopback and link-local addresses";
         return Err(Failure::environment(error).hint(
             "run it when the interface has its address: after the main CNI plugin, or in the pod",
@@ -180,7 +186,7 @@ fn apply_rules(
         &namespace,
         xtables,
         request.backend,
-        Mesh::Istio,
+        request.interception.mesh(),
         &rule_sets,
     )
     .map_err(unapplied)?;
@@ -189,8 +195,8 @@ fn apply_rules(
 }
 
 fn remove_rules(request: &Request, xtables: &Xtables) -> Result<ShownChange, Failure> {
-    let removed =
-        remove(&request.target()?, xtables, request.backend, Mesh::Istio).map_err(unapplied)?;
+    let mesh = request.interception.mesh();
+    let removed = remove(&request.target()?, xtables, request.backend, mesh).map_err(unapplied)?;
     Ok(ShownChange::new(removed, &[]))
 }
 
@@ -202,9 +208,10 @@ fn print_removal(
     let found = read(&request.target()?, xtables, request.backend, &Family::ALL)
         .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))?;
     note_routing("also removes", &found.rule_sets, console);
+    let ownership = ownership(request.interception.mesh());
     let removals = found.rule_sets.iter();
     Ok(removals
-        .map(|rules| transaction::remove(rules, &OWNERSHIP))
+        .map(|rules| transaction::remove(rules, ownership))
         .collect())
 }
 
@@ -214,9 +221,12 @@ fn validate(
     addresses: &[IpAddr],
     report: &mut Report,
 ) -> Result<(), Failure> {
-    for family in request.interception.families(addresses) {
+    let Interception::Istio(interception, _) = &request.interception else {
+        return Ok(());
+    };
+    for family in interception.families(addresses) {
         let probe = validation
-            .probe(&request.interception, family, addresses)
+            .probe(interception, family, addresses)
             .map_err(validation::failure)?;
         let redirected = request.run(|| probe.send())?.map_err(validation::failure)?;
         report.validated.push(Validated {
@@ -230,7 +240,9 @@ fn validate(
 
 fn rule_sets(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>) -> Vec<RuleSet> {
     let families = request.interception.families(addresses);
-    if let DnsCapture::Servers(servers) = &request.interception.dns {
+    if let Interception::Istio(interception, _) = &request.interception
+        && let DnsCapture::Servers(servers) = &interception.dns
+    {
         for server in servers {
             let family = Family::of_address(*server);
             if !families.contains(&family) {
@@ -242,7 +254,7 @@ fn rule_sets(request: &Request, addresses: &[IpAddr], console: &mut Console<'_>)
     }
     families
         .into_iter()
-        .map(|family| compile(&request.interception, request.dialect, family))
+        .map(|family| request.interception.compile(family))
         .collect()
 }
 
@@ -275,6 +287,9 @@ impl Request {
         if self.action.compiles() {
             check_families(self, &addresses, settings, console)?;
         }
+        if let Some(seconds) = self.close_wait_timeout {
+            self.set_close_wait_timeout(seconds, console)?;
+        }
         let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
         match self.action {
             Action::Check => {
@@ -291,6 +306,40 @@ impl Request {
             validate(validation, self, &addresses, report)?;
         }
         Ok(())
+    }
+
+    /// Whether the families depend on addresses and none is usable.
+    fn lacks_address(&self, addresses: &[IpAddr]) -> bool {
+        let depends = !matches!(self.interception, Interception::Linkerd(_));
+        depends && !addresses.iter().copied().any(is_usable)
+    }
+
+    fn set_close_wait_timeout(
+        &self,
+        seconds: u32,
+        console: &mut Console<'_>,
+    ) -> Result<(), Failure> {
+        match self.action {
+            Action::Apply => {
+                let write = || fs::write(CLOSE_WAIT_TIMEOUT, seconds.to_string());
+                self.run(write)?.map_err(|error| {
+                    Failure::environment(error)
+                        .about(format!("cannot write `{seconds}` to {CLOSE_WAIT_TIMEOUT}"))
+                        .hint(
+                            "the file exists when the kernel module nf_conntrack is loaded, and an \
+                             unprivileged container cannot write it; or leave out the flag \
+                             --timeout-close-wait-secs",
+                        )
+                })
+            }
+            Action::Print => {
+                console.note(format_args!(
+                    "also needs `{seconds}` in {CLOSE_WAIT_TIMEOUT}"
+                ));
+                Ok(())
+            }
+            Action::Check | Action::Remove | Action::PrintRemoval => Ok(()),
+        }
     }
 
     fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
@@ -317,12 +366,16 @@ impl Request {
     }
 }
 
+/// Linux shows the settings of the network namespace of the thread that opens the file.
+const CLOSE_WAIT_TIMEOUT: &str = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait";
+
 const NEEDS_ROOT: &str = "run it as root, or with CAP_SYS_ADMIN and CAP_NET_ADMIN";
 
 fn unopened(error: OpenError) -> Failure {
     match error {
-        OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error)
-            .hint("give --network-namespace a path such as /proc/PID/ns/net or /run/netns/NAME"),
+        OpenError::Missing { .. } | OpenError::Foreign { .. } => Failure::wrong(error).hint(
+            "give the path of a network namespace, such as /proc/PID/ns/net or /run/netns/NAME",
+        ),
         _ => Failure::environment(error).hint(NEEDS_ROOT),
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use crate::arguments::{Arguments, NAME};
 
@@ -13,7 +13,7 @@ const COMMAND: &str = "kubectl mesh-cni";
 
 /// Parses the arguments of this process. Usage and examples name the program as it was started.
 pub(crate) fn arguments() -> Result<Arguments, clap::Error> {
-    let mut command = Arguments::command();
+    let mut command = Arguments::command_for(env::args_os().skip(1));
     let started_as = env::args_os().next().map(PathBuf::from);
     if started_as.as_deref().and_then(Path::file_stem) == Some(PROGRAM.as_ref()) {
         command = with_examples(command)

@@ -12,6 +12,8 @@ mod explain;
 mod init;
 #[path = "root/init_dns.rs"]
 mod init_dns;
+#[path = "root/init_linkerd.rs"]
+mod init_linkerd;
 #[path = "root/init_tproxy.rs"]
 mod init_tproxy;
 #[path = "root/init_validation.rs"]

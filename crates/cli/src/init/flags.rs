@@ -1,5 +1,6 @@
-//! The flags of Istio's istio-iptables command as data: names, environment, default, help.
+//! The flags of the meshes' init commands as data: names, environment, default, help.
 
+pub(crate) mod linkerd;
 mod table;
 
 pub(crate) use table::*;
@@ -8,17 +9,21 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-/// One flag. Its environment variable is its long name in capitals with `_` for `-`.
+/// One flag. Of Istio's, the environment variable is its long name in capitals with `_` for `-`.
 #[derive(Debug)]
 pub(crate) struct Flag {
     /// The long name, without the dashes.
     pub(crate) long: &'static str,
     /// The one-letter name.
     pub(crate) short: Option<char>,
+    /// Whether environment variables set it, too.
+    reads_environment: bool,
     /// Other environment variables that Istio reads, now or in older versions.
     pub(crate) other_variables: &'static [&'static str],
     /// Its kind of value.
     pub(crate) takes: Takes,
+    /// The flag without which the command requires it.
+    required_unless: Option<&'static str>,
     /// Its value if it is not set.
     pub(crate) default: &'static str,
     /// The help text, without environment variables and default.
@@ -30,11 +35,13 @@ pub(crate) struct Flag {
 pub(crate) enum Takes {
     /// A value, with its name in the help.
     Value(&'static str),
+    /// A comma-separated list, with its name in the help. Further flags add to it.
+    List(&'static str),
     /// Nothing, or `=true` or `=false`.
     Switch,
 }
 
-/// The flags on the command line, not parsed yet.
+/// The flags of one mesh on the command line, not parsed yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct GivenFlags {
     values: BTreeMap<&'static str, String>,
@@ -45,8 +52,10 @@ impl Flag {
         Self {
             long,
             short: None,
+            reads_environment: true,
             other_variables: &[],
             takes: Takes::Value(name),
+            required_unless: None,
             default: "",
             help: "",
         }
@@ -82,24 +91,33 @@ impl Flag {
 
     /// The environment variables that set it; the first that is set and not empty wins.
     pub(crate) fn variables(&self) -> Vec<String> {
+        if !self.reads_environment {
+            return Vec::new();
+        }
         let own = self.long.to_uppercase().replace('-', "_");
         let others = self.other_variables.iter().copied().map(str::to_owned);
         others.chain([own]).collect()
     }
 
-    fn argument(&'static self) -> Arg {
-        let argument = Arg::new(self.long)
-            .long(self.long)
-            .help(self.help_text())
-            .action(ArgAction::Set)
-            .overrides_with(self.long);
+    pub(crate) fn argument(&'static self) -> Arg {
+        let argument = Arg::new(self.long).long(self.long).help(self.help_text());
+        let argument = match self.required_unless {
+            Some(other) => argument.required_unless_present(other),
+            None => argument,
+        };
         let argument = match self.short {
             Some(short) => argument.short(short),
             None => argument,
         };
+        let argument = match self.takes {
+            Takes::List(_) => argument.action(ArgAction::Append),
+            Takes::Value(_) | Takes::Switch => {
+                argument.action(ArgAction::Set).overrides_with(self.long)
+            }
+        };
         match self.takes {
             // As in Go, the next argument is the value, even if it begins with `-`.
-            Takes::Value(name) => argument
+            Takes::Value(name) | Takes::List(name) => argument
                 .value_name(name)
                 .num_args(1)
                 .allow_hyphen_values(true),
@@ -114,18 +132,20 @@ impl Flag {
 
     fn help_text(&self) -> String {
         let variables = self.variables().join(", ");
-        match (self.takes, self.default) {
-            (Takes::Value(_), "") | (Takes::Switch, _) => {
-                format!("{} [env: {variables}]", self.help)
-            }
-            (Takes::Value(_), default) => {
-                format!("{} [env: {variables}] [default: {default}]", self.help)
-            }
-        }
+        let noted = |kind: &str, value: &str| match value {
+            "" => String::new(),
+            value => format!(" [{kind}: {value}]"),
+        };
+        [
+            self.help,
+            &noted("env", &variables),
+            &noted("default", self.default),
+        ]
+        .concat()
     }
 }
 
-/// Whether a flag reads the environment variable of that name.
+/// Whether a flag of Istio's reads the environment variable of that name.
 pub(crate) fn is_variable(name: &str) -> bool {
     let mut flags = FLAGS.iter();
     flags.any(|flag| flag.variables().iter().any(|variable| variable == name))
@@ -164,9 +184,12 @@ impl FromArgMatches for GivenFlags {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for flag in FLAGS {
-            if let Some(value) = matches.get_one::<String>(flag.long) {
-                self.values.insert(flag.long, value.clone());
+        // The command has the flags of one mesh.
+        for flag in FLAGS.iter().chain(linkerd::FLAGS) {
+            if let Ok(Some(values)) = matches.try_get_many::<String>(flag.long) {
+                let items = values.map(String::as_str).filter(|text| !text.is_empty());
+                let items: Vec<_> = items.collect();
+                self.values.insert(flag.long, items.join(","));
             }
         }
         Ok(())
@@ -181,10 +204,12 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let names: BTreeSet<_> = FLAGS.iter().map(|flag| flag.long).collect();
-        assert_eq!(names.len(), FLAGS.len());
-        let shorts: Vec<_> = FLAGS.iter().filter_map(|flag| flag.short).collect();
-        assert_eq!(shorts.iter().collect::<BTreeSet<_>>().len(), shorts.len());
+        for flags in [FLAGS, linkerd::FLAGS] {
+            let names: BTreeSet<_> = flags.iter().map(|flag| flag.long).collect();
+            assert_eq!(names.len(), flags.len());
+            let shorts: Vec<_> = flags.iter().filter_map(|flag| flag.short).collect();
+            assert_eq!(shorts.iter().collect::<BTreeSet<_>>().len(), shorts.len());
+        }
         let variables: Vec<_> = FLAGS.iter().flat_map(|flag| flag.variables()).collect();
         assert_eq!(
             variables.iter().collect::<BTreeSet<_>>().len(),
@@ -196,5 +221,6 @@ mod tests {
     fn the_variable_is_the_name_in_upper_case() {
         assert_eq!(SERVICE_CIDR.variables(), ["ISTIO_SERVICE_CIDR"]);
         assert_eq!(DROP_INVALID.variables(), ["INVALID_DROP", "DROP_INVALID"]);
+        assert_eq!(linkerd::PROXY_UID.variables(), [""; 0]);
     }
 }

@@ -4,7 +4,9 @@ use std::io;
 
 use mesh_cni_netfilter::value::{InvalidValue, excerpt};
 use mesh_cni_netfilter::{Port, PortRange};
-use mesh_cni_rules::value::{InvalidItem, Selected, boolean, list, single, wildcard_or_list};
+use mesh_cni_rules::value::{
+    InvalidItem, Selected, boolean, every_item, list, single, wildcard_or_list,
+};
 
 use super::error::{Origin, SettingError};
 use super::flags::{Flag, GivenFlags, Takes};
@@ -121,6 +123,16 @@ impl<'env> Settings<'env> {
         list(&setting.value, or_empty(parse))
             .map(present)
             .map_err(refusal(setting))
+    }
+
+    /// All items in their order, also those that occur twice. An empty item is not valid.
+    pub(super) fn every<T>(
+        &self,
+        flag: &Flag,
+        parse: impl Fn(&str) -> std::result::Result<T, InvalidValue>,
+    ) -> Result<Vec<T>> {
+        let setting = self.get(flag);
+        every_item(&setting.value, parse).map_err(refusal(setting))
     }
 
     pub(super) fn selected<T: Ord + Clone>(

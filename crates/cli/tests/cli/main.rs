@@ -5,6 +5,7 @@ mod diff;
 mod documents;
 mod explain;
 mod init;
+mod init_linkerd;
 mod refusals;
 mod render;
 mod select;

@@ -2,20 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::support::{PRODUCTPAGE, Run, assert_snapshot, run};
-
-/// Runs each command line with its input; returns the exit codes and stderr.
-fn refusals(cases: &[(&[&str], &str)]) -> String {
-    let mut text = String::new();
-    for (arguments, input) in cases {
-        let ended = Run::new(arguments).with_input(input);
-        assert_eq!(ended.stdout, "", "{arguments:?} has a result");
-        let code = ended.code.unwrap();
-        let shown = arguments.join(" ");
-        writeln!(text, "$ mesh-cnictl {shown}\nexit {code}\n{}", ended.stderr).unwrap();
-    }
-    text
-}
+use crate::support::{PRODUCTPAGE, Run, assert_snapshot, refusals, run};
 
 fn pod_with(annotation: &str) -> String {
     format!(

@@ -1,7 +1,7 @@
 //! Runs the program, and compares its output with snapshots.
 
-use std::fmt;
-use std::io::Write;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 pub(crate) const PRODUCTPAGE: &str = "../../examples/bookinfo/productpage.yaml";
@@ -68,6 +68,19 @@ impl fmt::Display for Ended {
         write!(f, "exit {code}\n--- stdout\n{}", self.stdout)?;
         write!(f, "--- stderr\n{}", self.stderr)
     }
+}
+
+/// Runs each command line with its input; returns the exit codes and stderr.
+pub(crate) fn refusals(cases: &[(&[&str], &str)]) -> String {
+    let mut text = String::new();
+    for (arguments, input) in cases {
+        let ended = Run::new(arguments).with_input(input);
+        assert_eq!(ended.stdout, "", "{arguments:?} has a result");
+        let code = ended.code.unwrap();
+        let shown = arguments.join(" ");
+        writeln!(text, "$ mesh-cnictl {shown}\nexit {code}\n{}", ended.stderr).unwrap();
+    }
+    text
 }
 
 /// Compares with `tests/snapshots/NAME.snap`; the description is for the reviewer.

@@ -49,8 +49,17 @@ impl Scratch {
 
     /// Runs `init` with these flags; returns the exit code, stdout and stderr.
     pub(crate) fn init(&self, flags: &[&str]) -> (Option<i32>, String, String) {
+        self.run("--network-namespace", flags)
+    }
+
+    /// Runs `init --mesh linkerd` with these flags.
+    pub(crate) fn init_linkerd(&self, flags: &[&str]) -> (Option<i32>, String, String) {
+        self.run("--netns", &[&["--mesh", "linkerd"], flags].concat())
+    }
+
+    fn run(&self, namespace: &str, flags: &[&str]) -> (Option<i32>, String, String) {
         let path = self.path();
-        let arguments = [&["init", "--network-namespace", &path], flags].concat();
+        let arguments = [&["init", namespace, &path], flags].concat();
         let ended = output(mesh_cnictl(&arguments).env_remove("DRY_RUN"));
         (ended.status.code(), stdout(&ended), stderr(&ended))
     }
