@@ -1,8 +1,8 @@
-//! What the API server sends the agent: a page of a list, or an event of a watch.
+//! What the API server sends the agent: a list, or an event of a watch.
 
 use mesh_cni_kube::container::{Container, ContainerState, Termination};
 use mesh_cni_kube::events::{self, ApiChange};
-use mesh_cni_kube::object::Page;
+use mesh_cni_kube::list_body::ListBody;
 use mesh_cni_kube::pod::Pod;
 use serde_json::Value;
 
@@ -18,10 +18,12 @@ type Item = Result<Pod, String>;
 
 pub(crate) fn run(input: &[u8]) {
     let whole: Option<Value> = serde_json::from_slice(input).ok();
-    if let Ok((Page { items, .. }, is_cut)) = Page::from_body(input) {
+    let items = list(input, input.len());
+    assert_eq!(items, list(input, 7), "the chunks make no difference");
+    if let Ok(items) = items {
         items.iter().for_each(check);
         let objects = whole.as_ref().and_then(|list| list["items"].as_array());
-        if let (Some(objects), false) = (objects, is_cut) {
+        if let Some(objects) = objects {
             assert_eq!(items.len(), objects.len());
             items.iter().zip(objects).for_each(same);
         }
@@ -32,6 +34,18 @@ pub(crate) fn run(input: &[u8]) {
             same((&item, &whole["object"]));
         }
     }
+}
+
+/// The pods in a list that arrives in chunks of that size.
+fn list(body: &[u8], chunk: usize) -> Result<Vec<Item>, String> {
+    let mut items = Vec::new();
+    let mut list = ListBody::default();
+    for bytes in body.chunks(chunk.max(1)) {
+        list.push(bytes, &mut |item| items.push(item))
+            .map_err(|error| error.to_string())?;
+    }
+    list.end().map_err(|error| error.to_string())?;
+    Ok(items)
 }
 
 /// The pod in an event of a watch.

@@ -32,6 +32,9 @@ use mesh_cni_kube::api::Api;
 use mesh_cni_kube::namespace::Namespace;
 use mesh_cni_kube::pod::Pod;
 
+/// How the API server sees the agent.
+const USER_AGENT: &str = concat!("mesh-cni-agent/", env!("CARGO_PKG_VERSION"));
+
 /// Why the agent did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -160,7 +163,7 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
         readiness: Arc::new(readiness),
         lookup: FactsLookup {
             store: Arc::clone(&store),
-            api: Arc::new(Api::new(settings.api.clone())),
+            api: Arc::new(Api::new(settings.api.clone(), USER_AGENT)),
             metrics: Arc::clone(&metrics),
         },
         store,

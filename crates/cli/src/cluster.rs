@@ -17,7 +17,7 @@ use mesh_cni_kube::access::ApiAccess;
 use mesh_cni_kube::api::Api;
 use mesh_cni_kube::api_error::ApiError;
 use mesh_cni_kube::decode::Keep;
-use mesh_cni_kube::list::{List, Selector};
+use mesh_cni_kube::list::{ListSource, Selector};
 use mesh_cni_kube::object::Object;
 use serde_json::Value;
 
@@ -73,6 +73,12 @@ pub(crate) struct Listed<O> {
     pub(crate) unreadable: Vec<String>,
 }
 
+/// How the API server sees this program.
+const USER_AGENT: &str = concat!("mesh-cnictl/", env!("CARGO_PKG_VERSION"));
+
+/// How many objects are in a page of a list, as `kubectl` requests them.
+const PAGE_SIZE: u32 = 500;
+
 /// Runs requests to a cluster until they are done.
 pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
@@ -85,10 +91,11 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
 impl Cluster {
     /// Connects, and asks for the version.
     pub(crate) async fn connect(arguments: &ClusterArguments) -> Result<Self, Failure> {
-        let api = Api::new(ApiAccess::Kubectl {
+        let access = ApiAccess::Kubectl {
             kubeconfig: arguments.kubeconfig.clone(),
             context: arguments.context.clone(),
-        });
+        };
+        let api = Api::new(access, USER_AGENT);
         let version = api.get::<ServerVersion>("", "version").await;
         let version = version.map_err(|error| access::failure(error, arguments))?;
         let version = version.map_or_else(ServerVersion::unknown, |found| found.object);
@@ -102,33 +109,24 @@ impl Cluster {
         selector: Selector<'_>,
     ) -> Result<Listed<O>, ApiError> {
         let mut listed = Listed::default();
-        self.each_page(path, selector, |items| {
-            for item in items {
-                match item {
-                    Ok(object) => listed.objects.push(object),
-                    Err(reason) => listed.unreadable.push(reason),
-                }
-            }
+        self.each_object(path, selector, |object| match object {
+            Ok(object) => listed.objects.push(object),
+            Err(reason) => listed.unreadable.push(reason),
         })
         .await?;
         Ok(listed)
     }
 
-    /// The same, page by page, for large lists: objects, or why one cannot be read.
-    pub(crate) async fn each_page<O: Object>(
+    /// The same, one by one, for large lists: objects, or why one cannot be read.
+    pub(crate) async fn each_object<O: Object>(
         &self,
         path: &str,
         selector: Selector<'_>,
-        mut on_page: impl FnMut(Vec<Result<O, String>>),
+        on_object: impl FnMut(Result<O, String>),
     ) -> Result<(), ApiError> {
-        let mut list = List::new(&self.api, path, selector);
-        loop {
-            let page = list.next_page().await?;
-            on_page(page.items);
-            if page.next.is_empty() {
-                return Ok(());
-            }
-        }
+        let pages = ListSource::Pages(PAGE_SIZE);
+        let listed = self.api.list(path, selector, &pages, on_object).await;
+        listed.map(drop)
     }
 
     /// One object; `None` if it does not exist.

@@ -159,22 +159,19 @@ async fn of_cluster(
     };
     let mut pods = Vec::new();
     let mut unreadable = Vec::new();
-    let pages = cluster.each_page::<ClusterPod>(&path, Selector::default(), |items| {
-        for item in items {
-            match item {
-                Ok(pod) if pod.has_ended() => {}
-                Ok(pod) => {
-                    let pod = namespaces.complete(pod).pod;
-                    match pod.facts {
-                        Ok(facts) => pods.push(facts),
-                        Err(error) => unreadable.push(format!("pod {}: {error}", pod.name)),
-                    }
-                }
-                Err(reason) => unreadable.push(reason),
+    let on_pod = |pod: Result<ClusterPod, String>| match pod {
+        Ok(pod) if pod.has_ended() => {}
+        Ok(pod) => {
+            let pod = namespaces.complete(pod).pod;
+            match pod.facts {
+                Ok(facts) => pods.push(facts),
+                Err(error) => unreadable.push(format!("pod {}: {error}", pod.name)),
             }
         }
-    });
-    pages
+        Err(reason) => unreadable.push(reason),
+    };
+    cluster
+        .each_object(&path, Selector::default(), on_pod)
         .await
         .map_err(|error| access::request_failure(error, "pods"))?;
     let exit = if unreadable.is_empty() {

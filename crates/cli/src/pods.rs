@@ -99,21 +99,18 @@ pub(crate) fn run(arguments: &PodsArguments, console: &mut Console<'_>) -> Resul
             fields: fields.as_deref(),
             labels: None,
         };
-        let pages = cluster.each_page::<ClusterPod>(&path, selector, |items| {
-            for item in items {
-                match item {
-                    Ok(pod) if pod.has_ended() => {}
-                    Ok(pod) => {
-                        let row = Row::new(&namespaces.complete(pod), &conf, &answers);
-                        if arguments.filter.matches(&row) && written.is_ok() {
-                            written = printer.row(row, console);
-                        }
-                    }
-                    Err(why) => unreadable.push(why),
+        let on_pod = |pod: Result<ClusterPod, String>| match pod {
+            Ok(pod) if pod.has_ended() => {}
+            Ok(pod) => {
+                let row = Row::new(&namespaces.complete(pod), &conf, &answers);
+                if arguments.filter.matches(&row) && written.is_ok() {
+                    written = printer.row(row, console);
                 }
             }
-        });
-        pages
+            Err(why) => unreadable.push(why),
+        };
+        cluster
+            .each_object(&path, selector, on_pod)
             .await
             .map_err(|error| cluster::request_failure(error, "pods"))?;
         written?;

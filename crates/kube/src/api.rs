@@ -1,17 +1,18 @@
-//! A client of the API server: watches, and requests for one object.
+//! A client of the API server: watches, and requests for one object. Lists are in `list`.
 
+use std::ops::RangeInclusive;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
+use http::header::{HeaderValue, USER_AGENT};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use kube::core::params::{
-    DeleteParams, GetParams, Patch, PatchParams, PostParams, Preconditions, WatchParams,
-};
+pub use kube::core::params::Preconditions;
+use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::core::request::Request;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -26,8 +27,8 @@ use crate::object::{Object, Versioned, read};
 /// The time limit for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time limit for one page of a list, or for the start of a watch.
-pub(crate) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit for the start of a list or a watch.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time limit for one object. An ADD waits for it.
 const GET_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,40 +46,47 @@ const MAX_GETS: usize = 2;
 /// How long a request for an object waits for others at most. An ADD waits for it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The duration of one watch request, in seconds.
-const WATCH_SECONDS: u32 = 280;
+/// The duration of one watch request, in seconds. It is random, so that the watches of many agents that
+/// started together do not end together.
+const WATCH_SECONDS: RangeInclusive<u32> = 180..=280;
 
 /// The client. It connects with the first request.
 pub struct Api {
     access: ApiAccess,
+    user_agent: &'static str,
     client: Mutex<Option<Client>>,
     gets: Semaphore,
 }
 
 impl Api {
-    /// A client with that access.
-    pub fn new(access: ApiAccess) -> Self {
+    /// A client with that access. The API server logs and counts its requests by the user agent, for
+    /// example `mesh-cni-agent/0.1.0`.
+    pub fn new(access: ApiAccess, user_agent: &'static str) -> Self {
         Self {
             access,
+            user_agent,
             client: Mutex::new(None),
             gets: Semaphore::new(MAX_GETS),
         }
     }
 
     /// Watches the changes after that version, until the connection ends.
-    pub async fn watch(
+    pub async fn watch<O: Object>(
         &self,
         path: &str,
         fields: Option<&str>,
         version: &str,
-    ) -> Result<EventStream<impl AsyncBufRead + use<>>, ApiError> {
-        let mut params = WatchParams::default().timeout(WATCH_SECONDS);
+    ) -> Result<EventStream<O, impl AsyncBufRead + use<O>>, ApiError> {
+        let mut params = WatchParams::default().timeout(fastrand::u32(WATCH_SECONDS));
         params.field_selector = fields.map(str::to_owned);
-        let request = Request::new(path)
-            .watch(&params, version)
-            .map_err(build_error)?;
-        let body = timeout(LIST_TIMEOUT, self.open(request)).await;
-        let body = body.map_err(|_elapsed| ApiError::Timeout(LIST_TIMEOUT))?;
+        let request = Request::new(path);
+        let request = if O::METADATA_ONLY {
+            request.watch_metadata(&params, version)
+        } else {
+            request.watch(&params, version)
+        };
+        let body = timeout(START_TIMEOUT, self.open(request.map_err(build_error)?)).await;
+        let body = body.map_err(|_elapsed| ApiError::Timeout(START_TIMEOUT))?;
         Ok(EventStream::new(body?))
     }
 
@@ -88,9 +96,13 @@ impl Api {
         path: &str,
         name: &str,
     ) -> Result<Option<Versioned<O>>, ApiError> {
-        let request = Request::new(path)
-            .get(name, &GetParams::default())
-            .map_err(build_error)?;
+        let request = Request::new(path);
+        let request = if O::METADATA_ONLY {
+            request.get_metadata(name, &GetParams::default())
+        } else {
+            request.get(name, &GetParams::default())
+        };
+        let request = request.map_err(build_error)?;
         let permit = timeout(BUSY_TIMEOUT, self.gets.acquire()).await;
         let _permit = permit.map_err(|_elapsed| ApiError::Busy)?;
         match self.request(request, GET_TIMEOUT, MAX_OBJECT_BYTES).await {
@@ -158,43 +170,43 @@ impl Api {
         *self.current() = None;
     }
 
-    /// The body of the response. If the token is refused, it is read again once: `kube` caches a
-    /// token for a minute by the clock, which may have been set back since.
-    pub(crate) async fn request(
+    /// The body of the response.
+    async fn request(
         &self,
         request: http::Request<Vec<u8>>,
         time_limit: Duration,
         max_bytes: u64,
     ) -> Result<Vec<u8>, ApiError> {
-        let once = |request| async move {
-            let response = timeout(time_limit, self.request_once(request, max_bytes)).await;
-            response.map_err(|_elapsed| ApiError::Timeout(time_limit))?
+        let read = async {
+            let mut bytes = Vec::new();
+            read_to(self.open(request).await?, &mut bytes, max_bytes).await?;
+            Ok::<_, ApiError>(bytes)
         };
-        match once(request.clone()).await {
-            Err(error) if error.code() == Some(401) => {
-                self.reconnect();
-                once(request).await
-            }
-            result => result,
-        }
-    }
-
-    async fn request_once(
-        &self,
-        request: http::Request<Vec<u8>>,
-        max_bytes: u64,
-    ) -> Result<Vec<u8>, ApiError> {
-        let mut bytes = Vec::new();
-        let body = self.open(request).await?;
-        read_to(body, &mut bytes, max_bytes).await?;
+        let bytes = timeout(time_limit, read).await;
+        let bytes = bytes.map_err(|_elapsed| ApiError::Timeout(time_limit))??;
         if bytes.len() as u64 > max_bytes {
             return Err(ApiError::TooLarge(max_bytes));
         }
         Ok(bytes)
     }
 
-    /// Sends a request. Returns the body of the response if the request succeeded.
-    async fn open(
+    /// Sends a request. Returns the body of the response if the request succeeded. If the token is
+    /// refused, it is read again once: `kube` caches a token for a minute by the clock, which may have
+    /// been set back since.
+    pub(crate) async fn open(
+        &self,
+        request: http::Request<Vec<u8>>,
+    ) -> Result<impl AsyncBufRead + use<>, ApiError> {
+        match self.open_once(request.clone()).await {
+            Err(error) if error.code() == Some(401) => {
+                self.reconnect();
+                self.open_once(request).await
+            }
+            result => result,
+        }
+    }
+
+    async fn open_once(
         &self,
         request: http::Request<Vec<u8>>,
     ) -> Result<impl AsyncBufRead + use<>, ApiError> {
@@ -231,6 +243,8 @@ impl Api {
         }
         let mut config = self.access.config().await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
+        let user_agent = HeaderValue::from_static(self.user_agent);
+        config.headers.push((USER_AGENT, user_agent));
         let client = Client::try_from(config).map_err(Box::new)?;
         Ok(self.current().insert(client).clone())
     }

@@ -1,5 +1,6 @@
 //! The events of a watch, one line of JSON each.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 
 use crate::api::MAX_OBJECT_BYTES;
@@ -9,8 +10,9 @@ use crate::object::{Object, read};
 use futures_util::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 /// A watch that is open.
-pub struct EventStream<B> {
+pub struct EventStream<O, B> {
     body: Pin<Box<B>>,
+    object: PhantomData<O>,
 }
 
 /// One event.
@@ -33,16 +35,17 @@ pub enum ApiChange<O> {
     Invalid(String),
 }
 
-impl<B: AsyncBufRead> EventStream<B> {
+impl<O: Object, B: AsyncBufRead> EventStream<O, B> {
     /// Reads the events from the body of a response.
     pub fn new(body: B) -> Self {
         Self {
             body: Box::pin(body),
+            object: PhantomData,
         }
     }
 
     /// The next event; `None` at the end of the watch.
-    pub async fn next<O: Object>(&mut self) -> Result<Option<ApiEvent<O>>, ApiError> {
+    pub async fn next(&mut self) -> Result<Option<ApiEvent<O>>, ApiError> {
         match self.line().await? {
             Some(line) => event(&line).map(Some),
             None => Ok(None),

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | [`access`] | credentials and address: service account, kubeconfig |
 //! | [`api`] | requests: watches, and one object |
-//! | [`list`] | lists, in pages |
+//! | [`list`], [`list_body`] | lists, from the API server's cache or in pages, decoded object by object |
 //! | [`api_error`] | why a request failed |
-//! | [`object`] | [`Object`](object::Object), a kind of object and its used fields; [`Page`](object::Page) |
+//! | [`object`] | [`Object`](object::Object), a kind of object and its used fields |
 //! | [`decode`] | decodes the used fields and skips all others |
 //! | [`events`] | the events of a watch |
 //! | [`pod`], [`container`] | a pod, with the facts that decide about redirection |
@@ -22,6 +22,7 @@ pub mod container;
 pub mod decode;
 pub mod events;
 pub mod list;
+pub mod list_body;
 pub mod namespace;
 pub mod object;
 pub mod pod;

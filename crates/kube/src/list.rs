@@ -1,22 +1,30 @@
-//! Lists of objects, page by page.
+//! Lists of objects.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::io::AsyncBufReadExt as _;
 use kube::core::params::ListParams;
 use kube::core::request::Request;
-use tracing::warn;
+use tokio::time::timeout;
 
-use crate::api::{Api, LIST_TIMEOUT, MAX_OBJECT_BYTES, build_error};
+use crate::api::{Api, START_TIMEOUT, build_error};
 use crate::api_error::{ApiError, invalid};
-use crate::object::{Object, Page};
+use crate::list_body::{ListBody, ListMetadata};
+use crate::object::Object;
 
 /// The largest number of pages in a list, so that a list ends whatever the API server returns.
 const MAX_PAGES: usize = 10_000;
 
-/// The most objects in one page of a list. A complete pod is about 15 KB of JSON.
-const MAX_PAGE_SIZE: u32 = 50;
+/// The time limit for one response. The API server ends its own requests after a minute.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The largest page, in bytes. A page that is larger, or that has too many values, is requested again
-/// with half as many objects.
-const MAX_PAGE_BYTES: u64 = 4 << 20;
+/// The most bytes that are read of a list from the cache: about 4,000 pods with a sidecar. A larger
+/// list may not arrive within the time limit.
+const MAX_CACHE_BYTES: u64 = 64 << 20;
+
+/// The most bytes that are read of one page.
+const MAX_PAGE_BYTES: u64 = 4 << 30;
 
 /// Which objects of a kind are listed; by default all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,136 +35,100 @@ pub struct Selector<'a> {
     pub labels: Option<&'a str>,
 }
 
-/// A list that is being read.
-pub struct List<'a> {
-    api: &'a Api,
-    path: &'a str,
-    selector: Selector<'a>,
-    /// The token for the next page; empty for the first one.
-    next: String,
-    size: PageSize,
-    pages: usize,
+/// Where the API server takes a list from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListSource {
+    /// From its cache, which is not older than this version; `0` for any. It finds the pods of a node
+    /// without reading others. The whole list is one response.
+    Cache(String),
+    /// In pages of this many objects. Then the list is current, but API servers before 1.34 read all
+    /// objects of the kind from etcd to find those that match a field selector.
+    Pages(u32),
 }
 
-/// How many objects to request in a page: fewer after a page that was too large, and more after small
-/// ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PageSize(u32);
-
-impl Default for PageSize {
-    fn default() -> Self {
-        Self(MAX_PAGE_SIZE)
+impl ListSource {
+    /// The cache, whatever its version.
+    pub fn any_version() -> Self {
+        Self::Cache("0".to_owned())
     }
-}
 
-impl PageSize {
-    fn max_bytes(self) -> u64 {
-        if self.is_one() {
-            MAX_OBJECT_BYTES
-        } else {
-            MAX_PAGE_BYTES
+    fn params(&self) -> ListParams {
+        match self {
+            Self::Cache(version) => ListParams::default().match_any().at(version),
+            Self::Pages(size) => ListParams::default().limit(*size),
         }
     }
 
-    fn is_one(self) -> bool {
-        self.0 == 1
-    }
-
-    fn shrink(&mut self) {
-        self.0 = 1.max(self.0 / 2);
-    }
-
-    /// Grows if twice as many objects of the same size still fit.
-    fn grow_after(&mut self, bytes: usize) {
-        if (bytes as u64) < MAX_PAGE_BYTES / 4 {
-            self.0 = MAX_PAGE_SIZE.min(self.0 * 2);
+    fn max_bytes(&self) -> u64 {
+        match self {
+            Self::Cache(_) => MAX_CACHE_BYTES,
+            Self::Pages(_) => MAX_PAGE_BYTES,
         }
     }
 }
 
-impl<'a> List<'a> {
-    /// The list at that path, for example `/api/v1/pods`.
-    pub fn new(api: &'a Api, path: &'a str, selector: Selector<'a>) -> Self {
-        Self {
-            api,
-            path,
-            selector,
-            next: String::new(),
-            size: PageSize::default(),
-            pages: 0,
-        }
-    }
-
-    /// The next page. [`Page::next`] of the last one is empty. Without a selector that says otherwise,
-    /// every object is in one of the pages; one that cannot be read is an item with the reason.
-    pub async fn next_page<O: Object>(&mut self) -> Result<Page<O>, ApiError> {
-        self.pages += 1;
-        if self.pages > MAX_PAGES {
-            return Err(invalid("a list that does not end"));
-        }
-        let page = self.request().await?;
-        if !page.next.is_empty() && page.next == self.next {
-            return Err(invalid("a list that repeats `continue`"));
-        }
-        self.next.clone_from(&page.next);
-        Ok(page)
-    }
-
-    /// Every object, or why one cannot be read.
-    pub async fn all<O: Object>(mut self) -> Result<Vec<Result<O, String>>, ApiError> {
-        let mut items = Vec::new();
-        loop {
-            let page = self.next_page().await?;
-            items.extend(page.items);
+impl Api {
+    /// Lists the objects at a path, for example `/api/v1/pods`, and returns the version of the list.
+    /// Without a selector that says otherwise, every object is passed on, or why it cannot be read, while
+    /// the response arrives.
+    ///
+    /// A list from the cache fails with [`ApiError::TooLarge`] if pages are better.
+    pub async fn list<O: Object>(
+        &self,
+        path: &str,
+        selector: Selector<'_>,
+        source: &ListSource,
+        mut on_object: impl FnMut(Result<O, String>),
+    ) -> Result<String, ApiError> {
+        let mut params = source.params();
+        params.field_selector = selector.fields.map(str::to_owned);
+        params.label_selector = selector.labels.map(str::to_owned);
+        for _ in 0..MAX_PAGES {
+            let page = self.page(path, &params, source.max_bytes(), &mut on_object);
+            let page = timeout(RESPONSE_TIMEOUT, page).await;
+            let page = page.map_err(|_elapsed| ApiError::Timeout(RESPONSE_TIMEOUT))??;
             if page.next.is_empty() {
-                return Ok(items);
+                return Ok(page.version);
             }
+            if params.continue_token.as_ref() == Some(&page.next) {
+                return Err(invalid("a list that repeats `continue`"));
+            }
+            // The token names the version.
+            (params.resource_version, params.version_match) = (None, None);
+            params.continue_token = Some(page.next);
         }
+        Err(invalid("a list that does not end"))
     }
 
-    /// The next page. An object that is too large or not valid JSON is in a page of its own, as an item
-    /// that cannot be read.
-    async fn request<O: Object>(&mut self) -> Result<Page<O>, ApiError> {
-        let size = &mut self.size;
+    async fn page<O: Object>(
+        &self,
+        path: &str,
+        params: &ListParams,
+        max_bytes: u64,
+        on_object: &mut impl FnMut(Result<O, String>),
+    ) -> Result<ListMetadata, ApiError> {
+        let request = Request::new(path);
+        let request = if O::METADATA_ONLY {
+            request.list_metadata(params)
+        } else {
+            request.list(params)
+        };
+        let body = timeout(START_TIMEOUT, self.open(request.map_err(build_error)?)).await;
+        let mut body = pin!(body.map_err(|_elapsed| ApiError::Timeout(START_TIMEOUT))??);
+        let mut list = ListBody::default();
+        let mut bytes = 0;
         loop {
-            let mut params = ListParams::default().limit(size.0);
-            params.field_selector = self.selector.fields.map(str::to_owned);
-            params.label_selector = self.selector.labels.map(str::to_owned);
-            if !self.next.is_empty() {
-                params = params.continue_token(&self.next);
+            let chunk = body.fill_buf().await?;
+            let length = chunk.len();
+            if length == 0 {
+                return list.end();
             }
-            let list = Request::new(self.path);
-            let request = list.list(&params).map_err(build_error)?;
-            let body = self
-                .api
-                .request(request, LIST_TIMEOUT, size.max_bytes())
-                .await;
-            let error = match body.and_then(|body| Ok((Page::from_body(&body)?, body.len()))) {
-                Ok(((_, true), _)) if !size.is_one() => {
-                    size.shrink();
-                    continue;
-                }
-                Ok(((page, _), bytes)) => {
-                    size.grow_after(bytes);
-                    return Ok(page);
-                }
-                Err(error) if error.is_invalid() => error,
-                Err(error) => return Err(error),
-            };
-            if matches!(error, ApiError::Invalid(_)) {
-                warn!(path = self.path, objects = size.0, "watch: {error}");
+            bytes += length as u64;
+            if bytes > max_bytes {
+                return Err(ApiError::TooLarge(max_bytes));
             }
-            if size.is_one() {
-                let request = list.list_metadata(&params).map_err(build_error)?;
-                let body = self
-                    .api
-                    .request(request, LIST_TIMEOUT, MAX_OBJECT_BYTES)
-                    .await;
-                let page = body.and_then(|body| Page::from_metadata(&body));
-                // An error of the first request says more.
-                return page.map_err(|_second| error);
-            }
-            size.shrink();
+            list.push(chunk, on_object)?;
+            body.consume_unpin(length);
         }
     }
 }

@@ -29,6 +29,8 @@ impl Object for Namespace {
         ]),
     )]);
 
+    const METADATA_ONLY: bool = true;
+
     fn from_object(object: &Value) -> Result<Self, &'static str> {
         let name = object["metadata"]["name"].as_str();
         Ok(Self {

@@ -1,5 +1,8 @@
-//! Lists and watches one kind of object: lists it page by page, then follows its changes, and lists
-//! it again if the API server no longer has the version to continue from.
+//! Lists and watches one kind of object: lists it, then follows its changes, and lists it again if the
+//! API server no longer has the version to continue from.
+//!
+//! Thousands of agents do this against one API server. So lists come from its cache, and agents that
+//! lost their connections together do not return together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +15,21 @@ use crate::metrics::Metrics;
 use mesh_cni_kube::api::Api;
 use mesh_cni_kube::api_error::ApiError;
 use mesh_cni_kube::events::{ApiChange, ApiEvent};
-use mesh_cni_kube::list::{List, Selector};
+use mesh_cni_kube::list::{ListSource, Selector};
 use mesh_cni_kube::object::Object;
 
-/// The backoff after the first failure; each further one is twice as long, up to the maximum.
+/// The mean backoff after the first failure; each further one is twice as long, up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
+const MAX_BACKOFF: Duration = Duration::from_secs(20);
+
+/// The mean time until a watch continues that lasted and ended. A request for a pod waits longer.
+const MEAN_PAUSE: Duration = Duration::from_millis(500);
+
+/// A watch that lasted this long has not failed, even if it received nothing.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// How many objects are in a page if the list is too large for one response.
+const PAGE_SIZE: u32 = 50;
 
 /// How long a watch may receive nothing. The API server sends a bookmark about every minute, so two
 /// of them are missing then, and the connection may be dead.
@@ -52,8 +64,8 @@ pub(crate) enum Update<O> {
 /// Where to continue.
 #[derive(Clone, PartialEq)]
 enum ResumePoint {
-    /// With a list.
-    List,
+    /// With a list from this source.
+    List(ListSource),
     /// With a watch after this version.
     Watch(String),
 }
@@ -64,8 +76,8 @@ impl<F> Reflector<F> {
     where
         F: Fn(Update<O>),
     {
-        let mut resume = ResumePoint::List;
-        let mut backoff = MIN_BACKOFF;
+        let mut resume = ResumePoint::List(ListSource::any_version());
+        let mut backoff = Backoff::default();
         let mut invalid = 0;
         loop {
             let start = Instant::now();
@@ -74,35 +86,26 @@ impl<F> Reflector<F> {
             let made_progress = resume != before;
             if made_progress {
                 invalid = 0;
-                backoff = MIN_BACKOFF;
+                backoff = Backoff::default();
             }
-            match result {
+            let pause = match result {
+                // The watch starts at once after the list.
+                Ok(()) if matches!(before, ResumePoint::List(_)) => continue,
                 // A watch that lasts ends without an error; one that ends at once is a failure.
-                Ok(()) if made_progress || start.elapsed() > MAX_BACKOFF => {
-                    sleep(MIN_BACKOFF.saturating_sub(start.elapsed())).await;
-                }
-                Ok(()) => {
-                    sleep(backoff).await;
-                    backoff = MAX_BACKOFF.min(backoff * 2);
-                }
+                Ok(()) if made_progress || start.elapsed() > LASTING => MEAN_PAUSE,
+                Ok(()) => backoff.next(),
                 Err(error) => {
                     let message = crate::error_chain(&error);
-                    warn!(
-                        path = self.path,
-                        again_in_ms = backoff.as_millis(),
-                        "watch: {message}"
-                    );
+                    warn!(path = self.path, "watch: {message}");
                     self.metrics.api_failed();
                     invalid += u32::from(error.is_invalid());
-                    if is_expired(&error) || invalid >= MAX_INVALID {
-                        resume = ResumePoint::List;
-                    }
+                    resume = resume.after(&error, invalid >= MAX_INVALID);
                     (self.on_update)(Update::Failed(message));
                     self.api.reconnect();
-                    sleep(backoff).await;
-                    backoff = MAX_BACKOFF.min(backoff * 2);
+                    backoff.next()
                 }
-            }
+            };
+            sleep(random(pause)).await;
         }
     }
 
@@ -111,39 +114,34 @@ impl<F> Reflector<F> {
         F: Fn(Update<O>),
     {
         match resume {
-            ResumePoint::List => *resume = ResumePoint::Watch(self.list().await?),
+            ResumePoint::List(source) => *resume = ResumePoint::Watch(self.list(source).await?),
             ResumePoint::Watch(version) => self.watch(version).await?,
         }
         Ok(())
     }
 
     /// Lists every object, and returns the version of the list.
-    async fn list<O: Object>(&self) -> Result<String, ApiError>
+    async fn list<O: Object>(&self, source: &ListSource) -> Result<String, ApiError>
     where
         F: Fn(Update<O>),
     {
+        self.metrics.api_request("list");
         self.event(WatchEvent::Init);
         let selector = Selector {
             fields: self.field_selector.as_deref(),
             labels: None,
         };
-        let mut list = List::new(&self.api, self.path, selector);
-        loop {
-            self.metrics.api_request("list");
-            let page = list.next_page().await?;
-            for item in page.items {
-                match item {
-                    Ok(object) => self.event(WatchEvent::InitApply(object)),
-                    Err(reason) => self.skip(&reason),
-                }
-            }
-            if page.next.is_empty() {
-                self.event(WatchEvent::InitDone);
-                (self.on_update)(Update::Received);
-                info!(path = self.path, version = page.version, "watch: listed");
-                return Ok(page.version);
-            }
-        }
+        let listed = self
+            .api
+            .list(self.path, selector, source, |object| match object {
+                Ok(object) => self.event(WatchEvent::InitApply(object)),
+                Err(reason) => self.skip(&reason),
+            });
+        let version = listed.await?;
+        self.event(WatchEvent::InitDone);
+        (self.on_update)(Update::Received);
+        info!(path = self.path, version, "watch: listed");
+        Ok(version)
     }
 
     /// Follows the changes until the connection ends, and advances `version`.
@@ -195,7 +193,43 @@ impl<F> Reflector<F> {
     }
 }
 
-/// Whether the API server no longer has the version or the page.
-fn is_expired(error: &ApiError) -> bool {
-    error.code() == Some(410)
+impl ResumePoint {
+    /// Where to continue after a failure.
+    fn after(self, error: &ApiError, must_list: bool) -> Self {
+        // The API server no longer has the version or the page.
+        let is_expired = error.code() == Some(410);
+        match self {
+            // A list is never older than the last event.
+            Self::Watch(version) if is_expired || must_list => {
+                Self::List(ListSource::Cache(version))
+            }
+            Self::List(ListSource::Cache(_)) if matches!(error, ApiError::TooLarge(_)) => {
+                Self::List(ListSource::Pages(PAGE_SIZE))
+            }
+            // The API server may never reach the version: its storage may come from a backup.
+            Self::List(ListSource::Cache(_)) => Self::List(ListSource::any_version()),
+            same => same,
+        }
+    }
+}
+
+/// The mean duration of the next pause after a failure.
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(MIN_BACKOFF)
+    }
+}
+
+impl Backoff {
+    fn next(&mut self) -> Duration {
+        let next = MAX_BACKOFF.min(self.0 * 2);
+        std::mem::replace(&mut self.0, next)
+    }
+}
+
+/// A random duration with that mean, so that agents do not send their requests together.
+fn random(mean: Duration) -> Duration {
+    mean.mul_f64(0.5 + fastrand::f64())
 }

@@ -43,6 +43,8 @@ struct State {
     faults: VecDeque<(&'static str, Fault)>,
     /// Path and query of each request.
     requests: Vec<String>,
+    /// The user agent and the accepted type of each request.
+    senders: Vec<[String; 2]>,
     changes: Vec<(String, Value)>,
     /// Connections without a response.
     silent: Vec<TcpStream>,
@@ -138,6 +140,18 @@ impl ApiServer {
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
     }
+
+    /// The requests for lists so far: path and query.
+    pub(crate) fn lists(&self) -> Vec<String> {
+        let mut requests = self.requests();
+        requests.retain(|path| path.contains('?') && !path.contains("watch=true"));
+        requests
+    }
+
+    /// The user agent and the accepted type of each request so far, in lower case.
+    pub(crate) fn senders(&self) -> Vec<[String; 2]> {
+        self.state.lock().unwrap().senders.clone()
+    }
 }
 
 fn serve(state: &Mutex<State>, stream: &TcpStream) {
@@ -150,7 +164,7 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
         let mut parts = line.split(' ').map(str::to_owned);
         let method = parts.next().unwrap_or_default();
         let uri = parts.next().unwrap_or_default();
-        let (mut length, mut only_metadata) = (0, false);
+        let (mut length, mut sender) = (0, [const { String::new() }; 2]);
         while line.trim() != "" {
             line.clear();
             if lines.read_line(&mut line).unwrap_or(0) == 0 {
@@ -159,7 +173,11 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
             let lower = line.to_ascii_lowercase();
             let given = lower.strip_prefix("content-length:");
             length = given.map_or(length, |given| given.trim().parse().unwrap());
-            only_metadata |= lower.contains("as=partialobjectmetadatalist");
+            for (name, value) in ["user-agent: ", "accept: "].into_iter().zip(&mut sender) {
+                if let Some(given) = lower.strip_prefix(name) {
+                    given.trim().clone_into(value);
+                }
+            }
         }
         let mut body = vec![0; length];
         if lines.read_exact(&mut body).is_err() {
@@ -173,6 +191,8 @@ fn serve(state: &Mutex<State>, stream: &TcpStream) {
             );
             state.lock().unwrap().changes.push(change);
         }
+        let only_metadata = sender[1].contains("as=partialobjectmetadatalist");
+        state.lock().unwrap().senders.push(sender);
         if respond(state, stream, &uri, only_metadata).is_err() {
             return;
         }
@@ -257,11 +277,12 @@ fn object(state: &State, path: &str, query: &str) -> (u16, Value) {
     }
 }
 
-/// A page of the list, by `limit` and `continue`.
+/// A page of the list, by `limit` and `continue`. A list from the cache has no pages.
 fn page(objects: &[Value], query: &str) -> Value {
+    let is_from_cache = query.contains("resourceVersionMatch=NotOlderThan");
     let number = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        let value = pairs.find(|(key, _)| *key == name);
+        let value = pairs.find(|(key, _)| *key == name && !is_from_cache);
         value.and_then(|(_, value)| value.parse::<usize>().ok())
     };
     let begin = number("continue").unwrap_or(0);

@@ -18,17 +18,31 @@ fn error(answer: &Response) -> String {
 }
 
 #[test]
-fn many_pods_are_listed_in_pages() {
+fn the_pods_are_listed_from_the_cache_of_the_api_server() {
     let server = ApiServer::new((0..120).map(|n| pod(&format!("p{n}"), &format!("u{n}"))));
     let agent = start(&server, &[]);
     agent.wait_for_line("watch: listed");
     let status: Value = serde_json::from_str(&agent.get("/v1/status").body).unwrap();
     assert_eq!(status["pods"], 120);
-    let lists = server
-        .requests()
-        .into_iter()
-        .filter(|path| path.contains("limit=50"));
-    assert_eq!(lists.count(), 3);
+    let lists = server.lists();
+    let [list] = lists.as_slice() else {
+        panic!("{lists:?}");
+    };
+    let from_cache = "&resourceVersion=0&resourceVersionMatch=NotOlderThan";
+    assert!(
+        list.ends_with(from_cache) && !list.contains("limit="),
+        "{list}"
+    );
+    assert!(
+        list.contains("fieldSelector=spec.nodeName%3Dnode-1"),
+        "{list}"
+    );
+    let user_agent = concat!("mesh-cni-agent/", env!("CARGO_PKG_VERSION"));
+    let senders = server.senders();
+    assert!(
+        senders.iter().all(|[name, _]| name == user_agent),
+        "{senders:?}"
+    );
 }
 
 #[test]
@@ -182,8 +196,7 @@ fn a_watch_that_ends_continues_at_its_version() {
     server.drop_watches();
     agent.wait_for_line("watch: started");
     let requests = server.requests();
-    let lists = requests.iter().filter(|path| path.contains("limit="));
-    assert_eq!(lists.count(), 1, "{requests:?}");
+    assert_eq!(server.lists().len(), 1, "{requests:?}");
     let mut again = requests.iter().filter(|path| path.contains("watch=true"));
     assert!(
         again.next_back().unwrap().contains("resourceVersion=12"),
@@ -197,6 +210,7 @@ fn after_an_expired_version_everything_is_listed_again() {
         let server = ApiServer::new([pod("cart", "c-1")]);
         let agent = start(&server, &[]);
         agent.wait_for_line("watch: started");
+        server.send("BOOKMARK", &json!({"metadata": {"resourceVersion": "15"}}));
         if as_event {
             server.send("ERROR", &status(410));
         } else {
@@ -204,12 +218,60 @@ fn after_an_expired_version_everything_is_listed_again() {
             server.drop_watches();
         }
         agent.wait_for_line("watch: listed");
-        let lists = server
-            .requests()
-            .into_iter()
-            .filter(|path| path.contains("limit="));
-        assert_eq!(lists.count(), 2);
+        let versions = versions(&server.lists());
+        assert_eq!(versions, ["0", "15"], "the bookmark counts");
     }
+}
+
+/// The versions that these lists are not older than.
+fn versions(lists: &[String]) -> Vec<String> {
+    let versions = lists.iter().filter_map(|list| {
+        let (_, after) = list.split_once("&resourceVersion=")?;
+        after.strip_suffix("&resourceVersionMatch=NotOlderThan")
+    });
+    versions.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_version_that_the_api_server_never_reaches_is_given_up() {
+    let server = ApiServer::new([pod("cart", "c-1")]);
+    let agent = start(&server, &[]);
+    agent.wait_for_line("watch: started");
+    server.fail(
+        "resourceVersion=10&resourceVersionMatch",
+        Fault::Status(500),
+    );
+    server.send("ERROR", &status(410));
+    agent.wait_for_line("answered 500");
+    agent.wait_for_line("watch: listed");
+    assert_eq!(versions(&server.lists()), ["0", "10", "0"]);
+}
+
+#[test]
+fn namespaces_are_read_as_metadata_and_only_if_a_selector_needs_them() {
+    let read = |flags: &[&str]| {
+        let server = ApiServer::new([pod("cart", "c-1")]);
+        let agent = start(&server, flags);
+        agent.wait_for_line("watch: started");
+        if !flags.is_empty() {
+            agent.wait_for_line("watch: started");
+        }
+        let requests = server.requests().into_iter().zip(server.senders());
+        requests
+            .filter(|(path, _)| path.starts_with("/api/v1/namespaces"))
+            .map(|(_, [_, accept])| accept)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(read(&[]), [""; 0]);
+    let directory = tempfile::TempDir::new().unwrap();
+    let entry = directory.path().join("entry.json");
+    std::fs::write(&entry, r#"{"exclude_namespace_selector": "mesh=off"}"#).unwrap();
+    let accepted = read(&["--conf-entry", entry.to_str().unwrap()]);
+    let of = |kind: &str| format!("application/json;as={kind};g=meta.k8s.io;v=v1");
+    assert_eq!(
+        accepted,
+        [of("partialobjectmetadatalist"), of("partialobjectmetadata")]
+    );
 }
 
 #[test]

@@ -56,18 +56,17 @@ impl Subject {
         }
         if arguments.pod.is_empty() {
             let mut dropped = 0;
-            let pages = cluster.each_page("/api/v1/pods", Selector::default(), |items| {
-                for pod in items.into_iter().flatten() {
-                    let pod: ClusterPod = pod;
-                    let is_chosen = |node: &String| nodes.is_empty() || nodes.contains(node);
-                    match pods.len() {
-                        _ if pod.has_ended() || !pod.node.as_ref().is_none_or(is_chosen) => {}
-                        MAX_PODS => dropped += 1,
-                        _ => pods.push(pod),
-                    }
+            let on_pod = |pod: Result<ClusterPod, String>| {
+                let Ok(pod) = pod else { return };
+                let is_chosen = |node: &String| nodes.is_empty() || nodes.contains(node);
+                match pods.len() {
+                    _ if pod.has_ended() || !pod.node.as_ref().is_none_or(is_chosen) => {}
+                    MAX_PODS => dropped += 1,
+                    _ => pods.push(pod),
                 }
-            });
-            if let Err(error) = pages.await {
+            };
+            let listed = cluster.each_object("/api/v1/pods", Selector::default(), on_pod);
+            if let Err(error) = listed.await {
                 missing.push(("cluster/pods.json".to_owned(), chain(error)));
             }
             if dropped > 0 {

@@ -171,18 +171,14 @@ impl Observed {
         } else {
             BTreeMap::new()
         };
-        let pods = cluster.each_page("/api/v1/pods", Selector::default(), |pods| {
-            for pod in pods {
-                match pod {
-                    Ok(CompletePod(mut pod)) => {
-                        if let Ok(facts) = &mut pod.facts {
-                            facts.namespace_labels = labels.get(&facts.namespace).cloned();
-                        }
-                        decisions.add(&pod, conf);
-                    }
-                    Err(reason) => unreadable.push(format!("pod {reason}")),
+        let pods = cluster.each_object("/api/v1/pods", Selector::default(), |pod| match pod {
+            Ok(CompletePod(mut pod)) => {
+                if let Ok(facts) = &mut pod.facts {
+                    facts.namespace_labels = labels.get(&facts.namespace).cloned();
                 }
+                decisions.add(&pod, conf);
             }
+            Err(reason) => unreadable.push(format!("pod {reason}")),
         });
         let pods = pods.await;
         let known = self.known("pods", pods);

@@ -81,11 +81,9 @@ impl NodeName {
         path: &str,
     ) -> Result<BTreeSet<String>, Failure> {
         let mut nodes = BTreeSet::new();
-        let pages = cluster.each_page::<Self>(path, Selector::default(), |items| {
-            let found = items.into_iter().filter_map(|item| item.ok()?.0);
-            nodes.extend(found);
-        });
-        pages
+        let on_pod = |pod: Result<Self, String>| nodes.extend(pod.ok().and_then(|pod| pod.0));
+        cluster
+            .each_object(path, Selector::default(), on_pod)
             .await
             .map_err(|error| cluster::request_failure(error, "pods"))?;
         Ok(nodes)
