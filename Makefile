@@ -32,7 +32,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test kernel-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench fuzz clean
+.PHONY: help demo recording test test-root cluster-test kernel-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench bench-fleet fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -155,6 +155,12 @@ bench: ## run the benchmarks (needs root)
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent-memory
+
+bench-fleet: ## measure what many agents cost an API server: NODES=200 PODS=6000 ADDS=600
+	scripts/setup cluster
+	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
+	NODES=$(or $(NODES),200) PODS=$(or $(PODS),6000) ADDS=$(or $(ADDS),600) \
+		$(CARGO) run $(CARGOFLAGS) --release -p mesh-cni-tests --bin bench-fleet
 
 fuzz: ## send random input to the parsers: TARGET=pod SECONDS_TO_FUZZ=60
 	scripts/setup fuzz

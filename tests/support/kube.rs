@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub struct KubeApi {
     // Dropped in this order: clients before servers.
     server: Option<Process>,
-    _etcd: Process,
+    etcd: Process,
     port: ReservedPort,
     host: Host,
     directory: TempDir,
@@ -51,7 +52,7 @@ impl KubeApi {
         private_file(&directory.path().join("audit.json"), &audit().to_string());
         let mut api = Self {
             server: None,
-            _etcd: start_etcd(&host, directory.path()),
+            etcd: start_etcd(&host, directory.path()),
             port: ReservedPort::new(),
             host,
             directory,
@@ -198,6 +199,11 @@ impl KubeApi {
     /// Undoes [`KubeApi::pause_server`].
     pub fn resume_server(&self) {
         self.server().resume();
+    }
+
+    /// The process ids of the API server and etcd.
+    pub fn pids(&self) -> [Pid; 2] {
+        [self.server().pid(), self.etcd.pid()]
     }
 
     fn admin(&self) -> Kubectl {
