@@ -148,10 +148,14 @@ fn unknown_rules(error: WantedError, pod: &str) -> Failure {
         WantedError::Plan(error) => Failure::wrong(error)
             .about(about)
             .hint("the plugin rejects this pod, or the manifest is not that of the running pod"),
-        WantedError::OwnInit(_) => Failure::environment(error).about(about).hint(
-            "nothing was compared: verify reads the container's arguments and variables, not its \
-             files; compare the rules below with `kubectl logs POD -c istio-init`",
-        ),
+        WantedError::OwnInit(error) => {
+            let hint = format!(
+                "nothing was compared: verify reads the pod's manifest, not the container's files; \
+                 compare the rules below with `kubectl logs POD -c {}`",
+                error.name
+            );
+            Failure::environment(error).about(about).hint(hint)
+        }
     }
 }
 

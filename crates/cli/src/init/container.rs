@@ -1,42 +1,63 @@
-//! The rules that a pod's own `istio-init` container applies, from its arguments and environment.
+//! The rules that a pod's own init container applies: that of Istio and Linkerd by its arguments and
+//! environment, that of Kuma by the pod's annotations, from which it gets the same settings.
 
 use std::io;
 use std::net::IpAddr;
 
 use clap::{Args, Command, FromArgMatches};
 use mesh_cni_netns::{Backend, BackendChoice};
-use mesh_cni_rules::istio::{Dialect, Interception};
+use mesh_cni_rules::istio::Dialect;
+use mesh_cni_rules::kuma::{PodSettings, UnreadableConfig, config};
+use mesh_cni_rules::{Interception, InvalidSetting, Mesh};
 use mesh_cni_selector::{ContainerFacts, PodFacts};
 use thiserror::Error;
 
 use super::error::SettingError;
 use super::flags::{self, GivenFlags};
 use super::settings::Settings;
-use super::{interception, resolv_conf};
+use super::{interception, linkerd, resolv_conf};
 
-const NAME: &str = "istio-init";
 /// The first argument of Istio's own image. Other images apply the documented rules by default.
 const ISTIO: &str = "istio-iptables";
+/// What the variables begin with that override the annotations of Kuma.
+const KUMA_VARIABLES: &str = "KUMA_TRANSPARENT_PROXY_";
+/// The most variables that are named in warnings.
+const MAX_NAMED: usize = 8;
 
-/// The rules of an `istio-init` container.
+/// The rules of a pod's own init container.
 #[derive(Debug)]
 pub(crate) struct OwnInit {
-    pub(crate) interception: Interception,
-    /// The rule sets that it can apply. The arguments of Istio's own image do not say which image
-    /// runs them, and other images apply the documented rules.
-    pub(crate) dialects: Vec<Dialect>,
+    /// What it can apply. The arguments of Istio's own image do not say which image runs them, and
+    /// other images apply the documented rules.
+    pub(crate) interceptions: Vec<Interception>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Arguments or environment that cannot be interpreted.
+/// A container whose rules cannot be determined.
+#[derive(Debug, Error)]
+#[error("its {name} container")]
+pub(crate) struct UnreadableInit {
+    /// The name of the container.
+    pub(crate) name: &'static str,
+    source: Box<Unreadable>,
+}
+
+/// Arguments, environment or annotations that cannot be interpreted.
 #[derive(Debug, Error)]
 pub(crate) enum Unreadable {
-    #[error("its arguments are not valid arguments of istio-iptables: {0}")]
-    Arguments(String),
+    #[error("its arguments are not valid arguments of {command}: {message}")]
+    Arguments {
+        command: &'static str,
+        message: String,
+    },
     #[error("it writes native nftables rules in Istio's own tables, which are not compared")]
     NativeNftables,
     #[error(transparent)]
     Setting(#[from] SettingError),
+    #[error(transparent)]
+    Annotation(#[from] InvalidSetting),
+    #[error(transparent)]
+    UnreadableConfig(#[from] UnreadableConfig),
 }
 
 /// What the network namespace shows of the files that the container reads.
@@ -49,19 +70,43 @@ pub(crate) struct Visible {
     pub(crate) has_rules: bool,
 }
 
-/// The rules of the pod's `istio-init`, if it has one.
-pub(crate) fn own_init(facts: &PodFacts, visible: &Visible) -> Result<Option<OwnInit>, Unreadable> {
-    let mut all = facts.init_containers.iter().chain(&facts.containers);
-    all.find(|each| each.name == NAME)
-        .map(|container| read(container, visible))
-        .transpose()
+/// The rules of the pod's own init container, if it has one.
+pub(crate) fn own_init(
+    facts: &PodFacts,
+    visible: &Visible,
+) -> Result<Option<OwnInit>, UnreadableInit> {
+    let found = Mesh::ALL.into_iter().find_map(|mesh| {
+        let regular: &[_] = match mesh {
+            Mesh::Istio => &facts.containers,
+            Mesh::Linkerd | Mesh::Kuma => &[],
+        };
+        let mut all = facts.init_containers.iter().chain(regular);
+        let container = all.find(|each| each.name == mesh.marks().init)?;
+        Some((mesh, container))
+    });
+    let Some((mesh, container)) = found else {
+        return Ok(None);
+    };
+    let name = mesh.marks().init;
+    let read = match mesh {
+        Mesh::Istio => istio_init(container, visible),
+        Mesh::Linkerd => linkerd_init(container),
+        Mesh::Kuma => kuma_init(container, facts),
+    };
+    let mut own = read.map_err(|source| UnreadableInit {
+        name,
+        source: Box::new(source),
+    })?;
+    for warning in &mut own.warnings {
+        *warning = format!("its {name} container: {warning}");
+    }
+    Ok(Some(own))
 }
 
-fn read(container: &ContainerFacts, visible: &Visible) -> Result<OwnInit, Unreadable> {
-    let args = &container.args;
-    let first = args.first().map(String::as_str);
-    let first_flag = args.iter().position(|arg| arg.starts_with('-'));
-    let given = parse(&args[first_flag.unwrap_or(args.len())..])?;
+fn istio_init(container: &ContainerFacts, visible: &Visible) -> Result<OwnInit, Unreadable> {
+    let first = container.args.first().map(String::as_str);
+    let command = GivenFlags::augment_args(Command::new(ISTIO));
+    let given = parse(command, ISTIO, container)?;
     let lookup = |name: &str| container.env.get(name).cloned();
     let read_file = |path: &str| match path {
         resolv_conf::PATH => Ok(resolv_conf_of(&visible.dns_servers)),
@@ -87,12 +132,43 @@ fn read(container: &ContainerFacts, visible: &Visible) -> Result<OwnInit, Unread
     warnings.extend(
         unknown.map(|name| format!("environment {name} has no literal value and is ignored")),
     );
-    for warning in &mut warnings {
-        *warning = format!("its {NAME} container: {warning}");
-    }
+    let of_dialect = |dialect| Interception::Istio(interception.clone(), dialect);
     Ok(OwnInit {
-        interception,
-        dialects,
+        interceptions: dialects.into_iter().map(of_dialect).collect(),
+        warnings,
+    })
+}
+
+fn linkerd_init(container: &ContainerFacts) -> Result<OwnInit, Unreadable> {
+    const NAME: &str = "linkerd2-proxy-init";
+    let flags = flags::linkerd::FLAGS.iter().map(|flag| flag.argument());
+    let given = parse(Command::new(NAME).args(flags), NAME, container)?;
+    let read_file = |_: &str| Err(io::Error::other("it is inside the container"));
+    let mut settings = Settings::new(&given, &|_| None, &read_file);
+    let interception = linkerd::interception(&mut settings)?;
+    Ok(OwnInit {
+        warnings: linkerd::warnings(&interception),
+        interceptions: vec![Interception::Linkerd(interception)],
+    })
+}
+
+fn kuma_init(container: &ContainerFacts, facts: &PodFacts) -> Result<OwnInit, Unreadable> {
+    let config = config(&facts.annotations)?;
+    let settings = PodSettings {
+        annotations: Some(&facts.annotations),
+        config: config.as_ref(),
+    };
+    let resolved = settings.resolve()?;
+    let mut warnings: Vec<_> = resolved.warnings.iter().map(ToString::to_string).collect();
+    let variables = container.env.keys().chain(&container.env_from);
+    let unread = variables.filter(|name| name.starts_with(KUMA_VARIABLES));
+    warnings.extend(
+        unread
+            .take(MAX_NAMED)
+            .map(|name| format!("environment {name} is ignored: the annotations are compared")),
+    );
+    Ok(OwnInit {
+        interceptions: vec![Interception::Kuma(resolved.interception)],
         warnings,
     })
 }
@@ -104,207 +180,32 @@ fn resolv_conf_of(servers: &[IpAddr]) -> String {
     lines.collect()
 }
 
-fn parse(flags: &[String]) -> Result<GivenFlags, Unreadable> {
-    let command = GivenFlags::augment_args(Command::new(NAME).no_binary_name(true));
+/// The flags of a container that runs the command. Its name may come first.
+fn parse(
+    command: Command,
+    name: &'static str,
+    container: &ContainerFacts,
+) -> Result<GivenFlags, Unreadable> {
+    let flags = container
+        .args
+        .iter()
+        .skip_while(|arg| !arg.starts_with('-'));
     let refused = |error: clap::Error| {
         let text = error.to_string();
-        let line = text.lines().next().unwrap_or_default();
-        Unreadable::Arguments(line.trim_start_matches("error: ").to_owned())
+        // The names of missing flags are on the next line.
+        let message = text.lines().take_while(|line| !line.is_empty());
+        let message: Vec<_> = message.map(str::trim).collect();
+        Unreadable::Arguments {
+            command: name,
+            message: message.join(" ").trim_start_matches("error: ").to_owned(),
+        }
     };
-    let matches = command.try_get_matches_from(flags).map_err(refused)?;
+    let matches = command
+        .no_binary_name(true)
+        .try_get_matches_from(flags)
+        .map_err(refused)?;
     GivenFlags::from_arg_matches(&matches).map_err(refused)
 }
 
 #[cfg(test)]
-mod tests {
-    use mesh_cni_netfilter::value::{Gid, Uid};
-    use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, OutboundRanges};
-
-    use super::*;
-
-    fn pod(args: &[&str]) -> PodFacts {
-        let args = args.iter().copied().map(str::to_owned).collect();
-        PodFacts {
-            init_containers: vec![ContainerFacts {
-                name: NAME.to_owned(),
-                args,
-                ..ContainerFacts::default()
-            }],
-            ..PodFacts::default()
-        }
-    }
-
-    fn read(args: &[&str], env: &[(&str, &str)]) -> Result<OwnInit, Unreadable> {
-        let mut pod = pod(args);
-        let env = env
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        pod.init_containers[0].env = env.collect();
-        let visible = Visible {
-            dns_servers: vec!["10.96.0.10".parse().unwrap()],
-            has_rules: false,
-        };
-        own_init(&pod, &visible).map(|own| own.expect("the pod has one"))
-    }
-
-    fn interception(args: &[&str], env: &[(&str, &str)]) -> Interception {
-        let args = [&["istio-iptables"], args].concat();
-        let own = read(&args, env).unwrap();
-        assert_eq!(own.warnings, Vec::<String>::new());
-        own.interception
-    }
-
-    #[test]
-    fn the_arguments_of_istios_image_allow_both_rule_sets() {
-        let dialects = |args: &[&str]| read(args, &[]).unwrap().dialects;
-        let flags = [
-            "-p", "15001", "-z", "15006", "-u", "1337", "-i", "*", "-b", "*",
-        ];
-        let of_istio = dialects(&[&["istio-iptables"], &flags[..]].concat());
-        assert_eq!(of_istio, [Dialect::Istio, Dialect::Asm]);
-        assert_eq!(dialects(&[&["init"], &flags[..]].concat()), [Dialect::Asm]);
-        assert_eq!(
-            dialects(&["istio-iptables", "--ruleset=istio"]),
-            [Dialect::Istio]
-        );
-    }
-
-    #[test]
-    fn dns_capture_is_on_by_each_of_its_variables() {
-        let servers = DnsCapture::Servers(vec!["10.96.0.10".parse().unwrap()]);
-        for name in ["ISTIO_META_DNS_CAPTURE", "REDIRECT_DNS"] {
-            assert_eq!(interception(&[], &[(name, "true")]).dns, servers, "{name}");
-            assert_eq!(
-                interception(&[], &[(name, "0")]).dns,
-                DnsCapture::Off,
-                "{name}"
-            );
-        }
-        let all = [("ISTIO_META_DNS_CAPTURE", "1"), ("CAPTURE_ALL_DNS", "t")];
-        assert_eq!(interception(&[], &all).dns, DnsCapture::All);
-        assert_eq!(interception(&["--redirect-dns"], &[]).dns, servers);
-        let off = interception(
-            &["--redirect-dns=false"],
-            &[("ISTIO_META_DNS_CAPTURE", "true")],
-        );
-        assert_eq!(off.dns, DnsCapture::Off, "a flag overrides a variable");
-    }
-
-    #[test]
-    fn both_families_are_on_by_each_of_their_variables() {
-        for name in ["ISTIO_DUAL_STACK", "DUAL_STACK", "ISTIO_AGENT_DUAL_STACK"] {
-            assert!(interception(&[], &[(name, "true")]).dual_stack, "{name}");
-        }
-    }
-
-    #[test]
-    fn empty_items_are_skipped_in_every_list() {
-        let with = interception(
-            &[
-                "-d",
-                "15090,15021,",
-                "-o",
-                ",443",
-                "-q",
-                "8080,,9090",
-                "-x",
-                "10.0.0.0/8,",
-                "-i",
-                ",172.16.0.0/12",
-                "-b",
-                "80, ,",
-                "-c",
-                "net1,",
-                "-k",
-                ",virbr0",
-                "-u",
-                "7,",
-                "-g",
-                ",8",
-            ],
-            &[],
-        );
-        let without = interception(
-            &[
-                "-d",
-                "15090,15021",
-                "-o",
-                "443",
-                "-q",
-                "8080,9090",
-                "-x",
-                "10.0.0.0/8",
-                "-i",
-                "172.16.0.0/12",
-                "-b",
-                "80",
-                "-c",
-                "net1",
-                "-k",
-                "virbr0",
-                "-u",
-                "7",
-                "-g",
-                "8",
-            ],
-            &[],
-        );
-        assert_eq!(with, without);
-        let commas = interception(&["-b", ",", "-i", ","], &[]);
-        assert_eq!(commas.inbound, InboundCapture::None);
-        assert_eq!(commas.outbound_ranges, OutboundRanges::Only(Vec::new()));
-    }
-
-    #[test]
-    fn an_empty_user_is_that_of_envoy() {
-        for env in [
-            &[][..],
-            &[("PROXY_UID", "")],
-            &[("ENVOY_USER", "istio-proxy")],
-        ] {
-            for args in [&[][..], &["-u", ""]] {
-                let with = interception(args, env);
-                assert_eq!(
-                    (with.proxy_uids, with.proxy_gids),
-                    (vec![Uid(1337)], vec![Gid(1337)])
-                );
-            }
-        }
-        let error = read(&["istio-iptables"], &[("ENVOY_USER", "envoy")]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "environment ENVOY_USER: cannot read /etc/passwd"
-        );
-    }
-
-    #[test]
-    fn flags_of_older_versions_are_accepted() {
-        let old = [
-            "--restore-format=true",
-            "--iptables-trace-logging",
-            "--host-nsenter-exec=false",
-            "--iptables-version",
-            "1.8.9",
-            "-f",
-        ];
-        assert_eq!(interception(&old, &[]), interception(&[], &[]));
-    }
-
-    #[test]
-    fn rules_in_tables_of_istio_are_not_compared() {
-        let error = read(&["istio-iptables", "--native-nftables"], &[]).unwrap_err();
-        assert!(matches!(error, Unreadable::NativeNftables), "{error}");
-    }
-
-    #[test]
-    fn a_pod_without_istio_init_has_no_own_rules() {
-        let own = own_init(&PodFacts::default(), &Visible::default());
-        assert!(own.unwrap().is_none());
-    }
-
-    #[test]
-    fn an_unknown_flag_is_named() {
-        let error = read(&["istio-iptables", "--nonsense"], &[]).unwrap_err();
-        assert!(error.to_string().contains("--nonsense"), "{error}");
-    }
-}
+mod tests;

@@ -115,7 +115,7 @@ impl Comparison {
     pub(super) fn reason_for_none(&self) -> Option<&str> {
         match &self.wanted.by {
             By::None(reason) => Some(reason),
-            By::Plugin | By::OwnInit => None,
+            By::Plugin | By::OwnInit(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Prints the result of `verify`, as text and as JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -69,7 +70,7 @@ enum Verdict {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ShownWanted {
-    /// `plugin` or `istio-init`; null if the pod should have no rules.
+    /// `plugin`, `istio-init`, `linkerd-init` or `kuma-init`; null if the pod should have no rules.
     by: Option<&'static str>,
     /// Why the pod should have no rules.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -235,9 +236,10 @@ pub(super) fn verdict(compared: &Comparison, console: &mut Console<'_>) {
             "let only one program set up the pod, then delete the pod so that it is recreated";
         console.message("hint", DIM, hint);
     }
-    if compared.wanted.by == By::OwnInit {
-        console
-            .note("the pod's istio-init container applies its rules: comparing with its settings");
+    if let By::OwnInit(name) = compared.wanted.by {
+        console.note(format_args!(
+            "the pod's {name} container applies its rules: comparing with its settings"
+        ));
     }
     for warning in &compared.wanted.warnings {
         console.warn(warning);
@@ -317,21 +319,25 @@ fn effect(compared: &Comparison, console: &mut Console<'_>) {
     }
 }
 
-fn hint(compared: &Comparison) -> &'static str {
+fn hint(compared: &Comparison) -> Cow<'static, str> {
     match &compared.wanted.by {
         By::None(_) => {
             "to remove the rules, run \
-             `mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net`"
+             `mesh-cnictl init --cleanup-only --network-namespace /proc/PID/ns/net`, and for rules of \
+             Linkerd `mesh-cnictl init --mesh linkerd --cleanup-only --netns /proc/PID/ns/net`"
+                .into()
         }
-        By::OwnInit => {
-            "the rules were compared with those that istio-init writes in current versions, and an \
-             image of another version can write others: see `kubectl logs POD -c istio-init`; if \
+        By::OwnInit(name) => format!(
+            "the rules were compared with those that {name} writes in current versions, and an \
+             image of another version can write others: see `kubectl logs POD -c {name}`; if \
              another program changed the rules, delete the pod so that it is recreated"
-        }
+        )
+        .into(),
         By::Plugin => {
             "delete the pod so that it is recreated; if this happens again, another program on the \
              node changes the rules, or the plugin was not in the chain when the pod started: see \
              `mesh-cni-agent status`"
+                .into()
         }
     }
 }
@@ -344,7 +350,7 @@ impl From<&Comparison> for ShownWanted {
     fn from(compared: &Comparison) -> Self {
         let (by, reason) = match &compared.wanted.by {
             By::Plugin => (Some("plugin"), None),
-            By::OwnInit => (Some("istio-init"), None),
+            By::OwnInit(name) => (Some(*name), None),
             By::None(reason) => (None, Some(reason.clone())),
         };
         Self { by, reason }

@@ -1,4 +1,4 @@
-//! The rules that a pod should have, from the plugin or from the pod's own `istio-init`.
+//! The rules that a pod should have, from the plugin or from the pod's own init container.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv6Addr};
 use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
 use mesh_cni_netfilter::{Ownership, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
-use mesh_cni_rules::istio::{Dialect, chains, compile};
-use mesh_cni_rules::{Mesh, meshes_in, ownership, ownership_of};
+use mesh_cni_rules::istio::chains;
+use mesh_cni_rules::{Interception, Mesh, meshes_in, ownership, ownership_of};
 use mesh_cni_selector::{MeshSet, PodFacts};
 
 use crate::case::OWN_POD;
-use crate::init::container::{self, OwnInit, Visible};
+use crate::init::container::{self, OwnInit, UnreadableInit, Visible};
 
 /// The rules that a pod should have.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub(super) struct Wanted {
 pub(super) enum By {
     /// The plugin.
     Plugin,
-    /// The pod's `istio-init` container.
-    OwnInit,
+    /// The pod's own init container of that name, such as `istio-init`.
+    OwnInit(&'static str),
     /// The pod has no rules, for that reason.
     None(String),
 }
@@ -71,7 +71,7 @@ pub(super) fn wanted(
         has_rules: live.iter().any(|rules| !rules.tables.is_empty()),
     };
     if let Some(own) = container::own_init(&facts, &visible)? {
-        return Ok(of_own_init(&own, addresses));
+        return Ok(of_own_init(&own, live, addresses));
     }
     let served = conf.profile.meshes();
     Ok(vec![Wanted {
@@ -103,28 +103,28 @@ fn of_others(live: &[RuleSet], meshes: MeshSet) -> impl Iterator<Item = Warning>
 pub(super) enum WantedError {
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("its istio-init container")]
-    OwnInit(#[from] container::Unreadable),
+    #[error(transparent)]
+    OwnInit(#[from] UnreadableInit),
 }
 
-fn of_own_init(own: &OwnInit, addresses: &[IpAddr]) -> Vec<Wanted> {
-    let families = own.interception.families(addresses);
+fn of_own_init(own: &OwnInit, live: &[RuleSet], addresses: &[IpAddr]) -> Vec<Wanted> {
     let warning = |message: &String| Warning::new(WarningCode::UnknownValue, message);
-    let warnings: Vec<_> = own.warnings.iter().map(warning).collect();
-    let of_dialect = |dialect: &Dialect| {
+    let wanted = |interception: &Interception| {
+        let mesh = interception.mesh();
+        let families = interception.families(addresses).into_iter();
         let rule_sets: Vec<_> = families
-            .iter()
-            .map(|family| compile(&own.interception, *dialect, *family))
+            .map(|family| interception.compile(family))
             .collect();
+        let warnings = own.warnings.iter().map(warning);
         Wanted {
-            mesh: Some(Mesh::Istio),
-            ownership: Cow::Borrowed(ownership(Mesh::Istio)),
+            mesh: Some(mesh),
+            ownership: Cow::Borrowed(ownership(mesh)),
             rule_sets: both(&rule_sets),
-            by: By::OwnInit,
-            warnings: warnings.clone(),
+            by: By::OwnInit(mesh.marks().init),
+            warnings: warnings.chain(of_others(live, mesh.into())).collect(),
         }
     };
-    own.dialects.iter().map(of_dialect).collect()
+    own.interceptions.iter().map(wanted).collect()
 }
 
 /// The servers whose queries these rules capture, in the order of the rules.

@@ -1,18 +1,20 @@
-//! `verify` of pods whose own `istio-init` applies the rules.
+//! `verify` of pods whose own init container applies the rules.
 
 use std::path::Path;
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, NetNs, Xtables, apply};
-use mesh_cni_rules::Mesh;
 use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, OutboundRanges};
 use mesh_cni_rules::istio::{Dialect, Interception, compile};
+use mesh_cni_rules::{Mesh, kuma};
 
 use crate::machine::{exclusive, mesh_cnictl, output, stderr};
 use crate::scratch::Scratch;
 
 const DNS: &str = include_str!("../pods/istio-init-dns-capture.yaml");
 const TRAILING_COMMA: &str = include_str!("../pods/istio-init-trailing-comma.yaml");
+const LINKERD: &str = include_str!("../pods/linkerd-init.yaml");
+const KUMA: &str = include_str!("../pods/kuma-init.yaml");
 
 /// The rules that the container applies for its usual arguments, before a change.
 fn usual() -> Interception {
@@ -141,4 +143,103 @@ fn a_container_that_cannot_be_judged_is_not_called_broken() {
             assert!(text.contains("nothing was compared"), "{text}");
         }
     }
+}
+
+/// A namespace with the rules of linkerd2-proxy-init, by the commands that it runs: without comments
+/// and with the ports in another order than its arguments.
+fn namespace_of_linkerd_init() -> Scratch {
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    for rule in [
+        "-N PROXY_INIT_REDIRECT",
+        "-A PROXY_INIT_REDIRECT -p tcp -m multiport --dports 4191,4190,4567,4568 -j RETURN",
+        "-A PROXY_INIT_REDIRECT -p tcp -j REDIRECT --to-ports 4143",
+        "-A PREROUTING -j PROXY_INIT_REDIRECT",
+        "-N PROXY_INIT_OUTPUT",
+        "-A PROXY_INIT_OUTPUT -m owner --uid-owner 2102 -j RETURN",
+        "-A PROXY_INIT_OUTPUT -o lo -j RETURN",
+        "-A PROXY_INIT_OUTPUT -p tcp -m multiport --dports 4567,4568 -j RETURN",
+        "-A PROXY_INIT_OUTPUT -p tcp -j REDIRECT --to-ports 4140",
+        "-A OUTPUT -j PROXY_INIT_OUTPUT",
+    ] {
+        let rule: Vec<_> = rule.split(' ').collect();
+        scratch.inside(&[&["iptables-nft", "-t", "nat"], &rule[..]].concat());
+    }
+    scratch
+}
+
+#[test]
+fn the_rules_of_linkerd_init_are_compared_with_its_arguments() {
+    let _lock = exclusive();
+    let scratch = namespace_of_linkerd_init();
+    let (code, text) = verify(&scratch, LINKERD);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("the pod's linkerd-init container applies its rules"),
+        "{text}"
+    );
+    for (from, to) in [
+        ("\"4567,4568\"", "\"4567\""),
+        ("\"2102\"", "\"2103\""),
+        ("--ipv6=false", "--ipv6=true"),
+        ("\"4143\"", "\"4144\""),
+    ] {
+        let (code, text) = verify(&scratch, &LINKERD.replace(from, to));
+        assert_eq!(code, Some(1), "{to}: {text}");
+        assert!(text.contains("kubectl logs POD -c linkerd-init"), "{text}");
+    }
+    for (to, words) in [
+        ("--nonsense", "unexpected argument '--nonsense'"),
+        (
+            "--subnets-to-ignore=10.1.2",
+            "flag --subnets-to-ignore = `10.1.2`",
+        ),
+    ] {
+        let (code, text) = verify(&scratch, &LINKERD.replace("--ipv6=false", to));
+        assert_eq!(code, Some(3), "{text}");
+        for words in [words, "its linkerd-init container", "nothing was compared"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+    scratch.inside(&["iptables-nft", "-t", "nat", "-D", "PROXY_INIT_OUTPUT", "2"]);
+    let (code, text) = verify(&scratch, LINKERD);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("chain PROXY_INIT_OUTPUT"), "{text}");
+}
+
+#[test]
+fn the_rules_of_kuma_init_are_compared_with_the_annotations() {
+    let _lock = exclusive();
+    let mut kuma = kuma::Interception::pod_default();
+    kuma.dual_stack = false;
+    kuma.inbound.exclude_ports = vec!["9001".parse().unwrap()];
+    kuma.outbound.port = "15011".parse().unwrap();
+    kuma.dns = DnsCapture::All;
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let netns = NetNs::open(Path::new(&scratch.path())).unwrap();
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    let rules = [kuma.compile(Family::V4)];
+    apply(&netns, &xtables, BackendChoice::Auto, Mesh::Kuma, &rules).unwrap();
+    let (code, text) = verify(&scratch, KUMA);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("the pod's kuma-init container applies its rules"),
+        "{text}"
+    );
+    let (code, text) = verify(&scratch, &KUMA.replace("15011", "15001"));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("kubectl logs POD -c kuma-init"), "{text}");
+    let variable = "name: kuma-init\n    env: [{name: KUMA_TRANSPARENT_PROXY_WAIT, value: \"1\"}]";
+    let (code, text) = verify(&scratch, &KUMA.replace("name: kuma-init", variable));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("environment KUMA_TRANSPARENT_PROXY_WAIT is ignored"),
+        "{text}"
+    );
+    // Without captureAll the rules name the servers in the container's /etc/resolv.conf.
+    let servers = KUMA.replace("captureAll: true", "captureAll: false");
+    let (code, text) = verify(&scratch, &servers);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("its kuma-init container"), "{text}");
+    scratch.inside(&["iptables-nft", "-t", "nat", "-F", "KUMA_MESH_INBOUND"]);
+    assert_eq!(verify(&scratch, KUMA).0, Some(1));
 }
