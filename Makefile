@@ -46,10 +46,12 @@ demo: ## run a pod with traffic on this machine and compare its rules (needs roo
 	$(build-demo)
 	scripts/as-root $(TARGET_DIR)/release/mesh-cnictl demo $(ARGS)
 
-recording: ## draw a run of the demo to docs/demo.svg (needs root)
-	scripts/setup demo
+recording: ## draw a run of the demo to docs/demo.svg, and the agent's page to docs/page-*.png (needs root)
+	scripts/setup test
 	$(build-demo)
 	scripts/recording $(TARGET_DIR)/release/mesh-cnictl docs/demo.svg
+	$(CARGO) build $(CARGOFLAGS) -p mesh-cni-agent
+	PICTURES=$(CURDIR)/docs $(CARGO) test $(CARGOFLAGS) -p mesh-cni-agent --features pictures --test service pictures::
 
 test: ## run all tests, also those that need root
 	scripts/setup test

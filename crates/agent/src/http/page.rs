@@ -19,7 +19,7 @@ pub(crate) use walk::{WalkQuery, page as walk};
 /// What a browser may do with the page: show it with its one style sheet, and send its form to the
 /// agent.
 pub(crate) const SECURITY_POLICY: &str = "default-src 'none'; \
-     style-src 'sha256-DYHLpdpDPkETiEdOCmuzO5Cpp2+We3Klpyn4Q7NovPY='; \
+     style-src 'sha256-ZWFYdSoYJTuFsjNx7SnMs7B1qewxuK5cCIElX16cpaQ='; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// How many pods the start page shows at a time.
@@ -38,6 +38,7 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:75rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}\
 table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8886}\
+th{overflow-wrap:normal;min-width:5.5rem}\
 code,pre{font:.85em/1.5 ui-monospace,monospace}\
 pre{white-space:pre-wrap;padding:.75rem;border:1px solid #8886;border-radius:.25rem}\
 input,select,button{font:inherit;padding:.25rem .5rem;max-width:100%;box-sizing:border-box}\

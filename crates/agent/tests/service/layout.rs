@@ -1,4 +1,4 @@
-//! The layout of the page in a browser, on a phone and on a desktop.
+//! The layout of the page in a browser, on a phone, a tablet and a desktop.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -11,16 +11,24 @@ use crate::agent::{Agent, Response};
 use crate::api_server::ApiServer;
 use crate::objects::pod;
 
-/// Writes into the surrounding page the width of the frame and of the document, and the elements that
-/// do not fit.
+/// Writes into the surrounding page the width of the frame and of the document, the elements that do not
+/// fit, and the titles and words that are broken between two letters.
 const SCRIPT: &str = "<script>
 const root = document.documentElement;
 const cut = [...document.body.querySelectorAll('*')].filter(it =>
     it.getBoundingClientRect().right > innerWidth + 1
     || it.tagName != 'INPUT' && it.clientWidth > 0 && it.scrollWidth > it.clientWidth + 1);
 const head = document.querySelector('thead');
+const lines = it => {
+    const range = document.createRange();
+    range.selectNodeContents(it);
+    return range.getClientRects().length;
+};
+const broken = [...document.querySelectorAll('th, .word')]
+    .filter(it => lines(it) > it.textContent.trim().split(/\\s+/).length);
 const found = {window: innerWidth, document: root.scrollWidth,
-    cut: cut.map(it => it.outerHTML.slice(0, 80)), titles: head && getComputedStyle(head).display};
+    cut: cut.map(it => it.outerHTML.slice(0, 80)), broken: broken.map(it => it.textContent),
+    titles: head && getComputedStyle(head).display};
 parent.document.body.dataset.found = encodeURIComponent(JSON.stringify(found));
 </script>";
 
@@ -83,9 +91,9 @@ fn node() -> (ApiServer, Agent) {
 }
 
 #[test]
-fn every_page_fits_a_phone_and_a_desktop() {
+fn every_page_fits_a_phone_a_tablet_and_a_desktop() {
     let (_server, agent) = node();
-    for width in [420, 1280] {
+    for width in [420, 800, 1280] {
         for path in [
             "/",
             "/pods/shop/cart",
@@ -98,6 +106,7 @@ fn every_page_fits_a_phone_and_a_desktop() {
             assert_eq!(found["window"], width, "{path}");
             assert_eq!(found["document"], width, "{path} is wider: {found:#}");
             assert_eq!(found["cut"], json!([]), "{path} with {width} px");
+            assert_eq!(found["broken"], json!([]), "{path} with {width} px");
         }
         let titles = if width < 768 {
             "none"

@@ -17,6 +17,8 @@ mod listeners;
 mod listing;
 mod objects;
 mod page;
+#[cfg(feature = "pictures")]
+mod pictures;
 mod pods;
 mod ports;
 mod repairing;

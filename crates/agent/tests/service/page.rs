@@ -30,7 +30,7 @@ fn browse(agent: &Agent, path: &str) -> (String, String) {
 }
 
 /// A port whose connections continue on the socket, until the test ends.
-fn forward(socket: PathBuf) -> SocketAddr {
+pub(crate) fn forward(socket: PathBuf) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
