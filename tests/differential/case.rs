@@ -89,6 +89,8 @@ impl Case {
                 (user, of.proxy_gid.map_or(user, |group| group.0))
             }
             Interception::Kuma(of) => (of.proxy_uid.0, of.proxy_uid.0),
+            // Its rules name no user: marks tell its packets.
+            Interception::Ambient(_) => (0, 0),
         };
         Sender { user, group }
     }

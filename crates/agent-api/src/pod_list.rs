@@ -81,8 +81,10 @@ pub struct ListedPod {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum PodDecision {
-    /// It redirects the pod's traffic.
+    /// It redirects the pod's traffic to its sidecar.
     Redirect,
+    /// It redirects the pod's traffic to ztunnel.
+    Enrol,
     /// It does nothing.
     Skip,
     /// It fails, so the pod does not start.
@@ -145,6 +147,7 @@ impl PodDecision {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
+            Self::Enrol => "enrol",
             Self::Skip => "skip",
             Self::Refuse => "refuse",
             Self::Unknown => "unknown",
@@ -172,6 +175,7 @@ mod tests {
     fn names_in_json_are_those_of_as_str() {
         for decision in [
             PodDecision::Redirect,
+            PodDecision::Enrol,
             PodDecision::Skip,
             PodDecision::Refuse,
             PodDecision::Unknown,

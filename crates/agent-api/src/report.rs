@@ -23,7 +23,9 @@ const OTHER_REASON: &str = "other";
 const OWN_POD: &str = "own-pod";
 
 /// CNI error codes of an ADD.
-const ERROR_CODES: [&str; 10] = ["4", "5", "6", "7", "11", "100", "101", "103", "104", "999"];
+const ERROR_CODES: [&str; 11] = [
+    "4", "5", "6", "7", "11", "100", "101", "103", "104", "105", "999",
+];
 
 /// The longest message of a warning, in bytes: what fits into an Event beside the code.
 const MAX_WARNING_BYTES: usize = 900;
@@ -69,8 +71,10 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddOutcome {
-    /// The pod's traffic is redirected.
+    /// The pod's traffic is redirected to its sidecar.
     Redirect,
+    /// The pod's traffic is redirected to ztunnel, which serves it.
+    Enrol,
     /// The pod needs no redirection.
     Skip,
     /// The attachment belongs to no Kubernetes pod.
@@ -145,12 +149,19 @@ impl ReportedWarning {
 
 impl AddOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 4] = [Self::Redirect, Self::Skip, Self::NoPod, Self::Error];
+    pub const ALL: [Self; 5] = [
+        Self::Redirect,
+        Self::Enrol,
+        Self::Skip,
+        Self::NoPod,
+        Self::Error,
+    ];
 
     /// Its name in reports and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
+            Self::Enrol => "enrol",
             Self::Skip => "skip",
             Self::NoPod => "no_pod",
             Self::Error => "error",
@@ -161,6 +172,7 @@ impl AddOutcome {
     pub fn reasons(self) -> impl Iterator<Item = &'static str> {
         let (few, many): (&[&str], &[&str]) = match self {
             Self::Redirect => (&["container", "native"], &[]),
+            Self::Enrol => (&["ambient"], &[]),
             Self::Skip => (&[OWN_POD], &SkipReason::CODES),
             Self::NoPod => (&[""], &[]),
             Self::Error => (&[], &ERROR_CODES),

@@ -23,6 +23,9 @@ pub(crate) fn describe(decision: &Result<Decision, String>) -> (PodDecision, Str
         Ok(Decision::Redirect(redirection)) => {
             (PodDecision::Redirect, rule_counts(&redirection.rule_sets))
         }
+        Ok(Decision::Enrol(redirection)) => {
+            (PodDecision::Enrol, rule_counts(&redirection.rule_sets))
+        }
         Err(error) => (PodDecision::Refuse, error.clone()),
     }
 }

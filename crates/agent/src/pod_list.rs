@@ -118,7 +118,9 @@ impl Agent {
         let decision = decide(pod, &self.conf);
         let (word, reason) = describe(&decision);
         let rules = match decision {
-            Ok(Decision::Redirect(redirection)) => ExpectedRules::of(*redirection),
+            Ok(Decision::Redirect(redirection) | Decision::Enrol(redirection)) => {
+                ExpectedRules::of(*redirection)
+            }
             _ => none(),
         };
         (word, reason, rules)
@@ -128,7 +130,11 @@ impl Agent {
 /// The observed rules in one word, and details.
 fn applied(observed: ObservedRules, decision: PodDecision) -> (RulesApplied, Option<String>) {
     match observed {
-        ObservedRules::AsExpected if decision == PodDecision::Redirect => (RulesApplied::Yes, None),
+        ObservedRules::AsExpected
+            if matches!(decision, PodDecision::Redirect | PodDecision::Enrol) =>
+        {
+            (RulesApplied::Yes, None)
+        }
         ObservedRules::AsExpected => (RulesApplied::No, None),
         ObservedRules::Missing => {
             let why = "the pod runs without the rules that it needs";

@@ -225,6 +225,11 @@ impl Repairer {
                 let reason = "it is the agent's own pod".to_owned();
                 (Expected::NoRules(reason), none())
             }
+            Ok(Decision::Enrol(_)) => {
+                let reason =
+                    "it is in ambient mode, and its enrolment is repaired instead".to_owned();
+                (Expected::NoRules(reason), none())
+            }
             Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), none()),
             Err(error) => (Expected::NoRules(error), none()),
         };

@@ -114,6 +114,7 @@ impl LastAdd {
     fn listed(&self, name: &PodName) -> ListedPod {
         let (decision, reason) = match self.outcome {
             AddOutcome::Redirect => (PodDecision::Redirect, self.reason.clone()),
+            AddOutcome::Enrol => (PodDecision::Enrol, self.reason.clone()),
             AddOutcome::Skip => (PodDecision::Skip, self.reason.clone()),
             AddOutcome::Error => {
                 let message = self.refusals.as_ref().map(|refusals| &*refusals.message);

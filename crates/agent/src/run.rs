@@ -183,11 +183,10 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
 }
 
 fn used_fields(settings: &ServiceSettings) -> UsedFields {
-    let selector = &settings.conf.exclude_namespace_selector;
+    let policy = settings.conf.policy();
+    let labels = policy.namespace_label_keys().map(str::to_owned);
     UsedFields {
-        namespace_labels: selector
-            .as_ref()
-            .map(|selector| selector.keys().map(str::to_owned).collect()),
+        namespace_labels: policy.needs_namespace_labels().then(|| labels.collect()),
         init_containers: settings
             .repair
             .iter()

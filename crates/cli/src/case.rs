@@ -105,7 +105,7 @@ impl Case {
         console: &mut Console<'_>,
     ) -> Result<Option<Redirection>, Failure> {
         let reason = match self.decide()? {
-            Decision::Redirect(redirection) => {
+            Decision::Redirect(redirection) | Decision::Enrol(redirection) => {
                 for warning in &redirection.warnings {
                     console.warn(warning);
                 }

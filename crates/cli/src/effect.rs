@@ -53,6 +53,11 @@ impl Effect {
                 reason: rule_counts(&redirection.rule_sets),
                 rules: redirection.rule_sets.iter().flat_map(lines).collect(),
             },
+            Ok(Decision::Enrol(redirection)) => Self {
+                decision: PodDecision::Enrol,
+                reason: rule_counts(&redirection.rule_sets),
+                rules: redirection.rule_sets.iter().flat_map(lines).collect(),
+            },
             Ok(Decision::Skip(reason)) => without_rules(PodDecision::Skip, reason.to_string()),
             Ok(Decision::OwnPod) => without_rules(PodDecision::Skip, OWN_POD.to_owned()),
             Err(PlanError::Select(SelectError::MissingFacts(missing))) => {
@@ -62,10 +67,10 @@ impl Effect {
         }
     }
 
-    /// As `select` and `render` end: 0 for a redirected pod, 1 for a skipped one, 2 for a refused one.
+    /// As `select` and `render` end: 0 for a redirected or enrolled pod, 1 for a skipped one, 2 for a refused one.
     pub(crate) fn exit(&self) -> Exit {
         match self.decision {
-            PodDecision::Redirect => Exit::Done,
+            PodDecision::Redirect | PodDecision::Enrol => Exit::Done,
             PodDecision::Skip => Exit::No,
             _ => Exit::Wrong,
         }

@@ -9,7 +9,7 @@ use mesh_cni_netfilter::value::InterfaceName;
 use mesh_cni_netfilter::walk::{Direction, NetnsAddresses, Outcome, Walk, walk, walk_in};
 use mesh_cni_netfilter::{Packet, RuleSet};
 use mesh_cni_rules::chains::REJECT_IPV6;
-use mesh_cni_rules::{Mesh, meshes_in, port_names, usual_user};
+use mesh_cni_rules::{Mesh, meshes_in, port_names, proxy_sender};
 
 use crate::arguments::{ExplainArguments, Output, PodName};
 use crate::case::{Case, Cases};
@@ -139,11 +139,15 @@ impl Rules {
             return Vec::new();
         };
         let mut assumed = Vec::new();
-        if owner.is_none() {
+        let sender = match self.mesh {
+            Mesh::Istio | Mesh::Linkerd | Mesh::Kuma => owner.is_none().then_some("uid"),
+            Mesh::Ambient => (packet.mark == 0).then_some("mark"),
+        };
+        if let Some(word) = sender {
             assumed.push(format!(
-                "`{packet}` has no `uid`: assuming a sender that no rule names, such as the \
-                 application; add `uid {}` for the proxy",
-                usual_user(self.mesh)
+                "`{packet}` has no `{word}`: assuming a sender that no rule names, such as the \
+                 application; add `{}` for the proxy",
+                proxy_sender(self.mesh)
             ));
         }
         let destination = packet.destination.ip();

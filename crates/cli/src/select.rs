@@ -54,6 +54,14 @@ enum Shown {
         /// Problems of the pod's settings that do not refuse the pod.
         warnings: Vec<ShownWarning>,
     },
+    /// It redirects the pod's traffic to ztunnel.
+    Enrol {
+        /// `ambient`.
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        mesh: Mesh,
+        /// Problems of the pod's settings that do not refuse the pod.
+        warnings: Vec<ShownWarning>,
+    },
     /// It leaves the pod as it is.
     Skip {
         /// The reason's stable name.
@@ -105,13 +113,14 @@ impl Report {
 
     fn exit(&self) -> Exit {
         match self.decision {
-            Shown::Redirect { .. } => Exit::Done,
+            Shown::Redirect { .. } | Shown::Enrol { .. } => Exit::Done,
             Shown::Skip { .. } => Exit::No,
         }
     }
 
     fn warn(&self, console: &mut Console<'_>) {
-        let Shown::Redirect { warnings, .. } = &self.decision else {
+        let (Shown::Redirect { warnings, .. } | Shown::Enrol { warnings, .. }) = &self.decision
+        else {
             return;
         };
         for warning in warnings {
@@ -132,6 +141,7 @@ impl Report {
                 let selection = Selection::Redirect { mesh, sidecar };
                 Styled(GOOD.bold(), selection.to_string())
             }
+            Shown::Enrol { .. } => Styled(GOOD.bold(), Selection::Enrol.to_string()),
             Shown::Skip { reason, .. } => Styled(BAD, format!("skip, {reason}")),
         };
         format!("{pod}: {decision}\n")
@@ -164,11 +174,18 @@ impl From<Condition> for ShownCondition {
 impl From<Decision> for Shown {
     fn from(decision: Decision) -> Self {
         match decision {
-            Decision::Redirect(redirection) => Self::Redirect {
-                mesh: redirection.interception.mesh(),
-                sidecar: redirection.sidecar,
-                warnings: ShownWarning::all(&redirection.warnings),
-            },
+            Decision::Redirect(redirection) | Decision::Enrol(redirection) => {
+                let mesh = redirection.interception.mesh();
+                let warnings = ShownWarning::all(&redirection.warnings);
+                match redirection.sidecar {
+                    Some(sidecar) => Self::Redirect {
+                        mesh,
+                        sidecar,
+                        warnings,
+                    },
+                    None => Self::Enrol { mesh, warnings },
+                }
+            }
             Decision::Skip(reason) => Self::Skip {
                 code: reason.code(),
                 reason: reason.to_string(),

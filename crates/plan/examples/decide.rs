@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match decide(&facts, &MeshConf::default())? {
         Decision::OwnPod => println!("skipped: a pod of the agent"),
         Decision::Skip(reason) => println!("skipped: {reason}"),
-        Decision::Redirect(redirection) => {
+        Decision::Redirect(redirection) | Decision::Enrol(redirection) => {
             for rules in &redirection.rule_sets {
                 println!("{}", render::restore(rules));
             }

@@ -10,7 +10,7 @@ use crate::identity::ProxyRedirected;
 use crate::ipv6::{has_ipv6_rules, ipv6_without_rules};
 use crate::kuma::{self, SidecarRedirected};
 use crate::mesh_conf::{Ipv6Mode, MeshConf};
-use crate::{istio, linkerd};
+use crate::{ambient, istio, linkerd};
 
 /// What an ADD would do for a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +19,18 @@ pub enum Decision {
     OwnPod,
     /// Nothing, for that reason.
     Skip(SkipReason),
-    /// Redirect the pod's traffic.
+    /// Redirect the pod's traffic to its sidecar.
     Redirect(Box<Redirection>),
+    /// Redirect the pod's traffic to ztunnel, which must know the pod before the pod starts.
+    Enrol(Box<Redirection>),
 }
 
 /// A redirection, ready to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Redirection {
-    /// The kind of sidecar that the pod has.
-    pub sidecar: SidecarKind,
+    /// The kind of sidecar that the pod has; `None` in ambient mode.
+    pub sidecar: Option<SidecarKind>,
     /// What is captured.
     pub interception: Interception,
     /// The rules, one set for each family, IPv4 first.
@@ -78,11 +80,15 @@ pub fn decide(facts: &PodFacts, conf: &MeshConf) -> Result<Decision, PlanError> 
     if let Some(decision) = decide_by_name(conf, &facts.namespace, &facts.name) {
         return Ok(decision);
     }
-    Ok(match select(facts, &conf.policy())? {
-        Selection::Skip(reason) => Decision::Skip(reason),
-        Selection::Redirect { mesh, sidecar } => {
-            Decision::Redirect(Box::new(redirection(facts, conf, mesh, sidecar)?))
-        }
+    let (mesh, sidecar) = match select(facts, &conf.policy())? {
+        Selection::Skip(reason) => return Ok(Decision::Skip(reason)),
+        Selection::Redirect { mesh, sidecar } => (mesh, Some(sidecar)),
+        Selection::Enrol => (Mesh::Ambient, None),
+    };
+    let redirection = Box::new(redirection(facts, conf, mesh, sidecar)?);
+    Ok(match mesh {
+        Mesh::Istio | Mesh::Linkerd | Mesh::Kuma => Decision::Redirect(redirection),
+        Mesh::Ambient => Decision::Enrol(redirection),
     })
 }
 
@@ -90,12 +96,13 @@ fn redirection(
     facts: &PodFacts,
     conf: &MeshConf,
     mesh: Mesh,
-    sidecar: SidecarKind,
+    sidecar: Option<SidecarKind>,
 ) -> Result<Redirection, PlanError> {
     let mut redirection = match mesh {
         Mesh::Istio => istio::redirection(facts, conf, sidecar)?,
         Mesh::Linkerd => linkerd::redirection(facts, conf, sidecar)?,
         Mesh::Kuma => kuma::redirection(facts, conf, sidecar)?,
+        Mesh::Ambient => ambient::redirection(facts, conf)?,
     };
     let rule_sets = &mut redirection.rule_sets;
     match conf.ipv6 {

@@ -54,13 +54,14 @@ pub(crate) fn check(
 }
 
 fn check_proxy(facts: &PodFacts, exempt: &Exempt<'_>) -> Result<Option<Warning>, ProxyRedirected> {
-    let Some(proxy) = facts.proxy(exempt.mesh).map(|proxy| proxy.container) else {
+    let (Some(proxy), Some(marks)) = (facts.proxy(exempt.mesh), exempt.mesh.marks()) else {
         return Ok(None);
     };
+    let proxy = proxy.container;
     let Some(user) = user(proxy, facts) else {
         return Ok(None);
     };
-    let (name, group) = (exempt.mesh.marks().proxy, group(proxy, facts));
+    let (name, group) = (marks.proxy, group(proxy, facts));
     if is_exempt(exempt, user, group) {
         return Ok(None);
     }
@@ -102,12 +103,12 @@ fn bypassing<'pod>(
 ) -> impl Iterator<Item = Warning> {
     let is_user = |id: i64| exempt.uids.iter().any(|uid| i64::from(uid.0) == id);
     let is_group = |id: i64| exempt.gids.iter().any(|gid| i64::from(gid.0) == id);
-    let marks = exempt.mesh.marks();
-    let of_the_mesh = [marks.proxy, marks.init, marks.validation];
+    let names = exempt.mesh.marks();
+    let of_the_mesh = names.map(|marks| [marks.proxy, marks.init, marks.validation]);
     let (mut by_user, mut by_group) = (Vec::new(), Vec::new());
     for container in facts.containers.iter().chain(&facts.init_containers) {
         let name = container.name.as_str();
-        if of_the_mesh.contains(&name) {
+        if of_the_mesh.is_some_and(|names| names.contains(&name)) {
             continue;
         }
         if user(container, facts).is_some_and(is_user) {

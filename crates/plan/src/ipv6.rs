@@ -25,6 +25,10 @@ pub fn ipv6_without_rules(
             ", because its `ipFamilyMode` is `ipv4`",
             "`ipFamilyMode` to `dualstack`",
         ),
+        Mesh::Ambient => (
+            ", because `ipv6` in field `ambient` is false",
+            "`ipv6` in field `ambient` to true",
+        ),
     };
     (!has_ipv6_rules(rule_sets)).then(|| {
         Warning::new(

@@ -20,7 +20,7 @@ const RULE_VARIABLES: [&str; 4] = [
 pub(crate) fn redirection(
     facts: &PodFacts,
     conf: &MeshConf,
-    sidecar: SidecarKind,
+    sidecar: Option<SidecarKind>,
 ) -> Result<Redirection, PlanError> {
     let settings = settings(facts, conf);
     let resolved = settings.resolve()?;

@@ -28,7 +28,7 @@ pub struct SidecarRedirected {
 pub(crate) fn redirection(
     facts: &PodFacts,
     conf: &MeshConf,
-    sidecar: SidecarKind,
+    sidecar: Option<SidecarKind>,
 ) -> Result<Redirection, PlanError> {
     let config = config(&facts.annotations)?;
     let settings = PodSettings {

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod ambient;
 mod decide;
 mod expected;
 mod identity;
@@ -18,7 +19,7 @@ pub use ipv6::ipv6_without_rules;
 pub use kuma::SidecarRedirected;
 pub use mesh_cni_rules::{Warning, WarningCode};
 pub use mesh_conf::{
-    BackendName, ConfError, Decoded, InvalidProfiles, IptablesMode, Ipv6Mode, LinkerdConf,
-    LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile, Profiles, RulesetName,
+    AmbientConf, BackendName, ConfError, Decoded, InvalidProfiles, IptablesMode, Ipv6Mode,
+    LinkerdConf, LogLevel, MeshConf, PLUGIN_TYPE, PodSourceName, Profile, Profiles, RulesetName,
     UNINSTALLED_MARK,
 };

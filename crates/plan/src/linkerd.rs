@@ -14,7 +14,7 @@ const CONTROL_PLANE: &str = "linkerd.io/control-plane-component";
 pub(crate) fn redirection(
     facts: &PodFacts,
     conf: &MeshConf,
-    sidecar: SidecarKind,
+    sidecar: Option<SidecarKind>,
 ) -> Result<Redirection, PlanError> {
     let settings = settings(facts, conf)?;
     let resolved = settings.resolve()?;

@@ -1,10 +1,12 @@
 //! The plugin's own fields in its network configuration.
 
+mod ambient;
 mod decode;
 mod linkerd;
 mod names;
 mod profile;
 
+pub use ambient::AmbientConf;
 pub use decode::{ConfError, Decoded};
 pub use linkerd::{IptablesMode, LinkerdConf};
 pub use names::{BackendName, Ipv6Mode, LogLevel, PodSourceName, RulesetName};
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mesh_cni_rules::istio::Dialect;
-use mesh_cni_selector::{LabelSelector, NamespaceSet, Policy, SelectionMode};
+use mesh_cni_selector::{AmbientPolicy, LabelSelector, Mesh, NamespaceSet, Policy, SelectionMode};
 use serde::Deserialize;
 
 /// The plugin's name: `type` in a network configuration, and the name of its binary.
@@ -78,6 +80,8 @@ pub struct MeshConf {
     pub defaults: BTreeMap<String, String>,
     /// Settings of Linkerd, with the fields of the entry of Linkerd's own plugin.
     pub linkerd: Option<Box<LinkerdConf>>,
+    /// Settings of Istio's ambient mode.
+    pub ambient: Option<Box<AmbientConf>>,
     /// The ports of the Kubernetes API, to which pods of Linkerd's control plane connect without
     /// redirection: `port` and `targetPort` of Service `default/kubernetes`.
     pub kube_api_ports: Cow<'static, [u16]>,
@@ -115,6 +119,7 @@ impl Default for MeshConf {
             kubeconfig: None,
             defaults: BTreeMap::new(),
             linkerd: None,
+            ambient: None,
             kube_api_ports: Cow::Borrowed(&[443, 6443]),
             standalone: false,
         }
@@ -129,13 +134,26 @@ impl MeshConf {
         } else {
             SelectionMode::Asm
         });
+        let meshes = self.profile.meshes();
+        let ambient = if meshes.contains(Mesh::Ambient) {
+            self.ambient().policy()
+        } else {
+            AmbientPolicy::none()
+        };
         Policy {
-            meshes: self.profile.meshes(),
+            meshes,
+            ambient,
             selection,
             exclude_namespaces: self.exclude_namespaces.clone(),
             include_namespaces: self.include_namespaces.clone(),
             exclude_namespace_selector: self.exclude_namespace_selector.clone(),
         }
+    }
+
+    /// The settings of ambient mode, or their defaults.
+    pub fn ambient(&self) -> Cow<'_, AmbientConf> {
+        let own = self.ambient.as_deref().map(Cow::Borrowed);
+        own.unwrap_or_else(|| Cow::Owned(AmbientConf::default()))
     }
 
     /// Whether a pod belongs to the agent, by the name that its `DaemonSet` gives it. Such a pod must

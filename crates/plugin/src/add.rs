@@ -5,12 +5,13 @@ use std::time::Instant;
 use mesh_cni_agent_api::AddOutcome;
 use mesh_cni_netns::apply;
 use mesh_cni_plan::{Decision, MeshConf, Redirection, rule_counts};
-use mesh_cni_selector::SidecarKind;
+use mesh_cni_selector::{Mesh, SidecarKind};
 use mesh_cni_spec::{AddRequest, CniError, CniResult, NetConf, pass_through};
 use serde_json::Value;
 
 use crate::MeshCni;
 use crate::backend::BackendSelector;
+use crate::enrolment;
 use crate::error;
 use crate::invocation::{Invocation, PodLookup};
 use crate::report::{self, Summary};
@@ -57,32 +58,42 @@ fn redirect(
             log.info(&format!("passed through: {reason} [{code}]"));
             Summary::new(AddOutcome::Skip, code)
         }
-        Some(Decision::Redirect(redirection)) => {
+        Some(Decision::Redirect(redirection) | Decision::Enrol(redirection)) => {
             let xtables = &plugin.xtables;
             let backend = BackendSelector::new(invocation, xtables);
             netns
                 .enter(plugin.netns_entry)
                 .map_err(|e| error::not_entered(&e))?;
-            let redirection = invocation.for_namespace(redirection, facts, &netns, xtables)?;
+            let (redirection, addresses) =
+                invocation.for_namespace(redirection, facts, &netns, xtables)?;
+            let mesh = redirection.interception.mesh();
             let applied = apply(
                 &netns,
                 xtables,
                 backend.choice(),
-                redirection.interception.mesh(),
+                mesh,
                 &redirection.rule_sets,
             )
             .map_err(|e| error::not_applied(&e))?;
             backend.update(applied);
+            if mesh == Mesh::Ambient {
+                enrolment::enrol(plugin, invocation, &netns, addresses, applied.backend)?;
+            }
             log.info(&format!(
                 "redirected: {} {} by {}",
                 describe(&redirection),
                 applied.change,
                 applied.backend
             ));
+            let (outcome, reason) = match redirection.sidecar {
+                Some(SidecarKind::Container) => (AddOutcome::Redirect, "container"),
+                Some(SidecarKind::Native) => (AddOutcome::Redirect, "native"),
+                None => (AddOutcome::Enrol, "ambient"),
+            };
             Summary {
                 backend: applied.backend.to_string(),
                 warnings: redirection.warnings,
-                ..Summary::new(AddOutcome::Redirect, kind(redirection.sidecar))
+                ..Summary::new(outcome, reason)
             }
         }
     };
@@ -113,16 +124,9 @@ fn result(conf: &NetConf, ours: &MeshConf) -> Result<Value, CniError> {
 
 fn describe(redirection: &Redirection) -> String {
     let sidecar = match redirection.sidecar {
-        SidecarKind::Container => "sidecar",
-        SidecarKind::Native => "native sidecar",
+        Some(SidecarKind::Container) => "sidecar",
+        Some(SidecarKind::Native) => "native sidecar",
+        None => "ztunnel",
     };
     format!("{sidecar}, {}", rule_counts(&redirection.rule_sets))
-}
-
-/// The kind of sidecar as a metric label.
-fn kind(sidecar: SidecarKind) -> &'static str {
-    match sidecar {
-        SidecarKind::Container => "container",
-        SidecarKind::Native => "native",
-    }
 }

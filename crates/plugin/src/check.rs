@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::{Family, RuleSet, only_ours};
 use mesh_cni_netns::{NetNs, ProcessTable, listening_ports, read};
 use mesh_cni_plan::{Decision, Ipv6Mode, MeshConf};
+use mesh_cni_rules::ambient;
 use mesh_cni_rules::istio::Interception;
-use mesh_cni_rules::{Mesh, difference, incomplete, ownership, proxy_ports, redirects};
+use mesh_cni_rules::{Mesh, difference, incomplete, meshes_in, ownership, proxy_ports, redirects};
 use mesh_cni_selector::MeshSet;
 use mesh_cni_spec::{CheckRequest, CniError};
 
@@ -28,11 +29,11 @@ pub(crate) fn check(plugin: &MeshCni, request: &CheckRequest) -> Result<(), CniE
     let checked = match invocation.complete(lookup) {
         Err(unknown) => check_unknown(plugin, &invocation, &netns, &unknown),
         Ok(known) => match invocation.decide(known)? {
-            (Some(Decision::Redirect(redirection)), facts) => {
+            (Some(Decision::Redirect(redirection) | Decision::Enrol(redirection)), facts) => {
                 let mesh = redirection.interception.mesh();
-                let mut rule_sets = invocation
-                    .for_namespace(redirection, facts, &netns, &plugin.xtables)?
-                    .rule_sets;
+                let (redirection, _addresses) =
+                    invocation.for_namespace(redirection, facts, &netns, &plugin.xtables)?;
+                let mut rule_sets = redirection.rule_sets;
                 let found = live_rules(plugin, &invocation, &netns)?;
                 if invocation.conf.standalone {
                     // Rules that refuse do not depend on addresses.
@@ -65,8 +66,14 @@ fn check_unknown(
 ) -> Result<(), CniError> {
     let found = live_rules(plugin, invocation, netns)?;
     let meshes = invocation.conf.profile.meshes();
+    let complete: MeshSet = found.iter().flat_map(meshes_in).collect();
+    let is_found = |mesh: &Mesh| complete.contains(*mesh);
     let has_rules = |mesh: &Mesh| found.iter().any(|rules| has_ours(*mesh, rules));
-    let Some(mesh) = meshes.iter().find(has_rules) else {
+    let mesh = meshes
+        .iter()
+        .find(is_found)
+        .or_else(|| meshes.iter().find(has_rules));
+    let Some(mesh) = mesh else {
         if !runs_without_proxy(meshes, netns)? {
             return Err(error::facts(unknown));
         }
@@ -107,6 +114,14 @@ fn required_families(mesh: Mesh, conf: &MeshConf, addresses: &[IpAddr]) -> Vec<F
         Mesh::Istio => {
             let mut interception = Interception::pod_default();
             interception.dual_stack = conf.ipv6 == Ipv6Mode::Redirect;
+            interception.families(addresses)
+        }
+        Mesh::Ambient => {
+            let ipv6 = conf.ambient().ipv6 || conf.ipv6 == Ipv6Mode::Redirect;
+            let interception = ambient::Interception {
+                ipv6,
+                ..ambient::Interception::default()
+            };
             interception.families(addresses)
         }
         // The settings decide, not the addresses.

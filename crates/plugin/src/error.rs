@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use error_reporter::Report;
+use mesh_cni_agent_api::EnrolmentError;
 use mesh_cni_netfilter::Drift;
 use mesh_cni_netns::{
     ApplyError, Backend, BackendError, EnterError, NfTablesError, OpenError, ReadError,
@@ -29,6 +30,8 @@ pub mod codes {
     pub const NOT_ENTERED: u32 = 103;
     /// The live rules could not be read.
     pub const NOT_READ: u32 = 104;
+    /// ztunnel does not serve the pod, and another attempt cannot change that.
+    pub const NOT_ENROLLED: u32 = 105;
 }
 
 const NO_PROGRAM: &str = "install the distribution's package iptables on the node, which contains \
@@ -44,6 +47,10 @@ const DRIFTED: &str =
 const NO_IPV6_LOOPBACK: &str = "the pod has an IPv6 address, but IPv6 is disabled on its loopback \
     interface: set net.ipv6.conf.lo.disable_ipv6 and net.ipv6.conf.all.disable_ipv6 to 0 in its \
     namespace";
+
+const NO_NAMESPACE_LABELS: &str = "pod sources `file` and `runtime` have no labels of namespaces: use \
+    another source, or for exclude_namespace_selector use exclude_namespaces instead; with source \
+    `agent`, start the agent with the same entry";
 
 pub(crate) fn configuration(error: &ConfError) -> CniError {
     CniError::config(error_chain(error)).with_details(
@@ -101,9 +108,8 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
              annotation too, such as `sidecar,NAME` or `gateway,NAME`, or use another source"
         }
         PlanError::Select(SelectError::MissingFacts(_)) => {
-            "pod sources `file` and `runtime` have no labels of namespaces: use exclude_namespaces \
-             instead of exclude_namespace_selector, or another source; with source `agent`, start \
-             the agent with the same entry"
+            let message = format!("pod {pod}: {}", error_chain(error));
+            return CniError::try_again(message).with_details(NO_NAMESPACE_LABELS);
         }
         PlanError::Select(SelectError::SeveralMeshes { .. }) => {
             "inject the pod into one mesh only: the rules of each mesh redirect the same packets"
@@ -140,6 +146,16 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
         _ => (codes::NOT_PROGRAMMED, OTHER_CAUSE),
     };
     refused(code, error).with_details(remedy)
+}
+
+pub(crate) fn not_enrolled(error: &EnrolmentError) -> CniError {
+    let message = format!("ztunnel does not serve the pod: {}", error_chain(error));
+    let error_of_kind = if error.is_temporary() {
+        CniError::try_again(message)
+    } else {
+        CniError::plugin(codes::NOT_ENROLLED, message)
+    };
+    error_of_kind.with_details(error.remedy())
 }
 
 fn refused(code: u32, error: &ApplyError) -> CniError {

@@ -121,20 +121,22 @@ impl<'request> Invocation<'request> {
         self.request.conf.prev_addresses()
     }
 
-    /// The redirection, after a look at the addresses of the namespace. Only pods that are redirected
-    /// cost this look.
+    /// The redirection and the addresses of the pod, after a look at those of the namespace. Only pods that
+    /// are redirected cost this look.
     pub(crate) fn for_namespace(
         &self,
         mut redirection: Box<Redirection>,
         mut facts: PodFacts,
         netns: &NetNs,
         xtables: &Xtables,
-    ) -> Result<Box<Redirection>, CniError> {
+    ) -> Result<(Box<Redirection>, Vec<IpAddr>), CniError> {
         let mesh = redirection.interception.mesh();
         let found = addresses::from_namespace(&facts.addresses, mesh, netns, xtables)?;
         if let Some(addresses) = found.instead {
             facts.addresses = addresses;
-            if let Decision::Redirect(changed) = self.decide_for(&facts)? {
+            if let Decision::Redirect(changed) | Decision::Enrol(changed) =
+                self.decide_for(&facts)?
+            {
                 redirection = changed;
             }
         }
@@ -145,7 +147,7 @@ impl<'request> Invocation<'request> {
         for warning in &redirection.warnings {
             self.log.warn(&warning.to_string());
         }
-        Ok(redirection)
+        Ok((redirection, facts.addresses))
     }
 
     fn decide_for(&self, facts: &PodFacts) -> Result<Decision, CniError> {

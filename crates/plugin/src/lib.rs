@@ -22,6 +22,7 @@ mod addresses;
 mod agent_socket;
 mod backend;
 mod check;
+mod enrolment;
 mod error;
 mod invocation;
 mod log;

@@ -12,13 +12,15 @@
 pub mod chains;
 
 mod compile;
+mod complete;
 mod conventions;
 mod interception;
 mod settings;
 
 pub use compile::compile;
+pub(crate) use complete::incomplete;
 pub use conventions::{
-    CONNECTION_MARK, OWNERSHIP, PORT_NAMES, PROBE_SOURCE_V4, PROBE_SOURCE_V6, ROUTING,
+    CONNECTION_MARK, OWNERSHIP, PORT_NAMES, PROBE_SOURCE_V4, PROBE_SOURCE_V6, PROXY_PORTS, ROUTING,
     ZTUNNEL_MARK, is_ambient,
 };
 pub use interception::{EarlierConnections, Interception};

@@ -11,7 +11,7 @@ use mesh_cni_netfilter::{
 };
 use mesh_cni_selector::{Mesh, MeshSet};
 
-use crate::{istio, kuma, linkerd, reject_ipv6};
+use crate::{ambient, istio, kuma, linkerd, reject_ipv6};
 
 /// What is ours in the network namespace of a pod of that mesh. Everything else belongs to others.
 pub fn ownership(mesh: Mesh) -> &'static Ownership {
@@ -19,6 +19,7 @@ pub fn ownership(mesh: Mesh) -> &'static Ownership {
         Mesh::Istio => &istio::OWNERSHIP,
         Mesh::Linkerd => &linkerd::OWNERSHIP,
         Mesh::Kuma => &kuma::OWNERSHIP,
+        Mesh::Ambient => ambient::OWNERSHIP,
     }
 }
 
@@ -47,37 +48,48 @@ fn merged(meshes: MeshSet) -> Ownership {
     all
 }
 
-/// The meshes whose rules are among these.
+/// The meshes whose rules are among these. Those of Istio's sidecars and of ambient mode have the same
+/// owner, and are told apart by the chain that only ambient mode has.
 pub fn meshes_in(rules: &RuleSet) -> impl Iterator<Item = Mesh> {
-    Mesh::ALL
-        .into_iter()
-        .filter(|mesh| redirects(&only_ours(rules, ownership(*mesh))))
+    Mesh::ALL.into_iter().filter(|mesh| {
+        let ours = only_ours(rules, ownership(*mesh));
+        redirects(&ours)
+            && match mesh {
+                Mesh::Istio => !ambient::is_ambient(&ours),
+                Mesh::Ambient => ambient::is_ambient(&ours),
+                Mesh::Linkerd | Mesh::Kuma => true,
+            }
+    })
 }
 
-/// The ports on which the sidecar listens, with what listens there.
+/// The ports on which the proxy listens, with what listens there.
 pub fn port_names(mesh: Mesh) -> PortNames {
     match mesh {
         Mesh::Istio => istio::PORT_NAMES,
         Mesh::Linkerd => linkerd::PORT_NAMES,
         Mesh::Kuma => kuma::PORT_NAMES,
+        Mesh::Ambient => ambient::PORT_NAMES,
     }
 }
 
-/// The user as which the mesh usually runs its sidecar.
-pub fn usual_user(mesh: Mesh) -> u32 {
+/// What the text of a [`Packet`](mesh_cni_netfilter::Packet) of the proxy ends with: the user as which
+/// the mesh usually runs its sidecar, or the mark of ztunnel.
+pub fn proxy_sender(mesh: Mesh) -> &'static str {
     match mesh {
-        Mesh::Istio => 1337,
-        Mesh::Linkerd => 2102,
-        Mesh::Kuma => 5678,
+        Mesh::Istio => "uid 1337",
+        Mesh::Linkerd => "uid 2102",
+        Mesh::Kuma => "uid 5678",
+        Mesh::Ambient => "mark 0x539",
     }
 }
 
-/// The ports on which the sidecar listens, whatever its settings.
+/// The ports on which the proxy listens in the namespace of the pod, whatever its settings.
 pub fn proxy_ports(mesh: Mesh) -> RangeInclusive<u16> {
     match mesh {
         Mesh::Istio => istio::PROXY_PORTS,
         Mesh::Linkerd => linkerd::PROXY_PORTS,
         Mesh::Kuma => kuma::PROXY_PORTS,
+        Mesh::Ambient => ambient::PROXY_PORTS,
     }
 }
 
@@ -92,6 +104,7 @@ pub fn incomplete(mesh: Mesh, found: &RuleSet) -> Option<Drift> {
         Mesh::Istio => istio::incomplete(&ours),
         Mesh::Linkerd => linkerd::incomplete(&ours),
         Mesh::Kuma => None,
+        Mesh::Ambient => ambient::incomplete(&ours),
     }
 }
 
@@ -110,7 +123,7 @@ pub fn difference(mesh: Mesh, wanted: &[RuleSet], found: &[RuleSet]) -> Option<D
 /// Rules of a mesh without what does not count in a comparison.
 pub fn compared(mesh: Mesh, rule_sets: &[RuleSet]) -> Cow<'_, [RuleSet]> {
     match mesh {
-        Mesh::Istio | Mesh::Kuma => Cow::Borrowed(rule_sets),
+        Mesh::Istio | Mesh::Kuma | Mesh::Ambient => Cow::Borrowed(rule_sets),
         Mesh::Linkerd => {
             let rule_sets = rule_sets.iter().cloned();
             rule_sets.map(RuleSet::without_comments).collect()
@@ -123,7 +136,7 @@ pub fn compared(mesh: Mesh, rule_sets: &[RuleSet]) -> Cow<'_, [RuleSet]> {
 pub fn uses_passthrough(mesh: Mesh) -> bool {
     match mesh {
         Mesh::Istio | Mesh::Kuma => true,
-        Mesh::Linkerd => false,
+        Mesh::Linkerd | Mesh::Ambient => false,
     }
 }
 

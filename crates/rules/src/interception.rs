@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use mesh_cni_netfilter::{Family, RuleSet};
 use mesh_cni_selector::Mesh;
 
-use crate::{istio, kuma, linkerd};
+use crate::{ambient, istio, kuma, linkerd};
 
-/// What is redirected to the sidecar of one pod, and what is not.
+/// What is redirected to the sidecar of one pod, or to ztunnel, and what is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interception {
     /// By Istio's sidecar, with the rules of that dialect.
@@ -16,15 +16,18 @@ pub enum Interception {
     Linkerd(linkerd::Interception),
     /// By Kuma's sidecar.
     Kuma(kuma::Interception),
+    /// By ztunnel.
+    Ambient(ambient::Interception),
 }
 
 impl Interception {
-    /// The mesh of the sidecar.
+    /// The mesh.
     pub fn mesh(&self) -> Mesh {
         match self {
             Self::Istio(..) => Mesh::Istio,
             Self::Linkerd(_) => Mesh::Linkerd,
             Self::Kuma(_) => Mesh::Kuma,
+            Self::Ambient(_) => Mesh::Ambient,
         }
     }
 
@@ -35,6 +38,7 @@ impl Interception {
             Self::Istio(interception, _) => interception.families(addresses),
             Self::Linkerd(interception) => interception.families(),
             Self::Kuma(interception) => interception.families(addresses),
+            Self::Ambient(interception) => interception.families(addresses),
         }
     }
 
@@ -44,6 +48,7 @@ impl Interception {
             Self::Istio(interception, dialect) => istio::compile(interception, *dialect, family),
             Self::Linkerd(interception) => linkerd::compile(interception, family),
             Self::Kuma(interception) => interception.compile(family),
+            Self::Ambient(interception) => ambient::compile(interception, family),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The conditions for pods of each mesh, in order.
 
+mod ambient;
 mod containers;
 mod injection;
 mod interception;
@@ -78,6 +79,10 @@ const HAS_KUMA_SIDECAR: Check =
     });
 const INJECTED_BY_KUMA: Check = Check::new("Kuma injected its sidecar", injection::by_kuma);
 
+const NOT_ZTUNNEL: Check = Check::new("it is not ztunnel itself", ambient::not_ztunnel);
+const NO_SIDECAR: Check = Check::new("it has no sidecar", ambient::no_sidecar);
+const ENABLED: Check = Check::new("ambient mode is enabled by its labels", ambient::enabled);
+
 /// The first conditions of every mesh.
 ///
 /// [`OWN_NETWORK`] is an addition to the ASM document and to the plugins of the meshes: rules for a
@@ -90,6 +95,7 @@ pub(crate) fn of(mesh: Mesh, mode: SelectionMode) -> &'static [Check] {
         Mesh::Istio => of_istio(mode),
         Mesh::Linkerd => &[NO_LINKERD_INIT, HAS_LINKERD_PROXY],
         Mesh::Kuma => &[NO_KUMA_INIT, HAS_KUMA_SIDECAR, INJECTED_BY_KUMA],
+        Mesh::Ambient => &[NOT_ZTUNNEL, NO_SIDECAR, ENABLED],
     }
 }
 

@@ -184,7 +184,10 @@ impl PodFacts {
     pub fn only_mesh_settings(mut self) -> Self {
         self.annotations.retain(|key, _| {
             let domain = key.split('/').next().unwrap_or_default();
-            key.starts_with(STATIC_POD_KEYS) || of_any_mesh(|marks| marks.domains.contains(&domain))
+            key.starts_with(STATIC_POD_KEYS)
+                || Mesh::ALL
+                    .iter()
+                    .any(|mesh| mesh.domains().contains(&domain))
         });
         for container in self.containers.iter_mut().chain(&mut self.init_containers) {
             let name = &*container.name;
@@ -233,7 +236,7 @@ impl PodFacts {
     /// An init container of that name without `restartPolicy: Always` is not a proxy, since it
     /// exits before the regular containers start.
     pub fn proxy(&self, mesh: Mesh) -> Option<Proxy<'_>> {
-        let name = mesh.marks().proxy;
+        let name = mesh.marks()?.proxy;
         self.long_running()
             .find(|(_, container)| container.name == name)
             .map(|(kind, container)| Proxy { kind, container })
@@ -254,7 +257,7 @@ impl PodFacts {
 }
 
 fn of_any_mesh(has: impl Fn(&Marks) -> bool) -> bool {
-    Mesh::ALL.into_iter().any(|mesh| has(mesh.marks()))
+    Mesh::ALL.into_iter().filter_map(Mesh::marks).any(has)
 }
 
 #[expect(

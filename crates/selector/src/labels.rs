@@ -1,6 +1,7 @@
-//! Kubernetes label selectors in their text form.
+//! Kubernetes label selectors.
 
 mod error;
+mod object;
 mod parse;
 mod requirement;
 
@@ -10,12 +11,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::error::LabelSelectorError;
+pub use self::error::{LabelSelectorError, SelectorObjectError};
 use self::requirement::Requirement;
 
 /// Selects objects by their labels, such as `a=b,c!=d,e in (x,y),f notin (z),g,!h`.
 ///
-/// All requirements must hold. In JSON, a selector is a string with this text.
+/// All requirements must hold. In JSON, a selector is a string with this text; see
+/// [`from_object`](Self::from_object) for the form of the Kubernetes API.
 ///
 /// Unlike in Kubernetes, an empty selector is an error: it would match every object, and an empty
 /// value in a configuration must not turn the mesh off.

@@ -45,6 +45,9 @@
 //! A pod belongs to the served mesh ([`Policy::meshes`]) whose proxy it has. With the proxies of
 //! several served meshes it is refused ([`SelectError::SeveralMeshes`]), unless Istio's is a gateway.
 //!
+//! A pod without a sidecar can be in Istio's ambient mode ([`Selection::Enrol`]): an
+//! [`EnablementSelector`] matches its labels and those of its namespace.
+//!
 //! # Additions to the ASM document and to the meshes
 //!
 //! - A pod on the host network is skipped first: rules in the node's network namespace would
@@ -67,16 +70,17 @@ mod reason;
 mod select;
 
 pub use facts::{ContainerFacts, PodFacts, Proxy, RestartPolicy, SidecarKind};
-pub use labels::{LabelSelector, LabelSelectorError};
+pub use labels::{LabelSelector, LabelSelectorError, SelectorObjectError};
 pub use manifest::{
     InvalidItem, MAX_LIST_BYTES, MAX_MANIFEST_BYTES, ManifestError, ManifestFormat, SyntaxReason,
     annotation_document, proxy_variables,
 };
+pub use mesh::ambient::{AmbientPolicy, EnablementSelector};
 pub use mesh::{Marks, Mesh, MeshSet};
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
 pub use policy::{Policy, SelectionMode, UnknownSelectionMode};
-pub use reason::{ContainerList, InjectSource, ModeSource, SkipReason};
+pub use reason::{ContainerList, InjectSource, ModeSource, NotAmbient, SkipReason};
 pub use select::{Condition, MissingFacts, SelectError, Selection, conditions, select};
 
 #[cfg(doctest)]

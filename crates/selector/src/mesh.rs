@@ -1,5 +1,6 @@
 //! The meshes, and what the pods of each have in common.
 
+pub(crate) mod ambient;
 pub(crate) mod istio;
 pub(crate) mod kuma;
 mod linkerd;
@@ -8,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A service mesh whose sidecars are served.
+/// A service mesh whose pods are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mesh {
@@ -18,9 +19,11 @@ pub enum Mesh {
     Linkerd,
     /// Kuma and Kong Mesh.
     Kuma,
+    /// Istio's ambient mode: ztunnel, the proxy of the node, serves pods without sidecars.
+    Ambient,
 }
 
-/// The names by which the pods of a mesh are recognized.
+/// The names by which the pods of a mesh with sidecars are recognized.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Marks {
@@ -32,8 +35,15 @@ pub struct Marks {
     pub validation: &'static str,
     /// The exit code with which it fails.
     pub validation_failed: i32,
-    /// The domains of the annotations that configure a sidecar.
-    pub domains: &'static [&'static str],
+}
+
+impl Marks {
+    /// Those of Istio.
+    pub const ISTIO: &'static Self = &istio::MARKS;
+    /// Those of Linkerd.
+    pub const LINKERD: &'static Self = &linkerd::MARKS;
+    /// Those of Kuma.
+    pub const KUMA: &'static Self = &kuma::MARKS;
 }
 
 /// A set of meshes.
@@ -42,7 +52,7 @@ pub struct MeshSet([bool; Mesh::ALL.len()]);
 
 impl Mesh {
     /// Every mesh.
-    pub const ALL: [Self; 3] = [Self::Istio, Self::Linkerd, Self::Kuma];
+    pub const ALL: [Self; 4] = [Self::Istio, Self::Linkerd, Self::Kuma, Self::Ambient];
 
     /// The name in JSON and metrics.
     pub fn as_str(self) -> &'static str {
@@ -50,15 +60,27 @@ impl Mesh {
             Self::Istio => "istio",
             Self::Linkerd => "linkerd",
             Self::Kuma => "kuma",
+            Self::Ambient => "ambient",
         }
     }
 
-    /// The names by which its pods are recognized.
-    pub fn marks(self) -> &'static Marks {
+    /// The names by which its pods are recognized; `None` if it has no sidecars.
+    pub fn marks(self) -> Option<&'static Marks> {
         match self {
-            Self::Istio => &istio::MARKS,
-            Self::Linkerd => &linkerd::MARKS,
-            Self::Kuma => &kuma::MARKS,
+            Self::Istio => Some(Marks::ISTIO),
+            Self::Linkerd => Some(Marks::LINKERD),
+            Self::Kuma => Some(Marks::KUMA),
+            Self::Ambient => None,
+        }
+    }
+
+    /// The domains of the annotations that configure its pods.
+    pub(crate) fn domains(self) -> &'static [&'static str] {
+        match self {
+            Self::Istio => istio::DOMAINS,
+            Self::Linkerd => linkerd::DOMAINS,
+            Self::Kuma => kuma::DOMAINS,
+            Self::Ambient => ambient::DOMAINS,
         }
     }
 }
@@ -70,6 +92,7 @@ impl fmt::Display for Mesh {
             Self::Istio => "Istio",
             Self::Linkerd => "Linkerd",
             Self::Kuma => "Kuma",
+            Self::Ambient => "Istio's ambient mode",
         })
     }
 }

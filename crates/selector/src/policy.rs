@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::labels::LabelSelector;
+use crate::mesh::ambient::AmbientPolicy;
 use crate::mesh::{Mesh, MeshSet};
 use crate::namespaces::NamespaceSet;
 use crate::quoted::Quoted;
@@ -16,8 +17,11 @@ use crate::reason::SkipReason;
 /// The default is Istio with [`SelectionMode::Asm`], and namespace `kube-system` excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The meshes that are served. A pod belongs to the one whose proxy it has.
+    /// The meshes that are served. A pod belongs to the one whose proxy it has, and without any it may be
+    /// in ambient mode.
     pub meshes: MeshSet,
+    /// Which pods are in ambient mode, if it is served.
+    pub ambient: AmbientPolicy,
     /// The conditions that a pod of Istio must meet.
     pub selection: SelectionMode,
     /// Pods of these namespaces are never redirected.
@@ -73,7 +77,24 @@ impl Policy {
 
     /// Whether [`select`](crate::select) needs the labels of the pod's namespace.
     pub fn needs_namespace_labels(&self) -> bool {
-        self.exclude_namespace_selector.is_some()
+        self.namespace_label_keys().next().is_some()
+    }
+
+    /// The keys of the labels of namespaces that [`select`](crate::select) reads.
+    pub fn namespace_label_keys(&self) -> impl Iterator<Item = &str> {
+        let excluded = self.exclude_namespace_selector.iter();
+        let enabled = self.meshes.contains(Mesh::Ambient).then_some(&self.ambient);
+        excluded.flat_map(LabelSelector::keys).chain(
+            enabled
+                .into_iter()
+                .flat_map(AmbientPolicy::namespace_label_keys),
+        )
+    }
+
+    /// The served meshes with sidecars.
+    pub(crate) fn sidecars(&self) -> MeshSet {
+        let with_sidecars = |mesh: &Mesh| mesh.marks().is_some();
+        self.meshes.iter().filter(with_sidecars).collect()
     }
 }
 
@@ -81,6 +102,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             meshes: Mesh::Istio.into(),
+            ambient: AmbientPolicy::default(),
             selection: SelectionMode::default(),
             exclude_namespaces: NamespaceSet::new(["kube-system"])
                 .expect("`kube-system` is a valid namespace name"),

@@ -1,5 +1,7 @@
 //! Why a pod's traffic is not redirected.
 
+mod ambient;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,8 @@ use crate::mesh::kuma::INJECTED;
 use crate::mesh::{Mesh, MeshSet};
 use crate::namespaces::{NamespacePattern, NamespaceSet};
 use crate::quoted::{Quoted, QuotedList};
+
+pub use self::ambient::NotAmbient;
 
 /// Why a pod's traffic is not redirected.
 ///
@@ -95,6 +99,8 @@ pub enum SkipReason {
         /// Where the pod sets the mode.
         source: ModeSource,
     },
+    /// Ambient mode does not apply to the pod.
+    NotAmbient(NotAmbient),
 }
 
 /// Where a pod sets its interception mode. The annotation has precedence.
@@ -130,7 +136,7 @@ pub enum ContainerList {
 
 impl SkipReason {
     /// Every [`code`](Self::code).
-    pub const CODES: [&str; 16] = [
+    pub const CODES: [&str; 20] = [
         "host-network",
         "namespace-excluded",
         "namespace-not-included",
@@ -147,6 +153,10 @@ impl SkipReason {
         "no-proxy",
         "init-present",
         "not-injected",
+        "ztunnel",
+        "sidecar-injected",
+        "sidecar-present",
+        "not-enabled",
     ];
 
     /// A stable name in kebab case, for metrics, logs and JSON.
@@ -158,20 +168,21 @@ impl SkipReason {
             Self::NamespaceLabelsExcluded { .. } => "namespace-labels-excluded",
             Self::NoProxy { meshes, .. } => match meshes.only() {
                 Some(Mesh::Istio) => "no-istio-proxy",
-                Some(Mesh::Linkerd | Mesh::Kuma) | None => "no-proxy",
+                Some(Mesh::Linkerd | Mesh::Kuma | Mesh::Ambient) | None => "no-proxy",
             },
             Self::SingleContainer { .. } => "single-container",
             Self::InjectionDisabled { .. } => "injection-disabled",
             Self::InjectAnnotationTrue => "inject-annotation-true",
             Self::InitPresent { mesh, .. } => match mesh {
                 Mesh::Istio => "istio-init-present",
-                Mesh::Linkerd | Mesh::Kuma => "init-present",
+                Mesh::Linkerd | Mesh::Kuma | Mesh::Ambient => "init-present",
             },
             Self::EnvoyDisabled { .. } => "envoy-disabled",
             Self::NotASidecarProxy { .. } => "not-a-sidecar-proxy",
             Self::NotInjected { .. } => "not-injected",
             Self::NoStatusAnnotation => "no-status-annotation",
             Self::ModeNone { .. } => "mode-none",
+            Self::NotAmbient(reason) => reason.code(),
         }
     }
 }
@@ -225,7 +236,7 @@ impl fmt::Display for SkipReason {
             Self::InitPresent { mesh, list } => write!(
                 f,
                 "the pod's {list} include `{}`, which redirects its traffic",
-                mesh.marks().init
+                mesh.marks().map_or("", |marks| marks.init)
             ),
             Self::EnvoyDisabled { value } => write!(
                 f,
@@ -254,6 +265,7 @@ impl fmt::Display for SkipReason {
                 f,
                 "mode NONE: the pod's {source} asks for a proxy without redirection"
             ),
+            Self::NotAmbient(reason) => reason.fmt(f),
         }
     }
 }
@@ -264,7 +276,7 @@ fn write_no_proxy(
     containers: &[String],
     init_containers: &[String],
 ) -> fmt::Result {
-    let names: Vec<_> = meshes.iter().map(|mesh| mesh.marks().proxy).collect();
+    let names = proxy_names(meshes);
     write!(
         f,
         "none of the pod's containers is named `{}`: {}",
@@ -280,6 +292,12 @@ fn write_no_proxy(
         }
     }
     Ok(())
+}
+
+/// The names of the proxies of the meshes with sidecars.
+fn proxy_names(meshes: MeshSet) -> Vec<&'static str> {
+    let marks = meshes.iter().filter_map(Mesh::marks);
+    marks.map(|marks| marks.proxy).collect()
 }
 
 impl ModeSource {

@@ -14,8 +14,9 @@ use crate::reason::SkipReason;
 
 /// Whether a pod's traffic must be redirected.
 ///
-/// As JSON it is `{"decision": "redirect", "mesh": "istio", "sidecar": "container"}`, or
-/// `{"decision": "skip", "code": …, "reason": …}` with the reason's code and text.
+/// As JSON it is `{"decision": "redirect", "mesh": "istio", "sidecar": "container"}`,
+/// `{"decision": "enrol", "mesh": "ambient"}`, or `{"decision": "skip", "code": …, "reason": …}` with the
+/// reason's code and text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// Redirect it through the mesh's sidecar.
@@ -25,6 +26,8 @@ pub enum Selection {
         /// The kind of sidecar.
         sidecar: SidecarKind,
     },
+    /// Redirect it to ztunnel, which must know the pod before it starts.
+    Enrol,
     /// Skip it for this reason.
     Skip(SkipReason),
 }
@@ -33,14 +36,16 @@ pub enum Selection {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MissingFacts {
-    /// The policy excludes namespaces by label, but the labels of the pod's namespace are unknown.
+    /// The policy selects by the labels of namespaces, but those of the pod's namespace are unknown.
     #[error(
-        "`exclude_namespace_selector` requires the labels of namespace {}, but the facts about the pod have no `namespace_labels`",
+        "`{field}` requires the labels of namespace {}, but the facts about the pod have no `namespace_labels`",
         Quoted(namespace)
     )]
     NamespaceLabels {
         /// The pod's namespace.
         namespace: String,
+        /// The field of the configuration that needs them.
+        field: &'static str,
     },
     /// The type of the proxy decides, but its arguments are unknown.
     #[error(
@@ -72,8 +77,9 @@ pub enum SelectError {
 
 /// For example "`istio-proxy` of Istio and `linkerd-proxy` of Linkerd".
 fn proxies(meshes: MeshSet) -> String {
-    let proxy = |mesh: Mesh| format!("`{}` of {mesh}", mesh.marks().proxy);
-    meshes.iter().map(proxy).collect::<Vec<_>>().join(" and ")
+    let proxy = |mesh: Mesh| Some(format!("`{}` of {mesh}", mesh.marks()?.proxy));
+    let proxies: Vec<_> = meshes.iter().filter_map(proxy).collect();
+    proxies.join(" and ")
 }
 
 /// A condition, evaluated for one pod.
@@ -99,12 +105,13 @@ pub fn select(facts: &PodFacts, policy: &Policy) -> Result<Selection, SelectErro
     if let Some(reason) = first_failure(checks::of(mesh, policy.selection), facts, policy)? {
         return Ok(Selection::Skip(reason));
     }
-    // Every mesh requires a proxy, so the second arm is never reached.
     Ok(match facts.proxy(mesh) {
         Some(proxy) => Selection::Redirect {
             mesh,
             sidecar: proxy.kind,
         },
+        None if mesh == Mesh::Ambient => Selection::Enrol,
+        // Never reached: every other mesh requires a proxy.
         None => Selection::Skip(checks::no_proxy(mesh.into(), facts)),
     })
 }
@@ -124,16 +131,25 @@ fn first_failure(
     Ok(None)
 }
 
-/// The served mesh whose proxy the pod has; `None` if it has none. If only one mesh is served, its
-/// conditions decide about the proxy too.
+/// The served mesh whose proxy the pod has; without any, ambient mode if that is served, and otherwise
+/// `None`. If only one mesh is served, its conditions decide about the proxy too.
 fn mesh_of(facts: &PodFacts, policy: &Policy) -> Result<Option<Mesh>, SelectError> {
     if let Some(only) = policy.meshes.only() {
         return Ok(Some(only));
     }
     let has_proxy = |mesh: &Mesh| facts.proxy(*mesh).is_some();
+    let serves_ambient = policy.meshes.contains(Mesh::Ambient);
     let carried: MeshSet = policy.meshes.iter().filter(has_proxy).collect();
-    if carried == MeshSet::default() || carried.only().is_some() {
-        return Ok(carried.only());
+    if carried == MeshSet::default() {
+        return Ok(serves_ambient.then_some(Mesh::Ambient));
+    }
+    if let Some(only) = carried.only() {
+        // A gateway of Istio may be in ambient mode.
+        let is_enrolled = serves_ambient
+            && only == Mesh::Istio
+            && checks::is_gateway(facts)
+            && first_failure(checks::of(Mesh::Ambient, policy.selection), facts, policy)?.is_none();
+        return Ok(Some(if is_enrolled { Mesh::Ambient } else { only }));
     }
     // A gateway of Istio may have the sidecar of another mesh.
     let is_sidecar = |mesh: &Mesh| *mesh != Mesh::Istio || !checks::is_gateway(facts);
@@ -184,7 +200,7 @@ impl Selection {
     /// The reason for a skip.
     pub fn reason(&self) -> Option<&SkipReason> {
         match self {
-            Self::Redirect { .. } => None,
+            Self::Redirect { .. } | Self::Enrol => None,
             Self::Skip(reason) => Some(reason),
         }
     }
@@ -201,6 +217,7 @@ impl fmt::Display for Selection {
                 sidecar: SidecarKind::Native,
                 ..
             } => f.write_str("redirect, through a native sidecar"),
+            Self::Enrol => f.write_str("enrol, in ambient mode"),
             Self::Skip(reason) => write!(f, "skip, {reason}"),
         }
     }
@@ -214,6 +231,12 @@ impl Serialize for Selection {
                 object.serialize_field("decision", "redirect")?;
                 object.serialize_field("mesh", mesh)?;
                 object.serialize_field("sidecar", sidecar)?;
+                object.end()
+            }
+            Self::Enrol => {
+                let mut object = serializer.serialize_struct("Selection", 2)?;
+                object.serialize_field("decision", "enrol")?;
+                object.serialize_field("mesh", &Mesh::Ambient)?;
                 object.end()
             }
             Self::Skip(reason) => {

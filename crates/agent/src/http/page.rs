@@ -203,13 +203,14 @@ fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 6] {
         text(name)
     };
     let decision = match pod.decision {
-        PodDecision::Redirect => "good",
+        PodDecision::Redirect | PodDecision::Enrol => "good",
         PodDecision::Refuse => "bad",
         PodDecision::Skip | PodDecision::Unknown => "",
     };
     let rules = match (pod.rules, pod.decision) {
         (RulesApplied::Yes, _) => "good",
-        (RulesApplied::Drifted, _) | (RulesApplied::No, PodDecision::Redirect) => "bad",
+        (RulesApplied::Drifted, _)
+        | (RulesApplied::No, PodDecision::Redirect | PodDecision::Enrol) => "bad",
         (RulesApplied::No | RulesApplied::Unknown, _) => "",
     };
     [

@@ -312,7 +312,7 @@ fn has_label(pod: &Pod, (key, value): &(String, String)) -> bool {
 /// The init container that validates the rules, and the exit code with which it fails.
 fn validation<'pod>(pod: &'pod Pod, settings: &RepairSettings) -> Option<(&'pod Container, i32)> {
     pod.init_containers.iter().find_map(|container| {
-        let mut validations = settings.validations();
+        let mut validations = settings.validations().into_iter();
         let known = validations.find(|validation| validation.name == container.name)?;
         Some((container, known.exit_code))
     })

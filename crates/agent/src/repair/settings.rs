@@ -1,6 +1,6 @@
 //! The settings of repair.
 
-use mesh_cni_selector::{Marks, Mesh};
+use mesh_cni_selector::Marks;
 
 /// What to do about pods that run without their rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,20 +37,14 @@ pub struct Validation<'name> {
 
 impl RepairSettings {
     /// The init containers that validate the rules, one of each mesh.
-    pub fn validations(&self) -> impl Iterator<Item = Validation<'_>> {
-        Mesh::ALL.into_iter().map(|mesh| {
-            let Marks {
-                validation,
-                validation_failed,
-                ..
-            } = mesh.marks();
-            Validation {
-                name: match mesh {
-                    Mesh::Istio => &self.init_container,
-                    Mesh::Linkerd | Mesh::Kuma => validation,
-                },
-                exit_code: *validation_failed,
-            }
+    pub fn validations(&self) -> [Validation<'_>; 3] {
+        [Marks::ISTIO, Marks::LINKERD, Marks::KUMA].map(|marks| Validation {
+            name: if marks == Marks::ISTIO {
+                &self.init_container
+            } else {
+                marks.validation
+            },
+            exit_code: marks.validation_failed,
         })
     }
 }
@@ -61,7 +55,7 @@ impl Default for RepairSettings {
             method: Some(RepairMethod::InPlace),
             label_pods: false,
             label: ("cni.istio.io/uninitialized".to_owned(), "true".to_owned()),
-            init_container: Mesh::Istio.marks().validation.to_owned(),
+            init_container: Marks::ISTIO.validation.to_owned(),
         }
     }
 }

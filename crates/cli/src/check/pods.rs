@@ -37,7 +37,7 @@ impl PodDecisions {
         match decision {
             Ok(Decision::OwnPod) => *self.skipped.entry("own-pod").or_default() += 1,
             Ok(Decision::Skip(reason)) => *self.skipped.entry(reason.code()).or_default() += 1,
-            Ok(Decision::Redirect(redirection)) => {
+            Ok(Decision::Redirect(redirection) | Decision::Enrol(redirection)) => {
                 self.redirected += 1;
                 let mut warnings = redirection.warnings.iter();
                 if warnings.any(|warning| warning.code == WarningCode::Ipv6WithoutRules) {

@@ -78,20 +78,21 @@ pub(crate) fn own_init(
     let found = Mesh::ALL.into_iter().find_map(|mesh| {
         let regular: &[_] = match mesh {
             Mesh::Istio => &facts.containers,
-            Mesh::Linkerd | Mesh::Kuma => &[],
+            Mesh::Linkerd | Mesh::Kuma | Mesh::Ambient => &[],
         };
+        let name = mesh.marks()?.init;
         let mut all = facts.init_containers.iter().chain(regular);
-        let container = all.find(|each| each.name == mesh.marks().init)?;
-        Some((mesh, container))
+        let container = all.find(|each| each.name == name)?;
+        Some((mesh, name, container))
     });
-    let Some((mesh, container)) = found else {
+    let Some((mesh, name, container)) = found else {
         return Ok(None);
     };
-    let name = mesh.marks().init;
     let read = match mesh {
         Mesh::Istio => istio_init(container, visible),
         Mesh::Linkerd => linkerd_init(container),
         Mesh::Kuma => kuma_init(container, facts),
+        Mesh::Ambient => return Ok(None),
     };
     let mut own = read.map_err(|source| UnreadableInit {
         name,

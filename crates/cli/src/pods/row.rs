@@ -60,6 +60,10 @@ impl Row {
                 let counts = rule_counts(&redirection.rule_sets);
                 (PodDecision::Redirect, None, counts)
             }
+            Ok(Decision::Enrol(redirection)) => {
+                let counts = rule_counts(&redirection.rule_sets);
+                (PodDecision::Enrol, None, counts)
+            }
             Err(error) => (PodDecision::Refuse, None, error),
         };
         let facts = pod.facts.as_ref().ok();

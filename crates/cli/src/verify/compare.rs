@@ -7,7 +7,7 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::walk::{Outcome, walk_in};
 use mesh_cni_netfilter::{Drift, Packet, PortNames, RuleSet, differences};
 use mesh_cni_netns::Backend;
-use mesh_cni_rules::{Mesh, compared, is_usable, port_names, usual_user};
+use mesh_cni_rules::{Mesh, compared, is_usable, port_names, proxy_sender};
 use mesh_cni_selector::PodFacts;
 
 use super::wanted::{By, Wanted};
@@ -50,7 +50,7 @@ impl Comparison {
         });
         let pairs = || wanted_sets.iter().zip(&*live_sets);
         let ports = port_names(wanted.mesh.unwrap_or(Mesh::Istio));
-        let user = usual_user(wanted.mesh.unwrap_or(Mesh::Istio));
+        let proxy = proxy_sender(wanted.mesh.unwrap_or(Mesh::Istio));
         let ownership = &wanted.ownership;
         let differences = pairs().flat_map(|(wanted, found)| {
             let differences = differences(wanted, found, ownership);
@@ -58,7 +58,7 @@ impl Comparison {
             differences.into_iter().map(of_family)
         });
         let differences = differences.collect();
-        let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live, user));
+        let misrouted = pairs().find_map(|(wanted, found)| misrouted(wanted, found, live, proxy));
         let conflicting = match &live.holders[..] {
             [] | [_] => Vec::new(),
             several => several.to_vec(),
@@ -121,13 +121,13 @@ impl Comparison {
 }
 
 /// The first of the sample packets that ends elsewhere than it should.
-fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live, user: u32) -> Option<Misrouted> {
+fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live, proxy: &str) -> Option<Misrouted> {
     let own = live
         .addresses
         .iter()
         .copied()
         .find(|own| is_usable(*own) && Family::of_address(*own) == wanted.family)?;
-    samples(own, user).into_iter().find_map(|text| {
+    samples(own, proxy).into_iter().find_map(|text| {
         let packet = text.parse::<Packet>().ok()?;
         let [wanted, live] =
             [wanted, found].map(|rules| walk_in(rules, &packet, &live.interfaces).outcome);
@@ -143,7 +143,7 @@ fn misrouted(wanted: &RuleSet, found: &RuleSet, live: &Live, user: u32) -> Optio
 
 /// A pod's usual packets: requests of the application and of the proxy, a request to the pod, and a
 /// DNS query.
-fn samples(own: IpAddr, user: u32) -> Vec<String> {
+fn samples(own: IpAddr, proxy: &str) -> Vec<String> {
     let (server, peer): (IpAddr, IpAddr) = match own {
         IpAddr::V4(_) => ([192, 0, 2, 10].into(), [192, 0, 2, 20].into()),
         IpAddr::V6(_) => (
@@ -155,8 +155,8 @@ fn samples(own: IpAddr, user: u32) -> Vec<String> {
     vec![
         format!("out tcp {} uid 1000", at(server, 80)),
         format!("in tcp {} from {}", at(own, 8080), at(peer, 40000)),
-        format!("out tcp {} uid {user}", at(server, 80)),
-        format!("out tcp {} uid {user}", at(own, 8080)),
+        format!("out tcp {} {proxy}", at(server, 80)),
+        format!("out tcp {} {proxy}", at(own, 8080)),
         format!("out udp {} uid 1000", at(server, 53)),
     ]
 }

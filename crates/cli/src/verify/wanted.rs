@@ -51,7 +51,7 @@ pub(super) fn wanted(
         ..facts.clone()
     };
     let reason = match decide(&facts, conf)? {
-        Decision::Redirect(redirection) => {
+        Decision::Redirect(redirection) | Decision::Enrol(redirection) => {
             let mesh = redirection.interception.mesh();
             let mut warnings = redirection.warnings;
             warnings.extend(of_others(live, mesh.into()));
@@ -83,12 +83,12 @@ pub(super) fn wanted(
     }])
 }
 
-/// A warning for each mesh that has rules in the namespace and is not one of these.
+/// A warning for each mesh that has rules in the namespace and is not one of these, unless the rules of one
+/// of these would replace them.
 fn of_others(live: &[RuleSet], meshes: MeshSet) -> impl Iterator<Item = Warning> {
     let found: MeshSet = live.iter().flat_map(meshes_in).collect();
-    let others = Mesh::ALL
-        .into_iter()
-        .filter(move |mesh| found.contains(*mesh) && !meshes.contains(*mesh));
+    let is_owned = move |mesh: &Mesh| meshes.iter().any(|of| ownership(of) == ownership(*mesh));
+    let others = found.iter().filter(move |mesh| !is_owned(mesh));
     others.map(|mesh| {
         let message = format!(
             "the network namespace has rules of {mesh} too: they are not changed, and packets \
@@ -120,7 +120,7 @@ fn of_own_init(own: &OwnInit, live: &[RuleSet], addresses: &[IpAddr]) -> Vec<Wan
             mesh: Some(mesh),
             ownership: Cow::Borrowed(ownership(mesh)),
             rule_sets: both(&rule_sets),
-            by: By::OwnInit(mesh.marks().init),
+            by: By::OwnInit(mesh.marks().map_or("", |marks| marks.init)),
             warnings: warnings.chain(of_others(live, mesh.into())).collect(),
         }
     };

@@ -10,6 +10,7 @@ use serde::de::{self, Unexpected};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::ambient::AmbientConf;
 use super::linkerd::LinkerdConf;
 use super::{MeshConf, PLUGIN_TYPE};
 
@@ -91,7 +92,7 @@ const OTHER_FIELDS: [&str; 12] = [
 ];
 
 /// The fields of [`MeshConf`], in the order of the documentation.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
@@ -109,8 +110,15 @@ const FIELDS: [&str; 19] = [
     "kubeconfig",
     "defaults",
     "linkerd",
+    "ambient",
     "kube_api_ports",
     "standalone",
+];
+
+/// The fields that are objects: what each must be, and its fields.
+const OBJECTS: [(&str, &str, &[&str]); 2] = [
+    ("linkerd", LinkerdConf::EXPECTED, &LinkerdConf::FIELDS),
+    ("ambient", AmbientConf::EXPECTED, &AmbientConf::FIELDS),
 ];
 
 impl MeshConf {
@@ -145,12 +153,14 @@ impl MeshConf {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         // serde reads a list as a struct, and an empty one as all of its defaults.
-        if let Some(list @ Value::Array(_)) = entry.get("linkerd") {
-            return Err(ConfError::Field {
-                field: "linkerd".to_owned(),
-                value: list.to_string(),
-                source: de::Error::invalid_type(Unexpected::Seq, &LinkerdConf::EXPECTED),
-            });
+        for (field, expected, _) in OBJECTS {
+            if let Some(list @ Value::Array(_)) = entry.get(field) {
+                return Err(ConfError::Field {
+                    field: field.to_owned(),
+                    value: list.to_string(),
+                    source: de::Error::invalid_type(Unexpected::Seq, &expected),
+                });
+            }
         }
         let mut conf: Self = serde_path_to_error::deserialize(Value::Object(fields))
             .map_err(|error| invalid_field(error, entry))?;
@@ -192,11 +202,11 @@ fn unknown(entry: &Map<String, Value>) -> Vec<String> {
         FIELDS.contains(&key) || OTHER_FIELDS.contains(&key) || key.starts_with("cni.dev/")
     };
     let mut unknown: Vec<_> = entry.keys().filter(|key| !is_known(key)).cloned().collect();
-    let of_linkerd = entry.get("linkerd").and_then(Value::as_object);
-    for key in of_linkerd.into_iter().flat_map(Map::keys) {
-        if !LinkerdConf::FIELDS.contains(&key.as_str()) {
-            unknown.push(format!("linkerd.{key}"));
-        }
+    for (field, _, fields) in OBJECTS {
+        let object = entry.get(field).and_then(Value::as_object);
+        let keys = object.into_iter().flat_map(Map::keys);
+        let others = keys.filter(|key| !fields.contains(&key.as_str()));
+        unknown.extend(others.map(|key| format!("{field}.{key}")));
     }
     unknown
 }

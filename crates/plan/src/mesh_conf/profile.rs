@@ -20,6 +20,8 @@ pub enum Profile {
     Linkerd,
     /// Kuma's and Kong Mesh's sidecars.
     Kuma,
+    /// Istio's ambient mode: pods without sidecars, which ztunnel serves.
+    Ambient,
 }
 
 /// One profile or several, of which only one is of Istio.
@@ -45,7 +47,13 @@ pub enum InvalidProfiles {
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 4] = [Self::Asm, Self::Istio, Self::Linkerd, Self::Kuma];
+    pub const ALL: [Self; 5] = [
+        Self::Asm,
+        Self::Istio,
+        Self::Linkerd,
+        Self::Kuma,
+        Self::Ambient,
+    ];
 
     /// The name in the configuration.
     pub fn as_str(self) -> &'static str {
@@ -54,6 +62,7 @@ impl Profile {
             Self::Istio => "istio",
             Self::Linkerd => "linkerd",
             Self::Kuma => "kuma",
+            Self::Ambient => "ambient",
         }
     }
 
@@ -63,6 +72,7 @@ impl Profile {
             Self::Asm | Self::Istio => Mesh::Istio,
             Self::Linkerd => Mesh::Linkerd,
             Self::Kuma => Mesh::Kuma,
+            Self::Ambient => Mesh::Ambient,
         }
     }
 }
@@ -73,8 +83,9 @@ impl FromStr for Profile {
     fn from_str(name: &str) -> Result<Self, InvalidProfiles> {
         let mut all = Self::ALL.into_iter();
         match all.find(|profile| profile.as_str() == name) {
+            // Until the agent serves it: without ztunnel, such a pod has no network.
+            Some(Self::Ambient) => Err(InvalidProfiles::Ambient),
             Some(profile) => Ok(profile),
-            None if name == "ambient" => Err(InvalidProfiles::Ambient),
             None => Err(InvalidProfiles::Unknown(name.to_owned())),
         }
     }
@@ -119,7 +130,7 @@ impl Profiles {
 
 impl Default for Profiles {
     fn default() -> Self {
-        Self([true, false, false, false])
+        Self([true, false, false, false, false])
     }
 }
 

@@ -1,5 +1,6 @@
 //! Black-box tests of the plan crate: configuration, decisions and the checked-in schema.
 
+mod ambient;
 mod conf;
 mod decide;
 mod ipv6;

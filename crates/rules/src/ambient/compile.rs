@@ -15,8 +15,8 @@ use crate::shorthand::{
     arrives_through, from, from_port, not_to, not_to_port, over_loopback, tcp, to, to_port, udp,
 };
 
-const OUTBOUND: Port = Port::constant(15001);
-const INBOUND: Port = Port::constant(15006);
+pub(super) const OUTBOUND: Port = Port::constant(15001);
+pub(super) const INBOUND: Port = Port::constant(15006);
 const HBONE: Port = Port::constant(15008);
 const RESOLVER: Port = Port::constant(15053);
 const QUERIES: Port = Port::constant(53);

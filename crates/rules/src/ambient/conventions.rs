@@ -1,6 +1,7 @@
 //! What ambient mode defines by convention: marks, routing, ports, and the names of chains.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use mesh_cni_netfilter::{Mark, Ownership, PolicyRouting, PortNames, RuleSet};
 
@@ -39,7 +40,7 @@ pub const PROBE_SOURCE_V6: Ipv6Addr = Ipv6Addr::new(
 /// change from one to the other.
 pub static OWNERSHIP: &Ownership = &istio::OWNERSHIP;
 
-/// The ports on which ztunnel listens in the namespace of each pod.
+/// The same ports, with what listens there.
 pub const PORT_NAMES: PortNames = PortNames(&[
     (15001, "ztunnel's outbound port 15001 in this namespace"),
     (
@@ -49,6 +50,9 @@ pub const PORT_NAMES: PortNames = PortNames(&[
     (15008, "ztunnel's HBONE port 15008 in this namespace"),
     (15053, "ztunnel's DNS port 15053 in this namespace"),
 ]);
+
+/// The ports on which ztunnel listens in the namespace of each pod.
+pub const PROXY_PORTS: RangeInclusive<u16> = 15001..=15053;
 
 /// Whether rules of ours are those of ambient mode, and not those of a sidecar.
 pub fn is_ambient(rules: &RuleSet) -> bool {

@@ -19,6 +19,8 @@ pub struct Interception {
     pub reroute_interfaces: Vec<InterfaceName>,
     /// The source addresses of the node's probes, which go to the application.
     pub probe_sources: (Ipv4Addr, Ipv6Addr),
+    /// Whether a pod with an IPv6 address gets IPv6 rules too.
+    pub ipv6: bool,
     /// Connections from before the rules.
     pub earlier_connections: EarlierConnections,
 }
@@ -43,18 +45,18 @@ impl Default for Interception {
             bypass_inbound: false,
             reroute_interfaces: Vec::new(),
             probe_sources: (PROBE_SOURCE_V4, PROBE_SOURCE_V6),
+            ipv6: true,
             earlier_connections: EarlierConnections::default(),
         }
     }
 }
 
 impl Interception {
-    /// The families for which rules are written: IPv4, and IPv6 if the pod has an IPv6 address that
-    /// others can reach.
+    /// The families for which rules are written: IPv4, and [IPv6](Self::ipv6) if the pod has an IPv6
+    /// address that others can reach.
     pub fn families(&self, addresses: &[IpAddr]) -> Vec<Family> {
         let mut usable = addresses.iter().filter(|address| is_usable(**address));
-        let has_ipv6 = usable.any(IpAddr::is_ipv6);
-        let ipv6 = has_ipv6.then_some(Family::V6);
+        let ipv6 = (self.ipv6 && usable.any(IpAddr::is_ipv6)).then_some(Family::V6);
         [Family::V4].into_iter().chain(ipv6).collect()
     }
 

@@ -56,6 +56,8 @@ pub struct Settings<'pod> {
     pub dns: bool,
     /// The source addresses of the node's probes.
     pub probe_sources: (Ipv4Addr, Ipv6Addr),
+    /// Whether pods with an IPv6 address get IPv6 rules.
+    pub ipv6: bool,
     /// Connections from before the rules.
     pub earlier_connections: EarlierConnections,
 }
@@ -66,6 +68,7 @@ impl Default for Settings<'_> {
             annotations: None,
             dns: true,
             probe_sources: (PROBE_SOURCE_V4, PROBE_SOURCE_V6),
+            ipv6: true,
             earlier_connections: EarlierConnections::default(),
         }
     }
@@ -85,6 +88,7 @@ impl Settings<'_> {
             bypass_inbound: bypass.unwrap_or_default(),
             reroute_interfaces: interfaces.unwrap_or_default(),
             probe_sources: self.probe_sources,
+            ipv6: self.ipv6,
             earlier_connections: self.earlier_connections,
         })
     }

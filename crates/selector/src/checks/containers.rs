@@ -37,12 +37,13 @@ pub(super) fn more_than_one(facts: &PodFacts, _: &Policy) -> CheckResult {
 
 /// In these lists, since the container that sets up the redirection is in one of them.
 pub(super) fn no_init(mesh: Mesh, lists: &[ContainerList], facts: &PodFacts) -> CheckResult {
+    let init = mesh.marks().map(|marks| marks.init);
     let has_init = |list: &&ContainerList| {
         let mut containers = match list {
             ContainerList::Containers => facts.containers.iter(),
             ContainerList::InitContainers => facts.init_containers.iter(),
         };
-        containers.any(|each| each.name == mesh.marks().init)
+        containers.any(|each| init == Some(each.name.as_str()))
     };
     match lists.iter().find(has_init) {
         Some(&list) => CheckResult::Fails(SkipReason::InitPresent { mesh, list }),

@@ -25,7 +25,10 @@ pub(super) fn not_excluded(facts: &PodFacts, policy: &Policy) -> CheckResult {
 fn not_excluded_by_labels(facts: &PodFacts, selector: &LabelSelector) -> CheckResult {
     let namespace = facts.namespace.clone();
     match &facts.namespace_labels {
-        None => CheckResult::Unknown(MissingFacts::NamespaceLabels { namespace }),
+        None => CheckResult::Unknown(MissingFacts::NamespaceLabels {
+            namespace,
+            field: "exclude_namespace_selector",
+        }),
         Some(labels) if selector.matches(labels) => {
             CheckResult::Fails(SkipReason::NamespaceLabelsExcluded {
                 namespace,

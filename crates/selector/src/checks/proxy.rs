@@ -33,10 +33,7 @@ pub(super) fn envoy_enabled(facts: &PodFacts, _: &Policy) -> CheckResult {
 /// As in Istio, a proxy without a type is a sidecar. One whose type is not known is not.
 pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
     if facts.unknown_proxy_type {
-        let templates = facts.annotations.get(istio::TEMPLATES).cloned();
-        return CheckResult::Unknown(MissingFacts::ProxyType {
-            templates: templates.unwrap_or_default(),
-        });
+        return CheckResult::Unknown(unknown_type(facts));
     }
     match facts
         .proxy(Mesh::Istio)
@@ -49,6 +46,14 @@ pub(super) fn sidecar_type(facts: &PodFacts, _: &Policy) -> CheckResult {
             proxy_type: other.to_owned(),
         }),
         None => CheckResult::Holds("its arguments do not set a type".into()),
+    }
+}
+
+/// What lacks to know whether the pod's `istio-proxy` is a sidecar.
+pub(super) fn unknown_type(facts: &PodFacts) -> MissingFacts {
+    let templates = facts.annotations.get(istio::TEMPLATES).cloned();
+    MissingFacts::ProxyType {
+        templates: templates.unwrap_or_default(),
     }
 }
 

@@ -1,6 +1,11 @@
-//! Errors in the text of a label selector.
+//! Errors in label selectors.
 
 use crate::quoted::Quoted;
+
+const KEY_RULE: &str = "expected at most 63 letters, digits, `-`, `_` and `.` that start and end with a \
+                        letter or digit, optionally after a DNS name and `/`";
+const VALUE_RULE: &str = "expected an empty value or at most 63 letters, digits, `-`, `_` and `.` that \
+                          start and end with a letter or digit";
 
 /// Why a text is not a valid label selector. Positions count characters from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +31,7 @@ pub enum LabelSelectorError {
     },
     /// Not a valid label key.
     #[error(
-        "label selector has key {} at position {position}, expected at most 63 letters, digits, `-`, `_` and `.` that start and end with a letter or digit, optionally after a DNS name and `/`",
+        "label selector has key {} at position {position}, {KEY_RULE}",
         Quoted(key)
     )]
     Key {
@@ -37,7 +42,7 @@ pub enum LabelSelectorError {
     },
     /// Not a valid label value.
     #[error(
-        "label selector has value {} at position {position}, expected an empty value or at most 63 letters, digits, `-`, `_` and `.` that start and end with a letter or digit",
+        "label selector has value {} at position {position}, {VALUE_RULE}",
         Quoted(value)
     )]
     Value {
@@ -45,5 +50,44 @@ pub enum LabelSelectorError {
         value: String,
         /// Where it starts.
         position: usize,
+    },
+}
+
+/// Why an object is not a valid label selector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectorObjectError {
+    /// It does not have the fields of a label selector.
+    #[error(transparent)]
+    Fields(#[from] serde_json::Error),
+    /// Not a valid label key.
+    #[error("{} is not a label key: {KEY_RULE}", Quoted(key))]
+    Key {
+        /// The key.
+        key: String,
+    },
+    /// Not a valid label value.
+    #[error(
+        "{} is not a value of label {}: {VALUE_RULE}",
+        Quoted(value),
+        Quoted(key)
+    )]
+    Value {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// An operator that needs values has none.
+    #[error("operator `{operator}` needs at least one of `values`")]
+    NoValues {
+        /// The operator.
+        operator: String,
+    },
+    /// An operator that has no values has some.
+    #[error("operator `{operator}` has `values`: remove them")]
+    Values {
+        /// The operator.
+        operator: String,
     },
 }

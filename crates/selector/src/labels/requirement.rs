@@ -67,11 +67,7 @@ impl fmt::Display for Requirement {
 
 /// Checks that the text is a valid label key, `[prefix/]name`.
 pub(super) fn check_key(key: &str, position: usize) -> Result<(), LabelSelectorError> {
-    let (prefix, name) = match key.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    if !name.is_empty() && is_name(name) && prefix.is_none_or(is_dns_subdomain) {
+    if is_key(key) {
         return Ok(());
     }
     Err(LabelSelectorError::Key {
@@ -82,7 +78,7 @@ pub(super) fn check_key(key: &str, position: usize) -> Result<(), LabelSelectorE
 
 /// Checks that the text is a valid label value.
 pub(super) fn check_value(value: &str, position: usize) -> Result<(), LabelSelectorError> {
-    if is_name(value) {
+    if is_value(value) {
         return Ok(());
     }
     Err(LabelSelectorError::Value {
@@ -110,7 +106,16 @@ fn write_values(
     }
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_key(key: &str) -> bool {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    !name.is_empty() && is_value(name) && prefix.is_none_or(is_dns_subdomain)
+}
+
+/// Whether the text is a valid label value, which may be empty.
+pub(super) fn is_value(text: &str) -> bool {
     let is_alphanumeric = |character: char| character.is_ascii_alphanumeric();
     text.len() <= MAX_LENGTH
         && text

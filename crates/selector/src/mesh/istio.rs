@@ -7,14 +7,16 @@ pub(super) const MARKS: Marks = Marks {
     init: "istio-init",
     validation: "istio-validation",
     validation_failed: 126,
-    domains: &[
-        "inject.istio.io",
-        "istio.io",
-        "sidecar.istio.io",
-        "status.sidecar.istio.io",
-        "traffic.sidecar.istio.io",
-    ],
 };
+
+/// The domains of the annotations that configure a sidecar.
+pub(super) const DOMAINS: &[&str] = &[
+    "inject.istio.io",
+    "istio.io",
+    "sidecar.istio.io",
+    "status.sidecar.istio.io",
+    "traffic.sidecar.istio.io",
+];
 
 /// The container that runs the proxy.
 pub(crate) const PROXY_CONTAINER: &str = "istio-proxy";

@@ -7,8 +7,10 @@ pub(super) const MARKS: Marks = Marks {
     init: "kuma-init",
     validation: "kuma-validation",
     validation_failed: 1,
-    domains: &["kuma.io", "traffic.kuma.io"],
 };
+
+/// The domains of the annotations that configure a sidecar.
+pub(super) const DOMAINS: &[&str] = &["kuma.io", "traffic.kuma.io"];
 
 /// The annotation that the injector adds to each pod that it changes.
 pub(crate) const INJECTED: &str = "kuma.io/sidecar-injected";

@@ -7,5 +7,7 @@ pub(super) const MARKS: Marks = Marks {
     init: "linkerd-init",
     validation: "linkerd-network-validator",
     validation_failed: 95,
-    domains: &["config.linkerd.io", "linkerd.io"],
 };
+
+/// The domains of the annotations that configure a sidecar.
+pub(super) const DOMAINS: &[&str] = &["config.linkerd.io", "linkerd.io"];

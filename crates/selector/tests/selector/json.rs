@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mesh_cni_selector::{
-    ContainerFacts, Mesh, PodFacts, Policy, RestartPolicy, Selection, SelectionMode, conditions,
-    select,
+    ContainerFacts, Mesh, MeshSet, PodFacts, Policy, RestartPolicy, Selection, SelectionMode,
+    conditions, select,
 };
 use proptest::prelude::*;
 
-use crate::support::{INJECT, STATUS, meshed};
+use crate::support::{DATAPLANE_MODE, INJECT, STATUS, meshed};
 
 #[test]
 fn all_keys_but_the_name_have_defaults() {
@@ -156,9 +156,12 @@ fn the_keys() {
 }
 
 fn texts() -> impl Strategy<Value = BTreeMap<String, String>> {
-    let key = prop::sample::select(vec![INJECT, STATUS, "mesh", "other"]).prop_map(str::to_owned);
-    let value = prop::sample::select(vec!["true", "false", "0", "T", "", "maybe", "off"])
+    let key = prop::sample::select(vec![INJECT, STATUS, DATAPLANE_MODE, "mesh", "other"])
         .prop_map(str::to_owned);
+    let value = prop::sample::select(vec![
+        "true", "false", "0", "T", "", "ambient", "none", "off",
+    ])
+    .prop_map(str::to_owned);
     prop::collection::btree_map(key, value, 0..4)
 }
 
@@ -250,13 +253,20 @@ fn facts() -> impl Strategy<Value = PodFacts> {
 fn policies() -> impl Strategy<Value = Policy> {
     let include = prop::option::of(Just("default,kube-*".parse().unwrap()));
     let selector = prop::option::of(Just("mesh=off".parse().unwrap()));
+    let meshes = prop::sample::select(vec![
+        MeshSet::from(Mesh::Istio),
+        MeshSet::from(Mesh::Ambient),
+        MeshSet::from_iter([Mesh::Istio, Mesh::Ambient]),
+    ]);
     (
         prop::sample::select(&SelectionMode::ALL[..]),
         include,
         selector,
+        meshes,
     )
         .prop_map(
-            |(mode, include_namespaces, exclude_namespace_selector)| Policy {
+            |(mode, include_namespaces, exclude_namespace_selector, meshes)| Policy {
+                meshes,
                 selection: mode,
                 include_namespaces,
                 exclude_namespace_selector,
@@ -283,6 +293,7 @@ proptest! {
                 prop_assert_eq!(failed, None);
                 prop_assert_eq!(Some(sidecar), facts.proxy(Mesh::Istio).map(|proxy| proxy.kind));
             }
+            Ok(Selection::Enrol) => prop_assert_eq!(failed, None),
             Ok(Selection::Skip(reason)) => prop_assert_eq!(failed, Some(reason.to_string())),
             Err(missing) => prop_assert_eq!(failed, Some(missing.to_string())),
         }

@@ -4,6 +4,7 @@
     reason = "tests fail on an unexpected `None` or `Err`"
 )]
 
+mod ambient;
 mod json;
 mod kuma;
 mod labels;

@@ -148,7 +148,8 @@ fn unknown_namespace_labels_are_an_error_and_never_a_skip() {
     assert_eq!(
         missing,
         SelectError::MissingFacts(MissingFacts::NamespaceLabels {
-            namespace: "default".into()
+            namespace: "default".into(),
+            field: "exclude_namespace_selector",
         })
     );
 

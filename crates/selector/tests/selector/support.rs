@@ -8,6 +8,7 @@ use mesh_cni_selector::{
 use mesh_cni_selector::{conditions, select};
 
 pub(crate) const INJECT: &str = "sidecar.istio.io/inject";
+pub(crate) const DATAPLANE_MODE: &str = "istio.io/dataplane-mode";
 pub(crate) const STATUS: &str = "sidecar.istio.io/status";
 
 /// The files in `tests/manifests` and their contents.
@@ -95,7 +96,7 @@ pub(crate) fn policy(mode: SelectionMode) -> Policy {
     }
 }
 
-/// The reason code or `redirect`, after checking that the conditions agree.
+/// The reason code, `redirect` or `enrol`, after checking that the conditions agree.
 #[track_caller]
 pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
     let selection = select(facts, policy).unwrap();
@@ -106,6 +107,10 @@ pub(crate) fn code(facts: &PodFacts, policy: &Policy) -> &'static str {
         Selection::Redirect { .. } => {
             assert_eq!(failed, None);
             "redirect"
+        }
+        Selection::Enrol => {
+            assert_eq!(failed, None);
+            "enrol"
         }
         Selection::Skip(reason) => {
             assert_eq!(failed.unwrap().fact, reason.to_string());

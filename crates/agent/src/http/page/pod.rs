@@ -16,7 +16,7 @@ pub(crate) fn page(pod: &Pod, conf: &MeshConf, live: &LiveRules) -> Markup {
     let decision = decide(pod, conf);
     let (word, reason) = describe(&decision);
     let (expected, warnings) = match decision {
-        Ok(Decision::Redirect(redirection)) => {
+        Ok(Decision::Redirect(redirection) | Decision::Enrol(redirection)) => {
             let warnings = redirection.warnings.clone();
             (ExpectedRules::of(*redirection), warnings)
         }

@@ -85,7 +85,9 @@ fn simulate(query: &WalkQuery, pod: Option<&Pod>, conf: &MeshConf) -> Result<Str
         .map_err(|error| format!("packet: {}", error_chain(&error)))?;
     let pod = pod.ok_or_else(|| format!("this node has no pod `{}`", query.pod))?;
     let (mesh, rule_sets) = match decide(pod, conf)? {
-        Decision::Redirect(redirection) => (redirection.interception.mesh(), redirection.rule_sets),
+        Decision::Redirect(redirection) | Decision::Enrol(redirection) => {
+            (redirection.interception.mesh(), redirection.rule_sets)
+        }
         Decision::Skip(reason) => return Err(format!("the pod gets no rules: {reason}")),
         Decision::OwnPod => {
             return Err("the pod gets no rules: it is the agent's own pod".to_owned());

@@ -46,7 +46,8 @@ pub(super) fn judge(observed: &ObservedAfter) -> Vec<Finding> {
 impl Known {
     fn add_list(&mut self, list: &PodList) {
         let needs_rules = |pod: &&ListedPod| {
-            pod.decision == PodDecision::Redirect && matches!(&*pod.phase, "Running" | "")
+            matches!(pod.decision, PodDecision::Redirect | PodDecision::Enrol)
+                && matches!(&*pod.phase, "Running" | "")
         };
         for pod in list.pods.iter().filter(needs_rules) {
             let name = format!("{}/{}", pod.namespace, pod.name);
