@@ -68,12 +68,6 @@ impl SeqPacket {
         Ok(Self(accept_with(&self.0, SocketFlags::CLOEXEC)?))
     }
 
-    /// Makes every operation fail with `WouldBlock` instead of waiting.
-    pub fn set_nonblocking(&self) -> io::Result<()> {
-        rustix::io::ioctl_fionbio(&self.0, true)?;
-        Ok(())
-    }
-
     /// Limits how long [`accept`](Self::accept) and [`receive`](Self::receive) wait.
     pub fn set_timeout(&self, timeout: Duration) -> io::Result<()> {
         sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, Some(timeout))?;
@@ -82,34 +76,46 @@ impl SeqPacket {
 
     /// Sends a datagram.
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        Datagram::send(self.as_fd(), bytes, descriptors)
+    }
+
+    /// Receives a datagram with a buffer of that size; `None` at the end of the connection.
+    pub fn receive(&self, size: usize) -> io::Result<Option<Datagram>> {
+        Datagram::receive(self.as_fd(), size)
+    }
+}
+
+impl Datagram {
+    /// Sends a datagram over that socket, for event loops that own it.
+    pub fn send(
+        socket: BorrowedFd<'_>,
+        bytes: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(descriptors));
         }
-        sendmsg(
-            &self.0,
-            &[IoSlice::new(bytes)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
+        let parts = [IoSlice::new(bytes)];
+        sendmsg(socket, &parts, &mut control, SendFlags::NOSIGNAL)?;
         Ok(())
     }
 
-    /// Receives a datagram with a buffer of that size; `None` at the end of the connection.
-    pub fn receive(&self, size: usize) -> io::Result<Option<Datagram>> {
+    /// Receives a datagram of that socket with a buffer of that size; `None` at the end of the connection.
+    pub fn receive(socket: BorrowedFd<'_>, size: usize) -> io::Result<Option<Self>> {
         let mut bytes = vec![0; size];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut bytes)];
-        let received = recvmsg(&self.0, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        let received = recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
         let descriptors = control.drain().flat_map(|message| match message {
             RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
             _ => Vec::new(),
         });
         let descriptors = descriptors.collect();
         bytes.truncate(received.bytes);
-        Ok((received.bytes > 0).then_some(Datagram {
+        Ok((received.bytes > 0).then_some(Self {
             bytes,
             descriptors,
             is_truncated: received
@@ -122,5 +128,11 @@ impl SeqPacket {
 impl AsFd for SeqPacket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl From<SeqPacket> for OwnedFd {
+    fn from(socket: SeqPacket) -> Self {
+        socket.0
     }
 }

@@ -150,6 +150,19 @@ impl Api {
         self.change(request).await
     }
 
+    /// Changes an object as [`merge`](Self::merge) does, with the rights to its status.
+    pub async fn merge_status(
+        &self,
+        path: &str,
+        name: &str,
+        change: &Value,
+    ) -> Result<(), ApiError> {
+        let params = PatchParams::default();
+        let change = Patch::Merge(change);
+        let request = Request::new(path).patch_subresource("status", name, &params, &change);
+        self.change(request).await
+    }
+
     /// Deletes an object with its grace period. If it does not match the preconditions, the API server
     /// returns 409.
     pub async fn delete(

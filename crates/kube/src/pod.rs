@@ -16,8 +16,11 @@ use crate::pod_fields::POD;
 /// has about 6 KiB.
 const MAX_FACTS_BYTES: usize = 32 << 10;
 
-/// The most that is kept of the second UID of a static pod, in bytes.
-const MAX_UID: usize = 253;
+/// The most that is kept of the second UID of a static pod, and of other names, in bytes.
+const MAX_NAME: usize = 253;
+
+/// The annotation of pods that ztunnel serves.
+const REDIRECTION: &str = "ambient.istio.io/redirection";
 
 /// Namespace and name of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +43,10 @@ pub struct Pod {
     pub facts: Result<PodFacts, PodError>,
     /// The second UID of a static pod, by which the kubelet and the container runtime know it.
     pub static_uid: Option<String>,
+    /// `spec.serviceAccountName`; empty if it is not set.
+    pub service_account: String,
+    /// The annotation `ambient.istio.io/redirection`, which an agent writes.
+    pub redirection: Option<String>,
     /// Whether it is being deleted: `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Whether it has a controller, which replaces it when it is deleted.
@@ -118,8 +125,10 @@ impl Pod {
         Ok(Self {
             name,
             uid: metadata("uid").ok_or("a pod without `metadata.uid`")?,
-            static_uid: static_uid.map(|uid| truncated(uid, MAX_UID).to_owned()),
+            static_uid: static_uid.map(|uid| truncated(uid, MAX_NAME).to_owned()),
             facts: facts.map_err(PodError::from),
+            service_account: limited(&object["spec"]["serviceAccountName"]).unwrap_or_default(),
+            redirection: limited(&object["metadata"]["annotations"][REDIRECTION]),
             deleting: !object["metadata"]["deletionTimestamp"].is_null(),
             controlled: is_controlled(&object["metadata"]),
             phase: status.phase,
@@ -187,6 +196,11 @@ impl fmt::Display for PodName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
+}
+
+/// A name, and of a text that is too long for one the beginning.
+fn limited(value: &Value) -> Option<String> {
+    Some(truncated(value.as_str()?, MAX_NAME).to_owned())
 }
 
 /// Whether one of `ownerReferences` is a controller.

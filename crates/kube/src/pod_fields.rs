@@ -24,6 +24,7 @@ const SPEC: Keep = Keep::Fields(&[
     ("nodeName", &Keep::All),
     ("hostNetwork", &Keep::All),
     ("hostUsers", &Keep::All),
+    ("serviceAccountName", &Keep::All),
     ("securityContext", &USERS),
     ("containers", &Keep::Items(&CONTAINER)),
     ("initContainers", &Keep::Items(&CONTAINER)),
