@@ -56,6 +56,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "mesh-cni-rules",
             "mesh-cni-selector",
             "mesh-cni-text",
+            "mesh-cni-zds",
         ],
     ),
     (

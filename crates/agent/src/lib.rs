@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ambient;
 mod decide;
 mod http;
 mod install;
@@ -39,6 +40,7 @@ use mesh_cni_installer::error_chain;
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub use ambient::AmbientSettings;
 pub use http::limits::{Limits, Places};
 pub use http::socket::ListenError;
 pub use kube::lookup::FactsError;

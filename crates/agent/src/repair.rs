@@ -33,7 +33,7 @@ use crate::readiness::Readiness;
 use action::ActionResult;
 pub(crate) use counters::RepairCounters;
 use mesh_cni_kube::pod::{Pod, PodError};
-pub(crate) use namespaces::PodNamespaces;
+pub(crate) use namespaces::{PodNamespaces, netns_remedy};
 use queue::{Due, Queue};
 
 /// When a pod is checked again if the labels of its namespace are not known or the node is not ready.
@@ -393,7 +393,7 @@ impl Repairer {
     }
 }
 
-async fn until(moment: Option<Instant>) {
+pub(crate) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,

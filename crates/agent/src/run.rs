@@ -27,7 +27,7 @@ use crate::repair::{PodNamespaces, RepairCounters, RepairSettings, Repairer};
 use crate::reported::ReportedPods;
 use crate::settings::ServiceSettings;
 use crate::watch_progress::WatchKind;
-use crate::{error_chain, install, log, shutdown, taint, warnings};
+use crate::{ambient, error_chain, install, log, shutdown, taint, warnings};
 use mesh_cni_kube::api::Api;
 use mesh_cni_kube::namespace::Namespace;
 use mesh_cni_kube::pod::Pod;
@@ -45,6 +45,9 @@ pub enum ServiceError {
     /// The socket cannot be created, or belongs to another agent.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The directory of the pods in ambient mode cannot be created.
+    #[error("cannot create the directory `ambient` in the run directory")]
+    Records(#[source] std::io::Error),
 }
 
 impl ServiceError {
@@ -56,7 +59,7 @@ impl ServiceError {
                 "stop the other agent, or use another --cni-agent-run-dir"
             }
             Self::Listen(ListenError::NotASocket(_)) => "remove the file",
-            Self::Listen(ListenError::Io { .. }) => {
+            Self::Listen(ListenError::Io { .. }) | Self::Records(_) => {
                 "run as a user who may write there, on a file system that is not read-only"
             }
         }
@@ -107,6 +110,11 @@ async fn serve(
     if let Some(repairer) = repairer(&settings, &agent) {
         tasks.spawn(repairer.run());
     }
+    if let Some(ambient) = settings.ambient.clone() {
+        let backend = repair_backend(settings.conf.backend);
+        let server = ambient::Server::new(ambient, &settings.run_dir, &agent, backend);
+        tasks.spawn(server.map_err(ServiceError::Records)?.run());
+    }
     if let Some(key) = settings.taint {
         tasks.spawn(taint::keep_removed(key, Arc::clone(&agent)));
     }
@@ -130,10 +138,12 @@ async fn serve(
     Ok(())
 }
 
-/// Whether the plugin requests pods from this agent, or repair needs them.
+/// Whether the plugin requests pods from this agent, or repair or ambient mode needs them.
 fn needs_pods(settings: &ServiceSettings) -> bool {
     let source = settings.conf.pod_source;
-    matches!(source, PodSourceName::Agent | PodSourceName::Auto) || settings.repair.is_some()
+    matches!(source, PodSourceName::Agent | PodSourceName::Auto)
+        || settings.repair.is_some()
+        || settings.ambient.is_some()
 }
 
 fn repairer(settings: &ServiceSettings, agent: &Agent) -> Option<Repairer> {

@@ -7,6 +7,7 @@ use mesh_cni_installer::Settings;
 use mesh_cni_kube::access::ApiAccess;
 use mesh_cni_plan::MeshConf;
 
+use crate::ambient::AmbientSettings;
 use crate::http::limits::Limits;
 use crate::log::LogFormat;
 use crate::repair::RepairSettings;
@@ -36,6 +37,8 @@ pub struct ServiceSettings {
     pub proc: PathBuf,
     /// How to repair pods that started without rules; `None` disables it.
     pub repair: Option<RepairSettings>,
+    /// How to serve pods in ambient mode; `None` disables it.
+    pub ambient: Option<AmbientSettings>,
     /// The key of the taint to remove from the node when the agent is ready.
     pub taint: Option<String>,
     /// The limits of the socket and the ports.
@@ -57,6 +60,7 @@ impl ServiceSettings {
             log_format: LogFormat::Text,
             proc: PathBuf::from("/proc"),
             repair: None,
+            ambient: None,
             taint: None,
             limits: Limits::default(),
         }

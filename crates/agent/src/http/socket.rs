@@ -86,7 +86,7 @@ impl Socket {
         create_directory(run_dir, &path)?;
         refuse_other_file(&path)?;
         let lock = claim(run_dir, &path)?;
-        let (listener, file) = bind(run_dir, &path)?;
+        let (listener, file) = bind(&path)?;
         let run_dir = run_dir.to_owned();
         Ok(Self {
             run_dir,
@@ -175,7 +175,7 @@ impl Socket {
             self.lock = lock.ok_or_else(|| ListenError::TakenOver(self.path.clone()))?;
         }
         refuse_other_file(&self.path)?;
-        (self.listener, self.file) = bind(&self.run_dir, &self.path)?;
+        (self.listener, self.file) = bind(&self.path)?;
         Ok(())
     }
 }
@@ -252,11 +252,23 @@ fn answers(socket: &Path) -> bool {
         .is_ok()
 }
 
-/// A socket at the path, and the device and inode of its file.
+fn bind(path: &Path) -> Result<(UnixListener, (u64, u64)), ListenError> {
+    bind_privately(path, |path| {
+        let listener = UnixListener::bind(path)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    })
+}
+
+/// A socket at the path, and the device and inode of its file. The directory is created if it does not
+/// exist.
 ///
 /// It is bound and gets its mode in a new private directory, and is then moved to its path. So no other
 /// user can open it at any time, and the path always leads to a socket, the old or the new one.
-fn bind(run_dir: &Path, path: &Path) -> Result<(UnixListener, (u64, u64)), ListenError> {
+pub(crate) fn bind_privately<L>(
+    path: &Path,
+    bind: impl FnOnce(&Path) -> io::Result<L>,
+) -> Result<(L, (u64, u64)), ListenError> {
     let failed = |action| {
         move |source| ListenError::Io {
             path: path.to_owned(),
@@ -264,17 +276,17 @@ fn bind(run_dir: &Path, path: &Path) -> Result<(UnixListener, (u64, u64)), Liste
             source,
         }
     };
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    create_directory(directory, path)?;
+    refuse_other_file(path)?;
     let private = tempfile::Builder::new()
         .prefix(".agent")
         .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(run_dir)
+        .tempdir_in(directory)
         .map_err(failed("create a directory next to it"))?;
     let fresh = private.path().join(SOCKET_FILE);
-    let listener = UnixListener::bind(&fresh).map_err(failed("bind"))?;
+    let listener = bind(&fresh).map_err(failed("bind"))?;
     fs::set_permissions(&fresh, Permissions::from_mode(MODE)).map_err(failed("set its mode"))?;
-    listener
-        .set_nonblocking(true)
-        .map_err(failed("set it up"))?;
     let file = fs::symlink_metadata(&fresh).map_err(failed("read its file"))?;
     fs::rename(&fresh, path).map_err(failed("move it to its path"))?;
     Ok((listener, (file.dev(), file.ino())))

@@ -22,6 +22,8 @@ pub struct PodStore {
     /// Notifies waiting requests of each event.
     events: watch::Sender<()>,
     changes: broadcast::Sender<Arc<Changes>>,
+    /// Notifies subscribers of each event about a namespace.
+    namespace_events: watch::Sender<()>,
 }
 
 /// The changes since the subscription, starting with every pod.
@@ -40,6 +42,7 @@ impl PodStore {
             pods: Mutex::new(pods),
             events: watch::Sender::new(()),
             changes: broadcast::Sender::new(BACKLOG),
+            namespace_events: watch::Sender::new(()),
         }
     }
 
@@ -57,6 +60,7 @@ impl PodStore {
     pub fn apply_namespace(&self, event: WatchEvent<Namespace>) {
         self.pods().apply_namespace(event);
         self.events.send_replace(());
+        self.namespace_events.send_replace(());
     }
 
     /// Finds a pod.
@@ -162,6 +166,11 @@ impl PodStore {
             changes: self.changes.subscribe(),
             restart: true,
         }
+    }
+
+    /// Receives a notification of each event about a namespace.
+    pub(crate) fn namespace_events(&self) -> watch::Receiver<()> {
+        self.namespace_events.subscribe()
     }
 
     async fn retry_on_events<T>(

@@ -71,7 +71,7 @@ impl NamespaceError {
 const AS_ROOT: &str = "run the agent as root, with CAP_SYS_ADMIN";
 const WITH_PLUGIN: &str = "delete the pod, so that it starts with the plugin";
 
-fn netns_remedy(error: &PodNetnsError) -> &'static str {
+pub(crate) fn netns_remedy(error: &PodNetnsError) -> &'static str {
     match error {
         PodNetnsError::Process(ProcessError::NotFound) => {
             "the agent retries when its containers start; if this happens to every pod, mount the \
@@ -116,6 +116,11 @@ impl PodNamespaces {
     /// Whether one of these processes is the pod's.
     pub(crate) fn is_visible(&self, processes: &ProcessTable, pod: &Pod) -> bool {
         pod_netns::is_visible(processes, pod, &self.store)
+    }
+
+    /// Opens the network namespace of the pod.
+    pub(crate) fn open(&self, processes: &ProcessTable, pod: &Pod) -> Result<NetNs, PodNetnsError> {
+        pod_netns::open(processes, pod, &self.store)
     }
 
     /// The live rules of a pod, or in one sentence why they cannot be read.

@@ -1,5 +1,6 @@
 //! The commands and their flags, and the settings that they define.
 
+mod ambient;
 mod entry;
 mod kubeconfig;
 mod mode;

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use mesh_cni_agent::{ApiAccess, LogFormat, ServiceSettings};
 
 use super::InstallationFlags;
+use super::ambient::AmbientFlags;
 use super::repair::RepairFlags;
 use crate::failure::Failure;
 
@@ -30,6 +31,8 @@ pub(crate) struct Run {
     service: ServiceFlags,
     #[command(flatten)]
     repair: RepairFlags,
+    #[command(flatten)]
+    ambient: AmbientFlags,
 }
 
 #[derive(Args)]
@@ -114,6 +117,7 @@ impl Run {
         settings.proc.clone_from(&flags.proc_dir);
         settings.taint.clone_from(&flags.taint);
         settings.repair = self.repair.settings()?;
+        settings.ambient = self.ambient.settings();
         Ok(settings)
     }
 }
