@@ -154,6 +154,7 @@ bench: ## run the benchmarks (needs root)
 	$(CARGO) bench $(CARGOFLAGS) --workspace --bench '*' -- $(BENCH_ARGS)
 	scripts/program mesh-cni $(TARGET_DIR)/release/mesh-cni
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-add
+	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-datapath
 	$(CARGO) build $(CARGOFLAGS) --release -p mesh-cni-agent --bin mesh-cni-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent
 	$(CARGO) run $(CARGOFLAGS) $(AS_ROOT) --release -p mesh-cni-tests --bin bench-agent-memory

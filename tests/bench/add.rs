@@ -1,6 +1,5 @@
 //! A whole ADD against the floor: the same rules by `nsenter … iptables-nft-restore`; and against
-//! the limit: a program that sends the same batch from memory. Then a burst of ADDs, and what the
-//! rules cost a connection.
+//! the limit: a program that sends the same batch from memory. Then a burst of ADDs.
 //!
 //! Each run gets a fresh network namespace. The candidates take turns, so that other load affects
 //! all of them alike. Prints medians and ratios, and asserts nothing about time.
@@ -12,7 +11,6 @@ mod agent_socket;
 mod binary;
 mod burst;
 mod c_program;
-mod connections;
 mod limit;
 mod measure;
 mod table;
@@ -60,8 +58,6 @@ fn main() {
     println!("{}", table::table(names, &samples, REFERENCES));
     println!("{}", binary::binary(&mesh_cni()));
     println!("{}", burst::burst(&pods.agent.conf.to_string()));
-    println!("a new connection, by the length of the list of excluded ports\n");
-    print!("{}", connections::connections(runs));
 }
 
 /// The rows that others are compared with, by their place in [`candidates`].

@@ -68,11 +68,9 @@ fn main() {
     }
     let (wall, after) = (start.elapsed(), Figures::of(started.agent.pid()));
     println!(
-        "{CHANGES} changes a second for {:.0} s: {:.2} % of a core; {} KiB resident, {} KiB at most",
+        "{CHANGES} changes a second for {:.0} s: {:.2} % of a core; {after}",
         wall.as_secs_f64(),
         after.cpu.saturating_sub(before.cpu).as_secs_f64() / wall.as_secs_f64() * 100.0,
-        after.resident_kib,
-        after.peak_kib,
     );
     println!("\na whole ADD, {RUNS} runs each, taking turns\n");
     print!("{}", adds(&started));

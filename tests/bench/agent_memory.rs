@@ -95,9 +95,7 @@ fn report(agent: &Agent, group: &MemoryGroup, when: &str) {
     assert_eq!(group.killed(), 0, "{}", agent.client().log());
     let figures = Figures::of(agent.pid());
     println!(
-        "{when}: {} KiB resident, {} KiB at most; with files {} KiB, {} KiB at most; {:.1} s of CPU",
-        figures.resident_kib,
-        figures.peak_kib,
+        "{when}: {figures}; control group {} KiB, {} KiB at most; {:.1} s of CPU",
         group.current_kib(),
         group.peak_kib(),
         figures.cpu.as_secs_f64(),

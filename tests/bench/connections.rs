@@ -1,11 +1,13 @@
-//! What the rules cost a new connection, by the length of the list of excluded ports.
+//! What the rules cost a new connection, by the length of the list of excluded ports, and what they cost
+//! a connection that is open.
 //!
 //! Connections over the loopback interface of the benchmark's own namespaces, each accepted and reset
 //! at once. Back ends and lengths take turns.
 
-use std::fmt::Write as _;
-use std::io;
+use std::fmt::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mesh_cni_netfilter::RuleSet;
@@ -19,6 +21,11 @@ const LENGTHS: [u16; 3] = [10, 100, 1_000];
 const BACKENDS: [Backend; 2] = [Backend::Netlink, Backend::NftNative];
 /// The listener's port, which no list contains.
 const PORT: u16 = 9_080;
+/// How many bytes an open connection sends per measurement, and in which pieces.
+const BYTES: usize = 32 << 20;
+const PIECE: usize = 64 << 10;
+/// How often an open connection sends a byte and receives one per measurement.
+const ROUND_TRIPS: u32 = 1_000;
 /// The number of connections per measurement.
 const CONNECTIONS: u32 = 100;
 
@@ -26,6 +33,8 @@ const CONNECTIONS: u32 = 100;
 struct Place {
     netns: NetNs,
     rounds: Vec<Duration>,
+    /// Of an open connection, the time to send all bytes, and the time of the round trips.
+    open: Vec<[Duration; 2]>,
 }
 
 /// The table after that many rounds.
@@ -66,8 +75,11 @@ impl Place {
             let rules = std::slice::from_ref(rules);
             apply(&netns, &none, choice, Mesh::Istio, rules).expect("the rules can be applied");
         }
-        let rounds = Vec::new();
-        Self { netns, rounds }
+        Self {
+            netns,
+            rounds: Vec::new(),
+            open: Vec::new(),
+        }
     }
 
     fn measure(&mut self) {
@@ -75,13 +87,25 @@ impl Place {
         let measured = measured.expect("the namespace can be entered");
         self.rounds
             .push(measured.expect("loopback connections work"));
+        let measured = self.netns.run(open_connection);
+        let measured = measured.expect("the namespace can be entered");
+        self.open.push(measured.expect("loopback connections work"));
     }
 
-    /// Microseconds for one connection.
-    fn median(&self) -> f64 {
-        let mut rounds = self.rounds.clone();
-        rounds.sort();
-        rounds[rounds.len() / 2].as_secs_f64() * 1e6 / f64::from(CONNECTIONS)
+    /// Of an open connection, GiB in a second, and microseconds of a round trip.
+    fn open(&self) -> [f64; 2] {
+        let fastest = |which: usize| {
+            let times = self.open.iter().map(|times| times[which]);
+            times.min().unwrap_or_default().as_secs_f64()
+        };
+        let gib = f64::from(u32::try_from(BYTES >> 20).unwrap_or(u32::MAX)) / 1024.0;
+        [gib / fastest(0), fastest(1) * 1e6 / f64::from(ROUND_TRIPS)]
+    }
+
+    /// Microseconds for one connection, in the fastest round: other work only adds time.
+    fn fastest(&self) -> f64 {
+        let fastest = self.rounds.iter().min().copied().unwrap_or_default();
+        fastest.as_secs_f64() * 1e6 / f64::from(CONNECTIONS)
     }
 }
 
@@ -105,22 +129,78 @@ fn round() -> io::Result<Duration> {
     Ok(whole)
 }
 
-fn table(bare: &Place, places: &[Vec<Place>]) -> String {
-    let without = bare.median();
-    let mut text = format!("{:<38}", "");
-    for length in LENGTHS {
-        write!(text, " {:>14}", format!("{length} ports"))
-            .expect("writing to a string cannot fail");
-    }
-    writeln!(text).expect("writing to a string cannot fail");
-    for (backend, places) in BACKENDS.into_iter().zip(places) {
-        write!(text, "{:<38}", backend.as_str()).expect("writing to a string cannot fail");
-        for place in places {
-            let more = place.median() - without;
-            write!(text, " {:>14}", format!("{more:.2} µs"))
-                .expect("writing to a string cannot fail");
+/// On one connection, the time to send the bytes, and the time of the round trips.
+fn open_connection() -> io::Result<[Duration; 2]> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, PORT))?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let answers = thread::spawn(move || -> io::Result<()> {
+        let mut piece = vec![0; PIECE];
+        for _ in 0..BYTES / PIECE {
+            server.read_exact(&mut piece)?;
         }
-        writeln!(text).expect("writing to a string cannot fail");
+        server.write_all(&[0])?;
+        for _ in 0..ROUND_TRIPS {
+            server.read_exact(&mut [0])?;
+            server.write_all(&[0])?;
+        }
+        Ok(())
+    });
+    let (start, piece) = (Instant::now(), vec![0; PIECE]);
+    for _ in 0..BYTES / PIECE {
+        client.write_all(&piece)?;
     }
-    text + &format!("(more than the {without:.2} µs that a connection takes without rules)\n")
+    client.read_exact(&mut [0])?;
+    let all_bytes = start.elapsed();
+    let start = Instant::now();
+    for _ in 0..ROUND_TRIPS {
+        client.write_all(&[0])?;
+        client.read_exact(&mut [0])?;
+    }
+    let round_trips = start.elapsed();
+    answers
+        .join()
+        .unwrap_or_else(|_panic| Err(io::Error::other("the thread that answers panicked")))?;
+    Ok([all_bytes, round_trips])
+}
+
+fn table(bare: &Place, places: &[Vec<Place>]) -> String {
+    let mut text = String::new();
+    let mut add = |part: fmt::Arguments<'_>| {
+        text.write_fmt(part)
+            .expect("writing to a string cannot fail");
+    };
+    let without = bare.fastest();
+    add(format_args!("{:<38}", "a new connection"));
+    for length in LENGTHS {
+        add(format_args!(" {:>14}", format!("{length} ports")));
+    }
+    for (backend, places) in BACKENDS.into_iter().zip(places) {
+        add(format_args!("\n{:<38}", backend.as_str()));
+        for place in places {
+            let more = place.fastest() - without;
+            add(format_args!(" {:>14}", format!("{more:.2} µs")));
+        }
+    }
+    add(format_args!(
+        "\n(more than the {without:.2} µs that a connection takes without rules)\n\n"
+    ));
+    add(format_args!(
+        "{:<38} {:>14} {:>14}\n",
+        "a connection that is open", "GiB/s", "round trip"
+    ));
+    let longest = BACKENDS
+        .into_iter()
+        .zip(places)
+        .filter_map(|(backend, places)| Some((backend.as_str(), places.last()?)));
+    for (name, place) in [("without rules", bare)].into_iter().chain(longest) {
+        let [throughput, round_trip] = place.open();
+        let round_trip = format!("{round_trip:.2} µs");
+        add(format_args!(
+            "{name:<38} {throughput:>14.2} {round_trip:>14}\n"
+        ));
+    }
+    text
 }

@@ -1,6 +1,6 @@
 //! What a fleet of agents costs a real API server: all start at once, an hour of new and deleted pods
 //! in a short time, and a restart of the API server. Beside it the same for plugins that ask the API
-//! server in each ADD, and for lists from etcd.
+//! server in each ADD, and for lists in pages.
 //!
 //! `NODES` agents run, one process for each node, `PODS` pods exist, and `ADDS` pods are created and
 //! deleted. Prints measurements, and asserts nothing about time.
@@ -29,7 +29,7 @@ use meter::Meter;
 /// How long the API server is measured when nothing happens.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// The size of a page of a list from etcd.
+/// The size of a page of a list.
 const PAGE_SIZE: u32 = 50;
 
 fn main() {
@@ -48,7 +48,7 @@ fn main() {
     meter.measure_idle(&api, settled);
     meter.row(&api, "idle, without agents", settled);
     let list = |source: &ListSource| load.list_on_each_node(source);
-    meter.row(&api, "a list of each node from etcd", || {
+    meter.row(&api, "a list of each node in pages", || {
         list(&ListSource::Pages(PAGE_SIZE));
     });
     meter.row(&api, "a list of each node from the cache", || {

@@ -1,7 +1,7 @@
 //! CPU time and memory of a running process, from `/proc`.
 
-use std::fs;
 use std::time::Duration;
+use std::{fmt, fs};
 
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
@@ -10,6 +10,11 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 pub(crate) struct Figures {
     pub(crate) cpu: Duration,
     pub(crate) resident_kib: u64,
+    /// Of the resident memory, what no file has: heap, stacks, changed pages of the program.
+    anonymous_kib: u64,
+    /// Of the resident memory, unchanged pages of the program. All processes of a file share them, and the
+    /// kernel can drop them.
+    file_kib: u64,
     pub(crate) peak_kib: u64,
 }
 
@@ -28,8 +33,22 @@ impl Figures {
         Self {
             cpu: cpu(&read("stat")),
             resident_kib: kib("VmRSS"),
+            anonymous_kib: kib("RssAnon"),
+            file_kib: kib("RssFile"),
             peak_kib: kib("VmHWM"),
         }
+    }
+}
+
+/// Its memory.
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (resident, peak) = (self.resident_kib, self.peak_kib);
+        let (anonymous, file) = (self.anonymous_kib, self.file_kib);
+        write!(
+            f,
+            "{resident} KiB resident ({anonymous} anonymous, {file} file-backed), {peak} KiB at most"
+        )
     }
 }
 

@@ -56,6 +56,8 @@ impl Load {
 
     /// Creates, changes and deletes that many pods.
     pub(crate) fn churn(&self, count: usize) {
+        // Its connections may end in an API server that no longer runs.
+        self.admin.reconnect();
         self.each(count, |load, number| {
             let (api, pod) = (Arc::clone(&load.admin), load.pod("job", number));
             async move {

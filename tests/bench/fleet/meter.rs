@@ -64,7 +64,7 @@ impl Meter {
         self.print(name, before, api, counters);
     }
 
-    /// Measures a phase that began with the start of the API server, which is ready.
+    /// Measures a phase that began with the start of the API server, which is ready now.
     pub(crate) fn row_of_new_server(
         &self,
         api: &KubeApi,
