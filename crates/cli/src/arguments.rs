@@ -112,7 +112,8 @@ pub(crate) enum Command {
     ///
     /// Creates two pods in their own network namespaces, calls the reference plugin bridge and then
     /// mesh-cni as a container runtime does, sends real requests, and compares the rules with the
-    /// documented dump. Removes everything afterwards. Needs root. Exit code 1: a check failed.
+    /// documented dump; with --mesh linkerd and --mesh kuma with the rules of the pod's settings, as the
+    /// mesh's own program writes them. Removes everything afterwards. Needs root. Exit code 1: a check failed.
     #[command(after_help = "Example: sudo mesh-cnictl demo --keep")]
     Demo(DemoArguments),
     /// Show the state of this node: kernel, back ends, the choice of `auto`, plugin, agent
@@ -260,6 +261,9 @@ pub(crate) struct ProcDir {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArguments {
+    /// Mesh of the sidecar and of the rules
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) mesh: DemoMesh,
     /// Leave the pods running, for experiments
     #[arg(long)]
     pub(crate) keep: bool,
@@ -272,6 +276,18 @@ pub(crate) struct DemoArguments {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+/// The meshes whose sidecars the demo can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoMesh {
+    /// Istio, with the documented dump of ASM
+    #[default]
+    Istio,
+    /// Linkerd
+    Linkerd,
+    /// Kuma
+    Kuma,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod report;
 mod requests;
 mod runtime;
 mod sandbox;
+mod sidecar;
 mod steps;
 mod tools;
 mod wait;
@@ -22,6 +23,7 @@ use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use error::DemoError;
 use report::Report;
+use sidecar::Sidecar;
 use tools::Tools;
 use wait::Interrupt;
 
@@ -52,7 +54,8 @@ fn run_steps(
         keep::refuse_second()?;
     }
     let mut report = Report::new(console, arguments.output);
-    steps::run(&tools, arguments.keep, &mut report, interrupt)?;
+    let sidecar = Sidecar::of(arguments.mesh);
+    steps::run(&tools, sidecar, arguments.keep, &mut report, interrupt)?;
     report.finish()?;
     Ok(if report.as_expected() {
         Exit::Done

@@ -6,7 +6,7 @@ use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netfilter::{Listing, RuleSet, only_ours};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
-use mesh_cni_rules::istio::OWNERSHIP;
+use mesh_cni_rules::{Mesh, ownership};
 use nix::unistd::Pid;
 
 use super::error::DemoError;
@@ -71,25 +71,29 @@ pub(crate) fn print(
 }
 
 /// Lists the same table ourselves, with counters; none without rules of ours.
-pub(crate) fn listing(netns: &NetNs, tools: &Tools) -> Result<Option<Listing>, DemoError> {
+pub(crate) fn listing(
+    netns: &NetNs,
+    tools: &Tools,
+    mesh: Mesh,
+) -> Result<Option<Listing>, DemoError> {
     let xtables = Xtables::search(Some(&tools.path));
     let found = read(netns, &xtables, BackendChoice::Auto, &[Family::V4])?;
     let ours = found.rule_sets.first().filter(|rules| {
-        let nat = only_ours(rules, &OWNERSHIP);
+        let nat = only_ours(rules, ownership(mesh));
         !nat.tables.is_empty()
     });
-    Ok(ours.map(|rules| Listing::of(rules, TableName::Nat, &OWNERSHIP)))
+    Ok(ours.map(|rules| of(rules, mesh)))
 }
 
-/// The listing without rules of ours.
-pub(crate) fn empty() -> Listing {
-    Listing::of(&RuleSet::new(Family::V4), TableName::Nat, &OWNERSHIP)
+/// The listing of the nat table.
+pub(crate) fn of(rules: &RuleSet, mesh: Mesh) -> Listing {
+    Listing::of(rules, TableName::Nat, ownership(mesh))
 }
 
-/// The first line that differs from the documented dump: found and wanted.
-pub(crate) fn difference(listing: Listing) -> Option<(String, String)> {
-    let found = normalize(listing).print(Layout::Folded);
-    let wanted = documented().print(Layout::Folded);
+/// The first line that differs from the wanted listing: found and wanted.
+pub(crate) fn difference(listing: Listing, wanted: &Listing) -> Option<(String, String)> {
+    let found = normalize(listing, wanted).print(Layout::Folded);
+    let wanted = wanted.print(Layout::Folded);
     let longest = found.lines().count().max(wanted.lines().count());
     (0..longest).find_map(|at| {
         let line = |text: &str| text.lines().nth(at).unwrap_or("no line").to_owned();
@@ -99,7 +103,7 @@ pub(crate) fn difference(listing: Listing) -> Option<(String, String)> {
 }
 
 /// The documented dump without counters, and with the addresses that it masks.
-fn documented() -> Listing {
+pub(crate) fn documented() -> Listing {
     let lines = DOCUMENTED.lines().map(|line| {
         let passthrough = line.contains(&format!("* lo {MASKED} 0.0.0.0/0"));
         let address = if passthrough {
@@ -115,16 +119,12 @@ fn documented() -> Listing {
     listing.without_counters()
 }
 
-/// Removes counters, sorts chains as documented, and names protocols: iptables 1.8.9 prints their
+/// Removes counters, sorts chains as wanted, and names protocols: iptables 1.8.9 prints their
 /// numbers.
-fn normalize(listing: Listing) -> Listing {
+fn normalize(listing: Listing, wanted: &Listing) -> Listing {
     let mut listing = listing.without_counters();
-    let order: Vec<_> = documented()
-        .chains
-        .into_iter()
-        .map(|chain| chain.name)
-        .collect();
-    let place = |name: &String| order.iter().position(|documented| documented == name);
+    let order: Vec<_> = wanted.chains.iter().map(|chain| &chain.name).collect();
+    let place = |name: &String| order.iter().position(|wanted| *wanted == name);
     listing
         .chains
         .sort_by_key(|chain| place(&chain.name).unwrap_or(order.len()));
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_documented_dump_equals_itself() {
-        assert_eq!(difference(documented()), None);
+        assert_eq!(difference(documented(), &documented()), None);
     }
 
     #[test]
@@ -154,14 +154,14 @@ mod tests {
         let mut listing = documented();
         listing.chains.reverse();
         listing.chains[0].rules[1].protocol = "0".to_owned();
-        assert_eq!(difference(listing), None);
+        assert_eq!(difference(listing, &documented()), None);
     }
 
     #[test]
     fn a_missing_rule_is_a_difference() {
         let mut listing = documented();
         listing.chains[0].rules.clear();
-        let (found, wanted) = difference(listing).unwrap();
+        let (found, wanted) = difference(listing, &documented()).unwrap();
         assert_eq!(found, "");
         assert!(wanted.contains("ISTIO_INBOUND"), "{wanted}");
     }

@@ -45,6 +45,11 @@ impl Node {
         self.files.join("pods")
     }
 
+    /// The plugin's configuration, for other commands.
+    pub(crate) fn entry(&self) -> PathBuf {
+        self.files.join("entry.json")
+    }
+
     /// The plugin's run directory.
     pub(crate) fn run_dir(&self) -> PathBuf {
         self.files.join("run")

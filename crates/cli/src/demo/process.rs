@@ -33,7 +33,6 @@ pub(crate) struct Process {
 impl User {
     pub(crate) const ROOT: Self = Self(0);
     pub(crate) const APP: Self = Self(1000);
-    pub(crate) const PROXY: Self = Self(1337);
 
     /// A command that runs one of this program's workloads as that user and group.
     pub(crate) fn command(self, arguments: &[&str]) -> Command {

@@ -4,12 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use mesh_cni_netns::NetNs;
+use mesh_cni_rules::uses_passthrough;
 use serde::Serialize;
 
 use super::error::DemoError;
 use super::pod::Pod;
 use super::process::User;
 use super::program;
+use super::sidecar::Sidecar;
 use super::wait::Interrupt;
 use super::workload::{Answer, Connection, Upstream};
 
@@ -73,9 +75,20 @@ pub(crate) fn all<'demo>(
     node: &'demo NetNs,
     productpage: &'demo Pod,
     reviews: &'demo Pod,
+    sidecar: &Sidecar,
 ) -> Vec<Request<'demo>> {
     let page = productpage.at(9080);
     let own = page.ip();
+    let (user, outbound) = (sidecar.user, sidecar.outbound);
+    let app = |through, client| hop(through, "productpage", User::APP, client);
+    // A proxy that connects to the application from 127.0.0.6 is the destination of connections to its
+    // own pod, too.
+    let (inbound, to_own) = if uses_passthrough(sidecar.mesh) {
+        let inbound = app(Some((sidecar.inbound, page)), PASSTHROUGH);
+        (inbound.clone(), inbound)
+    } else {
+        (app(Some((sidecar.inbound, page)), own), app(None, own))
+    };
     let inside = &productpage.sandbox.netns;
     let request = |title, from, user, to, path, wanted| Request {
         title,
@@ -94,17 +107,22 @@ pub(crate) fn all<'demo>(
             page,
             "/productpage",
             vec![
-                hop(Some((15006, page)), "productpage", User::APP, PASSTHROUGH),
-                hop(Some((15001, reviews.at(9080))), "reviews", User::APP, own),
+                inbound,
+                hop(
+                    Some((outbound, reviews.at(9080))),
+                    "reviews",
+                    User::APP,
+                    own,
+                ),
             ],
         ),
         request(
             "the kubelet probes the proxy's health port",
             node,
             User::ROOT,
-            productpage.at(15021),
+            productpage.at(sidecar.health),
             "/healthz/ready",
-            direct("proxy", User::PROXY, productpage.gateway()),
+            direct("proxy", user, productpage.gateway()),
         ),
         request(
             "the app requests an excluded port of reviews",
@@ -117,20 +135,15 @@ pub(crate) fn all<'demo>(
         request(
             "the proxy requests its own pod's address",
             inside,
-            User::PROXY,
+            user,
             page,
             "/",
-            vec![hop(
-                Some((15006, page)),
-                "productpage",
-                User::APP,
-                PASSTHROUGH,
-            )],
+            vec![to_own],
         ),
         request(
             "the proxy requests reviews",
             inside,
-            User::PROXY,
+            user,
             reviews.at(9080),
             "/reviews/0",
             direct("reviews", User::APP, own),

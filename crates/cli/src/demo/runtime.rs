@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use mesh_cni_plan::PLUGIN_TYPE;
+use mesh_cni_plan::{MeshConf, PLUGIN_TYPE};
 use serde_json::{Map, Value, json};
 
 use super::error::DemoError;
 use super::node::Node;
 use super::program::{self, Finished};
 use super::sandbox::Sandbox;
+use super::sidecar::Sidecar;
 use super::tools::Tools;
 use super::wait::Wait;
 
@@ -44,11 +45,18 @@ pub(crate) struct Runtime<'demo> {
     tools: &'demo Tools,
     node: &'demo Node,
     plugins: Vec<Map<String, Value>>,
+    /// The configuration of our plugin.
+    pub(crate) conf: MeshConf,
 }
 
 impl<'demo> Runtime<'demo> {
     /// `backend` is a field of the plugin's configuration.
-    pub(crate) fn new(tools: &'demo Tools, node: &'demo Node, backend: &str) -> Self {
+    pub(crate) fn new(
+        tools: &'demo Tools,
+        node: &'demo Node,
+        backend: &str,
+        sidecar: &Sidecar,
+    ) -> Self {
         let bridge = json!({
             "type": "bridge",
             "bridge": "mesh0",
@@ -65,17 +73,30 @@ impl<'demo> Runtime<'demo> {
             "pod_source": "file",
             "pod_dir": node.pod_dir(),
             "cni_agent_run_dir": node.run_dir(),
+            "profile": sidecar.profile,
             "backend": backend,
             "plugin_log_level": "info",
         });
+        let plugins: Vec<_> = [bridge, mesh]
+            .iter()
+            .filter_map(|plugin| plugin.as_object().cloned())
+            .collect();
+        let conf = plugins.last().map(MeshConf::decode);
+        let conf = conf.and_then(Result::ok);
         Self {
             tools,
             node,
-            plugins: [bridge, mesh]
-                .iter()
-                .filter_map(|plugin| plugin.as_object().cloned())
-                .collect(),
+            plugins,
+            conf: conf
+                .expect("the configuration is valid, which the root tests check")
+                .conf,
         }
+    }
+
+    /// The configuration of our plugin, as JSON.
+    pub(crate) fn entry(&self) -> String {
+        let entry = self.plugins.last().cloned().unwrap_or_default();
+        Value::Object(entry).to_string()
     }
 
     /// The types of the plugins.

@@ -4,6 +4,7 @@ mod checks;
 mod setup;
 mod traffic;
 
+use std::fs;
 use std::time::Duration;
 
 use super::dump::Iptables;
@@ -15,6 +16,7 @@ use super::process::{Process, User};
 use super::report::Report;
 use super::runtime::Runtime;
 use super::sandbox::PodSpec;
+use super::sidecar::Sidecar;
 use super::tools::Tools;
 use super::wait::Interrupt;
 
@@ -26,15 +28,11 @@ const REVIEWS: PodSpec = PodSpec {
     manifest: include_str!("../../demo/reviews.yaml"),
     address: "10.244.1.18",
 };
-const PRODUCTPAGE: PodSpec = PodSpec {
-    name: "productpage",
-    manifest: include_str!("../../demo/productpage.yaml"),
-    address: "10.244.1.17",
-};
 
 /// The state that all steps share.
 struct Demo<'demo> {
     tools: &'demo Tools,
+    sidecar: &'static Sidecar,
     node: &'demo Node,
     iptables: Iptables,
     interrupt: &'demo Interrupt,
@@ -46,6 +44,7 @@ struct Demo<'demo> {
 /// Runs all steps. With `keep` the pods keep running if the steps succeed.
 pub(crate) fn run(
     tools: &Tools,
+    sidecar: &'static Sidecar,
     keep: bool,
     report: &mut Report<'_, '_>,
     interrupt: &Interrupt,
@@ -53,15 +52,21 @@ pub(crate) fn run(
     let node = Node::enter()?;
     let wait = interrupt.wait(START_LIMIT);
     let iptables = Iptables::find(tools, &node, wait)?;
-    let runtime = Runtime::new(tools, &node, iptables.backend());
+    let runtime = Runtime::new(tools, &node, iptables.backend(), sidecar);
+    let productpage = PodSpec {
+        name: "productpage",
+        manifest: sidecar.manifest,
+        address: "10.244.1.17",
+    };
     let mut demo = Demo {
         tools,
+        sidecar,
         node: &node,
         iptables,
         interrupt,
         runtime,
         reviews: Pod::new(REVIEWS, &node, wait)?,
-        productpage: Pod::new(PRODUCTPAGE, &node, wait)?,
+        productpage: Pod::new(productpage, &node, wait)?,
     };
     let result = demo.steps(report);
     if result.is_ok() && keep {
@@ -79,8 +84,8 @@ impl Demo<'_> {
         self.send_requests(report)?;
         let printed = self.print_dump(report)?;
         let listed = self.list_rules(report)?;
-        checks::count(&listed, report)?;
-        checks::compare(printed, listed, report)
+        checks::count(&listed, self.sidecar, report)?;
+        self.compare(printed, listed, report)
     }
 
     /// Removes the pods as a runtime does: containers, network, sandbox.
@@ -103,6 +108,9 @@ impl Demo<'_> {
     }
 
     fn keep(mut self, report: &mut Report<'_, '_>) -> Result<(), DemoError> {
+        let entry = self.node.entry();
+        fs::write(&entry, self.runtime.entry())
+            .map_err(DemoError::system(format!("write `{}`", entry.display())))?;
         let wait = self.interrupt.wait(START_LIMIT);
         let mut node = Process::start(&self.node.netns, User::ROOT, &["pause", "--here"], wait)?;
         self.print_commands(node.pid(), report)?;

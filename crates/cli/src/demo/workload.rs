@@ -45,8 +45,8 @@ pub(crate) enum Workload {
         #[arg(long)]
         upstream: Option<SocketAddr>,
     },
-    /// A small replacement for Envoy: forwards to the original destination.
-    Proxy,
+    /// A small replacement for the mesh's proxy: forwards to the original destination.
+    Proxy(proxy::Ports),
     /// Sends one request, and prints the answer.
     Client { to: SocketAddr, path: String },
 }
@@ -68,8 +68,8 @@ pub(crate) fn run(workload: &Workload, console: &mut Console<'_>) -> Result<Exit
             app::start(name, listen, *upstream)?;
             serve(console, String::new)
         }
-        Workload::Proxy => {
-            let log = proxy::start()?;
+        Workload::Proxy(ports) => {
+            let log = proxy::start(*ports)?;
             serve(console, || log.take())
         }
         Workload::Client { to, path } => client::request(*to, path, console),

@@ -66,6 +66,92 @@ fn json_contains_the_requests() {
     );
 }
 
+#[test]
+fn the_demo_of_each_mesh_passes() {
+    let _lock = exclusive();
+    let before = Traces::now();
+    for (mesh, user, ports, chain, source, to_own) in [
+        (
+            "linkerd",
+            2102,
+            [4143, 4140],
+            "PROXY_INIT_REDIRECT",
+            "linkerd2-proxy-init",
+            Value::Null,
+        ),
+        (
+            "kuma",
+            5678,
+            [15006, 15001],
+            "KUMA_MESH_INBOUND_REDIRECT",
+            "kumactl",
+            json!(15006),
+        ),
+    ] {
+        let ended = output(&mut mesh_cnictl(&["demo", "--mesh", mesh]));
+        let text = stdout(&ended);
+        assert!(ended.status.success(), "{mesh}: {text}{}", stderr(&ended));
+        assert!(text.ends_with("\nAll checks passed.\n"), "{text}");
+        assert!(!text.contains("ISTIO"), "{text}");
+        let chains = text.matches(&format!("Chain {chain} ")).count();
+        assert_eq!(chains, 1, "{text}");
+        let reference = format!("Comparison with the rules of {source}\n");
+        assert!(text.contains(&reference), "{text}");
+        for program in ["iptables", "mesh-cnictl"] {
+            let compared = text.lines().any(|line| {
+                let line = line.strip_prefix(&format!(" ok output of {program}: all "));
+                line.is_some_and(|line| line.ends_with(" rules are as compiled"))
+            });
+            assert!(compared, "{program}: {text}");
+        }
+        let json = stdout(&output(&mut mesh_cnictl(&[
+            "demo", "--output", "json", "--mesh", mesh,
+        ])));
+        let document: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(document["as_expected"], json!(true), "{document}");
+        assert_eq!(document["reviews"]["redirected"], json!(false));
+        let requests = &document["requests"];
+        let through =
+            |request: usize, hop: usize| requests[request]["hops"][hop]["through"].clone();
+        assert_eq!([through(0, 0), through(0, 1)], ports.map(Value::from));
+        let probe = &requests[1]["hops"][0];
+        assert_eq!(probe["answered"], json!({"by": "proxy", "user": user}));
+        assert_eq!(through(1, 0), Value::Null, "an excluded port");
+        assert_eq!(through(3, 0), to_own, "the proxy to its own pod");
+        assert_eq!(through(4, 0), Value::Null, "the proxy to another pod");
+    }
+    before.assert_restored();
+}
+
+#[test]
+fn a_kept_demo_of_another_mesh_can_be_verified() {
+    let _lock = exclusive();
+    let before = Traces::now();
+    let kept = output(&mut mesh_cnictl(&["demo", "--keep", "--mesh", "linkerd"]));
+    let text = stdout(&kept);
+    assert!(kept.status.success(), "{text}{}", stderr(&kept));
+    let own = format!("     {} verify ", env!("CARGO_BIN_EXE_mesh-cnictl"));
+    let arguments = text.lines().find_map(|line| line.strip_prefix(&own));
+    let words: Vec<_> = ["verify"]
+        .into_iter()
+        .chain(arguments.unwrap().split(' '))
+        .collect();
+    let verified = output(&mut mesh_cnictl(&words));
+    assert!(verified.status.success(), "{}", stderr(&verified));
+    let delete = text.lines().find_map(|line| {
+        line.strip_prefix("     nsenter ")
+            .filter(|line| line.contains(" -D "))
+    });
+    nsenter(delete.unwrap());
+    let broken = output(&mut mesh_cnictl(&words));
+    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
+    let missing = "chain PROXY_INIT_REDIRECT: rule 1";
+    assert!(stderr(&broken).contains(missing), "{}", stderr(&broken));
+    let cleaned = output(&mut mesh_cnictl(&["demo", "--cleanup"]));
+    assert_eq!(stdout(&cleaned), "demo removed, 6 processes killed\n");
+    before.assert_restored();
+}
+
 /// A plugin that only returns `prevResult`.
 const IDLE_PLUGIN: &str = "#!/bin/sed -nf\ns/.*\"prevResult\":\\(.*\\)}$/\\1/p\n";
 
@@ -95,6 +181,12 @@ fn a_plugin_that_applies_no_rules_fails_the_checks() {
         assert!(text.contains(failed), "{failed}{text}");
     }
     assert!(text.contains("\nSome checks failed"), "{text}");
+
+    let ended = output(Command::new(&program).args(["demo", "--mesh", "linkerd"]));
+    let text = stdout(&ended);
+    assert_eq!(ended.status.code(), Some(1), "{text}{}", stderr(&ended));
+    let failed = "\n no output of iptables differs from the rules of linkerd2-proxy-init\n";
+    assert!(text.contains(failed), "{text}");
     before.assert_restored();
 }
 

@@ -3,7 +3,9 @@
 
 use std::env;
 
-use mesh_cni_netfilter::Listing;
+use mesh_cni_netfilter::{Family, Listing, RuleSet};
+use mesh_cni_plan::{Decision, decide};
+use mesh_cni_selector::Mesh;
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -13,24 +15,7 @@ use crate::console::{BOLD, Styled};
 use crate::demo::dump::{self, difference, documented_command};
 use crate::demo::error::DemoError;
 use crate::demo::report::Report;
-
-/// A chain, the details of one of its rules, the expected number of connections, and their kind.
-const COUNTED: [(&str, &str, u64, &str); 4] = [
-    (
-        "ISTIO_IN_REDIRECT",
-        "redir ports 15006",
-        2,
-        "inbound through the proxy",
-    ),
-    (
-        "ISTIO_REDIRECT",
-        "redir ports 15001",
-        1,
-        "outbound through the proxy",
-    ),
-    ("ISTIO_INBOUND", "tcp dpt:15021", 1, "the kubelet's probe"),
-    ("ISTIO_OUTPUT", "tcp dpt:15020", 1, "the excluded port"),
-];
+use crate::demo::sidecar::Sidecar;
 
 impl Demo<'_> {
     /// Runs the documented command for the proxy's process.
@@ -61,8 +46,9 @@ impl Demo<'_> {
 
     /// Lists the same rules without the documented command.
     pub(super) fn list_rules(&self, report: &mut Report<'_, '_>) -> Result<Listing, DemoError> {
-        let listing =
-            dump::listing(&self.productpage.sandbox.netns, self.tools)?.unwrap_or_else(dump::empty);
+        let (netns, mesh) = (&self.productpage.sandbox.netns, self.sidecar.mesh);
+        let listing = dump::listing(netns, self.tools, mesh)?
+            .unwrap_or_else(|| dump::of(&RuleSet::new(Family::V4), mesh));
         report.record("listing", json!(listing.to_string()));
         Ok(listing)
     }
@@ -81,8 +67,9 @@ impl Demo<'_> {
         let own = env::args().next().unwrap_or_else(|| NAME.to_owned());
         let manifest = self.productpage.sandbox.manifest_path(self.node);
         let verify = format!(
-            "{own} verify --quiet --pid {pod} --manifest /proc/{node}/root{}",
-            manifest.display()
+            "{own} verify --quiet --pid {pod} --manifest /proc/{node}/root{} --conf /proc/{node}/root{}",
+            manifest.display(),
+            self.node.entry().display()
         );
         let commands = [
             ("print the rules with counters:", documented_command(pod)),
@@ -98,7 +85,10 @@ impl Demo<'_> {
             ),
             (
                 "break a rule:",
-                format!("nsenter -t {pod} -n iptables -t nat -D ISTIO_INBOUND 6"),
+                format!(
+                    "nsenter -t {pod} -n iptables -t nat -D {}",
+                    self.sidecar.deleted
+                ),
             ),
             ("and compare again:", verify),
             (
@@ -124,37 +114,58 @@ impl Demo<'_> {
         }
         Ok(())
     }
-}
 
-/// Compares both listings with the documented dump.
-pub(super) fn compare(
-    printed: Listing,
-    listed: Listing,
-    report: &mut Report<'_, '_>,
-) -> Result<(), DemoError> {
-    report.step("Comparison with the documented dump")?;
-    report.detail("without white space and counters; the dump masks 127.0.0.6 and 127.0.0.1")?;
-    for (name, listing) in [("iptables", printed), ("mesh-cnictl", listed)] {
-        let rules: usize = listing.chains.iter().map(|chain| chain.rules.len()).sum();
-        let difference = difference(listing);
-        let line = match &difference {
-            None => format!("output of {name}: all {rules} rules are as documented"),
-            Some(_) => format!("output of {name} differs from the documented dump"),
-        };
-        report.check(difference.is_none(), line)?;
-        if let Some((found, wanted)) = difference {
-            report.line(format_args!("     found      {found}"))?;
-            report.line(format_args!("     documented {wanted}"))?;
+    /// Compares both listings with the reference of the mesh.
+    pub(super) fn compare(
+        &self,
+        printed: Listing,
+        listed: Listing,
+        report: &mut Report<'_, '_>,
+    ) -> Result<(), DemoError> {
+        let reference = &self.sidecar.reference;
+        report.step(&format!("Comparison with {}", reference.name))?;
+        report.detail(reference.note)?;
+        let wanted = self.wanted();
+        for (name, listing) in [("iptables", printed), ("mesh-cnictl", listed)] {
+            let rules: usize = listing.chains.iter().map(|chain| chain.rules.len()).sum();
+            let difference = difference(listing, &wanted);
+            let line = match &difference {
+                None => format!("output of {name}: all {rules} rules {}", reference.equal),
+                Some(_) => format!("output of {name} differs from {}", reference.name),
+            };
+            report.check(difference.is_none(), line)?;
+            if let Some((found, wanted)) = difference {
+                report.line(format_args!("     found      {found}"))?;
+                report.line(format_args!("     {} {wanted}", reference.mark))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The documented dump for Istio, else the rules of the pod's settings.
+    fn wanted(&self) -> Listing {
+        let mesh = self.sidecar.mesh;
+        if mesh == Mesh::Istio {
+            return dump::documented();
+        }
+        let rules = match decide(&self.productpage.sandbox.facts, &self.runtime.conf) {
+            Ok(Decision::Redirect(redirection)) => redirection.rule_sets.into_iter().next(),
+            Ok(_) | Err(_) => None,
+        };
+        let rules = rules.unwrap_or_else(|| RuleSet::new(Family::V4));
+        dump::of(&rules, mesh).without_counters()
+    }
 }
 
 /// Checks that the rules counted the connections. A packet is one connection, because only the first
 /// one traverses the nat table.
-pub(super) fn count(listed: &Listing, report: &mut Report<'_, '_>) -> Result<(), DemoError> {
+pub(super) fn count(
+    listed: &Listing,
+    sidecar: &Sidecar,
+    report: &mut Report<'_, '_>,
+) -> Result<(), DemoError> {
     report.block("")?;
-    for (chain, details, wanted, kind) in COUNTED {
+    for &(chain, details, wanted, kind) in sidecar.counted {
         let found = packets(listed, chain, details);
         let line = format!("{kind}: {wanted} counted in {chain} by `{details}`");
         if found == Some(wanted) {
@@ -168,6 +179,9 @@ pub(super) fn count(listed: &Listing, report: &mut Report<'_, '_>) -> Result<(),
 
 fn packets(listed: &Listing, chain: &str, details: &str) -> Option<u64> {
     let chain = listed.chains.iter().find(|each| each.name == chain)?;
-    let rule = chain.rules.iter().find(|rule| rule.details == details)?;
+    let rule = chain
+        .rules
+        .iter()
+        .find(|rule| rule.details.contains(details))?;
     Some(rule.counters.packets)
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use mesh_cni_netfilter::Listing;
-use mesh_cni_selector::{Mesh, Policy, select};
+use mesh_cni_rules::uses_passthrough;
+use mesh_cni_selector::select;
 use serde_json::{Value, json};
 
 use super::{Demo, START_LIMIT};
@@ -15,10 +16,6 @@ use crate::demo::process::User;
 use crate::demo::report::Report;
 use crate::demo::runtime::{PLUGIN_LIMIT, PluginResult};
 
-const DIAGRAM: &str = "\
-in    other pod ─▶ eth0 ─▶ PREROUTING ─▶ ISTIO_INBOUND ─▶ proxy :15006 ─▶ app :9080
-out   app ─▶ OUTPUT ─▶ ISTIO_OUTPUT ─▶ proxy :15001 ─▶ eth0 ─▶ other pod";
-
 impl Demo<'_> {
     pub(super) fn introduce(&mut self, report: &mut Report<'_, '_>) -> Result<(), DemoError> {
         report.title("mesh-cni demo: a pod's traffic is redirected through its proxy")?;
@@ -26,13 +23,13 @@ impl Demo<'_> {
         report
             .line("Each has its own network namespace on this machine. No cluster, no images.")?;
         for pod in [&self.reviews, &self.productpage] {
-            let decision = match select(&pod.sandbox.facts, &Policy::default()) {
+            let decision = match select(&pod.sandbox.facts, &self.runtime.conf.policy()) {
                 Ok(decision) => decision.to_string(),
                 Err(error) => error.to_string(),
             };
             report.line(format_args!("{:<12} {decision}", pod.name))?;
         }
-        report.block(DIAGRAM)?;
+        report.block(self.sidecar.diagram)?;
         Ok(())
     }
 
@@ -43,8 +40,8 @@ impl Demo<'_> {
         for pod in [&mut self.reviews, &mut self.productpage] {
             let results = pod.attach(&self.runtime, wait)?;
             print_add(pod, &results, report)?;
-            let has_proxy = pod.sandbox.facts.proxy(Mesh::Istio).is_some();
-            let rules = dump::listing(&pod.sandbox.netns, self.tools)?;
+            let has_proxy = pod.sandbox.facts.proxy(self.sidecar.mesh).is_some();
+            let rules = dump::listing(&pod.sandbox.netns, self.tools, self.sidecar.mesh)?;
             let line = match &rules {
                 Some(listing) => format!("{} rules in the nat table", count(listing)),
                 None => "no rules, traffic is not redirected".to_owned(),
@@ -83,7 +80,23 @@ impl Demo<'_> {
         ];
         self.reviews.start(User::APP, &reviews, wait)?;
         // As with injectors, the proxy starts before the application, which may connect at once.
-        self.productpage.start(User::PROXY, &["proxy"], wait)?;
+        let sidecar = self.sidecar;
+        let ports =
+            [sidecar.outbound, sidecar.inbound, sidecar.health].map(|port| port.to_string());
+        let [outbound, inbound, health] = &ports;
+        let mut proxy = vec![
+            "proxy",
+            "--outbound",
+            outbound,
+            "--inbound",
+            inbound,
+            "--health",
+            health,
+        ];
+        if uses_passthrough(sidecar.mesh) {
+            proxy.push("--passthrough");
+        }
+        self.productpage.start(sidecar.user, &proxy, wait)?;
         let upstream = self.reviews.at(9080).to_string();
         let page = [
             "app",
@@ -96,7 +109,10 @@ impl Demo<'_> {
         self.productpage.start(User::APP, &page, wait)?;
         report.line("reviews      an app as user 1000 on ports 9080 and 15020")?;
         report.line("productpage  an app as user 1000 on port 9080, which requests reviews")?;
-        report.line("             a proxy as user 1337 on ports 15001, 15006 and 15021")?;
+        report.line(format_args!(
+            "             a proxy as user {} on ports {outbound}, {inbound} and {health}",
+            sidecar.user.0
+        ))?;
         Ok(())
     }
 }

@@ -19,7 +19,8 @@ impl Demo<'_> {
             connections.map_err(|_invalid| proxy.unexpected(&text))
         };
         let mut sent = Vec::new();
-        for request in requests::all(&self.node.netns, &self.productpage, &self.reviews) {
+        let (node, page) = (&self.node.netns, &self.productpage);
+        for request in requests::all(node, page, &self.reviews, self.sidecar) {
             let request = requests::send(&request, connections, interrupt)?;
             print_request(&request, report)?;
             sent.push(request);

@@ -1,5 +1,6 @@
-//! The proxy: accepts redirected connections, and forwards them to their original destination. It
-//! forwards inbound connections from 127.0.0.6, as Envoy does.
+//! The proxy: accepts redirected connections, and forwards them to their original destination. Inbound
+//! connections it forwards from 127.0.0.6, as Envoy does, or from the pod's own address, as Linkerd's
+//! proxy does.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, getsockopt, socket, sockopt,
 };
@@ -17,12 +19,23 @@ use serde::{Deserialize, Serialize};
 use super::http::{Answer, read_request, response};
 use super::{listen, write_all};
 
-const OUTBOUND: u16 = 15001;
-const INBOUND: u16 = 15006;
-const HEALTH: u16 = 15021;
 /// The source address of connections to the application.
 const PASSTHROUGH: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The ports of the proxy.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Ports {
+    #[arg(long)]
+    outbound: u16,
+    #[arg(long)]
+    inbound: u16,
+    #[arg(long)]
+    health: u16,
+    /// Forward inbound connections from 127.0.0.6.
+    #[arg(long)]
+    passthrough: bool,
+}
 
 /// A connection that was redirected to the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +53,17 @@ pub(crate) struct Connection {
 pub(super) struct Log(Arc<Mutex<Vec<Connection>>>);
 
 /// Listens on the capture ports and the health port.
-pub(super) fn start() -> io::Result<Log> {
+pub(super) fn start(ports: Ports) -> io::Result<Log> {
     let log = Log::default();
-    for port in [OUTBOUND, INBOUND] {
+    let source = ports.passthrough.then_some(PASSTHROUGH);
+    for (port, source) in [(ports.outbound, None), (ports.inbound, source)] {
         let log = log.clone();
         listen(any(port), move |stream| {
             // A connection that cannot be forwarded is closed.
-            let _result = forward(&stream, port, &log);
+            let _result = forward(&stream, port, source, &log);
         })?;
     }
-    listen(any(HEALTH), |stream| {
+    listen(any(ports.health), |stream| {
         if let Ok(answer) = health(&stream) {
             write_all(&stream, &response(&answer));
         }
@@ -90,7 +104,7 @@ fn health(stream: &TcpStream) -> io::Result<Answer> {
 }
 
 /// Logs the connection before it forwards it: when the client has its answer, the log is complete.
-fn forward(stream: &TcpStream, port: u16, log: &Log) -> io::Result<()> {
+fn forward(stream: &TcpStream, port: u16, source: Option<Ipv4Addr>, log: &Log) -> io::Result<()> {
     let original = original_destination(stream);
     log.add(Connection {
         port,
@@ -101,9 +115,9 @@ fn forward(stream: &TcpStream, port: u16, log: &Log) -> io::Result<()> {
     let Some(original) = original else {
         return Ok(());
     };
-    let onward = match port {
-        INBOUND => connect_from(PASSTHROUGH, original)?,
-        _ => TcpStream::connect_timeout(&original.into(), TIMEOUT)?,
+    let onward = match source {
+        Some(source) => connect_from(source, original)?,
+        None => TcpStream::connect_timeout(&original.into(), TIMEOUT)?,
     };
     copy_both_ways(stream, &onward)
 }
