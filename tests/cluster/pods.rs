@@ -81,8 +81,6 @@ pub(crate) fn diff_names_what_a_configuration_changes(cluster: &mut TestCluster)
         .get("configmap mesh-cni --namespace=kube-system");
     let entry = installed["data"]["entry.json"].as_str().expect("a text");
     let mut entry: Value = serde_json::from_str(entry).expect("the entry is JSON");
-    // The agent adds it when it writes the entry to the list.
-    entry["type"] = "mesh-cni".into();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("entry.json");
     let path = file.display().to_string();

@@ -17,7 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::input;
 
 /// What a configuration does with a pod.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct Effect {
     /// What an ADD of the pod does; `unknown` if it depends on facts that are missing.
@@ -29,7 +29,7 @@ pub(crate) struct Effect {
 }
 
 /// A pod, and what a configuration does with it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct PodEffect {
     /// The pod's namespace.
@@ -87,13 +87,45 @@ impl PodEffect {
     }
 }
 
+/// A [`PodEffect`] that another release wrote, whose decision this one may not know.
+#[derive(Deserialize)]
+struct SavedEffect {
+    namespace: String,
+    name: String,
+    decision: String,
+    reason: String,
+    rules: Vec<String>,
+}
+
+impl From<SavedEffect> for Effect {
+    fn from(saved: SavedEffect) -> Self {
+        let decision: PodDecision =
+            serde_json::from_value(saved.decision.as_str().into()).unwrap_or_default();
+        let reason = match decision {
+            PodDecision::Unknown if saved.decision != decision.as_str() => {
+                format!(
+                    "--rules-old has decision `{}`, which this release does not know",
+                    saved.decision
+                )
+            }
+            PodDecision::Unknown => format!("--rules-old: {}", saved.reason),
+            _ => saved.reason,
+        };
+        Self {
+            decision,
+            reason,
+            rules: saved.rules,
+        }
+    }
+}
+
 /// Reads what `render --output json` printed: the effects by `NAMESPACE/NAME`.
 pub(crate) fn saved(path: &Path) -> Result<BTreeMap<String, Effect>, Failure> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Saved {
-        Several(Vec<PodEffect>),
-        One(PodEffect),
+        Several(Vec<SavedEffect>),
+        One(SavedEffect),
     }
     let text = input::list_text(path)?;
     let saved = serde_json::from_str(&text).map_err(|error| {
@@ -107,7 +139,7 @@ pub(crate) fn saved(path: &Path) -> Result<BTreeMap<String, Effect>, Failure> {
         Saved::Several(effects) => effects,
         Saved::One(effect) => vec![effect],
     };
-    let named = |pod: PodEffect| (format!("{}/{}", pod.namespace, pod.name), pod.effect);
+    let named = |pod: SavedEffect| (format!("{}/{}", pod.namespace, pod.name), pod.into());
     Ok(effects.into_iter().map(named).collect())
 }
 

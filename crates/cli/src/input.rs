@@ -174,7 +174,7 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
 }
 
 /// The plugin's entry: the document itself, or the one among its `plugins`; and how many more there
-/// are.
+/// are. As for the agent's `--conf-entry`, the type is optional in a document that is the entry.
 fn entry(
     path: &Path,
     text: &str,
@@ -187,7 +187,10 @@ fn entry(
         })?;
         list.plugins().to_vec()
     } else {
-        vec![document.clone()]
+        match document.as_object() {
+            Some(entry) if is_entry_without_type(entry) => return Ok((entry.clone(), 0)),
+            _ => vec![document.clone()],
+        }
     };
     let mut ours = plugins.iter().filter(|plugin| is_ours(plugin));
     let entry = ours.next().and_then(Value::as_object);
@@ -196,6 +199,12 @@ fn entry(
         found: types(&plugins),
     })?;
     Ok((entry, ours.count()))
+}
+
+fn is_entry_without_type(document: &Map<String, Value>) -> bool {
+    let mut fields = document.keys();
+    !document.contains_key("type")
+        && (document.is_empty() || fields.any(|field| MeshConf::is_field(field)))
 }
 
 /// Whether an entry of a list is the plugin's.

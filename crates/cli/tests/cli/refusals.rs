@@ -66,6 +66,35 @@ fn the_first_of_two_entries_is_used() {
 }
 
 #[test]
+fn the_entry_of_the_chart_is_read_without_a_type() {
+    let manifests = include_str!("../../../../deploy/manifests/mesh-cni.yaml");
+    let entry: String = manifests
+        .lines()
+        .skip_while(|line| !line.contains("entry.json: |"))
+        .skip(1)
+        .take_while(|line| line.starts_with("    "))
+        .collect();
+    assert!(entry.contains("exclude_namespaces"), "{entry}");
+    let of_files = ["diff", "--cni-conf-dir", "tests", "--pods", PRODUCTPAGE];
+    for arguments in [
+        &["select", "--pod", PRODUCTPAGE] as &[&str],
+        &["render", "--pod", PRODUCTPAGE],
+        &of_files,
+    ] {
+        for conf in [&entry, "{}", r#"{"profile": "asm"}"#] {
+            let arguments = [arguments, &["--conf", "-"]].concat();
+            let ended = Run::new(&arguments).with_input(conf);
+            let warns = ended.stderr.contains("warning");
+            assert_eq!(
+                (ended.code, warns),
+                (Some(0), false),
+                "{arguments:?} {conf}: {ended}"
+            );
+        }
+    }
+}
+
+#[test]
 fn configurations() {
     let conf: &[&str] = &["select", "--pod", PRODUCTPAGE, "--conf", "-"];
     assert_snapshot!(
@@ -75,6 +104,10 @@ fn configurations() {
             (conf, "{"),
             (conf, "[]"),
             (conf, r#"{"type": "istio-cni"}"#),
+            (conf, r#"{"kind": "Pod", "metadata": {"name": "web"}}"#),
+            (conf, r#"{"name": "net", "cniVersion": "1.0.0"}"#),
+            (conf, r#"{"exclude_namespaces": "kube-system"}"#),
+            (conf, r#"{"type": null, "profile": "asm"}"#),
             (
                 conf,
                 r#"{"name": "n", "plugins": [{"type": "bridge"}, {"type": "portmap"}]}"#
