@@ -6,10 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use mesh_cni_tests::{Agent, KubeApi, MANIFESTS, finish, mesh_cni_agent};
+use mesh_cni_tests::{Agent, KubeApi, MANIFESTS, copy_program, finish, mesh_cni_agent};
 use tempfile::TempDir;
 
 use crate::node::{Node, PLAIN, passed};
@@ -29,7 +29,7 @@ impl LocalUser {
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         // The user may not be able to reach the directory of the build.
         let program: PathBuf = directory.path().join("local-user");
-        fs::copy(env!("CARGO_BIN_EXE_local-user"), &program).unwrap();
+        copy_program(Path::new(env!("CARGO_BIN_EXE_local-user")), &program);
         let mut child = Command::new(program)
             .arg(what)
             .args(addresses.iter().map(ToString::to_string))

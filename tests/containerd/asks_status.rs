@@ -4,7 +4,9 @@
 use std::fs;
 use std::time::Duration;
 
-use mesh_cni_tests::{Agent, IsolatedHost, KubeApi, Process, crictl, mesh_cni, newer_containerd};
+use mesh_cni_tests::{
+    Agent, IsolatedHost, KubeApi, Process, copy_program, crictl, mesh_cni, newer_containerd,
+};
 use serde_json::{Value, json};
 
 /// How long a test waits for readiness.
@@ -35,7 +37,7 @@ fn the_network_is_ready_while_an_add_would_work() {
     for folder in [&lists, &isolated_host.path("/opt/cni/bin")] {
         fs::create_dir_all(folder).unwrap();
     }
-    fs::copy(mesh_cni(), isolated_host.path("/opt/cni/bin/mesh-cni")).unwrap();
+    copy_program(&mesh_cni(), &isolated_host.path("/opt/cni/bin/mesh-cni"));
     let list = json!({
         "cniVersion": "1.1.0",
         "name": "pod-network",

@@ -52,6 +52,7 @@ const CTL: &[(&str, &str)] = &[
     ("mesh-cnictl render --pod pod.yaml --format re", "restore"),
     ("mesh-cnictl explain --pod pod.yaml --mat", "--matched"),
     ("mesh-cnictl status --output js", "json"),
+    ("mesh-cnictl completions po", "powershell"),
 ];
 const AGENT: &[(&str, &str)] = &[
     ("mesh-cni-agent uni", "uninstall"),
@@ -61,6 +62,7 @@ const AGENT: &[(&str, &str)] = &[
     ),
     ("mesh-cni-agent status --output j", "json"),
     ("mesh-cni-agent man --d", "--dir"),
+    ("mesh-cni-agent completions el", "elvish"),
 ];
 
 fn each(complete: impl Fn(&Path, &str) -> String, shell: &str) {

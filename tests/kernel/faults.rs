@@ -10,7 +10,7 @@ use mesh_cni_netns::{Backend, BackendChoice, BackendProbeCache, NetNs, Xtables, 
 use mesh_cni_plugin::MeshCni;
 use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_spec::{Environment, run};
-use mesh_cni_tests::{Attachment, Call, must, productpage_rules};
+use mesh_cni_tests::{Attachment, Call, must, productpage_rules, write_script};
 use serde_json::Value;
 
 /// An ADD that must fail, with these host programs.
@@ -48,8 +48,7 @@ fn refusing(directory: &tempfile::TempDir, words: &str) -> Xtables {
         for flavour in ["nft", "legacy"] {
             for role in ["restore", "save"] {
                 let path = directory.path().join(format!("{family}-{flavour}-{role}"));
-                fs::write(&path, format!("#!/bin/sh\necho \"{words}\" >&2\nexit 3\n")).unwrap();
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                write_script(&path, &format!("#!/bin/sh\necho \"{words}\" >&2\nexit 3\n"));
             }
         }
     }
@@ -97,8 +96,7 @@ fn a_file_that_cannot_be_executed() {
     let (attachment, netns) = (Attachment::new("iptables-nft"), NetNs::scratch().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("iptables-nft-restore");
-    fs::write(&path, "neither ELF nor script").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&path, "neither ELF nor script");
     let xtables = Xtables::in_directories(vec![directory.path().into()]);
     let error = add_with(xtables, &attachment, &netns);
     assert_eq!(must(&netns, "nft list ruleset"), "");

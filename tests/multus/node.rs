@@ -10,8 +10,8 @@ use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netns::{BackendChoice, Xtables, read};
 use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_tests::{
-    Containerd, Finished, Host, IsolatedHost, KubeApi, Process, SandboxPod, crictl, finish,
-    mesh_cni, mesh_cni_agent, multus, pod_for_api,
+    Containerd, Finished, Host, IsolatedHost, KubeApi, Process, SandboxPod, copy_program, crictl,
+    finish, mesh_cni, mesh_cni_agent, multus, pod_for_api,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,7 +82,7 @@ impl Node {
         for path in [PODS, "/etc/cni/net.d", "/etc/cni/multus/net.d"] {
             fs::create_dir_all(node.path(path)).unwrap();
         }
-        fs::copy(multus(), node.path("/opt/cni/bin/multus")).unwrap();
+        copy_program(&multus(), &node.path("/opt/cni/bin/multus"));
         let bridge = json!({
             "type": "bridge", "bridge": "cni0", "isGateway": true,
             "ipam": {"type": "host-local", "subnet": "10.98.0.0/16"}

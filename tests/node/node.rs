@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mesh_cni_spec::ConfList;
-use mesh_cni_tests::{Finished, cnitool, finish, mesh_cni_agent};
+use mesh_cni_tests::{Finished, cnitool, finish, mesh_cni_agent, write_script};
 use tempfile::TempDir;
 
 /// A plugin that records each ADD.
@@ -46,8 +46,7 @@ impl Node {
             "mesh-cni",
         ] {
             let path = root.path().join(plugin);
-            fs::write(&path, PLUGIN).unwrap();
-            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+            write_script(&path, PLUGIN);
         }
         let node = Self { root };
         for peer in ["linkerd", "kuma"] {

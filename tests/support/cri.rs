@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::{
-    Containerd, Crio, Finished, Image, IsolatedHost, cluster_binary, finish, reference_plugins,
+    Containerd, Crio, Finished, Image, IsolatedHost, cluster_binary, copy_program, finish,
+    reference_plugins,
 };
 
 /// The sockets of the runtimes in the isolated host.
@@ -165,8 +166,7 @@ pub(crate) fn install_reference_plugins(isolated_host: &IsolatedHost) {
     let plugins = isolated_host.path("/opt/cni/bin");
     fs::create_dir_all(&plugins).expect("the isolated host's /opt can be written");
     for plugin in ["bridge", "host-local", "loopback", "portmap", "ptp"] {
-        let copied = fs::copy(reference_plugins().join(plugin), plugins.join(plugin));
-        copied.unwrap_or_else(|error| panic!("{plugin}: {error}"));
+        copy_program(&reference_plugins().join(plugin), &plugins.join(plugin));
     }
 }
 

@@ -1,12 +1,11 @@
 //! CRI-O in an isolated host, with conmon and runc.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::cri::{PAUSE, install_reference_plugins, write_pause};
-use crate::{IsolatedHost, Process, crio, pinns};
+use crate::{IsolatedHost, Process, crio, pinns, write_script};
 
 /// The timeout until it is ready; long, for slow and busy machines.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -50,9 +49,7 @@ impl Crio {
         let policy = r#"{"default": [{"type": "insecureAcceptAnything"}]}"#;
         fs::write(etc.join("policy.json"), policy).expect("/etc can be written");
         install_reference_plugins(isolated_host);
-        let runc = etc.join("runc-for-crio");
-        fs::write(&runc, RUNC).expect("/etc can be written");
-        fs::set_permissions(&runc, Permissions::from_mode(0o755)).expect("the file exists");
+        write_script(&etc.join("runc-for-crio"), RUNC);
         Self::import(isolated_host, PAUSE, &write_pause(state));
         Self::run(isolated_host, state)
     }

@@ -59,7 +59,7 @@ pub use pod_guest_net::{
 };
 pub use pod_net::{Arrival, PodNet, Sender};
 pub use process::Process;
-pub use program::{Finished, finish, must, run};
+pub use program::{Finished, copy_program, finish, must, run, write_script};
 pub use resolver::Resolver;
 pub use runtime::{Attachment, Call};
 pub use runtime_node::{ContainerRuntime, RuntimeNode};

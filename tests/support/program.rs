@@ -1,6 +1,7 @@
 //! Runs programs in a namespace and waits for them.
 
 use std::io::{Seek, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use mesh_cni_netns::NetNs;
@@ -45,4 +46,20 @@ pub fn must(netns: &NetNs, words: &str) -> String {
     let finished = run(netns, command.args(words), "");
     assert_eq!(finished.code, 0, "{command:?}: {}", finished.stderr);
     finished.stdout
+}
+
+/// Copies a program that is run afterwards. Another process copies it: a child of another test would
+/// inherit the file that this one writes, and the kernel runs no program that is open for writing
+/// (`ETXTBSY`).
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = finish(Command::new("cp").args([from, to]), "");
+    assert_eq!(copied.code, 0, "{}", copied.stderr);
+}
+
+/// Writes a script that every user can run. Another process writes it, as in [`copy_program`].
+pub fn write_script(path: &Path, text: &str) {
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(path);
+    let written = finish(&mut install, text);
+    assert_eq!(written.code, 0, "{}", written.stderr);
 }

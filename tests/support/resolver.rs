@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use mesh_cni_netns::NetNs;
 use tempfile::TempDir;
 
-use crate::{Sender, run, udp_echo};
+use crate::{Sender, copy_program, run, udp_echo};
 
 /// A process that answers datagrams on a port of a namespace; dropping the value stops it.
 #[derive(Debug)]
@@ -80,6 +80,6 @@ fn executable_by_all(program: &Path) -> TempDir {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let open = Permissions::from_mode(0o755);
     fs::set_permissions(directory.path(), open).expect("it is ours");
-    fs::copy(program, directory.path().join("resolver")).expect("it can be copied");
+    copy_program(program, &directory.path().join("resolver"));
     directory
 }

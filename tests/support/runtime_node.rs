@@ -9,7 +9,7 @@ use mesh_cni_netns::{BackendChoice, NetNs, Xtables, read};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Containerd, Crio, IsolatedHost, SandboxPod, mesh_cni};
+use crate::{Containerd, Crio, IsolatedHost, SandboxPod, copy_program, mesh_cni};
 
 /// The directory of pod manifests on the node.
 const PODS: &str = "/etc/mesh-cni/pods";
@@ -51,8 +51,7 @@ impl<R: ContainerRuntime> RuntimeNode<R> {
         };
         fs::create_dir_all(node.path(PODS)).expect("a file of the node can be read and written");
         if entry.is_some() {
-            fs::copy(mesh_cni(), node.path("/opt/cni/bin/mesh-cni"))
-                .expect("a file of the node can be read and written");
+            copy_program(&mesh_cni(), &node.path("/opt/cni/bin/mesh-cni"));
         }
         node.write_list(entry);
         node

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::arguments::{Arguments, NAME};
@@ -19,6 +19,13 @@ pub(crate) fn completions(shell: Shell, console: &mut Console<'_>) -> Result<Exi
         Shell::Bash => script
             .replace("mesh__subcmd__cnictl", "mesh__cnictl")
             .into(),
+        // The generator leaves out the values of arguments that are not flags.
+        Shell::Fish => {
+            let shells = Shell::value_variants().iter().map(ToString::to_string);
+            let shells = shells.collect::<Vec<_>>().join(" ");
+            let condition = "__fish_mesh_cnictl_using_subcommand completions";
+            format!("{script}complete -c {NAME} -n \"{condition}\" -f -a \"{shells}\"\n").into()
+        }
         _ => script,
     })?;
     Ok(Exit::Done)

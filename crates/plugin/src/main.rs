@@ -36,18 +36,13 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Whether the mark is beside this program, or beside the link by which the runtime started it.
 fn is_uninstalled() -> bool {
-    own_path().is_ok_and(|own| own.with_file_name(UNINSTALLED_MARK).exists())
-}
-
-/// The path of this program. Container runtimes start it by an absolute path, which costs less to
-/// read than `/proc`.
-fn own_path() -> io::Result<PathBuf> {
-    let argument = std::env::args_os().next().map(PathBuf::from);
-    match argument.filter(|path| path.is_absolute()) {
-        Some(path) => Ok(path),
-        None => std::env::current_exe(),
-    }
+    let started_as = std::env::args_os().next().map(PathBuf::from);
+    // A relative path may have been looked up in `PATH`.
+    let started_as = started_as.filter(|path| path.is_absolute());
+    let mut paths = std::env::current_exe().into_iter().chain(started_as);
+    paths.any(|path| path.with_file_name(UNINSTALLED_MARK).exists())
 }
 
 /// Reports a panic as the error object of the call, and ends the process: released programs do not

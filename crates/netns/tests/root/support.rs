@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -156,8 +155,16 @@ impl Programs {
     pub(crate) fn with_script(self, name: &str, script: &str) -> Self {
         let programs = self.without(name);
         let path = programs.directory.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("the script can be written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("and made executable");
+        let file = tempfile::tempfile().expect("a temporary file can be made");
+        write_and_rewind(&file, &format!("#!/bin/sh\n{script}\n"));
+        // A child of another test would inherit a script that this process writes, and the kernel would not
+        // run it (`ETXTBSY`).
+        let written = Command::new("install")
+            .args(["-m", "755", "/dev/stdin"])
+            .arg(path)
+            .stdin(file)
+            .status();
+        assert!(written.expect("`install` is installed").success());
         programs
     }
 

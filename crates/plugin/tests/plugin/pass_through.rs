@@ -2,6 +2,8 @@
 //! without a lookup.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -168,15 +170,19 @@ fn the_documented_manifest_has_a_proxy() {
     assert!(productpage().contains("name: istio-proxy"));
 }
 
+/// A copy by this process would be busy while another test starts a process.
+fn copy_plugin(to: &Path) {
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_mesh-cni")).arg(to);
+    assert!(copy.status().unwrap().success());
+}
+
 /// An uninstallation leaves the binary where another plugin's configuration names it.
 #[test]
 fn an_uninstalled_plugin_passes_every_pod_through() {
     let node = Node::new();
     let program = node.path().join("mesh-cni");
-    // A copy by this process would be busy while another test starts a process.
-    let mut copy = Command::new("cp");
-    copy.arg(env!("CARGO_BIN_EXE_mesh-cni")).arg(&program);
-    assert!(copy.status().unwrap().success());
+    copy_plugin(&program);
     let mark = node.path().join("mesh-cni.uninstalled");
     let mut conf: Value = serde_json::from_str(&conf_with(&node, PREVIOUS)).unwrap();
     conf["cniVersion"] = "1.1.0".into();
@@ -206,4 +212,30 @@ fn an_uninstalled_plugin_passes_every_pod_through() {
     let empty = call("ADD", &alone.to_string()).json();
     assert_eq!(empty["cniVersion"], "1.1.0");
     assert_eq!(call("DEL", &chained).code, 0);
+}
+
+/// The mark is beside the binary, or beside the link by which a runtime starts it.
+#[test]
+fn an_uninstalled_plugin_passes_pods_through_when_a_link_starts_it() {
+    let node = Node::new();
+    let chained = conf_with(&node, PREVIOUS);
+    let [program, link, second] = ["real", "links", "more-links"].map(|folder| {
+        let folder = node.path().join(folder);
+        fs::create_dir(&folder).unwrap();
+        folder.join("mesh-cni")
+    });
+    copy_plugin(&program);
+    symlink(&program, &link).unwrap();
+    symlink(&link, &second).unwrap();
+    let passes = |path: &Path| {
+        let call = node.call("ADD").stdin(&chained);
+        call.of_program(path).run().code == 0
+    };
+    let all = || [&program, &link, &second].map(|path| passes(path));
+    assert_eq!(all(), [false; 3]);
+    let mark = |path: &Path| path.with_file_name("mesh-cni.uninstalled");
+    fs::write(mark(&program), "").unwrap();
+    assert_eq!(all(), [true; 3]);
+    fs::rename(mark(&program), mark(&link)).unwrap();
+    assert_eq!(all(), [false, true, false]);
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::failure::Failure;
@@ -20,6 +20,13 @@ pub(crate) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
         Shell::Bash => script
             .replace("mesh__subcmd__cni__subcmd__agent", "mesh__cni__agent")
             .into(),
+        // The generator leaves out the values of arguments that are not flags.
+        Shell::Fish => {
+            let shells = Shell::value_variants().iter().map(ToString::to_string);
+            let shells = shells.collect::<Vec<_>>().join(" ");
+            let condition = "__fish_mesh_cni_agent_using_subcommand completions";
+            format!("{script}complete -c {NAME} -n \"{condition}\" -f -a \"{shells}\"\n").into()
+        }
         _ => script,
     })
 }

@@ -48,7 +48,9 @@ pub(super) struct RepairFlags {
         action = ArgAction::Set
     )]
     label_pods: bool,
-    /// The init container that validates the rules
+    /// The name of the init container that checks the rules in pods of Istio. A pod in which it fails is
+    /// broken. In pods of Linkerd this container is always `linkerd-network-validator`, in pods of Kuma
+    /// `kuma-validation`
     #[arg(
         long = "repair-init-container-name",
         env = "REPAIR_INIT_CONTAINER_NAME",
