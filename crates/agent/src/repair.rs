@@ -226,8 +226,7 @@ impl Repairer {
                 (Expected::NoRules(reason), none())
             }
             Ok(Decision::Enrol(_)) => {
-                let reason =
-                    "it is in ambient mode, and its enrolment is repaired instead".to_owned();
+                let reason = "it is in ambient mode".to_owned();
                 (Expected::NoRules(reason), none())
             }
             Ok(Decision::Skip(reason)) => (Expected::NoRules(reason.to_string()), none()),

@@ -49,7 +49,7 @@ fn merged(meshes: MeshSet) -> Ownership {
 }
 
 /// The meshes whose rules are among these. Those of Istio's sidecars and of ambient mode have the same
-/// owner, and are told apart by the chain that only ambient mode has.
+/// owner, and differ in the chain that only ambient mode has.
 pub fn meshes_in(rules: &RuleSet) -> impl Iterator<Item = Mesh> {
     Mesh::ALL.into_iter().filter(|mesh| {
         let ours = only_ours(rules, ownership(*mesh));
