@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_netfilter::value::{Gid, Port, PortRange, Uid, network};
 use mesh_cni_netfilter::{Mark, Packet, RuleSet};
-use mesh_cni_plan::LinkerdConf;
+use mesh_cni_plan::{AmbientConf, LinkerdConf};
 use mesh_cni_rules::istio::interception::{DnsCapture, InboundCapture, Mode, OwnerGroups};
-use mesh_cni_rules::{Interception, Mesh, istio, kuma, linkerd, reject_ipv6};
+use mesh_cni_rules::{Interception, Mesh, ambient, istio, kuma, linkerd, reject_ipv6};
 use serde::Deserialize;
 
 /// A directory in `tests/scenarios`.
@@ -41,6 +41,9 @@ struct Input {
     linkerd: LinkerdConf,
     #[serde(default)]
     kube_api_ports: Vec<u16>,
+    /// For ambient mode: the field of the configuration.
+    #[serde(default)]
+    ambient: AmbientConf,
     #[serde(default)]
     proxy_uids: Vec<u32>,
     #[serde(default)]
@@ -142,6 +145,7 @@ impl Scenario {
 
     fn interception(&self) -> Interception {
         match self.input.ruleset.as_str() {
+            "ambient" => Interception::Ambient(self.ambient()),
             "kuma" => Interception::Kuma(self.kuma()),
             "linkerd" => Interception::Linkerd(self.linkerd()),
             ruleset => {
@@ -149,6 +153,15 @@ impl Scenario {
                 Interception::Istio(self.istio(), dialect)
             }
         }
+    }
+
+    fn ambient(&self) -> ambient::Interception {
+        let settings = ambient::Settings {
+            annotations: Some(&self.input.annotations),
+            ..self.input.ambient.settings()
+        };
+        let resolved = settings.resolve();
+        resolved.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     fn kuma(&self) -> kuma::Interception {
