@@ -73,21 +73,29 @@ impl NetNs {
             Some(Errno::ENXIO | Errno::ENODEV) => OpenError::Foreign { path: path.into() },
             _ => refused(source),
         })?;
-        Self::verified(file, path.into())
+        Self::new(file, path.into())
     }
 
     /// The namespace of that descriptor, for example one that another process sent.
     pub fn from_file(file: File) -> Result<Self, OpenError> {
         let path = path_of(&file);
-        Self::verified(file, path)
+        let netns = Self::new(file, path)?;
+        match user_ns::kind(&netns.file) {
+            Ok(kind) if kind == CloneFlags::CLONE_NEWNET.bits() => Ok(netns),
+            Ok(_) => Err(OpenError::Foreign { path: netns.path }),
+            Err(source) => Err(OpenError::Refused {
+                path: netns.path,
+                source: source.into(),
+            }),
+        }
     }
 
-    fn verified(file: File, path: PathBuf) -> Result<Self, OpenError> {
+    /// A namespace of any kind: entering one of another kind fails.
+    fn new(file: File, path: PathBuf) -> Result<Self, OpenError> {
         let verify = || -> io::Result<_> {
-            let is_network = fstatfs(&file)?.filesystem_type() == NSFS_MAGIC
-                && user_ns::kind(&file)? == CloneFlags::CLONE_NEWNET.bits();
+            let is_namespace = fstatfs(&file)?.filesystem_type() == NSFS_MAGIC;
             let metadata = file.metadata()?;
-            Ok(is_network.then(|| (metadata.dev(), metadata.ino())))
+            Ok(is_namespace.then(|| (metadata.dev(), metadata.ino())))
         };
         match verify() {
             Ok(Some(id)) => Ok(Self { file, path, id }),
