@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test that cannot continue fails")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
+mod ambient;
 mod broken_pod;
 #[path = "../deploy/chart.rs"]
 mod chart;

@@ -32,13 +32,10 @@ pub struct Profiles([bool; Profile::ALL.len()]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProfiles {
     /// A name that is not a profile.
-    #[error("unknown profile `{0}`, expected `asm`, `istio`, `linkerd` or `kuma`")]
+    #[error("unknown profile `{0}`, expected `asm`, `istio`, `linkerd`, `kuma` or `ambient`")]
     Unknown(String),
-    /// A mesh without sidecars.
-    #[error("profile `ambient` is not served yet, expected `asm`, `istio`, `linkerd` or `kuma`")]
-    Ambient,
     /// None.
-    #[error("expected at least one of `asm`, `istio`, `linkerd` and `kuma`")]
+    #[error("expected at least one of `asm`, `istio`, `linkerd`, `kuma` and `ambient`")]
     Empty,
     /// Two for the same pods.
     #[error("`asm` and `istio` exclude each other: both are for pods with container `istio-proxy`")]
@@ -82,12 +79,8 @@ impl FromStr for Profile {
 
     fn from_str(name: &str) -> Result<Self, InvalidProfiles> {
         let mut all = Self::ALL.into_iter();
-        match all.find(|profile| profile.as_str() == name) {
-            // Until the agent serves it: without ztunnel, such a pod has no network.
-            Some(Self::Ambient) => Err(InvalidProfiles::Ambient),
-            Some(profile) => Ok(profile),
-            None => Err(InvalidProfiles::Unknown(name.to_owned())),
-        }
+        all.find(|profile| profile.as_str() == name)
+            .ok_or_else(|| InvalidProfiles::Unknown(name.to_owned()))
     }
 }
 

@@ -77,7 +77,6 @@ fn an_invalid_field_is_refused_by_its_name() {
         json!({"exclude_namespace_selector": "a=b,,c"}),
         json!({"plugin_log_level": "loud"}),
         json!({"profile": "consul"}),
-        json!({"profile": "ambient"}),
         json!({"profile": []}),
         json!({"profile": ["linkerd", "osm"]}),
         json!({"profile": ["istio", "linkerd", "asm"]}),
