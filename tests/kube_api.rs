@@ -275,6 +275,51 @@ fn a_pod_of_the_cluster_is_named_from_anywhere() {
     }
 }
 
+/// Its port comes from the namespace.
+const OF_LINKERD: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, annotations: {config.linkerd.io/skip-outbound-ports: "3306"}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cart, namespace: shop}
+spec:
+  nodeName: node-1
+  containers:
+  - {name: main, image: none}
+  - {name: linkerd-proxy, image: none, securityContext: {runAsUser: 2102}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: mesh-cni, namespace: kube-system}
+data: {entry.json: '{"type": "mesh-cni", "profile": ["asm", "linkerd"]}'}
+"#;
+
+#[test]
+fn annotations_of_a_namespace_are_settings_of_its_pods_of_linkerd() {
+    let api = KubeApi::start();
+    api.apply(OF_LINKERD);
+    let rendered = outside(&api, &["render", "--pod", "shop/cart"]);
+    assert_eq!(rendered.code, 0, "{}", rendered.stderr);
+    assert!(
+        rendered.stdout.contains("multiport dports 3306 "),
+        "{}",
+        rendered.stdout
+    );
+    api.must("annotate namespace shop --overwrite config.linkerd.io/skip-outbound-ports=mysql");
+    let rendered = outside(&api, &["render", "--pod", "shop/cart"]);
+    let name = "annotation config.linkerd.io/skip-outbound-ports of the namespace";
+    assert_eq!(rendered.code, 2, "{}", rendered.stdout);
+    assert!(rendered.stderr.contains(name), "{}", rendered.stderr);
+    let directory = tempfile::tempdir().expect("a directory");
+    let entry = directory.path().join("entry.json");
+    fs::write(&entry, r#"{"type": "mesh-cni", "profile": "linkerd"}"#).expect("it is written");
+    let entry = entry.display().to_string();
+    let before = check(&api.kubeconfig(), &["--pre", "--conf", &entry]);
+    assert!(before.stdout.contains("mysql"), "{}", before.stdout);
+}
+
 #[test]
 fn a_changed_configuration_is_compared_with_the_installed_one() {
     let api = KubeApi::start();

@@ -94,3 +94,32 @@ fn the_plugin_can_ask_the_api_server_itself() {
         "{refused}"
     );
 }
+
+/// The agent of these tests serves another mesh, and reads no namespaces.
+#[test]
+fn the_annotations_of_the_namespace_are_settings_of_a_pod_of_linkerd() {
+    let mut node = Node::start();
+    let uid = node.pod(
+        "web",
+        "{name: app, image: none}, {name: linkerd-proxy, image: none}",
+    );
+    node.api
+        .must("annotate namespace default config.linkerd.io/skip-outbound-ports=mysql");
+    let without_right = node.api.kubeconfig_of("kube-system", "mesh-cni");
+    let all_rights = node.api.kubeconfig();
+    for (source, kubeconfig, code, text) in [
+        ("agent", None, 11, "no `namespace_annotations`"),
+        ("api", Some(without_right), 11, "status 403"),
+        (
+            "api",
+            Some(all_rights),
+            7,
+            "skip-outbound-ports of the namespace",
+        ),
+    ] {
+        let fields = json!({"pod_source": source, "profile": "linkerd", "kubeconfig": kubeconfig});
+        let refused = node.add_with(&fields, "web", &uid);
+        assert_eq!(refused["code"], code, "{refused}");
+        assert!(refused["msg"].as_str().unwrap().contains(text), "{refused}");
+    }
+}

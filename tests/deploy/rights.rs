@@ -48,6 +48,14 @@ const RIGHTS: &[(&[&str], &str)] = &[
         "create events; get,list,watch namespaces; get,list,watch pods",
     ),
     (
+        &["repair.enabled=false", r#"profile=["asm","linkerd"]"#],
+        "create events; get,list,watch namespaces; get,list,watch pods",
+    ),
+    (
+        &["repair.enabled=false", r#"profile=["asm","kuma"]"#],
+        "create events; get,list,watch pods",
+    ),
+    (
         &["repair.repairPods=false", "repair.deletePods=true"],
         "create events; delete pods; get,list,watch pods",
     ),

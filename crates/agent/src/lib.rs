@@ -44,6 +44,7 @@ pub use ambient::AmbientSettings;
 pub use http::limits::{Limits, Places};
 pub use http::socket::ListenError;
 pub use kube::lookup::FactsError;
+pub use kube::namespaces::NamespaceKeys;
 pub use kube::pods::{Changes, Lookup, Pods, UsedFields, WatchEvent};
 pub use kube::store::{PodStore, Subscription};
 pub use log::LogFormat;

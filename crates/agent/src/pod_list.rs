@@ -48,7 +48,7 @@ impl Agent {
             .filter(|watch| !watch.ready)
             .map(|watch| format!("the list is incomplete: {}", watch.detail));
         let batch = self.live_rules.batch().await;
-        let pods = self.store.with_namespace_labels(part);
+        let pods = self.store.with_namespaces(part);
         // The rules of only a few pods are in memory at a time.
         let listed: Vec<_> = stream::iter(pods.into_iter().enumerate())
             .map(async |(index, pod)| (index, self.listed(&pod, &batch).await))
@@ -109,8 +109,12 @@ impl Agent {
                     let why = "its settings are not kept in memory; its page requests them";
                     return unknown(why);
                 }
-                Ok(facts) if self.store.keeps_namespaces() && facts.namespace_labels.is_none() => {
-                    return unknown("the labels of its namespace are not known yet");
+                Ok(facts)
+                    if self.store.keeps_namespaces()
+                        && facts.namespace_labels.is_none()
+                        && facts.namespace_annotations.is_none() =>
+                {
+                    return unknown("its namespace is not known yet");
                 }
                 _ => {}
             }

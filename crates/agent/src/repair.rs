@@ -36,7 +36,7 @@ use mesh_cni_kube::pod::{Pod, PodError};
 pub(crate) use namespaces::{PodNamespaces, netns_remedy};
 use queue::{Due, Queue};
 
-/// When a pod is checked again if the labels of its namespace are not known or the node is not ready.
+/// When a pod is checked again if its namespace is not known or the node is not ready.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// The time between two requests for the settings of large pods.
@@ -88,8 +88,8 @@ type Processes = Option<(Instant, Arc<ProcessTable>)>;
 
 /// Why a pod cannot be checked now.
 enum Unknown {
-    /// The labels of its namespace are not known yet.
-    NamespaceLabels,
+    /// Its namespace is not known yet.
+    Namespace,
     /// Its settings are large and cannot be requested.
     Settings(String),
 }
@@ -160,7 +160,7 @@ impl Repairer {
         }
         let candidate = match candidate {
             Ok(candidate) => candidate,
-            Err(Unknown::NamespaceLabels) => return state.queue.postpone(&due.uid, now + WAIT),
+            Err(Unknown::Namespace) => return state.queue.postpone(&due.uid, now + WAIT),
             Err(Unknown::Settings(why)) => {
                 info!(pod = %due.name, "repair: {why}");
                 state.queue.failed(&due.uid, now);
@@ -201,16 +201,12 @@ impl Repairer {
         mut pod: Arc<Pod>,
         by_name: Option<Decision>,
     ) -> Result<Candidate, Unknown> {
-        if by_name.is_none() && pod.facts == Err(PodError::TooLarge) {
-            pod = self.lookup.completed(pod).await;
+        if by_name.is_none() {
+            pod = self.lookup.known(pod).await.ok_or(Unknown::Namespace)?;
         }
         let decision = match (by_name, &pod.facts) {
             (Some(decision), _) => Ok(decision),
-            (None, Ok(facts)) => {
-                let facts = self.lookup.store.try_complete(facts);
-                let facts = facts.ok_or(Unknown::NamespaceLabels)?;
-                decide(&facts, &self.conf).map_err(|error| error_chain(&error))
-            }
+            (None, Ok(facts)) => decide(facts, &self.conf).map_err(|error| error_chain(&error)),
             (None, Err(error @ PodError::Request(_))) => {
                 return Err(Unknown::Settings(error.to_string()));
             }

@@ -1,5 +1,6 @@
 //! Starts the parts of the agent and runs them until a signal stops the process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::http::port;
 use crate::http::routes::{Agent, Listener};
 use crate::http::socket::{ListenError, Socket};
 use crate::kube::lookup::FactsLookup;
+use crate::kube::namespaces::NamespaceKeys;
 use crate::kube::pods::{Pods, UsedFields};
 use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
@@ -193,10 +195,15 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
 }
 
 fn used_fields(settings: &ServiceSettings) -> UsedFields {
-    let policy = settings.conf.policy();
+    let conf = &settings.conf;
+    let policy = conf.policy();
     let labels = policy.namespace_label_keys().map(str::to_owned);
+    let annotations: BTreeSet<_> = conf.namespace_annotations().map(str::to_owned).collect();
     UsedFields {
-        namespace_labels: policy.needs_namespace_labels().then(|| labels.collect()),
+        namespaces: NamespaceKeys {
+            labels: policy.needs_namespace_labels().then(|| labels.collect()),
+            annotations: Some(annotations).filter(|keys| !keys.is_empty()),
+        },
         init_containers: settings
             .repair
             .iter()

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
-use mesh_cni_selector::{PodFacts, SelectError};
+use mesh_cni_selector::{MissingFacts, PodFacts, SelectError};
 use serde::Serialize;
 
 use crate::arguments::{ConfArguments, PodArgument};
@@ -88,6 +88,9 @@ impl Case {
     pub(crate) fn decide(&self) -> Result<Decision, Failure> {
         decide(&self.facts, &self.conf).map_err(|error| {
             let hint = match &error {
+                PlanError::Select(SelectError::MissingFacts(
+                    MissingFacts::NamespaceAnnotations { .. },
+                )) => "the pod source did not read them; ask the API server with --kubeconfig",
                 PlanError::Select(SelectError::MissingFacts(_)) => {
                     "a manifest does not contain its namespace's labels: \
                      remove `exclude_namespace_selector` from the configuration"

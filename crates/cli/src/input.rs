@@ -1,5 +1,6 @@
 //! Reads the pod's manifest and the plugin's configuration, from files or stdin.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -64,12 +65,14 @@ pub(crate) enum InputError {
     },
 }
 
-/// Reads the facts from the manifest of one pod.
+/// Reads the facts from the manifest of one pod. The annotations of its namespace do not count.
 pub(crate) fn facts(path: &Path) -> Result<PodFacts, Failure> {
-    PodFacts::from_manifest(&text(path, LIMIT)?).map_err(|source| invalid_manifest(path, source))
+    let facts = PodFacts::from_manifest(&text(path, LIMIT)?);
+    let facts = facts.map_err(|source| invalid_manifest(path, source))?;
+    Ok(without_namespace(facts))
 }
 
-/// Reads the facts of each pod from a manifest, which may be a list, or several documents.
+/// The same for each pod of a manifest, which may be a list, or several documents.
 pub(crate) fn all_facts(path: &Path) -> Result<Vec<Result<PodFacts, Failure>>, Failure> {
     let text = text(path, MAX_LIST_BYTES)?;
     let pods = PodFacts::from_manifests(&text).map_err(|source| invalid_manifest(path, source))?;
@@ -81,7 +84,17 @@ pub(crate) fn all_facts(path: &Path) -> Result<Vec<Result<PodFacts, Failure>>, F
         let path = path.to_owned();
         Failure::wrong(InputError::Item { path, invalid })
     };
-    Ok(pods.into_iter().map(|pod| pod.map_err(failure)).collect())
+    let pods = pods.into_iter();
+    Ok(pods
+        .map(|pod| pod.map(without_namespace).map_err(failure))
+        .collect())
+}
+
+fn without_namespace(facts: PodFacts) -> PodFacts {
+    PodFacts {
+        namespace_annotations: Some(BTreeMap::new()),
+        ..facts
+    }
 }
 
 fn invalid_manifest(path: &Path, source: ManifestError) -> Failure {

@@ -11,7 +11,7 @@
 //! | [`decode`] | decodes the used fields and skips all others |
 //! | [`events`] | the events of a watch |
 //! | [`pod`], [`container`] | a pod, with the facts that decide about redirection |
-//! | [`namespace`] | a namespace and its labels |
+//! | [`namespace`] | a namespace, its labels and annotations |
 
 #![forbid(unsafe_code)]
 

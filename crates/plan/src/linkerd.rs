@@ -2,7 +2,7 @@
 
 use mesh_cni_rules::linkerd::{Interception as LinkerdInterception, PodSettings, compile};
 use mesh_cni_rules::{Interception, Warning, WarningCode, is_usable};
-use mesh_cni_selector::{Mesh, PodFacts, SidecarKind};
+use mesh_cni_selector::{Mesh, MissingFacts, PodFacts, SelectError, SidecarKind};
 
 use crate::decide::{PlanError, Redirection};
 use crate::identity::{self, Exempt};
@@ -59,6 +59,13 @@ fn settings<'pod>(
     facts: &'pod PodFacts,
     conf: &'pod MeshConf,
 ) -> Result<PodSettings<'pod>, PlanError> {
+    if facts.namespace_annotations.is_none() && conf.knows_namespaces() {
+        return Err(SelectError::from(MissingFacts::NamespaceAnnotations {
+            namespace: facts.namespace.clone(),
+            mesh: Mesh::Linkerd,
+        })
+        .into());
+    }
     let defaults = match &conf.linkerd {
         Some(linkerd) => linkerd.interception()?,
         None => LinkerdInterception::pod_default(),

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mesh_cni_rules::istio::Dialect;
+use mesh_cni_rules::linkerd::settings::Annotation;
 use mesh_cni_selector::{AmbientPolicy, LabelSelector, Mesh, NamespaceSet, Policy, SelectionMode};
 use serde::Deserialize;
 
@@ -154,6 +155,32 @@ impl MeshConf {
     pub fn ambient(&self) -> Cow<'_, AmbientConf> {
         let own = self.ambient.as_deref().map(Cow::Borrowed);
         own.unwrap_or_else(|| Cow::Owned(AmbientConf::default()))
+    }
+
+    /// Whether decisions need the labels or annotations of pods' namespaces.
+    pub fn needs_namespaces(&self) -> bool {
+        self.policy().needs_namespace_labels() || self.namespace_annotations().next().is_some()
+    }
+
+    /// The keys of the annotations of namespaces that are settings of the pods of a served mesh.
+    pub fn namespace_annotations(&self) -> impl Iterator<Item = &'static str> {
+        let read = |mesh| match mesh {
+            Mesh::Linkerd => &Annotation::ALL[..],
+            Mesh::Istio | Mesh::Kuma | Mesh::Ambient => &[],
+        };
+        let meshes = self.profile.meshes();
+        meshes
+            .iter()
+            .flat_map(read)
+            .map(|annotation| annotation.key())
+    }
+
+    /// Whether the pod source knows the namespaces of pods, not only pods.
+    pub(crate) fn knows_namespaces(&self) -> bool {
+        !matches!(
+            self.pod_source,
+            PodSourceName::File | PodSourceName::Runtime
+        )
     }
 
     /// Whether a pod belongs to the agent, by the name that its `DaemonSet` gives it. Such a pod must

@@ -102,7 +102,14 @@ pub(crate) fn facts(error: &FactsError) -> CniError {
 }
 
 pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
+    let message = format!("pod {pod}: {}", error_chain(error));
     let remedy = match error {
+        PlanError::Select(SelectError::MissingFacts(MissingFacts::NamespaceAnnotations {
+            ..
+        })) => {
+            return CniError::try_again(message)
+                .with_details("start the agent with the same entry, in its version");
+        }
         PlanError::Select(SelectError::MissingFacts(MissingFacts::ProxyType { .. })) => {
             "pod source `runtime` knows only Istio's own templates: name one of them in the \
              annotation too, such as `sidecar,NAME` or `gateway,NAME`, or use another source"
@@ -124,7 +131,7 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
         }
         _ => "the pod does not start without the redirection that it needs",
     };
-    CniError::config(format!("pod {pod}: {}", error_chain(error))).with_details(remedy)
+    CniError::config(message).with_details(remedy)
 }
 
 pub(crate) fn not_applied(error: &ApplyError) -> CniError {

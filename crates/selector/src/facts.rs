@@ -71,8 +71,8 @@ pub struct PodFacts {
     /// namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_labels: Option<BTreeMap<String, String>>,
-    /// `metadata.annotations` of the pod's namespace, of those that a served mesh reads; `None` if
-    /// unknown or if none does.
+    /// `metadata.annotations` of the pod's namespace, at least those that a served mesh reads; `None`
+    /// if unknown or if none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_annotations: Option<BTreeMap<String, String>>,
 }
@@ -143,7 +143,9 @@ impl PodFacts {
     /// Reads a `v1` Pod from YAML, or from JSON if the text starts with `{`.
     ///
     /// A `List` with exactly one Pod is read as that Pod. Fields that are not needed are ignored.
-    /// [`namespace_labels`](Self::namespace_labels) is `None`, since a Pod does not contain them.
+    /// [`namespace_labels`](Self::namespace_labels) and
+    /// [`namespace_annotations`](Self::namespace_annotations) are `None`, since a Pod does not contain
+    /// them.
     pub fn from_manifest(text: &str) -> Result<Self, ManifestError> {
         manifest::read(text)
     }
@@ -182,13 +184,8 @@ impl PodFacts {
     /// containers than the mesh's, long values of variables, and the annotations of other domains.
     #[must_use]
     pub fn only_mesh_settings(mut self) -> Self {
-        self.annotations.retain(|key, _| {
-            let domain = key.split('/').next().unwrap_or_default();
-            key.starts_with(STATIC_POD_KEYS)
-                || Mesh::ALL
-                    .iter()
-                    .any(|mesh| mesh.domains().contains(&domain))
-        });
+        self.annotations
+            .retain(|key, _| key.starts_with(STATIC_POD_KEYS) || Mesh::is_annotation_of_any(key));
         for container in self.containers.iter_mut().chain(&mut self.init_containers) {
             let name = &*container.name;
             if of_any_mesh(|marks| [marks.proxy, marks.init].contains(&name)) {

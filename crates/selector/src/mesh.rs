@@ -64,6 +64,14 @@ impl Mesh {
         }
     }
 
+    /// Whether an annotation with that key belongs to a mesh, by its domain.
+    pub fn is_annotation_of_any(key: &str) -> bool {
+        let domain = key.split('/').next().unwrap_or_default();
+        Self::ALL
+            .into_iter()
+            .any(|mesh| mesh.domains().contains(&domain))
+    }
+
     /// The names by which its pods are recognized; `None` if it has no sidecars.
     pub fn marks(self) -> Option<&'static Marks> {
         match self {

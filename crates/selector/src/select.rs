@@ -47,6 +47,17 @@ pub enum MissingFacts {
         /// The field of the configuration that needs them.
         field: &'static str,
     },
+    /// The annotations of the namespace are settings of the pod, and are unknown.
+    #[error(
+        "annotations of namespace {} are settings of pods of {mesh}, but the facts about the pod have no `namespace_annotations`",
+        Quoted(namespace)
+    )]
+    NamespaceAnnotations {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod's mesh.
+        mesh: Mesh,
+    },
     /// The type of the proxy decides, but its arguments are unknown.
     #[error(
         "the type of the proxy is not known: annotation `{}` is {}, which is none of Istio's own templates",

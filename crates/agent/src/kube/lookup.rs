@@ -37,7 +37,7 @@ pub enum FactsError {
     /// The pod cannot be decoded.
     #[error("{0}")]
     Unreadable(String),
-    /// The API server has no namespace of that name, whose labels the policy needs.
+    /// The API server has no namespace of that name, which decisions need.
     #[error("the API server has no such namespace")]
     NoNamespace,
     /// The pod is not in the watch, and the request to the API server failed.
@@ -73,6 +73,20 @@ impl FactsLookup {
         self.complete(&pod).await
     }
 
+    /// The pod with all facts. Those that are too large to be kept are requested. `None` if its namespace
+    /// is not known yet.
+    pub(crate) async fn known(&self, pod: Arc<Pod>) -> Option<Arc<Pod>> {
+        if self.store.must_request(&pod) {
+            return Some(self.completed(pod).await);
+        }
+        let Ok(facts) = &pod.facts else {
+            return Some(pod);
+        };
+        let mut known = Pod::clone(&pod);
+        known.facts = Ok(self.store.try_complete(facts)?);
+        Some(Arc::new(known))
+    }
+
     /// The pod with all facts. If they are not known, they are requested.
     pub(crate) async fn completed(&self, pod: Arc<Pod>) -> Arc<Pod> {
         let facts = timeout(ANSWER_TIMEOUT, self.complete(&pod)).await;
@@ -87,8 +101,8 @@ impl FactsLookup {
 
     async fn complete(&self, pod: &Pod) -> Result<PodFacts, FactsError> {
         match &pod.facts {
-            Ok(facts) => self.with_namespace_labels(facts).await,
-            Err(PodError::TooLarge) => self.with_namespace_labels(&self.large(pod).await?).await,
+            Ok(facts) => self.with_namespace(facts).await,
+            Err(PodError::TooLarge) => self.with_namespace(&self.large(pod).await?).await,
             Err(error) => Err(FactsError::Unreadable(error_chain(error))),
         }
     }
@@ -131,14 +145,16 @@ impl FactsLookup {
         found
     }
 
-    async fn with_namespace_labels(&self, facts: &PodFacts) -> Result<PodFacts, FactsError> {
-        if let Some(facts) = self.store.complete(facts, WAIT).await {
+    async fn with_namespace(&self, facts: &PodFacts) -> Result<PodFacts, FactsError> {
+        if !self.store.is_large_namespace(&facts.namespace)
+            && let Some(facts) = self.store.complete(facts, WAIT).await
+        {
             return Ok(facts);
         }
         let path = "/api/v1/namespaces";
         let namespace = self.get::<Namespace>(path, &facts.namespace).await?;
         let namespace = namespace.ok_or(FactsError::NoNamespace)?;
-        Ok(self.store.complete_with(facts, namespace.object.labels))
+        Ok(self.store.complete_with(facts, namespace.object))
     }
 }
 

@@ -1,14 +1,16 @@
-//! The pods of this node, and the labels of namespaces if the policy needs them, kept current by the
-//! events of a watch.
+//! The pods of this node, with the namespaces if decisions need them, kept current by the events of a
+//! watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mesh_cni_selector::PodFacts;
 
-use mesh_cni_kube::namespace::{Labels, Namespace};
+use mesh_cni_kube::namespace::Namespace;
 use mesh_cni_kube::object::Object as _;
 use mesh_cni_kube::pod::{Pod, PodError, PodName};
+
+use super::namespaces::{Kept, NamespaceKeys, Namespaces};
 
 /// The facts of pods are kept if they take at most this many bytes.
 const SMALL_FACTS_BYTES: usize = 8 << 10;
@@ -21,8 +23,8 @@ const MAX_ALL_FACTS_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UsedFields {
-    /// The keys of the labels of namespaces; `None` if the policy does not need namespaces.
-    pub namespace_labels: Option<BTreeSet<String>>,
+    /// The labels and annotations of namespaces.
+    pub namespaces: NamespaceKeys,
     /// The init containers whose status repair reads.
     pub init_containers: Vec<String>,
 }
@@ -51,12 +53,6 @@ pub struct Pods {
     facts_bytes: usize,
     used: UsedFields,
     namespaces: Namespaces,
-}
-
-#[derive(Debug, Default)]
-struct Namespaces {
-    labels: BTreeMap<String, Labels>,
-    listed: BTreeSet<String>,
 }
 
 /// The result of a search for a pod.
@@ -108,26 +104,8 @@ impl Pods {
 
     /// Applies an event about a namespace.
     pub fn apply_namespace(&mut self, event: WatchEvent<Namespace>) {
-        let Some(used) = &self.used.namespace_labels else {
-            return;
-        };
-        let namespaces = &mut self.namespaces;
-        match event {
-            WatchEvent::Init => namespaces.listed.clear(),
-            WatchEvent::InitApply(Namespace { name, labels }) => {
-                namespaces.listed.insert(name.clone());
-                namespaces.labels.insert(name, only(used, labels));
-            }
-            WatchEvent::InitDone => {
-                let listed = std::mem::take(&mut namespaces.listed);
-                namespaces.labels.retain(|name, _| listed.contains(name));
-            }
-            WatchEvent::Apply(Namespace { name, labels }) => {
-                namespaces.labels.insert(name, only(used, labels));
-            }
-            WatchEvent::Delete(Namespace { name, .. }) => {
-                namespaces.labels.remove(&name);
-            }
+        if self.keeps_namespaces() {
+            self.namespaces.apply(&self.used.namespaces, event);
         }
     }
 
@@ -165,31 +143,44 @@ impl Pods {
         self.iter().find(|pod| pod.uid == uid)
     }
 
-    /// Adds the labels of the pod's namespace to its facts if the policy needs them; `None` if they
-    /// are not known yet. Removes the second UID of a static pod if it is another pod's own.
+    /// Adds the used labels and annotations of the pod's namespace to its facts; `None` if they are not
+    /// known yet or not kept. Removes the second UID of a static pod if it is another pod's own.
     pub fn complete(&self, facts: &PodFacts) -> Option<PodFacts> {
-        let labels = if self.keeps_namespaces() {
-            self.namespaces.labels.get(&facts.namespace)?.clone()
-        } else {
-            Labels::new()
-        };
-        Some(self.complete_with(facts, labels))
+        if !self.keeps_namespaces() {
+            return Some(self.with_verified_uid(facts));
+        }
+        match self.namespaces.get(&facts.namespace)? {
+            Kept::Whole(namespace) => Some(self.complete_with(facts, namespace.clone())),
+            Kept::TooLarge => None,
+        }
     }
 
-    /// The same with these labels of the namespace.
-    pub fn complete_with(&self, facts: &PodFacts, labels: Labels) -> PodFacts {
+    /// The same with this namespace.
+    pub fn complete_with(&self, facts: &PodFacts, namespace: Namespace) -> PodFacts {
+        let used = &self.used.namespaces;
+        let namespace = used.only(namespace);
+        let mut facts = self.with_verified_uid(facts);
+        facts.namespace_labels = used.labels.is_some().then_some(namespace.labels);
+        facts.namespace_annotations = used.annotations.is_some().then_some(namespace.annotations);
+        facts
+    }
+
+    fn with_verified_uid(&self, facts: &PodFacts) -> PodFacts {
         let mut facts = facts.clone();
-        let used = self.used.namespace_labels.as_ref();
-        facts.namespace_labels = used.map(|used| only(used, labels));
         facts
             .static_pod_uid
             .take_if(|uid| self.with_own_uid(uid).is_some());
         facts
     }
 
-    /// Whether the labels of namespaces are kept.
+    /// Whether the namespace exists and is too large to be kept, so that it must be requested.
+    pub fn is_large_namespace(&self, name: &str) -> bool {
+        matches!(self.namespaces.get(name), Some(Kept::TooLarge))
+    }
+
+    /// Whether labels or annotations of namespaces are kept.
     pub fn keeps_namespaces(&self) -> bool {
-        self.used.namespace_labels.is_some()
+        self.used.namespaces.are_used()
     }
 
     /// The number of pods whose facts are too large to be kept.
@@ -254,9 +245,4 @@ impl Pods {
         self.facts_bytes -= pod.facts_bytes();
         Some(pod)
     }
-}
-
-fn only(used: &BTreeSet<String>, mut labels: Labels) -> Labels {
-    labels.retain(|key, _| used.contains(key));
-    labels
 }

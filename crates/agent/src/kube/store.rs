@@ -9,8 +9,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::timeout;
 
 use super::pods::{Changes, Lookup, Pods, WatchEvent};
-use mesh_cni_kube::namespace::{Labels, Namespace};
-use mesh_cni_kube::pod::{Pod, PodName};
+use mesh_cni_kube::namespace::Namespace;
+use mesh_cni_kube::pod::{Pod, PodError, PodName};
 
 /// How many changes a subscriber may fall behind before it receives every pod again.
 const BACKLOG: usize = 64;
@@ -107,8 +107,7 @@ impl PodStore {
         self.retry_on_events(find, wait).await
     }
 
-    /// Adds the labels of the pod's namespace to its facts if the policy needs them, or waits for
-    /// them until the timeout.
+    /// Adds what decisions need of the pod's namespace to its facts, or waits for it until the timeout.
     pub async fn complete(&self, facts: &PodFacts, wait: Duration) -> Option<PodFacts> {
         self.retry_on_events(|| self.pods().complete(facts), wait)
             .await
@@ -119,9 +118,9 @@ impl PodStore {
         self.pods().complete(facts)
     }
 
-    /// Adds these labels of the pod's namespace to its facts.
-    pub fn complete_with(&self, facts: &PodFacts, labels: Labels) -> PodFacts {
-        self.pods().complete_with(facts, labels)
+    /// Adds what decisions need of this namespace to the facts about a pod in it.
+    pub fn complete_with(&self, facts: &PodFacts, namespace: Namespace) -> PodFacts {
+        self.pods().complete_with(facts, namespace)
     }
 
     /// Every pod, ordered by namespace and name.
@@ -129,13 +128,28 @@ impl PodStore {
         self.pods().iter().map(Arc::clone).collect()
     }
 
-    /// These pods with the labels of namespaces that are known.
-    pub(crate) fn with_namespace_labels(&self, listed: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    /// Whether the namespace is too large to be kept.
+    pub(crate) fn is_large_namespace(&self, name: &str) -> bool {
+        self.pods().is_large_namespace(name)
+    }
+
+    /// Whether the settings of a pod must be requested, because they or those of its namespace are too
+    /// large to be kept.
+    pub fn must_request(&self, pod: &Pod) -> bool {
+        pod.facts == Err(PodError::TooLarge) || self.pods().is_large_namespace(&pod.name.namespace)
+    }
+
+    /// These pods with what is known of their namespaces.
+    pub(crate) fn with_namespaces(&self, listed: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
         let pods = self.pods();
         let complete = |pod: &Arc<Pod>| {
-            let facts = pods.complete(pod.facts.as_ref().ok()?)?;
+            let facts = match pods.complete(pod.facts.as_ref().ok()?) {
+                Some(facts) => Ok(facts),
+                None if pods.is_large_namespace(&pod.name.namespace) => Err(PodError::TooLarge),
+                None => return None,
+            };
             let mut completed = Pod::clone(pod);
-            completed.facts = Ok(facts);
+            completed.facts = facts;
             Some(Arc::new(completed))
         };
         listed
@@ -154,7 +168,7 @@ impl PodStore {
         self.pods().large()
     }
 
-    /// Whether the labels of namespaces are kept.
+    /// Whether labels or annotations of namespaces are kept.
     pub fn keeps_namespaces(&self) -> bool {
         self.pods().keeps_namespaces()
     }

@@ -293,6 +293,46 @@ fn an_agent_that_is_not_ready_reports_the_reason() {
 }
 
 #[test]
+fn facts_contain_the_annotations_of_the_namespace_if_a_served_mesh_reads_them() {
+    let annotations = |ports: &str| {
+        json!({"config.linkerd.io/skip-outbound-ports": ports, "other": "x",
+            "linkerd.io/inject": "enabled"})
+    };
+    let long = "1,".repeat(1 << 20);
+    for (profile, ports, expected) in [
+        (
+            "linkerd",
+            "25",
+            json!({"config.linkerd.io/skip-outbound-ports": "25"}),
+        ),
+        // It is not kept, and requested.
+        (
+            "linkerd",
+            &*long,
+            json!({"config.linkerd.io/skip-outbound-ports": long}),
+        ),
+        ("kuma", "25", Value::Null),
+        ("asm", "25", Value::Null),
+    ] {
+        let server = ApiServer::new([pod("cart", "c-1")]);
+        server.namespace(json!({"metadata": {"name": "shop", "annotations": annotations(ports)}}));
+        let directory = tempfile::TempDir::new().unwrap();
+        let entry = directory.path().join("entry.json");
+        std::fs::write(&entry, json!({"profile": profile}).to_string()).unwrap();
+        let agent = start(&server, &["--conf-entry", entry.to_str().unwrap()]);
+        let answer = agent.get("/v1/pods/shop/cart?uid=c-1");
+        assert_eq!(answer.code, 200, "{answer:?}");
+        let facts: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(facts["namespace_annotations"], expected, "{profile}");
+        let is_watched = server
+            .requests()
+            .iter()
+            .any(|path| path.starts_with("/api/v1/namespaces?"));
+        assert_eq!(is_watched, profile == "linkerd");
+    }
+}
+
+#[test]
 fn facts_contain_namespace_labels_if_a_selector_needs_them() {
     let server = ApiServer::new([pod("cart", "c-1")]);
     server.namespace(json!({"metadata": {"name": "shop", "labels": {"mesh": "off"}}}));

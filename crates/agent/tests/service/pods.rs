@@ -97,7 +97,7 @@ fn no_pod_gets_the_own_uid_of_another_pod() {
         let facts = cart.facts.as_ref().unwrap();
         assert_eq!(facts.static_pod_uid.as_deref(), Some("t"));
         assert_eq!(pods.complete(facts).unwrap().static_pod_uid, None);
-        let requested = pods.complete_with(facts, Labels::new());
+        let requested = pods.complete_with(facts, namespace("shop", &[], &[], ""));
         assert_eq!(requested.static_pod_uid, None);
     }
 }
@@ -160,39 +160,95 @@ fn changes_contain_new_and_replaced_pods() {
     assert_eq!(changes.applied[0].uid, "second");
 }
 
-#[test]
-fn facts_are_complete_only_with_the_labels_of_the_namespace() {
-    let facts = read(&pod("cart", "c")).facts.unwrap();
+const SKIP: &str = "config.linkerd.io/skip-outbound-ports";
+
+/// Pods of an agent that reads a label and an annotation of namespaces.
+fn with_namespaces() -> Pods {
     let mut used = UsedFields::default();
-    used.namespace_labels = Some(BTreeSet::from(["mesh".to_owned()]));
-    let mut pods = Pods::new(used);
+    used.namespaces.labels = Some(BTreeSet::from(["mesh".to_owned()]));
+    used.namespaces.annotations = Some(BTreeSet::from([SKIP.to_owned()]));
+    Pods::new(used)
+}
+
+fn texts(keys: &[&str], value: &str) -> Labels {
+    let pairs = keys.iter().map(|key| ((*key).to_owned(), value.to_owned()));
+    pairs.collect()
+}
+
+fn namespace(name: &str, labels: &[&str], annotations: &[&str], value: &str) -> Namespace {
+    Namespace {
+        name: name.to_owned(),
+        labels: texts(labels, value),
+        annotations: texts(annotations, value),
+    }
+}
+
+#[test]
+fn facts_are_complete_only_with_the_used_labels_and_annotations_of_the_namespace() {
+    let facts = read(&pod("cart", "c")).facts.unwrap();
+    let mut pods = with_namespaces();
     assert_eq!(pods.complete(&facts), None);
-    let labels = |keys: &[&str]| -> Labels {
-        let pairs = keys.iter().map(|key| ((*key).to_owned(), "off".to_owned()));
-        pairs.collect()
-    };
-    let namespace = Namespace {
-        name: "shop".into(),
-        labels: labels(&["mesh", "other", "another"]),
+    let shop = |value| {
+        let labels = ["mesh", "other", "another"];
+        namespace("shop", &labels, &[SKIP, "config.linkerd.io/other"], value)
     };
     for event in [
-        vec![WatchEvent::Apply(namespace.clone())],
-        vec![WatchEvent::Init, WatchEvent::InitApply(namespace)],
-    ] {
-        for event in event {
-            pods.apply_namespace(event);
-        }
+        vec![WatchEvent::Apply(shop("1"))],
+        vec![WatchEvent::Init, WatchEvent::InitApply(shop("2"))],
+        vec![WatchEvent::Apply(shop("3"))],
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let value = match &event {
+            WatchEvent::Apply(shop) | WatchEvent::InitApply(shop) => shop.labels["mesh"].clone(),
+            _ => "1".to_owned(),
+        };
+        pods.apply_namespace(event);
         let complete = pods.complete(&facts).unwrap();
-        assert_eq!(
-            complete.namespace_labels,
-            Some(labels(&["mesh"])),
-            "only the labels that the policy reads are kept"
-        );
+        let (labels, annotations) = (texts(&["mesh"], &value), texts(&[SKIP], &value));
+        assert_eq!(complete.namespace_labels, Some(labels));
+        assert_eq!(complete.namespace_annotations, Some(annotations));
     }
-    let requested = pods.complete_with(&facts, labels(&["mesh", "other"]));
-    assert_eq!(requested.namespace_labels, Some(labels(&["mesh"])));
+    let requested = pods.complete_with(&facts, shop("4"));
+    assert_eq!(requested.namespace_labels, Some(texts(&["mesh"], "4")));
+    let none = Namespace {
+        annotations: Labels::new(),
+        ..shop("5")
+    };
+    let requested = pods.complete_with(&facts, none);
+    assert_eq!(requested.namespace_annotations, Some(Labels::new()));
+    pods.apply_namespace(WatchEvent::Delete(shop("3")));
+    assert_eq!(pods.complete(&facts), None);
     let without = Pods::default().complete(&facts).unwrap();
     assert_eq!(without.namespace_labels, None);
+    assert_eq!(without.namespace_annotations, None);
+}
+
+#[test]
+fn the_annotations_of_all_namespaces_together_are_limited() {
+    let mut pods = with_namespaces();
+    let long = "1,".repeat(100 << 10);
+    for number in 0..50 {
+        let name = format!("large-{number}");
+        pods.apply_namespace(WatchEvent::Apply(namespace(&name, &[], &[SKIP], &long)));
+    }
+    let kept = (0..50).filter(|number| !pods.is_large_namespace(&format!("large-{number}")));
+    assert_eq!(kept.count(), 5, "1 MiB of 200 KiB each");
+    // A namespace without annotations takes nothing of the limit.
+    let shop = |annotations: &[&str], value| {
+        WatchEvent::Apply(namespace("shop", &["mesh"], annotations, value))
+    };
+    let facts = read(&pod("cart", "c")).facts.unwrap();
+    pods.apply_namespace(shop(&[], "off"));
+    assert!(pods.complete(&facts).is_some());
+    pods.apply_namespace(shop(&[SKIP], &long));
+    assert!(pods.is_large_namespace("shop"));
+    assert_eq!(pods.complete(&facts), None);
+    let deleted = namespace("large-0", &[], &[SKIP], &long);
+    pods.apply_namespace(WatchEvent::Delete(deleted));
+    pods.apply_namespace(shop(&[SKIP], &long));
+    assert!(pods.complete(&facts).is_some());
 }
 
 #[test]

@@ -107,7 +107,11 @@ fn is_setting(key: &str) -> bool {
 /// A pod without the values of variables, other arguments than the proxy's type, labels, and
 /// annotations that are not ours.
 pub(crate) fn facts(mut facts: PodFacts) -> PodFacts {
-    for (key, value) in &mut facts.annotations {
+    let annotations = facts
+        .annotations
+        .iter_mut()
+        .chain(facts.namespace_annotations.iter_mut().flatten());
+    for (key, value) in annotations {
         if !is_setting(key) {
             REMOVED.clone_into(value);
         }

@@ -163,18 +163,20 @@ impl Observed {
     async fn decisions(&mut self, cluster: &Cluster, conf: &MeshConf) -> Option<PodDecisions> {
         let mut decisions = PodDecisions::default();
         let mut unreadable = Vec::new();
-        let labels: BTreeMap<_, _> = if conf.exclude_namespace_selector.is_some() {
+        let namespaces: BTreeMap<_, _> = if conf.needs_namespaces() {
             let namespaces =
                 self.list::<Namespace>(cluster, "/api/v1/namespaces", Selector::default());
             let namespaces = namespaces.await.into_iter().flatten();
-            namespaces.map(|each| (each.name, each.labels)).collect()
+            namespaces.map(|each| (each.name.clone(), each)).collect()
         } else {
             BTreeMap::new()
         };
         let pods = cluster.each_object("/api/v1/pods", Selector::default(), |pod| match pod {
             Ok(CompletePod(mut pod)) => {
-                if let Ok(facts) = &mut pod.facts {
-                    facts.namespace_labels = labels.get(&facts.namespace).cloned();
+                if let Ok(facts) = &mut pod.facts
+                    && let Some(namespace) = namespaces.get(&facts.namespace)
+                {
+                    namespace.clone().add_to(facts);
                 }
                 decisions.add(&pod, conf);
             }

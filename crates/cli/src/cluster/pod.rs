@@ -39,16 +39,18 @@ impl Cluster {
         .failure())
     }
 
-    /// The facts of a pod, with the labels of its namespace if the configuration needs them.
+    /// The facts of a pod, with those of its namespace if the configuration needs them.
     pub(crate) async fn facts(&self, pod: &PodName, conf: &MeshConf) -> Result<PodFacts, Failure> {
         let facts = self.pod(pod).await?.pod.facts;
         let mut facts = facts.map_err(|error| Failure::wrong(error).about(format!("pod {pod}")))?;
-        if conf.exclude_namespace_selector.is_some() {
+        if conf.needs_namespaces() {
             let namespace = self.get::<Namespace>("/api/v1/namespaces", &pod.namespace);
             let namespace = namespace.await;
             let namespace =
                 namespace.map_err(|error| access::request_failure(error, "namespaces"))?;
-            facts.namespace_labels = namespace.map(|namespace| namespace.labels);
+            if let Some(namespace) = namespace {
+                namespace.add_to(&mut facts);
+            }
         }
         Ok(facts)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_cni_kube::decode::Keep;
 use mesh_cni_kube::list::Selector;
-use mesh_cni_kube::namespace::{Labels, Namespace};
+use mesh_cni_kube::namespace::Namespace;
 use mesh_cni_kube::object::Object;
 use mesh_cni_kube::pod::{CompletePod, Pod};
 use mesh_cni_plan::MeshConf;
@@ -20,11 +20,10 @@ pub(crate) struct ClusterPod {
     pub(crate) node: Option<String>,
 }
 
-/// The labels of namespaces.
+/// The labels and annotations of namespaces.
 #[derive(Debug, Default)]
 pub(crate) struct Namespaces {
-    /// `None` if no configuration needs them.
-    labels: Option<BTreeMap<String, Labels>>,
+    by_name: BTreeMap<String, Namespace>,
     /// Why they cannot be listed.
     pub(crate) error: Option<String>,
 }
@@ -39,14 +38,14 @@ impl ClusterPod {
 }
 
 impl Namespaces {
-    /// Lists the namespaces, if one of the configurations needs their labels. If that fails, the decision for
+    /// Lists the namespaces, if one of the configurations needs them. If that fails, the decision for
     /// the pods that depend on them is not known.
     pub(crate) async fn read<'conf>(
         cluster: &Cluster,
         confs: impl IntoIterator<Item = &'conf MeshConf>,
     ) -> Self {
         let mut confs = confs.into_iter();
-        if !confs.any(|conf| conf.exclude_namespace_selector.is_some()) {
+        if !confs.any(MeshConf::needs_namespaces) {
             return Self::default();
         }
         let listed = cluster.list::<Namespace>("/api/v1/namespaces", Selector::default());
@@ -54,21 +53,24 @@ impl Namespaces {
             Ok(listed) => (listed.objects, None),
             Err(error) => {
                 let error = error_reporter::Report::new(error);
-                let error = format!("the labels of namespaces are not known: {error}");
+                let error =
+                    format!("the labels and annotations of namespaces are not known: {error}");
                 (Vec::new(), Some(error))
             }
         };
-        let labels = objects.into_iter().map(|each| (each.name, each.labels));
+        let named = objects.into_iter().map(|each| (each.name.clone(), each));
         Self {
-            labels: Some(labels.collect()),
+            by_name: named.collect(),
             error,
         }
     }
 
-    /// The pod with the labels of its namespace.
+    /// The pod with the labels and annotations of its namespace.
     pub(crate) fn complete(&self, mut pod: ClusterPod) -> ClusterPod {
-        if let (Some(labels), Ok(facts)) = (&self.labels, &mut pod.pod.facts) {
-            facts.namespace_labels = labels.get(&facts.namespace).cloned();
+        if let Ok(facts) = &mut pod.pod.facts
+            && let Some(namespace) = self.by_name.get(&facts.namespace)
+        {
+            namespace.clone().add_to(facts);
         }
         pod
     }

@@ -1,10 +1,11 @@
 //! Pods of Linkerd: what an ADD would do, with the facts and the field `linkerd`.
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 
 use mesh_cni_netfilter::render;
-use mesh_cni_plan::{Decision, MeshConf, Redirection, decide};
+use mesh_cni_plan::{Decision, MeshConf, PodSourceName, Redirection, decide};
 use mesh_cni_rules::Mesh;
 use mesh_cni_selector::PodFacts;
 use serde_json::{Value, json};
@@ -16,7 +17,10 @@ fn conf(linkerd: &Value) -> MeshConf {
 
 fn pod(spec: &str) -> PodFacts {
     let text = format!("kind: Pod\nmetadata: {{name: web, {spec}");
-    PodFacts::from_manifest(&text).unwrap()
+    PodFacts {
+        namespace_annotations: Some(BTreeMap::new()),
+        ..PodFacts::from_manifest(&text).unwrap()
+    }
 }
 
 const USUAL: &str = "labels: {}}\nspec: {containers: [{name: web}, {name: linkerd-proxy, securityContext: {runAsUser: 2102}}]}";
@@ -50,6 +54,43 @@ fn a_pod_of_linkerd_gets_its_rules_and_those_of_the_entry() {
     let of_entry = redirection(&pod(USUAL), &conf(&entry));
     assert_eq!(of_entry.rule_sets.len(), 2);
     assert!(rules(&of_entry).contains("--dports 4191,4190,25 "));
+}
+
+#[test]
+fn unknown_annotations_of_the_namespace_refuse_a_pod_of_linkerd_alone() {
+    let conf = conf(&json!({}));
+    let unknown = PodFacts {
+        namespace_annotations: None,
+        ..pod(USUAL)
+    };
+    let refused = decide(&unknown, &conf).unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"annotations of namespace `default` are settings of pods of Linkerd, but the facts about the pod have no `namespace_annotations`");
+    assert!(decide(&crate::decide::productpage(), &conf).is_ok());
+    // These sources know nothing but pods.
+    for source in [PodSourceName::File, PodSourceName::Runtime] {
+        let mut conf = conf.clone();
+        conf.pod_source = source;
+        assert!(decide(&unknown, &conf).is_ok());
+    }
+    let mut known = pod(USUAL);
+    let annotation = ("config.linkerd.io/skip-outbound-ports", "25");
+    known.namespace_annotations = Some([(annotation.0.to_owned(), annotation.1.to_owned())].into());
+    assert!(rules(&redirection(&known, &conf)).contains("--dports 25 "));
+}
+
+#[test]
+fn a_configuration_names_the_annotations_of_namespaces_that_it_reads() {
+    let read = |profile: &Value| {
+        let entry = json!({"profile": profile}).to_string();
+        let conf = MeshConf::from_json(&entry).unwrap().conf;
+        (
+            conf.needs_namespaces(),
+            conf.namespace_annotations().count(),
+        )
+    };
+    assert_eq!(read(&json!("linkerd")), (true, 7));
+    assert_eq!(read(&json!(["asm", "linkerd", "kuma"])), (true, 7));
+    assert_eq!(read(&json!(["asm", "kuma"])), (false, 0));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Pod source `api`: a request to the API server, with the kubeconfig on the node.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -37,26 +38,28 @@ pub(crate) enum RequestError {
     Http(#[from] HttpError),
 }
 
-/// The facts about the pod, and the labels of its namespace if the policy needs them.
+/// The facts about the pod, and those about its namespace if the configuration needs them.
 pub(super) fn facts(conf: &MeshConf, pod: &PodArgs) -> Result<PodFacts, FactsError> {
     let access = access(conf)?;
     let deadline = Deadline::after(TIMEOUT);
     let path = format!("/api/v1/namespaces/{}/pods/{}", pod.namespace, pod.name);
     let object = get(&access, &path, deadline)?;
     let mut facts = PodFacts::from_object(&object).map_err(FactsError::ApiPod)?;
-    if conf.policy().needs_namespace_labels() {
+    if conf.needs_namespaces() {
         let path = format!("/api/v1/namespaces/{}", pod.namespace);
         let namespace = get(&access, &path, deadline)?;
-        let labels = namespace["metadata"]["labels"].as_object();
-        facts.namespace_labels = Some(
-            labels
-                .into_iter()
-                .flatten()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
-        );
+        facts.namespace_labels = Some(texts(&namespace["metadata"]["labels"]));
+        facts.namespace_annotations = Some(texts(&namespace["metadata"]["annotations"]));
     }
     Ok(facts)
+}
+
+/// The fields of an object whose values are text.
+fn texts(object: &Value) -> BTreeMap<String, String> {
+    let fields = object.as_object().into_iter().flatten();
+    fields
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// Whether the kubeconfig can be used. Sends no request.

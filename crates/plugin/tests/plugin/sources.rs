@@ -145,6 +145,34 @@ fn an_unknown_required_field_is_refused_even_with_another_source() {
 }
 
 #[test]
+fn a_pod_of_linkerd_is_refused_until_the_annotations_of_its_namespace_are_known() {
+    let facts = |namespace: &Value| {
+        json!({
+            "namespace": "default", "name": "productpage", "uid": "u-1",
+            "containers": [{"name": "app"}, {"name": "linkerd-proxy", "run_as_user": 2102}],
+            "namespace_annotations": namespace,
+        })
+        .to_string()
+    };
+    let invalid = json!({"config.linkerd.io/skip-outbound-ports": "25,http"});
+    for (namespace, code, text) in [
+        (json!(null), 11, "no `namespace_annotations`"),
+        (
+            invalid,
+            7,
+            "annotation config.linkerd.io/skip-outbound-ports of the namespace",
+        ),
+    ] {
+        let node = Node::new();
+        let _agent = FakeAgent::new(&run_dir(&node), &response(200, &facts(&namespace)));
+        let fields = json!({"pod_source": "agent", "profile": ["asm", "linkerd"]});
+        let error = with(&node, &fields).run().json();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["msg"].as_str().unwrap().contains(text), "{error}");
+    }
+}
+
+#[test]
 fn static_pods_have_the_uid_of_the_kubelet() {
     let node = Node::new();
     let mirror = json!({
