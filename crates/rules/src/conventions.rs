@@ -103,7 +103,7 @@ pub fn incomplete(mesh: Mesh, found: &RuleSet) -> Option<Drift> {
     match mesh {
         Mesh::Istio => istio::incomplete(&ours),
         Mesh::Linkerd => linkerd::incomplete(&ours),
-        Mesh::Kuma => None,
+        Mesh::Kuma => kuma::incomplete(&ours),
         Mesh::Ambient => ambient::incomplete(&ours),
     }
 }

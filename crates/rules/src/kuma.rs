@@ -13,10 +13,12 @@
 pub mod chains;
 
 mod compile;
+mod complete;
 mod conventions;
 mod interception;
 mod settings;
 
+pub(crate) use complete::incomplete;
 pub use conventions::{COMMENT_PREFIX, OWNERSHIP, PORT_NAMES, PROXY_PORTS};
 pub use interception::{Flow, Interception, UserExclusion, VirtualNetwork};
 pub use settings::{CONFIG_ANNOTATION, PodSettings, Resolved, UnreadableConfig, config};

@@ -1,5 +1,6 @@
 //! The settings and the rules of Kuma.
 
+mod complete;
 mod contract;
 mod ownership;
 mod refusals;
