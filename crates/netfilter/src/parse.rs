@@ -42,6 +42,9 @@ pub enum Problem {
     /// The table declares the chain twice.
     #[error("chain `{0}` is declared twice in this table")]
     Twice(ChainName),
+    /// A rule comes before the declaration: whether it jumps to the chain would not be known.
+    #[error("chain `{0}` is declared after a rule of this table")]
+    AfterRule(ChainName),
     /// The name of the chain is not valid.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
@@ -156,6 +159,9 @@ fn declare(table: &mut Table, declaration: &str) -> Result<(), Problem> {
     let mut chain = Chain::new(table.name, ChainName::new(name)?);
     if table.chain(&chain.name).is_some() {
         return Err(Problem::Twice(chain.name));
+    }
+    if table.chains.iter().any(|chain| !chain.rules.is_empty()) {
+        return Err(Problem::AfterRule(chain.name));
     }
     chain.policy = verdict.map(|verdict| Policy { verdict, counters });
     table.chains.push(chain);

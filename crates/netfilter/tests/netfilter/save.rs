@@ -62,6 +62,8 @@ fn an_invalid_text_is_refused_with_its_line() {
         "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -m comment --comment \"half\nCOMMIT",
         "*nat\nwhat is this\nCOMMIT",
         "*nat\n:A - [0:0]\n:A - [0:0]\nCOMMIT",
+        "*nat\n:A - [0:0]\n-A A -j B\n:B - [0:0]\nCOMMIT",
+        "*nat\n:A - [0:0]\n-A A -j B\nCOMMIT\n*nat\n:B - [0:0]\nCOMMIT",
         "*nat\n:A - [0:0]\n-A A -m comment --comment \"a\u{202e}b\nCOMMIT",
     ];
     let refusals: Vec<_> = texts
