@@ -8,10 +8,11 @@ use mesh_cni_tests::{finish, mesh_cni_agent, mesh_cnictl};
 #[test]
 fn each_command_has_a_page_of_its_own() {
     let programs = [
-        (mesh_cnictl(), "mesh-cnictl", "verify"),
-        (mesh_cni_agent(), "mesh-cni-agent", "uninstall"),
+        // `init` has other flags for Linkerd.
+        (mesh_cnictl(), "mesh-cnictl", "verify", Some("init-linkerd")),
+        (mesh_cni_agent(), "mesh-cni-agent", "uninstall", None),
     ];
-    for (program, name, command) in programs {
+    for (program, name, command, further) in programs {
         let folder = tempfile::tempdir().unwrap();
         let mut man = Command::new(&program);
         let written = finish(man.arg("man").arg("--dir").arg(folder.path()), "");
@@ -23,6 +24,7 @@ fn each_command_has_a_page_of_its_own() {
         let commands = commands.filter_map(|line| line.split(' ').next());
         let mut expected: Vec<_> = commands
             .filter(|command| !["", "help"].contains(command))
+            .chain(further)
             .map(|command| format!("{name}-{command}.1"))
             .collect();
         expected.push(format!("{name}.1"));
