@@ -115,7 +115,6 @@ pub(crate) fn plan(pod: &str, error: &PlanError) -> CniError {
              annotation too, such as `sidecar,NAME` or `gateway,NAME`, or use another source"
         }
         PlanError::Select(SelectError::MissingFacts(_)) => {
-            let message = format!("pod {pod}: {}", error_chain(error));
             return CniError::try_again(message).with_details(NO_NAMESPACE_LABELS);
         }
         PlanError::Select(SelectError::SeveralMeshes { .. }) => {
