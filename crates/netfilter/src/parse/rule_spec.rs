@@ -41,7 +41,7 @@ impl<'line> Conditions<'line> {
                 matches.push(condition(module, option, sense, value)?);
             }
         }
-        Some(matches)
+        is_possible(&matches).then_some(matches)
     }
 
     fn next(&mut self) -> Option<&'line str> {
@@ -49,6 +49,26 @@ impl<'line> Conditions<'line> {
         self.words = rest;
         Some(first)
     }
+}
+
+/// iptables refuses options for ports in rules that are not for one protocol with ports.
+fn is_possible(matches: &[Match]) -> bool {
+    let is_for_ports = |condition: &Match| {
+        matches!(
+            condition,
+            Match::SourcePort(..)
+                | Match::DestinationPort(..)
+                | Match::DestinationPorts(..)
+                | Match::TcpSyn(..)
+        )
+    };
+    let has_ports = |condition: &Match| {
+        matches!(
+            condition,
+            Match::Protocol(Sense::Is, Protocol::Tcp | Protocol::Udp)
+        )
+    };
+    !matches.iter().any(is_for_ports) || matches.iter().any(has_ports)
 }
 
 /// `-p tcp` is enough for the options of the module `tcp`, also after another module.

@@ -19,6 +19,26 @@ fn flat(text: &str) -> Vec<Rule> {
 }
 
 #[test]
+fn ports_are_typed_only_in_rules_for_one_protocol_that_has_ports() {
+    for (conditions, is_typed) in [
+        ("-p tcp -m tcp --dport 53", true),
+        ("-p udp -m udp --sport 53", true),
+        ("-p tcp -m multiport --dports 53,80", true),
+        ("-m tcp --dport 53", false),
+        ("-m multiport ! --dports 53,1 ! --dport 53", false),
+        ("! -p tcp -m udp --dport 53", false),
+        ("-p ipv6-icmp --sport 53", false),
+        ("--tcp-flags FIN,SYN,RST,ACK SYN", false),
+    ] {
+        let text =
+            format!("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT {conditions} -j RETURN\nCOMMIT\n");
+        let rule = flat(&text).remove(0);
+        let expected = Match::Opaque(conditions.to_owned());
+        assert_eq!(rule.matches != [expected], is_typed, "{conditions}");
+    }
+}
+
+#[test]
 fn all_known_rules_are_typed() {
     for rule in flat(SAVED) {
         let spec = render::rule_spec(&rule);
