@@ -42,6 +42,10 @@ pub(crate) fn serve_all_meshes(cluster: &TestCluster) {
         profile,
         &format!("{meshes}, \"linkerd\": {linkerd}"),
     );
+    // As the chart with this profile: the agent reads the annotations of namespaces for Linkerd.
+    let rules = "\nrules:\n";
+    let namespaces = r#"  - {apiGroups: [""], resources: [namespaces], verbs: [get, list, watch]}"#;
+    let manifest = replaced(&manifest, rules, &format!("{rules}{namespaces}\n"));
     // The checksum of the entry, without which the agents would not restart.
     let checksum = "mesh-cni/entry: \"";
     let manifest = replaced(&manifest, checksum, &format!("{checksum}all-"));
