@@ -56,9 +56,8 @@ pub(crate) fn a_drifted_pod_is_named(cluster: &mut TestCluster) {
         &cluster.netns(&pod),
         "iptables-nft -t nat -D ISTIO_INBOUND 6",
     );
-    let finding = failed(cluster, "rules");
+    let finding = failed(cluster, "rules", "mesh-cnictl verify");
     assert_eq!(finding["names"], json!(["default/drifts"]), "{finding:#}");
-    assert!(hint(&finding).contains("mesh-cnictl verify"), "{finding:#}");
     cluster.kubectl.must("delete pod drifts --wait");
     works(cluster);
 }
@@ -76,12 +75,12 @@ pub(crate) fn a_missing_entry_is_named(cluster: &mut TestCluster) {
     let plugins = list["plugins"].as_array_mut().expect("a list has plugins");
     plugins.retain(|plugin| plugin["type"] != "mesh-cni");
     fs::write(&path, list.to_string()).expect("the list can be written");
-    let finding = failed(cluster, "plugin-installed");
-    signal(cluster, "-CONT", pid);
-    assert!(
-        hint(&finding).contains("another program rewrote the list"),
-        "{finding:#}"
+    failed(
+        cluster,
+        "plugin-installed",
+        "another program rewrote the list",
     );
+    signal(cluster, "-CONT", pid);
     works(cluster);
 }
 
@@ -91,8 +90,7 @@ pub(crate) fn a_wrong_directory_is_named(cluster: &mut TestCluster) {
         {"name": "cni-conf", "hostPath": {"path": "/etc/cni/elsewhere", "type": "DirectoryOrCreate"}},
     ]}}}});
     patch_agent(cluster, &patch);
-    let finding = failed(cluster, "agent-ready");
-    assert!(hint(&finding).contains("cniConfDir"), "{finding:#}");
+    failed(cluster, "agent-ready", "cniConfDir");
     mesh::enable(cluster);
     works(cluster);
 }
@@ -107,8 +105,7 @@ pub(crate) fn a_node_without_an_agent_is_named(cluster: &mut TestCluster) {
         cluster,
         &json!({"spec": {"template": {"spec": {"affinity": affinity}}}}),
     );
-    let finding = failed(cluster, "agent-missing");
-    assert!(hint(&finding).contains("describe daemonset"), "{finding:#}");
+    failed(cluster, "agent-missing", "describe daemonset");
     patch_agent(
         cluster,
         &json!({"spec": {"template": {"spec": {"affinity": null}}}}),
@@ -136,25 +133,27 @@ pub(crate) fn works(cluster: &TestCluster) {
     assert_eq!(code, 0, "{report:#}");
 }
 
-/// The finding with that identifier, as soon as its check fails.
-fn failed(cluster: &TestCluster, id: &str) -> Value {
+/// The finding with that identifier, as soon as its check fails with that hint. Before, it may fail for
+/// another reason, such as an agent whose container is being created.
+fn failed(cluster: &TestCluster, id: &str, hint: &str) -> Value {
     let deadline = Instant::now() + MOST;
     loop {
         let (code, report) = check(cluster, &[]);
         let findings = report["findings"].as_array().expect("a list");
-        let is_failed = |each: &&Value| each["id"] == id && each["status"] == "failed";
+        let has_hint = |each: &Value| each["hint"].as_str().is_some_and(|it| it.contains(hint));
+        let is_failed =
+            |each: &&Value| each["id"] == id && each["status"] == "failed" && has_hint(each);
         if let Some(finding) = findings.iter().find(is_failed) {
             assert_eq!(code, 1, "{report:#}");
             println!("{}", text(cluster, &[]));
             return finding.clone();
         }
-        assert!(Instant::now() < deadline, "{id} did not fail: {report:#}");
+        assert!(
+            Instant::now() < deadline,
+            "{id} did not fail with `{hint}`: {report:#}"
+        );
         thread::sleep(Duration::from_secs(1));
     }
-}
-
-fn hint(finding: &Value) -> &str {
-    finding["hint"].as_str().unwrap_or_default()
 }
 
 /// Each finding's status and identifier.
