@@ -39,9 +39,7 @@ fn send(
     netns: &NetNs,
     mut addresses: Vec<IpAddr>,
 ) -> Result<(), CniError> {
-    let Some(pod) = &invocation.pod else {
-        return Ok(());
-    };
+    let pod = invocation.pod.as_ref().ok_or_else(error::no_pod)?;
     addresses.retain(|address| is_usable(*address));
     let enrolment = Enrolment::new(&pod.namespace, &pod.name, pod.uid.as_deref(), addresses);
     let socket = invocation.conf.cni_agent_run_dir.join(AMBIENT_SOCKET_FILE);

@@ -154,6 +154,15 @@ pub(crate) fn not_applied(error: &ApplyError) -> CniError {
     refused(code, error).with_details(remedy)
 }
 
+/// A decision for ztunnel without a pod.
+pub(crate) fn no_pod() -> CniError {
+    CniError::plugin(
+        codes::NOT_ENROLLED,
+        "ztunnel serves pods, and the call has none",
+    )
+    .with_details("report this as a defect of mesh-cni")
+}
+
 pub(crate) fn not_enrolled(error: &EnrolmentError) -> CniError {
     let message = format!("ztunnel does not serve the pod: {}", error_chain(error));
     let error_of_kind = if error.is_temporary() {
