@@ -67,7 +67,8 @@ impl Records {
         Ok(Self(directory))
     }
 
-    /// Every record by the UID of its pod. What cannot be read is removed.
+    /// Every record by the UID of its pod. A file that is not a record is removed; what cannot be removed
+    /// is skipped.
     pub(crate) fn load(&self) -> io::Result<BTreeMap<String, Record>> {
         let mut records = BTreeMap::new();
         for entry in fs::read_dir(&self.0)? {
@@ -79,11 +80,9 @@ impl Records {
             match read(&path) {
                 Ok(record) if is_file_name(uid) => drop(records.insert(uid.to_owned(), record)),
                 _ => {
-                    warn!(
-                        "ambient: `{}` is not a record and is removed",
-                        path.display()
-                    );
-                    fs::remove_file(&path)?;
+                    let removed = fs::remove_file(&path);
+                    let what = removed.map_or("cannot be removed", |()| "is removed");
+                    warn!("ambient: `{}` is not a record and {what}", path.display());
                 }
             }
         }
@@ -149,6 +148,7 @@ mod tests {
         let at = |name: &str| directory.path().join(DIRECTORY).join(name);
         fs::write(at("uid-3"), "{").unwrap();
         fs::write(at(".tmp"), serde_json::to_vec(&record("x")).unwrap()).unwrap();
+        fs::create_dir(at("a-directory")).unwrap();
         let loaded = Records::open(directory.path()).unwrap().load().unwrap();
         assert_eq!(
             loaded,
