@@ -26,8 +26,8 @@ use mesh_cni_rules::ambient::{PROBE_SOURCE_V4, PROBE_SOURCE_V6};
 
 pub(crate) use server::Server;
 
-/// The time after an error of a socket, and after a refusal of a ztunnel.
-const REST: Duration = Duration::from_secs(1);
+/// The pause after an error of a socket, and after a refusal of a ztunnel.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The settings of ambient mode.
 #[derive(Clone, Debug)]

@@ -13,9 +13,10 @@ use mesh_cni_kube::pod::{Pod, PodName};
 use mesh_cni_netns::NetNs;
 use nix::unistd::geteuid;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
+use super::PAUSE;
 use super::listener::{Connection, Listener};
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
@@ -29,17 +30,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a plugin's pod may be missing from the watch.
 const POD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long an enrolment may take, so that the plugin still gets the answer.
-pub(super) const ANSWER_TIMEOUT: Duration =
-    ENROLMENT_TIMEOUT.saturating_sub(Duration::from_millis(700));
-
-/// The time after an error of the socket.
-const REST: Duration = Duration::from_secs(1);
+/// How long an enrolment may take from the connection on, so that the plugin still gets the answer.
+const ANSWER_TIMEOUT: Duration = ENROLMENT_TIMEOUT.saturating_sub(Duration::from_millis(700));
 
 /// A pod that starts. The answer is sent to its plugin.
 pub(crate) struct HandOver {
     pub(crate) enrolment: Enrolment,
     pub(crate) netns: NetNs,
+    /// When the plugin must have its answer.
+    pub(crate) until: Instant,
     pub(crate) answer: oneshot::Sender<Result<(), EnrolmentRefusal>>,
 }
 
@@ -75,15 +74,16 @@ pub(crate) async fn serve(listener: Arc<Listener>, received: mpsc::Sender<HandOv
             }
             Err(error) => {
                 warn!("ambient: plugins cannot connect: {error}");
-                sleep(REST).await;
+                sleep(PAUSE).await;
             }
         }
     }
 }
 
 async fn exchange(connection: &Connection, received: &mpsc::Sender<HandOver>) {
+    let until = Instant::now() + ANSWER_TIMEOUT;
     let result = match timeout(REQUEST_TIMEOUT, request(connection)).await {
-        Ok(Ok((enrolment, netns))) => enrol(enrolment, netns, received).await,
+        Ok(Ok((enrolment, netns))) => enrol(enrolment, netns, until, received).await,
         Ok(Err(refusal)) => Err(refusal),
         Err(_elapsed) => Err(invalid("no request in time")),
     };
@@ -99,6 +99,7 @@ async fn exchange(connection: &Connection, received: &mpsc::Sender<HandOver>) {
 async fn enrol(
     enrolment: Enrolment,
     netns: NetNs,
+    until: Instant,
     received: &mpsc::Sender<HandOver>,
 ) -> Result<(), EnrolmentRefusal> {
     let (answer, answered) = oneshot::channel();
@@ -106,6 +107,7 @@ async fn enrol(
         let hand_over = HandOver {
             enrolment,
             netns,
+            until,
             answer,
         };
         // It fails while the agent stops.

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use mesh_cni_agent_api::EnrolmentRefusal;
 use mesh_cni_kube::pod::Pod;
 use mesh_cni_plan::MeshConf;
-use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::entry::{self, Entry};
-use super::hand_over::{ANSWER_TIMEOUT, HandOver};
+use super::hand_over::HandOver;
 use super::records::{Record, Records};
 use super::step::{Goal, Part};
 use super::wanted::{Wanted, wanted};
@@ -48,8 +47,8 @@ impl Ledger {
             }
             Err(error) => warn!("ambient: the records cannot be read: {error}"),
         }
-        for pod in pods {
-            self.evaluate(pod);
+        for pod in self.store.with_namespaces(pods) {
+            self.evaluate(&pod);
         }
     }
 
@@ -60,8 +59,8 @@ impl Ledger {
                 entry.set_goal(Goal::Ended);
             }
         }
-        for pod in &changes.applied {
-            self.evaluate(pod);
+        for pod in self.store.with_namespaces(&changes.applied) {
+            self.evaluate(&pod);
             if let Some(entry) = self.entries.get_mut(&pod.uid) {
                 entry.check_again();
             }
@@ -70,14 +69,14 @@ impl Ledger {
 
     /// The labels of namespaces may have changed.
     pub(super) fn evaluate_all(&mut self) {
-        for pod in self.store.all() {
+        for pod in self.store.with_namespaces(&self.store.all()) {
             self.evaluate(&pod);
         }
     }
 
-    /// What the pod should become, by what the API server knows.
+    /// What the pod should become. Its facts include what is known of its namespace.
     fn evaluate(&mut self, pod: &Pod) {
-        let (goal, expected) = match wanted(pod, pod.addresses(), &self.store, &self.conf) {
+        let (goal, expected) = match wanted(pod, pod.addresses(), &self.conf) {
             Wanted::Enrolled(expected) => (Goal::Enrolled, Some(expected)),
             Wanted::Not => (Goal::Left, None),
             Wanted::Undecided(why) => {
@@ -132,6 +131,7 @@ impl Ledger {
         let HandOver {
             enrolment,
             netns,
+            until,
             answer,
         } = hand_over;
         let refuse = |reason: String, remedy: &str| EnrolmentRefusal {
@@ -144,7 +144,7 @@ impl Ledger {
                 "the agent's watch does not have the pod".to_owned(),
                 "nothing to do: the kubelet tries again",
             ),
-            Some(pod) => match wanted(pod, &enrolment.addresses, &self.store, &self.conf) {
+            Some(pod) => match wanted(pod, &enrolment.addresses, &self.conf) {
                 Wanted::Enrolled(expected) => {
                     let record = Record::of(pod, &enrolment.addresses);
                     if self.save(&pod.uid, &record) {
@@ -158,7 +158,7 @@ impl Ledger {
                         entry.open(Arc::new(netns), Part::Present);
                         entry.probes = Part::Missing;
                         entry.annotation = entry::annotation(pod);
-                        entry.wait(answer, Instant::now() + ANSWER_TIMEOUT);
+                        entry.wait(answer, until);
                         return;
                     }
                     refuse(

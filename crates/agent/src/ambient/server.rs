@@ -22,7 +22,7 @@ use super::sockets::Sockets;
 use super::step::{Goal, Namespace, Part, Proxy, Step, next};
 use super::task::{Outcome, Task};
 use super::ztunnels::{ZtunnelConnections, ZtunnelEvent};
-use super::{AmbientSettings, REST};
+use super::{AmbientSettings, PAUSE};
 use crate::error_chain;
 use crate::http::routes::Agent;
 use crate::kube::lookup::FactsLookup;
@@ -136,22 +136,9 @@ impl Server {
     /// Waits until the pods of the node are known. Until then no ztunnel may connect: it would stop
     /// serving the pods that are missing from its snapshot.
     async fn wait_for_pods(&self) {
-        let mut changes = self.readiness.changes();
-        while !self
-            .readiness
-            .get(Check::Watch)
-            .is_some_and(|state| state.ready)
-        {
-            changes.borrow_and_update();
-            if self
-                .readiness
-                .get(Check::Watch)
-                .is_some_and(|state| state.ready)
-            {
-                return;
-            }
-            drop(changes.changed().await);
-        }
+        let watch = || self.readiness.get(Check::Watch);
+        let are_known = |(): &()| watch().is_some_and(|state| state.ready);
+        drop(self.readiness.changes().wait_for(are_known).await);
     }
 
     /// Serves the pods that this agent knows from before, without their namespaces, so that a ztunnel
@@ -346,7 +333,7 @@ impl Server {
         match self.ztunnels.pods.serve(uid, workload, netns) {
             // A ztunnel that refused it is asked again after a while.
             Ok(()) if proxy == Proxy::Refused => {
-                entry.next_attempt = Some(Instant::now() + REST);
+                entry.next_attempt = Some(Instant::now() + PAUSE);
                 false
             }
             Ok(()) => true,

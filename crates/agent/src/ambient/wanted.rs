@@ -6,7 +6,6 @@ use mesh_cni_kube::pod::Pod;
 use mesh_cni_plan::{Decision, ExpectedRules, MeshConf};
 
 use crate::decide::decide;
-use crate::kube::store::PodStore;
 
 /// What a pod should become.
 pub(super) enum Wanted {
@@ -18,18 +17,13 @@ pub(super) enum Wanted {
     Undecided(String),
 }
 
-/// What the pod with these addresses should become.
-pub(super) fn wanted(pod: &Pod, addresses: &[IpAddr], store: &PodStore, conf: &MeshConf) -> Wanted {
-    let facts = match &pod.facts {
-        Ok(facts) => store.try_complete(facts),
-        Err(error) => return Wanted::Undecided(error.to_string()),
-    };
-    let Some(mut facts) = facts else {
-        return Wanted::Undecided("the labels of its namespace are not known yet".to_owned());
-    };
-    facts.addresses = addresses.to_vec();
+/// What the pod with these addresses should become, by what is known of it and of its namespace.
+pub(super) fn wanted(pod: &Pod, addresses: &[IpAddr], conf: &MeshConf) -> Wanted {
     let mut pod = pod.clone();
-    pod.facts = Ok(facts);
+    match &mut pod.facts {
+        Ok(facts) => facts.addresses = addresses.to_vec(),
+        Err(error) => return Wanted::Undecided(error.to_string()),
+    }
     match decide(&pod, conf) {
         Ok(Decision::Enrol(redirection)) => Wanted::Enrolled(ExpectedRules::of(*redirection)),
         Ok(Decision::OwnPod | Decision::Skip(_) | Decision::Redirect(_)) => Wanted::Not,

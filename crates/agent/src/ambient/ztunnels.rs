@@ -38,7 +38,7 @@ pub(crate) async fn accept(listener: Arc<Listener>, events: mpsc::Sender<Ztunnel
             Ok(connection) => drop(events.send(ZtunnelEvent::Connected(connection)).await),
             Err(error) => {
                 warn!("ambient: ztunnel cannot connect: {error}");
-                tokio::time::sleep(super::REST).await;
+                tokio::time::sleep(super::PAUSE).await;
             }
         }
     }
