@@ -38,11 +38,13 @@ fn main() -> ExitCode {
 
 /// Whether the mark is beside this program, or beside the link by which the runtime started it.
 fn is_uninstalled() -> bool {
-    let started_as = std::env::args_os().next().map(PathBuf::from);
+    let own = std::env::current_exe().ok();
+    let link = std::env::args_os().next().map(PathBuf::from);
     // A relative path may have been looked up in `PATH`.
-    let started_as = started_as.filter(|path| path.is_absolute());
-    let mut paths = std::env::current_exe().into_iter().chain(started_as);
-    paths.any(|path| path.with_file_name(UNINSTALLED_MARK).exists())
+    let link = link.filter(|path| path.is_absolute() && Some(path) != own.as_ref());
+    own.into_iter()
+        .chain(link)
+        .any(|path| path.with_file_name(UNINSTALLED_MARK).exists())
 }
 
 /// Reports a panic as the error object of the call, and ends the process: released programs do not
