@@ -66,8 +66,8 @@ fn check_unknown(
 ) -> Result<(), CniError> {
     let found = live_rules(plugin, invocation, netns)?;
     let meshes = invocation.conf.profile.meshes();
-    let complete: MeshSet = found.iter().flat_map(meshes_in).collect();
-    let is_found = |mesh: &Mesh| complete.contains(*mesh);
+    let redirecting: MeshSet = found.iter().flat_map(meshes_in).collect();
+    let is_found = |mesh: &Mesh| redirecting.contains(*mesh);
     let has_rules = |mesh: &Mesh| found.iter().any(|rules| has_ours(*mesh, rules));
     let mesh = meshes
         .iter()

@@ -19,7 +19,7 @@ pub(super) fn not_ztunnel(facts: &PodFacts, policy: &Policy) -> CheckResult {
         })
     } else {
         CheckResult::Holds(format!(
-            "it is no pod of ztunnel in {}",
+            "it is not a ztunnel pod in {}",
             Quoted(&policy.ambient.system_namespace)
         ))
     }
