@@ -10,7 +10,7 @@ use mesh_cni_rules::istio::interception::{
 };
 use mesh_cni_rules::istio::{Dialect, TPROXY_ROUTING};
 use mesh_cni_rules::kuma::{Flow, UserExclusion, VirtualNetwork};
-use mesh_cni_rules::{Interception, istio, kuma};
+use mesh_cni_rules::{Interception, istio, kuma, linkerd};
 
 use crate::random::Random;
 
@@ -108,11 +108,48 @@ fn dns(random: &mut Random) -> DnsCapture {
 
 /// Anything that settings can ask for.
 pub(super) fn random(random: &mut Random) -> Interception {
-    if random.once_in(3) {
-        return Interception::Kuma(of_kuma(random));
+    match random.next() % 4 {
+        0 => Interception::Linkerd(of_linkerd(random)),
+        1 => Interception::Kuma(of_kuma(random)),
+        _ => {
+            let interception = of_istio(random);
+            Interception::Istio(interception, random.one(&[Dialect::Asm, Dialect::Istio]))
+        }
     }
-    let interception = of_istio(random);
-    Interception::Istio(interception, random.one(&[Dialect::Asm, Dialect::Istio]))
+}
+
+/// Ports that are skipped; sometimes more than one rule has room for, and sometimes with the ports of
+/// the API server at the end, as for the control plane.
+fn skipped(random: &mut Random) -> Vec<PortRange> {
+    let mut ports = ports(random);
+    if random.once_in(4) {
+        let many = (1..=16).map(|port| Port::constant(port).into());
+        ports.splice(0..0, many);
+    }
+    if random.once_in(4) {
+        ports.extend([Port::constant(9080), Port::constant(3306)].map(PortRange::from));
+    }
+    ports
+}
+
+fn of_linkerd(random: &mut Random) -> linkerd::Interception {
+    let mut to = linkerd::Interception::command_default();
+    to.inbound_port = Port::constant(random.one(&[4143, 4143, 15006]));
+    to.outbound_port = Port::constant(random.one(&[4140, 4140, 15001]));
+    to.proxy_uid = random
+        .one(&[Some(1337), Some(1337), Some(1338), None])
+        .map(Uid);
+    to.proxy_gid = random.one(&[None, None, Some(1337), Some(2102)]).map(Gid);
+    if random.once_in(3) {
+        to.redirected_ports = ports(random);
+    }
+    to.skipped_inbound_ports = skipped(random);
+    to.skipped_outbound_ports = skipped(random);
+    let ranges = [&RANGES[..], &["10.99.0.3/24", "fd00:99::3/64"]].concat();
+    let subnets = |random: &mut Random| each(&random.some(&ranges, 12), str::parse);
+    to.skipped_inbound_subnets = subnets(random);
+    to.skipped_outbound_subnets = subnets(random);
+    to
 }
 
 fn flow(random: &mut Random, flow: &mut Flow) {

@@ -139,8 +139,9 @@ pub fn far_address(family: Family) -> IpAddr {
 
 impl PodGuestNet {
     /// The ports with listeners in each namespace, for both protocols and families.
-    pub const PORTS: [u16; 14] = [
-        22, 53, 80, 3306, 9080, 15001, 15006, 15008, 15020, 15021, 15090, 25001, 25006, 25008,
+    pub const PORTS: [u16; 16] = [
+        22, 53, 80, 3306, 4140, 4143, 9080, 15001, 15006, 15008, 15020, 15021, 15090, 25001, 25006,
+        25008,
     ];
     /// Those whose listeners accept connections to any address, as a proxy with TPROXY does.
     pub(crate) const TRANSPARENT: [u16; 2] = [15006, 25006];
