@@ -50,6 +50,8 @@ pub(crate) enum KubeconfigError {
     Read { path: PathBuf, source: io::Error },
     #[error("it is not a kubeconfig")]
     Syntax(#[source] Box<serde_saphyr::Error>),
+    #[error("it is not a kubeconfig")]
+    Fields(#[from] serde_json::Error),
     #[error("field `{field}` is `{name}`, but no entry has that name")]
     Dangling { field: &'static str, name: String },
     #[error("field `{0}` is missing")]
@@ -69,12 +71,9 @@ pub(crate) enum KubeconfigError {
 struct Kubeconfig {
     #[serde(default)]
     current_context: String,
-    #[serde(default)]
-    contexts: Vec<Named>,
-    #[serde(default)]
-    clusters: Vec<Named>,
-    #[serde(default)]
-    users: Vec<Named>,
+    contexts: Option<Vec<Named>>,
+    clusters: Option<Vec<Named>>,
+    users: Option<Vec<Named>>,
 }
 
 #[derive(Deserialize)]
@@ -130,10 +129,12 @@ impl Access {
 
 /// Cluster and user of the current context.
 fn current(text: &str) -> Result<(Cluster, User), KubeconfigError> {
-    let config: Kubeconfig =
+    // Manifests are parsed to the same type, so that the program has the code of only one.
+    let config: serde_json::Value =
         serde_saphyr::from_str(text).map_err(|error| KubeconfigError::Syntax(Box::new(error)))?;
-    let named = |list: Vec<Named>, field, name: &str| {
-        let mut list = list.into_iter();
+    let config = Kubeconfig::deserialize(config)?;
+    let named = |list: Option<Vec<Named>>, field, name: &str| {
+        let mut list = list.into_iter().flatten();
         let name = name.to_owned();
         list.find(|entry| entry.name == name)
             .ok_or(KubeconfigError::Dangling { field, name })
@@ -358,5 +359,17 @@ users: [{name: u, user: {token: secret}}]
             assert!(error.starts_with(wanted), "{to}: {error}");
         }
         assert!(matches!(read_text("["), Err(KubeconfigError::Syntax(_))));
+        for text in ["", "[]", "users: 1", "current-context: [c]"] {
+            let error = read_text(text).unwrap_err();
+            assert!(matches!(error, KubeconfigError::Fields(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_value_is_empty() {
+        // This is how `kubectl config` writes a list without entries.
+        let error = read_text("current-context: c\ncontexts: null\nclusters: null\nusers: null\n");
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no entry has that name"), "{error}");
     }
 }
