@@ -14,9 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::broken_pod::{BrokenPod, set_status};
-use crate::cluster::NODE;
-
-const DEADLINE: Duration = Duration::from_secs(60);
+use crate::cluster::{DEADLINE, NODE};
 
 /// The value of the label that puts a pod into ambient mode, and of the one that keeps it out.
 const AMBIENT: &str = "istio.io/dataplane-mode=ambient";

@@ -192,13 +192,12 @@ impl BrokenPod {
 
     /// Applies rules, as an ADD does, and returns what changed.
     pub(crate) fn program(&self, rules: &[RuleSet]) -> Change {
-        let applied = apply(
-            &self.netns,
-            &xtables(),
-            BackendChoice::Auto,
-            Mesh::Istio,
-            rules,
-        );
+        self.program_of(Mesh::Istio, rules)
+    }
+
+    /// The same for rules of another mesh.
+    pub(crate) fn program_of(&self, mesh: Mesh, rules: &[RuleSet]) -> Change {
+        let applied = apply(&self.netns, &xtables(), BackendChoice::Auto, mesh, rules);
         applied.unwrap().change
     }
 }

@@ -1,6 +1,8 @@
 //! A cluster of one node that runs only the API server and the agent.
 
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use mesh_cni_tests::{Agent, AgentClient, KubeApi};
 use serde_json::{Value, json};
@@ -10,6 +12,9 @@ use crate::chart::render;
 
 /// The node's name.
 pub(crate) const NODE: &str = "node-1";
+
+/// How long to wait for what the agent does.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The API server, and an agent with its run directory.
 pub(crate) struct Cluster {
@@ -123,6 +128,15 @@ impl Cluster {
     /// The number of lines of the log that contain the text.
     pub(crate) fn count(&self, text: &str) -> usize {
         count(&self.client().log(), text)
+    }
+
+    /// Waits until this is so.
+    pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + DEADLINE;
+        while !is_so(self) {
+            assert!(Instant::now() < end, "{what}:\n{}", self.client().log());
+            sleep(Duration::from_millis(100));
+        }
     }
 
     /// Waits until the agent's metrics contain the line.

@@ -1,6 +1,8 @@
 //! Repair in place: the running pod's namespace is programmed, and no container restarts.
 
+use mesh_cni_netfilter::{Family, drift};
 use mesh_cni_netns::Change;
+use mesh_cni_rules::{Interception, Mesh, kuma, linkerd, ownership};
 use serde_json::json;
 
 use crate::broken_pod::{BrokenPod, create, failing, meshed, set_status};
@@ -107,6 +109,63 @@ fn only_pods_without_their_rules_are_changed() {
     cluster.wait_for_log(&["pod=\"other\"", "its validation still fails"]);
     assert_eq!(cluster.status()["pods"][0]["pod"], "default/other");
     cluster.wait_for_metric(&REPAIRED.replace(" 1", " 2"));
+}
+
+#[test]
+fn rules_of_another_mesh_are_reported_once_for_each_pod_and_not_changed() {
+    let mut cluster = Cluster::new(&[]);
+    let linkerd = Interception::Linkerd(linkerd::Interception::pod_default()).compile(Family::V4);
+    let kuma = Interception::Kuma(kuma::Interception::pod_default()).compile(Family::V6);
+    let mut of_kuma = meshed("of-kuma");
+    of_kuma["metadata"]["annotations"] = json!({
+        "kuma.io/sidecar-injected": "true",
+        "traffic.kuma.io/transparent-proxy-config": "cniMode: true",
+    });
+    of_kuma["spec"]["containers"][1]["name"] = json!("kuma-sidecar");
+    let broken = BrokenPod::create(&cluster.api, "broken");
+    let istio = broken.wanted();
+    broken.program_of(Mesh::Linkerd, std::slice::from_ref(&linkerd));
+    let whole = BrokenPod::create(&cluster.api, "whole");
+    whole.program(&istio);
+    whole.program_of(Mesh::Kuma, std::slice::from_ref(&kuma));
+    let of_kuma = BrokenPod::create_from(&cluster.api, of_kuma);
+    of_kuma.program(&istio[..1]);
+    let mut unmeshed = meshed("unmeshed");
+    unmeshed["spec"]["containers"] = json!([{"name": "app", "image": "none"}]);
+    let unmeshed = BrokenPod::create_from(&cluster.api, unmeshed);
+    unmeshed.program_of(Mesh::Linkerd, std::slice::from_ref(&linkerd));
+    let found = [
+        (&broken, Mesh::Linkerd, &linkerd, "Linkerd"),
+        (&whole, Mesh::Kuma, &kuma, "Kuma"),
+        (&of_kuma, Mesh::Istio, &istio[0], "Istio"),
+    ];
+    let warnings = |pod: &BrokenPod, cluster: &Cluster| {
+        let mut events = cluster.events(&pod.uid);
+        events.retain(|event| event.starts_with("Warning RedirectionWarning: "));
+        events
+    };
+    for _ in 0..2 {
+        cluster.start_agent(&["--profile", "asm,kuma"]);
+        cluster.wait_for_metric(r#"mesh_cni_add_warnings_total{reason="other-mesh"} 3"#);
+        for (pod, mesh, rules, name) in found {
+            let kept = pod
+                .live()
+                .into_iter()
+                .find(|live| live.family == rules.family);
+            assert_eq!(
+                drift(rules, &kept.unwrap(), ownership(mesh)),
+                None,
+                "{name}"
+            );
+            cluster.wait_until("no Event", |cluster| !warnings(pod, cluster).is_empty());
+            let event = format!(
+                "Warning RedirectionWarning: the network namespace has rules of {name} too: they \
+                 are not changed, and packets traverse them as well [other-mesh]"
+            );
+            assert_eq!(warnings(pod, &cluster), [event]);
+        }
+        assert_eq!(cluster.events(&unmeshed.uid), [""; 0]);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod kube;
 mod live_rules;
 mod log;
 mod metrics;
+mod other_meshes;
 mod pod_list;
 mod pod_netns;
 mod readiness;

@@ -206,10 +206,16 @@ mod tests {
     use super::*;
     use crate::kube::pods::Pods;
     use crate::kube::store::PodStore;
+    use crate::other_meshes::OtherMeshes;
 
     fn reader() -> LiveRulesReader {
         let store = Arc::new(PodStore::new(Pods::default()));
-        LiveRulesReader::new(Arc::new(PodNamespaces::new("/nowhere".into(), store)))
+        let others = OtherMeshes::new(Arc::clone(&store), Arc::default(), None);
+        LiveRulesReader::new(Arc::new(PodNamespaces::new(
+            "/nowhere".into(),
+            store,
+            others,
+        )))
     }
 
     #[tokio::test]

@@ -154,9 +154,14 @@ impl Metrics {
         let seconds = Duration::from_micros(report.duration_us).as_secs_f64();
         self.durations.get_or_create(&[decision()]).observe(seconds);
         for warning in &report.warnings {
-            let reason = known_code(&warning.code).to_owned();
-            self.add_warnings.get_or_create(&[("reason", reason)]).inc();
+            self.warned(known_code(&warning.code));
         }
+    }
+
+    /// A redirected pod has a warning with that code.
+    pub(crate) fn warned(&self, code: &'static str) {
+        let reason = [("reason", code.to_owned())];
+        self.add_warnings.get_or_create(&reason).inc();
     }
 
     /// The number of warnings about redirected pods by code, without codes that have none.
@@ -260,7 +265,7 @@ impl Metrics {
         );
         registry.register(
             "add_warnings",
-            "Warnings about redirected pods, as reported by the plugin",
+            "Warnings about redirected pods, reported by the plugin or found by the agent",
             self.add_warnings.clone(),
         );
         registry.register_with_unit(

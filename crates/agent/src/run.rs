@@ -24,10 +24,12 @@ use crate::kube::reflector::{Reflector, Update};
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
 use crate::metrics::Metrics;
+use crate::other_meshes::OtherMeshes;
 use crate::readiness::{Check, CheckState, Readiness};
 use crate::repair::{PodNamespaces, RepairCounters, RepairSettings, Repairer};
 use crate::reported::ReportedPods;
 use crate::settings::ServiceSettings;
+use crate::warnings::Warnings;
 use crate::watch_progress::WatchKind;
 use crate::{ambient, error_chain, install, log, shutdown, taint, warnings};
 use mesh_cni_kube::api::Api;
@@ -168,7 +170,9 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
     if let Some(name) = &backend.name {
         metrics.backend(name);
     }
-    let namespaces = PodNamespaces::new(settings.proc.clone(), Arc::clone(&store));
+    let warnings = needs_pods(settings).then(Arc::<Warnings>::default);
+    let others = OtherMeshes::new(Arc::clone(&store), Arc::clone(&metrics), warnings.clone());
+    let namespaces = PodNamespaces::new(settings.proc.clone(), Arc::clone(&store), others);
     let namespaces = Arc::new(namespaces);
     Agent {
         node: settings.node_name.clone(),
@@ -190,7 +194,7 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
             .repair
             .as_ref()
             .map(|settings| Arc::new(RepairCounters::new(settings))),
-        warnings: needs_pods(settings).then(Arc::default),
+        warnings,
     }
 }
 

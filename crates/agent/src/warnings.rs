@@ -1,4 +1,4 @@
-//! Warnings about pods, which plugins report: one Event for each pod and kind of warning.
+//! Warnings about pods, which plugins report or the agent finds: one Event for each pod and kind of warning.
 
 mod queue;
 
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mesh_cni_agent_api::Report;
-use mesh_cni_plan::WarningCode;
+use mesh_cni_plan::{Warning, WarningCode};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -34,19 +34,32 @@ pub(crate) struct Warnings {
 impl Warnings {
     /// Queues the warnings of a report.
     pub(crate) fn add(&self, report: &Report) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for warning in &report.warnings {
-            let dropped = queue.push(Waiting {
+            self.push(Waiting {
                 pod: PodName::new(&report.namespace, &report.name),
                 uid: report.uid.clone(),
                 code: known_code(&warning.code),
                 message: warning.message.clone(),
             });
-            if dropped {
-                debug!("too many warnings: one gets no Event");
-            }
-            self.added.notify_one();
         }
+    }
+
+    /// Queues a warning that the agent found itself.
+    pub(crate) fn add_found(&self, pod: &PodName, uid: &str, warning: Warning) {
+        self.push(Waiting {
+            pod: pod.clone(),
+            uid: Some(uid.to_owned()),
+            code: warning.code.as_str(),
+            message: warning.message,
+        });
+    }
+
+    fn push(&self, warning: Waiting) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        if queue.push(warning) {
+            debug!("too many warnings: one gets no Event");
+        }
+        self.added.notify_one();
     }
 
     async fn next(&self) -> Waiting {

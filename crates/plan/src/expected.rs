@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use mesh_cni_netfilter::{Drift, Ownership, RuleSet, drift_all};
-use mesh_cni_rules::{difference, ownership, ownership_of};
-use mesh_cni_selector::Mesh;
+use mesh_cni_rules::{difference, other_meshes, ownership, ownership_of};
+use mesh_cni_selector::{Mesh, MeshSet};
 
 use crate::decide::Redirection;
 use crate::mesh_conf::MeshConf;
@@ -42,6 +42,12 @@ impl ExpectedRules {
     /// What counts as ours in the pod's network namespace.
     pub fn ownership(&self) -> &Ownership {
         &self.ownership
+    }
+
+    /// The other meshes that have rules in the namespace too; none for a pod that is not redirected.
+    pub fn other_meshes(&self, live: &[RuleSet]) -> MeshSet {
+        let of = |mesh: Mesh| other_meshes(live, mesh.into());
+        self.mesh.map_or_else(MeshSet::default, of)
     }
 
     /// The first difference to the rules that the pod has.

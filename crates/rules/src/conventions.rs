@@ -62,6 +62,14 @@ pub fn meshes_in(rules: &RuleSet) -> impl Iterator<Item = Mesh> {
     })
 }
 
+/// The meshes that have rules in the namespace of a pod of one of these, without those whose rules would be
+/// replaced.
+pub fn other_meshes(live: &[RuleSet], own: MeshSet) -> MeshSet {
+    let is_own = |mesh: &Mesh| own.iter().any(|of| ownership(of) == ownership(*mesh));
+    let found = live.iter().flat_map(meshes_in);
+    found.filter(|mesh| !is_own(mesh)).collect()
+}
+
 /// The ports on which the proxy listens, with what listens there.
 pub fn port_names(mesh: Mesh) -> PortNames {
     match mesh {

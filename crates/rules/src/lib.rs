@@ -32,7 +32,8 @@ mod warning;
 
 pub use conventions::{
     ANY_MESH, compared, difference, inbound_passthrough, incomplete, is_usable, meshes_in,
-    ownership, ownership_of, port_names, proxy_ports, proxy_sender, redirects, uses_passthrough,
+    other_meshes, ownership, ownership_of, port_names, proxy_ports, proxy_sender, redirects,
+    uses_passthrough,
 };
 pub use interception::Interception;
 pub use limit::{MAX_RULES, TooManyRules};

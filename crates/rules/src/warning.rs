@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mesh_cni_selector::Mesh;
+
 /// A problem with a pod or its settings that does not refuse the pod.
 ///
 /// Displayed, the code follows the message in brackets.
@@ -38,6 +40,15 @@ impl Warning {
     pub fn new(code: WarningCode, message: impl Into<String>) -> Self {
         let message = message.into();
         Self { code, message }
+    }
+
+    /// The network namespace of the pod has rules of that mesh, which is not the pod's.
+    pub fn other_mesh(mesh: Mesh) -> Self {
+        let message = format!(
+            "the network namespace has rules of {mesh} too: they are not changed, and packets \
+             traverse them as well"
+        );
+        Self::new(WarningCode::OtherMesh, message)
     }
 }
 

@@ -74,7 +74,7 @@ impl Entry {
     }
 
     pub(super) fn name(&self) -> PodName {
-        PodName::new(&self.record.namespace, &self.record.name)
+        self.record.pod_name()
     }
 
     pub(super) fn actual(&self, proxy: Proxy) -> Actual {

@@ -82,6 +82,7 @@ impl Kernel {
     pub(super) fn check(
         &self,
         netns: &NetNs,
+        uid: &str,
         record: &Record,
         expected: &ExpectedRules,
     ) -> Result<(Namespace, Part), KernelError> {
@@ -96,6 +97,9 @@ impl Kernel {
             return Ok((Namespace::Dead, Part::Unknown));
         }
         let live = read(netns, &self.xtables, BackendChoice::Auto, &Family::ALL)?;
+        let others = expected.other_meshes(&live.rule_sets);
+        let name = record.pod_name();
+        self.namespaces.other_meshes.found(&name, uid, others);
         let rules = match expected.drift(&live.rule_sets) {
             None => Part::Present,
             Some(_) => Part::Missing,

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use mesh_cni_kube::pod::Pod;
+use mesh_cni_kube::pod::{Pod, PodName};
 use mesh_cni_zds::Workload;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -43,6 +43,10 @@ impl Record {
             service_account: pod.service_account.clone(),
             addresses: addresses.to_vec(),
         }
+    }
+
+    pub(crate) fn pod_name(&self) -> PodName {
+        PodName::new(&self.namespace, &self.name)
     }
 
     pub(crate) fn workload(&self) -> Workload {

@@ -57,7 +57,7 @@ impl Task {
         let outcome = match step {
             Step::FindNamespace => kernel.find(self.pod()?).map(Outcome::Namespace),
             Step::CheckRules => kernel
-                .check(self.netns()?, &self.record, self.expected()?)
+                .check(self.netns()?, uid, &self.record, self.expected()?)
                 .map(|(namespace, rules)| Outcome::Checked(namespace, rules)),
             Step::WriteRules => kernel
                 .write_rules(self.netns()?, self.expected()?)

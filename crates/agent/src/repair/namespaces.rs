@@ -15,6 +15,7 @@ use thiserror::Error;
 use super::diagnosis::ObservedRules;
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRules;
+use crate::other_meshes::OtherMeshes;
 use crate::pod_netns::{self, PodNetnsError};
 use mesh_cni_kube::pod::Pod;
 
@@ -95,14 +96,16 @@ pub(crate) fn netns_remedy(error: &PodNetnsError) -> &'static str {
 pub(crate) struct PodNamespaces {
     xtables: Xtables,
     store: Arc<PodStore>,
+    pub(crate) other_meshes: OtherMeshes,
     /// The directory where the processes of the node are visible.
     proc: PathBuf,
 }
 
 impl PodNamespaces {
-    pub(crate) fn new(proc: PathBuf, store: Arc<PodStore>) -> Self {
+    pub(crate) fn new(proc: PathBuf, store: Arc<PodStore>, other_meshes: OtherMeshes) -> Self {
         Self {
             xtables: Xtables::search(std::env::var_os("PATH").as_deref()),
+            other_meshes,
             store,
             proc,
         }
@@ -158,6 +161,8 @@ impl PodNamespaces {
     ) -> Result<ObservedRules, NamespaceError> {
         let netns = pod_netns::open(processes, pod, &self.store)?;
         let live = self.read(&netns)?;
+        let others = expected.other_meshes(&live);
+        self.other_meshes.found(&pod.name, &pod.uid, others);
         Ok(match expected.drift(&live) {
             None => ObservedRules::AsExpected,
             Some(_) if live.iter().all(|rules| has_none_of_ours(rules, expected)) => {

@@ -7,7 +7,7 @@ use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
 use mesh_cni_netfilter::{Ownership, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
 use mesh_cni_rules::istio::chains;
-use mesh_cni_rules::{Interception, Mesh, meshes_in, ownership, ownership_of};
+use mesh_cni_rules::{Interception, Mesh, other_meshes, ownership, ownership_of};
 use mesh_cni_selector::{MeshSet, PodFacts};
 
 use crate::case::OWN_POD;
@@ -83,19 +83,9 @@ pub(super) fn wanted(
     }])
 }
 
-/// A warning for each mesh that has rules in the namespace and is not one of these, unless the rules of one
-/// of these would replace them.
+/// A warning for each mesh that has rules in the namespace and is not one of these.
 fn of_others(live: &[RuleSet], meshes: MeshSet) -> impl Iterator<Item = Warning> {
-    let found: MeshSet = live.iter().flat_map(meshes_in).collect();
-    let is_owned = move |mesh: &Mesh| meshes.iter().any(|of| ownership(of) == ownership(*mesh));
-    let others = found.iter().filter(move |mesh| !is_owned(mesh));
-    others.map(|mesh| {
-        let message = format!(
-            "the network namespace has rules of {mesh} too: they are not changed, and packets \
-             traverse them as well"
-        );
-        Warning::new(WarningCode::OtherMesh, message)
-    })
+    other_meshes(live, meshes).iter().map(Warning::other_mesh)
 }
 
 /// A pod whose rules cannot be determined.
