@@ -86,7 +86,22 @@ pub(crate) fn agent_is_updated(cluster: &mut TestCluster) {
             name_of(&pod)
         );
     }
+    println!("{} of these ADDs failed", refused(cluster, "roll-"));
     cluster.kubectl.must("delete pods --selector=idle --wait");
+}
+
+/// How many ADDs failed of the pods in `default` whose names begin like this. How long an update takes depends on
+/// the machine, and an ADD waits for the next agent only 5 seconds, so this is a figure.
+fn refused(cluster: &TestCluster, prefix: &str) -> u64 {
+    let words = "events --namespace=default --field-selector=reason=FailedCreatePodSandBox";
+    let events = cluster.kubectl.get(words);
+    let of_pods = |event: &&Value| {
+        let name = event["involvedObject"]["name"].as_str();
+        name.is_some_and(|name| name.starts_with(prefix))
+    };
+    let events = events["items"].as_array().into_iter().flatten();
+    let counts = events.filter(of_pods).map(|event| event["count"].as_u64());
+    counts.map(|count| count.unwrap_or(1)).sum()
 }
 
 /// The agent is deleted without uninstalling: a pod that needs it waits, an Event says why, and the

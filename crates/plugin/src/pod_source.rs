@@ -14,13 +14,14 @@ use mesh_cni_selector::{PodFacts, is_dns_subdomain};
 use mesh_cni_spec::PodArgs;
 use serde_json::{Map, Value};
 
+use self::agent::Stopped;
 use crate::agent_socket;
 pub(crate) use error::{Category, FactsError};
 pub(crate) use kubeconfig::current_server;
 
 /// A request for the facts about a pod. If the agent answers it, it is already sent.
 pub(crate) struct FactsRequest {
-    agent: Option<Result<agent::Pending, FactsError>>,
+    agent: Option<agent::Pending>,
 }
 
 /// Starts a request for the facts about that pod.
@@ -28,7 +29,7 @@ pub(crate) fn request(conf: &MeshConf, pod: &PodArgs) -> Result<FactsRequest, Fa
     check_name("K8S_POD_NAMESPACE", &pod.namespace)?;
     check_name("K8S_POD_NAME", &pod.name)?;
     let uses_agent = matches!(conf.pod_source, PodSourceName::Agent | PodSourceName::Auto);
-    let agent = uses_agent.then(|| agent::request(&agent_socket::path(conf), pod));
+    let agent = uses_agent.then(|| agent::request(agent_socket::path(conf), pod));
     Ok(FactsRequest { agent })
 }
 
@@ -42,10 +43,20 @@ impl FactsRequest {
     ) -> Result<PodFacts, FactsError> {
         let from_api = || Ok(("the API server's answer".to_owned(), api::facts(conf, pod)?));
         let (origin, facts) = match conf.pod_source {
-            PodSourceName::Agent | PodSourceName::Auto => match self.agent_facts() {
-                Err(error) if use_api_instead(conf, &error) => from_api()?,
-                facts => ("the agent's answer".to_owned(), facts?),
-            },
+            PodSourceName::Agent | PodSourceName::Auto => {
+                let stopped = if has_api(conf) {
+                    Stopped::Fail
+                } else {
+                    Stopped::Wait
+                };
+                let agent = self
+                    .agent
+                    .expect("the request was sent for these pod sources");
+                match agent.facts(stopped) {
+                    Err(error) if use_api_instead(conf, &error) => from_api()?,
+                    facts => ("the agent's answer".to_owned(), facts?),
+                }
+            }
             PodSourceName::Api => from_api()?,
             PodSourceName::File => {
                 let (path, facts) = file::read(directory(conf)?, pod)?;
@@ -54,12 +65,6 @@ impl FactsRequest {
             PodSourceName::Runtime => ("runtimeConfig".to_owned(), runtime::facts(entry, pod)?),
         };
         check_identity(origin, facts, pod)
-    }
-
-    fn agent_facts(self) -> Result<PodFacts, FactsError> {
-        self.agent
-            .expect("the request was sent for these pod sources")?
-            .facts()
     }
 }
 
@@ -81,8 +86,12 @@ pub(crate) fn available(conf: &MeshConf) -> Result<(), FactsError> {
 
 /// Whether pod source `auto` continues with the API server after that error of the agent.
 fn use_api_instead(conf: &MeshConf, error: &FactsError) -> bool {
+    error.is_agent_unavailable() && has_api(conf)
+}
+
+/// Whether pod source `auto` has a kubeconfig.
+fn has_api(conf: &MeshConf) -> bool {
     conf.pod_source == PodSourceName::Auto
-        && error.is_agent_unavailable()
         && conf.kubeconfig.as_ref().is_some_and(|path| path.exists())
 }
 

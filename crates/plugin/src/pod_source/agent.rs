@@ -1,10 +1,12 @@
 //! Pod source `agent`: a request to the node's agent on its Unix socket.
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
-use mesh_cni_agent_api::{Bounded, Client, HttpError, POD_TIMEOUT, Response, ResponseError, path};
+use mesh_cni_agent_api::{Bounded, Client, Deadline, HttpError, POD_TIMEOUT, ResponseError, path};
 use mesh_cni_selector::PodFacts;
 use mesh_cni_spec::PodArgs;
 
@@ -13,34 +15,78 @@ use super::FactsError;
 /// How long STATUS waits. The agent answers at once, or is stuck.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// A request that was sent.
+/// How long to wait before the next attempt to reach an agent that has stopped.
+const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
+
+/// What to do while no agent listens on a socket where one has listened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Wait for the next one: an agent that is updated returns within seconds.
+    Wait,
+    /// Fail at once.
+    Fail,
+}
+
+/// A request for the facts about a pod that was sent, if the agent accepted it.
 pub(super) struct Pending {
     socket: PathBuf,
-    client: Client<Bounded<UnixStream>>,
+    path: String,
+    deadline: Deadline,
+    sent: Result<Client<Bounded<UnixStream>>, HttpError>,
 }
 
 /// Requests the facts about that pod from the agent at that socket.
-pub(super) fn request(socket: &Path, pod: &PodArgs) -> Result<Pending, FactsError> {
+pub(super) fn request(socket: PathBuf, pod: &PodArgs) -> Pending {
     let path = path::pod(&pod.namespace, &pod.name, pod.uid.as_deref());
-    get(socket, &path, POD_TIMEOUT)
+    let deadline = Deadline::after(POD_TIMEOUT);
+    let sent = send(&socket, &path, POD_TIMEOUT);
+    Pending {
+        socket,
+        path,
+        deadline,
+        sent,
+    }
 }
 
 impl Pending {
     /// The facts in the agent's answer.
-    pub(super) fn facts(self) -> Result<PodFacts, FactsError> {
-        self.response()?.pod_facts().map_err(agent_error)
+    pub(super) fn facts(self, stopped: Stopped) -> Result<PodFacts, FactsError> {
+        let mut response = self.sent.and_then(Client::receive);
+        while stopped == Stopped::Wait && response.as_ref().is_err_and(has_stopped) {
+            sleep(NEXT_ATTEMPT);
+            let Ok(remaining) = self.deadline.remaining() else {
+                break;
+            };
+            response = match send(&self.socket, &self.path, remaining) {
+                // The next agent replaces the socket.
+                Err(HttpError::Io(error)) if error.kind() == ErrorKind::NotFound => continue,
+                sent => sent.and_then(Client::receive),
+            };
+        }
+        response
+            .map_err(|source| no_response(&self.socket, source))?
+            .pod_facts()
+            .map_err(agent_error)
     }
+}
 
-    fn response(self) -> Result<Response, FactsError> {
-        self.client
-            .receive()
-            .map_err(|source| no_response(&self.socket, source))
+/// Whether an agent listened on the socket since the node started, and none does now. Without a socket there was none.
+fn has_stopped(error: &HttpError) -> bool {
+    match error {
+        HttpError::Incomplete => true,
+        HttpError::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+        ),
+        _ => false,
     }
 }
 
 /// Whether the agent could answer for a pod now.
 pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
-    let response = get(socket, path::READYZ_WATCH, STATUS_TIMEOUT)?.response()?;
+    let response = send(socket, path::READYZ_WATCH, STATUS_TIMEOUT)
+        .and_then(Client::receive)
+        .map_err(|source| no_response(socket, source))?;
     match response.status {
         200 => Ok(()),
         status => Err(FactsError::AgentStatus {
@@ -50,16 +96,14 @@ pub(super) fn available(socket: &Path) -> Result<(), FactsError> {
     }
 }
 
-fn get(socket: &Path, path: &str, timeout: Duration) -> Result<Pending, FactsError> {
-    let sent = || {
-        let mut client = Client::connect(socket, timeout)?;
-        client.get(path)?;
-        Ok(client)
-    };
-    Ok(Pending {
-        socket: socket.to_owned(),
-        client: sent().map_err(|source| no_response(socket, source))?,
-    })
+fn send(
+    socket: &Path,
+    path: &str,
+    timeout: Duration,
+) -> Result<Client<Bounded<UnixStream>>, HttpError> {
+    let mut client = Client::connect(socket, timeout)?;
+    client.get(path)?;
+    Ok(client)
 }
 
 fn no_response(socket: &Path, source: HttpError) -> FactsError {

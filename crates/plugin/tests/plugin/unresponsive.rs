@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::fake_agent::{FakeAgent, response};
 use crate::support::Node;
 
 /// How long a test waits for the plugin before it fails.
@@ -80,6 +81,49 @@ fn an_agent_sends_a_byte_per_second() {
         }
     });
     assert_stuck(&error(&node, &json!({"pod_source": "agent"})));
+}
+
+/// An agent that is updated: what it read of a request is lost, and the next one answers.
+#[test]
+fn an_add_waits_for_the_next_agent() {
+    for begun in ["", "HTTP/1.1 200 OK\r\n"] {
+        let (node, old) = listening();
+        let run = node.path().join("run");
+        let next = thread::spawn(move || {
+            let (mut stream, _) = old.accept().unwrap();
+            stream.write_all(begun.as_bytes()).unwrap();
+            // Now no agent listens, and the plugin learns it.
+            drop((old, stream));
+            thread::sleep(Duration::from_millis(200));
+            fs::remove_file(run.join("agent.sock")).unwrap();
+            thread::sleep(Duration::from_millis(200));
+            let facts = json!({
+                "namespace": "default", "name": "productpage", "uid": "u-1",
+                "containers": [{"name": "app"}],
+            });
+            FakeAgent::new(&run, &response(200, &facts.to_string()))
+        });
+        let mut conf = node.conf();
+        conf["pod_source"] = "agent".into();
+        let output = node.call("ADD").conf(&conf).with("CNI_ARGS", ARGS).run();
+        assert_eq!(output.code, 0, "{begun:?}: {}", output.stdout);
+        next.join().unwrap();
+    }
+}
+
+#[test]
+fn an_agent_stops_and_no_other_starts() {
+    let (node, old) = listening();
+    drop(old);
+    let error = error(&node, &json!({"pod_source": "agent"}));
+    assert_eq!(error["code"], 11, "{error}");
+    assert!(
+        error["details"]
+            .as_str()
+            .unwrap()
+            .contains("starting or stopped"),
+        "{error}"
+    );
 }
 
 #[test]
