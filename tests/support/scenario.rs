@@ -171,15 +171,12 @@ impl Scenario {
         let settings = kuma::PodSettings {
             annotations: Some(&input.annotations),
             config: config.as_ref(),
+            dns_servers: &input.dns_servers,
         };
         let resolved = settings
             .resolve()
             .unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        let mut interception = resolved.interception;
-        if !input.dns_servers.is_empty() {
-            interception.dns = DnsCapture::Servers(input.dns_servers.clone());
-        }
-        interception
+        resolved.interception
     }
 
     fn linkerd(&self) -> linkerd::Interception {

@@ -34,6 +34,7 @@ pub(crate) fn redirection(
     let settings = PodSettings {
         annotations: Some(&facts.annotations),
         config: config.as_ref(),
+        dns_servers: &[],
     };
     let resolved = settings.resolve()?;
     let mut interception = resolved.interception;

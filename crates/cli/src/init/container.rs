@@ -91,7 +91,7 @@ pub(crate) fn own_init(
     let read = match mesh {
         Mesh::Istio => istio_init(container, visible),
         Mesh::Linkerd => linkerd_init(container),
-        Mesh::Kuma => kuma_init(container, facts),
+        Mesh::Kuma => kuma_init(container, facts, visible),
         Mesh::Ambient => return Ok(None),
     };
     let mut own = read.map_err(|source| UnreadableInit {
@@ -153,11 +153,16 @@ fn linkerd_init(container: &ContainerFacts) -> Result<OwnInit, Unreadable> {
     })
 }
 
-fn kuma_init(container: &ContainerFacts, facts: &PodFacts) -> Result<OwnInit, Unreadable> {
+fn kuma_init(
+    container: &ContainerFacts,
+    facts: &PodFacts,
+    visible: &Visible,
+) -> Result<OwnInit, Unreadable> {
     let config = config(&facts.annotations)?;
     let settings = PodSettings {
         annotations: Some(&facts.annotations),
         config: config.as_ref(),
+        dns_servers: &visible.dns_servers,
     };
     let resolved = settings.resolve()?;
     let mut warnings: Vec<_> = resolved.warnings.iter().map(ToString::to_string).collect();

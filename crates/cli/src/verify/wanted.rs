@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
-use mesh_cni_netfilter::ruleset::{Family, Match, Sense, Target};
-use mesh_cni_netfilter::{Ownership, RuleSet};
+use mesh_cni_netfilter::ruleset::{BuiltinChain, ChainName, Family, Match, Rule, Sense, Target};
+use mesh_cni_netfilter::{Ownership, Port, RuleSet};
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Warning, WarningCode, decide};
 use mesh_cni_rules::istio::chains;
 use mesh_cni_rules::{Interception, Mesh, other_meshes, ownership, ownership_of};
@@ -117,25 +117,26 @@ fn of_own_init(own: &OwnInit, live: &[RuleSet], addresses: &[IpAddr]) -> Vec<Wan
     own.interceptions.iter().map(wanted).collect()
 }
 
-/// The servers whose queries these rules capture, in the order of the rules.
+/// The servers whose queries these rules capture, in the order of the rules: those of Istio are in a chain of
+/// their own, those of Kuma in a built-in one.
 fn dns_servers(live: &[RuleSet]) -> Vec<IpAddr> {
-    let chains: Vec<_> = live
-        .iter()
-        .flat_map(|rules| &rules.tables)
-        .flat_map(|table| &table.chains)
-        .filter(|chain| chain.name == chains::OUTPUT_DNS)
-        .collect();
-    let rules = chains.iter().flat_map(|chain| &chain.rules);
-    let redirected = rules.filter(|rule| matches!(rule.target, Target::Redirect(_)));
+    const OUTPUT: ChainName = ChainName::constant(BuiltinChain::Output.as_str());
+    let tables = || live.iter().flat_map(|rules| &rules.tables);
+    let chains = |name| tables().filter_map(move |table| table.chain(&name));
+    let rules = [chains::OUTPUT_DNS, OUTPUT].into_iter().flat_map(chains);
+    let rules = rules.flat_map(|chain| &chain.rules);
+    let query = Match::DestinationPort(Sense::Is, Port::constant(53).into());
+    let is_capture =
+        |rule: &&Rule| matches!(rule.target, Target::Redirect(_)) && rule.matches.contains(&query);
     let mut servers = Vec::new();
-    for condition in redirected.flat_map(|rule| &rule.matches) {
+    for condition in rules.filter(is_capture).flat_map(|rule| &rule.matches) {
         if let Match::Destination(Sense::Is, server) = condition
             && !servers.contains(&server.ip())
         {
             servers.push(server.ip());
         }
     }
-    if servers.is_empty() && !chains.is_empty() {
+    if servers.is_empty() && chains(chains::OUTPUT_DNS).next().is_some() {
         // All servers are of the family without rules, and any of them changes the others equally.
         servers.push(Ipv6Addr::UNSPECIFIED.into());
     }

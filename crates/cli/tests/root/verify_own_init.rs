@@ -206,6 +206,15 @@ fn the_rules_of_linkerd_init_are_compared_with_its_arguments() {
     assert!(text.contains("chain PROXY_INIT_OUTPUT"), "{text}");
 }
 
+fn namespace_of_kuma_init(kuma: &kuma::Interception) -> Scratch {
+    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
+    let netns = NetNs::open(Path::new(&scratch.path())).unwrap();
+    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
+    let rules = [kuma.compile(Family::V4)];
+    apply(&netns, &xtables, BackendChoice::Auto, Mesh::Kuma, &rules).unwrap();
+    scratch
+}
+
 #[test]
 fn the_rules_of_kuma_init_are_compared_with_the_annotations() {
     let _lock = exclusive();
@@ -214,11 +223,7 @@ fn the_rules_of_kuma_init_are_compared_with_the_annotations() {
     kuma.inbound.exclude_ports = vec!["9001".parse().unwrap()];
     kuma.outbound.port = "15011".parse().unwrap();
     kuma.dns = DnsCapture::All;
-    let scratch = Scratch::with_addresses(&["10.9.9.9/32"]);
-    let netns = NetNs::open(Path::new(&scratch.path())).unwrap();
-    let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
-    let rules = [kuma.compile(Family::V4)];
-    apply(&netns, &xtables, BackendChoice::Auto, Mesh::Kuma, &rules).unwrap();
+    let scratch = namespace_of_kuma_init(&kuma);
     let (code, text) = verify(&scratch, KUMA);
     assert_eq!(code, Some(0), "{text}");
     assert!(
@@ -235,11 +240,46 @@ fn the_rules_of_kuma_init_are_compared_with_the_annotations() {
         text.contains("environment KUMA_TRANSPARENT_PROXY_WAIT is ignored"),
         "{text}"
     );
-    // Without captureAll the rules name the servers in the container's /etc/resolv.conf.
-    let servers = KUMA.replace("captureAll: true", "captureAll: false");
-    let (code, text) = verify(&scratch, &servers);
-    assert_eq!(code, Some(3), "{text}");
-    assert!(text.contains("its kuma-init container"), "{text}");
     scratch.inside(&["iptables-nft", "-t", "nat", "-F", "KUMA_MESH_INBOUND"]);
     assert_eq!(verify(&scratch, KUMA).0, Some(1));
+}
+
+/// Without `captureAll` the rules name the servers in the container's `/etc/resolv.conf`, which only
+/// they show.
+#[test]
+fn the_rules_of_kuma_init_may_capture_any_servers() {
+    let _lock = exclusive();
+    let pod = KUMA.replace("captureAll: true", "captureAll: false");
+    let mut kuma = kuma::Interception::pod_default();
+    kuma.dual_stack = false;
+    kuma.inbound.exclude_ports = vec!["9001".parse().unwrap()];
+    kuma.outbound.port = "15011".parse().unwrap();
+    let servers =
+        ["10.96.0.10", "169.254.20.10", "127.0.0.53"].map(|server| server.parse().unwrap());
+    for servers in [&servers[..1], &servers] {
+        kuma.dns = DnsCapture::Servers(servers.to_vec());
+        let scratch = namespace_of_kuma_init(&kuma);
+        let (code, text) = verify(&scratch, &pod);
+        assert_eq!(code, Some(0), "{text}");
+        let (code, text) = verify(&scratch, KUMA);
+        assert_eq!(
+            code,
+            Some(1),
+            "the rules do not capture all queries: {text}"
+        );
+        // The zone of the first server's answers.
+        scratch.inside(&["iptables-nft", "-t", "raw", "-D", "PREROUTING", "1"]);
+        let (code, text) = verify(&scratch, &pod);
+        assert_eq!(code, Some(1), "{text}");
+    }
+    kuma.dns = DnsCapture::Off;
+    let scratch = namespace_of_kuma_init(&kuma);
+    let (code, text) = verify(&scratch, &pod);
+    assert_eq!(code, Some(3), "no rule shows a server: {text}");
+    for words in [
+        "its kuma-init container",
+        "the DNS servers of the pod are not known",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }

@@ -38,6 +38,9 @@ pub struct PodSettings<'pod> {
     /// The document in the annotation [`CONFIG_ANNOTATION`], as [`config`] reads it. With it, the other
     /// annotations have no effect.
     pub config: Option<&'pod Value>,
+    /// The servers in the pod's `/etc/resolv.conf`, whose queries are captured with `redirect.dns.enabled` and
+    /// without `captureAll`. If they are not known, these settings are refused.
+    pub dns_servers: &'pod [IpAddr],
 }
 
 /// The annotation with the configuration is not a readable document.
@@ -61,7 +64,7 @@ impl PodSettings<'_> {
     pub fn resolve(&self) -> Result<Resolved, InvalidSetting> {
         let mut warnings = Vec::new();
         let interception = match self.config {
-            Some(config) => config::resolve(config, &mut warnings)?,
+            Some(config) => config::resolve(config, self.dns_servers, &mut warnings)?,
             None => annotations::resolve(self.annotations)?,
         };
         for (flow, list) in [

@@ -1,6 +1,7 @@
 //! The configuration in the annotation `traffic.kuma.io/transparent-proxy-config`.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use mesh_cni_netfilter::{Family, Port, Uid};
 use serde_json::Value;
@@ -42,7 +43,7 @@ const REFUSED: [(&str, &str); 4] = [
 const EXPECTED_INBOUND_UIDS: &str = "supported: the rule that Kuma writes for it excludes all inbound \
     connections from the redirection; leave it empty, and list ports in redirect.inbound.excludePorts";
 const EXPECTED_DNS_SERVERS: &str = "supported without redirect.dns.captureAll: the DNS servers of the pod are not \
-    known when its rules are written; set redirect.dns.captureAll to true, or redirect.dns.enabled to false";
+    known; set redirect.dns.captureAll to true, or redirect.dns.enabled to false";
 const EXPECTED_DNS_PORT: &str = "a port: allowed are whole numbers from 1 to 65535, without quotes, and 0 without \
     redirect.dns.enabled and redirect.vnet.networks";
 const EXPECTED_CONFIG: &str = "an object with the fields of Kuma's configuration";
@@ -51,6 +52,7 @@ const EXPECTED_LEVEL: &str = "a log level of the kernel: allowed are whole numbe
 
 pub(super) fn resolve(
     config: &Value,
+    dns_servers: &[IpAddr],
     warnings: &mut Vec<Warning>,
 ) -> Result<Interception, InvalidSetting> {
     if !(config.is_object() || config.is_null()) {
@@ -73,7 +75,7 @@ pub(super) fn resolve(
     read_inbound(document, &mut to.inbound)?;
     read_outbound(document, &mut to)?;
     to.virtual_networks = virtual_networks(document, warnings)?;
-    read_dns(document, &mut to)?;
+    read_dns(document, dns_servers, &mut to)?;
     to.drop_invalid = document.flag("dropInvalidPackets")?;
     let level = document.number("log.level", 0..=7, EXPECTED_LEVEL)?;
     let level = level.and_then(|level| u8::try_from(level).ok());
@@ -133,19 +135,22 @@ fn read_outbound(document: Document<'_>, to: &mut Interception) -> Result<(), In
     })
 }
 
-fn read_dns(document: Document<'_>, to: &mut Interception) -> Result<(), InvalidSetting> {
+fn read_dns(
+    document: Document<'_>,
+    servers: &[IpAddr],
+    to: &mut Interception,
+) -> Result<(), InvalidSetting> {
     let enabled = document.flag(DNS_ENABLED)?;
     let all = document.flag("redirect.dns.captureAll")?;
-    if enabled && !all {
-        return Err(wrong(
-            field(DNS_ENABLED),
-            &Value::Bool(true),
-            EXPECTED_DNS_SERVERS,
-        ));
-    }
-    if enabled {
-        to.dns = DnsCapture::All;
-    }
+    to.dns = match (enabled, all, servers) {
+        (false, ..) => DnsCapture::Off,
+        (true, true, _) => DnsCapture::All,
+        (true, false, []) => {
+            let enabled = field(DNS_ENABLED);
+            return Err(wrong(enabled, &Value::Bool(true), EXPECTED_DNS_SERVERS));
+        }
+        (true, false, servers) => DnsCapture::Servers(servers.to_vec()),
+    };
     to.separate_zones = !document.flag("redirect.dns.skipConntrackZoneSplit")?;
     // Where built-in DNS is off, the injector may write 0.
     let least = u16::from(enabled || !to.virtual_networks.is_empty());

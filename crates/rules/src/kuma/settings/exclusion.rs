@@ -11,8 +11,8 @@ const EXPECTED: &str = "an exclusion for users: allowed are USERS, PORTS:USERS a
 const EXPECTED_PROTOCOL: &str = "a protocol: allowed are `tcp` and `udp`";
 const EXPECTED_PORTS: &str = "a port or a range of ports: allowed are whole numbers from 0 to 65535, such as 80 and 3000-5000";
 const EXPECTED_USERS: &str = "a user id or a range of user ids: Kuma allows whole numbers from 0 to 65535, such as 1000 and 1000-1005";
-const EXPECTED_FEWER: &str =
-    "within the limit of netfilter: at most 15 ports, and a range counts as two";
+const EXPECTED_FEWER: &str = "within the limit of one rule: at most 15 ports, and a range counts as two; divide them among several \
+     exclusions";
 
 /// The most ports of one rule (`XT_MULTI_PORTS`).
 const MAX_PORTS: usize = 15;

@@ -44,6 +44,7 @@ fn a_refusal_names_the_field_the_value_and_the_reason() {
         json!({"redirect": {"outbound": {"excludePorts": [[80]]}}}),
         json!({"redirect": {"outbound": {"excludePorts": true}}}),
         json!({"redirect": {"outbound": {"excludePortsForUIDs": ["1000", "tcp:80:70000"]}}}),
+        json!({"redirect": {"outbound": {"excludePortsForUIDs": ["tcp:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15-16:1000"]}}}),
         json!({"redirect": {"vnet": {"networks": ["docker0"]}}}),
         json!({"redirect": {"vnet": {"networks": ["docker0:172.17.0.0"]}}}),
         json!({"redirect": {"vnet": {"networks": ["a b:172.17.0.0/16"]}}}),
