@@ -158,6 +158,11 @@ fn the_agent_accepts_the_arguments_of_the_daemon_set() {
         &[r#"provider="multus""#, "chained=true"],
         &["repair.enabled=false"],
         &[
+            r#"profile=["istio","ambient"]"#,
+            r#"ambient.enablementSelectors=[{"podSelector":{"matchLabels":{"mesh":"on"}}}]"#,
+            r#"ambient.earlierConnections="keep""#,
+        ],
+        &[
             "repair.repairPods=false",
             "repair.deletePods=true",
             "repair.labelPods=true",

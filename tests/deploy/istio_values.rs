@@ -16,34 +16,40 @@ enum Fate {
     Honoured(&'static [&'static str]),
     /// It is refused, with this remedy.
     Refused(&'static str),
-    /// It changes nothing, as in Istio's chart, unless `ambient.enabled` is true, which is refused.
-    Ambient,
+    /// It changes nothing in ambient mode: either setting is true here.
+    Fulfilled,
 }
-use Fate::{Ambient, Honoured, Refused};
+use Fate::{Fulfilled, Honoured, Refused};
+
+/// Ambient mode is on.
+const AMBIENT: &[&str] = &["ambient.enabled=true"];
 
 /// Each value of Istio CNI's chart, another setting than its default, and its fate.
 #[rustfmt::skip]
 const VALUES: &[(&str, &str, Fate)] = &[
     ("_internal_defaults_do_not_set", r#"{"chained":true}"#, Refused("move the values below it one level up")),
     ("affinity", r#"{"nodeAffinity":{}}"#, Honoured(&[])),
-    ("ambient.configDir", r#""/etc/ambient-config""#, Ambient),
-    ("ambient.dnsCapture", "false", Ambient),
-    ("ambient.enableAmbientDetectionRetry", "true", Ambient),
-    ("ambient.enabled", "true", Refused("keep Istio CNI for ambient mode")),
-    ("ambient.enablementSelectors", "[]", Ambient),
-    ("ambient.ipv6", "false", Ambient),
-    ("ambient.reconcileIptablesOnStartup", "false", Ambient),
-    ("ambient.redirectMode", r#""ebpf""#, Ambient),
-    ("ambient.shareHostNetworkNamespace", "true", Ambient),
+    ("ambient.configDir", r#""/etc/ambient-config""#, Refused("the entry in the network configuration list has all settings")),
+    ("ambient.dnsCapture", "false", Honoured(AMBIENT)),
+    ("ambient.enableAmbientDetectionRetry", "true", Fulfilled),
+    ("ambient.enabled", "true", Honoured(&[])),
+    ("ambient.enablementSelectors", r#"[{"podSelector":{"matchLabels":{"mesh":"on"}}}]"#, Honoured(AMBIENT)),
+    ("ambient.ipv6", "false", Honoured(AMBIENT)),
+    ("ambient.reconcileIptablesOnStartup", "false", Refused("the agent compares the rules of enrolled pods")),
+    ("ambient.redirectMode", r#""ebpf""#, Refused("set backend")),
+    ("ambient.shareHostNetworkNamespace", "true", Fulfilled),
     ("chained", "false", Honoured(&[])),
     ("cni", r#"{"chained":true}"#, Refused("move the values below it one level up")),
     ("cniBinDir", r#""/usr/libexec/cni""#, Honoured(&[])),
     ("cniConfDir", r#""/etc/kubernetes/cni""#, Honoured(&[])),
     ("cniConfFileName", r#""10-calico.conflist""#, Honoured(&[])),
-    ("cniNetnsDir", r#""/var/run/docker/netns""#, Refused("only ambient mode uses it")),
+    ("cniNetnsDir", r#""/var/run/docker/netns""#, Refused("the plugin passes open namespaces to the agent")),
     ("compatibilityVersion", r#""1.27""#, Refused("set selection and ruleset")),
     ("daemonSetLabels", r#"{"team":"net"}"#, Honoured(&[])),
     ("env", r#"{"GODEBUG":"x"}"#, Honoured(&[])),
+    ("env", r#"{"HOST_PROBE_SNAT_IP":"10.0.0.1"}"#, Refused("set ambient.hostProbeSnatIP")),
+    ("env", r#"{"AMBIENT_DNS_CAPTURE":"false"}"#, Refused("set ambient.dnsCapture")),
+    ("env", r#"{"ZTUNNEL_UDS_ADDRESS":"/run/ztunnel.sock"}"#, Refused("the chart mounts /var/run/ztunnel")),
     ("excludeNamespaces", r#"["kube-system","istio-system"]"#, Honoured(&[])),
     ("global.defaultResources.requests.cpu", r#""250m""#, Honoured(&["resources=null"])),
     ("global.defaultResources.requests.memory", r#""250Mi""#, Honoured(&["resources=null"])),
@@ -79,7 +85,8 @@ const VALUES: &[(&str, &str, Fate)] = &[
     ("podMonitor.enabled", "true", Honoured(&[])),
     ("podMonitor.interval", r#""15s""#, Honoured(&["podMonitor.enabled=true"])),
     ("privileged", "true", Refused("set extraCapabilities or seLinuxOptions")),
-    ("profile", r#""ambient""#, Refused("it is asm, istio, linkerd, kuma or a list")),
+    ("profile", r#""ambient""#, Honoured(&[])),
+    ("profile", r#""openshift""#, Refused("it is asm, istio, linkerd, kuma, ambient or a list")),
     ("provider", r#""multus""#, Honoured(&[])),
     ("psp_cluster_role", r#""psp""#, Refused("Pod Security level privileged")),
     ("pullPolicy", r#""Always""#, Honoured(&[])),
@@ -139,11 +146,10 @@ fn every_value_is_honoured_or_refused_with_what_to_set_instead() {
                 assert!(line.contains(named) || *name == "global.hub", "{line}");
                 assert_eq!(reasons(&after), 1, "{option}: {}", after.stderr);
             }
-            Ambient => {
-                let (before, after) = with(&[]);
+            Fulfilled => {
+                let (before, after) = with(AMBIENT);
                 assert_eq!(before.stdout, after.stdout, "{option}: {}", after.stderr);
-                let (_, enabled) = with(&["ambient.enabled=true"]);
-                assert_ne!(enabled.code, 0, "{option}");
+                assert_eq!(after.code, 0, "{option}: {}", after.stderr);
             }
         }
     }

@@ -16,10 +16,11 @@ const RIGHTS: &[&str] = &[
     "repair.labelPods=true",
     r#"repair.brokenPodLabelKey="mesh/broken""#,
     r#"taint="mesh-cni/not-ready""#,
+    "ambient.enabled=true",
 ];
 
 /// The policies.
-const POLICIES: [&str; 2] = ["mesh-cni-pods", "mesh-cni-nodes"];
+const POLICIES: [&str; 3] = ["mesh-cni-pods", "mesh-cni-pod-status", "mesh-cni-nodes"];
 
 /// Two nodes with a pod each, a pod without a node, and the agent's pod on the first node.
 const OBJECTS: &str = r#"
@@ -35,6 +36,9 @@ const OBJECTS: &str = r#"
 {apiVersion: v1, kind: Pod, metadata: {name: labelled, namespace: default, labels: {mesh/broken: "true"}},
   spec: {nodeName: here, containers: [{name: main, image: none}]}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: enrolled, namespace: default, annotations:
+  {ambient.istio.io/redirection: enabled}}, spec: {nodeName: here, containers: [{name: main, image: none}]}}
+---
 {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: default},
   spec: {nodeName: there, containers: [{name: main, image: none}]}}
 ---
@@ -45,17 +49,31 @@ const OBJECTS: &str = r#"
   spec: {nodeName: here, serviceAccountName: mesh-cni, containers: [{name: main, image: none}]}}
 "#;
 
+/// `kubectl patch` gets what it patches; the agent does not.
+const GET_STATUS: &str = r#"
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: kubectl},
+  rules: [{apiGroups: [""], resources: [pods/status], verbs: [get]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: kubectl},
+  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kubectl},
+  subjects: [{kind: ServiceAccount, name: mesh-cni, namespace: kube-system}]}
+"#;
+
 /// Requests of the agent on its own node.
 const ALLOWED: &[&str] = &[
     "label pod own mesh/broken=true",
     "label pod labelled mesh/broken-",
     "delete pod own",
     r#"patch node here --type=json --patch=[{"op":"remove","path":"/spec/taints/0"}]"#,
+    r#"patch pod own --subresource=status --type=merge --patch={"metadata":{"annotations":{"ambient.istio.io/redirection":"enabled"}}}"#,
+    r#"patch pod enrolled --subresource=status --type=merge --patch={"metadata":{"annotations":{"ambient.istio.io/redirection":null}}}"#,
 ];
 
 const OTHER_POD: &str = "the pod is not on node here";
 const OTHER_FIELD: &str = "may change labels of a pod and nothing else";
 const OTHER_LABEL: &str = "may change no label but mesh/broken";
+const NOT_ANNOTATION: &str = "may change annotations of a pod's status and nothing else";
+const OTHER_ANNOTATION: &str = "may change no annotation but ambient.istio.io/redirection";
 const OTHER_NODE: &str = "the token is bound to node here";
 const NOT_A_TAINT: &str = "may change taints of a node and nothing else";
 const OTHER_TAINT: &str = "may remove the taint mesh-cni/not-ready and change no other";
@@ -92,6 +110,34 @@ const REFUSED: &[(&str, &str)] = &[
     (
         r#"patch pod own --type=merge --patch={"spec":{"activeDeadlineSeconds":1}}"#,
         OTHER_FIELD,
+    ),
+    (
+        r#"patch pod other --subresource=status --type=merge --patch={"metadata":{"annotations":{"ambient.istio.io/redirection":"enabled"}}}"#,
+        OTHER_POD,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"metadata":{"annotations":{"note":"b"}}}"#,
+        OTHER_ANNOTATION,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"metadata":{"annotations":null}}"#,
+        OTHER_ANNOTATION,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"metadata":{"labels":{"mesh/broken":"true"}}}"#,
+        NOT_ANNOTATION,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"metadata":{"finalizers":["example.org/x"]}}"#,
+        NOT_ANNOTATION,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"status":{"phase":"Failed"}}"#,
+        NOT_ANNOTATION,
+    ),
+    (
+        r#"patch pod own --subresource=status --type=merge --patch={"status":{"podIP":"10.0.0.9","podIPs":[{"ip":"10.0.0.9"}]}}"#,
+        NOT_ANNOTATION,
     ),
     (
         r#"patch node there --type=merge --patch={"spec":{"taints":[]}}"#,
@@ -132,6 +178,7 @@ fn a_token_changes_only_what_the_agent_changes_on_its_own_node() {
     let api = KubeApi::start();
     api.apply(&render(RIGHTS));
     api.apply(OBJECTS);
+    api.apply(GET_STATUS);
     let account = |kind, name| api.kubeconfig_bound("kube-system", "mesh-cni", kind, name);
     let unbound = api.kubeconfig_of("kube-system", "mesh-cni");
     let bound = [("Node", "here"), ("Pod", "agent")].map(|(kind, name)| account(kind, name));
@@ -162,7 +209,7 @@ fn policies_exist_where_a_right_needs_them_and_the_cluster_has_them() {
     let pods = "repair.labelPods=true";
     let delete = ["repair.repairPods=false", "repair.deletePods=true"];
     let taint = r#"taint="mesh-cni/not-ready""#;
-    let [of_pods, of_nodes] = POLICIES;
+    let [of_pods, of_status, of_nodes] = POLICIES;
     let sets: &[(&str, &[&str], &[&str])] = &[
         ("1.34.0", &[], &[]),
         ("1.34.0", &[pods], &[of_pods]),
@@ -171,8 +218,14 @@ fn policies_exist_where_a_right_needs_them_and_the_cluster_has_them() {
         ("1.34.0", &["repair.deletePods=true"], &[]),
         ("1.34.0", &[pods, "repair.enabled=false"], &[]),
         ("1.34.0", &[taint], &[of_nodes]),
-        ("1.30.0", RIGHTS, &[of_pods, of_nodes]),
-        ("1.30.4-gke.100", RIGHTS, &[of_pods, of_nodes]),
+        ("1.34.0", &["ambient.enabled=true"], &[of_status]),
+        (
+            "1.34.0",
+            &[r#"profile=["linkerd","ambient"]"#],
+            &[of_status],
+        ),
+        ("1.30.0", RIGHTS, &POLICIES),
+        ("1.30.4-gke.100", RIGHTS, &POLICIES),
         ("1.29.9", RIGHTS, &[]),
         (
             "1.34.0",

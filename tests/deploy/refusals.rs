@@ -21,6 +21,23 @@ const BAD: &[(&str, &str)] = &[
     (r#"profile=["linkerd","consul"]"#, "profile"),
     (r#"profile=["asm","istio"]"#, "profile"),
     ("profile=[]", "profile"),
+    (
+        r#"ambient={"enabled":true,"enablementSelectors":[]}"#,
+        "enablementSelectors is empty",
+    ),
+    (
+        r#"ambient={"enabled":true,"enablementSelectors":[{"podSelectr":{}}]}"#,
+        "podSelectr",
+    ),
+    (r#"ambient.enabled="true""#, "enabled"),
+    (r#"ambient.earlierConnections="drop""#, "earlierConnections"),
+    (r#"ambient.hostProbeSnatIP="fd00::1""#, "hostProbeSnatIP"),
+    (
+        r#"ambient.hostProbeSnatIPv6="169.254.7.127""#,
+        "hostProbeSnatIPv6",
+    ),
+    (r#"ambient.systemNamespace="""#, "systemNamespace"),
+    (r#"istioUntaintLabel="yes""#, "istioUntaintLabel"),
     (r#"replace=["consul-cni"]"#, "replace"),
     (r#"uninstall.restore=["cilium"]"#, "restore"),
     (r#"networkName="a/b""#, "networkName"),
@@ -79,6 +96,28 @@ fn an_invalid_value_is_refused_by_name() {
             refused.stderr
         );
     }
+}
+
+#[test]
+fn values_that_contradict_ambient_mode_are_refused() {
+    let by_profile = r#"profile=["istio","ambient"]"#;
+    for (options, named) in [
+        (
+            [by_profile, "ambient.enabled=false"],
+            "ambient.enabled is `false`, but profile contains ambient",
+        ),
+        ([by_profile, "hostNetwork=false"], "set hostNetwork=true"),
+        (
+            ["ambient.enabled=true", "hostNetwork=false"],
+            "set hostNetwork=true",
+        ),
+    ] {
+        let refused = try_render(&options);
+        assert_ne!(refused.code, 0, "{options:?}");
+        assert!(refused.stderr.contains(named), "{}", refused.stderr);
+    }
+    let accepted = try_render(&["ambient.enabled=false", "hostNetwork=false"]);
+    assert_eq!(accepted.code, 0, "{}", accepted.stderr);
 }
 
 #[test]

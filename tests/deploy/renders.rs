@@ -107,6 +107,19 @@ const SETS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        "ambient",
+        "entry: profile and settings; the role gets namespaces and pods/status, with a policy; flags of the agent, \
+         ztunnel's directory; access to processes although repair is off; istiod's label",
+        &[
+            r#"profile=["istio","ambient"]"#,
+            "repair.enabled=false",
+            "ambient.dnsCapture=false",
+            r#"ambient.enablementSelectors=[{"namespaceSelector":{"matchLabels":{"mesh":"on"}}}]"#,
+            r#"ambient.hostProbeSnatIP="10.0.0.1""#,
+            "istioUntaintLabel=true",
+        ],
+    ),
+    (
         "repair-off",
         "no access to processes, no SYS_PTRACE",
         &["repair.enabled=false"],

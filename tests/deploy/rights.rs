@@ -56,6 +56,15 @@ const RIGHTS: &[(&[&str], &str)] = &[
         "create events; get,list,watch pods",
     ),
     (
+        &["repair.enabled=false", r#"profile="ambient""#],
+        "create events; get,list,watch namespaces; get,list,watch pods; patch pods/status",
+    ),
+    (
+        &["ambient.enabled=true", "repair.labelPods=true"],
+        "create events; get,list,watch namespaces; get,list,watch pods; patch pods; patch pods/status",
+    ),
+    (&["ambient.enabled=true", "uninstall.enabled=true"], ""),
+    (
         &["repair.repairPods=false", "repair.deletePods=true"],
         "create events; delete pods; get,list,watch pods",
     ),
@@ -97,6 +106,7 @@ fn the_api_server_accepts_every_object_and_field() {
             r#"appArmorProfile={"type":"Unconfined"}"#,
         ],
         &["uninstall.enabled=true"],
+        &["ambient.enabled=true", "istioUntaintLabel=true"],
         &[
             "repair.repairPods=false",
             "repair.deletePods=true",

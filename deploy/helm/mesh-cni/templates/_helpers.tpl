@@ -30,11 +30,28 @@ The action for a broken pod: repair, delete, or empty. labelPods is independent 
 {{- end }}
 
 {{/*
-The resources that the agent has a right to change, in the whole cluster: pods, nodes.
+The profiles as a JSON list. `ambient.enabled` adds the one of ambient mode.
+*/}}
+{{- define "mesh-cni.profiles" -}}
+{{- $profiles := kindIs "slice" .Values.profile | ternary .Values.profile (list .Values.profile) -}}
+{{- if and .Values.ambient.enabled (not (has "ambient" $profiles)) -}}
+{{- $profiles = append $profiles "ambient" -}}
+{{- end -}}
+{{- toJson $profiles -}}
+{{- end }}
+
+{{/* Whether the agent serves pods in ambient mode: yes or nothing. */}}
+{{- define "mesh-cni.ambient" -}}
+{{- ternary "yes" "" (and (not .Values.uninstall.enabled) (has "ambient" (include "mesh-cni.profiles" . | fromJsonArray))) -}}
+{{- end }}
+
+{{/*
+The resources that the agent has a right to change, in the whole cluster: pods, status (of pods), nodes.
 */}}
 {{- define "mesh-cni.changes" -}}
 {{- if not .Values.uninstall.enabled -}}
 {{- if or (eq (include "mesh-cni.repair" .) "delete") (and .Values.repair.enabled .Values.repair.labelPods) }} pods {{ end -}}
+{{- if include "mesh-cni.ambient" . }} status {{ end -}}
 {{- if .Values.taint }} nodes {{ end -}}
 {{- end -}}
 {{- end }}
@@ -143,7 +160,8 @@ and values that the plugin must have.
 {{- $entry := dict "exclude_namespaces" .Values.excludeNamespaces "pod_namespace" .Release.Namespace -}}
 {{- $_ := set $entry "cni_agent_run_dir" .Values.cniAgentRunDir -}}
 {{- $_ := set $entry "plugin_log_level" (include "mesh-cni.logLevel" .) -}}
-{{- $_ := set $entry "profile" .Values.profile -}}
+{{- $profiles := include "mesh-cni.profiles" . | fromJsonArray -}}
+{{- $_ := set $entry "profile" (ternary (first $profiles) $profiles (eq (len $profiles) 1)) -}}
 {{- $_ := set $entry "backend" .Values.backend -}}
 {{- $_ := set $entry "pod_source" .Values.podSource -}}
 {{- with .Values.includeNamespaces }}{{ $_ := set $entry "include_namespaces" . }}{{ end -}}
@@ -154,6 +172,16 @@ and values that the plugin must have.
 {{- with .Values.defaults }}{{ $_ := set $entry "defaults" . }}{{ end -}}
 {{- with .Values.linkerd }}{{ $_ := set $entry "linkerd" . }}{{ end -}}
 {{- with .Values.kubeApiPorts }}{{ $_ := set $entry "kube_api_ports" . }}{{ end -}}
+{{- if has "ambient" $profiles -}}
+{{- with .Values.ambient -}}
+{{- $ambient := dict "dns_capture" .dnsCapture "ipv6" .ipv6 "system_namespace" .systemNamespace -}}
+{{- $_ := set $ambient "earlier_connections" .earlierConnections -}}
+{{- $_ := set $ambient "host_probe_snat_ip" .hostProbeSnatIP -}}
+{{- $_ := set $ambient "host_probe_snat_ipv6" .hostProbeSnatIPv6 -}}
+{{- with .enablementSelectors }}{{ $_ := set $ambient "enablement_selectors" . }}{{ end -}}
+{{- $_ := set $entry "ambient" $ambient -}}
+{{- end -}}
+{{- end -}}
 {{- $entry | toPrettyJson -}}
 {{- end }}
 
