@@ -4,14 +4,16 @@ CARGO      ?= cargo
 CARGOFLAGS ?=
 TARGET_DIR ?= $(or $(CARGO_TARGET_DIR),target)
 BENCH_ARGS ?= --warm-up-time 0.5 --measurement-time 2
-# Features that a crate's tests require.
-TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-agent/schema,mesh-cni-cli/schema
 # Crates whose tests behind the feature `root-tests` need root.
 ROOT_TEST_PACKAGES ?= mesh-cni-spec mesh-cni-netns mesh-cni-cli mesh-cni-tests
-# Features whose tests need a Kubernetes node: `make cluster-test` runs them.
-CLUSTER_TEST_FEATURES ?= mesh-cni-tests/cluster-tests
-# Features whose tests need a virtual machine: `make kernel-test` runs them.
-KERNEL_TEST_FEATURES ?= mesh-cni-tests/kernel-tests
+# Features that tests require.
+TEST_FEATURES ?= mesh-cni-plan/schema,mesh-cni-agent/schema,mesh-cni-cli/schema
+# Features whose tests need a machine of their own: `make cluster-test` and `make kernel-test` run them.
+MACHINE_TEST_FEATURES ?= mesh-cni-tests/cluster-tests,mesh-cni-tests/kernel-tests
+# All tests are compiled with the same crates and features: cargo compiles dependencies and crates once more for each
+# other selection.
+TESTS := --workspace --features $(TEST_FEATURES) $(ROOT_TEST_PACKAGES:%=--features %/root-tests)
+export MACHINE_TESTS := $(TESTS) --features $(MACHINE_TEST_FEATURES)
 # Rust targets of the image's programs.
 IMAGE_TARGETS ?= x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
 # The oldest supported Rust version, as rustup names it.
@@ -28,7 +30,7 @@ export CNITOOL           ?= $(CURDIR)/.cache/bin/cnitool
 export CNI_REFERENCE_DIR ?= /usr/lib/cni
 export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin:/usr/local/sbin:/usr/sbin:/sbin
 
-# Cargo builds as the caller and runs the tests as root.
+# Cargo builds as the caller and runs the tests of ROOT_PACKAGES as root, or all.
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
@@ -53,32 +55,30 @@ recording: ## draw a run of the demo to docs/demo.svg, and the agent's page to d
 	$(CARGO) build $(CARGOFLAGS) -p mesh-cni-agent
 	PICTURES=$(CURDIR)/docs $(CARGO) test $(CARGOFLAGS) -p mesh-cni-agent --features pictures --test service pictures::
 
-test: ## run all tests, also those that need root
-	scripts/setup test
-	$(CARGO) build $(CARGOFLAGS) --workspace --bins
-	$(CARGO) test $(CARGOFLAGS) --workspace --exclude mesh-cni-tests --features $(TEST_FEATURES)
-	$(CARGO) test $(CARGOFLAGS) --doc -p mesh-cni-tests
-	$(MAKE) --no-print-directory test-root
-
 # Static programs for the tests of the image.
 STATIC := $(TARGET_DIR)/debug/static
 PROGRAMS := mesh-cni mesh-cni-agent mesh-cnictl
+build-static = set -e; for program in $(PROGRAMS); do scripts/program $$program $(STATIC)/$$program '' dev; done
+
+test: ## run all tests, also those that need root
+	scripts/setup test
+	$(build-static)
+	ROOT_PACKAGES="$(ROOT_TEST_PACKAGES)" $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) $(TESTS)
 
 test-root: ## run only the tests that need root
-	set -e; for program in $(PROGRAMS); do scripts/program $$program $(STATIC)/$$program '' dev; done
+	$(build-static)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
 
 cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 	scripts/setup cluster
-	$(CARGO) build $(CARGOFLAGS) --workspace --bins
-	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests --features $(CLUSTER_TEST_FEATURES) \
-		--test cluster -- $(ARGS)
+	$(CARGO) build $(CARGOFLAGS) $(MACHINE_TESTS) --bins --test cluster
+	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) $(MACHINE_TESTS) --test cluster -- $(ARGS)
 
 kernel-test: ## run tests on other kernels, in virtual machines: QUICK="6.1 6.12-arm64" ALL="5.10 newest"
 	scripts/setup kernels$(if $(filter %-arm64,$(QUICK) $(ALL)),-arm64)
-	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test quick $(QUICK)
-	FEATURES=$(KERNEL_TEST_FEATURES) scripts/kernel-test all $(ALL)
+	scripts/kernel-test quick $(QUICK)
+	scripts/kernel-test all $(ALL)
 
 manifests: ## render the chart into deploy/manifests
 	scripts/setup helm
@@ -113,9 +113,7 @@ reproducible: ## build the image in two directories, and fail if the bytes diffe
 
 differential: ## compare simulation and kernel: SEED=1 SETTINGS=1000 PACKETS=15
 	scripts/setup test
-	$(CARGO) build $(CARGOFLAGS) --workspace --bins
-	SETTINGS=$(or $(SETTINGS),1000) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
-		--features root-tests --test differential -- --nocapture
+	SETTINGS=$(or $(SETTINGS),1000) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) $(TESTS) --test differential -- --nocapture
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

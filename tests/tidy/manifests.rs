@@ -133,7 +133,7 @@ fn unbuilt_tests(package: &Package, makefile: &str) -> Vec<Violation> {
     let violation = |(test, feature)| {
         let wrong = format!("no target of `make` runs its test `{test}`, which needs `{feature}`");
         let fix = "enable the feature in the Makefile: TEST_FEATURES, ROOT_TEST_PACKAGES or \
-                    CLUSTER_TEST_FEATURES";
+                    MACHINE_TEST_FEATURES";
         Violation::new(&package.name, wrong, fix)
     };
     off.map(violation).collect()
@@ -147,13 +147,9 @@ fn enables(makefile: &str, package: &str, feature: &str) -> bool {
     };
     match feature {
         ROOT_FEATURE => names("ROOT_TEST_PACKAGES", package),
-        _ => [
-            "TEST_FEATURES",
-            "CLUSTER_TEST_FEATURES",
-            "KERNEL_TEST_FEATURES",
-        ]
-        .iter()
-        .any(|variable| names(variable, &format!("{package}/{feature}"))),
+        _ => ["TEST_FEATURES", "MACHINE_TEST_FEATURES"]
+            .iter()
+            .any(|variable| names(variable, &format!("{package}/{feature}"))),
     }
 }
 
