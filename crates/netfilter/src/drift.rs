@@ -27,6 +27,14 @@ pub enum Drift {
         /// The name of the chain.
         chain: ChainName,
     },
+    /// A built-in chain with rules of ours is not where iptables has it, so packets do not reach them.
+    #[error("table {table}: chain {chain} is not at its netfilter hook")]
+    NoHook {
+        /// The table.
+        table: TableName,
+        /// The name of the chain.
+        chain: ChainName,
+    },
     /// A rule is missing.
     #[error("table {table}, chain {chain}: rule {number} is missing, wanted `{wanted}`")]
     MissingRule {
@@ -184,6 +192,12 @@ fn unexpected(wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift
 
 fn chain_drift(chain: &Chain, wanted: &Table, found: &Table, ownership: &Ownership) -> Vec<Drift> {
     let found_rules = match (found.chain(&chain.name), found.name.builtin(&chain.name)) {
+        (Some(found_chain), Some(_)) if found_chain.policy.is_none() && !chain.rules.is_empty() => {
+            return vec![Drift::NoHook {
+                table: found.name,
+                chain: chain.name.clone(),
+            }];
+        }
         (Some(chain), Some(_)) => ours(chain, found, wanted, ownership),
         (Some(chain), None) => all(chain),
         (None, Some(_)) => Vec::new(),

@@ -163,6 +163,14 @@ impl Table {
     }
 }
 
+impl Chain {
+    /// Whether the kernel calls it as iptables' built-in chain of that name.
+    pub(crate) fn is_builtin(&self, iptables: TableName) -> bool {
+        let mut builtin = iptables.builtin_chains().iter();
+        builtin.any(|at| at.as_str() == self.id.name && self.hook == Some(Hook::of(iptables, *at)))
+    }
+}
+
 impl Rule {
     /// Whether the user data of a rule can hold that comment.
     pub(crate) fn holds_comment(text: &str) -> bool {

@@ -10,7 +10,7 @@ use super::{ChainName, Counters, Rule, TableName};
 pub struct Chain {
     /// The name.
     pub name: ChainName,
-    /// What happens at the end of the chain; only built-in chains have a policy.
+    /// What happens at the end of the chain; only built-in chains have a policy, and only at their hook.
     pub policy: Option<Policy>,
     /// The rules in the order of evaluation.
     pub rules: Vec<Rule>,

@@ -13,6 +13,7 @@ mod control_group;
 mod enter;
 mod independent;
 mod listing;
+mod nf_tables;
 mod pod_netns;
 mod reject_ipv6;
 mod rivals;

@@ -49,7 +49,9 @@ impl InstalledRules {
             return;
         };
         let mut read = Chain::new(table, name.clone());
-        read.policy = chain.hook.map(|_| policy(chain.policy.as_ref()));
+        read.policy = chain
+            .is_builtin(table)
+            .then(|| policy(chain.policy.as_ref()));
         let handles;
         (handles, read.rules) = dump
             .rules_of(&chain.id)

@@ -37,6 +37,7 @@ fn read_chain(
     dump: &Dump,
 ) -> Option<ruleset::Chain> {
     let mut read = ruleset::Chain::new(table, ChainName::new(&chain.id.name).ok()?);
+    read.policy = read.policy.filter(|_| chain.is_builtin(table));
     let mut placed: Vec<PlacedRule> = Vec::new();
     for rule in dump.rules_of(&chain.id) {
         if !belongs_to_tproxy(placed.last(), rule) {
