@@ -16,7 +16,7 @@ mod validation;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::{fs, io, thread};
+use std::{fs, io};
 
 use mesh_cni_netfilter::ruleset::{Family, PolicyRouting};
 use mesh_cni_netfilter::{RuleSet, render, transaction};
@@ -350,13 +350,9 @@ impl Request {
     /// Runs the work in the namespace, on a thread that ends with it. The caller's own namespace
     /// needs no privilege to enter.
     fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-        match &self.namespace {
-            Some(namespace) => namespace
-                .run(work)
-                .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT)),
-            None => thread::scope(|scope| scope.spawn(work).join())
-                .map_err(|_panic| Failure::environment("panicked in the network namespace")),
-        }
+        self.target()?
+            .run(work)
+            .map_err(|error| Failure::environment(error).hint(NEEDS_ROOT))
     }
 
     fn target(&self) -> Result<NetNs, Failure> {

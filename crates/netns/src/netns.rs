@@ -118,13 +118,13 @@ impl NetNs {
             path: CURRENT.into(),
             source,
         };
-        let create = || {
+        let create = move || {
             unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| refused(errno.into()))?;
             Self::current()
         };
-        let mut netns = thread::scope(|scope| scope.spawn(create).join())
-            .map_err(|_panic| refused(io::Error::other("the thread that created it panicked")))
-            .flatten()?;
+        let panicked = |_panic| refused(io::Error::other("the thread that created it panicked"));
+        let thread = thread::Builder::new().spawn(create).map_err(refused)?;
+        let mut netns = thread.join().map_err(panicked).flatten()?;
         netns.path = path_of(&netns.file);
         Ok(netns)
     }

@@ -148,10 +148,10 @@ fn copy_both_ways(one: &TcpStream, other: &TcpStream) -> io::Result<()> {
         stream.set_write_timeout(Some(TIMEOUT))?;
     }
     thread::scope(|scope| {
-        scope.spawn(|| copy(one, other));
+        thread::Builder::new().spawn_scoped(scope, || copy(one, other))?;
         copy(other, one);
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) {
