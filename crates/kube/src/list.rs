@@ -8,7 +8,7 @@ use kube::core::params::ListParams;
 use kube::core::request::Request;
 use tokio::time::timeout;
 
-use crate::api::{Api, START_TIMEOUT, build_error};
+use crate::api::{Api, MAX_OBJECT_BYTES, START_TIMEOUT, build_error};
 use crate::api_error::{ApiError, invalid};
 use crate::list_body::{ListBody, ListMetadata};
 use crate::object::Object;
@@ -22,9 +22,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most bytes that are read of a list from the cache: about 4,000 pods with a sidecar. A larger
 /// list may not arrive within the time limit.
 const MAX_CACHE_BYTES: u64 = 64 << 20;
-
-/// The most bytes that are read of one page.
-const MAX_PAGE_BYTES: u64 = 4 << 30;
 
 /// Which objects of a kind are listed; by default all.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +59,8 @@ impl ListSource {
     fn max_bytes(&self) -> u64 {
         match self {
             Self::Cache(_) => MAX_CACHE_BYTES,
-            Self::Pages(_) => MAX_PAGE_BYTES,
+            // Pods of a hostile tenant may all be as large as an object can be.
+            Self::Pages(size) => u64::from(*size) * MAX_OBJECT_BYTES,
         }
     }
 }
