@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::{fmt, mem};
 
 use anstyle::{AnsiColor, Style};
+use mesh_cni_plan::{Decoded, MeshConf};
 use mesh_cni_text::{escaped_json, escaped_lines};
 use serde::Serialize;
 
@@ -66,6 +67,14 @@ impl<'streams> Console<'streams> {
     /// Writes a warning, which does not change the result.
     pub(crate) fn warn(&mut self, line: impl fmt::Display) {
         self.message("warning", WARN, line);
+    }
+
+    /// The configuration, with a warning for each field that is ignored.
+    pub(crate) fn conf(&mut self, decoded: Decoded, place: &str) -> MeshConf {
+        for field in decoded.unknown {
+            self.warn(format_args!("{place}: unknown field `{field}` is ignored"));
+        }
+        decoded.conf
     }
 
     /// Writes a note about the result.

@@ -96,7 +96,8 @@ fn find(
     cluster::run(async {
         let cluster = Cluster::connect(&arguments.cluster).await?;
         if needs_installed && installed.is_none() {
-            installed = Some(installed_conf(&cluster, &arguments.agent_namespace).await?);
+            let namespace = &arguments.agent_namespace;
+            installed = Some(installed_conf(&cluster, namespace, console).await?);
         }
         let old = match old {
             Some(Old::Conf(conf)) => Some(&**conf),
@@ -117,15 +118,19 @@ fn find(
 }
 
 /// The configuration in the chart's `ConfigMap`. Without it nothing is assumed.
-async fn installed_conf(cluster: &Cluster, namespace: &str) -> Result<MeshConf, Failure> {
-    cluster.conf(namespace).await.map_err(|error| {
-        Failure::environment(error)
-            .about(format!("ConfigMap {namespace}/{CONFIG_MAP}"))
-            .hint(
-                "set --agent-namespace to the namespace of mesh-cni, or give the configuration to compare \
-                 with by --conf-old",
-            )
-    })
+async fn installed_conf(
+    cluster: &Cluster,
+    namespace: &str,
+    console: &mut Console<'_>,
+) -> Result<MeshConf, Failure> {
+    let place = format!("ConfigMap {namespace}/{CONFIG_MAP}");
+    match cluster.conf(namespace).await {
+        Ok(decoded) => Ok(console.conf(decoded, &place)),
+        Err(error) => Err(Failure::environment(error).about(place).hint(
+            "set --agent-namespace to the namespace of mesh-cni, or give the configuration to compare \
+             with by --conf-old",
+        )),
+    }
 }
 
 fn of_file(

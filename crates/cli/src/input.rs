@@ -177,13 +177,7 @@ pub(crate) fn conf(path: &Path, console: &mut Console<'_>) -> Result<MeshConf, F
         let path = path.to_owned();
         Failure::wrong(InputError::Entry { path, source })
     })?;
-    for field in decoded.unknown {
-        console.warn(format_args!(
-            "configuration `{}`: unknown field `{field}` is ignored",
-            path.display()
-        ));
-    }
-    Ok(decoded.conf)
+    Ok(console.conf(decoded, &format!("configuration `{}`", path.display())))
 }
 
 /// The plugin's entry: the document itself, or the one among its `plugins`; and how many more there

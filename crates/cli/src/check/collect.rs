@@ -102,7 +102,11 @@ async fn installed_conf(
 ) -> Option<MeshConf> {
     let what = format!("ConfigMap {}/{CONFIG_MAP}", arguments.namespace);
     match cluster.conf(&arguments.namespace).await {
-        Ok(conf) => return Some(conf),
+        Ok(decoded) => {
+            let unknown = decoded.unknown.iter();
+            common.ignored = unknown.map(|field| format!("{what}: {field}")).collect();
+            return Some(decoded.conf);
+        }
         Err(EntryError::NoConfigMap | EntryError::NoEntry) => {}
         Err(EntryError::Request(error)) => common.known::<()>(&what, Err(error))?,
         Err(error) => {

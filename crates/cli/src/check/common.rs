@@ -23,7 +23,14 @@ pub(super) fn objects(observed: &Observed) -> Vec<Finding> {
             .hint("read the object with `kubectl get -o json`; the checks ignore it")
             .names(observed.unreadable.clone())
     });
-    unlisted.chain(unreadable).collect()
+    let number = observed.ignored.len();
+    let ignored = (number > 0).then(|| {
+        let text = format!("the configuration has {}", count(number, "unknown field"));
+        Finding::warning(CheckId::Objects, text)
+            .hint("correct or remove it: the plugin ignores it")
+            .names(observed.ignored.clone())
+    });
+    unlisted.chain(unreadable).chain(ignored).collect()
 }
 
 /// The directories that an agent on that node must be given.

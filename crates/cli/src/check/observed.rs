@@ -25,6 +25,8 @@ pub(crate) struct Observed {
     pub(crate) unlisted: Vec<String>,
     /// Objects that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,
+    /// Unknown fields of the installed configuration.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// A cluster before the installation.

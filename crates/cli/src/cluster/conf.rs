@@ -3,7 +3,7 @@
 use mesh_cni_kube::api_error::ApiError;
 use mesh_cni_kube::decode::Keep;
 use mesh_cni_kube::object::Object;
-use mesh_cni_plan::{ConfError, MeshConf};
+use mesh_cni_plan::{ConfError, Decoded, MeshConf};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -59,10 +59,9 @@ impl Cluster {
     }
 
     /// The plugin's configuration in the chart's `ConfigMap`.
-    pub(crate) async fn conf(&self, namespace: &str) -> Result<MeshConf, EntryError> {
+    pub(crate) async fn conf(&self, namespace: &str) -> Result<Decoded, EntryError> {
         let entry = self.entry(namespace).await?;
-        let decoded = MeshConf::decode(&entry).map_err(EntryError::Entry)?;
-        Ok(decoded.conf)
+        MeshConf::decode(&entry).map_err(EntryError::Entry)
     }
 
     /// The given configuration, or the installed one, or else the plugin's defaults, with a warning.
@@ -72,16 +71,20 @@ impl Cluster {
         namespace: &str,
         console: &mut Console<'_>,
     ) -> MeshConf {
+        let installed = format!("ConfigMap {namespace}/{CONFIG_MAP}");
         let mut conf = match given {
             Some(conf) => conf,
-            None => self.conf(namespace).await.unwrap_or_else(|error| {
-                let error = error_reporter::Report::new(error);
-                console.warn(format_args!(
-                    "ConfigMap {namespace}/{CONFIG_MAP}: {error}; the decisions are those of the \
-                     plugin's defaults: give the configuration with --conf"
-                ));
-                MeshConf::default()
-            }),
+            None => match self.conf(namespace).await {
+                Ok(decoded) => console.conf(decoded, &installed),
+                Err(error) => {
+                    let error = error_reporter::Report::new(error);
+                    console.warn(format_args!(
+                        "{installed}: {error}; the decisions are those of the plugin's defaults: \
+                         give the configuration with --conf"
+                    ));
+                    MeshConf::default()
+                }
+            },
         };
         conf.pod_namespace
             .get_or_insert_with(|| namespace.to_owned());
