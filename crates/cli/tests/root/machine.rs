@@ -53,15 +53,18 @@ pub(crate) struct Traces {
 impl Traces {
     pub(crate) fn now() -> Self {
         let directories = ["/run/netns", "/run/mesh-cni", "/dev/shm", "/var/lib/cni"];
+        let files = directories.iter().flat_map(|directory| {
+            let names = names(Path::new(directory)).into_iter();
+            names.map(move |name| format!("{directory}/{name}"))
+        });
+        // Plugins and agents that run at the same time have files there too.
+        let of_others = |file: &String| {
+            let name = file.strip_prefix("/run/mesh-cni/");
+            name.is_some_and(|name| !name.starts_with("demo"))
+        };
         Self {
             links: names(Path::new("/sys/class/net")),
-            files: directories
-                .iter()
-                .flat_map(|directory| {
-                    let names = names(Path::new(directory)).into_iter();
-                    names.map(move |name| format!("{directory}/{name}"))
-                })
-                .collect(),
+            files: files.filter(|file| !of_others(file)).collect(),
             processes: demo_processes(),
         }
     }
