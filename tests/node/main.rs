@@ -1,5 +1,5 @@
 //! The node agent as a process, on simulated nodes: killed at every system call that changes a file,
-//! with failing disks, and with another program that writes the same list.
+//! with failing disks, and with another program that writes the same list. And a panic of the plugin.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
@@ -14,4 +14,5 @@ mod kill_points;
 mod killed_agent;
 mod migration;
 mod node;
+mod panics;
 mod watches;
