@@ -11,8 +11,10 @@ mod listeners;
 mod memory;
 mod node;
 
+use std::process::Command;
 use std::thread;
 
+use mesh_cni_tests::{finish, mesh_cnictl};
 use serde_json::json;
 
 use node::{MESHED, Node, PLAIN, passed};
@@ -60,6 +62,47 @@ fn a_recreated_pod_never_gets_facts_of_its_predecessor() {
     assert!(passed(&node.add("cart", &second)));
     let late = node.add("cart", &first);
     assert_eq!(late["code"], 11, "{late}");
+}
+
+#[test]
+fn a_wrong_name_is_answered_with_the_names_of_the_agents_pods() {
+    let mut node = Node::start();
+    for name in [
+        "cart-6b9f5d4f7c-x2k8q",
+        "cart-6b9f5d4f7c-9wbzd",
+        "database-0",
+    ] {
+        node.pod(name, MESHED);
+    }
+    let conf = node.directory.path().join("entry.json");
+    let entry = json!({"type": "mesh-cni", "cni_agent_run_dir": node.agent.client().run_dir});
+    std::fs::write(&conf, entry.to_string()).unwrap();
+    let carts = "default/cart-6b9f5d4f7c-9wbzd, default/cart-6b9f5d4f7c-x2k8q";
+    let packet = "--packet=out tcp 10.0.0.7:9080";
+    for (arguments, pod, names) in [
+        // A Deployment's name, an earlier pod's, a wrong namespace, and a StatefulSet's name.
+        (&["verify"][..], "default/cart", carts),
+        (
+            &["explain", packet],
+            "default/cart-6b9f5d4f7c-x2k8p",
+            "default/cart-6b9f5d4f7c-x2k8q",
+        ),
+        (&["render"], "defualt/database-0", "default/database-0"),
+        (&["select"], "default/database", "default/database-0"),
+    ] {
+        let mut command = Command::new(mesh_cnictl());
+        command.env_remove("KUBECONFIG").args(arguments);
+        command.args(["--pod", pod, "--conf"]).arg(&conf);
+        let ended = finish(&mut command, "");
+        assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
+        for text in [
+            format!("agent.sock` knows no pod {pod}"),
+            format!("pods with similar names: {names}"),
+        ] {
+            let stderr = &ended.stderr;
+            assert!(stderr.contains(&text), "{arguments:?}: {stderr}");
+        }
+    }
 }
 
 #[test]
