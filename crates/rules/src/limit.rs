@@ -1,6 +1,7 @@
 //! The limit for the rules of one pod, over all settings and families.
 
-use mesh_cni_netfilter::RuleSet;
+use ipnetwork::IpNetwork;
+use mesh_cni_netfilter::{Family, RuleSet};
 use thiserror::Error;
 
 use crate::setting::SettingName;
@@ -44,4 +45,13 @@ pub(crate) fn check_rule_count(
         setting,
         share,
     })
+}
+
+/// How many of the networks are of these families.
+pub(crate) fn count_of_families<'a>(
+    networks: impl IntoIterator<Item = &'a IpNetwork>,
+    families: &[Family],
+) -> usize {
+    let is_counted = |network: &&IpNetwork| families.contains(&Family::of(network));
+    networks.into_iter().filter(is_counted).count()
 }

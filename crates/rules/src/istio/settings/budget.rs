@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::{Annotation, PodSettings};
 use crate::istio::compile::Dialect;
 use crate::istio::interception::{InboundCapture, Interception, Mode, OutboundRanges, agent_ports};
-use crate::limit::{TooManyRules, check_rule_count};
+use crate::limit::{TooManyRules, check_rule_count, count_of_families};
 use crate::setting::SettingName;
 
 impl PodSettings<'_> {
@@ -40,10 +40,7 @@ fn shares(
     families: &[Family],
 ) -> [(Annotation, usize); 9] {
     let all = families.len();
-    let of_families = |ranges: &[IpNetwork]| {
-        let is_used = |range: &&IpNetwork| families.contains(&Family::of(range));
-        ranges.iter().filter(is_used).count()
-    };
+    let of_families = |ranges: &[IpNetwork]| count_of_families(ranges, families);
     // With TPROXY a port has a rule for known and one for new connections, and an interface has rules
     // in two tables.
     let (per_inbound, tables) = match interception.mode {

@@ -5,7 +5,7 @@ use mesh_cni_netfilter::{Family, RuleSet};
 
 use super::{List, PodSettings};
 use crate::kuma::interception::{Flow, Interception};
-use crate::limit::{TooManyRules, check_rule_count};
+use crate::limit::{TooManyRules, check_rule_count, count_of_families};
 
 impl PodSettings<'_> {
     /// Checks that the rules compiled from these settings are at most [`MAX_RULES`](crate::MAX_RULES).
@@ -28,10 +28,7 @@ impl PodSettings<'_> {
 /// How many rules each list causes.
 fn shares(interception: &Interception, families: &[Family]) -> [(List, usize); 8] {
     let all = families.len();
-    let of_families = |networks: &[IpNetwork]| {
-        let is_used = |network: &&IpNetwork| families.contains(&Family::of(network));
-        networks.iter().filter(is_used).count()
-    };
+    let of_families = |networks: &[IpNetwork]| count_of_families(networks, families);
     let ports = |flow: &Flow| match (flow.enabled, flow.include_ports.len()) {
         (false, _) => (0, 0),
         (true, 0) => (0, flow.exclude_ports.len() * all),
@@ -43,11 +40,7 @@ fn shares(interception: &Interception, families: &[Family]) -> [(List, usize); 8
     let (included_inbound, excluded_inbound) = ports(inbound);
     let (included_outbound, excluded_outbound) = ports(outbound);
     let sources = of_families(&inbound.exclude_networks);
-    let networks: Vec<_> = interception
-        .virtual_networks
-        .iter()
-        .map(|it| it.network)
-        .collect();
+    let virtual_networks = interception.virtual_networks.iter().map(|it| &it.network);
     [
         (List::IncludeInboundPorts, included_inbound),
         (List::ExcludeInboundPorts, excluded_inbound),
@@ -65,7 +58,10 @@ fn shares(interception: &Interception, families: &[Family]) -> [(List, usize); 8
             List::ExcludeOutboundForUids,
             interception.excluded_users.len() * all,
         ),
-        (List::VirtualNetworks, of_families(&networks) * 2),
+        (
+            List::VirtualNetworks,
+            count_of_families(virtual_networks, families) * 2,
+        ),
     ]
 }
 

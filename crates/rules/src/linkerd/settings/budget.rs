@@ -1,10 +1,10 @@
 //! The setting that causes most of the rules of a pod with too many.
 
 use ipnetwork::IpNetwork;
-use mesh_cni_netfilter::{Family, RuleSet};
+use mesh_cni_netfilter::RuleSet;
 
 use super::{Annotation, PodSettings};
-use crate::limit::{TooManyRules, check_rule_count};
+use crate::limit::{TooManyRules, check_rule_count, count_of_families};
 use crate::linkerd::Interception;
 use crate::linkerd::compile::groups;
 use crate::setting::SettingName;
@@ -32,14 +32,9 @@ impl PodSettings<'_> {
 
 /// How many rules each list causes.
 fn shares(interception: &Interception, rule_sets: &[RuleSet]) -> [(Annotation, usize); 4] {
-    let of_families = |subnets: &[IpNetwork]| {
-        let is_used = |subnet: &&IpNetwork| {
-            let mut families = rule_sets.iter().map(|rules| rules.family);
-            families.any(|family| family == Family::of(subnet))
-        };
-        subnets.iter().filter(is_used).count()
-    };
-    let all = rule_sets.len();
+    let families: Vec<_> = rule_sets.iter().map(|rules| rules.family).collect();
+    let of_families = |subnets: &[IpNetwork]| count_of_families(subnets, &families);
+    let all = families.len();
     [
         (
             Annotation::SkipInboundPorts,
