@@ -3,23 +3,13 @@
 use std::fs;
 
 use mesh_cni_netns::{Backend, NetNs};
-use mesh_cni_tests::{Attachment, Call, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must};
+use mesh_cni_tests::{Attachment, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must};
 use serde_json::{Value, json};
-
-fn call(attachment: &Attachment, command: &str, netns: &NetNs) -> Finished {
-    let node = NetNs::current().unwrap();
-    attachment.call(&Call {
-        command,
-        node: &node,
-        netns: netns.path(),
-        path: None,
-    })
-}
 
 /// The documented pod with its rules.
 fn redirected(backend: &str) -> (Attachment, NetNs) {
     let (attachment, netns) = (Attachment::new(backend), NetNs::scratch().unwrap());
-    let added = call(&attachment, "ADD", &netns);
+    let added = attachment.call("ADD", netns.path());
     assert_eq!(added.code, 0, "{}", added.stdout);
     (attachment, netns)
 }
@@ -37,7 +27,7 @@ fn error(finished: &Finished) -> (i64, String) {
 const COMPLETE: &str = "the rules are complete, but were not compared with the pod's settings";
 
 fn assert_passes(attachment: &Attachment, netns: &NetNs, why: &str) {
-    let checked = call(attachment, "CHECK", netns);
+    let checked = attachment.call("CHECK", netns.path());
     assert_eq!((checked.code, checked.stdout.as_str()), (0, ""), "{why}");
     let said = checked.stderr.contains(COMPLETE) && checked.stderr.contains(why);
     assert!(said, "{why}: {}", checked.stderr);
@@ -100,7 +90,7 @@ fn complete_rules_of_other_settings_pass() {
             );
             let manifest = format!("pods/default_{PRODUCTPAGE_NAME}.yaml");
             fs::write(attachment.path().join(manifest), annotated).unwrap();
-            let added = call(&attachment, "ADD", &netns);
+            let added = attachment.call("ADD", netns.path());
             assert_eq!(added.code, 0, "{key}: {}", added.stdout);
             remove_manifest(&attachment);
             assert_passes(&attachment, &netns, "has no manifest");
@@ -113,7 +103,7 @@ fn a_pod_without_rules_gets_the_error_of_the_source() {
     let (attachment, netns) = redirected("auto");
     remove_manifest(&attachment);
     must(&netns, "nft flush ruleset");
-    let (code, msg) = error(&call(&attachment, "CHECK", &netns));
+    let (code, msg) = error(&attachment.call("CHECK", netns.path()));
     assert_eq!(code, 11, "{msg}");
     assert!(msg.contains("has no manifest"), "{msg}");
 }
@@ -132,7 +122,7 @@ fn incomplete_rules_are_drift() {
         let (attachment, netns) = redirected("auto");
         remove_manifest(&attachment);
         must(&netns, change);
-        let (code, msg) = error(&call(&attachment, "CHECK", &netns));
+        let (code, msg) = error(&attachment.call("CHECK", netns.path()));
         assert_eq!(code, 102, "{change}: {msg}");
         let named = msg.contains("the live rules are incomplete") && msg.contains("no manifest");
         assert!(named, "{change}: {msg}");
@@ -144,11 +134,11 @@ fn a_family_that_an_address_requires_is_not_optional() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["prevResult"]["ips"] =
         json!([{"address": "fd00:99::2/64"}, {"address": "10.99.0.2/24"}]);
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
     remove_manifest(&attachment);
     assert_passes(&attachment, &netns, "has no manifest");
     must(&netns, "nft delete table ip6 nat");
-    let (code, msg) = error(&call(&attachment, "CHECK", &netns));
+    let (code, msg) = error(&attachment.call("CHECK", netns.path()));
     assert_eq!(code, 102, "{msg}");
     assert!(msg.contains("is missing"), "{msg}");
 }
@@ -158,6 +148,6 @@ fn an_excluded_namespace_needs_no_source() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["pod_source"] = json!("agent");
     attachment.conf["exclude_namespaces"] = json!(["default"]);
-    let checked = call(&attachment, "CHECK", &netns);
+    let checked = attachment.call("CHECK", netns.path());
     assert_eq!((checked.code, checked.stdout.as_str()), (0, ""));
 }

@@ -10,7 +10,7 @@ use mesh_cni_netns::{Backend, BackendChoice, BackendProbeCache, NetNs, Xtables, 
 use mesh_cni_plugin::MeshCni;
 use mesh_cni_rules::istio::OWNERSHIP;
 use mesh_cni_spec::{Environment, run};
-use mesh_cni_tests::{Attachment, Call, must, productpage_rules, write_script};
+use mesh_cni_tests::{Attachment, must, productpage_rules, write_script};
 use serde_json::Value;
 
 /// An ADD that must fail, with these host programs.
@@ -125,13 +125,8 @@ fn a_foreign_chain_with_the_name_of_a_built_in_chain() {
 
 /// An ADD of the documented pod with back end `auto` in a new namespace. Returns the back end of its rules.
 fn auto(attachment: &Attachment) -> &'static str {
-    let (node, pod) = (NetNs::scratch().unwrap(), NetNs::scratch().unwrap());
-    let finished = attachment.call(&Call {
-        command: "ADD",
-        node: &node,
-        netns: pod.path(),
-        path: None,
-    });
+    let pod = NetNs::scratch().unwrap();
+    let finished = attachment.call("ADD", pod.path());
     assert_eq!(finished.code, 0, "{}", finished.stdout);
     let xtables = Xtables::search(std::env::var_os("PATH").as_deref());
     let found = read(&pod, &xtables, BackendChoice::Auto, &[Family::V4]).unwrap();

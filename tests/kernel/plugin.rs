@@ -8,20 +8,10 @@ use mesh_cni_netfilter::listing::Layout;
 use mesh_cni_netfilter::ruleset::{Family, TableName};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, Xtables, read};
 use mesh_cni_rules::istio::OWNERSHIP;
-use mesh_cni_tests::{Attachment, Call, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must, run};
+use mesh_cni_tests::{Attachment, Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, must, run};
 use serde_json::{Value, json};
 
 const DUMP: &str = include_str!("../../crates/rules/tests/anchor/documented-dump.nat.v4.txt");
-
-fn call(attachment: &Attachment, command: &str, netns: &NetNs) -> Finished {
-    let node = NetNs::current().unwrap();
-    attachment.call(&Call {
-        command,
-        node: &node,
-        netns: netns.path(),
-        path: None,
-    })
-}
 
 fn error(finished: &Finished) -> Value {
     serde_json::from_str(&finished.stdout).expect("an error is one JSON document")
@@ -31,7 +21,7 @@ fn error(finished: &Finished) -> Value {
 fn an_add_writes_the_documented_rules_with_both_back_ends() {
     for backend in Backend::ALL {
         let (attachment, netns) = (Attachment::new(backend.as_str()), NetNs::scratch().unwrap());
-        let added = call(&attachment, "ADD", &netns);
+        let added = attachment.call("ADD", netns.path());
         assert_eq!(added.code, 0, "{}", added.stdout);
         let result: Value = serde_json::from_str(&added.stdout).unwrap();
         assert_eq!(result, attachment.conf["prevResult"]);
@@ -58,10 +48,10 @@ fn an_add_writes_the_documented_rules_with_both_back_ends() {
 fn a_second_add_changes_nothing_and_check_agrees() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     for expected in ["created", "unchanged"] {
-        let added = call(&attachment, "ADD", &netns);
+        let added = attachment.call("ADD", netns.path());
         assert_eq!(added.code, 0, "{}", added.stdout);
         assert!(added.stderr.contains(expected), "{}", added.stderr);
-        let checked = call(&attachment, "CHECK", &netns);
+        let checked = attachment.call("CHECK", netns.path());
         assert_eq!((checked.code, checked.stdout.as_str()), (0, ""));
     }
 }
@@ -69,9 +59,9 @@ fn a_second_add_changes_nothing_and_check_agrees() {
 #[test]
 fn check_names_the_change_and_add_repairs_it() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
-    call(&attachment, "ADD", &netns);
+    attachment.call("ADD", netns.path());
     must(&netns, "iptables-nft -t nat -F ISTIO_REDIRECT");
-    let checked = call(&attachment, "CHECK", &netns);
+    let checked = attachment.call("CHECK", netns.path());
     assert_eq!(
         (checked.code, error(&checked)["code"].as_i64()),
         (1, Some(102))
@@ -81,28 +71,26 @@ fn check_names_the_change_and_add_repairs_it() {
         msg.contains("chain ISTIO_REDIRECT: rule 1 is missing"),
         "{msg}"
     );
-    assert!(call(&attachment, "ADD", &netns).stderr.contains("replaced"));
-    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert!(
+        attachment
+            .call("ADD", netns.path())
+            .stderr
+            .contains("replaced")
+    );
+    assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
 }
 
 #[test]
 fn del_changes_nothing_and_works_without_the_namespace() {
     let (attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
-    call(&attachment, "ADD", &netns);
+    attachment.call("ADD", netns.path());
     for _ in 0..2 {
-        let deleted = call(&attachment, "DEL", &netns);
+        let deleted = attachment.call("DEL", netns.path());
         assert_eq!((deleted.code, deleted.stdout.as_str()), (0, ""));
     }
     let path = netns.path().to_owned();
     drop(netns);
-    let node = NetNs::current().unwrap();
-    let gone = Call {
-        command: "DEL",
-        node: &node,
-        netns: &path,
-        path: None,
-    };
-    assert_eq!(attachment.call(&gone).code, 0);
+    assert_eq!(attachment.call("DEL", &path).code, 0);
 }
 
 #[test]
@@ -113,14 +101,14 @@ fn pods_start_at_the_same_time() {
         std::thread::scope(|scope| {
             for netns in batch {
                 scope.spawn(|| {
-                    let added = call(&attachment, "ADD", netns);
+                    let added = attachment.call("ADD", netns.path());
                     assert_eq!(added.code, 0, "{}", added.stdout);
                 });
             }
         });
     }
     for netns in &namespaces {
-        assert_eq!(call(&attachment, "CHECK", netns).code, 0);
+        assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
     }
     let log = std::fs::read_to_string(attachment.path().join("run/plugin.log")).unwrap();
     assert_eq!(
@@ -136,16 +124,16 @@ fn a_pod_with_an_ipv6_address_first_gets_both_families() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["prevResult"]["ips"] =
         json!([{"address": "fd00:99::2/64"}, {"address": "10.99.0.2/24"}]);
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
-    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
+    assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
 
     // Without an IPv6 address the IPv6 rules must not be there: CHECK reports them, ADD removes them.
     attachment.conf["prevResult"]["ips"] = json!([{"address": "10.99.0.2/24"}]);
-    let checked = call(&attachment, "CHECK", &netns);
+    let checked = attachment.call("CHECK", netns.path());
     assert_eq!(error(&checked)["code"], 102, "{}", checked.stdout);
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
-    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
+    assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
 }
 
 /// Creates an interface with that IPv6 address in the namespace.
@@ -162,7 +150,7 @@ fn a_stand_alone_plugin_reads_the_addresses_itself() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["standalone"] = json!(true);
     attachment.conf["prevResult"] = Value::Null;
-    let refused = call(&attachment, "ADD", &netns);
+    let refused = attachment.call("ADD", netns.path());
     assert_eq!(error(&refused)["code"], 7, "{}", refused.stdout);
     let msg = error(&refused)["msg"].to_string();
     assert!(
@@ -172,8 +160,8 @@ fn a_stand_alone_plugin_reads_the_addresses_itself() {
     assert_eq!(must(&netns, "nft list ruleset"), "");
 
     with_six(&netns, "fd00:99::5/64");
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
-    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
+    assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
     assert!(must(&netns, "ip6tables-nft -t nat -S ISTIO_OUTPUT").contains("-d ::1/128"));
 }
 
@@ -193,18 +181,18 @@ fn a_network_that_is_attached_after_a_stand_alone_plugin_is_not_drift() {
     std::fs::write(manifest, pod.to_string()).unwrap();
     must(&netns, "ip link add eth0 type veth peer name eth0-peer");
     must(&netns, "ip address add 10.99.0.5/24 dev eth0");
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
     must(&netns, "ip link add net1 type veth peer name net1-peer");
     must(&netns, "ip address add fd00:66::5/64 dev net1 nodad");
-    let checked = call(&attachment, "CHECK", &netns);
+    let checked = attachment.call("CHECK", netns.path());
     assert_eq!(checked.code, 0, "{}", checked.stdout);
     // Rules that were written are still compared, also those of IPv6.
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
-    assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
+    assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
     must(&netns, "ip6tables-nft -t nat -F ISTIO_OUTPUT");
-    assert_eq!(error(&call(&attachment, "CHECK", &netns))["code"], 102);
+    assert_eq!(error(&attachment.call("CHECK", netns.path()))["code"], 102);
     must(&netns, "iptables-nft -t nat -F ISTIO_OUTPUT");
-    assert_eq!(error(&call(&attachment, "CHECK", &netns))["code"], 102);
+    assert_eq!(error(&attachment.call("CHECK", netns.path()))["code"], 102);
 }
 
 #[test]
@@ -215,13 +203,13 @@ fn a_second_interface_removes_no_rules_of_the_first() {
     let second = json!([{"address": "192.168.9.2/24"}]);
     let six = || must(&netns, "ip6tables-nft -t nat -S");
     attachment.conf["prevResult"]["ips"] = second.clone();
-    assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+    assert_eq!(attachment.call("ADD", netns.path()).code, 0);
     assert!(!six().contains("ISTIO"), "an IPv4 pod: {}", six());
     for ips in [first, second] {
         attachment.conf["prevResult"]["ips"] = ips;
-        assert_eq!(call(&attachment, "ADD", &netns).code, 0);
+        assert_eq!(attachment.call("ADD", netns.path()).code, 0);
         assert!(six().contains("ISTIO_OUTPUT"), "{}", six());
-        assert_eq!(call(&attachment, "CHECK", &netns).code, 0);
+        assert_eq!(attachment.call("CHECK", netns.path()).code, 0);
     }
 }
 
@@ -229,7 +217,7 @@ fn a_second_interface_removes_no_rules_of_the_first() {
 fn only_the_addresses_of_a_previous_result_are_validated() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     attachment.conf["prevResult"]["ips"] = json!([{"address": "10.99.0.2/24", "interface": -1}]);
-    let added = call(&attachment, "ADD", &netns);
+    let added = attachment.call("ADD", netns.path());
     assert_eq!(added.code, 0, "{}", added.stdout);
     let result: Value = serde_json::from_str(&added.stdout).unwrap();
     assert_eq!(result, attachment.conf["prevResult"]);
@@ -240,7 +228,7 @@ fn a_pod_with_ipv6_disabled_names_the_setting() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     must(&netns, "sysctl -w net.ipv6.conf.lo.disable_ipv6=1");
     attachment.conf["prevResult"]["ips"] = json!([{"address": "fd00:99::2/64"}]);
-    let refused = call(&attachment, "ADD", &netns);
+    let refused = attachment.call("ADD", netns.path());
     let details = error(&refused)["details"].to_string();
     assert!(details.contains("disable_ipv6"), "{details}");
 }
@@ -284,10 +272,10 @@ fn ipv6_is_refused_with_every_back_end_and_each_change_of_the_field_replaces_the
             for mode in ["reject", "as-mesh", "redirect", "reject"] {
                 attachment.conf["ipv6"] = json!(mode);
                 for _ in 0..2 {
-                    let added = call(&attachment, "ADD", &netns);
+                    let added = attachment.call("ADD", netns.path());
                     assert_eq!(added.code, 0, "{backend}, {mode}: {}", added.stdout);
                 }
-                let checked = call(&attachment, "CHECK", &netns);
+                let checked = attachment.call("CHECK", netns.path());
                 assert_eq!(
                     checked.code, 0,
                     "{backend}, {mode}, {ips}: {}",
@@ -295,7 +283,7 @@ fn ipv6_is_refused_with_every_back_end_and_each_change_of_the_field_replaces_the
                 );
             }
             attachment.conf["ipv6"] = json!("as-mesh");
-            let checked = call(&attachment, "CHECK", &netns);
+            let checked = attachment.call("CHECK", netns.path());
             let msg = error(&checked)["msg"].to_string();
             assert!(
                 msg.contains("MESH_CNI_REJECT_IPV6") && msg.contains("should not be there"),
@@ -309,7 +297,7 @@ fn ipv6_is_refused_with_every_back_end_and_each_change_of_the_field_replaces_the
 fn an_ipv6_address_without_rules_causes_a_warning() {
     let (mut attachment, netns) = (Attachment::new("auto"), NetNs::scratch().unwrap());
     let has_warning = |attachment: &Attachment| {
-        let added = call(attachment, "ADD", &netns);
+        let added = attachment.call("ADD", netns.path());
         assert_eq!(added.code, 0, "{}", added.stdout);
         added.stderr.contains("[ipv6-without-rules]")
     };

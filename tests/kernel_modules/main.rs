@@ -8,9 +8,7 @@ use std::process::Command;
 
 use mesh_cni_netns::{Backend, BackendChoice, Change, NetNs, Xtables, apply};
 use mesh_cni_rules::Mesh;
-use mesh_cni_tests::{
-    Attachment, Call, PRODUCTPAGE, PRODUCTPAGE_NAME, UserNs, must, productpage_rules,
-};
+use mesh_cni_tests::{Attachment, PRODUCTPAGE, PRODUCTPAGE_NAME, UserNs, must, productpage_rules};
 use serde_json::Value;
 
 /// Removes the files of modules, so that the kernel cannot load them.
@@ -57,13 +55,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// The exit code and the error of a call for the documented pod in that namespace.
 fn call(attachment: &Attachment, command: &str, netns: &NetNs) -> (i32, Value) {
-    let node = NetNs::current().unwrap();
-    let finished = attachment.call(&Call {
-        command,
-        node: &node,
-        netns: netns.path(),
-        path: None,
-    });
+    let finished = attachment.call(command, netns.path());
     let answer = serde_json::from_str(&finished.stdout).unwrap_or_default();
     (finished.code, answer)
 }

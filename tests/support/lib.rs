@@ -61,7 +61,7 @@ pub use pod_net::{Arrival, PodNet, Sender};
 pub use process::Process;
 pub use program::{Finished, copy_program, finish, must, run, write_script};
 pub use resolver::Resolver;
-pub use runtime::{Attachment, Call};
+pub use runtime::Attachment;
 pub use runtime_node::{ContainerRuntime, RuntimeNode};
 pub use scenario::Scenario;
 pub use user_ns::UserNs;

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mesh_cni_netns::NetNs;
 use serde_json::{Value, json};
 
-use crate::{Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, mesh_cni, run};
+use crate::{Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, finish, mesh_cni};
 
 /// An attachment of the documented pod: the directory with its manifest, and the configuration.
 #[derive(Debug)]
@@ -14,19 +13,6 @@ pub struct Attachment {
     directory: tempfile::TempDir,
     /// The plugin's configuration with the fields that the runtime adds.
     pub conf: Value,
-}
-
-/// A call of the plugin.
-#[derive(Debug)]
-pub struct Call<'call> {
-    /// `CNI_COMMAND`.
-    pub command: &'call str,
-    /// The namespace of the runtime.
-    pub node: &'call NetNs,
-    /// `CNI_NETNS`.
-    pub netns: &'call Path,
-    /// `PATH`, unless it is that of the test.
-    pub path: Option<&'call Path>,
 }
 
 impl Attachment {
@@ -100,11 +86,8 @@ impl Attachment {
     }
 
     /// Calls the plugin.
-    pub fn call(&self, call: &Call<'_>) -> Finished {
-        let mut command = Self::command(call.command, call.netns);
-        if let Some(path) = call.path {
-            command.env("PATH", path);
-        }
-        run(call.node, &mut command, &self.conf.to_string())
+    pub fn call(&self, cni_command: &str, netns: &Path) -> Finished {
+        let mut command = Self::command(cni_command, netns);
+        finish(&mut command, &self.conf.to_string())
     }
 }
