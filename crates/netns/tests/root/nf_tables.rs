@@ -14,10 +14,11 @@ fn nft(netns: &NetNs, script: &str) {
     must(netns, "nft", &["-f", "-"], script);
 }
 
-fn found_drift(netns: &NetNs, backend: Backend) -> Option<Drift> {
-    let found = read(netns, &xtables(), only(backend), &[Family::V4]).unwrap();
+fn found_drift(netns: &NetNs, backend: Backend) -> Result<Option<Drift>, String> {
+    let found = read(netns, &xtables(), only(backend), &[Family::V4]);
+    let found = found.map_err(|error| error.to_string())?;
     let wanted = rules(&productpage(), Family::V4);
-    drift(&wanted, &found.rule_sets[0], &OWNERSHIP)
+    Ok(drift(&wanted, &found.rule_sets[0], &OWNERSHIP))
 }
 
 /// The first batch is for a namespace whose rules nobody has changed; here somebody has.
@@ -63,7 +64,7 @@ fn rules_are_applied_once_whatever_was_committed_before() {
         );
         for netns in [&nothing_left, &foreign, &ours, &first] {
             assert_eq!(apply(netns, &wanted), Change::Unchanged, "{backend}");
-            assert_eq!(found_drift(netns, backend), None, "{backend}");
+            assert_eq!(found_drift(netns, backend), Ok(None), "{backend}");
         }
     }
 }
@@ -74,6 +75,7 @@ fn a_chain_without_its_hook_is_a_difference() {
     for (backend, table) in [
         (Backend::Netlink, "nat"),
         (Backend::NftNative, "mesh-cni-nat"),
+        (Backend::IptablesNft, "nat"),
     ] {
         for declaration in [
             "",
@@ -83,7 +85,7 @@ fn a_chain_without_its_hook_is_a_difference() {
             let netns = scratch();
             let apply = || apply(&netns, &xtables(), only(backend), Mesh::Istio, &wanted);
             apply().unwrap();
-            assert_eq!(found_drift(&netns, backend), None, "{backend}");
+            assert_eq!(found_drift(&netns, backend), Ok(None), "{backend}");
             // The rule is as ours, but packets do not reach it, or not at that place.
             let chain = format!("chain ip {table} PREROUTING");
             let rule = format!("rule ip {table} PREROUTING");
@@ -99,12 +101,18 @@ fn a_chain_without_its_hook_is_a_difference() {
                 chain: BuiltinChain::Prerouting.into(),
             };
             let case = format!("{backend} {declaration}");
-            assert_eq!(found_drift(&netns, backend), Some(difference), "{case}");
+            let found = found_drift(&netns, backend);
+            if backend == Backend::IptablesNft {
+                // iptables prints the chain twice, or without its rules.
+                assert_ne!(found, Ok(None), "{case}");
+            } else {
+                assert_eq!(found, Ok(Some(difference)), "{case}");
+            }
             // Tables of our own are replaced. The kernel keeps the hook of a chain in iptables' table.
             match (backend, apply()) {
                 (Backend::NftNative, applied) => {
                     assert_eq!(applied.unwrap().change, Change::Replaced, "{case}");
-                    assert_eq!(found_drift(&netns, backend), None, "{case}");
+                    assert_eq!(found_drift(&netns, backend), Ok(None), "{case}");
                 }
                 (_, applied) => assert!(applied.is_err(), "{case}: {applied:?}"),
             }
