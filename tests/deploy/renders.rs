@@ -61,11 +61,13 @@ const SETS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "peers-replaced",
-        "a network named kuma-cni without a definition of ours; the entries of two plugins are replaced",
+        "a network named kuma-cni without a definition of ours; the entries of two plugins are replaced; the DNS \
+         servers of the cluster in the entry",
         &[
             r#"provider="multus""#,
             r#"profile=["linkerd","kuma"]"#,
             r#"networkName="kuma-cni""#,
+            r#"clusterDns=["10.96.0.10","fd00:96::a"]"#,
             r#"replace=["linkerd-cni","kuma-cni"]"#,
         ],
     ),

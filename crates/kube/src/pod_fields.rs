@@ -24,6 +24,8 @@ const SPEC: Keep = Keep::Fields(&[
     ("nodeName", &Keep::All),
     ("hostNetwork", &Keep::All),
     ("hostUsers", &Keep::All),
+    ("dnsPolicy", &Keep::All),
+    ("dnsConfig", &Keep::Fields(&[("nameservers", &Keep::All)])),
     ("serviceAccountName", &Keep::All),
     ("securityContext", &USERS),
     ("containers", &Keep::Items(&CONTAINER)),

@@ -31,10 +31,11 @@ pub(crate) fn redirection(
     sidecar: Option<SidecarKind>,
 ) -> Result<Redirection, PlanError> {
     let config = config(&facts.annotations)?;
+    let dns_servers = facts.name_servers.with_cluster(&conf.cluster_dns);
     let settings = PodSettings {
         annotations: Some(&facts.annotations),
         config: config.as_ref(),
-        dns_servers: &[],
+        dns_servers: &dns_servers,
     };
     let resolved = settings.resolve()?;
     let mut interception = resolved.interception;

@@ -14,6 +14,7 @@ pub use profile::{InvalidProfiles, Profile, Profiles};
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use mesh_cni_rules::istio::Dialect;
@@ -86,6 +87,9 @@ pub struct MeshConf {
     /// The ports of the Kubernetes API, to which pods of Linkerd's control plane connect without
     /// redirection: `port` and `targetPort` of Service `default/kubernetes`.
     pub kube_api_ports: Cow<'static, [u16]>,
+    /// The DNS servers of the cluster, `clusterDNS` of the kubelet's configuration, to which pods with
+    /// `dnsPolicy` `ClusterFirst` send their queries. Kuma without `redirect.dns.captureAll` captures these.
+    pub cluster_dns: Vec<IpAddr>,
     /// Accept a call without `prevResult`, which another program makes without a plugin list.
     pub standalone: bool,
 }
@@ -122,6 +126,7 @@ impl Default for MeshConf {
             linkerd: None,
             ambient: None,
             kube_api_ports: Cow::Borrowed(&[443, 6443]),
+            cluster_dns: Vec::new(),
             standalone: false,
         }
     }

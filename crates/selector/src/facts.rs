@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::manifest::{self, InvalidItem, ManifestError};
 use crate::mesh::{Marks, Mesh};
+use crate::name_servers::NameServers;
 
 /// The longest value of a variable that is a setting, in bytes. The injector also copies whole
 /// objects into variables, which no setting is read from.
@@ -67,6 +68,9 @@ pub struct PodFacts {
     /// network is set up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The servers of the pod's DNS queries, from `spec.dnsPolicy` and `spec.dnsConfig`.
+    #[serde(default, skip_serializing_if = "NameServers::is_unknown")]
+    pub name_servers: NameServers,
     /// `metadata.labels` of the pod's namespace; `None` if unknown, which is not the same as a
     /// namespace without labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,7 +229,7 @@ impl PodFacts {
             + pairs(&self.annotations)
             + self.containers.iter().map(container).sum::<usize>()
             + self.init_containers.iter().map(container).sum::<usize>()
-            + self.addresses.len() * size_of::<IpAddr>()
+            + (self.addresses.len() + self.name_servers.len()) * size_of::<IpAddr>()
     }
 
     /// The proxy of the mesh: the regular container or native sidecar with its name.

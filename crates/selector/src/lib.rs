@@ -62,6 +62,7 @@ mod facts;
 mod labels;
 mod manifest;
 mod mesh;
+mod name_servers;
 mod names;
 mod namespaces;
 mod policy;
@@ -77,6 +78,7 @@ pub use manifest::{
 };
 pub use mesh::ambient::{AmbientPolicy, EnablementSelector};
 pub use mesh::{Marks, Mesh, MeshSet};
+pub use name_servers::NameServers;
 pub use names::is_dns_subdomain;
 pub use namespaces::{NamespacePattern, NamespacePatternError, NamespaceSet};
 pub use policy::{Policy, SelectionMode, UnknownSelectionMode};

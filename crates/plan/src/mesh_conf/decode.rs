@@ -92,7 +92,7 @@ const OTHER_FIELDS: [&str; 12] = [
 ];
 
 /// The fields of [`MeshConf`], in the order of the documentation.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "plugin_log_level",
     "exclude_namespaces",
     "include_namespaces",
@@ -112,6 +112,7 @@ const FIELDS: [&str; 20] = [
     "linkerd",
     "ambient",
     "kube_api_ports",
+    "cluster_dns",
     "standalone",
 ];
 

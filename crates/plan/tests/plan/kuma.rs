@@ -3,8 +3,9 @@
 
 use mesh_cni_netfilter::ruleset::Family;
 use mesh_cni_plan::{Decision, MeshConf, PlanError, Redirection, Warning, decide};
+use mesh_cni_rules::istio::interception::DnsCapture;
 use mesh_cni_rules::{Interception, Mesh};
-use mesh_cni_selector::PodFacts;
+use mesh_cni_selector::{NameServers, PodFacts};
 use serde_json::json;
 
 use crate::decide::{conf, with_addresses};
@@ -114,4 +115,48 @@ fn a_pod_that_cannot_work_is_refused() {
     );
     let error = refused(&pod(&many, SIDECAR));
     assert!(matches!(error, PlanError::TooManyRules(_)), "{error}");
+}
+
+#[test]
+fn queries_to_the_pods_own_servers_are_captured() {
+    let facts = |name_servers| PodFacts {
+        name_servers,
+        ..pod("redirect: {dns: {enabled: true}}", SIDECAR)
+    };
+    let captured = |facts: &PodFacts, conf: &MeshConf| match redirection(facts, conf).interception {
+        Interception::Kuma(kuma) => kuma.dns,
+        other => panic!("{other:?}"),
+    };
+    let servers = |of: &[&str]| -> Vec<_> { of.iter().flat_map(|server| server.parse()).collect() };
+    let known = conf(&json!({"profile": "kuma", "cluster_dns": ["10.96.0.10", "fd00:96::a"]}));
+    let of_pod = servers(&["10.0.0.53"]);
+    let (cluster, only) = (
+        NameServers::Cluster(of_pod.clone()),
+        NameServers::Only(of_pod.clone()),
+    );
+    for (name_servers, conf, expected) in [
+        (
+            NameServers::Cluster(Vec::new()),
+            &known,
+            &["10.96.0.10", "fd00:96::a"][..],
+        ),
+        (
+            cluster.clone(),
+            &known,
+            &["10.96.0.10", "fd00:96::a", "10.0.0.53"],
+        ),
+        (only.clone(), &known, &["10.0.0.53"]),
+        (only, &served(), &["10.0.0.53"]),
+    ] {
+        let found = captured(&facts(name_servers), conf);
+        assert_eq!(
+            found,
+            DnsCapture::Servers(servers(expected)),
+            "{expected:?}"
+        );
+    }
+    for (name_servers, conf) in [(NameServers::Unknown, &known), (cluster, &served())] {
+        let error = decide(&facts(name_servers), conf).expect_err("the servers are not known");
+        assert!(matches!(error, PlanError::InvalidSetting(_)), "{error}");
+    }
 }

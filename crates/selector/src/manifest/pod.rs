@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::error::ManifestError;
 use super::node::Node;
 use crate::facts::{ContainerFacts, PodFacts, RestartPolicy};
+use crate::name_servers::NameServers;
 
 /// The namespace of a manifest without `metadata.namespace`.
 const DEFAULT_NAMESPACE: &str = "default";
@@ -40,6 +41,7 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         run_as_group,
         unknown_proxy_type: false,
         addresses: addresses(pod),
+        name_servers: NameServers::of_spec(spec.value()),
         namespace_labels: None,
         namespace_annotations: None,
     })

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mesh_cni_selector::{
-    ContainerFacts, Mesh, MeshSet, PodFacts, Policy, RestartPolicy, Selection, SelectionMode,
-    conditions, select,
+    ContainerFacts, Mesh, MeshSet, NameServers, PodFacts, Policy, RestartPolicy, Selection,
+    SelectionMode, conditions, select,
 };
 use proptest::prelude::*;
 
@@ -243,6 +243,11 @@ fn facts() -> impl Strategy<Value = PodFacts> {
                 run_as_user,
                 run_as_group,
                 unknown_proxy_type: host_network,
+                name_servers: match addresses.len() {
+                    0 => NameServers::Unknown,
+                    1 => NameServers::Cluster(addresses.clone()),
+                    _ => NameServers::Only(addresses.clone()),
+                },
                 addresses,
                 namespace_labels,
             }

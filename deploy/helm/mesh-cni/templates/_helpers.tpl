@@ -172,6 +172,7 @@ and values that the plugin must have.
 {{- with .Values.defaults }}{{ $_ := set $entry "defaults" . }}{{ end -}}
 {{- with .Values.linkerd }}{{ $_ := set $entry "linkerd" . }}{{ end -}}
 {{- with .Values.kubeApiPorts }}{{ $_ := set $entry "kube_api_ports" . }}{{ end -}}
+{{- with .Values.clusterDns }}{{ $_ := set $entry "cluster_dns" . }}{{ end -}}
 {{- if has "ambient" $profiles -}}
 {{- with .Values.ambient -}}
 {{- $ambient := dict "dns_capture" .dnsCapture "ipv6" .ipv6 "system_namespace" .systemNamespace -}}

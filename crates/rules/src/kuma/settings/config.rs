@@ -43,7 +43,8 @@ const REFUSED: [(&str, &str); 4] = [
 const EXPECTED_INBOUND_UIDS: &str = "supported: the rule that Kuma writes for it excludes all inbound \
     connections from the redirection; leave it empty, and list ports in redirect.inbound.excludePorts";
 const EXPECTED_DNS_SERVERS: &str = "supported without redirect.dns.captureAll: the DNS servers of the pod are not \
-    known; set redirect.dns.captureAll to true, or redirect.dns.enabled to false";
+    known; set redirect.dns.captureAll to true, or, if its dnsPolicy is ClusterFirst, field cluster_dns in the entry of \
+    mesh-cni";
 const EXPECTED_DNS_PORT: &str = "a port: allowed are whole numbers from 1 to 65535, without quotes, and 0 without \
     redirect.dns.enabled and redirect.vnet.networks";
 const EXPECTED_CONFIG: &str = "an object with the fields of Kuma's configuration";
