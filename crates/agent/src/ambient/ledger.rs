@@ -76,7 +76,12 @@ impl Ledger {
 
     /// What the pod should become. Its facts include what is known of its namespace.
     fn evaluate(&mut self, pod: &Pod) {
-        let (goal, expected) = match wanted(pod, pod.addresses(), &self.conf) {
+        let addresses = match self.entries.get(&pod.uid) {
+            // The kubelet has not reported those of a pod that starts.
+            Some(entry) if pod.addresses().is_empty() => &entry.record.addresses,
+            _ => pod.addresses(),
+        };
+        let (goal, expected) = match wanted(pod, addresses, &self.conf) {
             Wanted::Enrolled(expected) => (Goal::Enrolled, Some(expected)),
             Wanted::Not => (Goal::Left, None),
             Wanted::Undecided(why) => {
