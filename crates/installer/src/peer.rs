@@ -74,10 +74,10 @@ impl Peer {
         }
     }
 
-    /// Whether an entry with this configuration redirects the same pods.
+    /// Whether an entry with this configuration is for pods of the same mesh.
     pub(crate) fn is_rival_of(self, conf: &MeshConf) -> bool {
         let profiles: &[Profile] = match self {
-            Self::IstioCni => &[Profile::Asm, Profile::Istio],
+            Self::IstioCni => &[Profile::Asm, Profile::Istio, Profile::Ambient],
             Self::LinkerdCni => &[Profile::Linkerd],
             Self::KumaCni => &[Profile::Kuma],
         };

@@ -175,6 +175,18 @@ pub enum Refusal {
         /// The file with its entry.
         path: PathBuf,
     },
+    /// Istio CNI is to be replaced, and its pods in ambient mode are not served.
+    #[error("istio-cni in `{path}` is for pods in ambient mode too, which no profile serves")]
+    PeerServesAmbient {
+        /// The file with its entry.
+        path: PathBuf,
+    },
+    /// Istio CNI is to be replaced, and other pods are in ambient mode than with our entry.
+    #[error("field `enablement_selectors` of istio-cni in `{path}` differs from ours")]
+    PeerSelectsOthers {
+        /// The file with its entry.
+        path: PathBuf,
+    },
     /// A setting of a replaced entry is invalid in ours.
     #[error("cannot carry over the settings of {peer} in `{path}`")]
     PeerSettings {
@@ -232,8 +244,8 @@ impl Refusal {
             Self::PeerNested { .. } => {
                 "uninstall that plugin first; then restart Multus, or the program that wrote the file"
             }
-            Self::PeerNotServed { .. } => {
-                "add the mesh of that plugin to --profile, or do not replace the plugin"
+            Self::PeerNotServed { .. } | Self::PeerServesAmbient { .. } => {
+                "add the missing mesh to --profile, or do not replace the plugin"
             }
             Self::PeerNetwork { .. } => "set --network-name to that name",
             Self::NoPluginBinary { .. } => {
@@ -279,7 +291,7 @@ impl Refusal {
             Self::PeerSettings { .. } => {
                 "correct the value in that entry, or set the field for mesh-cni, which overrides it"
             }
-            Self::PeersDisagree { .. } => {
+            Self::PeersDisagree { .. } | Self::PeerSelectsOthers { .. } => {
                 "set the field for mesh-cni, with its flag or in the --conf-entry file"
             }
             Self::NoAccount => {

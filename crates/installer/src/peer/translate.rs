@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use mesh_cni_plan::MeshConf;
-use serde_json::{Map, Value};
+use mesh_cni_plan::{MeshConf, Profile};
+use serde_json::{Map, Value, json};
 
 use super::Peer;
 use crate::{Entry, Refusal};
@@ -21,6 +21,9 @@ pub(crate) fn entry_with<'a>(
         if peer == Peer::LinkerdCni && linkerd.get("simulate") == Some(&Value::Bool(true)) {
             let path = path.to_owned();
             return Err(Refusal::PeerSimulates { path });
+        }
+        if peer == Peer::IstioCni && theirs.get("ambient_enabled") == Some(&Value::Bool(true)) {
+            check_ambient(ours, theirs, path)?;
         }
         for (field, value) in translated(peer, theirs) {
             if ours.has(&field) {
@@ -41,6 +44,30 @@ pub(crate) fn entry_with<'a>(
             })?;
     }
     Ok(entry)
+}
+
+/// Refuses to replace Istio CNI in ambient mode by an entry that would leave out some of its pods. Its selectors
+/// are not carried over, because our agent needs them too.
+fn check_ambient(ours: &Entry, theirs: &Value, path: &Path) -> Result<(), Refusal> {
+    let path = path.to_owned();
+    if !ours.conf().profile.contains(Profile::Ambient) {
+        return Err(Refusal::PeerServesAmbient { path });
+    }
+    let Some(selectors) = theirs.get("enablement_selectors") else {
+        return Ok(());
+    };
+    let ambient = json!({"enablement_selectors": selectors});
+    let fields = Map::from_iter([("ambient".to_owned(), ambient)]);
+    let decoded = MeshConf::decode(&fields).map_err(|source| Refusal::PeerSettings {
+        path: path.clone(),
+        peer: Peer::IstioCni,
+        source,
+    })?;
+    let selectors = |conf: &MeshConf| conf.ambient().enablement_selectors.clone();
+    if selectors(&decoded.conf) != selectors(ours.conf()) {
+        return Err(Refusal::PeerSelectsOthers { path });
+    }
+    Ok(())
 }
 
 /// The settings of a peer's entry that have the same meaning in ours. The others belong to its own agent.

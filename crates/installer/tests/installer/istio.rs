@@ -61,6 +61,9 @@ fn replaced() -> NodeState {
 fn a_list_with_istio_cni_is_refused() {
     let refusals = [settings(), owned_first(), dropping_in(), stand_alone()]
         .map(|settings| installing(&settings, &with_istio()));
+    let mut ambient = settings();
+    ambient.entry = entry(json!({"profile": "ambient"}));
+    assert_eq!(installing(&ambient, &with_istio()), refusals[0]);
     assert_snapshot!(
         "istio-refused",
         "in every mode, with a remedy",
@@ -83,6 +86,52 @@ fn the_entry_is_replaced_in_one_edit() {
         list.contains("mine") && list.contains("nft-native"),
         "{list}"
     );
+}
+
+/// Otherwise pods in ambient mode would start without it.
+#[test]
+fn ambient_mode_is_replaced_only_by_an_entry_for_the_same_pods() {
+    let defaults = json!([
+        {"podSelector": {"matchLabels": {"istio.io/dataplane-mode": "ambient"}}},
+        {
+            "podSelector": {"matchExpressions": [
+                {"key": "istio.io/dataplane-mode", "operator": "NotIn", "values": ["none"]},
+            ]},
+            "namespaceSelector": {"matchLabels": {"istio.io/dataplane-mode": "ambient"}},
+        },
+    ]);
+    let own = json!([{"podSelector": {"matchLabels": {"mesh": "on"}}}]);
+    let install = |theirs: Option<&Value>, ours: Value| {
+        let mut list: Value = serde_json::from_str(ISTIO).unwrap();
+        let istio = &mut list["plugins"][1];
+        istio["ambient_enabled"] = true.into();
+        if let Some(selectors) = theirs {
+            istio["enablement_selectors"] = selectors.clone();
+        }
+        let mut settings = replacing();
+        settings.entry = entry(ours);
+        let state = with_binary(node(&[("10-calico.conflist", &list.to_string())]));
+        let planned = plan_install(&settings, &state);
+        planned.map(drop).map_err(|refusal| refusal.to_string())
+    };
+    let both = json!({"profile": ["istio", "ambient"]});
+    let selecting = json!({"profile": "ambient", "ambient": {"enablement_selectors": own}});
+    for (theirs, ours) in [
+        (None, &both),
+        (Some(&defaults), &both),
+        (Some(&own), &selecting),
+    ] {
+        assert_eq!(install(theirs, ours.clone()), Ok(()), "{ours}");
+    }
+    for (theirs, ours, reason) in [
+        (None, &json!({"profile": "istio"}), "no profile serves"),
+        (Some(&own), &both, "differs from ours"),
+        (Some(&defaults), &selecting, "differs from ours"),
+        (Some(&json!([])), &both, "cannot carry over the settings"),
+    ] {
+        let refusal = install(theirs, ours.clone()).unwrap_err();
+        assert!(refusal.contains(reason), "{ours}: {refusal}");
+    }
 }
 
 #[test]
