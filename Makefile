@@ -34,7 +34,7 @@ export PATH := $(CURDIR)/.cache/bin:$(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/b
 AS_ROOT := --config 'target."cfg(unix)".runner="$(CURDIR)/scripts/as-root"'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo recording test test-root cluster-test kernel-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench bench-fleet fuzz clean
+.PHONY: help demo recording test test-root ambient-test cluster-test kernel-test manifests chart image image-test reproducible differential fmt fmt-check clippy docs deny package msrv semver audit bench bench-fleet fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,12 @@ test-root: ## run only the tests that need root
 	$(build-static)
 	$(CARGO) build $(CARGOFLAGS) --workspace --bins
 	$(CARGO) test $(CARGOFLAGS) $(AS_ROOT) --tests $(addprefix -p ,$(ROOT_TEST_PACKAGES)) --features root-tests
+
+ambient-test: ## run the tests of ambient mode (needs root): ZTUNNEL=path for a real ztunnel
+	scripts/setup test
+	$(CARGO) build $(CARGOFLAGS) --workspace --bins
+	$(if $(ZTUNNEL),ZTUNNEL=$(abspath $(ZTUNNEL))) $(CARGO) test $(CARGOFLAGS) $(AS_ROOT) -p mesh-cni-tests \
+		--features root-tests --test kernel --test repair -- ambient::
 
 cluster-test: ## run the tests on a Kubernetes node with Envoy (needs root)
 	scripts/setup cluster

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_agent_api::SeqPacket;
@@ -12,7 +12,9 @@ use mesh_cni_netfilter::ruleset::{Family, Target};
 use mesh_cni_netns::{Backend, BackendChoice, NetNs, apply, read, remove};
 use mesh_cni_rules::Mesh;
 use mesh_cni_rules::ambient::{Interception, compile};
-use mesh_cni_tests::{Arrival, PodNet, Process, Sender, ZtunnelServer, must, start_ztunnel};
+use mesh_cni_tests::{
+    Arrival, PodNet, Process, Sender, ZtunnelPod, ZtunnelServer, must, start_ztunnel,
+};
 use mesh_cni_zds::{Ack, Hello, MAX_ACK, Request};
 
 use crate::traffic::xtables;
@@ -46,7 +48,7 @@ impl Lab {
     /// Both pods have rules, and a ztunnel serves them.
     fn enrolled(is_strict: bool) -> (Self, Process) {
         let mut lab = Self::new();
-        let ztunnel = start_ztunnel(&lab.socket, is_strict);
+        let ztunnel = start(&lab.socket, is_strict);
         for (uid, netns) in [("pod", &lab.net.pod), ("peer", &lab.net.peer)] {
             write_rules(netns, Backend::Netlink);
             lab.server.serve(uid, netns);
@@ -72,6 +74,17 @@ impl Lab {
         let (net, to) = (&self.net, (PodNet::POD, PORT));
         net.connect(&net.peer, Sender::APP, to)
     }
+}
+
+/// Starts a ztunnel that knows the pods of the lab.
+fn start(socket: &Path, is_strict: bool) -> Process {
+    let pods = [("pod", PodNet::POD), ("peer", PodNet::PEER)];
+    let pods = pods.map(|(name, address)| ZtunnelPod {
+        namespace: "shop",
+        name,
+        addresses: vec![address.into()],
+    });
+    start_ztunnel(socket, is_strict, &pods)
 }
 
 fn write_rules(netns: &NetNs, backend: Backend) {
@@ -208,16 +221,17 @@ fn dns_queries_go_to_ztunnel() {
             (by_udp[..length].to_vec(), by_tcp)
         })
         .unwrap();
-    // The code NXDOMAIN.
-    let answer = [&QUERY[..2], b"\x81\x83", &QUERY[4..]].concat();
-    assert_eq!(by_udp, answer);
-    assert_eq!(by_tcp[2..], answer);
+    // No server answers queries outside the pod.
+    for answer in [&by_udp, &by_tcp[2..]] {
+        assert_eq!(answer[..2], QUERY[..2], "the query's number");
+        assert_eq!(answer[2] & 0x80, 0x80, "a response");
+    }
 }
 
 #[test]
 fn an_upgrade_of_ztunnel_loses_no_new_connection() {
     let (mut lab, old) = Lab::enrolled(false);
-    let _new = start_ztunnel(&lab.socket, false);
+    let _new = start(&lab.socket, false);
     lab.server.wait_for_ztunnels(2);
     assert!(lab.server.wait_for_answer("pod") && lab.server.wait_for_answer("peer"));
     let before = (0..10).filter(|_| lab.connect_out(PodNet::PEER).is_some());
@@ -232,9 +246,9 @@ fn an_upgrade_of_ztunnel_loses_no_new_connection() {
 #[test]
 fn the_older_ztunnel_serves_pods_that_were_added_to_both() {
     let mut lab = Lab::new();
-    let _old = start_ztunnel(&lab.socket, false);
+    let _old = start(&lab.socket, false);
     lab.server.wait_for_ztunnels(1);
-    let new = start_ztunnel(&lab.socket, false);
+    let new = start(&lab.socket, false);
     lab.server.wait_for_ztunnels(2);
     for (uid, netns) in [("pod", &lab.net.pod), ("peer", &lab.net.peer)] {
         write_rules(netns, Backend::Netlink);
@@ -250,7 +264,7 @@ fn the_older_ztunnel_serves_pods_that_were_added_to_both() {
 #[test]
 fn a_pod_in_which_ztunnel_cannot_listen_is_refused_and_others_are_served() {
     let mut lab = Lab::new();
-    let _ztunnel = start_ztunnel(&lab.socket, false);
+    let _ztunnel = start(&lab.socket, false);
     // Its loopback interface is down, so `[::1]:15053` cannot be bound.
     let broken = NetNs::scratch().unwrap();
     lab.server.serve("broken", &broken);
@@ -284,7 +298,7 @@ impl Raw {
         let path = directory.path().join("ztunnel.sock");
         let listener = SeqPacket::listen(&path).unwrap();
         listener.set_timeout(DEADLINE).unwrap();
-        let ztunnel = start_ztunnel(&path, false);
+        let ztunnel = start(&path, false);
         let connection = accept(&listener);
         Self {
             listener,

@@ -3,12 +3,9 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
 
 use mesh_cni_netns::NetNs;
-use mesh_cni_tests::{
-    Attachment, Finished, PodNet, Sender, cnitool, mesh_cni, must, reference_plugins, run,
-};
+use mesh_cni_tests::{Attachment, Finished, PodNet, Sender, cnitool_command, must, run};
 use serde_json::{Value, json};
 
 /// A node's namespace, a pod's, and a network configuration list.
@@ -48,25 +45,10 @@ impl Node {
     }
 
     /// Runs `cnitool` in the node's namespace.
-    ///
-    /// `cnitool` stores results in `/var/lib/cni`; a directory of this test is mounted over it, in a mount
-    /// namespace that ends with the call.
     fn cnitool(&self, command: &str) -> Finished {
-        let ours = mesh_cni();
-        let path = [reference_plugins(), ours.parent().unwrap().to_owned()];
-        let state = self.attachment.path().join("state");
-        fs::create_dir_all(&state).unwrap();
-        let mut unshared = Command::new("unshare");
-        unshared
-            .args(["--mount", "sh", "-c"])
-            .arg("mount --bind \"$0\" /var/lib && exec \"$@\"")
-            .args([state, cnitool()])
-            .args([command, "pod-network"])
-            .arg(self.net.pod.path())
-            .env("NETCONFPATH", self.attachment.path().join("net.d"))
-            .env("CNI_PATH", std::env::join_paths(path).unwrap())
-            .env("CNI_ARGS", Attachment::args());
-        run(&self.net.peer, &mut unshared, "")
+        let mut command = cnitool_command(&self.attachment.path(), command, self.net.pod.path());
+        command.env("CNI_ARGS", Attachment::args());
+        run(&self.net.peer, &mut command, "")
     }
 }
 

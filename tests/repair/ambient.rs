@@ -1,5 +1,8 @@
-//! Pods in ambient mode: the agent, a ztunnel, and sandboxes. Each test has a node of its own: a network
-//! namespace in which the API server, the agent and ztunnel run.
+//! Pods in ambient mode: the agent with the rights of the chart, a ztunnel, and sandboxes. Each test has a
+//! node of its own: a network namespace in which the API server and the agent run.
+
+mod starting;
+mod taking_over;
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -9,20 +12,40 @@ use std::time::{Duration, Instant};
 
 use mesh_cni_agent_api::{AMBIENT_SOCKET_FILE, Enrolment, EnrolmentError};
 use mesh_cni_netns::{NetNs, SourceTable, source_addresses};
-use mesh_cni_tests::{Agent, KubeApi, Process, must, start_ztunnel};
+use mesh_cni_tests::{Agent, KubeApi, Process, ZtunnelPod, must, start_ztunnel, ztunnel_listeners};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::broken_pod::{BrokenPod, set_status};
-use crate::cluster::{DEADLINE, NODE};
+use crate::chart::{object, render};
+use crate::cluster::{DEADLINE, NODE, agent_container, capabilities, with_capabilities};
 
 /// The value of the label that puts a pod into ambient mode, and of the one that keeps it out.
 const AMBIENT: &str = "istio.io/dataplane-mode=ambient";
 const NONE: &str = "istio.io/dataplane-mode=none";
 
-/// A node with an API server.
+/// The values of the chart.
+const VALUES: &[&str] = &[r#"profile="ambient""#, "repair.enabled=false"];
+
+/// The pods that ztunnel knows, with the addresses of [`running`] and of those that a runtime starts in this order.
+const PODS: [(&str, [&str; 4]); 2] = [
+    (
+        "cart",
+        ["10.99.7.10", "fd00:99:7::10", "10.99.8.2", "fd00:99:8::2"],
+    ),
+    (
+        "web",
+        ["10.99.7.11", "fd00:99:7::11", "10.99.8.3", "fd00:99:8::3"],
+    ),
+];
+
+/// A node with an API server, and the objects of the chart.
 struct Node {
     api: KubeApi,
+    /// The plugin's entry.
+    entry: Value,
+    /// The names of the agent's capabilities.
+    capabilities: Vec<String>,
     directory: TempDir,
     agent: Option<Agent>,
     ztunnel: Option<Process>,
@@ -42,12 +65,18 @@ fn on_own_node(test: impl FnOnce(&mut Node) + Send) {
         must(&netns, command);
     }
     let run = || {
+        let entry = object(VALUES, "ConfigMap")["data"]["entry.json"].clone();
         let mut node = Node {
             api: KubeApi::start(),
+            entry: entry.as_str().unwrap().parse().unwrap(),
+            capabilities: capabilities(&agent_container(VALUES)),
             directory: tempfile::tempdir().unwrap(),
             agent: None,
             ztunnel: None,
         };
+        node.api.apply(&render(VALUES));
+        let object = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}});
+        node.api.apply(&object.to_string());
         test(&mut node);
     };
     netns.run(run).unwrap();
@@ -55,35 +84,40 @@ fn on_own_node(test: impl FnOnce(&mut Node) + Send) {
 
 impl Node {
     fn start_agent(&mut self) {
+        self.start_agent_with(&[]);
+    }
+
+    fn start_agent_with(&mut self, flags: &[&str]) {
         let directory = self.directory.path();
-        let mut command = Agent::command(&self.api.kubeconfig(), directory);
+        let account = self
+            .api
+            .kubeconfig_bound("kube-system", "mesh-cni", "Node", NODE);
+        let agent = Agent::command(&account, directory);
+        let mut command = with_capabilities(&agent, &self.capabilities);
         command
             .args(["--profile", "ambient", "--ambient-enabled", "true"])
             .args(["--plugin-log-level", "debug"])
             .arg("--ztunnel-uds-address")
-            .arg(self.socket());
+            .arg(self.socket())
+            .args(flags);
         let mut agent = Agent::spawn(&command, directory);
         agent.wait_for_pods();
         self.agent = Some(agent);
     }
 
     /// Kills a running one first.
-    fn start_ztunnel(&mut self) {
+    fn start_ztunnel(&mut self, is_strict: bool) {
         self.ztunnel = None;
-        self.ztunnel = Some(start_ztunnel(&self.socket(), false));
+        let pods = PODS.map(|(name, addresses)| ZtunnelPod {
+            namespace: "default",
+            name,
+            addresses: addresses.map(|address| address.parse().unwrap()).into(),
+        });
+        self.ztunnel = Some(start_ztunnel(&self.socket(), is_strict, &pods));
     }
 
     fn socket(&self) -> PathBuf {
         self.directory.path().join("ztunnel.sock")
-    }
-
-    /// What ztunnels printed about the pod, such as `served`.
-    fn changes(&self, pod: &BrokenPod) -> Vec<String> {
-        let log = fs::read_to_string(self.socket().with_extension("log"));
-        let log = log.unwrap_or_default();
-        let lines = log.lines().filter_map(|line| line.split_once(' '));
-        let of_pod = lines.filter(|(_, uid)| uid.split(':').next() == Some(&pod.uid));
-        of_pod.map(|(change, _)| change.to_owned()).collect()
     }
 
     fn annotation(&self, name: &str) -> Value {
@@ -115,7 +149,7 @@ impl Node {
             node.annotation(name) == "enabled"
         });
         assert!(!pod.has_no_rules());
-        assert_eq!(self.changes(pod).last().unwrap(), "served");
+        assert!(!ztunnel_listeners(&pod.netns).is_empty());
         let entries = Self::probed().into_iter().filter(|owner| *owner == pod.uid);
         assert_eq!(entries.count(), 2);
     }
@@ -124,7 +158,9 @@ impl Node {
         self.eventually(&format!("{name} has not left"), |node| {
             node.annotation(name).is_null() && pod.has_no_rules()
         });
-        assert_eq!(self.changes(pod).last().unwrap(), "stopped");
+        self.eventually("ztunnel still listens", |_| {
+            ztunnel_listeners(&pod.netns).is_empty()
+        });
         assert!(!Self::probed().contains(&pod.uid));
     }
 }
@@ -160,7 +196,7 @@ fn a_running_pod_enters_and_leaves_ambient_mode_by_its_label() {
     on_own_node(|node| {
         let cart = running(&node.api, "cart", AMBIENT, 10);
         let other = running(&node.api, "other", NONE, 11);
-        node.start_ztunnel();
+        node.start_ztunnel(false);
         node.start_agent();
         node.wait_until_enrolled(&cart, "cart");
         for _ in 0..2 {
@@ -173,8 +209,8 @@ fn a_running_pod_enters_and_leaves_ambient_mode_by_its_label() {
         assert!(other.has_no_rules());
         assert_eq!(node.annotation("other"), Value::Null);
         node.api.must("delete pod cart --force --grace-period=0");
-        node.eventually("cart has not ended", |node| {
-            node.changes(&cart).last().unwrap() == "stopped" && Node::probed().is_empty()
+        node.eventually("cart has not ended", |_| {
+            ztunnel_listeners(&cart.netns).is_empty() && Node::probed().is_empty()
         });
     });
 }
@@ -219,10 +255,10 @@ fn a_plugin_passes_a_starting_pod_to_ztunnel_or_is_refused() {
             assert_eq!(refusal.reason, reason);
         }
         assert_eq!(node.annotation("cart"), Value::Null);
-        node.start_ztunnel();
+        node.start_ztunnel(false);
         send("cart", &cart.netns).unwrap();
         assert_eq!(node.annotation("cart"), "enabled");
-        assert_eq!(node.changes(&cart), ["served"]);
+        assert!(!ztunnel_listeners(&cart.netns).is_empty());
         // The agent finds that no rules exist, although the plugin must have written them.
         node.eventually("the rules are not written", |_| !cart.has_no_rules());
     });
@@ -233,11 +269,13 @@ fn an_enrolled_pod_survives_restarts_and_is_repaired() {
     on_own_node(|node| {
         let cart = running(&node.api, "cart", AMBIENT, 10);
         let web = running(&node.api, "web", AMBIENT, 11);
-        node.start_ztunnel();
+        node.start_ztunnel(false);
         node.start_agent();
         for (pod, name) in [(&cart, "cart"), (&web, "web")] {
             node.wait_until_enrolled(pod, name);
         }
+        let listeners = || [&cart, &web].map(|pod| ztunnel_listeners(&pod.netns));
+        let first = listeners();
         // A new agent: ztunnel keeps both.
         node.agent = None;
         node.start_agent();
@@ -246,14 +284,19 @@ fn an_enrolled_pod_survives_restarts_and_is_repaired() {
             log.contains("a ztunnel has connected")
         });
         sleep(Duration::from_secs(1));
-        assert_eq!(node.changes(&cart), ["served"]);
+        assert_eq!(listeners(), first);
         // A new ztunnel: it receives both.
-        node.start_ztunnel();
-        node.eventually("the new ztunnel does not serve both", |node| {
-            [&cart, &web]
-                .iter()
-                .all(|pod| node.changes(pod) == ["served", "served"])
+        node.start_ztunnel(false);
+        node.eventually("the new ztunnel does not serve both", |_| {
+            listeners().iter().all(|found| !found.is_empty())
         });
+        let second = listeners();
+        assert!(
+            first
+                .iter()
+                .zip(&second)
+                .all(|(old, new)| old.is_disjoint(new))
+        );
         // Rules that another program removes are written again.
         must(&cart.netns, "nft flush ruleset");
         assert!(cart.has_no_rules());
@@ -262,10 +305,10 @@ fn an_enrolled_pod_survives_restarts_and_is_repaired() {
         // A sandbox that has ended is deleted from ztunnel, and does not affect the other.
         must(&cart.netns, "ip address flush dev eth0");
         node.api.must("label pod cart seen=2 --overwrite");
-        node.eventually("the dead namespace is not deleted", |node| {
-            node.changes(&cart) == ["served", "served", "stopped"]
+        node.eventually("the dead namespace is not deleted", |_| {
+            ztunnel_listeners(&cart.netns).is_empty()
         });
-        assert_eq!(node.changes(&web), ["served", "served"]);
+        assert_eq!(ztunnel_listeners(&web.netns), second[1]);
     });
 }
 
@@ -273,7 +316,7 @@ fn an_enrolled_pod_survives_restarts_and_is_repaired() {
 fn an_agent_that_is_killed_at_any_time_ends_what_it_began() {
     on_own_node(|node| {
         let cart = running(&node.api, "cart", NONE, 10);
-        node.start_ztunnel();
+        node.start_ztunnel(false);
         for (number, label) in [AMBIENT, NONE].into_iter().cycle().take(8).enumerate() {
             node.start_agent();
             node.api

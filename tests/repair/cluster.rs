@@ -58,18 +58,8 @@ impl Cluster {
         } else {
             Agent::command(&account, self.directory.path())
         };
-        let mut bounding_set = "--bounding-set=-all".to_owned();
-        for name in capabilities {
-            bounding_set.extend([",+", name]);
-        }
-        let mut command = Command::new("setpriv");
-        command
-            .arg(bounding_set)
-            .args(["--inh-caps=-all", "--no-new-privs"])
-            .arg(agent.get_program())
-            .args(agent.get_args())
-            .args(self.arguments())
-            .args(flags);
+        let mut command = with_capabilities(&agent, capabilities);
+        command.args(self.arguments()).args(flags);
         let mut agent = Agent::spawn(&command, self.directory.path());
         agent.wait_for_pods();
         self.agent = Some(agent);
@@ -77,22 +67,12 @@ impl Cluster {
 
     /// The container's capabilities in the `DaemonSet`, with the names of `setpriv`.
     pub(crate) fn capabilities(&self) -> Vec<String> {
-        let container = self.container();
-        let added = container["securityContext"]["capabilities"]["add"].as_array();
-        let added = added.unwrap().iter();
-        added
-            .map(|name| name.as_str().unwrap().to_ascii_lowercase())
-            .collect()
-    }
-
-    fn container(&self) -> Value {
-        let daemon_set = crate::chart::object(&self.options, "DaemonSet");
-        daemon_set["spec"]["template"]["spec"]["containers"][0].clone()
+        capabilities(&agent_container(&self.options))
     }
 
     /// The `DaemonSet`'s arguments for repair and taint. `--proc-dir` is not changed.
     fn arguments(&self) -> Vec<String> {
-        let container = self.container();
+        let container = agent_container(&self.options);
         let arguments = container["args"].as_array().unwrap().iter();
         let arguments = arguments.map(|argument| argument.as_str().unwrap().to_owned());
         arguments
@@ -183,6 +163,36 @@ impl Cluster {
     fn agent_mut(&mut self) -> &mut Agent {
         self.agent.as_mut().unwrap()
     }
+}
+
+/// The agent's container in the chart with these values.
+pub(crate) fn agent_container(options: &[&str]) -> Value {
+    let daemon_set = crate::chart::object(options, "DaemonSet");
+    daemon_set["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+/// The capabilities that the container adds, with the names of `setpriv`.
+pub(crate) fn capabilities(container: &Value) -> Vec<String> {
+    let added = container["securityContext"]["capabilities"]["add"].as_array();
+    let added = added.unwrap().iter();
+    added
+        .map(|name| name.as_str().unwrap().to_ascii_lowercase())
+        .collect()
+}
+
+/// The agent's command with only these capabilities.
+pub(crate) fn with_capabilities(agent: &Command, capabilities: &[String]) -> Command {
+    let mut bounding_set = "--bounding-set=-all".to_owned();
+    for name in capabilities {
+        bounding_set.extend([",+", name]);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .arg(bounding_set)
+        .args(["--inh-caps=-all", "--no-new-privs"])
+        .arg(agent.get_program())
+        .args(agent.get_args());
+    command
 }
 
 fn count(log: &str, text: &str) -> usize {

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::{Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, finish, mesh_cni};
+use crate::{
+    Finished, PRODUCTPAGE, PRODUCTPAGE_NAME, cnitool, finish, mesh_cni, reference_plugins,
+};
 
 /// An attachment of the documented pod: the directory with its manifest, and the configuration.
 #[derive(Debug)]
@@ -90,4 +92,26 @@ impl Attachment {
         let mut command = Self::command(cni_command, netns);
         finish(&mut command, &self.conf.to_string())
     }
+}
+
+/// `cnitool` with the network `pod-network`, whose list is in the folder `net.d` of the directory.
+///
+/// `cnitool` stores results in `/var/lib/cni`; a folder of the directory is mounted over it, in a mount
+/// namespace that ends with the call.
+pub fn cnitool_command(directory: &Path, cni_command: &str, netns: &Path) -> Command {
+    let ours = mesh_cni();
+    let ours = ours.parent().expect("a program is in a directory");
+    let path = std::env::join_paths([&reference_plugins(), ours]);
+    let state = directory.join("state");
+    std::fs::create_dir_all(&state).expect("the directory can be written");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /var/lib && exec \"$@\"")
+        .args([state, cnitool()])
+        .args([cni_command, "pod-network"])
+        .arg(netns)
+        .env("NETCONFPATH", directory.join("net.d"))
+        .env("CNI_PATH", path.expect("no directory has a colon"));
+    command
 }

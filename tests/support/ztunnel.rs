@@ -1,6 +1,9 @@
 //! ztunnel, and the agent's side of its protocol over a real socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
@@ -13,16 +16,99 @@ use mesh_cni_agent_api::SeqPacket;
 use mesh_cni_netns::NetNs;
 use mesh_cni_zds::{ConnectionId, MAX_ACK, Output, Phase, Workload, Ztunnels};
 
-use crate::{Process, ztunnel};
+use crate::{Process, must, ztunnel};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Starts a ztunnel that connects to that socket.
-pub fn start_ztunnel(socket: &Path, is_strict: bool) -> Process {
+/// The port on which a ztunnel listens for other ztunnels.
+const TUNNEL: u16 = 15008;
+
+/// A pod that ztunnel looks up by name.
+#[derive(Clone, Debug)]
+pub struct ZtunnelPod<'pod> {
+    /// Its namespace.
+    pub namespace: &'pod str,
+    /// Its name.
+    pub name: &'pod str,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Starts a ztunnel that connects to that socket, in a network namespace of its own, and knows these pods. With
+/// `is_strict`, it refuses plaintext.
+///
+/// Each variable is one of ztunnel. The substitute reads those that it needs.
+pub fn start_ztunnel(socket: &Path, is_strict: bool, pods: &[ZtunnelPod<'_>]) -> Process {
+    let configuration = socket.with_extension("yaml");
+    fs::write(&configuration, local_xds(is_strict, pods)).expect("the directory can be written");
     let mut command = Command::new(ztunnel());
-    command.env("INPOD_UDS", socket);
-    command.env("STRICT", is_strict.to_string());
-    Process::start(&command, &socket.with_extension("log"))
+    command
+        .env("INPOD_UDS", socket)
+        .env("LOCAL_XDS_PATH", configuration)
+        .env("STRICT", is_strict.to_string())
+        .envs([
+            ("PROXY_MODE", "shared"),
+            ("XDS_ADDRESS", ""),
+            ("FAKE_CA", "true"),
+            ("NODE_NAME", "node-1"),
+            ("CONNECTION_TERMINATION_DEADLINE", "1s"),
+            // The answer to an unreadable message has a stack trace.
+            ("RUST_BACKTRACE", "1"),
+        ]);
+    // Its ports for the administrator are fixed.
+    let own = NetNs::scratch().expect("this test needs root: run `make test`");
+    must(&own, "ip link set lo up");
+    let log = socket.with_extension("log");
+    let started = own.run(|| Process::start(&command, &log));
+    started.expect("the namespace can be entered")
+}
+
+/// What istiod would send, in the YAML of ztunnel's `LOCAL_XDS_PATH`.
+fn local_xds(is_strict: bool, pods: &[ZtunnelPod<'_>]) -> String {
+    let mut text = "workloads:\n".to_owned();
+    for pod in pods {
+        let ZtunnelPod {
+            namespace,
+            name,
+            addresses,
+        } = pod;
+        let addresses: Vec<_> = addresses.iter().map(|it| format!("\"{it}\"")).collect();
+        let addresses = addresses.join(", ");
+        let written = writeln!(
+            text,
+            "- {{uid: cluster1//Pod/{namespace}/{name}, name: {name}, namespace: {namespace}, \
+             serviceAccount: default, trustDomain: cluster.local, workloadIps: [{addresses}], \
+             protocol: HBONE, node: node-1, network: \"\", services: {{}}}}"
+        );
+        written.expect("a string can be written");
+    }
+    if is_strict {
+        // Plaintext has no principal.
+        text += "policies:\n- {name: strict, namespace: istio-system, scope: Global, action: Allow, \
+                 dryRun: false, rules: [[[{principals: [!Prefix cluster.local/]}]]]}\n";
+    }
+    text
+}
+
+/// The inodes of the sockets on which ztunnels listen for other ztunnels in the namespace. Empty if none
+/// serves it; others if another ztunnel serves it, or the same one again.
+pub fn ztunnel_listeners(netns: &NetNs) -> BTreeSet<u64> {
+    const LISTENING: &str = "0A";
+    let read =
+        || ["tcp", "tcp6"].map(|name| fs::read_to_string(format!("/proc/thread-self/net/{name}")));
+    let tables = netns.run(read).expect("the namespace can be entered");
+    let port = format!(":{TUNNEL:04X}");
+    let mut found = BTreeSet::new();
+    for table in tables {
+        let table = table.expect("the table of sockets can be read");
+        for line in table.lines().skip(1) {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            if fields[1].ends_with(&port) && fields[3] == LISTENING {
+                found.insert(fields[9].parse().expect("an inode is a number"));
+            }
+        }
+    }
+    found
 }
 
 /// The part of a node agent that serves pods to ztunnels. It works only while a method is called.
