@@ -143,7 +143,7 @@ fn an_account_has_the_rights_of_its_values_and_no_others() {
             "get secrets",
             "create pods",
             "update nodes",
-            "create pods/exec",
+            "create pods --subresource=exec",
         ] {
             assert!(!may(never), "{options:?}: {never}");
         }
