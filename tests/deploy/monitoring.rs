@@ -80,6 +80,44 @@ const CASES: &[Case] = &[
         value: "",
     },
     Case {
+        alert: "MeshCniAmbientPodsBroken",
+        fires: &[(
+            r#"mesh_cni_ambient_pods{instance="a",state="broken"}"#,
+            "2x30",
+        )],
+        quiet: &[
+            (
+                r#"mesh_cni_ambient_pods{instance="a",state="broken"}"#,
+                "0x25 1x5",
+            ),
+            (
+                r#"mesh_cni_ambient_pods{instance="a",state="enrolled"}"#,
+                "9x30",
+            ),
+        ],
+        labels: &[("instance", "a"), ("state", "broken")],
+        value: "2",
+    },
+    Case {
+        alert: "MeshCniAmbientUnchecked",
+        fires: &[(
+            r#"mesh_cni_ambient_check_age_seconds{instance="a"}"#,
+            "30x10 400x20",
+        )],
+        quiet: &[
+            (
+                r#"mesh_cni_ambient_check_age_seconds{instance="a"}"#,
+                "30x30",
+            ),
+            (
+                r#"mesh_cni_ambient_check_age_seconds{instance="b"}"#,
+                "_x24 NaN NaN NaN NaN NaN NaN",
+            ),
+        ],
+        labels: &[("instance", "a")],
+        value: "400",
+    },
+    Case {
         alert: "MeshCniContested",
         fires: &[(r#"mesh_cni_contests_total{instance="a"}"#, "0x25 1x5")],
         quiet: &[(r#"mesh_cni_contests_total{instance="a"}"#, "0 0 3x28")],

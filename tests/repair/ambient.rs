@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::broken_pod::{BrokenPod, set_status};
 use crate::chart::{object, render};
-use crate::cluster::{DEADLINE, NODE, agent_container, capabilities, with_capabilities};
+use crate::cluster::{DEADLINE, NODE, agent_container, capabilities, events, with_capabilities};
 
 /// The value of the label that puts a pod into ambient mode, and of the one that keeps it out.
 const AMBIENT: &str = "istio.io/dataplane-mode=ambient";
@@ -118,6 +118,13 @@ impl Node {
 
     fn socket(&self) -> PathBuf {
         self.directory.path().join("ztunnel.sock")
+    }
+
+    /// What the agent answers.
+    fn get(&self, path: &str) -> Value {
+        let answer = self.agent.as_ref().unwrap().client().get(path).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
     }
 
     fn annotation(&self, name: &str) -> Value {
@@ -332,5 +339,115 @@ fn an_agent_that_is_killed_at_any_time_ends_what_it_began() {
         node.api
             .must(&format!("label --overwrite pod cart {AMBIENT}"));
         node.wait_until_enrolled(&cart, "cart");
+    });
+}
+
+#[test]
+fn a_broken_pod_has_one_event_for_each_reason_and_is_in_status_list_and_metrics() {
+    on_own_node(|node| {
+        let cart = running(&node.api, "cart", AMBIENT, 10);
+        let web = running(&node.api, "web", AMBIENT, 11);
+        node.start_agent();
+        let metric = |node: &Node, line: &str| {
+            let metrics = node.agent.as_ref().unwrap().client().get("/metrics");
+            metrics.is_some_and(|metrics| metrics.lines().any(|found| found == line))
+        };
+        let wait_for_metrics = |node: &Node, lines: &[&str]| {
+            for line in lines {
+                node.eventually(&format!("no metric {line}"), |node| metric(node, line));
+            }
+        };
+        // Without ztunnel both are broken, and nothing is annotated.
+        wait_for_metrics(
+            node,
+            &[
+                r#"mesh_cni_ambient_failures_total{reason="ztunnel"} 2"#,
+                r#"mesh_cni_ambient_pods{state="broken"} 2"#,
+                r#"mesh_cni_ambient_pods{state="enrolled"} 0"#,
+                "mesh_cni_ambient_ztunnels 0.0",
+                "mesh_cni_degraded 1",
+            ],
+        );
+        let no_ztunnel = "no ztunnel is connected to the agent; check the ztunnel pod of the node and its log [ztunnel]";
+        for pod in [&cart, &web] {
+            node.eventually("no Event", |node| !events(&node.api, &pod.uid).is_empty());
+            let event = format!("Warning EnrolmentFailed: {no_ztunnel}");
+            assert_eq!(events(&node.api, &pod.uid), [event]);
+        }
+        let status = node.get("/v1/status");
+        assert_eq!(status["ambient"]["broken"][0]["why"], no_ztunnel);
+        let ready = node
+            .agent
+            .as_ref()
+            .unwrap()
+            .client()
+            .get("/readyz")
+            .unwrap();
+        assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+        assert!(
+            ready.contains("degraded: no ztunnel is connected"),
+            "{ready}"
+        );
+        // With one, they are enrolled and listed so.
+        node.start_ztunnel(false);
+        node.wait_until_enrolled(&cart, "cart");
+        node.wait_until_enrolled(&web, "web");
+        wait_for_metrics(
+            node,
+            &[
+                r#"mesh_cni_ambient_pods{state="enrolled"} 2"#,
+                r#"mesh_cni_ambient_pods{state="broken"} 0"#,
+                r#"mesh_cni_ambient_changes_total{type="enrol"} 2"#,
+                "mesh_cni_ambient_ztunnels 1.0",
+                "mesh_cni_degraded 0",
+            ],
+        );
+        let listed = node.get("/v1/pods")["pods"][0].clone();
+        let fields = ["mesh", "decision", "rules"].map(|field| listed[field].clone());
+        assert_eq!(fields, ["ambient", "enrol", "yes"]);
+        assert_eq!(listed["ambient"], json!({"state": "enrolled"}));
+        let status = node.get("/v1/status");
+        assert!(status["ambient"]["check_age_seconds"].is_f64(), "{status}");
+        // A namespace without the pod's addresses cannot be repaired; the other pod stays as it is.
+        must(&cart.netns, "ip address flush dev eth0");
+        node.api.must("label pod cart seen=1");
+        wait_for_metrics(
+            node,
+            &[
+                r#"mesh_cni_ambient_failures_total{reason="namespace"} 1"#,
+                r#"mesh_cni_ambient_pods{state="broken"} 1"#,
+                r#"mesh_cni_ambient_pods{state="enrolled"} 1"#,
+            ],
+        );
+        node.eventually("no second Event", |node| {
+            events(&node.api, &cart.uid).len() == 2
+        });
+        let event = &events(&node.api, &cart.uid)[1];
+        assert!(
+            event.starts_with("Warning EnrolmentFailed: none of the pod's addresses"),
+            "{event}"
+        );
+        assert!(event.ends_with("[namespace]"), "{event}");
+        let listed = node.get("/v1/pods")["pods"][0].clone();
+        assert_eq!(listed["ambient"]["state"], "broken");
+        // It is repaired when it has its addresses again.
+        must(&cart.netns, "ip address add 10.99.7.10/32 dev eth0");
+        wait_for_metrics(node, &[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
+        assert_eq!(events(&node.api, &web.uid).len(), 1);
+        // Invalid settings of an enrolled pod change nothing, and are reported.
+        node.api
+            .must("annotate pod web ambient.istio.io/dns-capture=maybe");
+        node.eventually("no Event about settings", |node| {
+            events(&node.api, &web.uid).len() == 2
+        });
+        let event = &events(&node.api, &web.uid)[1];
+        assert!(
+            event.contains("maybe") && event.ends_with("[settings]"),
+            "{event}"
+        );
+        assert!(!web.has_no_rules());
+        node.api
+            .must("annotate pod web ambient.istio.io/dns-capture-");
+        wait_for_metrics(node, &[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
     });
 }

@@ -138,22 +138,7 @@ impl Cluster {
 
     /// The Events of the pod as `TYPE REASON: NOTE`, ordered by time.
     pub(crate) fn events(&self, uid: &str) -> Vec<String> {
-        let events = self.api.get("events.v1.events.k8s.io --namespace=default");
-        let events = events["items"].as_array().unwrap().iter();
-        let mut events: Vec<_> = events.filter(|it| it["regarding"]["uid"] == uid).collect();
-        events.sort_by_key(|event| event["eventTime"].to_string());
-        let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
-        events
-            .into_iter()
-            .map(|event| {
-                format!(
-                    "{} {}: {}",
-                    text(event, "type"),
-                    text(event, "reason"),
-                    text(event, "note")
-                )
-            })
-            .collect()
+        events(&self.api, uid)
     }
 
     fn client(&self) -> &AgentClient {
@@ -197,4 +182,18 @@ pub(crate) fn with_capabilities(agent: &Command, capabilities: &[String]) -> Com
 
 fn count(log: &str, text: &str) -> usize {
     log.lines().filter(|line| line.contains(text)).count()
+}
+
+/// The Events of the pod as `TYPE REASON: NOTE`, ordered by time.
+pub(crate) fn events(api: &KubeApi, uid: &str) -> Vec<String> {
+    let events = api.get("events.v1.events.k8s.io --namespace=default");
+    let events = events["items"].as_array().unwrap().iter();
+    let mut events: Vec<_> = events.filter(|it| it["regarding"]["uid"] == uid).collect();
+    events.sort_by_key(|event| event["eventTime"].to_string());
+    let text = |event: &Value, field: &str| event[field].as_str().unwrap().to_owned();
+    let shown = |event| {
+        let [kind, reason, note] = ["type", "reason", "note"].map(|field| text(event, field));
+        format!("{kind} {reason}: {note}")
+    };
+    events.into_iter().map(shown).collect()
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+mod ambient;
 mod client;
 mod enrolment;
 pub mod path;
@@ -14,6 +15,7 @@ mod response;
 mod seqpacket;
 mod status;
 
+pub use ambient::{AmbientPod, AmbientState, AmbientStatus};
 pub use client::{Bounded, Client, Deadline, HttpError, SetTimeout};
 pub use enrolment::{
     AMBIENT_SOCKET_FILE, ENROLMENT_TIMEOUT, Enrolment, EnrolmentAnswer, EnrolmentError,

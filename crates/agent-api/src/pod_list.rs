@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ambient::AmbientPod;
 use crate::pod::PROTOCOL_VERSION;
 
 /// The most pods in one [`PodList`].
@@ -60,6 +61,9 @@ pub struct ListedPod {
     /// `status.phase`; empty if it is not known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub phase: String,
+    /// The mesh whose rules the pod needs, such as `istio` or `ambient`; absent if it needs none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<String>,
     /// What an ADD would do, or what the last one did if the agent does not watch pods.
     pub decision: PodDecision,
     /// Why, in one line.
@@ -69,6 +73,9 @@ pub struct ListedPod {
     /// Why not, the first difference, or why it is not known; absent for `yes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules_detail: Option<String>,
+    /// The pod's ambient mode; absent if it is not on its way into ambient mode or out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient: Option<AmbientPod>,
     /// The ADDs of this pod that failed since the agent started; absent if none failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusals: Option<Refusals>,

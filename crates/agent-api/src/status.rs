@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ambient::AmbientStatus;
+
 /// The state of a node, as `GET /v1/status` returns it. Later versions may add fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -30,8 +32,11 @@ pub struct AgentStatus {
     /// The state of repair; absent if this agent repairs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair: Option<RepairStatus>,
-    /// How many warnings about redirected pods plugins reported since the agent started, by code.
-    /// Codes without warnings are absent.
+    /// Ambient mode; absent if this agent does not serve it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient: Option<AmbientStatus>,
+    /// How many warnings about redirected pods plugins reported or the agent found since it started, by
+    /// code. Codes without warnings are absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub warnings: BTreeMap<String, u64>,
 }

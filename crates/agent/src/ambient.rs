@@ -1,9 +1,10 @@
 //! Ambient mode: ztunnel, the proxy of the node, serves pods without sidecars.
 //!
 //! For each pod the agent compares what should exist with what exists, and carries out one step after the
-//! other. `step` decides and is pure; `server` owns the ledger and carries out; `kernel` enters namespaces;
+//! other. `step` decides and is pure; `server` owns the ledger and `advance` carries out; `kernel` enters namespaces;
 //! `hand_over` receives the namespaces of pods that start; `ztunnels` is the server of ztunnel's protocol.
 
+mod advance;
 mod annotation;
 mod entry;
 mod hand_over;
@@ -13,8 +14,10 @@ mod listener;
 mod records;
 mod server;
 mod sockets;
+mod states;
 mod step;
 mod task;
+mod trouble;
 mod wanted;
 mod ztunnels;
 
@@ -25,6 +28,8 @@ use std::time::Duration;
 use mesh_cni_rules::ambient::{PROBE_SOURCE_V4, PROBE_SOURCE_V6};
 
 pub(crate) use server::Server;
+pub(crate) use states::AmbientStates;
+pub(crate) use trouble::{Cause, Trouble};
 
 /// The pause after an error of a socket, and after a refusal of a ztunnel.
 const PAUSE: Duration = Duration::from_secs(1);

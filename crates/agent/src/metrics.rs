@@ -1,12 +1,13 @@
 //! The agent's metrics, with names and units by the conventions of Prometheus.
 
+mod ambient;
 mod known_series;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use mesh_cni_agent_api::Report;
+use mesh_cni_agent_api::{AmbientStatus, Report};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -17,6 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::warnings::{known_code, known_codes};
 use crate::watch_progress::{WatchKind, WatchProgress};
+use ambient::AmbientMetrics;
+pub(crate) use ambient::Change;
 
 /// The media type of [`Metrics::text`].
 pub(crate) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -52,7 +55,7 @@ pub enum RepairResult {
 }
 
 /// What the metrics read from other parts of the agent when they are requested.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CurrentState {
     /// Whether all checks pass.
     pub ready: bool,
@@ -64,6 +67,8 @@ pub struct CurrentState {
     pub large_pods: usize,
     /// The number of broken pods; `None` if repair is off.
     pub broken_pods: Option<usize>,
+    /// Ambient mode; `None` if it is off.
+    pub ambient: Option<AmbientStatus>,
 }
 
 /// The metrics of one agent.
@@ -90,6 +95,7 @@ pub struct Metrics {
     degraded: Gauge,
     listening: Family<Label, Gauge>,
     namespace_watch_age: Gauge<f64, AtomicU64>,
+    pub(crate) ambient: AmbientMetrics,
     /// The progress of the watches.
     pub watches: WatchProgress,
 }
@@ -119,9 +125,11 @@ impl Metrics {
             degraded: Gauge::default(),
             listening: Family::default(),
             namespace_watch_age: Gauge::default(),
+            ambient: AmbientMetrics::default(),
             watches: WatchProgress::default(),
         };
         metrics.register();
+        metrics.ambient.register(&mut metrics.registry);
         metrics.register_without_labels();
         metrics.create_known_series();
         metrics
@@ -220,7 +228,7 @@ impl Metrics {
     }
 
     /// The metrics in `OpenMetrics` text format.
-    pub fn text(&self, now: CurrentState) -> String {
+    pub fn text(&self, now: &CurrentState) -> String {
         let degraded = now.degraded || self.watches.stale().is_some();
         for (value, gauge) in [
             (now.ready.into(), &self.ready),
@@ -234,6 +242,7 @@ impl Metrics {
             .broken_pods
             .map(|count| u32::try_from(count).unwrap_or(u32::MAX));
         self.broken_pods.set(broken.map_or(f64::NAN, f64::from));
+        self.ambient.set(now.ambient.as_ref());
         for (kind, gauge) in [
             (WatchKind::Pods, &self.watch_age),
             (WatchKind::Namespaces, &self.namespace_watch_age),

@@ -77,6 +77,7 @@ impl Agent {
 
     async fn listed(&self, pod: &Arc<Pod>, batch: &Batch<'_>) -> ListedPod {
         let (decision, reason, needed) = self.decision(pod);
+        let mesh = needed.mesh.map(|mesh| mesh.as_str().to_owned());
         let is_on_node = pod.facts.as_ref().is_ok_and(|facts| facts.host_network);
         let (rules, detail) = if decision == PodDecision::Unknown {
             (RulesApplied::Unknown, Some(reason.clone()))
@@ -86,15 +87,18 @@ impl Agent {
         } else {
             applied(batch.observe(pod, needed).await, decision)
         };
+        let ambient = self.ambient.as_ref();
         ListedPod {
             namespace: pod.name.namespace.clone(),
             name: pod.name.name.clone(),
             uid: Some(pod.uid.clone()),
             phase: pod.phase.clone(),
+            mesh,
             decision,
             reason: shortened(&reason),
             rules,
             rules_detail: detail.map(|detail| shortened(&detail)),
+            ambient: ambient.and_then(|states| states.of(&pod.uid)),
             refusals: self.reported.refusals(pod),
         }
     }

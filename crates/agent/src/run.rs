@@ -114,9 +114,9 @@ async fn serve(
     if let Some(repairer) = repairer(&settings, &agent) {
         tasks.spawn(repairer.run());
     }
-    if let Some(ambient) = settings.ambient.clone() {
+    if let (Some(ambient), Some(states)) = (settings.ambient.clone(), agent.ambient.clone()) {
         let backend = repair_backend(settings.conf.backend);
-        let server = ambient::Server::new(ambient, &settings.run_dir, &agent, backend);
+        let server = ambient::Server::new(ambient, &settings.run_dir, &agent, backend, states);
         tasks.spawn(server.map_err(ServiceError::Records)?.run());
     }
     if let Some(key) = settings.taint {
@@ -194,6 +194,7 @@ fn agent(settings: &ServiceSettings, readiness: Readiness) -> Agent {
             .repair
             .as_ref()
             .map(|settings| Arc::new(RepairCounters::new(settings))),
+        ambient: settings.ambient.is_some().then(Arc::default),
         warnings,
     }
 }

@@ -12,11 +12,12 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use crate::ambient::{Cause, Trouble};
 use crate::error_chain;
 use crate::http::routes::Agent;
 use crate::kube::pod_event::PodEvent;
 use mesh_cni_kube::pod::PodName;
-use queue::{Queue, Waiting};
+use queue::{EventKind, Queue, Waiting};
 
 /// The time between two Events, so that pods with warnings cause few requests.
 const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ impl Warnings {
             self.push(Waiting {
                 pod: PodName::new(&report.namespace, &report.name),
                 uid: report.uid.clone(),
+                event: EventKind::RedirectionWarning,
                 code: known_code(&warning.code),
                 message: warning.message.clone(),
             });
@@ -49,8 +51,20 @@ impl Warnings {
         self.push(Waiting {
             pod: pod.clone(),
             uid: Some(uid.to_owned()),
+            event: EventKind::RedirectionWarning,
             code: warning.code.as_str(),
             message: warning.message,
+        });
+    }
+
+    /// Queues why a pod in ambient mode is broken.
+    pub(crate) fn add_enrolment_failure(&self, pod: &PodName, uid: &str, trouble: &Trouble) {
+        self.push(Waiting {
+            pod: pod.clone(),
+            uid: Some(uid.to_owned()),
+            event: EventKind::EnrolmentFailed,
+            code: trouble.cause.as_str(),
+            message: trouble.problem.to_string(),
         });
     }
 
@@ -100,23 +114,34 @@ pub(crate) async fn create_events(warnings: Arc<Warnings>, agent: Arc<Agent>) {
             debug!(pod = %warning.pod, "a warning gets no Event: the pod is not known");
             continue;
         };
-        let key = (pod.uid.clone(), warning.code);
+        let key = (pod.uid.clone(), warning.event, warning.code);
         if created.contains(&key) {
             continue;
         }
+        let (reason, action, name) = match warning.event {
+            EventKind::RedirectionWarning => {
+                ("RedirectionWarning", "RedirectPod", warning.code.to_owned())
+            }
+            EventKind::EnrolmentFailed => (
+                "EnrolmentFailed",
+                "EnrolPod",
+                format!("ambient-{}", warning.code),
+            ),
+        };
         let event = PodEvent {
-            key: Some(warning.code),
+            key: Some(&name),
             is_warning: true,
-            reason: "RedirectionWarning",
-            action: "RedirectPod",
+            reason,
+            action,
             note: &format!("{} [{}]", warning.message, warning.code),
         };
         let (api, metrics) = (&agent.lookup.api, &agent.metrics);
         match event.create(api, metrics, &agent.node, &pod).await {
             Ok(()) => {
                 created.insert(key);
-                if created.len() > agent.store.count() * WarningCode::ALL.len() {
-                    created.retain(|(uid, _code)| agent.store.by_uid(uid).is_some());
+                if created.len() > agent.store.count() * (WarningCode::ALL.len() + Cause::ALL.len())
+                {
+                    created.retain(|(uid, ..)| agent.store.by_uid(uid).is_some());
                 }
             }
             Err(error) => {

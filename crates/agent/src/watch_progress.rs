@@ -78,7 +78,7 @@ mod tests {
         set(WatchKind::Pods, Duration::from_secs(1));
         set(WatchKind::Namespaces, STALE_AFTER / 2);
         assert_eq!(watches.stale(), None);
-        let text = || metrics.text(CurrentState::default());
+        let text = || metrics.text(&CurrentState::default());
         assert!(text().contains("mesh_cni_degraded 0"));
         set(WatchKind::Namespaces, STALE_AFTER * 2);
         assert!(watches.stale() >= Some(STALE_AFTER * 2));

@@ -4,8 +4,9 @@ use mesh_cni_kube::api_error::ApiError;
 use mesh_cni_kube::pod::PodName;
 use serde_json::{Value, json};
 
-use super::entry::{ENABLED, Problem};
+use super::entry::ENABLED;
 use super::task::Outcome;
+use super::trouble::Problem;
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_cni_agent_api::EnrolmentRefusal;
+use mesh_cni_agent_api::{AmbientState, EnrolmentRefusal};
 use mesh_cni_kube::pod::{Pod, PodName};
 use mesh_cni_netns::NetNs;
 use mesh_cni_plan::ExpectedRules;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::records::Record;
 use super::step::{Actual, Goal, Namespace, Part, Proxy, Step};
+use super::trouble::{Cause, Problem, Trouble};
 
 /// The time after the first failure of a step; it doubles with each further one.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
@@ -40,17 +41,10 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     /// No step before this time.
     pub(super) next_attempt: Option<Instant>,
-    /// Why the last step failed.
-    pub(super) problem: Option<Problem>,
+    /// What is wrong.
+    pub(super) trouble: Option<Trouble>,
     /// Plugins that wait for the enrolment.
     waiting: Vec<(Instant, oneshot::Sender<Result<(), EnrolmentRefusal>>)>,
-}
-
-/// Why a step failed, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Problem {
-    pub(super) why: String,
-    pub(super) remedy: &'static str,
 }
 
 impl Entry {
@@ -68,7 +62,7 @@ impl Entry {
             running: None,
             failures: 0,
             next_attempt: None,
-            problem: None,
+            trouble: None,
             waiting: Vec::new(),
         }
     }
@@ -91,7 +85,7 @@ impl Entry {
     pub(super) fn set_goal(&mut self, goal: Goal) {
         if self.goal != goal {
             self.goal = goal;
-            self.retry_now();
+            self.reset_failures();
         }
     }
 
@@ -178,7 +172,8 @@ impl Entry {
     pub(super) fn wake(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(until, _)| *until);
         let attempt = self.next_attempt.filter(|_| self.running.is_none());
-        waiting.chain(attempt).min()
+        let report = self.trouble.as_ref().and_then(Trouble::report_time);
+        waiting.chain(attempt).chain(report).min()
     }
 
     /// Whether a step may be carried out now.
@@ -190,20 +185,64 @@ impl Entry {
         is_due
     }
 
-    pub(super) fn retry_now(&mut self) {
+    /// Earlier failures do not count.
+    pub(super) fn reset_failures(&mut self) {
         self.failures = 0;
         self.next_attempt = None;
-        self.problem = None;
+        self.trouble = None;
+    }
+
+    /// A step succeeded.
+    pub(super) fn succeed(&mut self, step: Step) {
+        self.failures = 0;
+        self.next_attempt = None;
+        // Rules that differ may be those that could not be written.
+        if step != Step::CheckRules || self.rules == Part::Present {
+            self.clear_trouble(Cause::of(step));
+        }
     }
 
     /// A step failed. Returns whether it is the first failure in a row, or another one than before.
-    pub(super) fn fail(&mut self, problem: Problem, now: Instant) -> bool {
+    pub(super) fn fail(&mut self, step: Step, problem: Problem, now: Instant) -> bool {
         let backoff = MIN_BACKOFF.saturating_mul(1 << self.failures.min(10));
         self.next_attempt = Some(now + backoff.min(MAX_BACKOFF));
         self.failures += 1;
-        let is_new = self.problem.as_ref() != Some(&problem);
-        self.problem = Some(problem);
-        is_new
+        self.set_trouble(Cause::of(step), problem, now)
+    }
+
+    /// The pod has a problem. Returns whether it is another one than before.
+    pub(super) fn set_trouble(&mut self, cause: Cause, problem: Problem, now: Instant) -> bool {
+        match &mut self.trouble {
+            Some(trouble) if trouble.cause == cause => {
+                let is_new = trouble.problem != problem;
+                trouble.problem = problem;
+                is_new
+            }
+            trouble => {
+                *trouble = Some(Trouble::new(cause, problem, now));
+                true
+            }
+        }
+    }
+
+    /// There is no problem of that kind.
+    pub(super) fn clear_trouble(&mut self, cause: Cause) {
+        self.trouble.take_if(|trouble| trouble.cause == cause);
+    }
+
+    /// How far the pod is.
+    pub(super) fn state(&self, proxy: Proxy, now: Instant) -> AmbientState {
+        let has_lasting_trouble = |trouble: &Trouble| trouble.is_lasting(now);
+        if self.trouble.as_ref().is_some_and(has_lasting_trouble) {
+            return AmbientState::Broken;
+        }
+        let actual = self.actual(proxy);
+        match self.goal {
+            Goal::Left | Goal::Ended => AmbientState::Leaving,
+            Goal::Undecided => AmbientState::Undecided,
+            Goal::Enrolled if actual.is_served() => AmbientState::Enrolled,
+            Goal::Enrolled => AmbientState::Pending,
+        }
     }
 }
 

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use mesh_cni_agent_api::EnrolmentRefusal;
 use mesh_cni_kube::pod::Pod;
 use mesh_cni_plan::MeshConf;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::warn;
 
 use super::entry::{self, Entry};
 use super::hand_over::HandOver;
 use super::records::{Record, Records};
 use super::step::{Goal, Part};
+use super::trouble::{Cause, Problem};
 use super::wanted::{Wanted, wanted};
 use crate::kube::pods::Changes;
 use crate::kube::store::PodStore;
@@ -21,6 +23,8 @@ use crate::kube::store::PodStore;
 /// The pods by their UIDs.
 pub(super) struct Ledger {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// The pods whose next step may be another one than before.
+    pub(super) touched: BTreeSet<String>,
     records: Records,
     store: Arc<PodStore>,
     conf: MeshConf,
@@ -31,6 +35,7 @@ impl Ledger {
     pub(super) fn open(run_dir: &Path, store: Arc<PodStore>, conf: MeshConf) -> io::Result<Self> {
         Ok(Self {
             entries: BTreeMap::new(),
+            touched: BTreeSet::new(),
             records: Records::open(run_dir)?,
             store,
             conf,
@@ -55,6 +60,7 @@ impl Ledger {
     /// Pods were created, changed or deleted.
     pub(super) fn change(&mut self, changes: &Changes) {
         for pod in &changes.deleted {
+            self.touched.insert(pod.uid.clone());
             if let Some(entry) = self.entries.get_mut(&pod.uid) {
                 entry.set_goal(Goal::Ended);
             }
@@ -76,18 +82,16 @@ impl Ledger {
 
     /// What the pod should become. Its facts include what is known of its namespace.
     fn evaluate(&mut self, pod: &Pod) {
+        self.touched.insert(pod.uid.clone());
         let addresses = match self.entries.get(&pod.uid) {
             // The kubelet has not reported those of a pod that starts.
             Some(entry) if pod.addresses().is_empty() => &entry.record.addresses,
             _ => pod.addresses(),
         };
-        let (goal, expected) = match wanted(pod, addresses, &self.conf) {
-            Wanted::Enrolled(expected) => (Goal::Enrolled, Some(expected)),
-            Wanted::Not => (Goal::Left, None),
-            Wanted::Undecided(why) => {
-                debug!(pod = %pod.name, "ambient: undecided: {why}");
-                (Goal::Undecided, None)
-            }
+        let (goal, expected, undecided) = match wanted(pod, addresses, &self.conf) {
+            Wanted::Enrolled(expected) => (Goal::Enrolled, Some(expected), None),
+            Wanted::Not => (Goal::Left, None, None),
+            Wanted::Undecided(why) => (Goal::Undecided, None, Some(why)),
         };
         if !self.entries.contains_key(&pod.uid) {
             let is_annotated = pod.redirection.is_some();
@@ -112,6 +116,11 @@ impl Ledger {
         entry.set_goal(goal);
         if let Some(expected) = expected {
             entry.expect(expected);
+        }
+        if let Some(why) = undecided {
+            let remedy =
+                "the agent changes nothing until it can decide: correct the pod's settings";
+            entry.set_trouble(Cause::Settings, Problem { why, remedy }, Instant::now());
         }
         if entry.observe(pod) {
             let record = entry.record.clone();
@@ -156,8 +165,9 @@ impl Ledger {
                         let entry = self.entries.entry(pod.uid.clone());
                         let entry =
                             entry.or_insert_with(|| Entry::new(record.clone(), Goal::Enrolled));
+                        self.touched.insert(pod.uid.clone());
                         entry.record = record;
-                        entry.retry_now();
+                        entry.reset_failures();
                         entry.set_goal(Goal::Enrolled);
                         entry.expect(expected);
                         entry.open(Arc::new(netns), Part::Present);
@@ -187,12 +197,18 @@ impl Ledger {
     pub(super) fn check_again(&mut self) {
         let pods = self.store.all();
         let known: BTreeSet<_> = pods.iter().map(|pod| pod.uid.as_str()).collect();
+        self.touch_all();
         for (uid, entry) in &mut self.entries {
             if !known.contains(uid.as_str()) {
                 entry.set_goal(Goal::Ended);
             }
             entry.check_again();
         }
+    }
+
+    /// Every pod may have another next step.
+    pub(super) fn touch_all(&mut self) {
+        self.touched.extend(self.entries.keys().cloned());
     }
 
     /// Nothing of the pod is left.

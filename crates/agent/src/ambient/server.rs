@@ -14,20 +14,24 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use super::entry::{Entry, Problem};
+use super::AmbientSettings;
+use super::entry::Entry;
 use super::hand_over::HandOver;
 use super::kernel::Kernel;
 use super::ledger::Ledger;
 use super::sockets::Sockets;
-use super::step::{Goal, Namespace, Part, Proxy, Step, next};
-use super::task::{Outcome, Task};
+use super::states::AmbientStates;
+use super::step::{Goal, Namespace, Part, Step};
+use super::task::Outcome;
+use super::trouble::Problem;
 use super::ztunnels::{ZtunnelConnections, ZtunnelEvent};
-use super::{AmbientSettings, PAUSE};
 use crate::error_chain;
 use crate::http::routes::Agent;
 use crate::kube::lookup::FactsLookup;
+use crate::metrics::Change;
 use crate::readiness::{Check, Readiness};
 use crate::repair::until;
+use crate::warnings::Warnings;
 
 /// The time between two checks of everything.
 const ROUND: Duration = Duration::from_secs(30);
@@ -42,18 +46,33 @@ const BACKLOG: usize = 64;
 pub(crate) struct Server {
     settings: AmbientSettings,
     run_dir: PathBuf,
-    lookup: FactsLookup,
-    readiness: Arc<Readiness>,
-    kernel: Kernel,
-    ledger: Ledger,
-    ztunnels: ZtunnelConnections,
+    pub(super) lookup: FactsLookup,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) kernel: Kernel,
+    pub(super) states: Arc<AmbientStates>,
+    pub(super) warnings: Option<Arc<Warnings>>,
+    /// Since when no ztunnel has received every pod.
+    pub(super) alone_since: Option<Instant>,
+    pub(super) round: Round,
+    pub(super) ledger: Ledger,
+    pub(super) ztunnels: ZtunnelConnections,
     ztunnel_events: mpsc::Receiver<ZtunnelEvent>,
-    tasks: JoinSet<Finished>,
-    threads: Arc<Semaphore>,
+    pub(super) tasks: JoinSet<Finished>,
+    pub(super) threads: Arc<Semaphore>,
+}
+
+/// A check of every pod.
+#[derive(Default)]
+pub(super) struct Round {
+    is_open: bool,
+    /// The pods that are not checked yet.
+    pub(super) unchecked: BTreeSet<String>,
+    /// Whether the set for probes is checked.
+    has_probes: bool,
 }
 
 /// What a task found or did.
-enum Finished {
+pub(super) enum Finished {
     Step {
         uid: String,
         step: Step,
@@ -75,6 +94,7 @@ impl Server {
         run_dir: &Path,
         agent: &Agent,
         backend: BackendChoice,
+        states: Arc<AmbientStates>,
     ) -> io::Result<Self> {
         let (events, ztunnel_events) = mpsc::channel(BACKLOG);
         let namespaces = Arc::clone(&agent.namespaces);
@@ -84,6 +104,10 @@ impl Server {
             run_dir: run_dir.to_owned(),
             lookup: agent.lookup.clone(),
             readiness: Arc::clone(&agent.readiness),
+            states,
+            warnings: agent.warnings.clone(),
+            alone_since: None,
+            round: Round::default(),
             ledger: Ledger::open(run_dir, Arc::clone(&agent.store), agent.conf.clone())?,
             ztunnels: ZtunnelConnections::new(events),
             ztunnel_events,
@@ -114,9 +138,13 @@ impl Server {
             self.advance();
             let deadline = self.ztunnels.pods.deadline().map(Instant::from_std);
             let attempts = self.ledger.entries.values().filter_map(Entry::wake);
-            let wake = deadline.into_iter().chain(attempts).min();
+            let alone = self.no_ztunnel_time();
+            let wake = deadline.into_iter().chain(attempts).chain(alone).min();
             tokio::select! {
-                Some(event) = self.ztunnel_events.recv() => self.ztunnels.handle(event),
+                Some(event) = self.ztunnel_events.recv() => {
+                    self.ztunnels.handle(event);
+                    self.ledger.touch_all();
+                }
                 Some(hand_over) = hand_overs.recv() => self.find(hand_over),
                 Some(finished) = self.tasks.join_next() => match finished {
                     Ok(finished) => self.finished(finished),
@@ -128,7 +156,12 @@ impl Server {
                     self.check_all();
                     self.listen(&mut sockets);
                 }
-                () = until(wake) => self.ztunnels.pods.expire(Instant::now().into_std()),
+                () = until(wake) => {
+                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        self.ztunnels.pods.expire(Instant::now().into_std());
+                        self.ledger.touch_all();
+                    }
+                }
             }
         }
     }
@@ -173,6 +206,18 @@ impl Server {
     /// Everything of every pod is read again.
     fn check_all(&mut self) {
         self.ledger.check_again();
+        let is_unchecked =
+            |entry: &Entry| entry.goal == Goal::Enrolled && entry.rules == Part::Unknown;
+        let unchecked = self
+            .ledger
+            .entries
+            .iter()
+            .filter(|(_, entry)| is_unchecked(entry));
+        self.round = Round {
+            is_open: true,
+            unchecked: unchecked.map(|(uid, _)| uid.clone()).collect(),
+            has_probes: false,
+        };
         let kernel = self.kernel.clone();
         let owners: BTreeSet<_> = self.ledger.entries.keys().cloned().collect();
         self.tasks.spawn(async move {
@@ -185,6 +230,19 @@ impl Server {
         });
     }
 
+    /// Ends the check of every pod, if it is complete.
+    pub(super) fn end_round(&mut self) {
+        let Round {
+            is_open,
+            unchecked,
+            has_probes,
+        } = &mut self.round;
+        if *is_open && *has_probes && unchecked.is_empty() {
+            *is_open = false;
+            self.states.set_checked();
+        }
+    }
+
     fn finished(&mut self, finished: Finished) {
         match finished {
             Finished::Found { hand_over, pod } => self.ledger.start(hand_over, pod.as_deref()),
@@ -193,13 +251,13 @@ impl Server {
                     if entry.running.is_none() && entry.goal == Goal::Enrolled {
                         let wanted = self.kernel.probe_addresses(uid, &entry.record);
                         let is_complete = wanted.iter().all(|wanted| found.contains(wanted));
-                        entry.probes = if is_complete {
-                            entry.probes
-                        } else {
-                            Part::Missing
-                        };
+                        if !is_complete {
+                            entry.probes = Part::Missing;
+                            self.ledger.touched.insert(uid.clone());
+                        }
                     }
                 }
+                self.round.has_probes = true;
                 self.readiness.set_degraded("ambient probes", None);
             }
             Finished::Probes(Err(why)) => {
@@ -213,6 +271,10 @@ impl Server {
     }
 
     fn stepped(&mut self, uid: &str, step: Step, result: Result<Outcome, Problem>) {
+        self.ledger.touched.insert(uid.to_owned());
+        if matches!(step, Step::FindNamespace | Step::CheckRules) {
+            self.round.unchecked.remove(uid);
+        }
         let Some(entry) = self.ledger.entries.get_mut(uid) else {
             return;
         };
@@ -221,7 +283,7 @@ impl Server {
             Ok(outcome) => outcome,
             Err(problem) => return self.failed(uid, step, problem),
         };
-        entry.retry_now();
+        let metrics = &self.lookup.metrics.ambient;
         match (step, outcome) {
             (_, Outcome::Namespace(netns)) => entry.open(Arc::new(netns), Part::Unknown),
             (_, Outcome::Checked(namespace, rules)) => {
@@ -230,6 +292,7 @@ impl Server {
                     entry.netns = None;
                 } else if rules == Part::Missing && entry.annotation == Part::Present {
                     warn!(pod = %entry.name(), "ambient: the rules differ and are written again");
+                    metrics.changed(Change::Repair);
                 }
                 (entry.namespace, entry.rules) = (namespace, rules);
             }
@@ -239,140 +302,30 @@ impl Server {
             (Step::RemoveProbes, _) => entry.probes = Part::Missing,
             (Step::Annotate, _) => {
                 entry.annotation = Part::Present;
+                metrics.changed(Change::Enrol);
                 info!(pod = %entry.name(), "ambient: enrolled");
             }
             (Step::RemoveAnnotation, _) => {
                 entry.annotation = Part::Missing;
+                metrics.changed(Change::Leave);
                 info!(pod = %entry.name(), "ambient: left");
             }
             _ => {}
         }
+        entry.succeed(step);
     }
 
-    fn failed(&mut self, uid: &str, step: Step, problem: Problem) {
+    pub(super) fn failed(&mut self, uid: &str, step: Step, problem: Problem) {
         let Some(entry) = self.ledger.entries.get_mut(uid) else {
             return;
         };
         let Problem { why, remedy } = problem.clone();
         let (name, failures) = (entry.name(), entry.failures);
-        if entry.fail(problem, Instant::now()) {
+        if entry.fail(step, problem, Instant::now()) {
             warn!(pod = %name, ?step, remedy, "ambient: {why}");
         } else {
             debug!(pod = %name, ?step, failures, "ambient: {why}");
         }
         entry.refuse(&why, remedy);
-    }
-
-    /// Carries out what can be done at once, and starts the rest.
-    fn advance(&mut self) {
-        let uids: Vec<_> = self.ledger.entries.keys().cloned().collect();
-        for uid in uids {
-            while self.advance_pod(&uid) {}
-        }
-        for (uid, why) in self.ztunnels.send() {
-            let remedy = "check that the pod's namespace has a loopback interface that is up, and the \
-                          log of ztunnel";
-            self.failed(
-                &uid,
-                Step::Serve,
-                Problem {
-                    why: format!("ztunnel: {why}"),
-                    remedy,
-                },
-            );
-        }
-    }
-
-    /// Carries out the next step of a pod. Returns whether another may follow at once.
-    fn advance_pod(&mut self, uid: &str) -> bool {
-        let Some(entry) = self.ledger.entries.get_mut(uid) else {
-            return false;
-        };
-        if entry.is_overdue(Instant::now()) {
-            let step = entry.running;
-            let (why, remedy) = self.ztunnels.delay(uid, step);
-            entry.refuse(&why, remedy);
-        }
-        if !entry.take_turn(Instant::now()) {
-            return false;
-        }
-        let proxy = self.ztunnels.proxy(uid, entry.is_asked_to_serve);
-        match next(entry.goal, entry.actual(proxy)) {
-            Step::Settled => {
-                entry.accept();
-                false
-            }
-            Step::Wait => false,
-            Step::Serve => self.serve(uid, proxy),
-            Step::Forget => {
-                entry.is_asked_to_serve = false;
-                self.ztunnels.pods.forget(uid);
-                true
-            }
-            Step::Drop => {
-                self.ledger.remove(uid);
-                false
-            }
-            step => {
-                self.begin(uid, step);
-                false
-            }
-        }
-    }
-
-    fn serve(&mut self, uid: &str, proxy: Proxy) -> bool {
-        let Some(entry) = self.ledger.entries.get_mut(uid) else {
-            return false;
-        };
-        let workload = entry.record.workload();
-        let netns = entry
-            .netns
-            .clone()
-            .filter(|_| entry.namespace == Namespace::Alive);
-        entry.is_asked_to_serve = netns.is_some();
-        match self.ztunnels.pods.serve(uid, workload, netns) {
-            // A ztunnel that refused it is asked again after a while.
-            Ok(()) if proxy == Proxy::Refused => {
-                entry.next_attempt = Some(Instant::now() + PAUSE);
-                false
-            }
-            Ok(()) => true,
-            Err(error) => {
-                let remedy = "use shorter names";
-                self.failed(
-                    uid,
-                    Step::Serve,
-                    Problem {
-                        why: error.to_string(),
-                        remedy,
-                    },
-                );
-                false
-            }
-        }
-    }
-
-    /// Starts a step that blocks or waits.
-    fn begin(&mut self, uid: &str, step: Step) {
-        let Some(entry) = self.ledger.entries.get_mut(uid) else {
-            return;
-        };
-        entry.running = Some(step);
-        let uid = uid.to_owned();
-        let task = Task {
-            pod: self.lookup.store.by_uid(&uid),
-            name: entry.name(),
-            record: entry.record.clone(),
-            netns: entry.netns.clone(),
-            expected: entry.expected.clone(),
-            kernel: self.kernel.clone(),
-            lookup: self.lookup.clone(),
-        };
-        let threads = Arc::clone(&self.threads);
-        self.tasks.spawn(async move {
-            let _turn = threads.acquire_owned().await;
-            let result = task.carry_out(step, &uid).await;
-            Finished::Step { uid, step, result }
-        });
     }
 }

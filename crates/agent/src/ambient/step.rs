@@ -68,6 +68,17 @@ pub(crate) struct Actual {
     pub(crate) annotation: Part,
 }
 
+impl Actual {
+    /// Whether ztunnel serves the pod and everything else is in place. Rules that are being checked are.
+    pub(crate) fn is_served(self) -> bool {
+        self.namespace == Namespace::Alive
+            && self.rules != Part::Missing
+            && self.proxy == Proxy::Served
+            && self.probes == Part::Present
+            && self.annotation == Part::Present
+    }
+}
+
 /// One change, or one question. It can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {

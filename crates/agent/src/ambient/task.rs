@@ -8,10 +8,10 @@ use mesh_cni_plan::ExpectedRules;
 use tokio::task::spawn_blocking;
 
 use super::annotation;
-use super::entry::Problem;
 use super::kernel::Kernel;
 use super::records::Record;
 use super::step::{Namespace, Part, Step};
+use super::trouble::Problem;
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mesh_cni_netns::NetNs;
-use mesh_cni_zds::{ConnectionId, MAX_ACK, Output, Ztunnels};
+use mesh_cni_zds::{ConnectionId, MAX_ACK, Output, Phase, Ztunnels};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::listener::{Connection, Listener};
 use super::step::{Proxy, Step};
+use super::trouble::Problem;
 
 /// What happens on the socket.
 pub(crate) enum ZtunnelEvent {
@@ -57,11 +58,11 @@ impl ZtunnelConnections {
         self.events.clone()
     }
 
-    /// Why a pod is not enrolled yet, and what to do about it.
-    pub(crate) fn delay(&self, uid: &str, running: Option<Step>) -> (String, &'static str) {
+    /// Why a pod is not enrolled yet.
+    pub(super) fn delay(&self, uid: &str, running: Option<Step>) -> Problem {
         use mesh_cni_zds::Service;
         let ztunnel = "check the ztunnel pod of the node and its log";
-        match (self.pods.service(uid), running) {
+        let (why, remedy) = match (self.pods.service(uid), running) {
             (_, Some(step)) => (
                 format!("the step {step:?} takes too long"),
                 "see the log of the mesh-cni pod of the node",
@@ -71,7 +72,14 @@ impl ZtunnelConnections {
             }
             (Some(Service::Refused(why)), None) => (format!("ztunnel: {why}"), ztunnel),
             (_, None) => ("ztunnel does not answer".to_owned(), ztunnel),
-        }
+        };
+        Problem { why, remedy }
+    }
+
+    /// How many ztunnels have received every pod.
+    pub(super) fn live(&self) -> usize {
+        let phases = self.pods.connections().map(|(_, phase)| phase);
+        phases.filter(|phase| *phase == Phase::Live).count()
     }
 
     pub(crate) fn handle(&mut self, event: ZtunnelEvent) {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use mesh_cni_agent_api::{
-    AgentStatus, CheckStatus, ListedPod, PodDecision, PodList, PodListSource, RepairStatus,
-    RulesApplied,
+    AgentStatus, AmbientStatus, BrokenPod, CheckStatus, ListedPod, PodDecision, PodList,
+    PodListSource, RepairStatus, RulesApplied,
 };
 
 pub(crate) use pod::page as pod;
@@ -76,6 +76,7 @@ pub(crate) fn node(status: &AgentStatus, first: usize, pods: &PodList) -> Markup
                 " Agent " (status.version) "."
             }
             @if let Some(status) = &status.repair { (repair(status)) }
+            @if let Some(status) = &status.ambient { (ambient(status)) }
             @if !status.warnings.is_empty() { (warnings(&status.warnings)) }
             (walk::form(&WalkQuery::default()))
             (pod_table(first, pods))
@@ -144,18 +145,28 @@ fn checks(checks: &[CheckStatus]) -> Markup {
 }
 
 fn repair(status: &RepairStatus) -> Markup {
-    let pods = status.pods.iter();
-    let rows: Vec<_> = pods
-        .map(|broken| [text(&broken.pod), prose(&broken.why)])
-        .collect();
     html! {
         h2 { "Repair" }
         p {
             "Actions for broken pods: " (status.remedies.join(", ")) ". "
             (status.done) " done, " (status.failed) " failed, " (status.broken) " broken now."
         }
-        @if !rows.is_empty() { (table(["Pod", "Why it is broken"], &rows)) }
+        @if !status.pods.is_empty() { (broken_pods(&status.pods)) }
     }
+}
+
+fn ambient(status: &AmbientStatus) -> Markup {
+    html! {
+        h2 { "Ambient mode" }
+        p { (status.to_string()) "." }
+        @if !status.broken.is_empty() { (broken_pods(&status.broken)) }
+    }
+}
+
+fn broken_pods(pods: &[BrokenPod]) -> Markup {
+    let row = |broken: &BrokenPod| [text(&broken.pod), prose(&broken.why)];
+    let rows: Vec<_> = pods.iter().map(row).collect();
+    table(["Pod", "Why it is broken"], &rows)
 }
 
 fn warnings(counts: &BTreeMap<String, u64>) -> Markup {
@@ -177,6 +188,7 @@ fn pod_table(first: usize, list: &PodList) -> Markup {
         "Namespace",
         "Pod",
         "Phase",
+        "Mesh",
         "Decision",
         "Rules applied?",
         "Reason",
@@ -195,7 +207,7 @@ fn pod_table(first: usize, list: &PodList) -> Markup {
     }
 }
 
-fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 6] {
+fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 7] {
     let (namespace, name) = (&pod.namespace, &pod.name);
     let name = if source == PodListSource::Watch {
         html! { a href={ "/pods/" (namespace) "/" (name) } { (name) } }
@@ -221,6 +233,7 @@ fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 6] {
         } else {
             &pod.phase
         }),
+        text(pod.mesh.as_deref().unwrap_or_default()),
         html! { span.word.(decision) { (pod.decision.as_str()) } },
         html! {
             span.word.(rules) { (pod.rules.as_str()) }
@@ -228,6 +241,9 @@ fn pod_row(pod: &ListedPod, source: PodListSource) -> [Markup; 6] {
         },
         html! {
             (prose(&pod.reason))
+            @if let Some(ambient) = &pod.ambient {
+                small { " " (prose(&ambient.to_string())) "." }
+            }
             @if let Some(refusals) = &pod.refusals {
                 small {
                     " Failed ADDs: " (refusals.count) ", the last with code " (refusals.code)

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::host;
 use super::page::{self, WalkQuery};
 use super::server::{Handler, HttpRequest, HttpResponse, busy, plain, response};
+use crate::ambient::AmbientStates;
 use crate::kube::lookup::{FactsError, FactsLookup};
 use crate::kube::store::PodStore;
 use crate::live_rules::LiveRulesReader;
@@ -53,6 +54,8 @@ pub(crate) struct Agent {
     pub(crate) watches_pods: bool,
     /// The results of repair; `None` if this agent does not repair.
     pub(crate) repair: Option<Arc<RepairCounters>>,
+    /// The pods in ambient mode; `None` if this agent does not serve it.
+    pub(crate) ambient: Option<Arc<AmbientStates>>,
     /// Warnings that wait for their Events; `None` if this agent does not watch pods.
     pub(crate) warnings: Option<Arc<Warnings>>,
 }
@@ -157,6 +160,7 @@ impl Agent {
                 .map(|age| age.as_secs_f64()),
             backend: self.backend.clone(),
             repair: self.repair.as_ref().map(|counters| counters.status()),
+            ambient: self.ambient.as_ref().map(|states| states.status()),
             warnings: self.metrics.warnings(),
         }
     }
@@ -219,12 +223,13 @@ impl Agent {
     }
 
     fn metrics(&self) -> HttpResponse {
-        let text = self.metrics.text(CurrentState {
+        let text = self.metrics.text(&CurrentState {
             ready: self.readiness.is_ready(),
             degraded: !self.readiness.degradations().is_empty(),
             pods: self.store.count(),
             large_pods: self.store.large(),
             broken_pods: self.repair.as_ref().map(|repair| repair.broken()),
+            ambient: self.ambient.as_ref().map(|states| states.status()),
         });
         response(StatusCode::OK, METRICS_TYPE, text)
     }

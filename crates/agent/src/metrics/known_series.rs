@@ -42,6 +42,7 @@ impl Metrics {
             let reason = [("reason", code.to_owned())];
             drop(self.add_warnings.get_or_create(&reason));
         }
+        self.ambient.create_known_series();
     }
 }
 
@@ -52,11 +53,12 @@ mod tests {
     use mesh_cni_agent_api::Report;
 
     use super::*;
-    use crate::metrics::CurrentState;
+    use crate::ambient::Cause;
+    use crate::metrics::{Change, CurrentState};
 
     /// The names and labels of all series.
     fn series(metrics: &Metrics) -> BTreeSet<String> {
-        let text = metrics.text(CurrentState::default());
+        let text = metrics.text(&CurrentState::default());
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
             .filter_map(|line| line.rsplit_once(' '))
@@ -102,6 +104,12 @@ mod tests {
         metrics.api_busy();
         metrics.object_skipped();
         metrics.repair_pod_dropped();
+        for change in [Change::Enrol, Change::Leave, Change::Repair] {
+            metrics.ambient.changed(change);
+        }
+        for cause in Cause::ALL {
+            metrics.ambient.failed(cause);
+        }
         assert_eq!(series(&metrics), before);
     }
 
@@ -118,7 +126,7 @@ mod tests {
                 broken_pods,
                 ..CurrentState::default()
             };
-            let text = metrics.text(now);
+            let text = metrics.text(&now);
             assert!(text.lines().any(|line| line == version), "{text}");
             let broken = format!("mesh_cni_broken_pods {shown}");
             assert!(text.lines().any(|line| line == broken), "{text}");

@@ -8,12 +8,20 @@ use mesh_cni_kube::pod::PodName;
 /// The most warnings that wait. One takes about 1 KiB.
 const MAX_WAITING: usize = 256;
 
+/// The reason of the Event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum EventKind {
+    RedirectionWarning,
+    EnrolmentFailed,
+}
+
 /// A warning about a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
     pub(super) pod: PodName,
     /// Its UID, as the runtime knows it.
     pub(super) uid: Option<String>,
+    pub(super) event: EventKind,
     pub(super) code: &'static str,
     pub(super) message: String,
 }
@@ -28,8 +36,9 @@ impl Queue {
     /// Adds a warning, unless it waits already. Returns whether a warning was dropped because too
     /// many wait.
     pub(super) fn push(&mut self, new: Waiting) -> bool {
-        let is_same =
-            |one: &Waiting| (&one.pod, &one.uid, one.code) == (&new.pod, &new.uid, new.code);
+        let is_same = |one: &Waiting| {
+            (&one.pod, &one.uid, one.event, one.code) == (&new.pod, &new.uid, new.event, new.code)
+        };
         let of_namespace = self
             .namespaces
             .iter_mut()
@@ -70,6 +79,7 @@ mod tests {
         Waiting {
             pod: PodName::new(namespace, name),
             uid: None,
+            event: EventKind::RedirectionWarning,
             code: "unknown-value",
             message: String::new(),
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mesh_cni_agent_api::{
-    AgentState as State, AgentStatus, Client, RepairStatus, SOCKET_FILE, path,
+    AgentState as State, AgentStatus, BrokenPod, Client, RepairStatus, SOCKET_FILE, path,
 };
 use mesh_cni_plan::PodSourceName;
 
@@ -74,7 +74,21 @@ impl AgentState {
         }
     }
 
-    /// How many warnings about redirected pods plugins reported: one line, if there are any.
+    /// Ambient mode: one line, and one for each broken pod.
+    pub(crate) fn ambient_lines(&self) -> Vec<String> {
+        let ambient = match self {
+            Self::Answers(status) => status.ambient.as_ref(),
+            _ => None,
+        };
+        ambient.map_or_else(Vec::new, |ambient| {
+            let summary = format!("ambient mode: {ambient}");
+            std::iter::once(summary)
+                .chain(ambient.broken.iter().map(broken_line))
+                .collect()
+        })
+    }
+
+    /// How many warnings about redirected pods there are: one line, if there are any.
     pub(crate) fn warning_line(&self) -> Option<String> {
         let Self::Answers(status) = self else {
             return None;
@@ -103,9 +117,10 @@ fn repair_lines(repair: &RepairStatus) -> Vec<String> {
     } = repair;
     let actions = repair.remedies.join(", ");
     let summary = format!("repair ({actions}): {done} done, {failed} failed, {broken} broken");
-    let pods = repair
-        .pods
-        .iter()
-        .map(|pod| format!("  {}: {}", pod.pod, pod.why));
+    let pods = repair.pods.iter().map(broken_line);
     std::iter::once(summary).chain(pods).collect()
+}
+
+fn broken_line(broken: &BrokenPod) -> String {
+    format!("  {}: {}", broken.pod, broken.why)
 }

@@ -90,7 +90,7 @@ fn pods_text(list: &PodList) -> String {
         .collect();
     let width = names.iter().map(String::len).max().unwrap_or_default();
     let note = list.note.iter().map(|note| format!("note: {note}"));
-    let title = format!("{:width$}  DECISION  RULES    REASON", "POD");
+    let title = format!("{:width$}  MESH     DECISION  RULES    REASON", "POD");
     let rows = list.pods.iter().zip(&names).map(|(pod, name)| {
         let (decision, rules) = (pod.decision.as_str(), pod.rules.as_str());
         let detail = pod.rules_detail.as_ref().filter(|it| **it != pod.reason);
@@ -99,8 +99,12 @@ fn pods_text(list: &PodList) -> String {
             format!("; {count} failed ADDs, the last with code {code}")
         });
         let (detail, refusals) = (detail.unwrap_or_default(), refusals.unwrap_or_default());
-        let reason = &pod.reason;
-        format!("{name:width$}  {decision:8}  {rules:7}  {reason}{detail}{refusals}")
+        let ambient = pod.ambient.as_ref().map(|pod| format!("; {pod}"));
+        let ambient = ambient.unwrap_or_default();
+        let (mesh, reason) = (pod.mesh.as_deref().unwrap_or("-"), &pod.reason);
+        format!(
+            "{name:width$}  {mesh:7}  {decision:8}  {rules:7}  {reason}{detail}{ambient}{refusals}"
+        )
     });
     note.chain([title])
         .chain(rows)
@@ -123,6 +127,7 @@ fn status_text(status: &NodeStatus, agent: &AgentState) -> String {
         )
         .chain(status.notes.iter().map(|note| format!("  {note}")))
         .chain(agent.repair_lines())
+        .chain(agent.ambient_lines())
         .chain(agent.warning_line())
         .collect::<Vec<_>>()
         .join("\n")
