@@ -66,12 +66,12 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "NODE", value_parser = object_name)]
     pub(crate) node: Option<String>,
     /// Print only pods with this decision; may be repeated
-    #[arg(long, value_parser = ["redirect", "skip", "refuse", "unknown"])]
+    #[arg(long, value_parser = ["redirect", "enrol", "skip", "refuse", "unknown"])]
     pub(crate) decision: Vec<String>,
     /// Print only pods whose rules are in this state; may be repeated
     #[arg(long, value_parser = ["yes", "no", "drifted", "unknown"])]
     pub(crate) rules: Vec<String>,
-    /// Print only pods of this mesh: `asm`, `istio`, or `none` for pods without a proxy
+    /// Print only pods of this mesh: a name of `profile`, such as `asm` or `ambient`, or `none`
     #[arg(long, value_name = "MESH")]
     pub(crate) mesh: Option<String>,
 }

@@ -5,7 +5,7 @@ mod plugin;
 use std::fs;
 use std::path::Path;
 
-use mesh_cni_agent_api::{AgentState, SOCKET_FILE};
+use mesh_cni_agent_api::{AgentState, AmbientStatus, BrokenPod, SOCKET_FILE};
 use mesh_cni_installer::{NodePaths, NodeStatus, Platform};
 use mesh_cni_netns::{Backend, BackendProbeCache, Xtables};
 use mesh_cni_plan::{MeshConf, PodSourceName};
@@ -79,6 +79,9 @@ struct Agent {
     state: State,
     /// Why.
     reason: String,
+    /// Ambient mode; absent if the agent does not serve it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ambient: Option<AmbientStatus>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -192,7 +195,11 @@ impl Report {
         let reason = Styled(DIM, &self.auto.reason);
         lines.push(format!("{}{auto:<16} {reason}", head("auto")));
         lines.push(format!("{}{}", head("plugin"), self.plugin.text()));
-        let Agent { state, reason } = &self.agent;
+        let Agent {
+            state,
+            reason,
+            ambient,
+        } = &self.agent;
         let style = match state {
             State::None => DIM,
             State::Running => GOOD,
@@ -200,6 +207,13 @@ impl Report {
         };
         let state = Styled(style, format!("{:<16}", state.as_str()));
         lines.push(format!("{}{state} {reason}", head("agent")));
+        if let Some(ambient) = ambient {
+            lines.push(format!("{}{ambient}", head("ambient")));
+            for BrokenPod { pod, why } in &ambient.broken {
+                let broken = Styled(BAD, format!("{pod}: {why}"));
+                lines.push(format!("{}{broken}", head("")));
+            }
+        }
         for ShownProblem { message, remedy } in &self.problems {
             lines.push(format!("{}{}", head("problem"), Styled(BAD, message)));
             lines.push(format!("{}remedy: {remedy}", head("")));
@@ -210,9 +224,13 @@ impl Report {
 
 impl Agent {
     fn ask(socket: &Path) -> Self {
+        let mut ambient = None;
         let (state, reason) = if socket.exists() {
             match agent::status(socket) {
-                Ok(status) => (status.state.into(), status.why),
+                Ok(status) => {
+                    ambient = status.ambient;
+                    (status.state.into(), status.why)
+                }
                 Err(error) => (
                     State::Silent,
                     error_reporter::Report::new(error).to_string(),
@@ -223,7 +241,11 @@ impl Agent {
             let reason = format!("no agent has run here: `{socket}` does not exist");
             (State::None, reason)
         };
-        Self { state, reason }
+        Self {
+            state,
+            reason,
+            ambient,
+        }
     }
 }
 

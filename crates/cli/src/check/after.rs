@@ -1,6 +1,7 @@
 //! The judgement after the installation: from what is known of a cluster to findings.
 
 mod agents;
+mod ambient;
 mod node_files;
 mod rules;
 
@@ -56,6 +57,7 @@ pub(crate) fn judge(observed: &ObservedAfter) -> Vec<Finding> {
     findings.extend(versions(observed, daemon_set));
     findings.extend(back_ends(observed));
     findings.extend(rules::judge(observed));
+    findings.extend(ambient::judge(observed));
     findings.extend(common::pods(
         common,
         ["should be redirected", "would be refused"],

@@ -27,6 +27,7 @@ pub(crate) enum CheckId {
     Versions,
     BackEnd,
     Rules,
+    Ambient,
     Ipv6Open,
     Taint,
 }
@@ -54,6 +55,7 @@ impl CheckId {
             Self::Versions => "versions",
             Self::BackEnd => "back-end",
             Self::Rules => "rules",
+            Self::Ambient => "ambient",
             Self::Ipv6Open => "ipv6-open",
             Self::Taint => "taint",
         }
@@ -132,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [CheckId; 22] = [
+    const ALL: [CheckId; 23] = [
         CheckId::ApiServer,
         CheckId::Objects,
         CheckId::Rights,
@@ -153,6 +155,7 @@ mod tests {
         CheckId::Versions,
         CheckId::BackEnd,
         CheckId::Rules,
+        CheckId::Ambient,
         CheckId::Ipv6Open,
         CheckId::Taint,
     ];

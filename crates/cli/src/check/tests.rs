@@ -9,6 +9,7 @@ use self::fixtures::{
     DEBIAN, GKE, K3S, OPENSHIFT, after, answer, before, daemon_set, decisions, injector, node,
     nodes, pod,
 };
+use super::finding::{CheckId, Finding};
 use super::objects::PodEvent;
 use super::observed::{Installation, Observed, ObservedAfter, ObservedBefore};
 use super::report::Report;
@@ -16,11 +17,15 @@ use super::{after as judge_after, before as judge_before};
 use crate::failure::Exit;
 
 fn assert_report(name: &str, description: &str, report: &Report, verbose: bool) {
+    assert_text(name, description, &report.text(verbose));
+}
+
+fn assert_text(name: &str, description: &str, text: &str) {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path("../../tests/snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_description(description);
-    let text = anstream::adapter::strip_str(&report.text(verbose)).to_string();
+    let text = anstream::adapter::strip_str(text).to_string();
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
@@ -214,6 +219,39 @@ fn after_with_broken_nodes() {
         "Each faulty node or pod is named in one finding, with a hint that fits.",
         &report,
         false,
+    );
+}
+
+#[test]
+fn pods_in_ambient_mode_need_a_ztunnel_and_everything_else() {
+    let mut observed = after(nodes(4, &DEBIAN));
+    let mut set = |node: &str, ambient: Value| {
+        let mut answer = answer(&json!({}));
+        answer.agent.as_mut().unwrap().ambient = Some(serde_json::from_value(ambient).unwrap());
+        observed.answers.insert(node.to_owned(), Ok(answer));
+        judge_after::judge(&observed)
+    };
+    let served = |number: usize| json!({"ztunnels": 1, "pods": {"enrolled": number, "broken": 0}});
+    let ambient = |findings: Vec<Finding>| {
+        let of_ambient = findings
+            .into_iter()
+            .filter(|each| each.id == CheckId::Ambient);
+        Report::new(of_ambient.collect())
+    };
+    set("node-1", served(2));
+    let healthy = ambient(set("node-2", served(3)));
+    assert_eq!(healthy.exit(), Exit::Done);
+    set("node-2", json!({"ztunnels": 0, "pods": {"enrolled": 3}}));
+    let why = "ztunnel does not answer; check the ztunnel pod of the node and its log [ztunnel]";
+    let broken = json!([{"pod": "shop/cart", "why": why}, {"pod": "shop/web", "why": why}]);
+    let status = json!({"ztunnels": 1, "pods": {"broken": 12}, "broken": broken});
+    let faulty = ambient(set("node-3", status));
+    assert_eq!(faulty.exit(), Exit::No);
+    let text = healthy.text(false) + "\n" + &faulty.text(false);
+    assert_text(
+        "check-ambient",
+        "The sum of the pods and nodes; then a node without ztunnel, and all broken pods, named or counted.",
+        &text,
     );
 }
 

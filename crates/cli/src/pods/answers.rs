@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, IsTerminal as _, Write as _};
 
-use mesh_cni_agent_api::{ListedPod, PodList, Refusals, RulesApplied};
+use mesh_cni_agent_api::{AmbientPod, ListedPod, PodList, Refusals, RulesApplied};
 use mesh_cni_text::escaped;
 
 use crate::cluster::Cluster;
@@ -23,7 +23,20 @@ pub(crate) struct Answers {
 struct KnownPod {
     rules: RulesApplied,
     detail: Option<Box<str>>,
+    ambient: Option<Box<AmbientPod>>,
     refusals: Option<Box<Refusals>>,
+}
+
+/// What the agent of its node knows of a pod.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    /// Whether its rules are applied.
+    pub(super) rules: RulesApplied,
+    /// Details about them.
+    pub(super) detail: Option<String>,
+    pub(super) ambient: Option<AmbientPod>,
+    /// Its failed ADDs.
+    pub(super) refusals: Option<Refusals>,
 }
 
 impl Answers {
@@ -80,6 +93,7 @@ impl Answers {
                         let known = KnownPod {
                             rules: pod.rules,
                             detail: pod.rules_detail.map(Into::into),
+                            ambient: pod.ambient.map(Box::new),
                             refusals: pod.refusals.map(Box::new),
                         };
                         self.pods.insert(uid.into(), known);
@@ -92,26 +106,31 @@ impl Answers {
         self.nodes.insert(node.to_owned(), why);
     }
 
-    /// Whether the rules of that pod are applied, with details, and its failed ADDs.
-    pub(super) fn of(
-        &self,
-        uid: &str,
-        node: Option<&str>,
-    ) -> (RulesApplied, Option<String>, Option<Refusals>) {
+    /// What is known of that pod.
+    pub(super) fn of(&self, uid: &str, node: Option<&str>) -> Answer {
         if let Some(known) = self.pods.get(uid) {
-            let detail = known.detail.as_deref().map(str::to_owned);
-            return (known.rules, detail, known.refusals.as_deref().cloned());
+            return Answer {
+                rules: known.rules,
+                detail: known.detail.as_deref().map(str::to_owned),
+                ambient: known.ambient.as_deref().cloned(),
+                refusals: known.refusals.as_deref().cloned(),
+            };
         }
+        let without = |rules, why: String| Answer {
+            rules,
+            detail: Some(why),
+            ..Answer::default()
+        };
         let Some(node) = node else {
             let why = "the pod is not on a node yet";
-            return (RulesApplied::No, Some(why.to_owned()), None);
+            return without(RulesApplied::No, why.to_owned());
         };
         let why = match self.nodes.get(node) {
             None => "the node has no agent".to_owned(),
             Some(Some(why)) => format!("the node's agent does not answer: {why}"),
             Some(None) => "the node's agent does not know the pod".to_owned(),
         };
-        (RulesApplied::Unknown, Some(why), None)
+        without(RulesApplied::Unknown, why)
     }
 }
 

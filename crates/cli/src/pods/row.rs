@@ -1,11 +1,12 @@
 //! One pod of the cluster, as it is printed.
 
-use mesh_cni_agent_api::{PodDecision, Refusals, RulesApplied};
+use mesh_cni_agent_api::{AmbientPod, PodDecision, Refusals, RulesApplied};
 use mesh_cni_plan::{Decision, MeshConf, Profile, decide, decide_by_name, rule_counts};
+use mesh_cni_selector::Mesh;
 use mesh_cni_text::truncated;
 use serde::Serialize;
 
-use super::answers::Answers;
+use super::answers::{Answer, Answers};
 use super::list::ClusterPod;
 use crate::case::OWN_POD;
 
@@ -23,7 +24,8 @@ pub(crate) struct Row {
     /// The pod's node; absent before the pod is scheduled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) node: Option<String>,
-    /// `asm` or `istio`; absent if the pod has no proxy.
+    /// A name of the configuration's `profile`, such as `asm` or `ambient`; absent if the pod has no proxy and is
+    /// not in ambient mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mesh: Option<&'static str>,
     /// What an ADD of the pod would do.
@@ -37,6 +39,9 @@ pub(crate) struct Row {
     /// The first difference, or why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rules_detail: Option<String>,
+    /// The pod's ambient mode; absent if it is not on its way into ambient mode or out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ambient: Option<AmbientPod>,
     /// The failed ADDs of the pod since the agent of its node started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) refusals: Option<Refusals>,
@@ -67,11 +72,17 @@ impl Row {
             Err(error) => (PodDecision::Refuse, None, error),
         };
         let facts = pod.facts.as_ref().ok();
-        let mesh = facts.and_then(|facts| {
-            let mut served = conf.profile.iter();
-            served.find(|profile| facts.proxy(profile.mesh()).is_some())
+        let mut served = conf.profile.iter();
+        let mesh = served.find(|profile| match profile.mesh() {
+            Mesh::Ambient => decision == PodDecision::Enrol,
+            mesh => facts.is_some_and(|facts| facts.proxy(mesh).is_some()),
         });
-        let (rules, detail, refusals) = answers.of(&pod.uid, node.as_deref());
+        let Answer {
+            rules,
+            detail,
+            ambient,
+            refusals,
+        } = answers.of(&pod.uid, node.as_deref());
         Self {
             namespace: namespace.clone(),
             name: name.clone(),
@@ -83,6 +94,7 @@ impl Row {
             reason: shortened(&reason),
             rules,
             rules_detail: detail.map(|detail| shortened(&detail)),
+            ambient,
             refusals,
         }
     }

@@ -44,7 +44,8 @@ fn cells(row: &Row) -> [String; 6] {
     let refusals = row.refusals.as_ref().map(|Refusals { count, code, .. }| {
         format!("; {count} failed ADDs, the last with code {code}")
     });
-    let parts = [Some(row.reason.clone()), detail, refusals];
+    let ambient = row.ambient.as_ref().map(|pod| format!("; {pod}"));
+    let parts = [Some(row.reason.clone()), detail, ambient, refusals];
     let reason: String = parts.into_iter().flatten().collect();
     [
         format!("{}/{}", row.namespace, row.name),

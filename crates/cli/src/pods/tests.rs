@@ -1,6 +1,8 @@
 //! The table, the filter and the JSON document, from pods and answers.
 
-use mesh_cni_agent_api::{ListedPod, PodList, PodListSource, Refusals, RulesApplied};
+use mesh_cni_agent_api::{
+    AmbientPod, AmbientState, ListedPod, PodList, PodListSource, Refusals, RulesApplied,
+};
 use mesh_cni_kube::object::Object;
 use mesh_cni_plan::MeshConf;
 use serde_json::{Value, json};
@@ -44,6 +46,18 @@ fn pod(name: &str, node: Option<&str>, containers: &[&str], annotations: &Value)
     ClusterPod::from_object(&pod).expect("a pod")
 }
 
+fn ambient_pod(name: &str) -> ClusterPod {
+    let pod = json!({
+        "metadata": {
+            "namespace": "shop", "name": name, "uid": format!("uid-of-{name}"),
+            "labels": {"istio.io/dataplane-mode": "ambient"},
+        },
+        "spec": {"containers": [{"name": "app"}], "nodeName": "node-1"},
+        "status": {"phase": "Running", "podIPs": [{"ip": "10.0.0.7"}]},
+    });
+    ClusterPod::from_object(&pod).expect("a pod")
+}
+
 fn listed(name: &str, rules: RulesApplied, detail: Option<&str>) -> ListedPod {
     ListedPod {
         namespace: "shop".to_owned(),
@@ -59,6 +73,7 @@ fn rows() -> (Vec<Row>, Answers) {
     let mesh = ["app", "istio-proxy"];
     let bad = json!({"traffic.sidecar.istio.io/includeInboundPorts": "8o\u{1b}"});
     let pods = [
+        ambient_pod("ambient"),
         pod("cart", Some("node-1"), &mesh, &json!({})),
         pod("catalogue", Some("node-1"), &mesh, &json!({})),
         pod("job", Some("node-1"), &["app"], &json!({})),
@@ -78,7 +93,13 @@ fn rows() -> (Vec<Row>, Answers) {
         code: "102".to_owned(),
         message: String::new(),
     });
+    let mut ambient = listed("ambient", RulesApplied::Yes, None);
+    ambient.ambient = Some(AmbientPod {
+        state: AmbientState::Broken,
+        detail: Some("no ztunnel is connected to the agent; check it [ztunnel]".to_owned()),
+    });
     list.pods = vec![
+        ambient,
         listed("cart", RulesApplied::Yes, None),
         listed(
             "catalogue",
@@ -95,7 +116,8 @@ fn rows() -> (Vec<Row>, Answers) {
         Err("the program did not end within 15 s".to_owned()),
         None,
     );
-    let conf = MeshConf::default();
+    let conf = r#"{"name": "k8s", "cniVersion": "1.0.0", "type": "mesh-cni", "profile": ["asm", "ambient"]}"#;
+    let conf = MeshConf::from_json(conf).expect("a configuration").conf;
     let rows = pods.iter().map(|pod| Row::new(pod, &conf, &answers));
     (rows.collect(), answers)
 }
@@ -162,6 +184,14 @@ fn a_filter_keeps_the_pods_that_match_all_its_parts() {
         ),
         (
             Filter {
+                decision: text(&["enrol"]),
+                mesh: Some("ambient".to_owned()),
+                ..none()
+            },
+            text(&["ambient"]),
+        ),
+        (
+            Filter {
                 node: Some("node-1".to_owned()),
                 rules: text(&["unknown"]),
                 ..none()
@@ -178,9 +208,9 @@ fn the_json_document_is_complete_also_without_pods() {
     let (rows, answers) = rows();
     let parse = |text: String| serde_json::from_str::<Value>(&text).expect(&text);
     let document = parse(printed(Output::Json, rows, &answers));
-    assert_eq!(document["total"], 7);
-    assert_eq!(document["pods"][1]["rules"], "drifted");
-    assert_eq!(document["pods"][4]["refusals"]["count"], 4);
+    assert_eq!(document["total"], 8);
+    assert_eq!(document["pods"][2]["rules"], "drifted");
+    assert_eq!(document["pods"][5]["refusals"]["count"], 4);
     assert_eq!(document["unanswered"][0]["node"], "node-2");
     let none = parse(printed(Output::Json, Vec::new(), &answers));
     assert_eq!((&none["pods"], &none["total"]), (&json!([]), &json!(0)));
