@@ -84,7 +84,7 @@ fn on_own_node(test: impl FnOnce(&mut Node) + Send) {
 
 impl Node {
     fn start_agent(&mut self) {
-        self.start_agent_with(&[]);
+        self.start_agent_with(&["--ambient-enabled", "true"]);
     }
 
     fn start_agent_with(&mut self, flags: &[&str]) {
@@ -95,7 +95,7 @@ impl Node {
         let agent = Agent::command(&account, directory);
         let mut command = with_capabilities(&agent, &self.capabilities);
         command
-            .args(["--profile", "ambient", "--ambient-enabled", "true"])
+            .args(["--profile", "ambient"])
             .args(["--plugin-log-level", "debug"])
             .arg("--ztunnel-uds-address")
             .arg(self.socket())
@@ -125,6 +125,17 @@ impl Node {
         let answer = self.agent.as_ref().unwrap().client().get(path).unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap()
+    }
+
+    /// Waits until the agent's metrics have these lines.
+    fn wait_for_metrics(&self, lines: &[&str]) {
+        let has = |node: &Self, line: &str| {
+            let metrics = node.agent.as_ref().unwrap().client().get("/metrics");
+            metrics.is_some_and(|metrics| metrics.lines().any(|found| found == line))
+        };
+        for line in lines {
+            self.eventually(&format!("no metric {line}"), |node| has(node, line));
+        }
     }
 
     fn annotation(&self, name: &str) -> Value {
@@ -348,26 +359,14 @@ fn a_broken_pod_has_one_event_for_each_reason_and_is_in_status_list_and_metrics(
         let cart = running(&node.api, "cart", AMBIENT, 10);
         let web = running(&node.api, "web", AMBIENT, 11);
         node.start_agent();
-        let metric = |node: &Node, line: &str| {
-            let metrics = node.agent.as_ref().unwrap().client().get("/metrics");
-            metrics.is_some_and(|metrics| metrics.lines().any(|found| found == line))
-        };
-        let wait_for_metrics = |node: &Node, lines: &[&str]| {
-            for line in lines {
-                node.eventually(&format!("no metric {line}"), |node| metric(node, line));
-            }
-        };
         // Without ztunnel both are broken, and nothing is annotated.
-        wait_for_metrics(
-            node,
-            &[
-                r#"mesh_cni_ambient_failures_total{reason="ztunnel"} 2"#,
-                r#"mesh_cni_ambient_pods{state="broken"} 2"#,
-                r#"mesh_cni_ambient_pods{state="enrolled"} 0"#,
-                "mesh_cni_ambient_ztunnels 0.0",
-                "mesh_cni_degraded 1",
-            ],
-        );
+        node.wait_for_metrics(&[
+            r#"mesh_cni_ambient_failures_total{reason="ztunnel"} 2"#,
+            r#"mesh_cni_ambient_pods{state="broken"} 2"#,
+            r#"mesh_cni_ambient_pods{state="enrolled"} 0"#,
+            "mesh_cni_ambient_ztunnels 0.0",
+            "mesh_cni_degraded 1",
+        ]);
         let no_ztunnel = "no ztunnel is connected to the agent; check the ztunnel pod of the node and its log [ztunnel]";
         for pod in [&cart, &web] {
             node.eventually("no Event", |node| !events(&node.api, &pod.uid).is_empty());
@@ -392,33 +391,22 @@ fn a_broken_pod_has_one_event_for_each_reason_and_is_in_status_list_and_metrics(
         node.start_ztunnel(false);
         node.wait_until_enrolled(&cart, "cart");
         node.wait_until_enrolled(&web, "web");
-        wait_for_metrics(
-            node,
-            &[
-                r#"mesh_cni_ambient_pods{state="enrolled"} 2"#,
-                r#"mesh_cni_ambient_pods{state="broken"} 0"#,
-                r#"mesh_cni_ambient_changes_total{type="enrol"} 2"#,
-                "mesh_cni_ambient_ztunnels 1.0",
-                "mesh_cni_degraded 0",
-            ],
-        );
-        let listed = node.get("/v1/pods")["pods"][0].clone();
-        let fields = ["mesh", "decision", "rules"].map(|field| listed[field].clone());
-        assert_eq!(fields, ["ambient", "enrol", "yes"]);
-        assert_eq!(listed["ambient"], json!({"state": "enrolled"}));
-        let status = node.get("/v1/status");
-        assert!(status["ambient"]["check_age_seconds"].is_f64(), "{status}");
+        node.wait_for_metrics(&[
+            r#"mesh_cni_ambient_pods{state="enrolled"} 2"#,
+            r#"mesh_cni_ambient_pods{state="broken"} 0"#,
+            r#"mesh_cni_ambient_changes_total{type="enrol"} 2"#,
+            "mesh_cni_ambient_ztunnels 1.0",
+            "mesh_cni_degraded 0",
+        ]);
+        assert_is_listed(node);
         // A namespace without the pod's addresses cannot be repaired; the other pod stays as it is.
         must(&cart.netns, "ip address flush dev eth0");
         node.api.must("label pod cart seen=1");
-        wait_for_metrics(
-            node,
-            &[
-                r#"mesh_cni_ambient_failures_total{reason="namespace"} 1"#,
-                r#"mesh_cni_ambient_pods{state="broken"} 1"#,
-                r#"mesh_cni_ambient_pods{state="enrolled"} 1"#,
-            ],
-        );
+        node.wait_for_metrics(&[
+            r#"mesh_cni_ambient_failures_total{reason="namespace"} 1"#,
+            r#"mesh_cni_ambient_pods{state="broken"} 1"#,
+            r#"mesh_cni_ambient_pods{state="enrolled"} 1"#,
+        ]);
         node.eventually("no second Event", |node| {
             events(&node.api, &cart.uid).len() == 2
         });
@@ -432,22 +420,66 @@ fn a_broken_pod_has_one_event_for_each_reason_and_is_in_status_list_and_metrics(
         assert_eq!(listed["ambient"]["state"], "broken");
         // It is repaired when it has its addresses again.
         must(&cart.netns, "ip address add 10.99.7.10/32 dev eth0");
-        wait_for_metrics(node, &[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
+        node.wait_for_metrics(&[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
         assert_eq!(events(&node.api, &web.uid).len(), 1);
-        // Invalid settings of an enrolled pod change nothing, and are reported.
-        node.api
-            .must("annotate pod web ambient.istio.io/dns-capture=maybe");
-        node.eventually("no Event about settings", |node| {
-            events(&node.api, &web.uid).len() == 2
-        });
-        let event = &events(&node.api, &web.uid)[1];
-        assert!(
-            event.contains("maybe") && event.ends_with("[settings]"),
-            "{event}"
-        );
-        assert!(!web.has_no_rules());
-        node.api
-            .must("annotate pod web ambient.istio.io/dns-capture-");
-        wait_for_metrics(node, &[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
+        assert_invalid_settings_change_nothing(node, &web);
+    });
+}
+
+/// The first pod is enrolled, and the checker has seen all.
+fn assert_is_listed(node: &Node) {
+    let listed = node.get("/v1/pods")["pods"][0].clone();
+    let fields = ["mesh", "decision", "rules"].map(|field| listed[field].clone());
+    assert_eq!(fields, ["ambient", "enrol", "yes"]);
+    assert_eq!(listed["ambient"], json!({"state": "enrolled"}));
+    let status = node.get("/v1/status");
+    assert!(status["ambient"]["check_age_seconds"].is_f64(), "{status}");
+}
+
+fn assert_invalid_settings_change_nothing(node: &Node, web: &BrokenPod) {
+    // Invalid settings of an enrolled pod change nothing, and are reported.
+    node.api
+        .must("annotate pod web ambient.istio.io/dns-capture=maybe");
+    node.eventually("no Event about settings", |node| {
+        events(&node.api, &web.uid).len() == 2
+    });
+    let event = &events(&node.api, &web.uid)[1];
+    assert!(
+        event.contains("maybe") && event.ends_with("[settings]"),
+        "{event}"
+    );
+    assert!(!web.has_no_rules());
+    node.api
+        .must("annotate pod web ambient.istio.io/dns-capture-");
+    node.wait_for_metrics(&[r#"mesh_cni_ambient_pods{state="enrolled"} 2"#]);
+}
+
+#[test]
+fn without_ambient_mode_the_host_rules_for_probes_remain_only_for_pods_that_run() {
+    on_own_node(|node| {
+        let cart = running(&node.api, "cart", AMBIENT, 10);
+        let web = running(&node.api, "web", AMBIENT, 11);
+        node.start_ztunnel(false);
+        node.start_agent();
+        node.wait_until_enrolled(&cart, "cart");
+        node.wait_until_enrolled(&web, "web");
+        let others = "add table ip others; add chain ip others postrouting";
+        let own = NetNs::current().unwrap();
+        must(&own, &format!("nft {others}"));
+        node.agent = None;
+        let tables = || must(&own, "nft list tables");
+        for (ended, owners) in [("web", 2), ("cart", 0)] {
+            let delete = format!("delete pod {ended} --force --grace-period=0");
+            node.api.must(&delete);
+            node.start_agent_with(&[]);
+            node.eventually("addresses of ended pods remain", |_| {
+                Node::probed().len() == owners
+            });
+            assert!(Node::probed().iter().all(|owner| *owner == cart.uid));
+            if owners == 0 {
+                node.eventually("the tables remain", |_| tables() == "table ip others\n");
+            }
+            node.agent = None;
+        }
     });
 }

@@ -11,6 +11,7 @@ mod hand_over;
 mod kernel;
 mod ledger;
 mod listener;
+mod probe_tables;
 mod records;
 mod server;
 mod sockets;
@@ -27,9 +28,13 @@ use std::time::Duration;
 
 use mesh_cni_rules::ambient::{PROBE_SOURCE_V4, PROBE_SOURCE_V6};
 
+pub(crate) use probe_tables::remove_unused as remove_unused_probe_tables;
 pub(crate) use server::Server;
 pub(crate) use states::AmbientStates;
 pub(crate) use trouble::{Cause, Trouble};
+
+/// The time between two checks of everything.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// The pause after an error of a socket, and after a refusal of a ztunnel.
 const PAUSE: Duration = Duration::from_secs(1);

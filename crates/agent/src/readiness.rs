@@ -104,6 +104,13 @@ impl Readiness {
         self.all().values().all(|state| state.ready)
     }
 
+    /// Waits until the check passes; not at all if this agent does not have it.
+    pub(crate) async fn wait_for(&self, check: Check) {
+        let passes = |(): &()| self.get(check).is_none_or(|state| state.ready);
+        // The sender lives as long as `self`.
+        drop(self.changes().wait_for(passes).await);
+    }
+
     /// Every check, as `GET /v1/status` returns them.
     pub fn statuses(&self) -> Vec<CheckStatus> {
         self.all()

@@ -118,6 +118,8 @@ async fn serve(
         let backend = repair_backend(settings.conf.backend);
         let server = ambient::Server::new(ambient, &settings.run_dir, &agent, backend, states);
         tasks.spawn(server.map_err(ServiceError::Records)?.run());
+    } else {
+        tasks.spawn(ambient::remove_unused_probe_tables(Arc::clone(&agent)));
     }
     if let Some(key) = settings.taint {
         tasks.spawn(taint::keep_removed(key, Arc::clone(&agent)));

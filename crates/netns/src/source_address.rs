@@ -54,15 +54,16 @@ pub fn source_addresses(table: &SourceTable) -> Result<Vec<OwnedAddress>, NfTabl
     retry(None, |netlink| addresses(netlink, table))
 }
 
-/// Removes the table with its addresses.
-pub fn remove_source_table(table: &SourceTable) -> Result<(), NfTablesError> {
+/// Removes the table with its addresses. Returns whether it existed.
+pub fn remove_source_table(table: &SourceTable) -> Result<bool, NfTablesError> {
     retry(None, |netlink| {
         let generation = netlink.generation()?;
         let mut dump = Dump::default();
         netlink.dump(&Query::Tables, &mut dump)?;
         let exists = dump.tables.contains(&table.table);
         let changes = Vec::from_iter(exists.then(|| Change::DeleteTable(table.table.clone())));
-        commit(netlink, &changes, generation)
+        commit(netlink, &changes, generation)?;
+        Ok(exists)
     })
 }
 

@@ -156,7 +156,8 @@ fn a_pod_is_served_when_its_add_returns() {
         node.start_ztunnel(false);
         let empty = node.directory.path().join("proc");
         fs::create_dir(&empty).unwrap();
-        node.start_agent_with(&["--proc-dir", empty.to_str().unwrap()]);
+        let proc = empty.to_str().unwrap();
+        node.start_agent_with(&["--ambient-enabled", "true", "--proc-dir", proc]);
         let cart = node.start_pod("cart", AMBIENT);
         assert_eq!(node.annotation("cart"), "enabled");
         assert!(!ztunnel_listeners(&cart.sandbox.netns).is_empty());

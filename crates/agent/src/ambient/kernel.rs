@@ -20,8 +20,8 @@ use crate::pod_netns::PodNetnsError;
 use crate::repair::PodNamespaces;
 
 /// The names of the host table and of its set.
-const TABLE: &str = "mesh-cni-probes";
-const SET: &str = "pods";
+pub(super) const TABLE: &str = "mesh-cni-probes";
+pub(super) const SET: &str = "pods";
 
 /// Why a step failed.
 #[derive(Debug, Error)]

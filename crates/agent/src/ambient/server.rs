@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_cni_kube::pod::Pod;
 use mesh_cni_netns::{BackendChoice, OwnedAddress};
@@ -14,7 +13,6 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
-use super::AmbientSettings;
 use super::entry::Entry;
 use super::hand_over::HandOver;
 use super::kernel::Kernel;
@@ -25,6 +23,7 @@ use super::step::{Goal, Namespace, Part, Step};
 use super::task::Outcome;
 use super::trouble::Problem;
 use super::ztunnels::{ZtunnelConnections, ZtunnelEvent};
+use super::{AmbientSettings, ROUND};
 use crate::error_chain;
 use crate::http::routes::Agent;
 use crate::kube::lookup::FactsLookup;
@@ -32,9 +31,6 @@ use crate::metrics::Change;
 use crate::readiness::{Check, Readiness};
 use crate::repair::until;
 use crate::warnings::Warnings;
-
-/// The time between two checks of everything.
-const ROUND: Duration = Duration::from_secs(30);
 
 /// How many steps enter namespaces at the same time.
 const MAX_THREADS: usize = 4;
@@ -118,7 +114,9 @@ impl Server {
 
     /// Serves until the task is dropped.
     pub(crate) async fn run(mut self) {
-        self.wait_for_pods().await;
+        // Until the pods of the node are known, no ztunnel may connect: it would stop serving the pods that
+        // are missing from its snapshot.
+        self.readiness.wait_for(Check::Watch).await;
         let store = Arc::clone(&self.lookup.store);
         let mut changes = store.subscribe();
         let mut namespaces = store.namespace_events();
@@ -164,14 +162,6 @@ impl Server {
                 }
             }
         }
-    }
-
-    /// Waits until the pods of the node are known. Until then no ztunnel may connect: it would stop
-    /// serving the pods that are missing from its snapshot.
-    async fn wait_for_pods(&self) {
-        let watch = || self.readiness.get(Check::Watch);
-        let are_known = |(): &()| watch().is_some_and(|state| state.ready);
-        drop(self.readiness.changes().wait_for(are_known).await);
     }
 
     /// Serves the pods that this agent knows from before, without their namespaces, so that a ztunnel

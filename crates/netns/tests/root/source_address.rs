@@ -207,7 +207,10 @@ fn nft_lists_the_table_and_a_changed_one_is_replaced() {
             assert_eq!(list(), listed, "{change}");
         }
     }
-    netns.run(|| remove_source_table(&table)).unwrap().unwrap();
+    for exists in [true, false] {
+        let removed = netns.run(|| remove_source_table(&table)).unwrap().unwrap();
+        assert_eq!(removed, exists);
+    }
     assert_eq!(must(&netns, "nft", &["list", "ruleset"], ""), "");
 }
 
