@@ -54,8 +54,9 @@ struct Node {
 /// Runs a test on a node of its own.
 fn on_own_node(test: impl FnOnce(&mut Node) + Send) {
     let netns = NetNs::scratch().unwrap();
-    // kube-apiserver requires a default route.
+    // kube-apiserver requires a default route. Duplicate address detection would delay the addresses of bridges.
     for command in [
+        "sysctl -q net.ipv6.conf.default.accept_dad=0",
         "ip link set lo up",
         "ip link add eth0 type bridge",
         "ip address add 10.99.7.1/24 dev eth0",

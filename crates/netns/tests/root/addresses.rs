@@ -46,7 +46,10 @@ fn only_addresses_on_interfaces_other_than_loopback_identify_a_namespace() {
     assert!(binds.unwrap(), "any address can be bound");
     assert!(read().is_empty(), "{:?}", read());
     // Its name does not make an interface the loopback interface.
+    // Older kernels rename only an interface that is down.
+    ip("link set lo down");
     ip("link set lo name eth1");
+    ip("link set eth1 up");
     ip("link add lo type bridge");
     ip("address add 10.99.0.4/24 dev lo");
     ip("address add 10.99.0.5 peer 10.99.0.6 dev lo");
