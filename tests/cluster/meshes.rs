@@ -24,6 +24,8 @@ struct MeshPods {
     /// Each of Envoy's ports in the configuration of Istio's pods, and the port in those of this mesh.
     ports: &'static [(u16, u16)],
     annotations: fn() -> Value,
+    /// The annotation by which a pod skips subnets.
+    skipped_subnets: &'static str,
     validation: Option<Validation>,
 }
 
@@ -48,6 +50,7 @@ const ISTIO: MeshPods = MeshPods {
             "traffic.sidecar.istio.io/excludeOutboundPorts": "9081",
         })
     },
+    skipped_subnets: "traffic.sidecar.istio.io/excludeOutboundIPRanges",
     validation: None,
 };
 
@@ -67,6 +70,7 @@ const LINKERD: MeshPods = MeshPods {
             "config.linkerd.io/skip-outbound-ports": "9081",
         })
     },
+    skipped_subnets: "config.linkerd.io/skip-subnets",
     validation: Some(Validation {
         name: "linkerd-network-validator",
         user: 65_534,
@@ -89,6 +93,7 @@ const KUMA: MeshPods = MeshPods {
             "traffic.kuma.io/exclude-outbound-ports": "9081",
         })
     },
+    skipped_subnets: "traffic.kuma.io/exclude-outbound-ips",
     validation: Some(Validation {
         name: "kuma-validation",
         user: 5678,
@@ -140,13 +145,13 @@ pub(crate) fn validations_fail_without_rules(cluster: &mut TestCluster) {
 pub(crate) fn three_namespaces_are_rolled_out(cluster: &mut TestCluster) {
     let called = MESHES.map(|mesh| mesh.called());
     cluster.kubectl.apply(&workload::list(called).to_string());
-    let calling = MESHES.map(|mesh| {
-        let called = cluster.ready(mesh.namespace, "called");
-        mesh.calling(address_of(&called))
+    let calling = MESHES.iter().flat_map(|mesh| {
+        let called = address_of(&cluster.ready(mesh.namespace, "called"));
+        [mesh.calling(called), mesh.skipping(called)]
     });
     cluster.kubectl.apply(&workload::list(calling).to_string());
     for mesh in MESHES {
-        for name in ["called", "calling"] {
+        for name in ["called", "calling", "skipping"] {
             let pod = cluster.ready(mesh.namespace, name);
             assert_as_wanted(cluster, &pod);
         }
@@ -156,8 +161,8 @@ pub(crate) fn three_namespaces_are_rolled_out(cluster: &mut TestCluster) {
     }
 }
 
-/// Both proxies of a hop count a request; those of the pods count nothing on skipped ports, of the proxy's own
-/// connections, and over loopback.
+/// Both proxies of a hop count a request; those of the pods count nothing on skipped ports, of skipped subnets, of the
+/// proxy's own connections, and over loopback.
 pub(crate) fn each_proxy_sees_what_it_should(cluster: &mut TestCluster) {
     for mesh in MESHES {
         let [called, calling] =
@@ -179,6 +184,22 @@ pub(crate) fn each_proxy_sees_what_it_should(cluster: &mut TestCluster) {
             ];
             assert_eq!(counters(), wanted, "{} {port}", mesh.namespace);
         }
+    }
+    for mesh in MESHES {
+        let [called, skipping] =
+            ["called", "skipping"].map(|name| cluster.ready(mesh.namespace, name));
+        let counters = || [&skipping, &called].map(|pod| mesh.counters(cluster, pod));
+        let before = counters();
+        let page = cluster.ask_from_node(address_of(&skipping), 9080, "/");
+        assert_eq!(page, "skipping\ncalled\n", "{}", mesh.namespace);
+        // Linkerd's annotation names sources, those of the others destinations.
+        let (inbound, outbound) = if mesh.namespace == LINKERD.namespace {
+            (0, 1)
+        } else {
+            (1, 0)
+        };
+        let wanted = [before[0].plus(inbound, outbound), before[1].plus(1, 0)];
+        assert_eq!(counters(), wanted, "{}", mesh.namespace);
     }
     let netns = cluster.netns(&cluster.ready(KUMA.namespace, "called"));
     let server = "10.96.0.10".parse().expect("it is a valid address");
@@ -289,6 +310,15 @@ impl MeshPods {
             service("loopback", 9083, 1000, &[&loopback]),
         ];
         self.pod("calling", containers)
+    }
+
+    /// A pod that skips the subnet of the other one, which it calls, and of the node.
+    fn skipping(&self, called: IpAddr) -> Value {
+        let redirected = format!("{called}:9080");
+        let containers = vec![service("skipping", 9080, 1000, &[&redirected])];
+        let mut pod = self.pod("skipping", containers);
+        pod["metadata"]["annotations"][self.skipped_subnets] = "10.244.0.0/16".into();
+        pod
     }
 }
 
