@@ -68,7 +68,8 @@ pub struct PodFacts {
     /// network is set up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
-    /// The servers of the pod's DNS queries, from `spec.dnsPolicy` and `spec.dnsConfig`.
+    /// The servers of the pod's DNS queries, from `spec.dnsPolicy` and `spec.dnsConfig`; only for pods with the proxy of
+    /// Kuma.
     #[serde(default, skip_serializing_if = "NameServers::is_unknown")]
     pub name_servers: NameServers,
     /// `metadata.labels` of the pod's namespace; `None` if unknown, which is not the same as a

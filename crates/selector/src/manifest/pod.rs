@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::error::ManifestError;
 use super::node::Node;
 use crate::facts::{ContainerFacts, PodFacts, RestartPolicy};
+use crate::mesh::Mesh;
 use crate::name_servers::NameServers;
 
 /// The namespace of a manifest without `metadata.namespace`.
@@ -25,7 +26,7 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
     let spec = pod.require("spec")?;
     let (run_as_user, run_as_group) = user_and_group(&spec)?;
     let annotations = metadata.texts("annotations")?;
-    Ok(PodFacts {
+    let mut facts = PodFacts {
         namespace: non_empty(&metadata, "namespace")?
             .unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned()),
         name: required_name(&metadata)?,
@@ -41,10 +42,15 @@ pub(super) fn facts(pod: &Node<'_, '_>) -> Result<PodFacts, ManifestError> {
         run_as_group,
         unknown_proxy_type: false,
         addresses: addresses(pod),
-        name_servers: NameServers::of_spec(spec.value()),
+        name_servers: NameServers::Unknown,
         namespace_labels: None,
         namespace_annotations: None,
-    })
+    };
+    // Only rules of Kuma depend on them, and each ADD reads all facts.
+    if facts.proxy(Mesh::Kuma).is_some() {
+        facts.name_servers = NameServers::of_spec(spec.value());
+    }
+    Ok(facts)
 }
 
 /// The kubelet's UID of a static pod, if this is the mirror that the kubelet of the pod's node

@@ -1,7 +1,7 @@
 //! Pods of Kuma.
 
 use mesh_cni_selector::{
-    Mesh, PodFacts, Policy, SelectError, Selection, SidecarKind, conditions, select,
+    Mesh, NameServers, PodFacts, Policy, SelectError, Selection, SidecarKind, conditions, select,
 };
 
 fn policy(meshes: &[Mesh]) -> Policy {
@@ -107,6 +107,24 @@ fn each_pod_belongs_to_the_mesh_whose_proxy_it_has() {
     // A mesh that is not served does not count.
     let decision = decision(&both, &policy(&[Mesh::Istio]));
     assert!(decision.starts_with("no-istio-proxy"), "{decision}");
+}
+
+/// Other pods do not need them, and each ADD reads all facts.
+#[test]
+fn only_pods_of_kuma_have_dns_servers() {
+    let native =
+        "initContainers: [{name: kuma-sidecar, restartPolicy: Always}], containers: [{name: app}]";
+    let other = "containers: [{name: app}, {name: istio-proxy}]";
+    let dns = "dnsPolicy: None, dnsConfig: {nameservers: [10.0.0.53]}";
+    let own = NameServers::Only(vec!["10.0.0.53".parse().unwrap()]);
+    for (containers, expected) in [
+        (SIDECAR, &own),
+        (native, &own),
+        (other, &NameServers::Unknown),
+    ] {
+        let facts = pod(INJECTED, &format!("{dns}, {containers}"));
+        assert_eq!(&facts.name_servers, expected, "{containers}");
+    }
 }
 
 #[test]
