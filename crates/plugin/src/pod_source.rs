@@ -14,7 +14,6 @@ use mesh_cni_selector::{PodFacts, is_dns_subdomain};
 use mesh_cni_spec::PodArgs;
 use serde_json::{Map, Value};
 
-use self::agent::Stopped;
 use crate::agent_socket;
 pub(crate) use error::{Category, FactsError};
 pub(crate) use kubeconfig::current_server;
@@ -44,15 +43,10 @@ impl FactsRequest {
         let from_api = || Ok(("the API server's answer".to_owned(), api::facts(conf, pod)?));
         let (origin, facts) = match conf.pod_source {
             PodSourceName::Agent | PodSourceName::Auto => {
-                let stopped = if has_api(conf) {
-                    Stopped::Fail
-                } else {
-                    Stopped::Wait
-                };
                 let agent = self
                     .agent
                     .expect("the request was sent for these pod sources");
-                match agent.facts(stopped) {
+                match agent.facts(|| !has_api(conf)) {
                     Err(error) if use_api_instead(conf, &error) => from_api()?,
                     facts => ("the agent's answer".to_owned(), facts?),
                 }

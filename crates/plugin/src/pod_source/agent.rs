@@ -18,15 +18,6 @@ const STATUS_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long to wait before the next attempt to reach an agent that has stopped.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// What to do while no agent listens on a socket where one has listened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stopped {
-    /// Wait for the next one: an agent that is updated returns within seconds.
-    Wait,
-    /// Fail at once.
-    Fail,
-}
-
 /// A request for the facts about a pod that was sent, if the agent accepted it.
 pub(super) struct Pending {
     socket: PathBuf,
@@ -49,10 +40,12 @@ pub(super) fn request(socket: PathBuf, pod: &PodArgs) -> Pending {
 }
 
 impl Pending {
-    /// The facts in the agent's answer.
-    pub(super) fn facts(self, stopped: Stopped) -> Result<PodFacts, FactsError> {
+    /// The facts in the agent's answer. If the agent has stopped and `may_wait`, they are those of the next one: an
+    /// agent that is updated returns within seconds.
+    pub(super) fn facts(self, may_wait: impl FnOnce() -> bool) -> Result<PodFacts, FactsError> {
         let mut response = self.sent.and_then(Client::receive);
-        while stopped == Stopped::Wait && response.as_ref().is_err_and(has_stopped) {
+        let waits = response.as_ref().is_err_and(has_stopped) && may_wait();
+        while waits && response.as_ref().is_err_and(has_stopped) {
             sleep(NEXT_ATTEMPT);
             let Ok(remaining) = self.deadline.remaining() else {
                 break;
