@@ -23,6 +23,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// list may not arrive within the time limit.
 const MAX_CACHE_BYTES: u64 = 64 << 20;
 
+/// The most bytes that are read of one page, however many objects it may have.
+const MAX_PAGE_BYTES: u64 = 4 << 30;
+
 /// Which objects of a kind are listed; by default all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Selector<'a> {
@@ -60,7 +63,7 @@ impl ListSource {
         match self {
             Self::Cache(_) => MAX_CACHE_BYTES,
             // Pods of a hostile tenant may all be as large as an object can be.
-            Self::Pages(size) => u64::from(*size) * MAX_OBJECT_BYTES,
+            Self::Pages(size) => MAX_PAGE_BYTES.min(u64::from(*size) * MAX_OBJECT_BYTES),
         }
     }
 }
