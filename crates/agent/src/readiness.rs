@@ -104,9 +104,9 @@ impl Readiness {
         self.all().values().all(|state| state.ready)
     }
 
-    /// Waits until the check passes; not at all if this agent does not have it.
+    /// Waits until the check passes; for ever if this agent does not have it.
     pub(crate) async fn wait_for(&self, check: Check) {
-        let passes = |(): &()| self.get(check).is_none_or(|state| state.ready);
+        let passes = |(): &()| self.get(check).is_some_and(|state| state.ready);
         // The sender lives as long as `self`.
         drop(self.changes().wait_for(passes).await);
     }

@@ -118,7 +118,7 @@ async fn serve(
         let backend = repair_backend(settings.conf.backend);
         let server = ambient::Server::new(ambient, &settings.run_dir, &agent, backend, states);
         tasks.spawn(server.map_err(ServiceError::Records)?.run());
-    } else {
+    } else if agent.watches_pods {
         tasks.spawn(ambient::remove_unused_probe_tables(Arc::clone(&agent)));
     }
     if let Some(key) = settings.taint {
