@@ -12,13 +12,13 @@ mod kernel;
 mod ledger;
 mod listener;
 mod probe_tables;
+mod problem;
 mod records;
 mod server;
 mod sockets;
 mod states;
 mod step;
 mod task;
-mod trouble;
 mod wanted;
 mod ztunnels;
 
@@ -29,9 +29,9 @@ use std::time::Duration;
 use mesh_cni_rules::ambient::{PROBE_SOURCE_V4, PROBE_SOURCE_V6};
 
 pub(crate) use probe_tables::remove_unused as remove_unused_probe_tables;
+pub(crate) use problem::{Cause, OpenProblem};
 pub(crate) use server::Server;
 pub(crate) use states::AmbientStates;
-pub(crate) use trouble::{Cause, Trouble};
 
 /// The time between two checks of everything.
 const ROUND: Duration = Duration::from_secs(30);

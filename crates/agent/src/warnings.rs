@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use crate::ambient::{Cause, Trouble};
+use crate::ambient::{Cause, OpenProblem};
 use crate::error_chain;
 use crate::http::routes::Agent;
 use crate::kube::pod_event::PodEvent;
@@ -58,13 +58,18 @@ impl Warnings {
     }
 
     /// Queues why a pod in ambient mode is broken.
-    pub(crate) fn add_enrolment_failure(&self, pod: &PodName, uid: &str, trouble: &Trouble) {
+    pub(crate) fn add_enrolment_failure(
+        &self,
+        pod: &PodName,
+        uid: &str,
+        open_problem: &OpenProblem,
+    ) {
         self.push(Waiting {
             pod: pod.clone(),
             uid: Some(uid.to_owned()),
             event: EventKind::EnrolmentFailed,
-            code: trouble.cause.as_str(),
-            message: trouble.problem.to_string(),
+            code: open_problem.cause.as_str(),
+            message: open_problem.problem.to_string(),
         });
     }
 

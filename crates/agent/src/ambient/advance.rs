@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::PAUSE;
+use super::problem::{BROKEN_AFTER, Cause, Problem};
 use super::server::{Finished, Server};
 use super::step::{Goal, Namespace, Proxy, Step, next};
 use super::task::Task;
-use super::trouble::{BROKEN_AFTER, Cause, Problem};
 
 impl Server {
     /// Carries out what can be done at once, and starts the rest.
@@ -55,7 +55,7 @@ impl Server {
         }
         let proxy = self.ztunnels.proxy(uid, entry.is_asked_to_serve);
         if proxy == Proxy::Served {
-            entry.clear_trouble(Cause::Ztunnel);
+            entry.clear_problem(Cause::Ztunnel);
         }
         match next(entry.goal, entry.actual(proxy)) {
             Step::Settled => {
@@ -64,7 +64,7 @@ impl Server {
             }
             Step::Wait => {
                 if entry.goal == Goal::Enrolled {
-                    entry.set_trouble(Cause::Ztunnel, self.ztunnels.delay(uid, None), now);
+                    entry.set_problem(Cause::Ztunnel, self.ztunnels.delay(uid, None), now);
                 }
                 false
             }
@@ -148,25 +148,25 @@ impl Server {
             entry.name(),
             self.ztunnels.proxy(uid, entry.is_asked_to_serve),
         );
-        if let Some(trouble) = &mut entry.trouble
-            && trouble.take_report(now)
+        if let Some(open_problem) = &mut entry.open_problem
+            && open_problem.take_report(now)
         {
-            warn!(pod = %name, "ambient: it is broken: {trouble}");
-            self.lookup.metrics.ambient.failed(trouble.cause);
+            warn!(pod = %name, "ambient: it is broken: {open_problem}");
+            self.lookup.metrics.ambient.failed(open_problem.cause);
             if let Some(warnings) = &self.warnings {
-                warnings.add_enrolment_failure(&name, uid, trouble);
+                warnings.add_enrolment_failure(&name, uid, open_problem);
             }
         }
         let pod = AmbientPod {
             state: entry.state(proxy, now),
-            detail: entry.trouble.as_ref().map(ToString::to_string),
+            detail: entry.open_problem.as_ref().map(ToString::to_string),
         };
         self.states.set(uid, name, pod);
     }
 
     /// When the agent becomes degraded because no ztunnel is connected.
     pub(super) fn no_ztunnel_time(&self) -> Option<Instant> {
-        let time = self.alone_since? + BROKEN_AFTER;
+        let time = self.without_ztunnel_since? + BROKEN_AFTER;
         (time > Instant::now()).then_some(time)
     }
 
@@ -176,11 +176,11 @@ impl Server {
         let why = "no ztunnel is connected to the agent: pods in ambient mode do not start, and connections \
                    of those that run are refused";
         if count > 0 {
-            self.alone_since = None;
+            self.without_ztunnel_since = None;
             self.readiness.set_degraded("ambient ztunnel", None);
             return;
         }
-        let since = *self.alone_since.get_or_insert_with(Instant::now);
+        let since = *self.without_ztunnel_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= BROKEN_AFTER
             && self.readiness.set_degraded("ambient ztunnel", Some(why))
         {

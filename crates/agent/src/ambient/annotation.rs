@@ -5,8 +5,8 @@ use mesh_cni_kube::pod::PodName;
 use serde_json::{Value, json};
 
 use super::entry::ENABLED;
+use super::problem::Problem;
 use super::task::Outcome;
-use super::trouble::Problem;
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
 

@@ -10,9 +10,9 @@ use mesh_cni_plan::ExpectedRules;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::problem::{Cause, OpenProblem, Problem};
 use super::records::Record;
 use super::step::{Actual, Goal, Namespace, Part, Proxy, Step};
-use super::trouble::{Cause, Problem, Trouble};
 
 /// The time after the first failure of a step; it doubles with each further one.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
@@ -41,8 +41,8 @@ pub(super) struct Entry {
     pub(super) failures: u32,
     /// No step before this time.
     pub(super) next_attempt: Option<Instant>,
-    /// What is wrong.
-    pub(super) trouble: Option<Trouble>,
+    /// What is wrong; of several problems the newest.
+    pub(super) open_problem: Option<OpenProblem>,
     /// Plugins that wait for the enrolment.
     waiting: Vec<(Instant, oneshot::Sender<Result<(), EnrolmentRefusal>>)>,
 }
@@ -62,7 +62,7 @@ impl Entry {
             running: None,
             failures: 0,
             next_attempt: None,
-            trouble: None,
+            open_problem: None,
             waiting: Vec::new(),
         }
     }
@@ -172,7 +172,10 @@ impl Entry {
     pub(super) fn wake(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|(until, _)| *until);
         let attempt = self.next_attempt.filter(|_| self.running.is_none());
-        let report = self.trouble.as_ref().and_then(Trouble::report_time);
+        let report = self
+            .open_problem
+            .as_ref()
+            .and_then(OpenProblem::report_time);
         waiting.chain(attempt).chain(report).min()
     }
 
@@ -189,7 +192,7 @@ impl Entry {
     pub(super) fn reset_failures(&mut self) {
         self.failures = 0;
         self.next_attempt = None;
-        self.trouble = None;
+        self.open_problem = None;
     }
 
     /// A step succeeded.
@@ -198,7 +201,7 @@ impl Entry {
         self.next_attempt = None;
         // Rules that differ may be those that could not be written.
         if step != Step::CheckRules || self.rules == Part::Present {
-            self.clear_trouble(Cause::of(step));
+            self.clear_problem(Cause::of(step));
         }
     }
 
@@ -207,33 +210,34 @@ impl Entry {
         let backoff = MIN_BACKOFF.saturating_mul(1 << self.failures.min(10));
         self.next_attempt = Some(now + backoff.min(MAX_BACKOFF));
         self.failures += 1;
-        self.set_trouble(Cause::of(step), problem, now)
+        self.set_problem(Cause::of(step), problem, now)
     }
 
     /// The pod has a problem. Returns whether it is another one than before.
-    pub(super) fn set_trouble(&mut self, cause: Cause, problem: Problem, now: Instant) -> bool {
-        match &mut self.trouble {
-            Some(trouble) if trouble.cause == cause => {
-                let is_new = trouble.problem != problem;
-                trouble.problem = problem;
+    pub(super) fn set_problem(&mut self, cause: Cause, problem: Problem, now: Instant) -> bool {
+        match &mut self.open_problem {
+            Some(open_problem) if open_problem.cause == cause => {
+                let is_new = open_problem.problem != problem;
+                open_problem.problem = problem;
                 is_new
             }
-            trouble => {
-                *trouble = Some(Trouble::new(cause, problem, now));
+            open_problem => {
+                *open_problem = Some(OpenProblem::new(cause, problem, now));
                 true
             }
         }
     }
 
     /// There is no problem of that kind.
-    pub(super) fn clear_trouble(&mut self, cause: Cause) {
-        self.trouble.take_if(|trouble| trouble.cause == cause);
+    pub(super) fn clear_problem(&mut self, cause: Cause) {
+        self.open_problem
+            .take_if(|open_problem| open_problem.cause == cause);
     }
 
     /// How far the pod is.
     pub(super) fn state(&self, proxy: Proxy, now: Instant) -> AmbientState {
-        let has_lasting_trouble = |trouble: &Trouble| trouble.is_lasting(now);
-        if self.trouble.as_ref().is_some_and(has_lasting_trouble) {
+        let is_lasting = |open_problem: &OpenProblem| open_problem.is_lasting(now);
+        if self.open_problem.as_ref().is_some_and(is_lasting) {
             return AmbientState::Broken;
         }
         let actual = self.actual(proxy);

@@ -13,9 +13,9 @@ use tracing::warn;
 
 use super::entry::{self, Entry};
 use super::hand_over::HandOver;
+use super::problem::{Cause, Problem};
 use super::records::{Record, Records};
 use super::step::{Goal, Part};
-use super::trouble::{Cause, Problem};
 use super::wanted::{Wanted, wanted};
 use crate::kube::pods::Changes;
 use crate::kube::store::PodStore;
@@ -120,7 +120,7 @@ impl Ledger {
         if let Some(why) = undecided {
             let remedy =
                 "the agent changes nothing until it can decide: correct the pod's settings";
-            entry.set_trouble(Cause::Settings, Problem { why, remedy }, Instant::now());
+            entry.set_problem(Cause::Settings, Problem { why, remedy }, Instant::now());
         }
         if entry.observe(pod) {
             let record = entry.record.clone();

@@ -34,9 +34,9 @@ pub(crate) struct Problem {
     pub(super) remedy: &'static str,
 }
 
-/// A problem of a pod that lasts.
+/// A problem of a pod that is not solved, and since when it exists.
 #[derive(Clone, Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct OpenProblem {
     pub(crate) cause: Cause,
     pub(crate) problem: Problem,
     since: Instant,
@@ -78,7 +78,7 @@ impl Cause {
     }
 }
 
-impl Trouble {
+impl OpenProblem {
     pub(super) fn new(cause: Cause, problem: Problem, since: Instant) -> Self {
         Self {
             cause,
@@ -106,7 +106,7 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", self.problem, self.cause.as_str())
     }

@@ -17,11 +17,11 @@ use super::entry::Entry;
 use super::hand_over::HandOver;
 use super::kernel::Kernel;
 use super::ledger::Ledger;
+use super::problem::Problem;
 use super::sockets::Sockets;
 use super::states::AmbientStates;
 use super::step::{Goal, Namespace, Part, Step};
 use super::task::Outcome;
-use super::trouble::Problem;
 use super::ztunnels::{ZtunnelConnections, ZtunnelEvent};
 use super::{AmbientSettings, ROUND};
 use crate::error_chain;
@@ -48,7 +48,7 @@ pub(crate) struct Server {
     pub(super) states: Arc<AmbientStates>,
     pub(super) warnings: Option<Arc<Warnings>>,
     /// Since when no ztunnel has received every pod.
-    pub(super) alone_since: Option<Instant>,
+    pub(super) without_ztunnel_since: Option<Instant>,
     pub(super) round: Round,
     pub(super) ledger: Ledger,
     pub(super) ztunnels: ZtunnelConnections,
@@ -102,7 +102,7 @@ impl Server {
             readiness: Arc::clone(&agent.readiness),
             states,
             warnings: agent.warnings.clone(),
-            alone_since: None,
+            without_ztunnel_since: None,
             round: Round::default(),
             ledger: Ledger::open(run_dir, Arc::clone(&agent.store), agent.conf.clone())?,
             ztunnels: ZtunnelConnections::new(events),
@@ -130,17 +130,21 @@ impl Server {
             self.ztunnels.events(),
             sender,
         );
+        let mut events = Vec::new();
         let mut round = interval(ROUND);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.advance();
             let deadline = self.ztunnels.pods.deadline().map(Instant::from_std);
             let attempts = self.ledger.entries.values().filter_map(Entry::wake);
-            let alone = self.no_ztunnel_time();
-            let wake = deadline.into_iter().chain(attempts).chain(alone).min();
+            let degraded = self.no_ztunnel_time();
+            let wake = deadline.into_iter().chain(attempts).chain(degraded).min();
             tokio::select! {
-                Some(event) = self.ztunnel_events.recv() => {
-                    self.ztunnels.handle(event);
+                // A ztunnel acknowledges every pod, so several events are handled before all pods advance.
+                _ = self.ztunnel_events.recv_many(&mut events, BACKLOG) => {
+                    for event in events.drain(..) {
+                        self.ztunnels.handle(event);
+                    }
                     self.ledger.touch_all();
                 }
                 Some(hand_over) = hand_overs.recv() => self.find(hand_over),

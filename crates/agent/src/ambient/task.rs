@@ -9,9 +9,9 @@ use tokio::task::spawn_blocking;
 
 use super::annotation;
 use super::kernel::Kernel;
+use super::problem::Problem;
 use super::records::Record;
 use super::step::{Namespace, Part, Step};
-use super::trouble::Problem;
 use crate::error_chain;
 use crate::kube::lookup::FactsLookup;
 

@@ -12,8 +12,8 @@ use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
 use super::listener::{Connection, Listener};
+use super::problem::Problem;
 use super::step::{Proxy, Step};
-use super::trouble::Problem;
 
 /// What happens on the socket.
 pub(crate) enum ZtunnelEvent {
