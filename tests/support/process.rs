@@ -133,6 +133,18 @@ impl Process {
         }
     }
 
+    /// Waits until it exits without a signal.
+    pub fn wait_for_exit(&mut self, timeout: Duration) -> ExitStatus {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(status) = self.exit_status() {
+                return status;
+            }
+            self.assert_in_time(deadline, "the exit");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Pauses it: it keeps its connections, but does not respond.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
@@ -170,13 +182,14 @@ impl Process {
         kill(self.pid(), signal).unwrap_or_else(|errno| panic!("{}: {errno}", self.name));
     }
 
+    /// The status with which it exited; `None` while it runs.
+    fn exit_status(&mut self) -> Option<ExitStatus> {
+        let status = self.bound.child.try_wait();
+        status.expect("the status of a child can be read")
+    }
+
     fn assert_running(&mut self, when: &str) {
-        let status = self
-            .bound
-            .child
-            .try_wait()
-            .expect("the status of a child can be read");
-        if let Some(status) = status {
+        if let Some(status) = self.exit_status() {
             panic!(
                 "{} exited ({status}) {when}:\n{}",
                 self.name,

@@ -282,6 +282,8 @@ fn started_pods_are_in_the_mesh_as_long_as_their_label_says() {
         for answer in answers.unwrap() {
             assert_eq!(answer[..2], QUERY[..2]);
             assert_eq!(answer[2] & 0x80, 0x80, "a response");
+            assert_ne!(answer[3] & 0x0f, 0, "an error");
+            assert!(answer[12..].starts_with(&QUERY[12..]), "the same question");
         }
         // The agent is replaced: no connection fails.
         let is_done = AtomicBool::new(false);
